@@ -1,0 +1,275 @@
+"""The schemes and their settings as tables, and the checks that follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kcsim.errors import Problem, nearest
+
+__all__ = [
+    "DENSE_GROUPS",
+    "OPTIONS",
+    "PER_LAYER",
+    "SCHEMES",
+    "Option",
+    "Scheme",
+    "override_problems",
+    "scheme_problems",
+]
+
+DENSE_GROUPS = ("first", "pointwise", "linear", "none")
+"""Words of the setting ``dense`` that are not patterns of layer names."""
+
+PER_LAYER = ("k", "rate", "sparse", "length", "transforms")
+"""Settings that may differ between layers."""
+
+SEPARATORS = ",;:"
+"""Characters of a specification that a pattern of layer names cannot hold."""
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """One way of clustering from the literature.
+
+    Attributes
+    ----------
+    name : str
+        Name of the scheme.
+    unit : str
+        What an index stands for: a scalar, a row, a kernel or a sub-vector.
+    scope, dense : str
+        Defaults of the settings of that name.
+    options : frozenset of str
+        Settings beside `k`, `rate`, `codebook_bits`, `index` and `dense` that it knows.
+    has_scales, has_offsets : bool
+        Whether every unit has a scale or an offset of its own.
+    source : str
+        Where the scheme was published.
+    """
+
+    name: str
+    unit: str
+    scope: str
+    dense: str
+    options: frozenset[str]
+    source: str
+    has_scales: bool = False
+    has_offsets: bool = False
+
+    @property
+    def settings(self) -> frozenset[str]:
+        """All settings that it knows."""
+        return self.options | {"k", "rate", "codebook_bits", "index", "dense"}
+
+
+_ALL = (
+    Scheme(
+        "scalar",
+        "scalar",
+        "layer",
+        "none",
+        frozenset({"scope"}),
+        "Han, Mao, Dally, Deep Compression, ICLR 2016",
+    ),
+    Scheme(
+        "row",
+        "row",
+        "layer",
+        "linear",
+        frozenset({"scope", "sparse"}),
+        "Wu et al., Deep k-Means, ICML 2018",
+    ),
+    Scheme(
+        "kernel",
+        "kernel",
+        "network",
+        "pointwise+linear",
+        frozenset({"scope", "transforms"}),
+        "Matsui et al., A Study of Kernel Clustering, IEICE CPSY2017-140, 2018",
+    ),
+    Scheme(
+        "scaled_kernel",
+        "kernel",
+        "network",
+        "pointwise+linear",
+        frozenset({"scope", "transforms", "scale_bits"}),
+        "Son, Nah, Lee, Clustering Convolutional Kernels, ECCV 2018",
+        has_scales=True,
+    ),
+    Scheme(
+        "linear_kernel",
+        "kernel",
+        "network",
+        "pointwise+linear",
+        frozenset({"scope", "scale_bits", "offset_bits"}),
+        "Chen, Chen, Su, linear representation of kernels, ICMV 2018 (SPIE 11041)",
+        has_scales=True,
+        has_offsets=True,
+    ),
+    Scheme(
+        "product",
+        "sub-vector",
+        "layer",
+        "none",
+        frozenset({"length"}),
+        "Wu et al., Quantized CNNs for Mobile Devices, CVPR 2016",
+    ),
+)
+_ALIASES = {
+    "deep_compression": "scalar",
+    "deep_kmeans": "row",
+    "matsui": "kernel",
+    "son": "scaled_kernel",
+    "linear_representation": "linear_kernel",
+    "pq": "product",
+    "q_cnn": "product",
+}
+_BY_NAME = {scheme.name: scheme for scheme in _ALL}
+SCHEMES = {**_BY_NAME, **{alias: _BY_NAME[name] for alias, name in _ALIASES.items()}}
+"""Every scheme by its name and by its aliases."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """What values a setting takes.
+
+    Attributes
+    ----------
+    type : type
+        ``int``, ``float`` or ``str``.
+    valid : callable
+        Whether a value of that type is allowed.
+    expected : str
+        The allowed values, for messages.
+    choices : tuple of str
+        The allowed words, if they are a list.
+    """
+
+    type: type[int] | type[float] | type[str]
+    valid: Callable[[Any], bool]
+    expected: str
+    choices: tuple[str, ...] = ()
+
+    def problem(self, name: str, value: object) -> Problem | None:
+        """What is wrong with a value of this setting."""
+        allowed = (int, float) if self.type is float else self.type
+        if isinstance(value, allowed) and not isinstance(value, bool) and self.valid(value):
+            return None
+        return Problem(f"{name} is {value!r}", self.expected, nearest(value, self.choices))
+
+
+def _word(*choices: str) -> Option:
+    return Option(str, lambda value: value in choices, " or ".join(choices), choices)
+
+
+def _dense_is_valid(text: str) -> bool:
+    items = text.split("+")
+    return (
+        all(item and item == item.strip() for item in items)
+        and not set(text) & set(SEPARATORS)
+        and ("none" not in items or items == ["none"])
+    )
+
+
+_WIDTH = Option(int, lambda bits: 1 <= bits <= 64, "a whole number from 1 to 64")
+_COUNT = Option(int, lambda count: 1 <= count < 2**63, "a whole number of at least 1")
+OPTIONS = {
+    "k": _COUNT,
+    "rate": Option(float, lambda rate: 0 < rate <= 1, "a share above 0 and at most 1"),
+    "scope": _word("layer", "network"),
+    "codebook_bits": _WIDTH,
+    "scale_bits": _WIDTH,
+    "offset_bits": _WIDTH,
+    "transforms": Option(int, lambda count: count in (1, 2, 4, 8), "1, 2, 4 or 8"),
+    "sparse": Option(float, lambda share: 0 <= share < 1, "a share of at least 0 and below 1"),
+    "length": _COUNT,
+    "index": _word("fixed", "entropy"),
+    "dense": Option(
+        str,
+        _dense_is_valid,
+        "'none', or 'first', 'pointwise', 'linear' and patterns of layer names, joined by '+'",
+    ),
+}
+"""Every setting of a specification by its name."""
+
+
+def scheme_problems(scheme: str, given: Mapping[str, object]) -> list[tuple[str, Problem]]:
+    """What is wrong with the settings of a scheme.
+
+    Parameters
+    ----------
+    scheme : str
+        The scheme's name or alias.
+    given : mapping
+        The settings that were given, by name.
+
+    Returns
+    -------
+    list of (str, Problem)
+        Every problem after the setting that it is about; the setting is empty for problems of
+        the whole.
+    """
+    kind = SCHEMES.get(scheme)
+    if kind is None:
+        expected = ", ".join(scheme.name for scheme in _ALL)
+        return [("", Problem(f"no scheme {scheme!r}", expected, nearest(scheme, SCHEMES)))]
+    problems = _setting_problems(kind, kind.settings, given)
+    if "k" not in given and "rate" not in given:
+        problems.append(("", Problem(f"{kind.name} has no number of clusters", "k or rate")))
+    if "length" in kind.options and "length" not in given:
+        problems.append(("", Problem(f"{kind.name} has no length of its sub-vectors", "length")))
+    return problems
+
+
+def override_problems(
+    kind: Scheme | None, layers: str, given: Mapping[str, object]
+) -> list[tuple[str, Problem]]:
+    """What is wrong with the settings of single layers.
+
+    Parameters
+    ----------
+    kind : Scheme or None
+        The scheme that they override; ``None`` while it is unknown.
+    layers : str
+        The pattern of layer names.
+    given : mapping
+        The settings that were given, by name.
+
+    Returns
+    -------
+    list of (str, Problem)
+        As of `scheme_problems`; the setting is ``layers`` for problems of the pattern.
+    """
+    allowed = frozenset(PER_LAYER) & kind.settings if kind else frozenset(PER_LAYER)
+    problems = _setting_problems(kind, allowed, given)
+    if not layers.strip() or layers != layers.strip() or set(layers) & set(SEPARATORS):
+        expected = "a layer's name or pattern without ',', ';' and ':'"
+        problems.append(("layers", Problem(f"layer pattern is {layers!r}", expected)))
+    if not given:
+        problems.append(("", Problem(f"no settings for {layers!r}", ", ".join(sorted(allowed)))))
+    return problems
+
+
+def _setting_problems(
+    kind: Scheme | None, allowed: frozenset[str], given: Mapping[str, object]
+) -> list[tuple[str, Problem]]:
+    problems = []
+    for name, value in given.items():
+        if name not in allowed:
+            problems.append((name, _misplaced(kind, name, allowed)))
+        elif problem := OPTIONS[name].problem(name, value):
+            problems.append((name, problem))
+    if "k" in given and "rate" in given:
+        problems.append(("rate", Problem("both k and rate are given", "one of them")))
+    return problems
+
+
+def _misplaced(kind: Scheme | None, name: str, allowed: frozenset[str]) -> Problem:
+    expected = ", ".join(sorted(allowed))
+    if name not in OPTIONS:
+        return Problem(f"no setting {name!r}", expected, nearest(name, allowed))
+    if kind and name in kind.settings:
+        return Problem(f"{name} cannot differ between layers", expected)
+    return Problem(f"{kind.name if kind else 'this scheme'} has no setting {name!r}", expected)

@@ -1,0 +1,157 @@
+"""A clustering applied to layers: numbers of units and clusters, and who shares a codebook."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from kcsim.clustering.scheme import Clustering, Unit
+from kcsim.errors import InputError
+from kcsim.workload.layer import ConvLayer
+
+__all__ = ["LayerClustering", "resolve_layer", "resolve_network"]
+
+
+@dataclass(frozen=True)
+class LayerClustering:
+    """One layer and how it is clustered.
+
+    Attributes
+    ----------
+    layer : ConvLayer
+        The layer.
+    settings : Clustering
+        The settings that hold for it, overrides applied.
+    unit : Unit or None
+        The block of weights that shares an entry; ``None`` if the layer stays dense.
+    units : int
+        Units N of the layer; 0 if it stays dense.
+    subspaces : int
+        Codebooks of the layer, each for `units` / `subspaces` units; 1 except in product
+        quantization, 0 if it stays dense.
+    clusters : int
+        Entries K of one codebook; 0 if the layer stays dense.
+    clipped : bool
+        Whether more entries were asked for than there are units, so K is their number.
+    codebook : str
+        Name of the codebook: equal for layers that share it; empty if the layer stays dense.
+    codebook_units : int
+        Units that one codebook serves, over all layers that share it.
+    """
+
+    layer: ConvLayer
+    settings: Clustering
+    unit: Unit | None = None
+    units: int = 0
+    subspaces: int = 0
+    clusters: int = 0
+    clipped: bool = False
+    codebook: str = ""
+    codebook_units: int = 0
+
+    @property
+    def cluster_rate(self) -> Fraction:
+        """K/N of the codebook (Wu et al., Deep k-Means, Section 4); 1 if the layer stays dense."""
+        return Fraction(self.clusters, self.codebook_units) if self.unit else Fraction(1)
+
+    @property
+    def codebook_words(self) -> int:
+        """Values in the layer's codebooks; a short last sub-vector has short entries."""
+        if self.unit is None:
+            return 0
+        channels = self.layer.in_channels // self.layer.groups if self.settings.is_product else 1
+        return self.clusters * channels * self.unit.height * self.unit.width
+
+
+def resolve_layer(layer: ConvLayer, clustering: Clustering) -> LayerClustering:
+    """Apply a clustering to one layer on its own.
+
+    It counts as no network's first layer, and a network-wide codebook serves it alone.
+
+    Parameters
+    ----------
+    layer : ConvLayer
+        The layer.
+    clustering : Clustering
+        How it is clustered; overrides for other layers are ignored.
+
+    Raises
+    ------
+    InputError
+        If the layer has no such units; see `Clustering.unit`.
+    """
+    return _resolved([(layer, clustering.unit(layer))], clustering)[0]
+
+
+def resolve_network(
+    layers: Iterable[ConvLayer], clustering: Clustering
+) -> tuple[LayerClustering, ...]:
+    """Apply a clustering to the layers of a network.
+
+    Parameters
+    ----------
+    layers : iterable of ConvLayer
+        The network.
+    clustering : Clustering
+        How it is clustered.
+
+    Returns
+    -------
+    tuple of LayerClustering
+        In the order of the layers.
+
+    Raises
+    ------
+    InputError
+        If a layer has no such units, or a pattern matches no layer or only dense layers.
+    """
+    layers = tuple(layers)
+    problems = clustering.network_problems(layers)
+    units = []
+    for position, layer in enumerate(layers):
+        try:
+            units.append((layer, clustering.unit(layer, first=position == 0)))
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    return _resolved(units, clustering)
+
+
+def _resolved(
+    layers: list[tuple[ConvLayer, Unit | None]], clustering: Clustering
+) -> tuple[LayerClustering, ...]:
+    parts = [_cut(layer, unit, clustering.for_layer(layer)) for layer, unit in layers]
+    served: Counter[str] = Counter()
+    for part in parts:
+        if part.unit:
+            served[part.codebook] += part.units // part.subspaces
+    return tuple(_with_clusters(part, served[part.codebook]) for part in parts)
+
+
+def _cut(layer: ConvLayer, unit: Unit | None, settings: Clustering) -> LayerClustering:
+    """Everything but the number of clusters."""
+    if unit is None:
+        return LayerClustering(layer, settings)
+    # A shared codebook is named by all that its layers have in common.
+    shared = f"{unit.channels}x{unit.height}x{unit.width} {settings}"
+    return LayerClustering(
+        layer,
+        settings,
+        unit,
+        units=unit.count(layer),
+        subspaces=unit.channel_blocks(layer) if settings.is_product else 1,
+        codebook=layer.name if settings.scope == "layer" else shared,
+    )
+
+
+def _with_clusters(part: LayerClustering, served: int) -> LayerClustering:
+    """The number of clusters, once it is known how many units each codebook serves."""
+    if part.unit is None:
+        return part
+    wanted = part.settings.k or max(1, round((part.settings.rate or 0) * served))
+    return replace(
+        part, clusters=min(wanted, served), clipped=wanted > served, codebook_units=served
+    )

@@ -1,0 +1,296 @@
+"""Bits that a clustered network occupies, part by part.
+
+The compression ratios of the literature are quotients of such sums. Han, Mao, Dally (Deep
+Compression, ICLR 2016, Section 3) write for n weights of b bits and k clusters::
+
+    r = n b / (n log2 k + k b)
+
+and every other scheme adds its own parts to the denominator.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from kcsim.clustering.resolve import LayerClustering, resolve_layer, resolve_network
+from kcsim.clustering.scheme import Clustering
+from kcsim.errors import InputError, Problem, nearest
+from kcsim.workload.layer import ConvLayer
+
+__all__ = [
+    "LayerStorage",
+    "NetworkStorage",
+    "fixed_index_bits",
+    "layer_storage",
+    "network_storage",
+    "worst_case_entropy",
+]
+
+PARTS = ("all", "clustered", "conv")
+
+
+@dataclass(frozen=True)
+class LayerStorage:
+    """What one layer occupies [bit].
+
+    Attributes
+    ----------
+    clustering : LayerClustering
+        The layer and how it is clustered.
+    codebook_bits : int
+        The layer's own codebooks; 0 for one that layers share, which `NetworkStorage` holds.
+    indexes_bits : int or float
+        One index for every unit: an int at fixed length, else an expectation.
+    transforms_bits, scales_bits, offsets_bits : int
+        One transform, scale and offset for every unit, where the scheme has them.
+    dense_weights_bits : int
+        The weights, if the layer stays dense.
+    biases_bits : int
+        The biases, which no scheme clusters.
+    uncompressed_weights_bits : int
+        The weights without clustering.
+    """
+
+    clustering: LayerClustering
+    codebook_bits: int
+    indexes_bits: float
+    transforms_bits: int
+    scales_bits: int
+    offsets_bits: int
+    dense_weights_bits: int
+    biases_bits: int
+    uncompressed_weights_bits: int
+
+    @property
+    def weights_bits(self) -> float:
+        """Everything but the biases."""
+        return (
+            self.codebook_bits
+            + self.indexes_bits
+            + self.transforms_bits
+            + self.scales_bits
+            + self.offsets_bits
+            + self.dense_weights_bits
+        )
+
+    @property
+    def total_bits(self) -> float:
+        """The layer as stored."""
+        return self.weights_bits + self.biases_bits
+
+    @property
+    def uncompressed_bits(self) -> int:
+        """The layer without clustering."""
+        return self.uncompressed_weights_bits + self.biases_bits
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Stored bits for one weight, biases aside."""
+        return self.weights_bits / self.clustering.layer.weights
+
+    @property
+    def is_expectation(self) -> bool:
+        """Whether the indexes are counted by an assumed entropy; see `worst_case_entropy`."""
+        return self.clustering.unit is not None and self.clustering.settings.index == "entropy"
+
+
+@dataclass(frozen=True)
+class NetworkStorage:
+    """What a network occupies.
+
+    Attributes
+    ----------
+    layers : tuple of LayerStorage
+        Every layer, without the codebooks that layers share.
+    shared_codebook_bits : dict
+        Codebooks that serve the whole network [bit], by name (`LayerClustering.codebook`).
+    """
+
+    layers: tuple[LayerStorage, ...]
+    shared_codebook_bits: dict[str, int]
+
+    @property
+    def total_bits(self) -> float:
+        """The network as stored."""
+        return sum(layer.total_bits for layer in self.layers) + sum(
+            self.shared_codebook_bits.values()
+        )
+
+    @property
+    def uncompressed_bits(self) -> int:
+        """The network without clustering."""
+        return sum(layer.uncompressed_bits for layer in self.layers)
+
+    @property
+    def is_expectation(self) -> bool:
+        """Whether any indexes are counted by an assumed entropy."""
+        return any(layer.is_expectation for layer in self.layers)
+
+    def ratio(
+        self, part: Literal["all", "clustered", "conv"] = "all", *, biases: bool = True
+    ) -> float:
+        """Compression ratio: uncompressed over stored bits.
+
+        Papers differ in what they count. Deep k-Means counts all layers and their biases; the
+        numbers of Son et al. and of Matsui et al. are those of the clustered kernels alone.
+
+        Parameters
+        ----------
+        part : {"all", "clustered", "conv"}
+            All layers, those that are clustered, or the convolutions. Shared codebooks count in
+            full if the part has a layer that uses them.
+        biases : bool
+            Whether biases count, on both sides.
+
+        Raises
+        ------
+        InputError
+            If the part is unknown or holds no layer.
+        """
+        if part not in PARTS:
+            raise InputError(Problem(f"no part {part!r}", ", ".join(PARTS), nearest(part, PARTS)))
+        chosen = [layer for layer in self.layers if _belongs(layer.clustering, part)]
+        if not chosen:
+            raise InputError(f"no layer to compute the ratio of part {part!r} from")
+        used = {layer.clustering.codebook for layer in chosen}
+        stored = sum(layer.total_bits if biases else layer.weights_bits for layer in chosen)
+        stored += sum(bits for name, bits in self.shared_codebook_bits.items() if name in used)
+        plain = sum(
+            layer.uncompressed_bits if biases else layer.uncompressed_weights_bits
+            for layer in chosen
+        )
+        return plain / stored
+
+
+def fixed_index_bits(clusters: int) -> int:
+    """ceil(log2 K): bits of an index of fixed length; 0 for a single cluster."""
+    return (clusters - 1).bit_length()
+
+
+def worst_case_entropy(clusters: int, sparse: float, units: int) -> float:
+    """Largest entropy that the indexes of clustered weights can have [bit per index].
+
+    Without sparsity all K entries are used equally often: log2 K. With a share p tied to zero,
+    the other entries are used equally often; there are K - 1 of them, or (1 - p) N if that is
+    less::
+
+        H = -p log2 p + (1 - p) log2(min(K - 1, (1 - p) N) / (1 - p))
+
+    The published code of Deep k-Means (Wu et al., ICML 2018) counts N H bits for the indexes with
+    the entropy of the real clusters, which is smaller.
+
+    Parameters
+    ----------
+    clusters : int
+        Entries K, the zero entry among them.
+    sparse : float
+        Share p of the units that is tied to zero.
+    units : int
+        Units N that share the codebook.
+    """
+    if clusters == 1:
+        return 0.0
+    if sparse == 0:
+        return math.log2(clusters)
+    rest = 1 - sparse
+    others = max(1.0, min(clusters - 1, rest * units))
+    return -sparse * math.log2(sparse) + rest * math.log2(others / rest)
+
+
+def layer_storage(
+    layer: ConvLayer,
+    clustering: Clustering,
+    *,
+    weight_bits: int = 32,
+    bias_bits: int | None = None,
+) -> LayerStorage:
+    """What one layer occupies on its own, its codebook included.
+
+    Parameters
+    ----------
+    layer : ConvLayer
+        The layer.
+    clustering : Clustering
+        How it is clustered.
+    weight_bits : int
+        Width of a dense weight, and of a codebook's values unless `clustering` says otherwise
+        [bit].
+    bias_bits : int or None
+        Width of a bias [bit]; ``None`` for that of a weight.
+
+    Raises
+    ------
+    InputError
+        If the layer has no such units; see `Clustering.unit`.
+    """
+    part = resolve_layer(layer, clustering)
+    return _storage(part, _codebook_bits(part, weight_bits), weight_bits, bias_bits)
+
+
+def network_storage(
+    layers: Iterable[ConvLayer],
+    clustering: Clustering,
+    *,
+    weight_bits: int = 32,
+    bias_bits: int | None = None,
+) -> NetworkStorage:
+    """What a network occupies; codebooks that layers share count once.
+
+    Parameters
+    ----------
+    layers : iterable of ConvLayer
+        The network.
+    clustering, weight_bits, bias_bits
+        As for `layer_storage`.
+
+    Raises
+    ------
+    InputError
+        If a layer has no such units, or a pattern matches no layer or only dense layers.
+    """
+    stored = []
+    shared = {}
+    for part in resolve_network(layers, clustering):
+        own = _codebook_bits(part, weight_bits)
+        if part.unit and part.settings.scope == "network":
+            shared[part.codebook] = own
+            own = 0
+        stored.append(_storage(part, own, weight_bits, bias_bits))
+    return NetworkStorage(tuple(stored), shared)
+
+
+def _belongs(clustering: LayerClustering, part: str) -> bool:
+    if part == "clustered":
+        return clustering.unit is not None
+    return part == "all" or clustering.layer.kind == "conv"
+
+
+def _codebook_bits(part: LayerClustering, weight_bits: int) -> int:
+    return part.codebook_words * (part.settings.codebook_bits or weight_bits)
+
+
+def _storage(
+    part: LayerClustering, codebook_bits: int, weight_bits: int, bias_bits: int | None
+) -> LayerStorage:
+    settings, units = part.settings, part.units
+    plain = part.layer.weights * weight_bits
+    return LayerStorage(
+        part,
+        codebook_bits=codebook_bits,
+        indexes_bits=units * _index_bits(part) if units else 0,
+        transforms_bits=units * fixed_index_bits(settings.transforms),
+        scales_bits=units * settings.scale_bits if settings.kind.has_scales else 0,
+        offsets_bits=units * settings.offset_bits if settings.kind.has_offsets else 0,
+        dense_weights_bits=0 if part.unit else plain,
+        biases_bits=part.layer.biases * (weight_bits if bias_bits is None else bias_bits),
+        uncompressed_weights_bits=plain,
+    )
+
+
+def _index_bits(part: LayerClustering) -> float:
+    if part.settings.index == "fixed":
+        return fixed_index_bits(part.clusters)
+    return worst_case_entropy(part.clusters, part.settings.sparse, part.codebook_units)

@@ -1,0 +1,1 @@
+"""Estimates: counts, cycles and energy of layers on hardware."""

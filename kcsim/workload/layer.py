@@ -1,0 +1,335 @@
+"""One convolution or fully connected layer: its shape, and the counts that follow from it."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Literal
+
+from kcsim.errors import InputError, Problem
+
+__all__ = ["DIMENSIONS", "TENSORS", "ConvLayer", "LayerError"]
+
+DIMENSIONS = ("N", "G", "M", "C", "P", "Q", "R", "S")
+"""Loop variables: batch, group, output and input channel within the group, output row and
+column, filter row and column."""
+
+TENSORS = ("weights", "inputs", "outputs")
+
+LARGEST_SIZE = 2**31
+LARGEST_COUNT = 2**63 - 1
+
+_SIZES = (
+    "in_channels",
+    "out_channels",
+    "in_height",
+    "in_width",
+    "kernel_height",
+    "kernel_width",
+    "groups",
+    "batch",
+)
+_Fault = tuple[str, str, str]
+"""Field, what is wrong with it, what was expected."""
+
+_SPELLINGS = {
+    (1, 1): (0,),
+    (1, 2): (0, 0),
+    (2, 2): (0, 1),
+    (1, 4): (0, 0, 0, 0),
+    (2, 4): (0, 0, 1, 1),
+    (4, 4): (0, 1, 2, 3),
+}
+"""Numbers given and numbers meant: which of the given ones stands at each place."""
+
+
+class LayerError(InputError):
+    """A layer cannot exist as described.
+
+    Attributes
+    ----------
+    fields : tuple of str
+        The field of `ConvLayer` that each of `problems` is about, in the same order.
+    """
+
+    def __init__(self, layer: object, faults: list[_Fault]) -> None:
+        self.fields = tuple(field for field, _, _ in faults)
+        super().__init__(
+            [Problem(f"layer {layer!r}: {message}", expected) for _, message, expected in faults]
+        )
+
+
+@dataclass(frozen=True)
+class ConvLayer:
+    """A 2-D convolution, or a fully connected layer written as a 1x1 convolution.
+
+    Parameters
+    ----------
+    name : str
+        Unique within a network.
+    in_channels, out_channels : int
+        Channels of all groups together.
+    in_height, in_width : int
+        Size of the input image in pixels, without padding.
+    kernel_height, kernel_width : int
+        Size of the filter in taps, without dilation.
+    stride : (int, int)
+        Vertical and horizontal step; a single int stands for both.
+    padding : (int, int, int, int)
+        Zero pixels added at the top, bottom, left and right; a pair stands for vertical and
+        horizontal, a single int for all four.
+    dilation : (int, int)
+        Vertical and horizontal distance of filter taps; a single int stands for both.
+    groups : int
+        Every group connects its own share of the input channels to its own share of the output
+        channels.
+    batch : int
+        Images processed together.
+    bias : bool
+        Whether every output channel has a trained offset.
+    kind : {"conv", "linear"}
+        ``"linear"`` for fully connected; see `linear`.
+
+    Raises
+    ------
+    LayerError
+        If no such layer exists, or one of its counts does not fit in a signed 64-bit integer; an
+        `InputError` that names every field at fault.
+    """
+
+    name: str
+    in_channels: int
+    out_channels: int
+    in_height: int
+    in_width: int
+    kernel_height: int
+    kernel_width: int
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    batch: int = 1
+    bias: bool = False
+    kind: Literal["conv", "linear"] = "conv"
+
+    if TYPE_CHECKING:
+        # The short forms are accepted, the long ones are stored.
+        def __init__(
+            self,
+            name: str,
+            in_channels: int,
+            out_channels: int,
+            in_height: int,
+            in_width: int,
+            kernel_height: int,
+            kernel_width: int,
+            stride: int | tuple[int, int] = ...,
+            padding: int | tuple[int, int] | tuple[int, int, int, int] = ...,
+            dilation: int | tuple[int, int] = ...,
+            groups: int = ...,
+            batch: int = ...,
+            bias: bool = ...,
+            kind: Literal["conv", "linear"] = ...,
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        faults = [*self._normalise()]
+        # The later checks compute with what the earlier ones found sound.
+        faults = faults or [*self._shape_faults()]
+        faults = faults or [*self._count_faults()]
+        if faults:
+            raise LayerError(self.name, faults)
+
+    @classmethod
+    def linear(
+        cls, name: str, in_features: int, out_features: int, *, bias: bool = True, batch: int = 1
+    ) -> ConvLayer:
+        """A fully connected layer: a 1x1 convolution of a 1x1 image.
+
+        Parameters
+        ----------
+        name : str
+            Unique within a network.
+        in_features, out_features : int
+            Words that one image's input and output have.
+        bias : bool
+            Whether every output has a trained offset.
+        batch : int
+            Images processed together.
+
+        Raises
+        ------
+        LayerError
+            As for the class itself.
+        """
+        return cls(
+            name, in_features, out_features, 1, 1, 1, 1, batch=batch, bias=bias, kind="linear"
+        )
+
+    @property
+    def out_height(self) -> int:
+        """Output rows."""
+        top, bottom, _, _ = self.padding
+        taps = self.dilation[0] * (self.kernel_height - 1) + 1
+        return (self.in_height + top + bottom - taps) // self.stride[0] + 1
+
+    @property
+    def out_width(self) -> int:
+        """Output columns."""
+        _, _, left, right = self.padding
+        taps = self.dilation[1] * (self.kernel_width - 1) + 1
+        return (self.in_width + left + right - taps) // self.stride[1] + 1
+
+    @property
+    def dimensions(self) -> dict[str, int]:
+        """Extent of every loop variable, in the order of `DIMENSIONS`."""
+        extents = (
+            self.batch,
+            self.groups,
+            self.out_channels // self.groups,
+            self.in_channels // self.groups,
+            self.out_height,
+            self.out_width,
+            self.kernel_height,
+            self.kernel_width,
+        )
+        return dict(zip(DIMENSIONS, extents, strict=True))
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the whole batch, those with padding included."""
+        return self.output_words * (self.weights // self.out_channels)
+
+    @property
+    def weights(self) -> int:
+        """Words of the weight tensor, without biases."""
+        taps = self.kernel_height * self.kernel_width
+        return self.out_channels * (self.in_channels // self.groups) * taps
+
+    @property
+    def biases(self) -> int:
+        """Words of the bias vector; 0 without one."""
+        return self.out_channels if self.bias else 0
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases."""
+        return self.weights + self.biases
+
+    @property
+    def input_words(self) -> int:
+        """Words of the input tensor of the whole batch, without padding."""
+        return self.batch * self.in_channels * self.in_height * self.in_width
+
+    @property
+    def padded_input_words(self) -> int:
+        """Words of the input tensor of the whole batch, with the padding around every image."""
+        top, bottom, left, right = self.padding
+        rows = self.in_height + top + bottom
+        columns = self.in_width + left + right
+        return self.batch * self.in_channels * rows * columns
+
+    @property
+    def output_words(self) -> int:
+        """Words of the output tensor of the whole batch."""
+        return self.batch * self.out_channels * self.out_height * self.out_width
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether every input channel is a group of its own."""
+        return self.groups == self.in_channels > 1
+
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether the filter is 1x1."""
+        return self.kernel_height == self.kernel_width == 1
+
+    @property
+    def shape_key(self) -> tuple[object, ...]:
+        """Everything but the name: equal for layers whose mappings and counts are the same."""
+        return tuple(getattr(self, field.name) for field in fields(self) if field.name != "name")
+
+    def with_batch(self, batch: int) -> ConvLayer:
+        """The same layer for another number of images."""
+        return replace(self, batch=batch)
+
+    def _normalise(self) -> Iterator[_Fault]:
+        """Store every field in its full form; yield the fields that are wrong by themselves."""
+        if not is_name(self.name):
+            yield "name", f"name is {self.name!r}", "a printable text"
+        for field in _SIZES:
+            yield from self._normalise_numbers(field, length=1, smallest=1)
+        yield from self._normalise_numbers("stride", length=2, smallest=1)
+        yield from self._normalise_numbers("padding", length=4, smallest=0)
+        yield from self._normalise_numbers("dilation", length=2, smallest=1)
+        bias: object = self.bias
+        if not isinstance(bias, bool):
+            yield "bias", f"bias is {bias!r}", "true or false"
+        if self.kind not in ("conv", "linear"):
+            yield "kind", f"kind is {self.kind!r}", "'conv' or 'linear'"
+
+    def _normalise_numbers(self, field: str, length: int, smallest: int) -> Iterator[_Fault]:
+        given: object = getattr(self, field)
+        numbers = _integers(given, length)
+        if numbers is None:
+            tuples = {1: "", 2: " or two of them", 4: ", two or four of them"}[length]
+            yield field, f"{field} is {given!r}", f"a whole number{tuples}"
+        elif not all(smallest <= number <= LARGEST_SIZE for number in numbers):
+            yield field, f"{field} is {given!r}", f"{smallest} to {LARGEST_SIZE} (2^31)"
+        else:
+            object.__setattr__(self, field, numbers if length > 1 else numbers[0])
+
+    def _shape_faults(self) -> Iterator[_Fault]:
+        for field in ("in_channels", "out_channels"):
+            channels = getattr(self, field)
+            if channels % self.groups:
+                yield "groups", f"groups is {self.groups}", f"a divisor of {field} ({channels})"
+        top, bottom, left, right = self.padding
+        for side, dilation, padding in (
+            ("height", self.dilation[0], top + bottom),
+            ("width", self.dilation[1], left + right),
+        ):
+            kernel = getattr(self, f"kernel_{side}")
+            taps = dilation * (kernel - 1) + 1
+            padded = getattr(self, f"in_{side}") + padding
+            if taps > padded:
+                dilated = f" ({taps} with dilation {dilation})" if dilation > 1 else ""
+                expected = f"at most the padded input {side} ({padded})"
+                yield f"kernel_{side}", f"kernel_{side} is {kernel}{dilated}", expected
+        trivial = ((1,) * 5, (1, 1), (0,) * 4, (1, 1))
+        sizes = (
+            self.in_height,
+            self.in_width,
+            self.kernel_height,
+            self.kernel_width,
+            self.groups,
+        )
+        if self.kind == "linear" and (sizes, self.stride, self.padding, self.dilation) != trivial:
+            expected = "a 1x1 kernel and image, stride and dilation 1, no padding, no groups"
+            yield "kind", "kind is 'linear'", expected
+
+    def _count_faults(self) -> Iterator[_Fault]:
+        for what, count in (
+            ("multiply-accumulates", self.macs),
+            ("padded input words", self.padded_input_words),
+        ):
+            if count > LARGEST_COUNT:
+                yield "name", f"it has {count} {what}", f"at most {LARGEST_COUNT} (2^63 - 1)"
+
+
+def is_name(value: object) -> bool:
+    """Whether a value can stand for something in messages and tables: a text of one line."""
+    return isinstance(value, str) and value.strip() != "" and value.isprintable()
+
+
+def _integers(value: object, length: int) -> tuple[int, ...] | None:
+    """`value`, written in one of its short forms, as `length` ints; None if it is not that."""
+    parts = tuple(value) if isinstance(value, tuple | list) else (value,)
+    order = _SPELLINGS.get((len(parts), length))
+    if order is None or any(isinstance(part, bool) for part in parts):
+        return None
+    try:
+        return tuple(operator.index(parts[place]) for place in order)
+    except TypeError:
+        return None

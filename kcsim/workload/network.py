@@ -1,0 +1,161 @@
+"""A network: the named sequence of its convolution and fully connected layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from html import escape
+
+from kcsim.errors import InputError, Problem, nearest
+from kcsim.workload.layer import ConvLayer, is_name
+
+__all__ = ["Network"]
+
+
+@dataclass(frozen=True, repr=False)
+class Network:
+    """The layers of a network that compute, in order of execution.
+
+    Parameters
+    ----------
+    name : str
+        What the network is called in tables.
+    layers : tuple of ConvLayer
+        At least one; no two of the same name.
+    norm_parameters : int
+        Trained scales and shifts of batch normalisation, which belong to no layer here.
+    source : str
+        Where the structure comes from: the paper or the framework.
+
+    Raises
+    ------
+    InputError
+        If there is no layer, two layers share a name, or `norm_parameters` is not a count.
+    """
+
+    name: str
+    layers: tuple[ConvLayer, ...]
+    norm_parameters: int = 0
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+        if not is_name(self.name):
+            raise InputError(f"a network cannot be named {self.name!r}; expected a printable text")
+        if not self.layers:
+            raise InputError(f"network {self.name!r} has no layers")
+        if type(self.norm_parameters) is not int or not 0 <= self.norm_parameters < 2**63:
+            problem = f"network {self.name!r}: norm_parameters is {self.norm_parameters!r}"
+            raise InputError(Problem(problem, "a count from 0 to 2^63 - 1"))
+        seen: set[str] = set()
+        for layer in self.layers:
+            if layer.name in seen:
+                raise InputError(f"network {self.name!r} has two layers named {layer.name!r}")
+            seen.add(layer.name)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[ConvLayer]:
+        return iter(self.layers)
+
+    def __repr__(self) -> str:
+        return (
+            f"Network({self.name!r}: {len(self)} layers, {self.parameters:,} parameters, "
+            f"{self.macs:,} MACs)"
+        )
+
+    def _repr_html_(self) -> str:
+        columns = ("layer", "input", "output", "kernel", "groups", "parameters", "MACs")
+        rows = [
+            (
+                layer.name,
+                f"{layer.in_channels}×{layer.in_height}×{layer.in_width}",
+                f"{layer.out_channels}×{layer.out_height}×{layer.out_width}",
+                f"{layer.kernel_height}×{layer.kernel_width}",
+                str(layer.groups),
+                f"{layer.parameters:,}",
+                f"{layer.macs:,}",
+            )
+            for layer in self
+        ]
+        head = "".join(f"<th>{column}</th>" for column in columns)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+        )
+        caption = f"<caption>{escape(repr(self))}</caption>"
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all layers."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def weights(self) -> int:
+        """Words of all weight tensors, without biases."""
+        return sum(layer.weights for layer in self.layers)
+
+    @property
+    def parameters(self) -> int:
+        """Everything that is trained: weights, biases, batch normalisation."""
+        return sum(layer.parameters for layer in self.layers) + self.norm_parameters
+
+    def layer(self, name: str) -> ConvLayer:
+        """The layer called `name`.
+
+        Raises
+        ------
+        InputError
+            If there is none; suggests the nearest name.
+        """
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise self._no_layer(name)
+
+    def select(self, names: str | Iterable[str]) -> Network:
+        """The network reduced to some of its layers, in their order.
+
+        Parameters
+        ----------
+        names : str or iterable of str
+            Layer names or glob patterns such as ``"conv*"``.
+
+        Returns
+        -------
+        Network
+            Its `norm_parameters` are 0 unless all layers were kept: which of them belong to the
+            kept layers is not known.
+
+        Raises
+        ------
+        InputError
+            If a name or pattern matches no layer.
+        """
+        kept: set[str] = set()
+        for pattern in (names,) if isinstance(names, str) else names:
+            matches = {layer.name for layer in self if fnmatchcase(layer.name, pattern)}
+            # A layer's name may itself contain the characters of a pattern.
+            matches |= {layer.name for layer in self if layer.name == pattern}
+            if not matches:
+                raise self._no_layer(pattern)
+            kept |= matches
+        layers = tuple(layer for layer in self if layer.name in kept)
+        norm_parameters = self.norm_parameters if len(layers) == len(self) else 0
+        return replace(self, layers=layers, norm_parameters=norm_parameters)
+
+    def with_batch(self, batch: int) -> Network:
+        """The same network for another number of images."""
+        return replace(self, layers=tuple(layer.with_batch(batch) for layer in self))
+
+    def _no_layer(self, name: str) -> InputError:
+        names = [layer.name for layer in self]
+        return InputError(
+            Problem(
+                f"network {self.name!r} has no layer {name!r}",
+                suggestion=nearest(name, names),
+                expected=f"one of {', '.join(names)}" if len(names) <= 8 else "",
+            )
+        )

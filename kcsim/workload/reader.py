@@ -1,0 +1,153 @@
+"""Networks and layers by name or from YAML files."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+from kcsim.errors import InputError
+from kcsim.workload import zoo
+from kcsim.workload.layer import ConvLayer
+from kcsim.workload.network import Network
+
+__all__ = ["load_layer", "load_network", "network_to_yaml", "read_network"]
+
+_PLAIN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+_NOT_TEXT = ("null", "true", "false")
+
+
+def read_network(path: str | os.PathLike[str]) -> Network:
+    """Read a network from a YAML file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file with the keys `name`, `layers` and, optionally, `batch`, `source`,
+        `norm_parameters` and `input` (`channels`, `height`, `width`). A layer is of `type`
+        ``conv``, ``depthwise``, ``linear`` or ``pool``; an input size that it leaves out is the
+        output of the layer before it, or the network's `input`.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or describes no network; carries every problem with its place.
+    """
+    # Schemas load slowly; the zoo has to do without them.
+    from kcsim.workload.network_file import read_network_file
+
+    return read_network_file(path)
+
+
+def load_network(spec: str | os.PathLike[str] | Network) -> Network:
+    """The network that `spec` means.
+
+    Parameters
+    ----------
+    spec : str, path-like or Network
+        A network, which is returned as it is; an existing file, or anything that ends in
+        ``.yaml`` or ``.yml``; otherwise the name of a network of the zoo.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or network, or the file is wrong.
+    """
+    if isinstance(spec, Network):
+        return spec
+    if not isinstance(spec, str) or _names_file(spec):
+        return read_network(spec)
+    return zoo.load(spec)
+
+
+def load_layer(spec: str | os.PathLike[str]) -> ConvLayer:
+    """The layer that `spec` means.
+
+    Parameters
+    ----------
+    spec : str or path-like
+        A YAML file that holds the keys of one layer, at the top or below the key `layer`; or
+        ``NETWORK/LAYER``, as ``"alexnet/conv3"`` or ``"my_net.yaml/conv1"``.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, network or layer, or the file is wrong.
+    """
+    text = os.fspath(spec)
+    if _names_file(text):
+        from kcsim.workload.network_file import read_layer_file
+
+        return read_layer_file(text)
+    # Slashes may stand in the path of a file and in the name of a layer.
+    cuts = [cut.start() for cut in re.finditer("/", text)]
+    if not cuts:
+        example = f"{text}/conv1"
+        raise InputError(f"'{text}' names no layer; expected NETWORK/LAYER, as '{example}'")
+    cut = next((cut for cut in cuts if _names_file(text[:cut])), cuts[0])
+    return load_network(text[:cut]).layer(text[cut + 1 :])
+
+
+def _names_file(text: str) -> bool:
+    return text.lower().endswith((".yaml", ".yml")) or os.path.isfile(text)
+
+
+def network_to_yaml(network: Network) -> str:
+    """The network as a YAML text that `read_network` reads back to an equal network.
+
+    Every layer stands on a line of its own with its full input shape.
+    """
+    batch = network.layers[0].batch
+    head: dict[str, object] = {"name": network.name, "source": network.source}
+    head |= {"batch": batch, "norm_parameters": network.norm_parameters}
+    omitted = {"source": "", "batch": 1, "norm_parameters": 0}
+    lines = [f"{key}: {_yaml(value)}" for key, value in _without(head, omitted).items()]
+    lines.append("layers:")
+    for layer in network:
+        entry = _entry(layer)
+        if layer.batch != batch:
+            entry["batch"] = layer.batch
+        pairs = ", ".join(f"{key}: {_yaml(value)}" for key, value in entry.items())
+        lines.append(f"  - {{{pairs}}}")
+    return "\n".join(lines) + "\n"
+
+
+def _entry(layer: ConvLayer) -> dict[str, object]:
+    """The keys of one layer in a network file, without those that have their defaults."""
+    if layer.kind == "linear":
+        entry: dict[str, object] = {"name": layer.name, "type": "linear"}
+        entry |= {"in_features": layer.in_channels, "out_features": layer.out_channels}
+        return entry | _without({"bias": layer.bias}, {"bias": True})
+    entry = {
+        "name": layer.name,
+        "type": "depthwise" if layer.is_depthwise else "conv",
+        "in_channels": layer.in_channels,
+        "out_channels": layer.out_channels,
+        "in_size": (layer.in_height, layer.in_width),
+        "kernel": (layer.kernel_height, layer.kernel_width),
+        "stride": layer.stride,
+        "padding": layer.padding,
+        "dilation": layer.dilation,
+        "bias": layer.bias,
+    }
+    if not layer.is_depthwise:
+        entry["groups"] = layer.groups
+    ones = (1, 1)
+    defaults = {"stride": ones, "padding": (0,) * 4, "dilation": ones, "bias": False, "groups": 1}
+    return _without(entry, defaults)
+
+
+def _without(entry: dict[str, object], defaults: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in entry.items() if (key, value) not in defaults.items()}
+
+
+def _yaml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        same = len(set(value)) == 1
+        return str(value[0]) if same else f"[{', '.join(map(str, value))}]"
+    if isinstance(value, str):
+        plain = _PLAIN_TEXT.fullmatch(value) and value.lower() not in _NOT_TEXT
+        return value if plain else json.dumps(value, ensure_ascii=False)
+    return str(value)

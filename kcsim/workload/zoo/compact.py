@@ -1,0 +1,148 @@
+"""Networks with few parameters: SqueezeNet, MobileNet, DenseNet."""
+
+from __future__ import annotations
+
+from kcsim.workload.layer import ConvLayer
+from kcsim.workload.network import Network
+from kcsim.workload.zoo.blocks import conv, norm_after_every_conv
+
+_IANDOLA = "Iandola et al., SqueezeNet, arXiv:1602.07360"
+
+
+def _squeezenet(
+    name: str, first: ConvLayer, sizes: tuple[int, int, int], pools: tuple[int, int], source: str
+) -> Network:
+    """A SqueezeNet whose fire modules lie on images of `sizes`, the next one after each of `pools`.
+
+    `pools` are the fire modules that a pooling follows.
+    """
+    layers = [first]
+    channels = first.out_channels
+    for fire, squeeze in enumerate((16, 16, 32, 32, 48, 48, 64, 64), start=2):
+        expand = 4 * squeeze
+        size = sizes[sum(fire > pool for pool in pools)]
+        layers += [
+            conv(f"f{fire}.s1", channels, squeeze, size, 1, bias=True),
+            conv(f"f{fire}.e1", squeeze, expand, size, 1, bias=True),
+            conv(f"f{fire}.e3", squeeze, expand, size, 3, bias=True),
+        ]
+        channels = 2 * expand
+    layers.append(conv("conv10", channels, 1000, sizes[-1], 1, bias=True))
+    return Network(name, tuple(layers), source=source)
+
+
+def squeezenet1_0() -> Network:
+    """SqueezeNet 1.0 [1]_.
+
+    References
+    ----------
+    .. [1] Iandola et al., SqueezeNet: AlexNet-level accuracy with 50x fewer parameters,
+       arXiv:1602.07360, table 1; 224x224 images as in torchvision.
+    """
+    first = conv("conv1", 3, 96, 224, 7, stride=2, padding=0, bias=True)
+    return _squeezenet("squeezenet1_0", first, (54, 27, 13), (4, 8), _IANDOLA)
+
+
+def squeezenet1_1() -> Network:
+    """SqueezeNet 1.1: a smaller first layer, earlier pooling [1]_.
+
+    References
+    ----------
+    .. [1] https://github.com/forresti/SqueezeNet, SqueezeNet_v1.1; 224x224 images as in
+       torchvision.
+    """
+    first = conv("conv1", 3, 64, 224, 3, stride=2, padding=0, bias=True)
+    source = f"{_IANDOLA}; version 1.1 of its repository"
+    return _squeezenet("squeezenet1_1", first, (55, 27, 13), (3, 5), source)
+
+
+def mobilenet_v1() -> Network:
+    """MobileNet 1.0-224 [1]_.
+
+    References
+    ----------
+    .. [1] Howard et al., MobileNets: efficient convolutional neural networks for mobile vision
+       applications, arXiv:1704.04861, table 1.
+    """
+    layers = [conv("conv1", 3, 32, 224, 3, stride=2)]
+    channels, size = 32, 112
+    for index, (width, stride) in enumerate(
+        [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)]
+        + [(512, 1)] * 5
+        + [(1024, 2), (1024, 1)],
+        start=1,
+    ):
+        depthwise = conv(f"dw{index}", channels, channels, size, 3, stride=stride, groups=channels)
+        size //= stride
+        layers += [depthwise, conv(f"pw{index}", channels, width, size, 1)]
+        channels = width
+    norm = norm_after_every_conv(layers)
+    layers.append(ConvLayer.linear("fc", channels, 1000))
+    return Network("mobilenet_v1", tuple(layers), norm, "Howard et al., arXiv:1704.04861")
+
+
+def mobilenet_v2() -> Network:
+    """MobileNetV2 1.0-224 [1]_.
+
+    References
+    ----------
+    .. [1] Sandler et al., MobileNetV2: inverted residuals and linear bottlenecks, CVPR 2018,
+       table 2.
+    """
+    layers = [conv("conv0", 3, 32, 224, 3, stride=2)]
+    channels, size, block = 32, 112, 0
+    for expansion, width, repeats, first_stride in (
+        (1, 16, 1, 1),
+        (6, 24, 2, 2),
+        (6, 32, 3, 2),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 2),
+        (6, 320, 1, 1),
+    ):
+        for repeat in range(repeats):
+            block += 1
+            stride = 1 if repeat else first_stride
+            hidden = expansion * channels
+            if expansion > 1:
+                layers.append(conv(f"b{block}.exp", channels, hidden, size, 1))
+            name = f"b{block}.dw"
+            layers.append(conv(name, hidden, hidden, size, 3, stride=stride, groups=hidden))
+            size //= stride
+            layers.append(conv(f"b{block}.proj", hidden, width, size, 1))
+            channels = width
+    layers.append(conv("conv_last", channels, 1280, size, 1))
+    norm = norm_after_every_conv(layers)
+    layers.append(ConvLayer.linear("fc", 1280, 1000))
+    return Network("mobilenet_v2", tuple(layers), norm, "Sandler et al., MobileNetV2, CVPR 2018")
+
+
+def densenet121() -> Network:
+    """DenseNet-121 of growth rate 32 [1]_.
+
+    References
+    ----------
+    .. [1] Huang, Liu, van der Maaten and Weinberger, Densely connected convolutional networks,
+       CVPR 2017, table 1.
+    """
+    growth, bottleneck = 32, 128
+    layers = [conv("conv0", 3, 64, 224, 7, stride=2)]
+    channels, size = 64, 56
+    # Normalisation precedes each convolution but the first, which it follows.
+    norm_channels = channels
+    for stage, depth in enumerate((6, 12, 24, 16), start=1):
+        for index in range(1, depth + 1):
+            layers += [
+                conv(f"d{stage}.{index}.1x1", channels, bottleneck, size, 1),
+                conv(f"d{stage}.{index}.3x3", bottleneck, growth, size, 3),
+            ]
+            norm_channels += channels + bottleneck
+            channels += growth
+        norm_channels += channels
+        if stage < 4:
+            layers.append(conv(f"t{stage}", channels, channels // 2, size, 1))
+            channels //= 2
+            size //= 2
+    layers.append(ConvLayer.linear("fc", channels, 1000))
+    source = "Huang et al., Densely connected convolutional networks, CVPR 2017"
+    return Network("densenet121", tuple(layers), 2 * norm_channels, source)
