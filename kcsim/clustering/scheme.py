@@ -168,11 +168,7 @@ class Clustering:
         _raise(problems)
 
     def __str__(self) -> str:
-        given = self._given()
-        for name in ("scope", "dense"):
-            if given.get(name) == getattr(self.kind, name):
-                del given[name]
-        parts = (f"{self.scheme}:{_settings_text(given)}", *map(str, self.overrides))
+        parts = (f"{self.scheme}:{_settings_text(self._given())}", *map(str, self.overrides))
         return ";".join(parts)
 
     @property
@@ -275,12 +271,17 @@ class Clustering:
         return problems
 
     def _given(self) -> dict[str, Any]:
-        """The settings that differ from their defaults, by name, in the order of the fields."""
+        """The settings that differ from the scheme's defaults, in the order of the fields."""
+        kind = SCHEMES.get(self.scheme)
+        defaults: dict[str, tuple[object, ...]] = {
+            field.name: (field.default,) for field in fields(self)
+        }
+        if kind is not None:
+            defaults |= {"scope": ("", kind.scope), "dense": ("", kind.dense)}
         return {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.name not in ("scheme", "overrides")
-            and getattr(self, field.name) != field.default
+            name: getattr(self, name)
+            for name, unset in defaults.items()
+            if name not in ("scheme", "overrides") and getattr(self, name) not in unset
         }
 
 

@@ -396,9 +396,11 @@ def count_outputs(
         for network in range(child - 1, parent - 1, -1):
             held = held_words(OUTPUTS, network + 1, loops, loop_count, extents, window)
             transfers[network, OUTPUTS, UP] += rising * instances[network + 1]
-            transfers[network, OUTPUTS, DOWN] += (rising - held) * instances[network + 1]
-            if network == child - 1 and child < levels:
-                counts[child, OUTPUTS, FILLS] = (rising - held) * instances[child]
+            if child < levels:
+                # A MAC's sum is accumulated where it is kept; only a tile returns.
+                transfers[network, OUTPUTS, DOWN] += (rising - held) * instances[network + 1]
+                if network == child - 1:
+                    counts[child, OUTPUTS, FILLS] = (rising - held) * instances[child]
             rising *= spread[network, OUTPUTS]
         held = held_words(OUTPUTS, parent, loops, loop_count, extents, window)
         counts[parent, OUTPUTS, UPDATES] = rising * instances[parent]

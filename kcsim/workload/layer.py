@@ -125,7 +125,7 @@ class ConvLayer:
             kernel_height: int,
             kernel_width: int,
             stride: int | tuple[int, int] = ...,
-            padding: int | tuple[int, int] | tuple[int, int, int, int] = ...,
+            padding: int | tuple[int, ...] = ...,
             dilation: int | tuple[int, int] = ...,
             groups: int = ...,
             batch: int = ...,

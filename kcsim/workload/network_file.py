@@ -24,7 +24,7 @@ __all__ = ["read_layer_file", "read_network_file"]
 Size = Annotated[int, Field(ge=1, le=LARGEST_SIZE)]
 Margin = Annotated[int, Field(ge=0, le=LARGEST_SIZE)]
 Pair = Size | tuple[Size, Size]
-Margins = Margin | tuple[Margin, Margin] | tuple[Margin, Margin, Margin, Margin]
+Margins = Margin | tuple[Margin, ...]
 
 _FORBID = ConfigDict(extra="forbid")
 
@@ -304,14 +304,14 @@ class _Sequence:
         """The shape behind an entry; None if a fault before it leaves that unknown."""
         if isinstance(entry, Pool):
             if self._shape is None:
-                self._complain_about_missing(entry.name, ["the size of its input"])
+                self._complain_about_missing(entry.name, "the size of its input", "")
                 return None
             return entry.output(self._shape)
         inputs = entry.inputs(self._shape)
         known = {key: size for key, size in inputs.items() if size is not None}
         if len(known) < len(inputs):
-            missing = [key for key in inputs if key not in known]
-            self._complain_about_missing(entry.name, missing)
+            missing = ", ".join(key for key in inputs if key not in known)
+            self._complain_about_missing(entry.name, missing, "a value here, ")
             return None
         layer = replace(entry.layer(known), batch=entry.batch or batch)
         if layer.name in self._layers:
@@ -320,12 +320,11 @@ class _Sequence:
         self._layers[layer.name] = layer
         return Shape(layer.out_channels, layer.out_height, layer.out_width)
 
-    def _complain_about_missing(self, name: str, missing: list[str]) -> None:
+    def _complain_about_missing(self, name: str, missing: str, remedy: str) -> None:
         # A fault that was reported before may be all that hides them.
         if not self._after_fault:
-            expected = "them here, in a layer before, or in the network's 'input'"
-            fault = ("name", f"nothing gives {', '.join(missing)}", expected)
-            raise LayerError(name, [fault])
+            expected = f"{remedy}a layer before it, or an 'input' of the network"
+            raise LayerError(name, [("name", f"nothing gives {missing}", expected)])
 
     def _report(self, error: LayerError, place: Path_) -> None:
         keys: Any = self._document.data

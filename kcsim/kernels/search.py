@@ -1,0 +1,382 @@
+"""Search for a good mapping of one layer: iterated local search over tile factors.
+
+A candidate gives every prime factor of every dimension a place: a level's
+temporal loops, or the children below it along X or Y. Each level also has one
+of a few loop orders. The search moves factors, exchanges them and changes
+orders as long as that helps, then shakes the best candidate and starts again.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from kcsim.kernels.counting import (
+    BOUND,
+    DIMENSION,
+    DOWN,
+    FILLS,
+    FORWARDED,
+    KIND,
+    LEVEL,
+    READS,
+    UP,
+    UPDATES,
+    count_mapping,
+)
+
+ENERGY, CYCLES, ENERGY_DELAY = 0, 1, 2
+PLACES_PER_LEVEL = 3
+
+
+class Machine(NamedTuple):
+    """What one layer meets on one hardware, as arrays.
+
+    Attributes
+    ----------
+    window : int64[4]
+        Strides and dilations.
+    keeps : bool[levels, 3]
+    multicast : int64[levels]
+    reduction : bool[levels]
+    forwarding : bool[levels, 3]
+        As `kcsim.kernels.counting.count_mapping` takes them.
+    capacity_bits : float64[levels, 3]
+        Capacity of each group of tensors; infinite where unlimited.
+    group : int64[levels, 3]
+        The group that holds a tensor.
+    value_bits : float64[levels, 3]
+        Bits of one stored value.
+    access_pj : float64[levels, 3, 3]
+        Energy of one word read, filled, updated.
+    transfer_pj : float64[levels, 3]
+        Energy of one word crossing the network below a level.
+    cycle_pj : float64[levels + 1]
+        Leakage of one instance in use, a cycle; the last entry is the MAC units.
+    static_pj : float64
+        Energy of a cycle that depends on nothing.
+    read_cycles, write_cycles : float64[levels, 3]
+        Cycles that one word takes at one instance; zero where unlimited.
+    overlapped : bool[levels]
+        Whether transfers run beside the computation.
+    cycles_per_mac : float64
+    """
+
+    window: np.ndarray
+    keeps: np.ndarray
+    multicast: np.ndarray
+    reduction: np.ndarray
+    forwarding: np.ndarray
+    capacity_bits: np.ndarray
+    group: np.ndarray
+    value_bits: np.ndarray
+    access_pj: np.ndarray
+    transfer_pj: np.ndarray
+    cycle_pj: np.ndarray
+    static_pj: float
+    read_cycles: np.ndarray
+    write_cycles: np.ndarray
+    overlapped: np.ndarray
+    cycles_per_mac: float
+
+
+class Space(NamedTuple):
+    """Where factors may go, and in which orders loops may stand.
+
+    Attributes
+    ----------
+    allowed : bool[places, 8]
+        Place ``3 * level + kind`` may take factors of a dimension.
+    room : int64[places]
+        Largest product of the factors of a place (the size of the array).
+    orders : int64[orders, 8]
+        Permutations of the dimensions, outermost first.
+    order_allowed : bool[levels, orders]
+    """
+
+    allowed: np.ndarray
+    room: np.ndarray
+    orders: np.ndarray
+    order_allowed: np.ndarray
+
+
+class Scratch(NamedTuple):
+    """Work arrays of one search."""
+
+    loops: np.ndarray
+    tiles: np.ndarray
+    instances: np.ndarray
+    counts: np.ndarray
+    transfers: np.ndarray
+
+
+@njit(cache=True)
+def write_loops(factors, order, orders, loops):
+    """Turn factors (int64[places, 8]) and orders (int64[levels]) into loops.
+
+    Returns the number of loops.
+    """
+    count = 0
+    for level in range(order.shape[0]):
+        for kind in range(PLACES_PER_LEVEL):
+            place = PLACES_PER_LEVEL * level + kind
+            for i in range(8):
+                dimension = orders[order[level], i] if kind == 0 else i
+                if factors[place, dimension] > 1:
+                    loops[count, LEVEL] = level
+                    loops[count, KIND] = kind
+                    loops[count, DIMENSION] = dimension
+                    loops[count, BOUND] = factors[place, dimension]
+                    count += 1
+    return count
+
+
+@njit(cache=True)
+def fits(machine, tiles):
+    """Whether the tiles (int64[levels, 3]) of every level fit its capacity."""
+    for level in range(tiles.shape[0]):
+        for group in range(3):
+            bits = 0.0
+            for tensor in range(3):
+                if machine.keeps[level, tensor] and machine.group[level, tensor] == group:
+                    bits += tiles[level, tensor] * machine.value_bits[level, tensor]
+            if bits > machine.capacity_bits[level, group]:
+                return False
+    return True
+
+
+@njit(cache=True)
+def energy_and_cycles(machine, temporal_steps, instances, counts, transfers):
+    """Energy (pJ) and cycles of a counted mapping, MACs and lookups aside."""
+    levels = counts.shape[0]
+    energy = 0.0
+    computing = temporal_steps * machine.cycles_per_mac
+    cycles = computing
+    for level in range(levels):
+        reading, writing = 0.0, 0.0
+        for tensor in range(3):
+            for action in range(3):
+                energy += counts[level, tensor, action] * machine.access_pj[level, tensor, action]
+            crossing = transfers[level, tensor, DOWN] + transfers[level, tensor, UP]
+            crossing += transfers[level, tensor, FORWARDED]
+            energy += crossing * machine.transfer_pj[level, tensor]
+            reading += counts[level, tensor, READS] * machine.read_cycles[level, tensor]
+            writing += (
+                counts[level, tensor, FILLS] + counts[level, tensor, UPDATES]
+            ) * machine.write_cycles[level, tensor]
+        moving = max(reading, writing) / instances[level]
+        cycles = max(cycles, moving if machine.overlapped[level] else computing + moving)
+    per_cycle = machine.static_pj
+    for level in range(levels + 1):
+        per_cycle += machine.cycle_pj[level] * instances[level]
+    return energy + per_cycle * cycles, cycles
+
+
+@njit(cache=True)
+def cost_of(machine, space, factors, order, mac_pj, objective, scratch):
+    """The objective of one candidate; infinite if it does not fit."""
+    loop_count = write_loops(factors, order, space.orders, scratch.loops)
+    steps = count_mapping(
+        scratch.loops, loop_count, machine.window, machine.keeps, machine.multicast,
+        machine.reduction, machine.forwarding,
+        scratch.tiles, scratch.instances, scratch.counts, scratch.transfers,
+    )  # fmt: skip
+    if not fits(machine, scratch.tiles):
+        return np.inf
+    energy, cycles = energy_and_cycles(
+        machine, steps, scratch.instances, scratch.counts, scratch.transfers
+    )
+    energy += mac_pj
+    if objective == ENERGY:
+        return energy
+    if objective == CYCLES:
+        # Energy decides between mappings of equal speed.
+        return cycles * (1.0 + 1e-9 * energy / (1.0 + energy)) + 1e-12 * energy
+    return energy * cycles
+
+
+@njit(cache=True)
+def place_product(factors, place):
+    """Product of all factors at a place."""
+    product = 1
+    for dimension in range(8):
+        product *= factors[place, dimension]
+    return product
+
+
+@njit(cache=True)
+def try_move(space, factors, dimension, prime, source, target):
+    """Move one prime factor to another place; False (and no change) if it may not."""
+    if factors[source, dimension] % prime or not space.allowed[target, dimension]:
+        return False
+    if place_product(factors, target) * prime > space.room[target]:
+        return False
+    factors[source, dimension] //= prime
+    factors[target, dimension] *= prime
+    return True
+
+
+@njit(cache=True)
+def next_random(state, bound):
+    """A number below `bound` from a 64-bit xorshift generator (state: uint64[1])."""
+    x = state[0]
+    x ^= x << np.uint64(13)
+    x ^= x >> np.uint64(7)
+    x ^= x << np.uint64(17)
+    state[0] = x
+    return np.int64((x >> np.uint64(11)) % np.uint64(bound))
+
+
+@njit(cache=True)
+def shuffle(state, items):
+    """Put the rows of `items` into a random order."""
+    for i in range(items.shape[0] - 1, 0, -1):
+        j = next_random(state, i + 1)
+        for column in range(items.shape[1]):
+            items[i, column], items[j, column] = items[j, column], items[i, column]
+
+
+@njit(cache=True)
+def improve_orders(machine, space, factors, order, mac_pj, objective, scratch, best):
+    """Give each level its best loop order, the others held; returns the cost."""
+    for level in range(order.shape[0]):
+        keep = order[level]
+        for candidate in range(space.orders.shape[0]):
+            if not space.order_allowed[level, candidate] or candidate == keep:
+                continue
+            order[level] = candidate
+            cost = cost_of(machine, space, factors, order, mac_pj, objective, scratch)
+            if cost < best:
+                best, keep = cost, candidate
+        order[level] = keep
+    return best
+
+
+@njit(cache=True)
+def improve_factors(machine, space, factors, order, moves, mac_pj, objective, scratch, best):
+    """Try every move, alone and with an exchange back; returns the cost."""
+    for i in range(moves.shape[0]):
+        dimension, prime, source, target = moves[i]
+        if not try_move(space, factors, dimension, prime, source, target):
+            # The target is full: make room by sending another factor back.
+            if factors[source, dimension] % prime == 0 and space.allowed[target, dimension]:
+                best = exchange(
+                    machine, space, factors, order, moves[i], moves,
+                    mac_pj, objective, scratch, best,
+                )  # fmt: skip
+            continue
+        cost = cost_of(machine, space, factors, order, mac_pj, objective, scratch)
+        if cost < best:
+            best = cost
+            continue
+        factors[target, dimension] //= prime
+        factors[source, dimension] *= prime
+        best = exchange(
+            machine, space, factors, order, moves[i], moves, mac_pj, objective, scratch, best
+        )
+    return best
+
+
+@njit(cache=True)
+def exchange(machine, space, factors, order, move, moves, mac_pj, objective, scratch, best):
+    """Exchange one factor of `move`'s source with one of its target; returns the cost."""
+    dimension, prime, source, target = move
+    for j in range(moves.shape[0]):
+        other, back = moves[j, 0], moves[j, 1]
+        if moves[j, 2] != target or moves[j, 3] != source or other == dimension:
+            continue
+        if factors[target, other] % back or not space.allowed[source, other]:
+            continue
+        if factors[source, dimension] % prime:
+            return best
+        factors[source, dimension] //= prime
+        factors[target, dimension] *= prime
+        factors[target, other] //= back
+        factors[source, other] *= back
+        if (
+            place_product(factors, target) <= space.room[target]
+            and place_product(factors, source) <= space.room[source]
+        ):
+            cost = cost_of(machine, space, factors, order, mac_pj, objective, scratch)
+            if cost < best:
+                return cost
+        factors[source, dimension] *= prime
+        factors[target, dimension] //= prime
+        factors[target, other] *= back
+        factors[source, other] //= back
+    return best
+
+
+@njit(cache=True)
+def descend(machine, space, factors, order, moves, mac_pj, objective, scratch, state, best):
+    """Improve a candidate until nothing helps; returns its cost."""
+    while True:
+        before = best
+        best = improve_orders(machine, space, factors, order, mac_pj, objective, scratch, best)
+        shuffle(state, moves)
+        best = improve_factors(
+            machine, space, factors, order, moves, mac_pj, objective, scratch, best
+        )
+        if not best < before:
+            return best
+
+
+@njit(cache=True)
+def search(machine, space, factors, order, moves, mac_pj, objective, rounds, seed):
+    """Improve a mapping that fits.
+
+    Parameters
+    ----------
+    machine : Machine
+    space : Space
+    factors : int64[places, 8]
+        A candidate that fits; replaced by the best one found.
+    order : int64[levels]
+        Its loop orders (rows of ``space.orders``); replaced likewise.
+    moves : int64[:, 4]
+        Every (dimension, prime, source place, target place) worth trying.
+    mac_pj : float
+        Energy that does not depend on the mapping.
+    objective : int
+        ``ENERGY``, ``CYCLES`` or ``ENERGY_DELAY``.
+    rounds : int
+        Times that the best candidate is shaken and improved again.
+    seed : int
+        Equal seeds give equal results.
+
+    Returns
+    -------
+    float
+        The objective of the best candidate.
+    """
+    levels = order.shape[0]
+    scratch = Scratch(
+        np.empty((8 * PLACES_PER_LEVEL * levels, 4), np.int64),
+        np.empty((levels, 3), np.int64),
+        np.empty(levels + 1, np.int64),
+        np.empty((levels, 3, 3), np.int64),
+        np.empty((levels, 3, 3), np.int64),
+    )
+    state = np.array([seed * 2654435769 + 88172645463325252], np.uint64)
+    moves = moves.copy()
+    best = cost_of(machine, space, factors, order, mac_pj, objective, scratch)
+    best = descend(machine, space, factors, order, moves, mac_pj, objective, scratch, state, best)
+    for _ in range(rounds if moves.shape[0] else 0):
+        trial, trial_order = factors.copy(), order.copy()
+        for _ in range(2 + next_random(state, 4)):
+            dimension, prime, source, target = moves[next_random(state, moves.shape[0])]
+            if try_move(space, trial, dimension, prime, source, target):
+                cost = cost_of(machine, space, trial, trial_order, mac_pj, objective, scratch)
+                if cost == np.inf:
+                    trial[target, dimension] //= prime
+                    trial[source, dimension] *= prime
+        cost = cost_of(machine, space, trial, trial_order, mac_pj, objective, scratch)
+        cost = descend(
+            machine, space, trial, trial_order, moves, mac_pj, objective, scratch, state, cost
+        )
+        if cost < best:
+            best = cost
+            factors[:], order[:] = trial, trial_order
+    return best
