@@ -1,0 +1,252 @@
+"""A mapping: the loop nest of a layer, spread over the levels of a hardware."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kcsim.errors import InputError, MappingError, Problem, nearest
+from kcsim.hardware.schema import DIMENSIONS, TENSORS, Hardware
+from kcsim.workload import ConvLayer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["LevelLoops", "Loop", "Mapping"]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """One loop: a dimension and how often it iterates.
+
+    Attributes
+    ----------
+    dimension : str
+        One of N, G, M, C, P, Q, R, S.
+    bound : int
+        Number of iterations, at least 1.
+    """
+
+    dimension: str
+    bound: int
+
+    @classmethod
+    def parse(cls, text: str) -> Loop:
+        """Read ``P=13``.
+
+        Raises
+        ------
+        InputError
+            If the text is no loop.
+        """
+        dimension, _, bound = (part.strip() for part in text.partition("="))
+        if dimension not in DIMENSIONS:
+            raise InputError(
+                Problem(
+                    f"'{text}' is not a loop",
+                    "DIMENSION=BOUND, as P=13, with a dimension of " + ", ".join(DIMENSIONS),
+                    nearest(dimension, DIMENSIONS),
+                )
+            )
+        if not (bound.isascii() and bound.isdigit() and 0 < len(bound) < 16 and int(bound) > 0):
+            raise InputError(
+                Problem(f"the bound of '{text}' is not a positive integer", "as P=13")
+            )
+        return cls(dimension, int(bound))
+
+    def __str__(self) -> str:
+        return f"{self.dimension}={self.bound}"
+
+
+@dataclass(frozen=True)
+class LevelLoops:
+    """The loops that belong to one level.
+
+    Attributes
+    ----------
+    level : str
+        Name of the level.
+    temporal : tuple of Loop
+        Loops over the tiles of the level below, outermost first.
+    spatial_x, spatial_y : tuple of Loop
+        Loops over the children below, along X and Y, outermost first: the
+        last one moves between neighbours.
+    bypass : tuple of str
+        Tensors that this mapping does not keep here although the level could.
+    """
+
+    level: str
+    temporal: tuple[Loop, ...] = ()
+    spatial_x: tuple[Loop, ...] = ()
+    spatial_y: tuple[Loop, ...] = ()
+    bypass: tuple[str, ...] = ()
+
+    @property
+    def nests(self) -> tuple[tuple[Loop, ...], tuple[Loop, ...], tuple[Loop, ...]]:
+        """Temporal loops, X loops, Y loops."""
+        return self.temporal, self.spatial_x, self.spatial_y
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A loop nest over the levels of a hardware, outermost level first.
+
+    Attributes
+    ----------
+    levels : tuple of LevelLoops
+        Levels without loops may be left out.
+    """
+
+    levels: tuple[LevelLoops, ...]
+
+    def bound(self, dimension: str) -> int:
+        """Product of the bounds of all loops over a dimension."""
+        product = 1
+        for level in self.levels:
+            for nest in level.nests:
+                for loop in nest:
+                    product *= loop.bound if loop.dimension == dimension else 1
+        return product
+
+    def loop_array(self, hardware: Hardware) -> np.ndarray:
+        """The loops as `kcsim.kernels.counting` takes them: int64[loops, 4]."""
+        import numpy as np
+
+        rows = [
+            (hardware.level_index(level.level), kind, DIMENSIONS.index(loop.dimension), loop.bound)
+            for level in self.levels
+            for kind, nest in enumerate(level.nests)
+            for loop in nest
+            if loop.bound > 1
+        ]
+        return np.array(rows, np.int64).reshape(-1, 4)
+
+    def keeps_array(self, hardware: Hardware) -> np.ndarray:
+        """Which level stores which tensor under this mapping: bool[levels, 3]."""
+        import numpy as np
+
+        bypassed = {level.level: level.bypass for level in self.levels}
+        return np.array(
+            [
+                [t in level.kept_tensors and t not in bypassed.get(level.name, ()) for t in TENSORS]
+                for level in hardware.levels
+            ],
+            np.bool_,
+        )
+
+    def problems(self, layer: ConvLayer, hardware: Hardware) -> tuple[Problem, ...]:
+        """What keeps this mapping from running a layer, capacities aside."""
+        found: list[Problem] = []
+        position = -1
+        for index, level in enumerate(self.levels):
+            path = ("levels", index)
+            if level.level not in hardware.level_names:
+                found.append(
+                    Problem(
+                        f"{hardware.name} has no level '{level.level}'",
+                        "one of " + ", ".join(hardware.level_names),
+                        nearest(level.level, hardware.level_names),
+                        path=(*path, "level"),
+                    )
+                )
+                continue
+            if hardware.level_index(level.level) <= position:
+                found.append(
+                    Problem(
+                        f"level '{level.level}' stands in the wrong place",
+                        "each level once, in the order " + ", ".join(hardware.level_names),
+                        path=(*path, "level"),
+                    )
+                )
+            position = max(position, hardware.level_index(level.level))
+            found += _level_problems(level, hardware, path)
+        for dimension, size in layer.dimensions.items():
+            bound = self.bound(dimension)
+            if bound != size:
+                found.append(
+                    Problem(
+                        f"the loops over {dimension} multiply to {bound}, but {layer.name} has "
+                        f"{dimension} = {size}",
+                        "factors that multiply to exactly that",
+                        path=("levels",),
+                    )
+                )
+        return tuple(found)
+
+    def check(self, layer: ConvLayer, hardware: Hardware) -> None:
+        """Raise a MappingError with everything that `problems` finds."""
+        found = self.problems(layer, hardware)
+        if found:
+            raise MappingError(found)
+
+    def to_yaml(self) -> str:
+        """The mapping as a file that `read_mapping` reads back."""
+        lines = ["levels:"]
+        for level in self.levels:
+            name = level.level if level.level.replace("_", "").isalnum() else f'"{level.level}"'
+            parts = [f"level: {name}"]
+            for key, nest in zip(
+                ("temporal", "spatial_x", "spatial_y"), level.nests, strict=True
+            ):
+                if nest:
+                    parts.append(f"{key}: [{', '.join(map(str, nest))}]")
+            if level.bypass:
+                parts.append(f"bypass: [{', '.join(level.bypass)}]")
+            lines.append("  - {" + ", ".join(parts) + "}")
+        return "\n".join(lines) + "\n"
+
+    def __str__(self) -> str:
+        lines: list[str] = []
+        depth = 0
+        for level in self.levels:
+            note = f"  (bypassed by {', '.join(level.bypass)})" if level.bypass else ""
+            lines.append(f"{'  ' * depth}{level.level}{note}")
+            for kind, nest in zip(("for", "for X", "for Y"), level.nests, strict=True):
+                word = "parallel-for" if kind != "for" else "for"
+                axis = f" on {kind[-1]}" if kind != "for" else ""
+                for loop in nest:
+                    depth += 1
+                    lines.append(f"{'  ' * depth}{word} {loop.dimension} in {loop.bound}{axis}")
+            depth += 1
+        return "\n".join(lines)
+
+
+def _level_problems(
+    level: LevelLoops, hardware: Hardware, path: tuple[str | int, ...]
+) -> list[Problem]:
+    """What is wrong with the loops of one level."""
+    found = []
+    index = hardware.level_index(level.level)
+    fanout = hardware.levels[index].fanout
+    for axis, size, nest in (("x", fanout.x, level.spatial_x), ("y", fanout.y, level.spatial_y)):
+        used = 1
+        for loop in nest:
+            used *= loop.bound
+        if used > size:
+            found.append(
+                Problem(
+                    f"the loops along {axis.upper()} below '{level.level}' need {used} children",
+                    f"at most the {size} that {hardware.name} has",
+                    path=(*path, f"spatial_{axis}"),
+                )
+            )
+    for tensor in level.bypass:
+        kept = hardware.levels[index].kept_tensors
+        if tensor not in TENSORS:
+            message = f"'{tensor}' is not a tensor"
+        elif index == 0:
+            message = f"{tensor} cannot bypass the outermost level '{level.level}'"
+        elif tensor not in kept:
+            message = f"level '{level.level}' does not keep {tensor} in the first place"
+        else:
+            continue
+        choices = TENSORS if tensor not in TENSORS else kept if index else ()
+        found.append(
+            Problem(
+                message,
+                "one of " + ", ".join(choices) if choices else "",
+                nearest(tensor, choices),
+                path=(*path, "bypass"),
+            )
+        )
+    return found
