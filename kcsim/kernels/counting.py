@@ -22,6 +22,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+# Only called from other kernels, into which they are compiled: wrappers for Python
+# and cache files of their own would double the time of the first run.
+helper = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
 TEMPORAL, SPATIAL_X, SPATIAL_Y = 0, 1, 2
 LEVEL, KIND, DIMENSION, BOUND = 0, 1, 2, 3
 N, G, M, C, P, Q, R, S = range(8)
@@ -40,7 +44,7 @@ INDEXES = np.array(
 )
 
 
-@njit(cache=True)
+@helper
 def measure_extents(loops, loop_count, extents, steps, instances):
     """Extents of every level's tile, steps of the loops, instances of the levels.
 
@@ -63,21 +67,25 @@ def measure_extents(loops, loop_count, extents, steps, instances):
     """
     levels = extents.shape[0] - 1
     running = np.ones(8, np.int64)
-    extents[levels, :] = 1
+    for dimension in range(8):
+        extents[levels, dimension] = 1
     level = levels
     temporal_steps = 1
     for i in range(loop_count - 1, -1, -1):
         while level > loops[i, LEVEL] + 1:
             level -= 1
-            extents[level, :] = running
+            for dimension in range(8):
+                extents[level, dimension] = running[dimension]
         steps[i] = running[loops[i, DIMENSION]]
         running[loops[i, DIMENSION]] *= loops[i, BOUND]
         if loops[i, KIND] == TEMPORAL:
             temporal_steps *= loops[i, BOUND]
     while level > 0:
         level -= 1
-        extents[level, :] = running
-    instances[:] = 1
+        for dimension in range(8):
+            extents[level, dimension] = running[dimension]
+    for level in range(levels + 1):
+        instances[level] = 1
     for i in range(loop_count):
         if loops[i, KIND] != TEMPORAL:
             for below in range(loops[i, LEVEL] + 1, levels + 1):
@@ -85,7 +93,7 @@ def measure_extents(loops, loop_count, extents, steps, instances):
     return temporal_steps
 
 
-@njit(cache=True)
+@helper
 def window_extent(extent, window, axis):
     """Words along an input axis (0 rows, 1 columns) that a tile needs."""
     output, kernel = (P, R) if axis == 0 else (Q, S)
@@ -93,7 +101,7 @@ def window_extent(extent, window, axis):
     return stride * (extent[output] - 1) + dilation * (extent[kernel] - 1) + 1
 
 
-@njit(cache=True)
+@helper
 def tile_size(tensor, extent, window):
     """Words of a tensor's tile whose dimensions span `extent` (int64[8])."""
     if tensor == WEIGHTS:
@@ -104,7 +112,7 @@ def tile_size(tensor, extent, window):
     return extent[N] * extent[G] * extent[C] * pixels
 
 
-@njit(cache=True)
+@helper
 def greatest_common_divisor(a, b):
     """Greatest common divisor of two positive integers."""
     while b:
@@ -112,7 +120,7 @@ def greatest_common_divisor(a, b):
     return a
 
 
-@njit(cache=True)
+@helper
 def distinct_positions(count_a, step_a, count_b, step_b):
     """Number of distinct values of ``step_a * i + step_b * j``.
 
@@ -125,7 +133,7 @@ def distinct_positions(count_a, step_a, count_b, step_b):
     return count_a * count_b - max(0, count_a - shift_a) * max(0, count_b - shift_b)
 
 
-@njit(cache=True)
+@helper
 def covered_length(count_a, step_a, count_b, step_b, length):
     """Length of the union of ``[step_a*i + step_b*j, ... + length)`` over all i, j."""
     if count_a == 1 or count_b == 1:
@@ -149,16 +157,17 @@ def covered_length(count_a, step_a, count_b, step_b, length):
     return total
 
 
-@njit(cache=True)
+@helper
 def spatial_bounds(loops, loop_count, level, bounds):
     """Fill `bounds` (int64[8]) with the spatial bounds of the network below a level."""
-    bounds[:] = 1
+    for dimension in range(8):
+        bounds[dimension] = 1
     for i in range(loop_count):
         if loops[i, LEVEL] == level and loops[i, KIND] != TEMPORAL:
             bounds[loops[i, DIMENSION]] *= loops[i, BOUND]
 
 
-@njit(cache=True)
+@helper
 def plain_spread(tensor, bounds):
     """Children with distinct tiles, leaving the window axes of inputs aside."""
     spread = 1
@@ -168,7 +177,7 @@ def plain_spread(tensor, bounds):
     return spread
 
 
-@njit(cache=True)
+@helper
 def distinct_tiles(tensor, bounds, below, window):
     """Number of distinct tiles among the children of one instance.
 
@@ -194,7 +203,7 @@ def distinct_tiles(tensor, bounds, below, window):
     return spread
 
 
-@njit(cache=True)
+@helper
 def covered_words(bounds, below, window, rows, columns):
     """Distinct input words that all children of one instance are given in one step.
 
@@ -213,7 +222,7 @@ def covered_words(bounds, below, window, rows, columns):
     return words
 
 
-@njit(cache=True)
+@helper
 def own_shift(tensor, dimension, step, window):
     """By how many words one iteration of a loop moves a tile.
 
@@ -238,7 +247,7 @@ def own_shift(tensor, dimension, step, window):
     return True, 0, 0
 
 
-@njit(cache=True)
+@helper
 def filled_box(plain, rows, columns, tile_rows, tile_columns):
     """Rows and columns of new words after a tile has moved.
 
@@ -255,7 +264,7 @@ def filled_box(plain, rows, columns, tile_rows, tile_columns):
     return tile_rows, tile_columns
 
 
-@njit(cache=True)
+@helper
 def moved_words(tensor, level, loops, loop_count, steps, extents, window, bounds, by_word):
     """Words that the tile changes of one instance bring in.
 
@@ -310,7 +319,7 @@ def moved_words(tensor, level, loops, loop_count, steps, extents, window, bounds
     return words, covered
 
 
-@njit(cache=True)
+@helper
 def held_words(tensor, level, loops, loop_count, extents, window):
     """Distinct words of outputs (or weights) that one instance ever holds."""
     words = tile_size(tensor, extents[level], window)
@@ -324,7 +333,7 @@ def held_words(tensor, level, loops, loop_count, extents, window):
     return words
 
 
-@njit(cache=True)
+@helper
 def children_in_use(bounds):
     """Product of the spatial bounds."""
     children = 1
@@ -333,7 +342,7 @@ def children_in_use(bounds):
     return children
 
 
-@njit(cache=True)
+@helper
 def next_keeper(keeps, tensor, level):
     """The nearest level below `level` that keeps a tensor; the number of levels if none."""
     below = level + 1
@@ -342,7 +351,7 @@ def next_keeper(keeps, tensor, level):
     return below
 
 
-@njit(cache=True)
+@helper
 def count_operand(
     tensor, loops, loop_count, steps, extents, instances, temporal_steps, window, keeps,
     spread, bounds, multicast, counts, transfers,
@@ -376,7 +385,7 @@ def count_operand(
         counts[parent, tensor, READS] += leaving * instances[parent]
 
 
-@njit(cache=True)
+@helper
 def count_outputs(
     loops, loop_count, steps, extents, instances, temporal_steps, window, keeps,
     spread, bounds, counts, transfers,
@@ -407,7 +416,7 @@ def count_outputs(
         counts[parent, OUTPUTS, READS] = (rising - held) * instances[parent]
 
 
-@njit(cache=True)
+@helper
 def position_shift(tensor, dimension, amount, window, shift):
     """Add to `shift` (int64[8]) the movement of a tile by `amount` indices.
 
@@ -423,7 +432,7 @@ def position_shift(tensor, dimension, amount, window, shift):
         shift[dimension] += amount
 
 
-@njit(cache=True)
+@helper
 def child_positions(tensor, level, loops, loop_count, steps, window):
     """Position of the tile of every child below one instance: int64[x, y, 8]."""
     size = np.ones(3, np.int64)
@@ -431,9 +440,10 @@ def child_positions(tensor, level, loops, loop_count, steps, window):
         if loops[i, LEVEL] == level and loops[i, KIND] != TEMPORAL:
             size[loops[i, KIND]] *= loops[i, BOUND]
     positions = np.zeros((size[SPATIAL_X], size[SPATIAL_Y], 8), np.int64)
+    rest = np.zeros(3, np.int64)
     for x in range(size[SPATIAL_X]):
         for y in range(size[SPATIAL_Y]):
-            rest = np.array([0, x, y])
+            rest[SPATIAL_X], rest[SPATIAL_Y] = x, y
             for i in range(loop_count - 1, -1, -1):
                 if loops[i, LEVEL] == level and loops[i, KIND] != TEMPORAL:
                     index = rest[loops[i, KIND]] % loops[i, BOUND]
@@ -444,7 +454,16 @@ def child_positions(tensor, level, loops, loop_count, steps, window):
     return positions
 
 
-@njit(cache=True)
+@helper
+def is_apart(position, other, distance):
+    """Whether two positions (int64[8]) differ by exactly a distance."""
+    for dimension in range(8):
+        if position[dimension] - other[dimension] != distance[dimension]:
+            return False
+    return True
+
+
+@helper
 def served_by_neighbours(positions, shift, shared):
     """Who takes a tile from a mesh neighbour when all tiles move by `shift`.
 
@@ -459,29 +478,31 @@ def served_by_neighbours(positions, shift, shared):
     """
     size_x, size_y = positions.shape[0], positions.shape[1]
     is_served = np.zeros((size_x, size_y), np.bool_)
-    for x in range(size_x):
-        for y in range(size_y):
-            for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-                if 0 <= x + dx < size_x and 0 <= y + dy < size_y:
-                    distance = positions[x + dx, y + dy] - positions[x, y]
-                    if np.all(distance == shift):
-                        is_served[x, y] = True
-    rest = 0
+    nowhere = np.zeros(8, np.int64)
+    served, rest = 0, 0
     for i in range(size_x * size_y):
-        if is_served[i // size_y, i % size_y]:
-            continue
-        repeated = False
-        for j in range(i if shared else 0):
-            if not is_served[j // size_y, j % size_y] and np.all(
-                positions[i // size_y, i % size_y] == positions[j // size_y, j % size_y]
+        x, y = i // size_y, i % size_y
+        for other_x in range(max(0, x - 1), min(size_x, x + 2)):
+            for other_y in range(max(0, y - 1), min(size_y, y + 2)):
+                adjacent = abs(other_x - x) + abs(other_y - y) == 1
+                if adjacent and is_apart(positions[other_x, other_y], positions[x, y], shift):
+                    is_served[x, y] = True
+        served += is_served[x, y]
+    for i in range(size_x * size_y):
+        x, y = i // size_y, i % size_y
+        repeated = is_served[x, y]
+        for j in range(i if shared and not repeated else 0):
+            other_x, other_y = j // size_y, j % size_y
+            if not is_served[other_x, other_y] and is_apart(
+                positions[x, y], positions[other_x, other_y], nowhere
             ):
                 repeated = True
                 break
         rest += not repeated
-    return np.sum(is_served), rest
+    return served, rest
 
 
-@njit(cache=True)
+@helper
 def tile_advances(tensor, level, loops, loop_count, steps, below, window):
     """Every kind of advance of the loops above a level, innermost loop first.
 
@@ -513,12 +534,15 @@ def tile_advances(tensor, level, loops, loop_count, steps, below, window):
             innermost = bound
         repeats //= bound
         shift = shifts[kinds]
-        shift -= reset
+        for dimension in range(8):
+            shift[dimension] -= reset[dimension]
         position_shift(tensor, loops[i, DIMENSION], steps[i], window, shift)
         position_shift(tensor, loops[i, DIMENSION], steps[i] * (bound - 1), window, reset)
         is_window = tensor == INPUTS
-        plain = np.any(shift[:P] != 0) or np.any(shift[R:] != 0)
-        plain = plain or (not is_window and np.any(shift != 0))
+        plain = False
+        for dimension in range(8):
+            if not (is_window and P <= dimension <= Q):
+                plain = plain or shift[dimension] != 0
         new_rows, new_columns = filled_box(
             plain, shift[P] * is_window, shift[Q] * is_window, rows, columns
         )
@@ -529,7 +553,7 @@ def tile_advances(tensor, level, loops, loop_count, steps, below, window):
     return advances[:kinds], shifts[:kinds], innermost
 
 
-@njit(cache=True)
+@helper
 def forward(
     tensor, level, loops, loop_count, steps, extents, instances, window,
     spread, multicast, counts, transfers,
@@ -552,7 +576,7 @@ def forward(
     positions = child_positions(tensor, level, loops, loop_count, steps, window)
     forwarded, saved = 0, 0
     for kind in range(advances.shape[0]):
-        times, new_rows, new_columns = advances[kind]
+        times, new_rows, new_columns = advances[kind, 0], advances[kind, 1], advances[kind, 2]
         if new_rows == 0:
             continue
         if kind == 0:
@@ -578,7 +602,7 @@ def forward(
     transfers[level, tensor, FORWARDED] += forwarded * instances[level]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def count_mapping(
     loops, loop_count, window, keeps, multicast, reduction, forwarding,
     tiles, instances, counts, transfers,
@@ -621,8 +645,8 @@ def count_mapping(
     bounds = np.empty((levels, 8), np.int64)
     spread = np.empty((levels, 3), np.int64)
     temporal_steps = measure_extents(loops, loop_count, extents, steps, instances)
-    counts[:] = 0
-    transfers[:] = 0
+    counts.fill(0)
+    transfers.fill(0)
     for level in range(levels):
         spatial_bounds(loops, loop_count, level, bounds[level])
         children = children_in_use(bounds[level])

@@ -4,6 +4,7 @@ A candidate gives every prime factor of every dimension a place: a level's
 temporal loops, or the children below it along X or Y. Each level also has one
 of a few loop orders. The search moves factors, exchanges them and changes
 orders as long as that helps, then shakes the best candidate and starts again.
+Everything is tried at one place of one loop, which keeps compilation short.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from kcsim.kernels.counting import (
     UP,
     UPDATES,
     count_mapping,
+    helper,
 )
 
 ENERGY, CYCLES, ENERGY_DELAY = 0, 1, 2
@@ -112,7 +114,7 @@ class Scratch(NamedTuple):
     transfers: np.ndarray
 
 
-@njit(cache=True)
+@helper
 def write_loops(factors, order, orders, loops):
     """Turn factors (int64[places, 8]) and orders (int64[levels]) into loops.
 
@@ -133,7 +135,7 @@ def write_loops(factors, order, orders, loops):
     return count
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def fits(machine, tiles):
     """Whether the tiles (int64[levels, 3]) of every level fit its capacity."""
     for level in range(tiles.shape[0]):
@@ -147,7 +149,7 @@ def fits(machine, tiles):
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def energy_and_cycles(machine, temporal_steps, instances, counts, transfers):
     """Energy (pJ) and cycles of a counted mapping, MACs and lookups aside."""
     levels = counts.shape[0]
@@ -174,7 +176,7 @@ def energy_and_cycles(machine, temporal_steps, instances, counts, transfers):
     return energy + per_cycle * cycles, cycles
 
 
-@njit(cache=True)
+@helper
 def cost_of(machine, space, factors, order, mac_pj, objective, scratch):
     """The objective of one candidate; infinite if it does not fit."""
     loop_count = write_loops(factors, order, space.orders, scratch.loops)
@@ -197,7 +199,7 @@ def cost_of(machine, space, factors, order, mac_pj, objective, scratch):
     return energy * cycles
 
 
-@njit(cache=True)
+@helper
 def place_product(factors, place):
     """Product of all factors at a place."""
     product = 1
@@ -206,19 +208,68 @@ def place_product(factors, place):
     return product
 
 
-@njit(cache=True)
-def try_move(space, factors, dimension, prime, source, target):
-    """Move one prime factor to another place; False (and no change) if it may not."""
+@helper
+def move(space, factors, dimension, prime, source, target):
+    """Move one prime factor to another place, whatever the room there.
+
+    Returns False, without a change, if there is none to move or it may not go there.
+    """
     if factors[source, dimension] % prime or not space.allowed[target, dimension]:
-        return False
-    if place_product(factors, target) * prime > space.room[target]:
         return False
     factors[source, dimension] //= prime
     factors[target, dimension] *= prime
     return True
 
 
-@njit(cache=True)
+@helper
+def apply(space, factors, order, proposal):
+    """Change a candidate as a proposal says.
+
+    Parameters
+    ----------
+    proposal : int64[6]
+        ``(dimension, prime, source, target, other, back)``: move `prime` of
+        `dimension` to the target, and `back` of the dimension `other` from
+        there to the source unless `other` is negative. With a negative
+        dimension: ``(-1, level, order, ...)``, a loop order for a level.
+
+    Returns
+    -------
+    bool
+        Whether the candidate has changed.
+    """
+    dimension, prime, source = proposal[0], proposal[1], proposal[2]
+    target, other, back = proposal[3], proposal[4], proposal[5]
+    if dimension < 0:
+        if order[prime] == source:
+            return False
+        order[prime] = source
+        return True
+    if not move(space, factors, dimension, prime, source, target):
+        return False
+    if other >= 0 and not move(space, factors, other, back, target, source):
+        move(space, factors, dimension, prime, target, source)
+        return False
+    if (
+        place_product(factors, target) > space.room[target]
+        or place_product(factors, source) > space.room[source]
+    ):
+        undo(space, factors, proposal)
+        return False
+    return True
+
+
+@helper
+def undo(space, factors, proposal):
+    """Take back an applied proposal that moved factors."""
+    dimension, prime, source = proposal[0], proposal[1], proposal[2]
+    target, other, back = proposal[3], proposal[4], proposal[5]
+    move(space, factors, dimension, prime, target, source)
+    if other >= 0:
+        move(space, factors, other, back, source, target)
+
+
+@helper
 def next_random(state, bound):
     """A number below `bound` from a 64-bit xorshift generator (state: uint64[1])."""
     x = state[0]
@@ -229,103 +280,20 @@ def next_random(state, bound):
     return np.int64((x >> np.uint64(11)) % np.uint64(bound))
 
 
-@njit(cache=True)
+@helper
 def shuffle(state, items):
-    """Put the rows of `items` into a random order."""
+    """Put `items` (int64[:]) into a random order."""
     for i in range(items.shape[0] - 1, 0, -1):
         j = next_random(state, i + 1)
-        for column in range(items.shape[1]):
-            items[i, column], items[j, column] = items[j, column], items[i, column]
+        items[i], items[j] = items[j], items[i]
 
 
-@njit(cache=True)
-def improve_orders(machine, space, factors, order, mac_pj, objective, scratch, best):
-    """Give each level its best loop order, the others held; returns the cost."""
-    for level in range(order.shape[0]):
-        keep = order[level]
-        for candidate in range(space.orders.shape[0]):
-            if not space.order_allowed[level, candidate] or candidate == keep:
-                continue
-            order[level] = candidate
-            cost = cost_of(machine, space, factors, order, mac_pj, objective, scratch)
-            if cost < best:
-                best, keep = cost, candidate
-        order[level] = keep
-    return best
-
-
-@njit(cache=True)
-def improve_factors(machine, space, factors, order, moves, mac_pj, objective, scratch, best):
-    """Try every move, alone and with an exchange back; returns the cost."""
-    for i in range(moves.shape[0]):
-        dimension, prime, source, target = moves[i]
-        if not try_move(space, factors, dimension, prime, source, target):
-            # The target is full: make room by sending another factor back.
-            if factors[source, dimension] % prime == 0 and space.allowed[target, dimension]:
-                best = exchange(
-                    machine, space, factors, order, moves[i], moves,
-                    mac_pj, objective, scratch, best,
-                )  # fmt: skip
-            continue
-        cost = cost_of(machine, space, factors, order, mac_pj, objective, scratch)
-        if cost < best:
-            best = cost
-            continue
-        factors[target, dimension] //= prime
-        factors[source, dimension] *= prime
-        best = exchange(
-            machine, space, factors, order, moves[i], moves, mac_pj, objective, scratch, best
-        )
-    return best
-
-
-@njit(cache=True)
-def exchange(machine, space, factors, order, move, moves, mac_pj, objective, scratch, best):
-    """Exchange one factor of `move`'s source with one of its target; returns the cost."""
-    dimension, prime, source, target = move
-    for j in range(moves.shape[0]):
-        other, back = moves[j, 0], moves[j, 1]
-        if moves[j, 2] != target or moves[j, 3] != source or other == dimension:
-            continue
-        if factors[target, other] % back or not space.allowed[source, other]:
-            continue
-        if factors[source, dimension] % prime:
-            return best
-        factors[source, dimension] //= prime
-        factors[target, dimension] *= prime
-        factors[target, other] //= back
-        factors[source, other] *= back
-        if (
-            place_product(factors, target) <= space.room[target]
-            and place_product(factors, source) <= space.room[source]
-        ):
-            cost = cost_of(machine, space, factors, order, mac_pj, objective, scratch)
-            if cost < best:
-                return cost
-        factors[source, dimension] *= prime
-        factors[target, dimension] //= prime
-        factors[target, other] *= back
-        factors[source, other] //= back
-    return best
-
-
-@njit(cache=True)
-def descend(machine, space, factors, order, moves, mac_pj, objective, scratch, state, best):
-    """Improve a candidate until nothing helps; returns its cost."""
-    while True:
-        before = best
-        best = improve_orders(machine, space, factors, order, mac_pj, objective, scratch, best)
-        shuffle(state, moves)
-        best = improve_factors(
-            machine, space, factors, order, moves, mac_pj, objective, scratch, best
-        )
-        if not best < before:
-            return best
-
-
-@njit(cache=True)
-def search(machine, space, factors, order, moves, mac_pj, objective, rounds, seed):
+@njit(cache=True, nogil=True, error_model="numpy")
+def search(machine, space, factors, order, proposals, mac_pj, objective, rounds, seed):
     """Improve a mapping that fits.
+
+    Each round changes the best candidate at random (but for the first round)
+    and then takes proposals, in random order, as long as one improves it.
 
     Parameters
     ----------
@@ -335,23 +303,24 @@ def search(machine, space, factors, order, moves, mac_pj, objective, rounds, see
         A candidate that fits; replaced by the best one found.
     order : int64[levels]
         Its loop orders (rows of ``space.orders``); replaced likewise.
-    moves : int64[:, 4]
-        Every (dimension, prime, source place, target place) worth trying.
+    proposals : int64[:, 6]
+        Every change worth trying, see `apply`.
     mac_pj : float
         Energy that does not depend on the mapping.
     objective : int
         ``ENERGY``, ``CYCLES`` or ``ENERGY_DELAY``.
     rounds : int
-        Times that the best candidate is shaken and improved again.
     seed : int
         Equal seeds give equal results.
 
     Returns
     -------
-    float
-        The objective of the best candidate.
+    cost : float
+        The objective of the best candidate; infinite if none fits.
+    evaluated : int
+        Number of candidates evaluated.
     """
-    levels = order.shape[0]
+    levels, count = order.shape[0], proposals.shape[0]
     scratch = Scratch(
         np.empty((8 * PLACES_PER_LEVEL * levels, 4), np.int64),
         np.empty((levels, 3), np.int64),
@@ -360,23 +329,37 @@ def search(machine, space, factors, order, moves, mac_pj, objective, rounds, see
         np.empty((levels, 3, 3), np.int64),
     )
     state = np.array([seed * 2654435769 + 88172645463325252], np.uint64)
-    moves = moves.copy()
-    best = cost_of(machine, space, factors, order, mac_pj, objective, scratch)
-    best = descend(machine, space, factors, order, moves, mac_pj, objective, scratch, state, best)
-    for _ in range(rounds if moves.shape[0] else 0):
+    sequence = np.arange(count)
+    best, evaluated = np.inf, 0
+    for index in range(rounds):
         trial, trial_order = factors.copy(), order.copy()
-        for _ in range(2 + next_random(state, 4)):
-            dimension, prime, source, target = moves[next_random(state, moves.shape[0])]
-            if try_move(space, trial, dimension, prime, source, target):
+        for _ in range(3 + next_random(state, 4) if index > 0 and count > 0 else 0):
+            apply(space, trial, trial_order, proposals[next_random(state, count)])
+        shuffle(state, sequence)
+        current, idle, position = np.inf, 0, -1
+        while idle <= count:
+            old_order = 0
+            if position >= 0:
+                proposal = proposals[sequence[position]]
+                old_order = trial_order[proposal[1]] if proposal[0] < 0 else 0
+            idle += 1
+            if position < 0 or apply(space, trial, trial_order, proposal):
+                evaluated += 1
                 cost = cost_of(machine, space, trial, trial_order, mac_pj, objective, scratch)
-                if cost == np.inf:
-                    trial[target, dimension] //= prime
-                    trial[source, dimension] *= prime
-        cost = cost_of(machine, space, trial, trial_order, mac_pj, objective, scratch)
-        cost = descend(
-            machine, space, trial, trial_order, moves, mac_pj, objective, scratch, state, cost
-        )
-        if cost < best:
-            best = cost
-            factors[:], order[:] = trial, trial_order
-    return best
+                if cost < current:
+                    current, idle = cost, 0
+                elif position >= 0 and proposal[0] < 0:
+                    trial_order[proposal[1]] = old_order
+                elif position >= 0:
+                    undo(space, trial, proposal)
+            position = position + 1 if position + 1 < count else 0
+            if count == 0:
+                break
+        if current < best:
+            best = current
+            for level in range(levels):
+                order[level] = trial_order[level]
+            for place in range(factors.shape[0]):
+                for dimension in range(8):
+                    factors[place, dimension] = trial[place, dimension]
+    return best, evaluated

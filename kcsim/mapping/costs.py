@@ -1,0 +1,107 @@
+"""What one access costs: a layer and a hardware as arrays for the search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kcsim.hardware.schema import TENSORS, Hardware, Level
+from kcsim.kernels.search import Machine
+from kcsim.workload import ConvLayer
+
+__all__ = ["build_machine", "multicast_array", "value_bits", "window_array"]
+
+_MULTICAST = {"none": 0, "tile": 1, "word": 2}
+
+
+def window_array(layer: ConvLayer) -> np.ndarray:
+    """Vertical and horizontal stride, vertical and horizontal dilation: int64[4]."""
+    return np.array([*layer.stride, *layer.dilation], np.int64)
+
+
+def multicast_array(hardware: Hardware) -> np.ndarray:
+    """How the network below each level shares reads: int64[levels]."""
+    return np.array([_MULTICAST[level.fanout.multicast] for level in hardware.levels], np.int64)
+
+
+def reduction_array(hardware: Hardware) -> np.ndarray:
+    """Whether the network below each level adds up partial sums: bool[levels]."""
+    return np.array([level.fanout.reduction for level in hardware.levels], np.bool_)
+
+
+def forwarding_array(hardware: Hardware) -> np.ndarray:
+    """What children below each level take from neighbours: bool[levels, 3]."""
+    return np.array(
+        [[tensor in level.fanout.forwarding for tensor in TENSORS] for level in hardware.levels],
+        np.bool_,
+    )
+
+
+def value_bits(hardware: Hardware, weight_bits: Sequence[float] | None = None) -> np.ndarray:
+    """Bits of one stored value of each tensor at each level: float64[levels, 3].
+
+    Parameters
+    ----------
+    hardware : Hardware
+    weight_bits : sequence of float, optional
+        Bits per weight at each level, where clustered ones are stored; the
+        hardware's precision everywhere when absent.
+    """
+    precision = hardware.precision_bits
+    bits = np.empty((len(hardware.levels), 3))
+    bits[:] = [precision.weights, precision.inputs, precision.outputs]
+    if weight_bits is not None:
+        bits[:, 0] = weight_bits
+    return bits
+
+
+def build_machine(
+    layer: ConvLayer, hardware: Hardware, weight_bits: Sequence[float] | None = None
+) -> Machine:
+    """Everything the search needs to know, as arrays; see `Machine`."""
+    levels = hardware.levels
+    count = len(levels)
+    bits = value_bits(hardware, weight_bits)
+    capacity = np.full((count, 3), np.inf)
+    group = np.zeros((count, 3), np.int64)
+    access = np.zeros((count, 3, 3))
+    reading, writing = np.zeros((count, 3)), np.zeros((count, 3))
+    for i, level in enumerate(levels):
+        for j, tensor in enumerate(TENSORS):
+            group[i, j] = _group(level, tensor)
+            limit = level.capacity_bits(tensor)
+            capacity[i, group[i, j]] = np.inf if limit is None else limit
+            words = bits[i, j] / level.word_bits
+            for k, action in enumerate(("read", "write", "update")):
+                access[i, j, k] = level.energy_pj(tensor, action) * words / level.block_words
+            reading[i, j] = words / (level.read_bandwidth_words or np.inf)
+            writing[i, j] = words / (level.write_bandwidth_words or np.inf)
+    return Machine(
+        window=window_array(layer),
+        keeps=np.array([[t in level.kept_tensors for t in TENSORS] for level in levels]),
+        multicast=multicast_array(hardware),
+        reduction=reduction_array(hardware),
+        forwarding=forwarding_array(hardware),
+        capacity_bits=capacity,
+        group=group,
+        value_bits=bits,
+        access_pj=access,
+        transfer_pj=np.array([[level.fanout.transfer_pj] * 3 for level in levels], np.float64),
+        cycle_pj=np.array(
+            [level.leakage_pj_per_cycle for level in levels]
+            + [hardware.compute.leakage_pj_per_cycle],
+            np.float64,
+        ),
+        static_pj=float(hardware.static_pj_per_cycle),
+        read_cycles=reading,
+        write_cycles=writing,
+        overlapped=np.array([level.buffering != "single" for level in levels], np.bool_),
+        cycles_per_mac=float(hardware.compute.cycles_per_mac),
+    )
+
+
+def _group(level: Level, tensor: str) -> int:
+    """Number of the partition that holds a tensor; 0 where all share the level."""
+    partition = level.partition_of(tensor)
+    return level.partitions.index(partition) if partition else 0

@@ -1,0 +1,217 @@
+"""Counting a mapped layer: how many words cross every boundary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kcsim.errors import MappingError, OverflowedCountError, Problem
+from kcsim.hardware import Hardware
+from kcsim.hardware.schema import DIMENSIONS, TENSORS
+from kcsim.kernels.counting import count_mapping
+from kcsim.mapping import Mapping
+from kcsim.mapping.costs import (
+    forwarding_array,
+    multicast_array,
+    reduction_array,
+    window_array,
+)
+from kcsim.model.weights import WeightFormat
+from kcsim.workload import ConvLayer
+
+__all__ = ["Counts", "count_layer", "tile_extents"]
+
+ACTIONS = ("reads", "fills", "updates")
+DIRECTIONS = ("down", "up", "forwarded")
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Everything counted for one mapped layer, in words.
+
+    Attributes
+    ----------
+    layer, hardware, mapping
+        What was counted.
+    accesses : ndarray of int64, [levels, tensors, actions]
+        Reads, fills and updates of weights, inputs and outputs at each level,
+        over all instances.
+    transfers : ndarray of int64, [levels, tensors, directions]
+        Words that arrive at the children below a level, that leave them
+        upwards, and that they take from their neighbours.
+    tile_words : ndarray of int64, [levels, tensors]
+        Words that one instance holds at one time.
+    instances : ndarray of int64, [levels + 1]
+        Instances in use; the last entry is the MAC units.
+    temporal_steps : int
+        Product of the temporal bounds.
+    """
+
+    layer: ConvLayer
+    hardware: Hardware
+    mapping: Mapping
+    accesses: np.ndarray
+    transfers: np.ndarray
+    tile_words: np.ndarray
+    instances: np.ndarray
+    temporal_steps: int
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the layer."""
+        return self.layer.macs
+
+    @property
+    def utilization(self) -> float:
+        """Share of the MAC units in use."""
+        return int(self.instances[-1]) / self.hardware.mac_units
+
+    def words(self, level: str, tensor: str, action: str) -> int:
+        """Words of a tensor read, filled or updated at a level.
+
+        Parameters
+        ----------
+        level : str
+        tensor : {"weights", "inputs", "outputs"}
+        action : {"reads", "fills", "updates"}
+        """
+        index = self.hardware.level_index(level), TENSORS.index(tensor), ACTIONS.index(action)  # type: ignore[arg-type]
+        return int(self.accesses[index])
+
+    def moved(self, level: str, tensor: str, direction: str) -> int:
+        """Words that cross the network below a level.
+
+        Parameters
+        ----------
+        level : str
+        tensor : {"weights", "inputs", "outputs"}
+        direction : {"down", "up", "forwarded"}
+        """
+        index = self.hardware.level_index(level), TENSORS.index(tensor), DIRECTIONS.index(direction)  # type: ignore[arg-type]
+        return int(self.transfers[index])
+
+
+def tile_extents(mapping: Mapping, hardware: Hardware) -> tuple[dict[str, int], ...]:
+    """Indices of each dimension that one instance of a level spans.
+
+    Returns
+    -------
+    tuple of dict
+        One for each level, outermost first, and one for the MAC units.
+    """
+    running = dict.fromkeys(DIMENSIONS, 1)
+    extents = [dict(running)]
+    by_name = {level.level: level for level in mapping.levels}
+    for name in reversed(hardware.level_names):
+        for nest in by_name[name].nests if name in by_name else ():
+            for loop in nest:
+                running[loop.dimension] *= loop.bound
+        extents.append(dict(running))  # type: ignore[arg-type]
+    return tuple(reversed(extents))  # type: ignore[arg-type]
+
+
+def count_layer(
+    layer: ConvLayer,
+    hardware: Hardware,
+    mapping: Mapping,
+    weights: WeightFormat | None = None,
+) -> Counts:
+    """Count a mapped layer.
+
+    Parameters
+    ----------
+    layer : ConvLayer
+    hardware : Hardware
+    mapping : Mapping
+    weights : WeightFormat, optional
+        How the weights are stored, for the capacities; dense when absent.
+
+    Returns
+    -------
+    Counts
+
+    Raises
+    ------
+    MappingError
+        If the mapping does not cover the layer, or a level is too small for
+        its tiles: what does not fit where, and by how much.
+    OverflowedCountError
+        If a count might not fit in 64 bits.
+    """
+    mapping.check(layer, hardware)
+    _check_range(layer)
+    levels = len(hardware.levels)
+    loops = mapping.loop_array(hardware)
+    tiles = np.zeros((levels, 3), np.int64)
+    instances = np.zeros(levels + 1, np.int64)
+    accesses = np.zeros((levels, 3, 3), np.int64)
+    transfers = np.zeros((levels, 3, 3), np.int64)
+    steps = count_mapping(
+        loops, len(loops), window_array(layer), mapping.keeps_array(hardware),
+        multicast_array(hardware), reduction_array(hardware), forwarding_array(hardware),
+        tiles, instances, accesses, transfers,
+    )  # fmt: skip
+    counts = Counts(
+        layer, hardware, mapping, accesses, transfers, tiles, instances, int(steps)
+    )
+    _check_fit(counts, weights or WeightFormat(hardware.precision_bits.weights))
+    _check_sound(counts)
+    return counts
+
+
+def _check_range(layer: ConvLayer) -> None:
+    """Bound every count from above before counting.
+
+    Each fill of a tile is followed by all MACs of that tile, and a tile of
+    inputs has at most ``(stride + dilation)`` words per MAC and window axis.
+    """
+    largest = 8 * layer.macs
+    for stride, dilation in zip(layer.stride, layer.dilation, strict=True):
+        largest *= stride + dilation
+    if largest >= 2**63:
+        raise OverflowedCountError(
+            f"{layer.name} has {layer.macs} MACs: its counts may not fit in 64 bits"
+        )
+
+
+def _check_fit(counts: Counts, weights: WeightFormat) -> None:
+    hardware = counts.hardware
+    precision = hardware.precision_bits
+    extents = tile_extents(counts.mapping, hardware)
+    problems = []
+    for i, level in enumerate(hardware.levels):
+        bits = {
+            "weights": weights.bits_per_word(i, extents[i]),
+            "inputs": precision.inputs,
+            "outputs": precision.outputs,
+        }
+        held = {t: int(counts.tile_words[i, j]) for j, t in enumerate(TENSORS)}
+        groups = [p.tensors for p in level.partitions] or [TENSORS]
+        for group in groups:
+            capacity = level.capacity_bits(group[0])
+            needed = sum(held[t] * bits[t] for t in group)
+            if capacity is None or needed <= capacity:
+                continue
+            parts = " + ".join(f"{held[t]} of {t}" for t in group if held[t])
+            half = " (half of it, double-buffered)" if level.buffering == "double" else ""
+            problems.append(
+                Problem(
+                    f"the tiles do not fit level '{level.name}': {parts} words need "
+                    f"{-(-needed // level.word_bits)} words, there are "
+                    f"{capacity // level.word_bits}{half}",
+                    path=("levels", i),
+                )
+            )
+    if problems:
+        raise MappingError(problems)
+
+
+def _check_sound(counts: Counts) -> None:
+    """Invariants that hold for every mapping; a failure is a defect of kcsim."""
+    if counts.accesses.min() < 0 or counts.transfers.min() < 0:
+        raise OverflowedCountError(f"a count of {counts.layer.name} is negative")
+    if counts.temporal_steps * int(counts.instances[-1]) != counts.macs:
+        raise OverflowedCountError(
+            f"the loops of {counts.layer.name} do not amount to its {counts.macs} MACs"
+        )

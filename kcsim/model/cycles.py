@@ -1,0 +1,92 @@
+"""Cycles of a counted layer: computation, and transfers within each level's bandwidth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from kcsim.hardware import Level
+from kcsim.hardware.schema import TENSORS
+from kcsim.model.counts import Counts, tile_extents
+from kcsim.model.weights import WeightFormat
+
+__all__ = ["Cycles", "count_cycles", "moved_bits"]
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """Cycles of one layer.
+
+    Attributes
+    ----------
+    compute : int
+        Product of the temporal bounds times the cycles of a MAC.
+    transfer : dict of str to int
+        Cycles that each level needs for its transfers; 0 where the hardware
+        sets no bandwidth.
+    total : int
+        The largest of these, where transfers run beside the computation.
+    bound_by : str
+        ``compute``, or the level that decides.
+    """
+
+    compute: int
+    transfer: dict[str, int]
+    total: int
+    bound_by: str
+
+
+def count_cycles(counts: Counts, weights: WeightFormat) -> Cycles:
+    """Cycles of a counted layer.
+
+    A level's reads and its writes (fills and updates) each take ``words /
+    bandwidth`` cycles at every instance, side by side. A level that buffers
+    singly adds them to the computation; all others run beside it.
+    """
+    compute = counts.temporal_steps * counts.hardware.compute.cycles_per_mac
+    transfer, total, bound_by = {}, compute, "compute"
+    for i, level in enumerate(counts.hardware.levels):
+        cycles = _transfer_cycles(counts, weights, i, level)
+        transfer[level.name] = cycles
+        needed = compute + cycles if level.buffering == "single" else cycles
+        if needed > total:
+            total, bound_by = needed, level.name
+    return Cycles(compute, transfer, total, bound_by)
+
+
+def _transfer_cycles(counts: Counts, weights: WeightFormat, index: int, level: Level) -> int:
+    cycles = 0
+    for bandwidth, actions in (
+        (level.read_bandwidth_words, ("reads",)),
+        (level.write_bandwidth_words, ("fills", "updates")),
+    ):
+        if bandwidth is None:
+            continue
+        bits = sum(
+            (moved_bits(counts, weights, index, t, a) for t in TENSORS for a in actions),
+            Fraction(0),
+        )
+        rate = Fraction(bandwidth) * level.word_bits * int(counts.instances[index])
+        cycles = max(cycles, -(-bits // rate))
+    return int(cycles)
+
+
+def moved_bits(
+    counts: Counts, weights: WeightFormat, index: int, tensor: str, action: str
+) -> Fraction:
+    """Bits that the reads, fills or updates of a tensor at a level amount to.
+
+    Clustered weights move as whole indexes: a tile that cuts a unit needs that
+    unit's index.
+    """
+    hardware = counts.hardware
+    words = counts.words(hardware.levels[index].name, tensor, action)
+    if tensor != "weights":
+        return Fraction(words * getattr(hardware.precision_bits, tensor))
+    extents = tile_extents(counts.mapping, hardware)
+    reader = index
+    if action == "reads":
+        keeps = counts.mapping.keeps_array(hardware)[:, 0]
+        below = (i for i in range(index + 1, len(keeps)) if keeps[i])
+        reader = next(below, len(keeps))
+    return words * weights.bits_per_word(index, extents[reader])

@@ -1,0 +1,131 @@
+"""How the weights of one layer are stored and moved: dense, or as indexes of a codebook."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from kcsim.clustering import Clustering, LayerStorage, network_storage
+from kcsim.errors import InputError
+from kcsim.hardware import Hardware
+from kcsim.workload import ConvLayer
+
+__all__ = ["WeightFormat", "weight_formats"]
+
+
+@dataclass(frozen=True)
+class WeightFormat:
+    """The weights of one layer as the memories see them.
+
+    Attributes
+    ----------
+    value_bits : int
+        Bits of one dense weight.
+    unit : tuple of int, optional
+        Channels, rows and columns of the block that one index stands for;
+        ``None`` for dense weights.
+    unit_bits : Fraction
+        Bits of one stored unit: index, transform, scale and offset. Not whole
+        under entropy coding, where it is an expectation.
+    decode_level : int
+        Position of the last level that holds indexes; all below hold dense
+        weights. -1 for dense weights.
+    codebook_words : int
+        Values in the codebooks that the layer uses.
+    codebook_bits : int
+        Their size.
+    loads_codebook : bool
+        Whether this layer is the one that brings the codebook on chip.
+    """
+
+    value_bits: int
+    unit: tuple[int, int, int] | None = None
+    unit_bits: Fraction = Fraction(0)
+    decode_level: int = -1
+    codebook_words: int = 0
+    codebook_bits: int = 0
+    loads_codebook: bool = False
+
+    def units_in(self, extent: dict[str, int]) -> int:
+        """Indexes needed for a tile, counting units that it holds in part."""
+        if self.unit is None:
+            raise ValueError("dense weights have no units")
+        units = extent["G"] * extent["M"]
+        for dimension, size in zip("CRS", self.unit, strict=True):
+            units *= -(-extent[dimension] // size)
+        return units
+
+    def bits_per_word(self, level: int, extent: dict[str, int]) -> Fraction:
+        """Bits that one weight of a tile takes where `level` stores or sends it.
+
+        Parameters
+        ----------
+        level : int
+            Position of the level.
+        extent : dict
+            Indices of each dimension that the tile spans.
+        """
+        if self.unit is None or level > self.decode_level:
+            return Fraction(self.value_bits)
+        words = 1
+        for dimension in "GMCRS":
+            words *= extent[dimension]
+        return self.units_in(extent) * self.unit_bits / words
+
+    def level_bits(self, levels: int) -> tuple[float, ...]:
+        """Bits per weight at each level, for tiles of whole units; for the search."""
+        if self.unit is None:
+            return (float(self.value_bits),) * levels
+        channels, rows, columns = self.unit
+        compressed = float(self.unit_bits) / (channels * rows * columns)
+        return tuple(
+            compressed if level <= self.decode_level else float(self.value_bits)
+            for level in range(levels)
+        )
+
+
+def weight_formats(
+    layers: Sequence[ConvLayer], hardware: Hardware, clustering: Clustering | None
+) -> tuple[WeightFormat, ...]:
+    """The format of every layer's weights.
+
+    Raises
+    ------
+    InputError
+        If the hardware has no codebook store, or the clustering does not fit
+        the layers.
+    """
+    value_bits = hardware.precision_bits.weights
+    if clustering is None:
+        return (WeightFormat(value_bits),) * len(layers)
+    if hardware.codebook is None:
+        raise InputError(
+            f"{hardware.name} has no codebook store: add a 'codebook' section to the hardware "
+            "file to estimate clustered layers"
+        )
+    decode_level = hardware.level_index(hardware.codebook.level)
+    loaded: set[str] = set()
+    formats = []
+    for stored in network_storage(layers, clustering, weight_bits=value_bits).layers:
+        name = stored.clustering.codebook
+        formats.append(_format(stored, value_bits, decode_level, name not in loaded))
+        loaded.add(name)
+    return tuple(formats)
+
+
+def _format(stored: LayerStorage, value_bits: int, decode_level: int, first: bool) -> WeightFormat:
+    part = stored.clustering
+    if part.unit is None:
+        return WeightFormat(value_bits)
+    bits = Fraction(stored.indexes_bits) + stored.transforms_bits
+    bits += stored.scales_bits + stored.offsets_bits
+    return WeightFormat(
+        value_bits,
+        part.unit.shape,
+        bits / part.units,
+        decode_level,
+        part.codebook_words,
+        part.codebook_words * (part.settings.codebook_bits or value_bits),
+        first,
+    )
