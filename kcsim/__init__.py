@@ -1,0 +1,87 @@
+"""kcsim: what a CNN accelerator spends on a network, with dense or clustered weights.
+
+>>> import kcsim
+>>> kcsim.estimate("eyeriss.yaml", "alexnet", "kernel:k=256,scope=network")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kcsim.clustering import Clustering, parse_clustering
+    from kcsim.errors import InputError, KcsimError, MappingError
+    from kcsim.hardware import Hardware, load_hardware
+    from kcsim.mapping import LevelLoops, Loop, Mapping
+    from kcsim.mapping.reader import read_mapping
+    from kcsim.mapping.search import find_mapping
+    from kcsim.model.counts import Counts, count_layer
+    from kcsim.model.estimate import Estimate, LayerEstimate, Run, estimate, evaluate
+    from kcsim.workload import ConvLayer, Network, load_layer, load_network
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Clustering": "kcsim.clustering",
+    "ConvLayer": "kcsim.workload",
+    "Counts": "kcsim.model.counts",
+    "Estimate": "kcsim.model.estimate",
+    "Hardware": "kcsim.hardware",
+    "InputError": "kcsim.errors",
+    "KcsimError": "kcsim.errors",
+    "LayerEstimate": "kcsim.model.estimate",
+    "LevelLoops": "kcsim.mapping",
+    "Loop": "kcsim.mapping",
+    "Mapping": "kcsim.mapping",
+    "MappingError": "kcsim.errors",
+    "Network": "kcsim.workload",
+    "Run": "kcsim.model.estimate",
+    "count_layer": "kcsim.model.counts",
+    "estimate": "kcsim.model.estimate",
+    "evaluate": "kcsim.model.estimate",
+    "find_mapping": "kcsim.mapping.search",
+    "load_hardware": "kcsim.hardware",
+    "load_layer": "kcsim.workload",
+    "load_network": "kcsim.workload",
+    "parse_clustering": "kcsim.clustering",
+    "read_mapping": "kcsim.mapping.reader",
+}
+
+__all__ = [
+    "Clustering",
+    "ConvLayer",
+    "Counts",
+    "Estimate",
+    "Hardware",
+    "InputError",
+    "KcsimError",
+    "LayerEstimate",
+    "LevelLoops",
+    "Loop",
+    "Mapping",
+    "MappingError",
+    "Network",
+    "Run",
+    "count_layer",
+    "estimate",
+    "evaluate",
+    "find_mapping",
+    "load_hardware",
+    "load_layer",
+    "load_network",
+    "parse_clustering",
+    "read_mapping",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for, so that importing kcsim costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'kcsim' has no attribute '{name}'")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from kcsim.hardware import Hardware
 from kcsim.hardware.schema import TENSORS
 from kcsim.model.counts import ACTIONS, Counts, tile_extents
 from kcsim.model.cycles import Cycles, moved_bits
@@ -131,7 +130,7 @@ def _codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyIte
     lookups = words * weights.units_in(tile) // tile_words
     value_bits = Fraction(weights.codebook_bits, weights.codebook_words)
     fits = weights.codebook_bits <= store.capacity_kib * 8192
-    place, per_word, width = _lookup_place(hardware, weights, fits)
+    place, per_word, width = _lookup_place(counts, weights, fits)
     accesses = _ceiling(words * value_bits / width)
     yield EnergyItem(
         f"codebook ({place})" if not fits else "codebook",
@@ -151,22 +150,25 @@ def _codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyIte
         )  # fmt: skip
 
 
-def _lookup_place(
-    hardware: Hardware, weights: WeightFormat, fits: bool
-) -> tuple[str, float, int]:
+def _lookup_place(counts: Counts, weights: WeightFormat, fits: bool) -> tuple[str, float, int]:
     """Name, energy of a read and bits of a read of the memory that holds the codebook."""
+    hardware = counts.hardware
     store = hardware.codebook
     if fits and store is not None:
         return "store", store.read_pj, store.word_bits
-    for level in reversed(hardware.levels[: weights.decode_level + 1]):
+    for i in range(weights.decode_level, -1, -1):
+        level = hardware.levels[i]
         capacity = level.capacity_bits("weights")
-        if capacity is None or weights.codebook_bits <= capacity // 2:
+        partition = level.partition_of("weights")
+        sharing = partition.tensors if partition else TENSORS
+        used = sum(
+            int(counts.tile_words[i, TENSORS.index(t)]) * level.word_bits for t in sharing
+        )
+        if "weights" in level.kept_tensors and (
+            capacity is None or used + weights.codebook_bits <= capacity
+        ):
             break
-    return (
-        level.name,
-        level.energy_pj("weights", "read"),
-        level.word_bits * level.block_words,
-    )
+    return level.name, level.energy_pj("weights", "read"), level.word_bits * level.block_words
 
 
 def _cycle_items(counts: Counts, cycles: int) -> Iterator[EnergyItem]:
