@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+from typing import Any
 
 from kcsim.errors import InputError
 from kcsim.workload import zoo
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 
-__all__ = ["load_layer", "load_network", "network_to_yaml", "read_network"]
+__all__ = ["load_layer", "load_network", "network_schema", "network_to_yaml", "read_network"]
 
 _PLAIN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _NOT_TEXT = ("null", "true", "false")
@@ -151,3 +152,13 @@ def _yaml(value: object) -> str:
         plain = _PLAIN_TEXT.fullmatch(value) and value.lower() not in _NOT_TEXT
         return value if plain else json.dumps(value, ensure_ascii=False)
     return str(value)
+
+
+def network_schema() -> dict[str, Any]:
+    """The JSON Schema of network files, for editors."""
+    from pydantic import TypeAdapter
+
+    from kcsim.workload.network_file import NetworkFile
+
+    schema = TypeAdapter(NetworkFile).json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

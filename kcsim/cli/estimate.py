@@ -1,0 +1,71 @@
+"""``kcsim estimate``: a whole network, dense and clustered."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kcsim.cli.options import Batch, Format, HardwareFile, Objective, Output, Overrides
+
+__all__ = ["command"]
+
+
+def command(
+    hw: HardwareFile,
+    network: Annotated[
+        str,
+        typer.Option(
+            "--network",
+            "-n",
+            metavar="NETWORK",
+            help="A known network ('kcsim networks' lists them) or a YAML file.",
+        ),
+    ] = "alexnet",
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            metavar="SCHEME",
+            help="Estimate clustered weights beside dense ones, as kernel:k=256,scope=network, "
+            "row:rate=0.05, scalar:k=16 or product:k=128,length=8.",
+        ),
+    ] = None,
+    batch: Batch = None,
+    layers: Annotated[
+        list[str] | None,
+        typer.Option("--layers", metavar="PATTERN", help="Only these, as 'conv*'. Repeatable."),
+    ] = None,
+    objective: Objective = "edp",
+    overrides: Overrides = None,
+    format_: Format = None,
+    output: Output = None,
+    plot: Annotated[
+        str | None,
+        typer.Option("--plot", metavar="FILE", help="Draw energy by level and layer: png, pdf, svg."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of the mapping search.")] = 0,
+) -> None:  # fmt: skip
+    """Estimate energy, traffic, storage and cycles of a network on a hardware."""
+    from kcsim.cli.running import choose_format, emit, waiting, written
+    from kcsim.hardware import load_hardware
+    from kcsim.model.estimate import estimate
+    from kcsim.report.data import estimate_tables
+    from kcsim.report.json_report import estimate_to_dict
+    from kcsim.workload import load_network
+
+    chosen_format = choose_format(format_, output)
+    hardware = load_hardware(hw, overrides or ())
+    chosen = load_network(network)
+    chosen = chosen.select(layers) if layers else chosen
+    with waiting() as progress:
+        result = estimate(
+            hardware, chosen, cluster, batch=batch,
+            objective=objective, seed=seed, progress=progress,  # type: ignore[arg-type]
+        )  # fmt: skip
+    if plot:
+        from kcsim.report.plots import plot_energy
+
+        plot_energy(result, plot)
+    text = written(chosen_format, lambda: estimate_tables(result), lambda: estimate_to_dict(result))
+    emit(text, output)

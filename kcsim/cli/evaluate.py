@@ -1,0 +1,42 @@
+"""``kcsim evaluate``: one layer under a given mapping."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kcsim.cli.options import Batch, Format, HardwareFile, LayerName, Output, Overrides
+
+__all__ = ["command"]
+
+
+def command(
+    hw: HardwareFile,
+    layer: LayerName,
+    mapping: Annotated[
+        str, typer.Option("--mapping", metavar="FILE", help="A mapping file.")
+    ],
+    batch: Batch = None,
+    overrides: Overrides = None,
+    format_: Format = None,
+    output: Output = None,
+) -> None:
+    """Count a layer under a mapping: accesses of every level and tensor, cycles, energy."""
+    from kcsim.cli.running import choose_format, emit, waiting, written
+    from kcsim.hardware import load_hardware
+    from kcsim.mapping.reader import read_mapping
+    from kcsim.model.estimate import evaluate
+    from kcsim.report.data import layer_tables
+    from kcsim.report.json_report import layer_to_dict
+    from kcsim.workload import load_layer
+
+    chosen_format = choose_format(format_, output)
+    hardware = load_hardware(hw, overrides or ())
+    chosen = load_layer(layer)
+    chosen = chosen if batch is None else chosen.with_batch(batch)
+    loops = read_mapping(mapping, chosen, hardware)
+    with waiting():
+        result = evaluate(chosen, hardware, loops)
+    text = written(chosen_format, lambda: layer_tables(result), lambda: layer_to_dict(result))
+    emit(text, output)

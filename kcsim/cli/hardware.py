@@ -1,0 +1,25 @@
+"""``kcsim hardware``: the shipped hardware files, or the text of one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["command"]
+
+
+def command(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Print this file, to start from.")
+    ] = None,
+) -> None:
+    """List the shipped hardware files, or print one."""
+    from kcsim.hardware import load_hardware, shipped_names
+    from kcsim.hardware.reader import find_hardware
+
+    if name is not None:
+        typer.echo(find_hardware(name).read_text(encoding="utf-8"), nl=False)
+        return
+    for shipped in shipped_names():
+        typer.echo(f"{shipped:26s} {load_hardware(shipped).description}")

@@ -1,0 +1,33 @@
+"""``kcsim networks``: the known networks, or the layers of one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["command"]
+
+
+def command(
+    network: Annotated[
+        str | None, typer.Argument(metavar="[NETWORK]", help="A name or a YAML file.")
+    ] = None,
+    yaml: Annotated[
+        bool, typer.Option("--yaml", help="Print the network as a file to start from.")
+    ] = False,
+) -> None:
+    """List the known networks, or print the layers of one."""
+    from kcsim.workload import load_network, zoo
+    from kcsim.workload.reader import network_to_yaml
+
+    if network is None:
+        for name in zoo.NAMES:
+            known = zoo.load(name)
+            typer.echo(
+                f"{name:22s} {len(known):4d} layers {known.parameters:12,d} parameters "
+                f"{known.macs:15,d} MACs"
+            )
+        return
+    chosen = load_network(network)
+    typer.echo(network_to_yaml(chosen) if yaml else str(chosen))

@@ -1,0 +1,49 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["Batch", "Format", "HardwareFile", "LayerName", "Objective", "Output", "Overrides"]
+
+HardwareFile = Annotated[
+    str,
+    typer.Option(
+        "--hw",
+        metavar="FILE",
+        help="Hardware: a shipped file by its bare name ('kcsim hardware' lists them) or a path.",
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a value of the hardware file, as levels.buffer.read_pj=12. May be repeated.",
+    ),
+]
+LayerName = Annotated[
+    str,
+    typer.Option(
+        "--layer", metavar="LAYER", help="NETWORK/LAYER, as alexnet/conv3, or a YAML file."
+    ),
+]
+Batch = Annotated[
+    int | None, typer.Option("--batch", metavar="N", help="Images at once. [default: 1]")
+]
+Objective = Annotated[
+    str, typer.Option("--objective", metavar="NAME", help="What mappings minimise: edp, energy or cycles.")
+]  # fmt: skip
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="table, json, csv, markdown or latex. [default: by the ending of -o, else table]",
+    ),
+]
+Output = Annotated[
+    str | None, typer.Option("-o", "--output", metavar="FILE", help="Write to a file instead.")
+]

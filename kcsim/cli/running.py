@@ -1,0 +1,114 @@
+"""What commands share while they run: waiting, and writing results."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from kcsim.errors import InputError, Problem, nearest
+
+if TYPE_CHECKING:
+    from kcsim.report.data import Table
+
+__all__ = ["choose_format", "emit", "waiting", "written"]
+
+FORMATS = ("table", "json", "csv", "markdown", "latex")
+ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex"}
+PATIENCE_SECONDS = 1.0
+
+
+def choose_format(name: str | None, output: str | None) -> str:
+    """The output format that was asked for, or that suits the file.
+
+    Raises
+    ------
+    InputError
+        If there is no such format.
+    """
+    if name is None:
+        return ENDINGS.get(Path(output).suffix.lower(), "table") if output else "table"
+    if name not in FORMATS:
+        raise InputError(
+            Problem(f"there is no format '{name}'", "one of " + ", ".join(FORMATS),
+                    nearest(name, FORMATS))
+        )  # fmt: skip
+    return name
+
+
+@contextmanager
+def waiting() -> Iterator[Callable[[int, int], None]]:
+    """Say that kernels are being compiled, and show progress where it takes long.
+
+    Yields a function to be called with the number of steps done and of all.
+    """
+    from kcsim.kernels.compilation import announced_compilation
+
+    bar: Any = None
+    started = time.monotonic()
+
+    def announce() -> None:
+        print(
+            "kcsim: compiling its kernels, once after an installation (about 20 seconds)",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def progress(done: int, total: int) -> None:
+        nonlocal bar
+        if bar is None:
+            if not sys.stderr.isatty() or time.monotonic() - started < PATIENCE_SECONDS:
+                return
+            bar = _progress_bar(total)
+        bar.update(bar.task_ids[0], completed=done)
+
+    try:
+        with announced_compilation(announce):
+            yield progress
+    finally:
+        if bar is not None:
+            bar.stop()
+
+
+def _progress_bar(total: int) -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    bar = Progress(
+        "mapping layers", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=Console(stderr=True), transient=True,
+    )  # fmt: skip
+    bar.add_task("", total=total)
+    bar.start()
+    return bar
+
+
+def written(
+    format_: str, tables: Callable[[], Sequence[Table]], data: Callable[[], dict[str, Any]]
+) -> str | None:
+    """The result as text; ``None`` for a table, which depends on the terminal."""
+    if format_ == "json":
+        return json.dumps(data(), indent=2, allow_nan=False) + "\n"
+    from kcsim.report import tables as render
+
+    if format_ == "table":
+        raise NotImplementedError
+    return {"csv": render.to_csv, "markdown": render.to_markdown, "latex": render.to_latex}[
+        format_
+    ](tables())
+
+
+def emit(text: str, output: str | None) -> None:
+    """Print a text, or write it to a file as a whole."""
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    from kcsim.report.files import write_whole
+
+    write_whole(output, text)
