@@ -23,7 +23,7 @@ __all__ = ["OBJECTIVES", "Objective", "find_mapping"]
 
 Objective = Literal["energy", "cycles", "edp"]
 OBJECTIVES: tuple[str, ...] = get_args(Objective)
-ROUNDS = 200
+ROUNDS = 300
 
 # Three groups of dimensions, each of which one tensor does not see: a loop over
 # them leaves that tensor's tile where it is. All orders of the groups are tried,

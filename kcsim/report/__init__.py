@@ -1,0 +1,1 @@
+"""What estimates look like: tables, JSON, plots."""

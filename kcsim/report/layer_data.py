@@ -1,0 +1,212 @@
+"""What the estimate of one layer says, as tables of exact numbers."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from kcsim.hardware.schema import TENSORS, Level
+from kcsim.model.counts import tile_extents
+from kcsim.model.estimate import LayerEstimate
+from kcsim.report.data import Column, Table, account_rows, layer_utilization, quotient
+
+__all__ = [
+    "access_table",
+    "capacity_table",
+    "component_table",
+    "cycle_table",
+    "layer_metrics_table",
+    "layer_tables",
+    "transfer_table",
+]
+
+
+def layer_tables(estimate: LayerEstimate) -> tuple[Table, ...]:
+    """Everything there is to say about one layer, the accesses first.
+
+    Parameters
+    ----------
+    estimate : LayerEstimate
+
+    Returns
+    -------
+    tuple of Table
+        Accesses, transfers, capacities, cycles, energy by component, metrics.
+    """
+    return (
+        access_table(estimate),
+        transfer_table(estimate),
+        capacity_table(estimate),
+        cycle_table(estimate),
+        component_table(estimate),
+        layer_metrics_table(estimate),
+    )
+
+
+def access_table(estimate: LayerEstimate) -> Table:
+    """Words that every level reads, fills and updates, over all its instances."""
+    counts, unit = estimate.counts, estimate.counts.hardware.energy_unit
+    rows = []
+    for i, level in enumerate(counts.hardware.levels):
+        for j, tensor in enumerate(TENSORS):
+            words = [int(counts.tile_words[i, j]), *(int(n) for n in counts.accesses[i, j])]
+            if any(words):
+                energy = _energy(estimate, level.name, tensor)
+                row = (level.name, tensor, words[0], int(counts.instances[i]), *words[1:], energy)
+                rows.append(row)
+    columns = (
+        Column("level"),
+        Column("tensor"),
+        Column("tile", "words", "integer"),
+        Column("instances", "", "integer"),
+        Column("reads", "words", "integer"),
+        Column("fills", "words", "integer"),
+        Column("updates", "words", "integer"),
+        Column("energy", unit, "energy"),
+    )
+    total = ("TOTAL", *[None] * 6, sum(row[-1] for row in rows))
+    notes = ("Tile: what one instance holds at one time. All else: over all instances.",)
+    return Table(_title(estimate, "accesses"), columns, tuple(rows), (total,), notes)
+
+
+def transfer_table(estimate: LayerEstimate) -> Table:
+    """Words that cross the network below every level."""
+    counts, unit = estimate.counts, estimate.counts.hardware.energy_unit
+    rows = []
+    for i, level in enumerate(counts.hardware.levels):
+        if level.fanout.children == 1 and not level.fanout.transfer_pj:
+            continue
+        for j, tensor in enumerate(TENSORS):
+            energy = _energy(estimate, f"{level.name} network", tensor)
+            rows.append((level.name, tensor, *(int(n) for n in counts.transfers[i, j]), energy))
+    columns = (
+        Column("network below"),
+        Column("tensor"),
+        Column("down", "words", "integer"),
+        Column("up", "words", "integer"),
+        Column("forwarded", "words", "integer"),
+        Column("energy", unit, "energy"),
+    )
+    total = ("TOTAL", *[None] * 4, sum(row[-1] for row in rows))
+    notes = (
+        "Down: arriving at the children. Up: leaving them. Forwarded: taken from a neighbour.",
+    )
+    return Table(_title(estimate, "transfers"), columns, tuple(rows), (total,), notes)
+
+
+def capacity_table(estimate: LayerEstimate) -> Table:
+    """Bits that the tiles occupy in one instance of every level, and how many there are."""
+    rows: list[tuple[Any, ...]] = []
+    for i, level in enumerate(estimate.counts.hardware.levels):
+        groups = [p.tensors for p in level.partitions] or [level.kept_tensors]
+        for group in groups:
+            if group:
+                used = _used_bits(estimate, i, group)
+                capacity = level.capacity_bits(group[0])
+                share = None if capacity is None else used / capacity
+                rows.append((level.name, ", ".join(group), used, capacity, share))
+    columns = (
+        Column("level"),
+        Column("holds"),
+        Column("used", "bit", "bits"),
+        Column("capacity", "bit", "bits"),
+        Column("share", "", "percent"),
+    )
+    notes = ["Of one instance."]
+    if any(row[3] is None for row in rows):
+        notes.append("No capacity: unlimited.")
+    halved = [level.name for level in estimate.counts.hardware.levels if _halved(level)]
+    if halved:
+        notes.append(f"Half of it, for double buffering: {', '.join(halved)}.")
+    return Table(_title(estimate, "capacity"), columns, tuple(rows), notes=tuple(notes))
+
+
+def cycle_table(estimate: LayerEstimate) -> Table:
+    """Cycles of the computation and of every level's transfers."""
+    cycles = estimate.cycles
+    rows = [("computation", cycles.compute, quotient(cycles.compute, cycles.total))]
+    for level in estimate.counts.hardware.levels:
+        limited = level.read_bandwidth_words or level.write_bandwidth_words
+        taken = cycles.transfer[level.name] if limited else None
+        share = None if taken is None else taken / cycles.total
+        rows.append((f"{level.name} transfers", taken, share))  # type: ignore[arg-type]
+    columns = (
+        Column("part"),
+        Column("cycles", "", "integer"),
+        Column("of total", "", "percent"),
+    )
+    notes = [f"Bound by {cycles.bound_by}; all parts run side by side."]
+    single = [l.name for l in estimate.counts.hardware.levels if l.buffering == "single"]
+    if single:
+        notes = [f"Bound by {cycles.bound_by}. {', '.join(single)}: singly buffered, transfers "
+                 "and computation take turns; all else runs side by side."]
+    if any(row[1] is None for row in rows):
+        notes.append("No cycles: the hardware sets no bandwidth.")
+    total = ("TOTAL", cycles.total, 1.0)
+    return Table(_title(estimate, "cycles"), columns, tuple(rows), (total,), tuple(notes))
+
+
+def component_table(estimate: LayerEstimate) -> Table:
+    """Energy of every component."""
+    rows, total = account_rows([estimate.energy_by_component()])
+    columns = (
+        Column("component"),
+        Column("energy", estimate.counts.hardware.energy_unit, "energy"),
+        Column("share", "", "percent"),
+    )
+    return Table(_title(estimate, "energy by component"), columns, rows, (total,))
+
+
+def layer_metrics_table(estimate: LayerEstimate) -> Table:
+    """MACs, use of the array, energy per MAC, time and power."""
+    counts, hardware = estimate.counts, estimate.counts.hardware
+    used = int(counts.instances[-1])
+    rows: list[tuple[str, str, float]] = [
+        ("MACs", "", counts.macs),
+        ("MAC units in use", "", used),
+        ("MAC units", "", hardware.mac_units),
+        ("share of MAC units in use", "%", 100 * counts.utilization),
+        ("utilisation over all cycles", "%", 100 * layer_utilization(estimate)),
+        ("energy per MAC", hardware.energy_unit, estimate.energy_pj / counts.macs),
+    ]
+    if estimate.lookups:
+        rows.append(("codebook lookups", "", estimate.lookups))
+    if hardware.clock_mhz is not None:
+        seconds = estimate.cycles.total / (hardware.clock_mhz * 1e6)
+        rows.append(("time", "s", seconds))
+        if hardware.energy_unit == "pJ":
+            rows.append(("average power", "W", estimate.energy_pj * 1e-12 / seconds))
+    columns = (Column("metric"), Column("unit"), Column("value", "", "number"))
+    return Table(_title(estimate, "metrics"), columns, tuple(rows))
+
+
+def _energy(estimate: LayerEstimate, component: str, tensor: str) -> float:
+    return sum(
+        item.energy_pj
+        for item in estimate.items
+        if item.component == component and item.tensor == tensor
+    )
+
+
+def _used_bits(estimate: LayerEstimate, index: int, tensors: tuple[str, ...]) -> float:
+    """Bits that the tiles of these tensors occupy in one instance of a level."""
+    counts = estimate.counts
+    precision = counts.hardware.precision_bits
+    extent = tile_extents(counts.mapping, counts.hardware)[index]
+    used = Fraction(0)
+    for tensor in tensors:
+        held = int(counts.tile_words[index, TENSORS.index(tensor)])  # type: ignore[arg-type]
+        if tensor == "weights":
+            used += held * estimate.weights.bits_per_word(index, extent)
+        else:
+            used += held * getattr(precision, tensor)
+    return int(used) if used.denominator == 1 else float(used)
+
+
+def _halved(level: Level) -> bool:
+    limited = any(level.capacity_bits(tensor) is not None for tensor in level.kept_tensors)
+    return level.buffering == "double" and limited
+
+
+def _title(estimate: LayerEstimate, subject: str) -> str:
+    return f"{estimate.layer.name} on {estimate.counts.hardware.name}: {subject}"

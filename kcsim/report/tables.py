@@ -1,0 +1,139 @@
+"""Tables as text: Markdown and LaTeX for people, CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+
+from kcsim.report.cells import heading, shown
+from kcsim.report.data import Column, Table
+
+__all__ = ["to_csv", "to_latex", "to_markdown"]
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "#": r"\#",
+    "$": r"\$",
+    "%": r"\%",
+    "&": r"\&",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "[": "{[}",
+    "]": "{]}",
+    "µ": r"\(\mu\)",
+    "×": r"\(\times\)",
+    "–": "--",
+}
+_LATEX_TABLE = str.maketrans(_LATEX)
+
+
+def to_csv(tables: Table | Sequence[Table]) -> str:
+    """The exact numbers of a table as comma-separated values.
+
+    A file holds one table: of several, the first, which is that of the layers
+    (`kcsim.report.data.estimate_tables`) or of the accesses
+    (`kcsim.report.layer_data.layer_tables`). Totals are left out, so that
+    columns can be added up; a share is a fraction of 1; nothing stands where
+    there is no value.
+
+    Parameters
+    ----------
+    tables : Table or sequence of Table
+    """
+    table = tables if isinstance(tables, Table) else tables[0]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([column.key for column in table.columns])
+    writer.writerows(table.rows)
+    return text.getvalue()
+
+
+def to_markdown(tables: Table | Iterable[Table]) -> str:
+    """Tables in GitHub's Markdown, each under a heading.
+
+    Parameters
+    ----------
+    tables : Table or iterable of Table
+    """
+    tables = [tables] if isinstance(tables, Table) else tables
+    return "\n".join(_markdown(table) for table in tables)
+
+
+def to_latex(tables: Table | Iterable[Table]) -> str:
+    """Tables for LaTeX, each in a ``table`` environment; needs the package booktabs.
+
+    Parameters
+    ----------
+    tables : Table or iterable of Table
+    """
+    tables = [tables] if isinstance(tables, Table) else tables
+    return "% Needs \\usepackage{booktabs}\n" + "\n".join(_latex(table) for table in tables)
+
+
+def _markdown(table: Table) -> str:
+    lines = [[_escape_markdown(heading(column)) for column in table.columns]]
+    lines += [
+        [_escape_markdown(shown(v, c)) for v, c in zip(row, table.columns, strict=True)]
+        for row in (*table.rows, *table.footers)
+    ]
+    widths = [max(3, *map(len, cells)) for cells in zip(*lines, strict=True)]
+    right = [column.kind != "text" for column in table.columns]
+    rule = ["-" * (w - 1) + (":" if r else "-") for w, r in zip(widths, right, strict=True)]
+    padded = [
+        [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True)]
+        for line in lines
+    ]
+    padded.insert(1, rule)
+    text = f"### {_escape_markdown(table.title)}\n\n"
+    text += "".join(f"| {' | '.join(line)} |\n" for line in padded)
+    return text + "".join(f"\n{_escape_markdown(note)}\n" for note in table.notes)
+
+
+def _escape_markdown(text: str) -> str:
+    """Escape what GitHub would take as a mark; an underscore inside a word is none."""
+    return re.sub(r"[\\|*`<]|(?<!\w)_|_(?!\w)", r"\\\g<0>", text)
+
+
+def _latex(table: Table) -> str:
+    alignment = "".join("l" if column.kind == "text" else "r" for column in table.columns)
+    lines = [
+        r"\begin{table}",
+        rf"\caption{{{_escape_latex(table.title)}}}",
+        r"\centering",
+        rf"\begin{{tabular}}{{{alignment}}}",
+        r"\toprule",
+        _latex_row([_escape_latex(heading(column)) for column in table.columns]),
+        r"\midrule",
+        *(_latex_row(_latex_cells(row, table.columns)) for row in table.rows),
+    ]
+    if table.footers:
+        lines.append(r"\midrule")
+        lines += [_latex_row(_latex_cells(row, table.columns)) for row in table.footers]
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [rf"\par\footnotesize {_escape_latex(note)}" for note in table.notes]
+    return "\n".join([*lines, r"\end{table}", ""])
+
+
+def _latex_cells(row: Sequence[object], columns: Sequence[Column]) -> list[str]:
+    return [
+        # A tie keeps a number and its unit together.
+        _escape_latex(shown(value, column)).replace(" ", "~" if column.kind != "text" else " ")
+        for value, column in zip(row, columns, strict=True)
+    ]
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _escape_latex(text: str) -> str:
+    return text.translate(_LATEX_TABLE)
