@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kcsim.report.data import Column
+from kcsim.report.table import Column, Table
 
-__all__ = ["NOTHING", "heading", "scale", "shown"]
+__all__ = ["NOTHING", "heading", "scale", "shown", "shown_rows"]
 
 NOTHING = "–"
 """What stands where a table has no value."""
@@ -44,6 +44,21 @@ def shown(value: Any, column: Column) -> str:
     if column.kind == "energy" and column.unit == "pJ":
         return _with_prefix(value * 1e-12, "J")
     return _FORMATS[column.kind](value)
+
+
+def shown_rows(table: Table) -> tuple[list[list[str]], list[list[str]]]:
+    """The cells of a table and of its totals, which stay empty where they have no value.
+
+    Parameters
+    ----------
+    table : Table
+    """
+    rows = [[shown(v, c) for v, c in zip(row, table.columns, strict=True)] for row in table.rows]
+    footers = [
+        ["" if v is None else shown(v, c) for v, c in zip(row, table.columns, strict=True)]
+        for row in table.footers
+    ]
+    return rows, footers
 
 
 def scale(largest: float) -> tuple[float, str]:

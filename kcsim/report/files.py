@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 from kcsim.errors import InputError, Problem
@@ -33,9 +33,12 @@ def check_writable(path: str | os.PathLike[str]) -> None:
                 "a folder that exists",
             )
         )
-    needed = target if target.exists() else target.parent
-    if not os.access(needed, os.W_OK):
-        raise InputError(f"cannot write '{path}': no permission to write to '{needed}'")
+    needed = [target] if target.exists() else []
+    if not _is_device(target):
+        needed.append(Path(os.path.realpath(target)).parent)
+    for place in needed:
+        if not os.access(place, os.W_OK):
+            raise InputError(f"cannot write '{path}': no permission to write to '{place}'")
 
 
 def write_whole(path: str | os.PathLike[str], data: bytes | str) -> None:
@@ -58,32 +61,29 @@ def write_whole(path: str | os.PathLike[str], data: bytes | str) -> None:
     """
     check_writable(path)
     content = data.encode() if isinstance(data, str) else data
+    target = Path(path)
     try:
-        target = Path(os.path.realpath(path))
-        if target.exists() and not target.is_file():
+        if _is_device(target):
             target.write_bytes(content)
         else:
-            _replace(target, content)
+            _replace(Path(os.path.realpath(target)), content)
     except OSError as error:
         raise InputError(f"cannot write '{path}': {error.strerror}") from error
 
 
+def _is_device(target: Path) -> bool:
+    return target.exists() and not target.is_file()
+
+
 def _replace(target: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{target.name[:50]}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
+    beside = target.with_name(f".{target.name[:50]}.{secrets.token_hex(6)}")
+    with beside.open("xb") as file:
+        try:
             file.write(content)
-        os.chmod(name, _permissions(target))
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise
-
-
-def _permissions(target: Path) -> int:
-    """Those of the file that is replaced, or those of a new file."""
-    if target.exists():
-        return target.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
+            file.flush()
+            if target.exists():
+                beside.chmod(target.stat().st_mode & 0o777)
+            beside.replace(target)
+        except BaseException:
+            beside.unlink()
+            raise

@@ -8,7 +8,8 @@ from typing import Any
 from kcsim.hardware.schema import TENSORS, Level
 from kcsim.model.counts import tile_extents
 from kcsim.model.estimate import LayerEstimate
-from kcsim.report.data import Column, Table, account_rows, layer_utilization, quotient
+from kcsim.report.network_data import account_rows, layer_utilization, quotient
+from kcsim.report.table import Column, Table
 
 __all__ = [
     "access_table",
@@ -58,7 +59,7 @@ def access_table(estimate: LayerEstimate) -> Table:
         Column("level"),
         Column("tensor"),
         Column("tile", "words", "integer"),
-        Column("instances", "", "integer"),
+        Column("instances", "", "integer", optional=True),
         Column("reads", "words", "integer"),
         Column("fills", "words", "integer"),
         Column("updates", "words", "integer"),
@@ -66,7 +67,7 @@ def access_table(estimate: LayerEstimate) -> Table:
     )
     total = ("TOTAL", *[None] * 6, sum(row[-1] for row in rows))
     notes = ("Tile: what one instance holds at one time. All else: over all instances.",)
-    return Table(_title(estimate, "accesses"), columns, tuple(rows), (total,), notes)
+    return Table(_title(estimate, "Accesses"), columns, tuple(rows), (total,), notes)
 
 
 def transfer_table(estimate: LayerEstimate) -> Table:
@@ -91,7 +92,7 @@ def transfer_table(estimate: LayerEstimate) -> Table:
     notes = (
         "Down: arriving at the children. Up: leaving them. Forwarded: taken from a neighbour.",
     )
-    return Table(_title(estimate, "transfers"), columns, tuple(rows), (total,), notes)
+    return Table(_title(estimate, "Transfers"), columns, tuple(rows), (total,), notes)
 
 
 def capacity_table(estimate: LayerEstimate) -> Table:
@@ -118,7 +119,7 @@ def capacity_table(estimate: LayerEstimate) -> Table:
     halved = [level.name for level in estimate.counts.hardware.levels if _halved(level)]
     if halved:
         notes.append(f"Half of it, for double buffering: {', '.join(halved)}.")
-    return Table(_title(estimate, "capacity"), columns, tuple(rows), notes=tuple(notes))
+    return Table(_title(estimate, "Capacity"), columns, tuple(rows), notes=tuple(notes))
 
 
 def cycle_table(estimate: LayerEstimate) -> Table:
@@ -138,12 +139,14 @@ def cycle_table(estimate: LayerEstimate) -> Table:
     notes = [f"Bound by {cycles.bound_by}; all parts run side by side."]
     single = [l.name for l in estimate.counts.hardware.levels if l.buffering == "single"]
     if single:
-        notes = [f"Bound by {cycles.bound_by}. {', '.join(single)}: singly buffered, transfers "
-                 "and computation take turns; all else runs side by side."]
+        notes = [
+            f"Bound by {cycles.bound_by}. {', '.join(single)}: singly buffered, transfers "
+            "and computation take turns; all else runs side by side."
+        ]
     if any(row[1] is None for row in rows):
         notes.append("No cycles: the hardware sets no bandwidth.")
     total = ("TOTAL", cycles.total, 1.0)
-    return Table(_title(estimate, "cycles"), columns, tuple(rows), (total,), tuple(notes))
+    return Table(_title(estimate, "Cycles"), columns, tuple(rows), (total,), tuple(notes))
 
 
 def component_table(estimate: LayerEstimate) -> Table:
@@ -154,7 +157,7 @@ def component_table(estimate: LayerEstimate) -> Table:
         Column("energy", estimate.counts.hardware.energy_unit, "energy"),
         Column("share", "", "percent"),
     )
-    return Table(_title(estimate, "energy by component"), columns, rows, (total,))
+    return Table(_title(estimate, "Energy by component"), columns, rows, (total,))
 
 
 def layer_metrics_table(estimate: LayerEstimate) -> Table:
@@ -177,7 +180,7 @@ def layer_metrics_table(estimate: LayerEstimate) -> Table:
         if hardware.energy_unit == "pJ":
             rows.append(("average power", "W", estimate.energy_pj * 1e-12 / seconds))
     columns = (Column("metric"), Column("unit"), Column("value", "", "number"))
-    return Table(_title(estimate, "metrics"), columns, tuple(rows))
+    return Table(_title(estimate, "Metrics"), columns, tuple(rows))
 
 
 def _energy(estimate: LayerEstimate, component: str, tensor: str) -> float:
@@ -209,4 +212,4 @@ def _halved(level: Level) -> bool:
 
 
 def _title(estimate: LayerEstimate, subject: str) -> str:
-    return f"{estimate.layer.name} on {estimate.counts.hardware.name}: {subject}"
+    return f"{subject}: {estimate.layer.name} on {estimate.counts.hardware.name}"

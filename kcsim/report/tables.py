@@ -7,8 +7,8 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-from kcsim.report.cells import heading, shown
-from kcsim.report.data import Column, Table
+from kcsim.report.cells import heading, shown_rows
+from kcsim.report.table import Column, Table
 
 __all__ = ["to_csv", "to_latex", "to_markdown"]
 
@@ -41,7 +41,7 @@ def to_csv(tables: Table | Sequence[Table]) -> str:
 
     A file holds one table: of several, the first, which is that of the layers
     (`kcsim.report.data.estimate_tables`) or of the accesses
-    (`kcsim.report.layer_data.layer_tables`). Totals are left out, so that
+    (`kcsim.report.data.layer_tables`). Totals are left out, so that
     columns can be added up; a share is a fraction of 1; nothing stands where
     there is no value.
 
@@ -81,10 +81,8 @@ def to_latex(tables: Table | Iterable[Table]) -> str:
 
 def _markdown(table: Table) -> str:
     lines = [[_escape_markdown(heading(column)) for column in table.columns]]
-    lines += [
-        [_escape_markdown(shown(v, c)) for v, c in zip(row, table.columns, strict=True)]
-        for row in (*table.rows, *table.footers)
-    ]
+    rows, footers = shown_rows(table)
+    lines += [[_escape_markdown(cell) for cell in row] for row in (*rows, *footers)]
     widths = [max(3, *map(len, cells)) for cells in zip(*lines, strict=True)]
     right = [column.kind != "text" for column in table.columns]
     rule = ["-" * (w - 1) + (":" if r else "-") for w, r in zip(widths, right, strict=True)]
@@ -105,6 +103,7 @@ def _escape_markdown(text: str) -> str:
 
 def _latex(table: Table) -> str:
     alignment = "".join("l" if column.kind == "text" else "r" for column in table.columns)
+    rows, footers = shown_rows(table)
     lines = [
         r"\begin{table}",
         rf"\caption{{{_escape_latex(table.title)}}}",
@@ -113,21 +112,21 @@ def _latex(table: Table) -> str:
         r"\toprule",
         _latex_row([_escape_latex(heading(column)) for column in table.columns]),
         r"\midrule",
-        *(_latex_row(_latex_cells(row, table.columns)) for row in table.rows),
+        *(_latex_row(_latex_cells(row, table.columns)) for row in rows),
     ]
-    if table.footers:
+    if footers:
         lines.append(r"\midrule")
-        lines += [_latex_row(_latex_cells(row, table.columns)) for row in table.footers]
+        lines += [_latex_row(_latex_cells(row, table.columns)) for row in footers]
     lines += [r"\bottomrule", r"\end{tabular}"]
     lines += [rf"\par\footnotesize {_escape_latex(note)}" for note in table.notes]
     return "\n".join([*lines, r"\end{table}", ""])
 
 
-def _latex_cells(row: Sequence[object], columns: Sequence[Column]) -> list[str]:
+def _latex_cells(cells: Sequence[str], columns: Sequence[Column]) -> list[str]:
     return [
         # A tie keeps a number and its unit together.
-        _escape_latex(shown(value, column)).replace(" ", "~" if column.kind != "text" else " ")
-        for value, column in zip(row, columns, strict=True)
+        _escape_latex(cell).replace(" ", " " if column.kind == "text" else "~")
+        for cell, column in zip(cells, columns, strict=True)
     ]
 
 
