@@ -13,8 +13,8 @@ from dataclasses import dataclass
 __all__ = [
     "InputError",
     "KcsimError",
-    "Mark",
     "MappingError",
+    "Mark",
     "OverflowedCountError",
     "Problem",
     "nearest",

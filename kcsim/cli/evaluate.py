@@ -14,9 +14,7 @@ __all__ = ["command"]
 def command(
     hw: HardwareFile,
     layer: LayerName,
-    mapping: Annotated[
-        str, typer.Option("--mapping", metavar="FILE", help="A mapping file.")
-    ],
+    mapping: Annotated[str, typer.Option("--mapping", metavar="FILE", help="A mapping file.")],
     batch: Batch = None,
     overrides: Overrides = None,
     format_: Format = None,

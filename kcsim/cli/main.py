@@ -41,7 +41,10 @@ def _show_version(asked: bool) -> None:
 @app.callback()
 def main(
     version: bool = typer.Option(
-        False, "--version", help="Print the version and stop.", callback=_show_version,
+        False,
+        "--version",
+        help="Print the version and stop.",
+        callback=_show_version,
         is_eager=True,
     ),
 ) -> None:

@@ -34,8 +34,11 @@ Batch = Annotated[
     int | None, typer.Option("--batch", metavar="N", help="Images at once. [default: 1]")
 ]
 Objective = Annotated[
-    str, typer.Option("--objective", metavar="NAME", help="What mappings minimise: edp, energy or cycles.")
-]  # fmt: skip
+    str,
+    typer.Option(
+        "--objective", metavar="NAME", help="What mappings minimise: edp, energy, cycles."
+    ),
+]
 Format = Annotated[
     str | None,
     typer.Option(

@@ -91,17 +91,18 @@ def _progress_bar(total: int) -> Any:
 
 def written(
     format_: str, tables: Callable[[], Sequence[Table]], data: Callable[[], dict[str, Any]]
-) -> str | None:
-    """The result as text; ``None`` for a table, which depends on the terminal."""
+) -> str:
+    """The result as text, a table as wide as the terminal."""
     if format_ == "json":
         return json.dumps(data(), indent=2, allow_nan=False) + "\n"
+    if format_ == "table":
+        from kcsim.cli.terminal import to_text
+
+        return to_text(tables())
     from kcsim.report import tables as render
 
-    if format_ == "table":
-        raise NotImplementedError
-    return {"csv": render.to_csv, "markdown": render.to_markdown, "latex": render.to_latex}[
-        format_
-    ](tables())
+    renderers = {"csv": render.to_csv, "markdown": render.to_markdown, "latex": render.to_latex}
+    return renderers[format_](tables())
 
 
 def emit(text: str, output: str | None) -> None:

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 Tensor = Literal["weights", "inputs", "outputs"]
+Access = Literal["read", "write", "update"]
 Dimension = Literal["N", "G", "M", "C", "P", "Q", "R", "S"]
 TENSORS: tuple[Tensor, ...] = ("weights", "inputs", "outputs")
 DIMENSIONS: tuple[Dimension, ...] = ("N", "G", "M", "C", "P", "Q", "R", "S")
@@ -177,7 +178,7 @@ class Level:
             return None
         return bits // 2 if self.buffering == "double" else bits
 
-    def energy_pj(self, tensor: str, action: Literal["read", "write", "update"]) -> float:
+    def energy_pj(self, tensor: str, action: Access) -> float:
         """Energy of one block access to a tensor."""
         partition = self.partition_of(tensor)
         if action == "read":
@@ -189,10 +190,9 @@ class Level:
         return self.write_pj if own is None else own
 
     def _problems(self) -> Iterator[Problem]:
-        for holder, path in [
-            (self, ()),
-            *((p, ("partitions", i)) for i, p in enumerate(self.partitions)),
-        ]:
+        holders: list[tuple[Level | Partition, tuple[str | int, ...]]] = [(self, ())]
+        holders += [(p, ("partitions", i)) for i, p in enumerate(self.partitions)]
+        for holder, path in holders:
             if holder.capacity_kib is not None and holder.capacity_words is not None:
                 yield Problem(
                     f"level '{self.name}' gives its capacity twice",
@@ -389,9 +389,7 @@ class Hardware:
         names = self.level_names
         for index, name in enumerate(names):
             if name in names[:index]:
-                yield Problem(
-                    f"two levels are called '{name}'", path=("levels", index, "name")
-                )
+                yield Problem(f"two levels are called '{name}'", path=("levels", index, "name"))
         outermost = self.levels[0]
         missing = [t for t in TENSORS if t not in outermost.kept_tensors]
         if missing:
@@ -429,5 +427,3 @@ def _raise_all(problems: Iterator[Problem]) -> None:
     found = tuple(problems)
     if found:
         raise InputError(found)
-
-

@@ -11,7 +11,7 @@ from numba.core import event
 __all__ = ["announced_compilation"]
 
 
-class _Once(event.Listener):  # type: ignore[misc]
+class _Once(event.Listener):
     """Calls back at the first compilation that no cache could spare."""
 
     def __init__(self, callback: Callable[[], None]) -> None:

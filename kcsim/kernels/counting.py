@@ -24,7 +24,9 @@ from numba import njit
 
 # Only called from other kernels, into which they are compiled: wrappers for Python
 # and cache files of their own would double the time of the first run.
-helper = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+helper = njit(  # type: ignore[call-overload]  # the stubs lack these two options
+    error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 
 TEMPORAL, SPATIAL_X, SPATIAL_Y = 0, 1, 2
 LEVEL, KIND, DIMENSION, BOUND = 0, 1, 2, 3

@@ -288,6 +288,16 @@ def shuffle(state, items):
         items[i], items[j] = items[j], items[i]
 
 
+@helper
+def copy_candidate(factors, order, target_factors, target_order):
+    """Copy factors and loop orders."""
+    for level in range(order.shape[0]):
+        target_order[level] = order[level]
+    for place in range(factors.shape[0]):
+        for dimension in range(8):
+            target_factors[place, dimension] = factors[place, dimension]
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def search(machine, space, factors, order, proposals, mac_pj, objective, rounds, seed):
     """Improve a mapping that fits.
@@ -304,7 +314,7 @@ def search(machine, space, factors, order, proposals, mac_pj, objective, rounds,
     order : int64[levels]
         Its loop orders (rows of ``space.orders``); replaced likewise.
     proposals : int64[:, 6]
-        Every change worth trying, see `apply`.
+        Every change worth trying, at least one; see `apply`.
     mac_pj : float
         Energy that does not depend on the mapping.
     objective : int
@@ -333,8 +343,9 @@ def search(machine, space, factors, order, proposals, mac_pj, objective, rounds,
     best, evaluated = np.inf, 0
     for index in range(rounds):
         trial, trial_order = factors.copy(), order.copy()
-        for _ in range(3 + next_random(state, 4) if index > 0 and count > 0 else 0):
-            apply(space, trial, trial_order, proposals[next_random(state, count)])
+        if index > 0:
+            for _ in range(3 + next_random(state, 4)):
+                apply(space, trial, trial_order, proposals[next_random(state, count)])
         shuffle(state, sequence)
         current, idle, position = np.inf, 0, -1
         while idle <= count:
@@ -353,13 +364,7 @@ def search(machine, space, factors, order, proposals, mac_pj, objective, rounds,
                 elif position >= 0:
                     undo(space, trial, proposal)
             position = position + 1 if position + 1 < count else 0
-            if count == 0:
-                break
         if current < best:
             best = current
-            for level in range(levels):
-                order[level] = trial_order[level]
-            for place in range(factors.shape[0]):
-                for dimension in range(8):
-                    factors[place, dimension] = trial[place, dimension]
+            copy_candidate(trial, trial_order, factors, order)
     return best, evaluated

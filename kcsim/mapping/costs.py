@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 import numpy as np
 
-from kcsim.hardware.schema import TENSORS, Hardware, Level
+from kcsim.hardware.schema import TENSORS, Access, Hardware, Level
 from kcsim.kernels.search import Machine
 from kcsim.workload import ConvLayer
 
@@ -73,7 +74,7 @@ def build_machine(
             limit = level.capacity_bits(tensor)
             capacity[i, group[i, j]] = np.inf if limit is None else limit
             words = bits[i, j] / level.word_bits
-            for k, action in enumerate(("read", "write", "update")):
+            for k, action in enumerate(get_args(Access)):
                 access[i, j, k] = level.energy_pj(tensor, action) * words / level.block_words
             reading[i, j] = words / (level.read_bandwidth_words or np.inf)
             writing[i, j] = words / (level.write_bandwidth_words or np.inf)

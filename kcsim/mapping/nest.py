@@ -49,9 +49,7 @@ class Loop:
                 )
             )
         if not (bound.isascii() and bound.isdigit() and 0 < len(bound) < 16 and int(bound) > 0):
-            raise InputError(
-                Problem(f"the bound of '{text}' is not a positive integer", "as P=13")
-            )
+            raise InputError(Problem(f"the bound of '{text}' is not a positive integer", "as P=13"))
         return cls(dimension, int(bound))
 
     def __str__(self) -> str:
@@ -185,9 +183,7 @@ class Mapping:
         for level in self.levels:
             name = level.level if level.level.replace("_", "").isalnum() else f'"{level.level}"'
             parts = [f"level: {name}"]
-            for key, nest in zip(
-                ("temporal", "spatial_x", "spatial_y"), level.nests, strict=True
-            ):
+            for key, nest in zip(("temporal", "spatial_x", "spatial_y"), level.nests, strict=True):
                 if nest:
                     parts.append(f"{key}: [{', '.join(map(str, nest))}]")
             if level.bypass:

@@ -44,9 +44,7 @@ class _MappingFile:
     levels: tuple[_LevelEntry, ...] = Field(min_length=1, max_length=16)
 
 
-def read_mapping(
-    path: str | os.PathLike[str], layer: ConvLayer, hardware: Hardware
-) -> Mapping:
+def read_mapping(path: str | os.PathLike[str], layer: ConvLayer, hardware: Hardware) -> Mapping:
     """Read a mapping file and check that it maps a layer on a hardware.
 
     Whether the tiles fit is found out when the mapping is counted.

@@ -126,9 +126,7 @@ def _orders() -> list[tuple[str, ...]]:
     return orders
 
 
-def _first_candidate(
-    layer: ConvLayer, hardware: Hardware, space: kernel.Space
-) -> np.ndarray:
+def _first_candidate(layer: ConvLayer, hardware: Hardware, space: kernel.Space) -> np.ndarray:
     """Every dimension whole at the outermost place in time that may take it."""
     factors = np.ones(space.allowed.shape, np.int64)
     for index, (name, size) in enumerate(layer.dimensions.items()):
@@ -151,7 +149,7 @@ def _proposals(layer: ConvLayer, hardware: Hardware, space: kernel.Space) -> np.
         for prime in _primes(size)
     ]
     rows = [
-        (-1, level, order, 0, 0, 0)
+        (-1, level, int(order), 0, 0, 0)
         for level in range(len(hardware.levels))
         for order in np.flatnonzero(space.order_allowed[level])
     ]
@@ -185,10 +183,15 @@ def _as_mapping(
 ) -> Mapping:
     entries = []
     for i, level in enumerate(hardware.levels):
-        nests = []
-        for kind in range(3):
-            names = orders[order[i]] if kind == 0 else DIMENSIONS
-            bounds = [(name, int(factors[3 * i + kind, DIMENSIONS.index(name)])) for name in names]
-            nests.append(tuple(Loop(name, bound) for name, bound in bounds if bound > 1))
-        entries.append(LevelLoops(level.name, *nests))
+        temporal, along_x, along_y = (
+            _loops(factors[3 * i + kind], orders[order[i]] if kind == 0 else DIMENSIONS)
+            for kind in range(3)
+        )
+        entries.append(LevelLoops(level.name, temporal, along_x, along_y))
     return Mapping(tuple(entries))
+
+
+def _loops(factors: np.ndarray, names: Sequence[str]) -> tuple[Loop, ...]:
+    """Loops in the order of `names`, those of bound 1 left out."""
+    bounds: dict[str, int] = dict(zip(DIMENSIONS, map(int, factors), strict=True))
+    return tuple(Loop(name, bounds[name]) for name in names if bounds[name] > 1)

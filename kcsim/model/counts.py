@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
@@ -76,8 +77,8 @@ class Counts:
         tensor : {"weights", "inputs", "outputs"}
         action : {"reads", "fills", "updates"}
         """
-        index = self.hardware.level_index(level), TENSORS.index(tensor), ACTIONS.index(action)  # type: ignore[arg-type]
-        return int(self.accesses[index])
+        place = TENSORS.index(tensor), ACTIONS.index(action)
+        return int(self.accesses[self.hardware.level_index(level), *place])
 
     def moved(self, level: str, tensor: str, direction: str) -> int:
         """Words that cross the network below a level.
@@ -88,8 +89,8 @@ class Counts:
         tensor : {"weights", "inputs", "outputs"}
         direction : {"down", "up", "forwarded"}
         """
-        index = self.hardware.level_index(level), TENSORS.index(tensor), DIRECTIONS.index(direction)  # type: ignore[arg-type]
-        return int(self.transfers[index])
+        place = TENSORS.index(tensor), DIRECTIONS.index(direction)
+        return int(self.transfers[self.hardware.level_index(level), *place])
 
 
 def tile_extents(mapping: Mapping, hardware: Hardware) -> tuple[dict[str, int], ...]:
@@ -100,15 +101,15 @@ def tile_extents(mapping: Mapping, hardware: Hardware) -> tuple[dict[str, int], 
     tuple of dict
         One for each level, outermost first, and one for the MAC units.
     """
-    running = dict.fromkeys(DIMENSIONS, 1)
+    running: dict[str, int] = dict.fromkeys(DIMENSIONS, 1)
     extents = [dict(running)]
     by_name = {level.level: level for level in mapping.levels}
     for name in reversed(hardware.level_names):
         for nest in by_name[name].nests if name in by_name else ():
             for loop in nest:
                 running[loop.dimension] *= loop.bound
-        extents.append(dict(running))  # type: ignore[arg-type]
-    return tuple(reversed(extents))  # type: ignore[arg-type]
+        extents.append(dict(running))
+    return tuple(reversed(extents))
 
 
 def count_layer(
@@ -152,9 +153,7 @@ def count_layer(
         multicast_array(hardware), reduction_array(hardware), forwarding_array(hardware),
         tiles, instances, accesses, transfers,
     )  # fmt: skip
-    counts = Counts(
-        layer, hardware, mapping, accesses, transfers, tiles, instances, int(steps)
-    )
+    counts = Counts(layer, hardware, mapping, accesses, transfers, tiles, instances, int(steps))
     _check_fit(counts, weights or WeightFormat(hardware.precision_bits.weights))
     _check_sound(counts)
     return counts
@@ -181,7 +180,7 @@ def _check_fit(counts: Counts, weights: WeightFormat) -> None:
     extents = tile_extents(counts.mapping, hardware)
     problems = []
     for i, level in enumerate(hardware.levels):
-        bits = {
+        bits: dict[str, Fraction | int] = {
             "weights": weights.bits_per_word(i, extents[i]),
             "inputs": precision.inputs,
             "outputs": precision.outputs,
@@ -190,7 +189,7 @@ def _check_fit(counts: Counts, weights: WeightFormat) -> None:
         groups = [p.tensors for p in level.partitions] or [TENSORS]
         for group in groups:
             capacity = level.capacity_bits(group[0])
-            needed = sum(held[t] * bits[t] for t in group)
+            needed = sum((held[t] * bits[t] for t in group), Fraction(0))
             if capacity is None or needed <= capacity:
                 continue
             parts = " + ".join(f"{held[t]} of {t}" for t in group if held[t])

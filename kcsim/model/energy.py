@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import get_args
 
-from kcsim.hardware.schema import TENSORS
+from kcsim.hardware.schema import TENSORS, Access
 from kcsim.model.counts import ACTIONS, Counts, tile_extents
 from kcsim.model.cycles import Cycles, moved_bits
 from kcsim.model.weights import WeightFormat
@@ -53,9 +54,7 @@ def energy_items(counts: Counts, weights: WeightFormat, cycles: Cycles) -> tuple
     items = [
         *_storage_items(counts, weights),
         *_network_items(counts, weights),
-        EnergyItem(
-            "MAC", "", "compute", counts.macs, 0, counts.macs, counts.macs * compute.mac_pj
-        ),
+        EnergyItem("MAC", "", "compute", counts.macs, 0, counts.macs, counts.macs * compute.mac_pj),
         *_codebook_items(counts, weights),
         *_cycle_items(counts, cycles.total),
     ]
@@ -69,7 +68,7 @@ def _ceiling(value: Fraction) -> int:
 def _storage_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]:
     for i, level in enumerate(counts.hardware.levels):
         for tensor in TENSORS:
-            for action, energy in zip(ACTIONS, ("read", "write", "update"), strict=True):
+            for action, access in zip(ACTIONS, get_args(Access), strict=True):
                 bits = moved_bits(counts, weights, i, tensor, action)
                 accesses = _ceiling(bits / (level.word_bits * level.block_words))
                 yield EnergyItem(
@@ -79,7 +78,7 @@ def _storage_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem
                     counts.words(level.name, tensor, action),
                     float(bits),
                     accesses,
-                    accesses * level.energy_pj(tensor, energy),  # type: ignore[arg-type]
+                    accesses * level.energy_pj(tensor, access),
                 )
 
 
@@ -161,9 +160,7 @@ def _lookup_place(counts: Counts, weights: WeightFormat, fits: bool) -> tuple[st
         capacity = level.capacity_bits("weights")
         partition = level.partition_of("weights")
         sharing = partition.tensors if partition else TENSORS
-        used = sum(
-            int(counts.tile_words[i, TENSORS.index(t)]) * level.word_bits for t in sharing
-        )
+        used = sum(int(counts.tile_words[i, TENSORS.index(t)]) * level.word_bits for t in sharing)
         if "weights" in level.kept_tensors and (
             capacity is None or used + weights.codebook_bits <= capacity
         ):

@@ -127,8 +127,10 @@ class Run:
     @property
     def utilization(self) -> float:
         """MACs over what the array could do in these cycles."""
-        return self.macs * self.hardware.compute.cycles_per_mac / (
-            self.cycles * self.hardware.mac_units
+        return (
+            self.macs
+            * self.hardware.compute.cycles_per_mac
+            / (self.cycles * self.hardware.mac_units)
         )
 
     @property
@@ -372,9 +374,7 @@ def estimate(
             _best(layer, hardware, mappings[layer.shape_key], form, objective)
             for layer, form in zip(layers, weights, strict=True)
         )
-        storage = (
-            network_storage(layers, choice, weight_bits=precision.weights) if choice else None
-        )
+        storage = network_storage(layers, choice, weight_bits=precision.weights) if choice else None
         name = str(choice) if choice else "dense"
         costs = network_cost(layers, choice, rules)
         runs.append(Run(name, hardware, estimates, storage, costs))
