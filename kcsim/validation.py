@@ -296,7 +296,8 @@ def _raised(fault: _Fault) -> Iterator[_Finding]:
     error = fault.context["error"]
     problems = error.problems if isinstance(error, InputError) else [Problem(str(error))]
     for p in problems:
-        yield _Finding((*fault.path, *p.path), p.message, p.expected, p.suggestion, False, p.mark, False)
+        path = (*fault.path, *p.path)
+        yield _Finding(path, p.message, p.expected, p.suggestion, False, p.mark, False)
 
 
 def _fault(detail: dict[str, Any], data: Any) -> _Fault:

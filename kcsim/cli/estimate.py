@@ -42,19 +42,26 @@ def command(
     output: Output = None,
     plot: Annotated[
         str | None,
-        typer.Option("--plot", metavar="FILE", help="Draw energy by level and layer: png, pdf, svg."),
+        typer.Option(
+            "--plot", metavar="FILE", help="Draw energy by level and layer: png, pdf or svg."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of the mapping search.")] = 0,
-) -> None:  # fmt: skip
+) -> None:
     """Estimate energy, traffic, storage and cycles of a network on a hardware."""
-    from kcsim.cli.running import choose_format, emit, waiting, written
+    from kcsim.cli.running import check_output, choose_format, report, waiting
     from kcsim.hardware import load_hardware
     from kcsim.model.estimate import estimate
-    from kcsim.report.data import estimate_tables
+    from kcsim.report.network_data import estimate_tables
     from kcsim.report.json_report import estimate_to_dict
     from kcsim.workload import load_network
 
     chosen_format = choose_format(format_, output)
+    check_output(output)
+    if plot:
+        from kcsim.report.plots import check_plot_path, plot_energy
+
+        check_plot_path(plot)
     hardware = load_hardware(hw, overrides or ())
     chosen = load_network(network)
     chosen = chosen.select(layers) if layers else chosen
@@ -64,8 +71,5 @@ def command(
             objective=objective, seed=seed, progress=progress,  # type: ignore[arg-type]
         )  # fmt: skip
     if plot:
-        from kcsim.report.plots import plot_energy
-
         plot_energy(result, plot)
-    text = written(chosen_format, lambda: estimate_tables(result), lambda: estimate_to_dict(result))
-    emit(text, output)
+    report(chosen_format, output, lambda: estimate_tables(result), lambda: estimate_to_dict(result))

@@ -21,20 +21,20 @@ def command(
     output: Output = None,
 ) -> None:
     """Count a layer under a mapping: accesses of every level and tensor, cycles, energy."""
-    from kcsim.cli.running import choose_format, emit, waiting, written
+    from kcsim.cli.running import check_output, choose_format, report, waiting
     from kcsim.hardware import load_hardware
     from kcsim.mapping.reader import read_mapping
     from kcsim.model.estimate import evaluate
-    from kcsim.report.data import layer_tables
+    from kcsim.report.layer_data import layer_tables
     from kcsim.report.json_report import layer_to_dict
     from kcsim.workload import load_layer
 
     chosen_format = choose_format(format_, output)
+    check_output(output)
     hardware = load_hardware(hw, overrides or ())
     chosen = load_layer(layer)
     chosen = chosen if batch is None else chosen.with_batch(batch)
     loops = read_mapping(mapping, chosen, hardware)
     with waiting():
         result = evaluate(chosen, hardware, loops)
-    text = written(chosen_format, lambda: layer_tables(result), lambda: layer_to_dict(result))
-    emit(text, output)
+    report(chosen_format, output, lambda: layer_tables(result), lambda: layer_to_dict(result))

@@ -23,11 +23,12 @@ def command(
     output: Output = None,
 ) -> None:
     """Find a good mapping of a layer, as YAML that 'kcsim evaluate' reads."""
-    from kcsim.cli.running import emit, waiting
+    from kcsim.cli.running import check_output, emit, waiting
     from kcsim.hardware import load_hardware
     from kcsim.mapping.search import find_mapping
     from kcsim.workload import load_layer
 
+    check_output(output)
     hardware = load_hardware(hw, overrides or ())
     chosen = load_layer(layer)
     chosen = chosen if batch is None else chosen.with_batch(batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import time
@@ -15,13 +16,14 @@ import typer
 from kcsim.errors import InputError, Problem, nearest
 
 if TYPE_CHECKING:
-    from kcsim.report.data import Table
+    from kcsim.report.table import Table
 
-__all__ = ["choose_format", "emit", "waiting", "written"]
+__all__ = ["check_output", "choose_format", "emit", "report", "waiting"]
 
 FORMATS = ("table", "json", "csv", "markdown", "latex")
 ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex"}
 PATIENCE_SECONDS = 1.0
+TEXT_WIDTH = 120
 
 
 def choose_format(name: str | None, output: str | None) -> str:
@@ -89,20 +91,43 @@ def _progress_bar(total: int) -> Any:
     return bar
 
 
-def written(
-    format_: str, tables: Callable[[], Sequence[Table]], data: Callable[[], dict[str, Any]]
-) -> str:
-    """The result as text, a table as wide as the terminal."""
+def check_output(output: str | None) -> None:
+    """Refuse a file that cannot be written, before long work."""
+    if output is not None:
+        from kcsim.report.files import check_writable
+
+        check_writable(output)
+
+
+def report(
+    format_: str,
+    output: str | None,
+    tables: Callable[[], Sequence[Table]],
+    data: Callable[[], dict[str, Any]],
+) -> None:
+    """Print a result, or write it to a file as a whole, in one of `FORMATS`."""
     if format_ == "json":
-        return json.dumps(data(), indent=2, allow_nan=False) + "\n"
-    if format_ == "table":
-        from kcsim.cli.terminal import to_text
+        emit(json.dumps(data(), indent=2, allow_nan=False) + "\n", output)
+    elif format_ == "table":
+        _report_table(tables(), output)
+    else:
+        from kcsim.report import tables as render
 
-        return to_text(tables())
-    from kcsim.report import tables as render
+        renderers = {"csv": render.to_csv, "markdown": render.to_markdown, "latex": render.to_latex}
+        emit(renderers[format_](tables()), output)
 
-    renderers = {"csv": render.to_csv, "markdown": render.to_markdown, "latex": render.to_latex}
-    return renderers[format_](tables())
+
+def _report_table(tables: Sequence[Table], output: str | None) -> None:
+    from rich.console import Console
+
+    from kcsim.cli.terminal import render
+
+    if output is None:
+        render(tables, Console())
+        return
+    text = io.StringIO()
+    render(tables, Console(file=text, width=TEXT_WIDTH))
+    emit(text.getvalue(), output)
 
 
 def emit(text: str, output: str | None) -> None:

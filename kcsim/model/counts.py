@@ -192,13 +192,13 @@ def _check_fit(counts: Counts, weights: WeightFormat) -> None:
             needed = sum((held[t] * bits[t] for t in group), Fraction(0))
             if capacity is None or needed <= capacity:
                 continue
-            parts = " + ".join(f"{held[t]} of {t}" for t in group if held[t])
-            half = " (half of it, double-buffered)" if level.buffering == "double" else ""
+            tiles = " + ".join(f"{t} {held[t]}" for t in group if held[t])
+            half = ", half of them for the next tiles" if level.buffering == "double" else ""
             problems.append(
                 Problem(
-                    f"the tiles do not fit level '{level.name}': {parts} words need "
-                    f"{-(-needed // level.word_bits)} words, there are "
-                    f"{capacity // level.word_bits}{half}",
+                    f"level '{level.name}' is too small for its tiles: {tiles} take "
+                    f"{-(-needed // level.word_bits)} words",
+                    f"at most the {capacity // level.word_bits} that it has{half}",
                     path=("levels", i),
                 )
             )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 from kcsim.hardware.schema import TENSORS, Level
 from kcsim.model.counts import tile_extents
 from kcsim.model.estimate import LayerEstimate
 from kcsim.report.network_data import account_rows, layer_utilization, quotient
-from kcsim.report.table import Column, Table
+from kcsim.report.table import Column, Row, Table
 
 __all__ = [
     "access_table",
@@ -47,7 +46,7 @@ def layer_tables(estimate: LayerEstimate) -> tuple[Table, ...]:
 def access_table(estimate: LayerEstimate) -> Table:
     """Words that every level reads, fills and updates, over all its instances."""
     counts, unit = estimate.counts, estimate.counts.hardware.energy_unit
-    rows = []
+    rows: list[Row] = []
     for i, level in enumerate(counts.hardware.levels):
         for j, tensor in enumerate(TENSORS):
             words = [int(counts.tile_words[i, j]), *(int(n) for n in counts.accesses[i, j])]
@@ -73,7 +72,7 @@ def access_table(estimate: LayerEstimate) -> Table:
 def transfer_table(estimate: LayerEstimate) -> Table:
     """Words that cross the network below every level."""
     counts, unit = estimate.counts, estimate.counts.hardware.energy_unit
-    rows = []
+    rows: list[Row] = []
     for i, level in enumerate(counts.hardware.levels):
         if level.fanout.children == 1 and not level.fanout.transfer_pj:
             continue
@@ -97,7 +96,7 @@ def transfer_table(estimate: LayerEstimate) -> Table:
 
 def capacity_table(estimate: LayerEstimate) -> Table:
     """Bits that the tiles occupy in one instance of every level, and how many there are."""
-    rows: list[tuple[Any, ...]] = []
+    rows: list[Row] = []
     for i, level in enumerate(estimate.counts.hardware.levels):
         groups = [p.tensors for p in level.partitions] or [level.kept_tensors]
         for group in groups:
@@ -125,19 +124,19 @@ def capacity_table(estimate: LayerEstimate) -> Table:
 def cycle_table(estimate: LayerEstimate) -> Table:
     """Cycles of the computation and of every level's transfers."""
     cycles = estimate.cycles
-    rows = [("computation", cycles.compute, quotient(cycles.compute, cycles.total))]
+    rows: list[Row] = [("computation", cycles.compute, quotient(cycles.compute, cycles.total))]
     for level in estimate.counts.hardware.levels:
         limited = level.read_bandwidth_words or level.write_bandwidth_words
         taken = cycles.transfer[level.name] if limited else None
         share = None if taken is None else taken / cycles.total
-        rows.append((f"{level.name} transfers", taken, share))  # type: ignore[arg-type]
+        rows.append((f"{level.name} transfers", taken, share))
     columns = (
         Column("part"),
         Column("cycles", "", "integer"),
         Column("of total", "", "percent"),
     )
     notes = [f"Bound by {cycles.bound_by}; all parts run side by side."]
-    single = [l.name for l in estimate.counts.hardware.levels if l.buffering == "single"]
+    single = [x.name for x in estimate.counts.hardware.levels if x.buffering == "single"]
     if single:
         notes = [
             f"Bound by {cycles.bound_by}. {', '.join(single)}: singly buffered, transfers "
@@ -198,7 +197,7 @@ def _used_bits(estimate: LayerEstimate, index: int, tensors: tuple[str, ...]) ->
     extent = tile_extents(counts.mapping, counts.hardware)[index]
     used = Fraction(0)
     for tensor in tensors:
-        held = int(counts.tile_words[index, TENSORS.index(tensor)])  # type: ignore[arg-type]
+        held = int(counts.tile_words[index, TENSORS.index(tensor)])
         if tensor == "weights":
             used += held * estimate.weights.bits_per_word(index, extent)
         else:

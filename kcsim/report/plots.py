@@ -1,0 +1,281 @@
+"""Plots; the only place that knows matplotlib, which is loaded when something is drawn."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kcsim.errors import InputError, Problem, nearest
+from kcsim.model.estimate import Estimate
+from kcsim.report.cells import scale
+from kcsim.report.files import check_writable, write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["LayerEnergies", "check_plot_path", "energy_by_layer", "plot_energy"]
+
+FORMATS = ("png", "pdf", "svg")
+# Okabe and Ito, "Color Universal Design", 2008; grey for black, so that edges stay visible.
+COLOURS = (
+    "#0072B2", "#E69F00", "#009E73", "#F0E442", "#56B4E9", "#D55E00", "#CC79A7", "#999999",
+)  # fmt: skip
+HATCH = "/////"
+_STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "hatch.linewidth": 0.5,
+    "pdf.fonttype": 42,  # paper checkers reject matplotlib's default, Type 3
+    "svg.fonttype": "none",
+    "svg.hashsalt": "kcsim",
+}
+# Dates would make two files of the same estimate differ.
+_METADATA: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
+_OWN_SCALE_FROM = 2.0
+_LAYERS_A_ROW = 42
+_INCHES_A_LAYER = ((4, 12, 24, 42), (0.65, 0.6, 0.4, 0.27))
+
+
+@dataclass(frozen=True, eq=False)
+class LayerEnergies:
+    """What `plot_energy` draws.
+
+    Attributes
+    ----------
+    unit : str
+        ``pJ``, or ``MAC``.
+    runs, layers, components : tuple of str
+        The axes of `energy`.
+    kinds : tuple of str
+        ``conv`` or ``linear``, layer by layer.
+    energy : ndarray of float64, [runs, layers, components]
+        In `unit`.
+    """
+
+    unit: str
+    runs: tuple[str, ...]
+    layers: tuple[str, ...]
+    kinds: tuple[str, ...]
+    components: tuple[str, ...]
+    energy: np.ndarray
+
+
+def energy_by_layer(estimate: Estimate, largest: int = len(COLOURS)) -> LayerEnergies:
+    """Energy of every run, layer and component.
+
+    Parameters
+    ----------
+    estimate : Estimate
+    largest : int
+        How many components to tell apart; the smallest beyond are added up as
+        ``other``.
+
+    Returns
+    -------
+    LayerEnergies
+    """
+    accounts = [[_account(layer) for layer in run.layers] for run in estimate.runs]
+    names = [_plain(name) for run in reversed(estimate.runs) for name in run.energy_by_component()]
+    components = list(dict.fromkeys(names))
+    energy = np.array(
+        [[[account.get(c, 0.0) for c in components] for account in run] for run in accounts]
+    )
+    if len(components) > largest:
+        order = np.argsort(-energy.sum(axis=(0, 1)), kind="stable")
+        kept = np.sort(order[: largest - 1])
+        rest = energy[..., order[largest - 1 :]].sum(axis=-1, keepdims=True)
+        energy = np.concatenate([energy[..., kept], rest], axis=-1)
+        components = [*(components[i] for i in kept), "other"]
+    return LayerEnergies(
+        unit=estimate.hardware.energy_unit,
+        runs=tuple(run.weights for run in estimate.runs),
+        layers=tuple(layer.name for layer in estimate.network),
+        kinds=tuple(layer.kind for layer in estimate.network),
+        components=tuple(components),
+        energy=energy,
+    )
+
+
+def check_plot_path(path: str | os.PathLike[str]) -> str:
+    """See whether a plot can be written to a file, before long work to produce it.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    str
+        The format: ``png``, ``pdf`` or ``svg``.
+
+    Raises
+    ------
+    InputError
+        If the ending names no format, or the file cannot be written.
+    """
+    ending = Path(path).suffix.lower().removeprefix(".")
+    if ending not in FORMATS:
+        endings = [f".{name}" for name in FORMATS]
+        raise InputError(
+            Problem(
+                f"cannot draw '{path}': its ending names no format of pictures",
+                "one of " + ", ".join(endings),
+                nearest(f".{ending}", endings),
+            )
+        )
+    check_writable(path)
+    return ending
+
+
+def plot_energy(estimate: Estimate, path: str | os.PathLike[str]) -> None:
+    """Draw the energy of every layer by component, dense beside clustered.
+
+    Where fully connected layers spend far more than convolutions, each kind has
+    its own scale.
+
+    Parameters
+    ----------
+    estimate : Estimate
+    path : str or path
+        A file that ends in ``.png``, ``.pdf`` or ``.svg``; written whole or not
+        at all.
+
+    Raises
+    ------
+    InputError
+        If the ending names no format, or the file cannot be written.
+    """
+    ending = check_plot_path(path)
+    import matplotlib as mpl
+
+    beside = f", dense beside {estimate.clustered.weights}" if estimate.clustered else ""
+    title = _verbatim(f"{estimate.network.name} on {estimate.hardware.name}{beside}")
+    picture = io.BytesIO()
+    with mpl.rc_context(_STYLE):
+        figure = _draw(energy_by_layer(estimate), title)
+        figure.savefig(
+            picture, format=ending, dpi=150, bbox_inches="tight", metadata=_METADATA.get(ending)
+        )
+    write_whole(path, picture.getvalue())
+
+
+def _plain(component: str) -> str:
+    """A codebook that did not fit its store is drawn with those that did."""
+    return "codebook" if component.startswith("codebook (") else component
+
+
+def _account(layer: Any) -> dict[str, float]:
+    account: dict[str, float] = {}
+    for name, energy in layer.energy_by_component().items():
+        account[_plain(name)] = account.get(_plain(name), 0.0) + energy
+    return account
+
+
+def _draw(data: LayerEnergies, title: str) -> Figure:
+    from matplotlib.figure import Figure
+
+    groups = _groups(data)
+    largest = max(map(len, groups.values()))
+    figure = Figure(layout="constrained")
+    if largest <= _LAYERS_A_ROW:
+        # Side by side; a panel needs room for its title even where it has few layers.
+        spaces = [max(3, len(chosen)) for chosen in groups.values()]
+        panels = [(name, chosen, chosen) for name, chosen in groups.items()]
+        axes = figure.subplots(1, len(panels), squeeze=False, width_ratios=spaces)
+        inches = np.interp(sum(spaces), *_INCHES_A_LAYER) * sum(spaces)
+        figure.set_size_inches(2.4 + 0.6 * len(panels) + inches, 4.2)
+    else:
+        rows = -(-largest // _LAYERS_A_ROW)
+        spaces = [-(-largest // rows)]
+        panels = [
+            (name, chosen, chosen[start : start + spaces[0]])
+            for name, chosen in groups.items()
+            for start in range(0, len(chosen), spaces[0])
+        ]
+        axes = figure.subplots(len(panels), 1, squeeze=False)
+        inches = np.interp(spaces[0], *_INCHES_A_LAYER) * spaces[0]
+        figure.set_size_inches(3.0 + inches, 0.5 + 3.0 * len(panels))
+    for i, (axis, (name, scaled_as, chosen)) in enumerate(zip(axes.flat, panels, strict=True)):
+        _draw_bars(axis, data, chosen, scaled_as)
+        axis.set_xlim(-0.7, spaces[i % len(spaces)] - 0.3)
+        axis.set_title(name if chosen[0] == scaled_as[0] else "", fontsize=9)
+    figure.suptitle(title, fontsize=11)
+    _add_legend(figure, data)
+    return figure
+
+
+def _groups(data: LayerEnergies) -> dict[str, list[int]]:
+    """Layers that share a scale."""
+    largest = data.energy.sum(axis=-1).max(axis=0)
+    linear = [i for i, kind in enumerate(data.kinds) if kind == "linear"]
+    others = [i for i, kind in enumerate(data.kinds) if kind != "linear"]
+    if linear and others and largest[linear].max() > _OWN_SCALE_FROM * largest[others].max():
+        return {"convolutions": others, "fully connected,\nat its own scale": linear}
+    return {"": list(range(len(data.layers)))}
+
+
+def _draw_bars(
+    axis: Axes, data: LayerEnergies, chosen: Sequence[int], scaled_as: Sequence[int]
+) -> None:
+    base = 1e-12 if data.unit == "pJ" else 1.0
+    largest = float(data.energy[:, scaled_as].sum(axis=-1).max()) * base
+    factor, prefix = scale(largest)
+    width = 0.8 / len(data.runs)
+    places = np.arange(len(chosen))
+    for run, values in enumerate(data.energy[:, chosen] * (base / factor)):
+        bottom = np.zeros(len(chosen))
+        middle = places + (run - (len(data.runs) - 1) / 2) * width
+        for component, heights in enumerate(values.T):
+            axis.bar(middle, heights, width, bottom=bottom, **_look(component, run), zorder=2)
+            bottom += heights
+    names = [data.layers[i] for i in chosen]
+    upright = max(map(len, names)) <= 6 and len(data.layers) <= 20
+    small = len(data.layers) > 20
+    axis.set_xticks(
+        places,
+        [_verbatim(name) for name in names],
+        rotation=0 if upright else 90,
+        fontsize=7.5 if small else 9,
+    )
+    axis.set_ylim(0, 1.04 * largest / factor or 1)
+    unit = f"{prefix}J" if data.unit == "pJ" else f"{prefix} MAC".strip()
+    axis.set_ylabel(f"energy [{unit}]")
+    axis.grid(axis="y", color="0.85", linewidth=0.6, zorder=0)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _verbatim(name: str) -> str:
+    """A name of which matplotlib makes no formula."""
+    return name.replace("$", r"\$")
+
+
+def _look(component: int, run: int) -> dict[str, Any]:
+    """Full colour for dense weights; paler and hatched for clustered ones."""
+    from matplotlib.colors import to_rgb
+
+    colour = np.array(to_rgb(COLOURS[component]))
+    if run == 0:
+        return {"facecolor": colour, "edgecolor": "white", "linewidth": 0.3}
+    paler = 0.45 * colour + 0.55
+    return {"facecolor": paler, "edgecolor": colour, "linewidth": 0.3, "hatch": HATCH}
+
+
+def _add_legend(figure: Figure, data: LayerEnergies) -> None:
+    from matplotlib.patches import Patch
+
+    # From top to bottom, as the bars are stacked.
+    handles = [
+        Patch(label=_verbatim(name), **_look(i, 0))
+        for i, name in reversed(list(enumerate(data.components)))
+    ]
+    if len(data.runs) > 1:
+        clustered: dict[str, Any] = {"facecolor": "0.85", "edgecolor": "0.4", "hatch": HATCH}
+        handles.append(Patch(label="left: dense", facecolor="0.4"))
+        handles.append(Patch(label="right: clustered", **clustered))
+    figure.legend(handles=handles, loc="outside right upper", frameon=False)

@@ -1,0 +1,83 @@
+"""Random small layers on random hardware under random mappings."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from kcsim.hardware import Compute, Fanout, Hardware, Level
+from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.workload import ConvLayer
+
+TENSORS = ("weights", "inputs", "outputs")
+ROOM = 10**6
+
+
+@st.composite
+def mapped_layers(draw, largest=240, most_instances=24, windows=False):
+    """A layer, a hardware and a mapping that covers the layer.
+
+    The loops come first and the layer follows from them, so nothing has to be thrown away.
+    With `windows`, the loops are those over sliding windows, in space and in time, that make
+    neighbours pass words on; otherwise that hardly ever happens.
+    """
+    count = draw(st.integers(2, 3) if windows else st.integers(1, 4))
+    names = ["DRAM", "buffer", "cluster", "registers"][:count]
+    loops = [([], [], []) for _ in names]
+    sizes = dict.fromkeys("NGMCPQRS", 1)
+    macs, instances = 1, 1
+    for _ in range(draw(st.integers(0, 9))):
+        level = draw(st.integers(0, count - 1))
+        kind = draw(st.sampled_from((0, 0, 0, 1, 2)))
+        dimension = draw(st.sampled_from("PPPRRRQSCM" if windows else "NGMMCCPPPQQQRRRSSS"))
+        bound = draw(st.integers(2, 4))
+        if macs * bound > largest or (kind and instances * bound > most_instances):
+            continue
+        macs *= bound
+        instances *= bound if kind else 1
+        sizes[dimension] *= bound
+        loops[level][kind].append(Loop(dimension, bound))
+    layer = _layer(draw, sizes, 1 if windows else 3)
+    subsets = st.lists(st.sampled_from(TENSORS), unique=True).map(tuple)
+    levels, nests = [], []
+    for i, name in enumerate(names):
+        x, y = (_product(loops[i][kind]) for kind in (1, 2))
+        fanout = Fanout(
+            x=x + draw(st.integers(0, 1)),
+            y=y,
+            multicast=draw(st.sampled_from(("tile", "none", "word"))),
+            reduction=draw(st.booleans()),
+            forwarding=TENSORS if windows else draw(subsets),
+        )
+        keeps = TENSORS if i == 0 else draw(st.just(TENSORS) if windows else st.one_of(st.just(TENSORS), subsets))
+        # A partial keep comes from the hardware or from the mapping.
+        bypass = () if i == 0 else tuple(t for t in keeps if draw(st.integers(0, 7)) == 0)
+        levels.append(
+            Level(
+                name=name, read_pj=1, write_pj=1, keeps=keeps, fanout=fanout,
+                capacity_words=ROOM if i else None,
+            )
+        )  # fmt: skip
+        nests.append(LevelLoops(name, *map(tuple, loops[i]), bypass))
+    hardware = Hardware(name="random", levels=tuple(levels), compute=Compute(mac_pj=1))
+    return layer, hardware, Mapping(tuple(nests))
+
+
+def _layer(draw, sizes, largest_stride):
+    strides = st.integers(1, largest_stride)
+    stride = draw(st.tuples(strides, strides))
+    dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+    height, width = (
+        stride[axis] * (sizes[p] - 1) + dilation[axis] * (sizes[r] - 1) + 1
+        for axis, (p, r) in enumerate(("PR", "QS"))
+    )
+    return ConvLayer(
+        "random", sizes["C"] * sizes["G"], sizes["M"] * sizes["G"], height, width,
+        sizes["R"], sizes["S"], stride, 0, dilation, sizes["G"], sizes["N"],
+    )  # fmt: skip
+
+
+def _product(loops):
+    product = 1
+    for loop in loops:
+        product *= loop.bound
+    return product

@@ -1,0 +1,291 @@
+"""A slow and plain count of a mapped layer, by walking it with explicit sets of words.
+
+Written from the rules of the counting page, not from the kernel: nothing here knows a closed
+form. A word is its coordinates in the tensor. Every temporal step is taken, every instance
+of every level is looked at, and each remembers what it held one step before.
+
+* A tile is the box around all words that the loops at a level and below can touch.
+* Operands: what an instance is filled with is what its tile has and the previous one had not,
+  if the window slid forward along exactly one axis and still overlaps; nothing, if nothing
+  moved; else the whole tile. On its way down it passes every network in between: ``tile``
+  sends equal requests of siblings once, ``none`` sends all, and ``word`` at the network right
+  above sends the union. MACs request one word each and the last network shares nothing.
+* Outputs: a tile rises when it is about to change, a MAC's sum at every step; siblings with
+  equal tiles become one where the network reduces. A word that comes a second time was read
+  and sent down before; the first time it was not.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+DIMENSIONS = "NGMCPQRS"
+TENSORS = ("weights", "inputs", "outputs")
+PLAIN_AXES = {"weights": "GMCRS", "inputs": "NGC", "outputs": "NGMPQ"}
+
+
+@dataclass
+class Walk:
+    """What the walk counted; every counter by (level, tensor)."""
+
+    reads: Counter = field(default_factory=Counter)
+    fills: Counter = field(default_factory=Counter)
+    updates: Counter = field(default_factory=Counter)
+    down: Counter = field(default_factory=Counter)
+    up: Counter = field(default_factory=Counter)
+    forwarded: Counter = field(default_factory=Counter)
+    tile_words: Counter = field(default_factory=Counter)
+    instances: list[int] = field(default_factory=list)
+    temporal_steps: int = 1
+
+
+class Nest:
+    """A mapping on a hardware, reduced to loops: one (dimension, bound, step) each."""
+
+    def __init__(self, layer, hardware, mapping):
+        self.layer, self.hardware = layer, hardware
+        self.levels = len(hardware.levels)
+        given = {level.level: level for level in mapping.levels}
+        self.temporal, self.axes, self.extents = [], [], [dict.fromkeys(DIMENSIONS, 1)]
+        running = dict.fromkeys(DIMENSIONS, 1)
+
+        def stepped(loops):
+            result = []
+            for loop in reversed(loops):
+                result.append((loop.dimension, loop.bound, running[loop.dimension]))
+                running[loop.dimension] *= loop.bound
+            return result[::-1]
+
+        for level in reversed(hardware.levels):
+            own = given.get(level.name)
+            nests = (own.temporal, own.spatial_x, own.spatial_y) if own else ((), (), ())
+            y, x = stepped(nests[2]), stepped(nests[1])
+            self.axes.insert(0, (x, y))
+            self.temporal.insert(0, stepped(nests[0]))
+            self.extents.insert(0, dict(running))
+        self.keeps = {
+            (i, tensor): tensor in level.kept_tensors
+            and tensor not in (given[level.name].bypass if level.name in given else ())
+            for i, level in enumerate(hardware.levels)
+            for tensor in TENSORS
+        }
+        # Where the children below one instance stand, and at which indices they begin.
+        self.children = [
+            {
+                (x, y): _added(one, other)
+                for x, one in enumerate(_indices(loops_x))
+                for y, other in enumerate(_indices(loops_y))
+            }
+            for loops_x, loops_y in self.axes
+        ]
+
+    def steps(self, level):
+        """Start indices of the tiles that an instance of a level sees, step by step."""
+        return _indices([loop for above in self.temporal[:level] for loop in above])
+
+    def instances(self, level):
+        """Every instance of a level: its way down, and the indices at which it begins."""
+        found = {(): dict.fromkeys(DIMENSIONS, 0)}
+        for children in self.children[:level]:
+            found = {
+                (*way, place): _added(start, offset)
+                for way, start in found.items()
+                for place, offset in children.items()
+            }
+        return found
+
+    def box(self, tensor, level, start):
+        """Lowest coordinates and extents of a tile that begins at some indices."""
+        extent = self.extents[level]
+        low = [start[d] for d in PLAIN_AXES[tensor]]
+        size = [extent[d] for d in PLAIN_AXES[tensor]]
+        if tensor == "inputs":
+            for axis, (output, kernel) in enumerate(("PR", "QS")):
+                stride, dilation = self.layer.stride[axis], self.layer.dilation[axis]
+                low.append(stride * start[output] + dilation * start[kernel])
+                high = stride * (start[output] + extent[output] - 1)
+                high += dilation * (start[kernel] + extent[kernel] - 1)
+                size.append(high - low[-1] + 1)
+        return tuple(low), tuple(size)
+
+    def next_keeper(self, tensor, level):
+        return next(
+            (i for i in range(level + 1, self.levels) if self.keeps[i, tensor]), self.levels
+        )
+
+
+def _added(one, other):
+    return {d: one[d] + other[d] for d in DIMENSIONS}
+
+
+def _indices(loops):
+    """Start indices of every iteration of some loops, the last one fastest."""
+    found = []
+    for iteration in itertools.product(*(range(bound) for _, bound, _ in loops)):
+        start = dict.fromkeys(DIMENSIONS, 0)
+        for index, (dimension, _, step) in zip(iteration, loops, strict=True):
+            start[dimension] += index * step
+        found.append(start)
+    return found
+
+
+@lru_cache(200_000)
+def words_of(low, size):
+    """All words of a box."""
+    return frozenset(
+        itertools.product(*(range(a, a + n) for a, n in zip(low, size, strict=True)))
+    )
+
+
+def new_words(tensor, box, previous):
+    """What an instance must be given when its tile becomes `box`."""
+    words = words_of(*box)
+    if previous is None:
+        return words
+    moves = [now - before for now, before in zip(box[0], previous[0], strict=True)]
+    moved = [axis for axis, move in enumerate(moves) if move]
+    if not moved:
+        return frozenset()
+    if tensor == "inputs" and len(moved) == 1 and moved[0] >= len(moves) - 2:
+        axis = moved[0]
+        if 0 < moves[axis] < box[1][axis]:
+            return words - words_of(*previous)
+    return words
+
+
+def walk(layer, hardware, mapping):
+    """Count everything that `kcsim.count_layer` counts."""
+    nest, result = Nest(layer, hardware, mapping), Walk()
+    result.instances = [len(nest.instances(level)) for level in range(nest.levels + 1)]
+    result.temporal_steps = len(nest.steps(nest.levels))
+    for tensor in TENSORS:
+        for level in range(nest.levels):
+            if nest.keeps[level, tensor]:
+                name = hardware.levels[level].name
+                tile = nest.box(tensor, level, nest.steps(0)[0])
+                result.tile_words[name, tensor] = len(words_of(*tile))
+                child = nest.next_keeper(tensor, level)
+                if tensor == "outputs":
+                    _walk_outputs(nest, level, child, result)
+                else:
+                    _walk_operand(nest, tensor, level, child, result)
+    return result
+
+
+def fills_of_one_instance(layer, hardware, mapping, level, tensor):
+    """Words that the first instance of a level is filled with: for layers too large for `walk`."""
+    nest = Nest(layer, hardware, mapping)
+    index = hardware.level_names.index(level)
+    previous, fills = None, 0
+    for start in nest.steps(index):
+        box = nest.box(tensor, index, start)
+        fills += len(new_words(tensor, box, previous))
+        previous = box
+    return fills
+
+
+def _walk_operand(nest, tensor, parent, child, result):
+    levels = nest.hardware.levels
+    instances = nest.instances(child)
+    previous = dict.fromkeys(instances)
+    given_before = dict.fromkeys(instances, frozenset())
+    forwards = child == parent + 1 < nest.levels and tensor in levels[parent].fanout.forwarding
+    for start in nest.steps(child):
+        given = {}
+        for way, offset in instances.items():
+            box = nest.box(tensor, child, _added(start, offset))
+            if child == nest.levels:
+                given[way] = words_of(*box)  # a MAC keeps nothing from step to step
+            else:
+                given[way] = new_words(tensor, box, previous[way])
+                result.fills[levels[child].name, tensor] += len(given[way])
+            previous[way] = box
+        requests = {}
+        for way, words in given.items():
+            if forwards and words and _neighbour_has(words, way, given_before):
+                result.forwarded[levels[parent].name, tensor] += len(words)
+                result.reads[levels[child].name, tensor] += len(words)
+            else:
+                requests[way] = tuple(sorted(words))
+        given_before = given
+        for network in range(child - 1, parent - 1, -1):
+            name, fanout = levels[network].name, levels[network].fanout
+            result.down[name, tensor] += sum(map(len, requests.values()))
+            by_word = fanout.multicast == "word" and network == child - 1
+            shares = fanout.multicast != "none"
+            if network == nest.levels - 1:
+                by_word = shares = False
+            requests = {
+                way: _merged(siblings, shares, by_word)
+                for way, siblings in _by_parent(requests).items()
+            }
+        result.reads[levels[parent].name, tensor] += sum(map(len, requests.values()))
+
+
+def _neighbour_has(words, way, given_before):
+    """Whether a mesh neighbour was given exactly these words one step before."""
+    *above, (x, y) = way
+    around = ((x + 1, y), (x - 1, y), (x, y + 1), (x, y - 1))
+    return any(given_before.get((*above, place)) == words for place in around)
+
+
+def _by_parent(requests):
+    siblings = defaultdict(list)
+    for way, words in requests.items():
+        siblings[way[:-1]].append(words)
+    return siblings
+
+
+def _merged(siblings, shares, by_word):
+    """What the requests of siblings amount to above their network."""
+    if by_word:
+        return tuple(sorted(set().union(*siblings)))
+    return tuple(sorted(itertools.chain.from_iterable(set(siblings) if shares else siblings)))
+
+
+def _walk_outputs(nest, parent, child, result):
+    levels, tensor = nest.hardware.levels, "outputs"
+    instances = nest.instances(child)
+    seen = {n: defaultdict(set) for n in range(parent, child + 1)}
+    steps = nest.steps(child)
+    for index, start in enumerate(steps):
+        following = steps[index + 1] if index + 1 < len(steps) else None
+        before = steps[index - 1] if index else None
+        rising = {}
+        for way, offset in instances.items():
+            box = nest.box(tensor, child, _added(start, offset))
+            words = tuple(sorted(words_of(*box)))
+            if child < nest.levels:
+                came = before is None or box != nest.box(tensor, child, _added(before, offset))
+                if came:
+                    back = [word for word in words if word in seen[child][way]]
+                    result.fills[levels[child].name, tensor] += len(back)
+                    seen[child][way].update(words)
+                if following and box == nest.box(tensor, child, _added(following, offset)):
+                    continue
+            rising[way] = words
+        for network in range(child - 1, parent - 1, -1):
+            name = levels[network].name
+            result.up[name, tensor] += sum(map(len, rising.values()))
+            shares = levels[network].fanout.reduction
+            rising = {
+                way: _merged(siblings, shares, False)
+                for way, siblings in _by_parent(rising).items()
+            }
+            for way, words in rising.items():
+                for word in words:
+                    if word in seen[network][way]:
+                        if network > parent:
+                            # It was there before, so it had been sent down in between.
+                            result.down[levels[network - 1].name, tensor] += child < nest.levels
+                        else:
+                            result.reads[name, tensor] += 1
+                    seen[network][way].add(word)
+                if network == parent:
+                    result.updates[name, tensor] += len(words)
+    if child < nest.levels:
+        # What came back into the children crossed the network right above them.
+        result.down[levels[child - 1].name, tensor] += result.fills[levels[child].name, tensor]
