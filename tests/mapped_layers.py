@@ -13,12 +13,13 @@ ROOM = 10**6
 
 
 @st.composite
-def mapped_layers(draw, largest=240, most_instances=24, windows=False):
+def mapped_layers(draw, largest=240, most_instances=24, windows=False, words=True):
     """A layer, a hardware and a mapping that covers the layer.
 
     The loops come first and the layer follows from them, so nothing has to be thrown away.
     With `windows`, the loops are those over sliding windows, in space and in time, that make
-    neighbours pass words on; otherwise that hardly ever happens.
+    neighbours pass words on; otherwise that hardly ever happens. Without `words` no network
+    reads every distinct word once.
     """
     count = draw(st.integers(2, 3) if windows else st.integers(1, 4))
     names = ["DRAM", "buffer", "cluster", "registers"][:count]
@@ -44,11 +45,17 @@ def mapped_layers(draw, largest=240, most_instances=24, windows=False):
         fanout = Fanout(
             x=x + draw(st.integers(0, 1)),
             y=y,
-            multicast=draw(st.sampled_from(("tile", "none", "word"))),
+            multicast=draw(
+                st.sampled_from(("tile", "none", "word") if words else ("tile", "none"))
+            ),
             reduction=draw(st.booleans()),
             forwarding=TENSORS if windows else draw(subsets),
         )
-        keeps = TENSORS if i == 0 else draw(st.just(TENSORS) if windows else st.one_of(st.just(TENSORS), subsets))
+        keeps = (
+            TENSORS
+            if i == 0
+            else draw(st.just(TENSORS) if windows else st.one_of(st.just(TENSORS), subsets))
+        )
         # A partial keep comes from the hardware or from the mapping.
         bypass = () if i == 0 else tuple(t for t in keeps if draw(st.integers(0, 7)) == 0)
         levels.append(

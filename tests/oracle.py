@@ -135,9 +135,7 @@ def _indices(loops):
 @lru_cache(200_000)
 def words_of(low, size):
     """All words of a box."""
-    return frozenset(
-        itertools.product(*(range(a, a + n) for a, n in zip(low, size, strict=True)))
-    )
+    return frozenset(itertools.product(*(range(a, a + n) for a, n in zip(low, size, strict=True))))
 
 
 def new_words(tensor, box, previous):
@@ -248,44 +246,53 @@ def _merged(siblings, shares, by_word):
 
 def _walk_outputs(nest, parent, child, result):
     levels, tensor = nest.hardware.levels, "outputs"
-    instances = nest.instances(child)
-    seen = {n: defaultdict(set) for n in range(parent, child + 1)}
-    steps = nest.steps(child)
-    for index, start in enumerate(steps):
-        following = steps[index + 1] if index + 1 < len(steps) else None
-        before = steps[index - 1] if index else None
-        rising = {}
-        for way, offset in instances.items():
-            box = nest.box(tensor, child, _added(start, offset))
-            words = tuple(sorted(words_of(*box)))
-            if child < nest.levels:
-                came = before is None or box != nest.box(tensor, child, _added(before, offset))
-                if came:
-                    back = [word for word in words if word in seen[child][way]]
-                    result.fills[levels[child].name, tensor] += len(back)
-                    seen[child][way].update(words)
-                if following and box == nest.box(tensor, child, _added(following, offset)):
-                    continue
-            rising[way] = words
+    seen = {level: defaultdict(set) for level in range(parent, child + 1)}
+    for came, rising in _output_changes(nest, child):
+        if child < nest.levels:
+            for way, words in came.items():
+                back = sum(word in seen[child][way] for word in words)
+                seen[child][way].update(words)
+                result.fills[levels[child].name, tensor] += back
+                result.down[levels[child - 1].name, tensor] += back
         for network in range(child - 1, parent - 1, -1):
-            name = levels[network].name
-            result.up[name, tensor] += sum(map(len, rising.values()))
+            result.up[levels[network].name, tensor] += sum(map(len, rising.values()))
             shares = levels[network].fanout.reduction
             rising = {
                 way: _merged(siblings, shares, False)
                 for way, siblings in _by_parent(rising).items()
             }
-            for way, words in rising.items():
-                for word in words:
-                    if word in seen[network][way]:
-                        if network > parent:
-                            # It was there before, so it had been sent down in between.
-                            result.down[levels[network - 1].name, tensor] += child < nest.levels
-                        else:
-                            result.reads[name, tensor] += 1
-                    seen[network][way].add(word)
-                if network == parent:
-                    result.updates[name, tensor] += len(words)
-    if child < nest.levels:
-        # What came back into the children crossed the network right above them.
-        result.down[levels[child - 1].name, tensor] += result.fills[levels[child].name, tensor]
+            again = _seen_again(rising, seen[network])
+            if network > parent and child < nest.levels:
+                # What passes a second time had come back down in between.
+                result.down[levels[network - 1].name, tensor] += again
+        result.updates[levels[parent].name, tensor] += sum(map(len, rising.values()))
+        result.reads[levels[parent].name, tensor] += again
+
+
+def _output_changes(nest, child):
+    """Step by step, the tiles that come to the children and those that leave them upwards."""
+    instances = nest.instances(child)
+    steps = [None, *nest.steps(child), None]
+    for before, start, following in zip(steps, steps[1:-1], steps[2:], strict=False):
+        came, rising = {}, {}
+        for way, offset in instances.items():
+            now, earlier, later = (
+                other and nest.box("outputs", child, _added(other, offset))
+                for other in (start, before, following)
+            )
+            words = tuple(sorted(words_of(*now)))
+            is_mac = child == nest.levels
+            if is_mac or now != earlier:
+                came[way] = words
+            if is_mac or now != later:
+                rising[way] = words
+        yield came, rising
+
+
+def _seen_again(rising, seen):
+    again = 0
+    for way, words in rising.items():
+        for word in words:
+            again += word in seen[way]
+            seen[way].add(word)
+    return again

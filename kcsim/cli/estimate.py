@@ -52,8 +52,6 @@ def command(
     from kcsim.cli.running import check_output, choose_format, report, waiting
     from kcsim.hardware import load_hardware
     from kcsim.model.estimate import estimate
-    from kcsim.report.network_data import estimate_tables
-    from kcsim.report.json_report import estimate_to_dict
     from kcsim.workload import load_network
 
     chosen_format = choose_format(format_, output)
@@ -68,8 +66,8 @@ def command(
     with waiting() as progress:
         result = estimate(
             hardware, chosen, cluster, batch=batch,
-            objective=objective, seed=seed, progress=progress,  # type: ignore[arg-type]
+            objective=objective, seed=seed, progress=progress,
         )  # fmt: skip
     if plot:
         plot_energy(result, plot)
-    report(chosen_format, output, lambda: estimate_tables(result), lambda: estimate_to_dict(result))
+    report(chosen_format, output, result)

@@ -25,8 +25,6 @@ def command(
     from kcsim.hardware import load_hardware
     from kcsim.mapping.reader import read_mapping
     from kcsim.model.estimate import evaluate
-    from kcsim.report.layer_data import layer_tables
-    from kcsim.report.json_report import layer_to_dict
     from kcsim.workload import load_layer
 
     chosen_format = choose_format(format_, output)
@@ -37,4 +35,4 @@ def command(
     loops = read_mapping(mapping, chosen, hardware)
     with waiting():
         result = evaluate(chosen, hardware, loops)
-    report(chosen_format, output, lambda: layer_tables(result), lambda: layer_to_dict(result))
+    report(chosen_format, output, result)

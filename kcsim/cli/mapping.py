@@ -33,6 +33,6 @@ def command(
     chosen = load_layer(layer)
     chosen = chosen if batch is None else chosen.with_batch(batch)
     with waiting():
-        mapping = find_mapping(chosen, hardware, objective=objective)  # type: ignore[arg-type]
+        mapping = find_mapping(chosen, hardware, objective=objective)
     header = f"# {chosen.name} on {hardware.name}, found by 'kcsim map' for the least {objective}\n"
     emit(f"{mapping}\n" if loops else header + mapping.to_yaml(), output)

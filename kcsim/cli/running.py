@@ -16,6 +16,7 @@ import typer
 from kcsim.errors import InputError, Problem, nearest
 
 if TYPE_CHECKING:
+    from kcsim.model.estimate import Estimate, LayerEstimate
     from kcsim.report.table import Table
 
 __all__ = ["check_output", "choose_format", "emit", "report", "waiting"]
@@ -99,22 +100,29 @@ def check_output(output: str | None) -> None:
         check_writable(output)
 
 
-def report(
-    format_: str,
-    output: str | None,
-    tables: Callable[[], Sequence[Table]],
-    data: Callable[[], dict[str, Any]],
-) -> None:
+def report(format_: str, output: str | None, result: Estimate | LayerEstimate) -> None:
     """Print a result, or write it to a file as a whole, in one of `FORMATS`."""
-    if format_ == "json":
-        emit(json.dumps(data(), indent=2, allow_nan=False) + "\n", output)
-    elif format_ == "table":
-        _report_table(tables(), output)
-    else:
-        from kcsim.report import tables as render
+    from kcsim.model.estimate import Estimate
 
-        renderers = {"csv": render.to_csv, "markdown": render.to_markdown, "latex": render.to_latex}
-        emit(renderers[format_](tables()), output)
+    if format_ == "json":
+        from kcsim.report import json_report as render
+
+        if isinstance(result, Estimate):
+            data = render.estimate_to_dict(result)
+        else:
+            data = render.layer_to_dict(result)
+        emit(json.dumps(data, indent=2, allow_nan=False) + "\n", output)
+        return
+    from kcsim.report.data import estimate_tables, layer_tables
+
+    tables = estimate_tables(result) if isinstance(result, Estimate) else layer_tables(result)
+    if format_ == "table":
+        _report_table(tables, output)
+        return
+    from kcsim.report.tables import to_csv, to_latex, to_markdown
+
+    renderers = {"csv": to_csv, "markdown": to_markdown, "latex": to_latex}
+    emit(renderers[format_](tables), output)
 
 
 def _report_table(tables: Sequence[Table], output: str | None) -> None:

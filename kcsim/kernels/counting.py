@@ -19,6 +19,8 @@ documentation, which this file follows in order.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
@@ -46,52 +48,77 @@ INDEXES = np.array(
 )
 
 
-@helper
-def measure_extents(loops, loop_count, extents, steps, instances):
-    """Extents of every level's tile, steps of the loops, instances of the levels.
+class Workspace(NamedTuple):
+    """What `count_mapping` works out about a nest before it counts.
 
-    Parameters
+    Attributes
     ----------
-    loops : int64[:, 4]
-        The mapping; only the first `loop_count` rows are read.
     extents : int64[levels + 1, 8]
-        Filled: indices of each dimension that one instance of a level spans;
-        the last row is the MAC unit.
-    steps : int64[:]
-        Filled: indices by which one iteration of a loop advances its dimension.
-    instances : int64[levels + 1]
-        Filled: number of instances in use of each level, and of MAC units.
+        Indices of each dimension that one instance of a level spans; the last
+        row is the MAC unit.
+    bounds : int64[levels, 8]
+        Spatial bounds of the network below each level.
+    spread : int64[levels, 3]
+        Words that a level sends for one word that each child is given (or
+        receives for one word from each).
+    steps : int64[loops]
+        Indices by which one iteration of a loop advances its dimension.
+    outer : int64[loops]
+        Product of the bounds of the temporal loops around a loop.
+    """
+
+    extents: np.ndarray
+    bounds: np.ndarray
+    spread: np.ndarray
+    steps: np.ndarray
+    outer: np.ndarray
+
+
+@helper
+def new_workspace(levels, loop_count):
+    """A workspace for nests of up to `loop_count` loops."""
+    return Workspace(
+        np.empty((levels + 1, 8), np.int64),
+        np.empty((levels, 8), np.int64),
+        np.empty((levels, 3), np.int64),
+        np.empty(loop_count, np.int64),
+        np.empty(loop_count, np.int64),
+    )
+
+
+@helper
+def measure(loops, loop_count, work, instances):
+    """Fill the extents, bounds, steps and outer products of a workspace, and the instances.
 
     Returns
     -------
     int64
         Product of the temporal bounds: steps of the computation.
     """
-    levels = extents.shape[0] - 1
-    running = np.ones(8, np.int64)
+    levels = work.bounds.shape[0]
     for dimension in range(8):
-        extents[levels, dimension] = 1
-    level = levels
+        work.extents[levels, dimension] = 1
+    i = loop_count - 1
+    for level in range(levels - 1, -1, -1):
+        extent, bounds = work.extents[level], work.bounds[level]
+        for dimension in range(8):
+            extent[dimension] = work.extents[level + 1, dimension]
+            bounds[dimension] = 1
+        while i >= 0 and loops[i, LEVEL] == level:
+            dimension = loops[i, DIMENSION]
+            work.steps[i] = extent[dimension]
+            extent[dimension] *= loops[i, BOUND]
+            if loops[i, KIND] != TEMPORAL:
+                bounds[dimension] *= loops[i, BOUND]
+            i -= 1
+    instances[0] = 1
+    for level in range(levels):
+        instances[level + 1] = instances[level] * children_in_use(work.bounds[level])
     temporal_steps = 1
-    for i in range(loop_count - 1, -1, -1):
-        while level > loops[i, LEVEL] + 1:
-            level -= 1
-            for dimension in range(8):
-                extents[level, dimension] = running[dimension]
-        steps[i] = running[loops[i, DIMENSION]]
-        running[loops[i, DIMENSION]] *= loops[i, BOUND]
+    for i in range(loop_count):
+        work.outer[i] = temporal_steps
         if loops[i, KIND] == TEMPORAL:
             temporal_steps *= loops[i, BOUND]
-    while level > 0:
-        level -= 1
-        for dimension in range(8):
-            extents[level, dimension] = running[dimension]
-    for level in range(levels + 1):
-        instances[level] = 1
-    for i in range(loop_count):
-        if loops[i, KIND] != TEMPORAL:
-            for below in range(loops[i, LEVEL] + 1, levels + 1):
-                instances[below] *= loops[i, BOUND]
     return temporal_steps
 
 
@@ -130,6 +157,8 @@ def distinct_positions(count_a, step_a, count_b, step_b):
     ``(step_b, -step_a) / gcd``; each value is counted at the pair that has no
     predecessor in that direction.
     """
+    if count_a == 1 or count_b == 1:
+        return count_a * count_b
     divisor = greatest_common_divisor(step_a, step_b)
     shift_a, shift_b = step_b // divisor, step_a // divisor
     return count_a * count_b - max(0, count_a - shift_a) * max(0, count_b - shift_b)
@@ -157,16 +186,6 @@ def covered_length(count_a, step_a, count_b, step_b, length):
                     gap = min(gap, step_a * following + step_b * other - here)
             total += gap
     return total
-
-
-@helper
-def spatial_bounds(loops, loop_count, level, bounds):
-    """Fill `bounds` (int64[8]) with the spatial bounds of the network below a level."""
-    for dimension in range(8):
-        bounds[dimension] = 1
-    for i in range(loop_count):
-        if loops[i, LEVEL] == level and loops[i, KIND] != TEMPORAL:
-            bounds[loops[i, DIMENSION]] *= loops[i, BOUND]
 
 
 @helper
@@ -267,7 +286,7 @@ def filled_box(plain, rows, columns, tile_rows, tile_columns):
 
 
 @helper
-def moved_words(tensor, level, loops, loop_count, steps, extents, window, bounds, by_word):
+def moved_words(tensor, level, loops, loop_count, work, window, by_word):
     """Words that the tile changes of one instance bring in.
 
     Every step of the loops above `level` is an advance of one loop with all
@@ -276,8 +295,7 @@ def moved_words(tensor, level, loops, loop_count, steps, extents, window, bounds
 
     Parameters
     ----------
-    bounds : int64[8]
-        Spatial bounds of the network above the level, for `covered`.
+    work : Workspace
     by_word : bool
         Whether `covered` is wanted (inputs only).
 
@@ -289,26 +307,22 @@ def moved_words(tensor, level, loops, loop_count, steps, extents, window, bounds
         Distinct words that all instances below one parent are filled with,
         step by step: what a word-tagged network reads. Zero unless wanted.
     """
-    below = extents[level]
+    below, bounds = work.extents[level], work.bounds[level - 1]
     rows, columns = 1, 1
     if tensor == INPUTS:
         rows, columns = window_extent(below, window, 0), window_extent(below, window, 1)
-    size = tile_size(tensor, below, window)
-    line = size // (rows * columns)
-    words = size
+        line = below[N] * below[G] * below[C]
+    else:
+        line = tile_size(tensor, below, window)
+    words = line * rows * columns
     covered = covered_words(bounds, below, window, rows, columns) if by_word else 0
-    repeats = 1
-    for i in range(loop_count):
-        if loops[i, LEVEL] < level and loops[i, KIND] == TEMPORAL:
-            repeats *= loops[i, BOUND]
     reset_plain, reset_rows, reset_columns = False, 0, 0
     for i in range(loop_count - 1, -1, -1):
         bound = loops[i, BOUND]
         if loops[i, LEVEL] >= level or loops[i, KIND] != TEMPORAL or bound == 1:
             continue
-        repeats //= bound
-        advances = (bound - 1) * repeats
-        plain, own_rows, own_columns = own_shift(tensor, loops[i, DIMENSION], steps[i], window)
+        advances = (bound - 1) * work.outer[i]
+        plain, own_rows, own_columns = own_shift(tensor, loops[i, DIMENSION], work.steps[i], window)
         new_rows, new_columns = filled_box(
             plain or reset_plain, own_rows - reset_rows, own_columns - reset_columns, rows, columns
         )
@@ -322,9 +336,9 @@ def moved_words(tensor, level, loops, loop_count, steps, extents, window, bounds
 
 
 @helper
-def held_words(tensor, level, loops, loop_count, extents, window):
+def held_words(tensor, level, loops, loop_count, work, window):
     """Distinct words of outputs (or weights) that one instance ever holds."""
-    words = tile_size(tensor, extents[level], window)
+    words = tile_size(tensor, work.extents[level], window)
     for i in range(loop_count):
         if (
             loops[i, LEVEL] < level
@@ -355,8 +369,8 @@ def next_keeper(keeps, tensor, level):
 
 @helper
 def count_operand(
-    tensor, loops, loop_count, steps, extents, instances, temporal_steps, window, keeps,
-    spread, bounds, multicast, counts, transfers,
+    tensor, loops, loop_count, work, instances, temporal_steps, window, keeps, multicast,
+    counts, transfers,
 ):  # fmt: skip
     """Reads, fills and transfers of weights or inputs; see `count_mapping`."""
     levels = keeps.shape[0]
@@ -368,52 +382,46 @@ def count_operand(
         if child == levels:
             # Every MAC reads its operand: the innermost network shares nothing.
             arriving = temporal_steps
-            leaving = arriving * children_in_use(bounds[last])
+            leaving = arriving * children_in_use(work.bounds[last])
             if last > parent:
                 last -= 1
-                arriving, leaving = leaving, leaving * spread[last, tensor]
+                arriving, leaving = leaving, leaving * work.spread[last, tensor]
                 transfers[levels - 1, tensor, DOWN] += arriving * instances[levels - 1]
         else:
             by_word = multicast[last] == WORD_MULTICAST and tensor == INPUTS
-            arriving, covered = moved_words(
-                tensor, child, loops, loop_count, steps, extents, window, bounds[last], by_word
-            )
+            arriving, covered = moved_words(tensor, child, loops, loop_count, work, window, by_word)
             counts[child, tensor, FILLS] = arriving * instances[child]
-            leaving = covered if by_word else arriving * spread[last, tensor]
+            leaving = covered if by_word else arriving * work.spread[last, tensor]
         transfers[last, tensor, DOWN] += arriving * instances[last + 1]
         for network in range(last - 1, parent - 1, -1):
             transfers[network, tensor, DOWN] += leaving * instances[network + 1]
-            leaving *= spread[network, tensor]
+            leaving *= work.spread[network, tensor]
         counts[parent, tensor, READS] += leaving * instances[parent]
 
 
 @helper
 def count_outputs(
-    loops, loop_count, steps, extents, instances, temporal_steps, window, keeps,
-    spread, bounds, counts, transfers,
-):  # fmt: skip
+    loops, loop_count, work, instances, temporal_steps, window, keeps, counts, transfers
+):
     """Reads, fills, updates and transfers of outputs; see `count_mapping`."""
     levels = keeps.shape[0]
     for parent in range(levels):
         if not keeps[parent, OUTPUTS]:
             continue
         child = next_keeper(keeps, OUTPUTS, parent)
-        if child == levels:
-            rising = temporal_steps
-        else:
-            rising, _ = moved_words(
-                OUTPUTS, child, loops, loop_count, steps, extents, window, bounds[child - 1], False
-            )
+        rising = temporal_steps
+        if child < levels:
+            rising, _ = moved_words(OUTPUTS, child, loops, loop_count, work, window, False)
         for network in range(child - 1, parent - 1, -1):
-            held = held_words(OUTPUTS, network + 1, loops, loop_count, extents, window)
             transfers[network, OUTPUTS, UP] += rising * instances[network + 1]
             if child < levels:
                 # A MAC's sum is accumulated where it is kept; only a tile returns.
+                held = held_words(OUTPUTS, network + 1, loops, loop_count, work, window)
                 transfers[network, OUTPUTS, DOWN] += (rising - held) * instances[network + 1]
                 if network == child - 1:
                     counts[child, OUTPUTS, FILLS] = (rising - held) * instances[child]
-            rising *= spread[network, OUTPUTS]
-        held = held_words(OUTPUTS, parent, loops, loop_count, extents, window)
+            rising *= work.spread[network, OUTPUTS]
+        held = held_words(OUTPUTS, parent, loops, loop_count, work, window)
         counts[parent, OUTPUTS, UPDATES] = rising * instances[parent]
         counts[parent, OUTPUTS, READS] = (rising - held) * instances[parent]
 
@@ -505,7 +513,7 @@ def served_by_neighbours(positions, shift, shared):
 
 
 @helper
-def tile_advances(tensor, level, loops, loop_count, steps, below, window):
+def tile_advances(tensor, level, loops, loop_count, work, window):
     """Every kind of advance of the loops above a level, innermost loop first.
 
     Returns
@@ -517,13 +525,10 @@ def tile_advances(tensor, level, loops, loop_count, steps, below, window):
     bound : int64
         Bound of the innermost loop, 1 if there is none.
     """
+    below = work.extents[level]
     rows, columns = 1, 1
     if tensor == INPUTS:
         rows, columns = window_extent(below, window, 0), window_extent(below, window, 1)
-    repeats = 1
-    for i in range(loop_count):
-        if loops[i, LEVEL] < level and loops[i, KIND] == TEMPORAL:
-            repeats *= loops[i, BOUND]
     advances = np.zeros((loop_count, 3), np.int64)
     shifts = np.zeros((loop_count, 8), np.int64)
     reset = np.zeros(8, np.int64)
@@ -534,12 +539,11 @@ def tile_advances(tensor, level, loops, loop_count, steps, below, window):
             continue
         if kinds == 0:
             innermost = bound
-        repeats //= bound
         shift = shifts[kinds]
         for dimension in range(8):
             shift[dimension] -= reset[dimension]
-        position_shift(tensor, loops[i, DIMENSION], steps[i], window, shift)
-        position_shift(tensor, loops[i, DIMENSION], steps[i] * (bound - 1), window, reset)
+        position_shift(tensor, loops[i, DIMENSION], work.steps[i], window, shift)
+        position_shift(tensor, loops[i, DIMENSION], work.steps[i] * (bound - 1), window, reset)
         is_window = tensor == INPUTS
         plain = False
         for dimension in range(8):
@@ -548,7 +552,7 @@ def tile_advances(tensor, level, loops, loop_count, steps, below, window):
         new_rows, new_columns = filled_box(
             plain, shift[P] * is_window, shift[Q] * is_window, rows, columns
         )
-        advances[kinds, 0] = (bound - 1) * repeats
+        advances[kinds, 0] = (bound - 1) * work.outer[i]
         advances[kinds, 1] = new_rows
         advances[kinds, 2] = new_columns
         kinds += 1
@@ -557,9 +561,8 @@ def tile_advances(tensor, level, loops, loop_count, steps, below, window):
 
 @helper
 def forward(
-    tensor, level, loops, loop_count, steps, extents, instances, window,
-    spread, multicast, counts, transfers,
-):  # fmt: skip
+    tensor, level, loops, loop_count, work, instances, window, multicast, counts, transfers
+):
     """Take from neighbours what they were given one step before.
 
     A child is served by a mesh neighbour if the words it needs now are exactly
@@ -567,15 +570,13 @@ def forward(
     pays one more read, the level above one less. See `count_mapping` for the
     parameters; `level` is the level above the children.
     """
-    below = extents[level + 1]
-    advances, shifts, innermost = tile_advances(
-        tensor, level + 1, loops, loop_count, steps, below, window
-    )
+    below = work.extents[level + 1]
+    advances, shifts, innermost = tile_advances(tensor, level + 1, loops, loop_count, work, window)
     rows, columns = 1, 1
     if tensor == INPUTS:
         rows, columns = window_extent(below, window, 0), window_extent(below, window, 1)
     line = tile_size(tensor, below, window) // (rows * columns)
-    positions = child_positions(tensor, level, loops, loop_count, steps, window)
+    positions = child_positions(tensor, level, loops, loop_count, work.steps, window)
     forwarded, saved = 0, 0
     for kind in range(advances.shape[0]):
         times, new_rows, new_columns = advances[kind, 0], advances[kind, 1], advances[kind, 2]
@@ -597,11 +598,50 @@ def forward(
         served, rest = served_by_neighbours(positions, shifts[kind], multicast != NO_MULTICAST)
         words = matching * line * new_rows * new_columns
         forwarded += words * served
-        saved += words * (spread - rest)
+        saved += words * (work.spread[level, tensor] - rest)
     counts[level + 1, tensor, READS] += forwarded * instances[level]
     counts[level, tensor, READS] -= saved * instances[level]
     transfers[level, tensor, DOWN] -= forwarded * instances[level]
     transfers[level, tensor, FORWARDED] += forwarded * instances[level]
+
+
+@helper
+def count_nest(
+    loops, loop_count, window, keeps, multicast, reduction, forwarding, work,
+    tiles, instances, counts, transfers,
+):  # fmt: skip
+    """Count every access of a mapped layer, in a given workspace; see `count_mapping`."""
+    levels = keeps.shape[0]
+    temporal_steps = measure(loops, loop_count, work, instances)
+    counts.fill(0)
+    transfers.fill(0)
+    for level in range(levels):
+        children = children_in_use(work.bounds[level])
+        for tensor in range(3):
+            shares = reduction[level] if tensor == OUTPUTS else multicast[level] != NO_MULTICAST
+            work.spread[level, tensor] = children
+            if shares and children > 1:
+                work.spread[level, tensor] = distinct_tiles(
+                    tensor, work.bounds[level], work.extents[level + 1], window
+                )
+            kept = keeps[level, tensor]
+            tiles[level, tensor] = tile_size(tensor, work.extents[level], window) if kept else 0
+    for tensor in (WEIGHTS, INPUTS):
+        count_operand(
+            tensor, loops, loop_count, work, instances, temporal_steps, window, keeps, multicast,
+            counts, transfers,
+        )  # fmt: skip
+    count_outputs(
+        loops, loop_count, work, instances, temporal_steps, window, keeps, counts, transfers
+    )
+    for level in range(levels - 1):
+        for tensor in (WEIGHTS, INPUTS):
+            if forwarding[level, tensor] and keeps[level, tensor] and keeps[level + 1, tensor]:
+                forward(
+                    tensor, level, loops, loop_count, work, instances, window, multicast[level],
+                    counts, transfers,
+                )  # fmt: skip
+    return temporal_steps
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -641,40 +681,8 @@ def count_mapping(
     int64
         Product of the temporal bounds: cycles at one MAC a cycle.
     """
-    levels = keeps.shape[0]
-    extents = np.empty((levels + 1, 8), np.int64)
-    steps = np.empty(loop_count, np.int64)
-    bounds = np.empty((levels, 8), np.int64)
-    spread = np.empty((levels, 3), np.int64)
-    temporal_steps = measure_extents(loops, loop_count, extents, steps, instances)
-    counts.fill(0)
-    transfers.fill(0)
-    for level in range(levels):
-        spatial_bounds(loops, loop_count, level, bounds[level])
-        children = children_in_use(bounds[level])
-        for tensor in range(3):
-            shares = reduction[level] if tensor == OUTPUTS else multicast[level] != NO_MULTICAST
-            spread[level, tensor] = children
-            if shares:
-                spread[level, tensor] = distinct_tiles(
-                    tensor, bounds[level], extents[level + 1], window
-                )
-            kept = keeps[level, tensor]
-            tiles[level, tensor] = tile_size(tensor, extents[level], window) if kept else 0
-    for tensor in (WEIGHTS, INPUTS):
-        count_operand(
-            tensor, loops, loop_count, steps, extents, instances, temporal_steps, window, keeps,
-            spread, bounds, multicast, counts, transfers,
-        )  # fmt: skip
-    count_outputs(
-        loops, loop_count, steps, extents, instances, temporal_steps, window, keeps,
-        spread, bounds, counts, transfers,
+    work = new_workspace(keeps.shape[0], loop_count)
+    return count_nest(
+        loops, loop_count, window, keeps, multicast, reduction, forwarding, work,
+        tiles, instances, counts, transfers,
     )  # fmt: skip
-    for level in range(levels - 1):
-        for tensor in (WEIGHTS, INPUTS):
-            if forwarding[level, tensor] and keeps[level, tensor] and keeps[level + 1, tensor]:
-                forward(
-                    tensor, level, loops, loop_count, steps, extents, instances, window,
-                    spread[level, tensor], multicast[level], counts, transfers,
-                )  # fmt: skip
-    return temporal_steps

@@ -25,8 +25,10 @@ from kcsim.kernels.counting import (
     READS,
     UP,
     UPDATES,
-    count_mapping,
+    Workspace,
+    count_nest,
     helper,
+    new_workspace,
 )
 
 ENERGY, CYCLES, ENERGY_DELAY = 0, 1, 2
@@ -108,6 +110,7 @@ class Scratch(NamedTuple):
     """Work arrays of one search."""
 
     loops: np.ndarray
+    work: Workspace
     tiles: np.ndarray
     instances: np.ndarray
     counts: np.ndarray
@@ -180,9 +183,9 @@ def energy_and_cycles(machine, temporal_steps, instances, counts, transfers):
 def cost_of(machine, space, factors, order, mac_pj, objective, scratch):
     """The objective of one candidate; infinite if it does not fit."""
     loop_count = write_loops(factors, order, space.orders, scratch.loops)
-    steps = count_mapping(
+    steps = count_nest(
         scratch.loops, loop_count, machine.window, machine.keeps, machine.multicast,
-        machine.reduction, machine.forwarding,
+        machine.reduction, machine.forwarding, scratch.work,
         scratch.tiles, scratch.instances, scratch.counts, scratch.transfers,
     )  # fmt: skip
     if not fits(machine, scratch.tiles):
@@ -333,6 +336,7 @@ def search(machine, space, factors, order, proposals, mac_pj, objective, rounds,
     levels, count = order.shape[0], proposals.shape[0]
     scratch = Scratch(
         np.empty((8 * PLACES_PER_LEVEL * levels, 4), np.int64),
+        new_workspace(levels, 8 * PLACES_PER_LEVEL * levels),
         np.empty((levels, 3), np.int64),
         np.empty(levels + 1, np.int64),
         np.empty((levels, 3, 3), np.int64),

@@ -13,7 +13,7 @@ from kcsim.clustering import Clustering, NetworkStorage, network_storage, parse_
 from kcsim.errors import InputError, MappingError
 from kcsim.hardware import Hardware, load_hardware
 from kcsim.mapping import Mapping
-from kcsim.mapping.search import Objective, find_mapping
+from kcsim.mapping.search import find_mapping
 from kcsim.model.counts import Counts, count_layer
 from kcsim.model.cycles import Cycles, count_cycles
 from kcsim.model.deep_kmeans import DeepKMeansCost, DeepKMeansRules, network_cost, total_cost
@@ -313,7 +313,7 @@ def estimate(
     clustering: Clustering | str | None = None,
     *,
     batch: int | None = None,
-    objective: Objective = "edp",
+    objective: str = "edp",
     rules: DeepKMeansRules | None = None,
     progress: Callable[[int, int], None] | None = None,
     seed: int = 0,
@@ -386,7 +386,7 @@ def _best(
     hardware: Hardware,
     mappings: Sequence[Mapping],
     weights: WeightFormat,
-    objective: Objective,
+    objective: str,
 ) -> LayerEstimate:
     """The best of the mappings that were found for a layer.
 
@@ -413,7 +413,7 @@ def _map_all(
     layers: Sequence[ConvLayer],
     hardware: Hardware,
     formats: Sequence[Sequence[WeightFormat]],
-    objective: Objective,
+    objective: str,
     seed: int,
     progress: Callable[[int, int], None] | None,
 ) -> dict[Any, list[Mapping]]:

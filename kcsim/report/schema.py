@@ -308,9 +308,9 @@ class EstimateDocument:
     versions: VersionsDocument
     """What computed it."""
     hardware: HardwareDocument
-    """The hardware."""
+    """What the network runs on."""
     network: NetworkDocument
-    """The network."""
+    """What runs."""
     runs: tuple[RunDocument, ...]
     """The dense run and, if asked for, the clustered one."""
 
@@ -324,6 +324,6 @@ class LayerEstimateDocument:
     versions: VersionsDocument
     """What computed it."""
     hardware: HardwareDocument
-    """The hardware."""
+    """What the layer runs on."""
     layer: LayerDocument
-    """The layer."""
+    """What it spends."""

@@ -1,0 +1,71 @@
+"""Tables on a terminal."""
+
+import io
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from kcsim.cli.terminal import render
+from kcsim.report.data import Column, Table, estimate_tables, layer_tables
+
+
+def rendered(tables, width: int, **settings) -> str:
+    text = io.StringIO()
+    render(tables, Console(file=text, width=width, **settings))
+    return text.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_nothing_is_cut_or_wider_than_the_console(clustered, layer, width):
+    text = rendered((*estimate_tables(clustered), *layer_tables(layer)), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+
+
+def test_totals_are_there(clustered):
+    lines = rendered(estimate_tables(clustered)[0], 80).splitlines()
+    (total,) = (line for line in lines if line.startswith("TOTAL"))
+    assert total.split()[1:5] == ["2.29", "M", "282", "µJ"]
+
+
+def test_columns_that_do_not_fit_are_named(clustered):
+    table = estimate_tables(clustered)[0]
+    narrow = rendered(table, 60)
+    assert "Not shown at this width: dense cycles, utilisation, bound by." in narrow
+    assert "Not shown" not in rendered(table, 120)
+
+
+def test_names_in_brackets_are_no_markup(dense):
+    assert "[MAC]" in rendered(estimate_tables(dense)[0], 80)
+    table = Table("[red]title", (Column("layer"),), (("[bold]conv[/]",),))
+    assert "[red]title" in rendered(table, 80)
+    assert "[bold]conv[/]" in rendered(table, 80)
+
+
+def test_no_colours_where_they_are_unwanted(clustered, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    text = rendered(estimate_tables(clustered), 80, force_terminal=True)
+    for code in range(30, 50):
+        assert f"\x1b[{code}m" not in text
+
+
+def test_a_plain_console_gets_plain_characters(clustered):
+    raw = io.BytesIO()
+    file = io.TextIOWrapper(raw, encoding="ascii")
+    render(estimate_tables(clustered), Console(file=file, width=80))
+    file.flush()
+    assert b"282 uJ" in raw.getvalue()
+
+
+def test_tables_load_neither_pandas_nor_matplotlib():
+    code = (
+        "import sys, kcsim.cli.terminal, kcsim.report.data, kcsim.report.tables, "
+        "kcsim.report.json_report, kcsim.report.plots; "
+        "print([m for m in ('pandas', 'matplotlib') if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
