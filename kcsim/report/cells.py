@@ -102,8 +102,8 @@ def _size(bits: float) -> str:
 _FORMATS: dict[str, Callable[[float], str]] = {
     "integer": _count,
     "number": _count,
-    "energy": _with_prefix,
+    "energy": _count,
     "bits": _size,
-    "ratio": lambda value: f"{value:.2f}" if value < 100 else _count(value),
+    "ratio": lambda value: f"{value:.2f}" if 0.1 <= value < 100 else _count(value),
     "percent": lambda value: f"{100 * value:.1f} %",
 }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kcsim.errors import InputError, Problem, nearest
-from kcsim.model.estimate import Estimate
+from kcsim.model.estimate import Estimate, LayerEstimate
 from kcsim.report.cells import scale
 from kcsim.report.files import check_writable, write_whole
 
@@ -27,6 +27,8 @@ FORMATS = ("png", "pdf", "svg")
 COLOURS = (
     "#0072B2", "#E69F00", "#009E73", "#F0E442", "#56B4E9", "#D55E00", "#CC79A7", "#999999",
 )  # fmt: skip
+# What every hardware has looks the same in every plot.
+_FIXED = {"MAC": "#56B4E9", "codebook": "#D55E00", "static": "#999999"}
 HATCH = "/////"
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -170,7 +172,7 @@ def _plain(component: str) -> str:
     return "codebook" if component.startswith("codebook (") else component
 
 
-def _account(layer: Any) -> dict[str, float]:
+def _account(layer: LayerEstimate) -> dict[str, float]:
     account: dict[str, float] = {}
     for name, energy in layer.energy_by_component().items():
         account[_plain(name)] = account.get(_plain(name), 0.0) + energy
@@ -228,11 +230,21 @@ def _draw_bars(
     factor, prefix = scale(largest)
     width = 0.8 / len(data.runs)
     places = np.arange(len(chosen))
+    colours = _colours(data.components)
     for run, values in enumerate(data.energy[:, chosen] * (base / factor)):
         bottom = np.zeros(len(chosen))
         middle = places + (run - (len(data.runs) - 1) / 2) * width
-        for component, heights in enumerate(values.T):
-            axis.bar(middle, heights, width, bottom=bottom, **_look(component, run), zorder=2)
+        for colour, heights in zip(colours, values.T, strict=True):
+            # The edge of a bar without height would show as a line.
+            seen = heights > 0
+            axis.bar(
+                middle[seen],
+                heights[seen],
+                width,
+                bottom=bottom[seen],
+                zorder=2,
+                **_look(colour, run),
+            )
             bottom += heights
     names = [data.layers[i] for i in chosen]
     upright = max(map(len, names)) <= 6 and len(data.layers) <= 20
@@ -255,24 +267,33 @@ def _verbatim(name: str) -> str:
     return name.replace("$", r"\$")
 
 
-def _look(component: int, run: int) -> dict[str, Any]:
+def _colours(components: Sequence[str]) -> list[str]:
+    """A colour for each component; all differ."""
+    taken = {_FIXED[name] for name in components if name in _FIXED}
+    free = iter(
+        sorted(set(COLOURS) - taken, key=lambda c: (c in _FIXED.values(), COLOURS.index(c)))
+    )
+    return [_FIXED[name] if name in _FIXED else next(free) for name in components]
+
+
+def _look(colour: str, run: int) -> dict[str, Any]:
     """Full colour for dense weights; paler and hatched for clustered ones."""
     from matplotlib.colors import to_rgb
 
-    colour = np.array(to_rgb(COLOURS[component]))
     if run == 0:
         return {"facecolor": colour, "edgecolor": "white", "linewidth": 0.3}
-    paler = 0.45 * colour + 0.55
+    paler = 0.45 * np.array(to_rgb(colour)) + 0.55
     return {"facecolor": paler, "edgecolor": colour, "linewidth": 0.3, "hatch": HATCH}
 
 
 def _add_legend(figure: Figure, data: LayerEnergies) -> None:
     from matplotlib.patches import Patch
 
+    colours = _colours(data.components)
     # From top to bottom, as the bars are stacked.
     handles = [
-        Patch(label=_verbatim(name), **_look(i, 0))
-        for i, name in reversed(list(enumerate(data.components)))
+        Patch(label=_verbatim(name), **_look(colour, 0))
+        for name, colour in reversed([*zip(data.components, colours, strict=True)])
     ]
     if len(data.runs) > 1:
         clustered: dict[str, Any] = {"facecolor": "0.85", "edgecolor": "0.4", "hatch": HATCH}

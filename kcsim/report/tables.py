@@ -27,6 +27,8 @@ _LATEX = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
+    # At the start of a row, these would be arguments of the line break before it.
+    "*": "{*}",
     "[": "{[}",
     "]": "{]}",
     "µ": r"\(\mu\)",

@@ -96,7 +96,7 @@ def test_layer_tables_add_up(layer):
     accesses, transfers, capacity, cycles, components, metrics = layer_tables(layer)
     parts = dict(zip(components.column("component"), components.column("energy_pj"), strict=True))
     assert sum(parts.values()) == pytest.approx(layer.energy_pj) == components.footers[0][1]
-    levels = {name: 0.0 for name in accesses.column("level")}
+    levels = dict.fromkeys(accesses.column("level"), 0.0)
     for name, energy in zip(accesses.column("level"), accesses.column("energy_pj"), strict=True):
         levels[name] += energy
     assert levels == pytest.approx({name: parts[name] for name in levels})
@@ -146,6 +146,7 @@ def test_a_table_refuses_rows_of_another_length():
         (5 * 8 * 2**40, Column("s", "bit", "bits"), "5120 GiB"),
         (1.0, Column("r", "", "ratio"), "1.00"),
         (123.4, Column("r", "", "ratio"), "123"),
+        (0.00123, Column("r", "", "ratio"), "0.00123"),
         (0.12345, Column("p", "", "percent"), "12.3 %"),
         ("conv1", Column("layer"), "conv1"),
         (None, Column("e", "pJ", "energy"), "–"),

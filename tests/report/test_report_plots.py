@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from kcsim.errors import InputError
-from kcsim.report.plots import energy_by_layer, plot_energy
+from kcsim.report.plots import _colours, energy_by_layer, plot_energy
 
 
 def test_data_adds_up(clustered):
@@ -68,7 +68,7 @@ def test_other_endings_are_refused(clustered, tmp_path, name):
 
 
 def test_a_near_ending_is_suggested(clustered):
-    with pytest.raises(InputError, match="did you mean '.svg'"):
+    with pytest.raises(InputError, match=r"did you mean '\.svg'"):
         plot_energy(clustered, "plot.svgz")
 
 
@@ -85,3 +85,13 @@ def test_a_failed_drawing_leaves_the_old_file(clustered, tmp_path, monkeypatch):
         plot_energy(clustered, file)
     assert file.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["plot.png"]
+
+
+def test_components_keep_their_colours():
+    some = dict(zip("AB", _colours(("A", "B")), strict=True))
+    more = ("A", "B", "C", "D", "E", "MAC", "codebook", "static")
+    colours = dict(zip(more, _colours(more), strict=True))
+    assert some == {"A": colours["A"], "B": colours["B"]}
+    assert _colours(("static",)) == [colours["static"]]
+    for names in (more, tuple("ABCDEFGH"), ("MAC", *"ABCDEFG")):
+        assert len(set(_colours(names))) == 8

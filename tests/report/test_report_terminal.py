@@ -32,7 +32,7 @@ def test_totals_are_there(clustered):
 
 def test_columns_that_do_not_fit_are_named(clustered):
     table = estimate_tables(clustered)[0]
-    narrow = rendered(table, 60)
+    narrow = " ".join(rendered(table, 60).split())
     assert "Not shown at this width: dense cycles, utilisation, bound by." in narrow
     assert "Not shown" not in rendered(table, 120)
 
