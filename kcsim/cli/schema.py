@@ -11,7 +11,7 @@ from kcsim.errors import InputError, Problem, nearest
 
 __all__ = ["command"]
 
-KINDS = ("hardware", "network", "mapping", "estimate")
+KINDS = ("hardware", "network", "mapping", "estimate", "layer")
 
 
 def command(
@@ -39,6 +39,6 @@ def _schema(kind: str) -> dict[str, Any]:
         from kcsim.mapping.reader import mapping_schema
 
         return mapping_schema()
-    from kcsim.report.json_report import ESTIMATE_SCHEMA
+    from kcsim.report.json_report import ESTIMATE_SCHEMA, LAYER_SCHEMA
 
-    return ESTIMATE_SCHEMA
+    return ESTIMATE_SCHEMA if kind == "estimate" else LAYER_SCHEMA

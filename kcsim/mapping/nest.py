@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -181,7 +182,12 @@ class Mapping:
         """The mapping as a file that `read_mapping` reads back."""
         lines = ["levels:"]
         for level in self.levels:
-            name = level.level if level.level.replace("_", "").isalnum() else f'"{level.level}"'
+            is_plain = level.level.isalpha() and level.level.lower() not in (
+                "true",
+                "false",
+                "null",
+            )
+            name = level.level if is_plain else json.dumps(level.level, ensure_ascii=False)
             parts = [f"level: {name}"]
             for key, nest in zip(("temporal", "spatial_x", "spatial_y"), level.nests, strict=True):
                 if nest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -21,7 +22,7 @@ from kcsim.mapping.costs import (
 from kcsim.model.weights import WeightFormat
 from kcsim.workload import ConvLayer
 
-__all__ = ["Counts", "count_layer", "tile_extents"]
+__all__ = ["Counts", "count_layer", "delivered_extent", "tile_extents", "used_bits"]
 
 ACTIONS = ("reads", "fills", "updates")
 DIRECTIONS = ("down", "up", "forwarded")
@@ -112,6 +113,41 @@ def tile_extents(mapping: Mapping, hardware: Hardware) -> tuple[dict[str, int], 
     return tuple(reversed(extents))
 
 
+def delivered_extent(counts: Counts, index: int) -> dict[str, int]:
+    """Indices of each dimension that one instance of a level sends weights for in one step.
+
+    Where the networks below share reads this spans the tiles of all children
+    together, so that a unit of weights cut between them counts once.
+    """
+    hardware = counts.hardware
+    keeps = counts.mapping.keeps_array(hardware)[:, 0]
+    below = (i for i in range(index + 1, len(keeps)) if keeps[i])
+    reader = next(below, len(keeps))
+    extent = dict(tile_extents(counts.mapping, hardware)[reader])
+    nests = {level.level: level for level in counts.mapping.levels}
+    for level in hardware.levels[index:reader]:
+        if level.name in nests and level.fanout.multicast != "none":
+            for loop in (*nests[level.name].spatial_x, *nests[level.name].spatial_y):
+                extent[loop.dimension] *= loop.bound
+    return extent
+
+
+def used_bits(
+    counts: Counts, weights: WeightFormat, index: int, tensors: Sequence[str]
+) -> Fraction:
+    """Bits that the tiles of some tensors occupy in one instance of a level."""
+    precision = counts.hardware.precision_bits
+    extent = tile_extents(counts.mapping, counts.hardware)[index]
+    used = Fraction(0)
+    for tensor in tensors:
+        held = int(counts.tile_words[index, TENSORS.index(tensor)])
+        if tensor == "weights":
+            used += held * weights.bits_per_word(index, extent)
+        else:
+            used += held * getattr(precision, tensor)
+    return used
+
+
 def count_layer(
     layer: ConvLayer,
     hardware: Hardware,
@@ -175,21 +211,13 @@ def _check_range(layer: ConvLayer) -> None:
 
 
 def _check_fit(counts: Counts, weights: WeightFormat) -> None:
-    hardware = counts.hardware
-    precision = hardware.precision_bits
-    extents = tile_extents(counts.mapping, hardware)
     problems = []
-    for i, level in enumerate(hardware.levels):
-        bits: dict[str, Fraction | int] = {
-            "weights": weights.bits_per_word(i, extents[i]),
-            "inputs": precision.inputs,
-            "outputs": precision.outputs,
-        }
+    for i, level in enumerate(counts.hardware.levels):
         held = {t: int(counts.tile_words[i, j]) for j, t in enumerate(TENSORS)}
         groups = [p.tensors for p in level.partitions] or [TENSORS]
         for group in groups:
             capacity = level.capacity_bits(group[0])
-            needed = sum((held[t] * bits[t] for t in group), Fraction(0))
+            needed = used_bits(counts, weights, i, group)
             if capacity is None or needed <= capacity:
                 continue
             tiles = " + ".join(f"{t} {held[t]}" for t in group if held[t])

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from kcsim.hardware import Level
 from kcsim.hardware.schema import TENSORS
-from kcsim.model.counts import Counts, tile_extents
+from kcsim.model.counts import Counts, delivered_extent, tile_extents
 from kcsim.model.weights import WeightFormat
 
 __all__ = ["Cycles", "count_cycles", "moved_bits"]
@@ -76,17 +76,15 @@ def moved_bits(
 ) -> Fraction:
     """Bits that the reads, fills or updates of a tensor at a level amount to.
 
-    Clustered weights move as whole indexes: a tile that cuts a unit needs that
-    unit's index.
+    Clustered weights move as whole indexes: what is sent in one step, or a tile
+    that is filled, needs the index of every unit it holds a part of.
     """
     hardware = counts.hardware
     words = counts.words(hardware.levels[index].name, tensor, action)
     if tensor != "weights":
         return Fraction(words * getattr(hardware.precision_bits, tensor))
-    extents = tile_extents(counts.mapping, hardware)
-    reader = index
     if action == "reads":
-        keeps = counts.mapping.keeps_array(hardware)[:, 0]
-        below = (i for i in range(index + 1, len(keeps)) if keeps[i])
-        reader = next(below, len(keeps))
-    return words * weights.bits_per_word(index, extents[reader])
+        extent = delivered_extent(counts, index)
+    else:
+        extent = tile_extents(counts.mapping, hardware)[index]
+    return words * weights.bits_per_word(index, extent)

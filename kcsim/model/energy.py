@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import get_args
 
 from kcsim.hardware.schema import TENSORS, Access
-from kcsim.model.counts import ACTIONS, Counts, tile_extents
+from kcsim.model.counts import ACTIONS, Counts, delivered_extent, tile_extents, used_bits
 from kcsim.model.cycles import Cycles, moved_bits
 from kcsim.model.weights import WeightFormat
 
@@ -119,12 +119,10 @@ def _codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyIte
     store = hardware.codebook
     if weights.unit is None or store is None:
         return
-    extents = tile_extents(counts.mapping, hardware)
     keeps = counts.mapping.keeps_array(hardware)[:, 0]
     source = max(i for i in range(weights.decode_level + 1) if keeps[i])
-    reader = next((i for i in range(source + 1, len(keeps)) if keeps[i]), len(keeps))
     words = counts.words(hardware.levels[source].name, "weights", "reads")
-    tile = extents[reader]
+    tile = delivered_extent(counts, source)
     tile_words = tile["G"] * tile["M"] * tile["C"] * tile["R"] * tile["S"]
     lookups = words * weights.units_in(tile) // tile_words
     value_bits = Fraction(weights.codebook_bits, weights.codebook_words)
@@ -160,7 +158,7 @@ def _lookup_place(counts: Counts, weights: WeightFormat, fits: bool) -> tuple[st
         capacity = level.capacity_bits("weights")
         partition = level.partition_of("weights")
         sharing = partition.tensors if partition else TENSORS
-        used = sum(int(counts.tile_words[i, TENSORS.index(t)]) * level.word_bits for t in sharing)
+        used = used_bits(counts, weights, i, sharing)
         if "weights" in level.kept_tensors and (
             capacity is None or used + weights.codebook_bits <= capacity
         ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -62,12 +62,19 @@ class LayerEstimate:
         """Total energy, in the hardware's energy unit."""
         return sum(item.energy_pj for item in self.items)
 
+    @property
+    def utilization(self) -> float:
+        """MACs over what the array could do in these cycles."""
+        hardware = self.counts.hardware
+        return (
+            self.counts.macs
+            * hardware.compute.cycles_per_mac
+            / (self.cycles.total * hardware.mac_units)
+        )
+
     def energy_by_component(self) -> dict[str, float]:
         """Energy of each component, in the order of the hardware."""
-        energy: dict[str, float] = {}
-        for item in self.items:
-            energy[item.component] = energy.get(item.component, 0.0) + item.energy_pj
-        return energy
+        return _by_component(self.items, self.counts.hardware)
 
     @property
     def lookups(self) -> int:
@@ -143,11 +150,7 @@ class Run:
 
     def energy_by_component(self) -> dict[str, float]:
         """Energy of each component over all layers."""
-        energy: dict[str, float] = {}
-        for layer in self.layers:
-            for name, value in layer.energy_by_component().items():
-                energy[name] = energy.get(name, 0.0) + value
-        return _in_hardware_order(energy, self.hardware)
+        return _by_component((i for layer in self.layers for i in layer.items), self.hardware)
 
     def energy_by_tensor(self) -> dict[str, float]:
         """Energy of moving each tensor over all layers; ``other`` for the rest."""
@@ -249,7 +252,7 @@ class Estimate:
                     "energy_pj": layer.energy_pj,
                     "cycles": layer.cycles.total,
                     "bound_by": layer.cycles.bound_by,
-                    "utilization": layer.counts.utilization,
+                    "utilization": layer.utilization,
                     "lookups": layer.lookups,
                     "dkm_mac_units": metrics.mac_units,
                 }
@@ -274,13 +277,14 @@ class Estimate:
         return f"<pre>{self}</pre>{table}"
 
 
-def _in_hardware_order(energy: dict[str, float], hardware: Hardware) -> dict[str, float]:
-    order = [
-        name for level in hardware.levels for name in (level.name, f"{level.name} network")
-    ] + ["MAC"]
-    return dict(
-        sorted(energy.items(), key=lambda kv: order.index(kv[0]) if kv[0] in order else 999)
-    )
+def _by_component(items: Iterable[EnergyItem], hardware: Hardware) -> dict[str, float]:
+    """Energy of each component: levels with their networks, then the MAC units, then the rest."""
+    energy: dict[str, float] = {}
+    for item in items:
+        energy[item.component] = energy.get(item.component, 0.0) + item.energy_pj
+    order = [place for name in hardware.level_names for place in (name, f"{name} network")]
+    order = [place for place in (*order, "MAC") if place in energy]
+    return {place: energy[place] for place in (*order, *sorted(energy.keys() - set(order)))}
 
 
 def evaluate(

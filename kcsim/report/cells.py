@@ -1,4 +1,4 @@
-"""Numbers for people: rounded, with SI prefixes."""
+"""Numbers for people: integers exact, all else rounded, with SI prefixes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOTHING = "–"
 """What stands where a table has no value."""
 
 _PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
-_EXACT_BELOW = 10_000
+_WRITTEN_OUT_BELOW = 10_000
 
 
 def heading(column: Column) -> str:
@@ -85,9 +85,9 @@ def _with_prefix(value: float, unit: str = "") -> str:
 
 
 def _count(value: float) -> str:
-    if abs(value) >= _EXACT_BELOW:
-        return _with_prefix(value)
-    return str(value) if isinstance(value, int) else _significant(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return _with_prefix(value) if abs(value) >= _WRITTEN_OUT_BELOW else _significant(value)
 
 
 def _size(bits: float) -> str:

@@ -15,7 +15,7 @@ from kcsim.mapping import Mapping
 from kcsim.model.counts import Counts
 from kcsim.model.estimate import Estimate, LayerEstimate, Run
 from kcsim.report import schema
-from kcsim.report.network_data import layer_utilization, storage_parts
+from kcsim.report.network_data import storage_parts
 
 __all__ = ["ESTIMATE_SCHEMA", "LAYER_SCHEMA", "estimate_to_dict", "layer_to_dict"]
 
@@ -147,7 +147,7 @@ def _layer(estimate: LayerEstimate) -> schema.LayerDocument:
         dimensions=estimate.layer.dimensions,
         macs=counts.macs,
         energy_pj=estimate.energy_pj,
-        utilization=layer_utilization(estimate),
+        utilization=estimate.utilization,
         mac_units_used=int(counts.instances[-1]),
         lookups=estimate.lookups,
         weights=_weights(estimate),

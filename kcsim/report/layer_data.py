@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from kcsim.hardware.schema import TENSORS, Level
-from kcsim.model.counts import tile_extents
+from kcsim.model.counts import used_bits
 from kcsim.model.estimate import LayerEstimate
-from kcsim.report.network_data import account_rows, layer_utilization, quotient
+from kcsim.report.network_data import account_rows, quotient
 from kcsim.report.table import Column, Row, Table
 
 __all__ = [
@@ -101,7 +99,7 @@ def capacity_table(estimate: LayerEstimate) -> Table:
         groups = [p.tensors for p in level.partitions] or [level.kept_tensors]
         for group in groups:
             if group:
-                used = _used_bits(estimate, i, group)
+                used = float(used_bits(estimate.counts, estimate.weights, i, group))
                 capacity = level.capacity_bits(group[0])
                 share = None if capacity is None else used / capacity
                 rows.append((level.name, ", ".join(group), used, capacity, share))
@@ -168,7 +166,7 @@ def layer_metrics_table(estimate: LayerEstimate) -> Table:
         ("MAC units in use", "", used),
         ("MAC units", "", hardware.mac_units),
         ("share of MAC units in use", "%", 100 * counts.utilization),
-        ("utilisation over all cycles", "%", 100 * layer_utilization(estimate)),
+        ("utilisation over all cycles", "%", 100 * estimate.utilization),
         ("energy per MAC", hardware.energy_unit, estimate.energy_pj / counts.macs),
     ]
     if estimate.lookups:
@@ -188,21 +186,6 @@ def _energy(estimate: LayerEstimate, component: str, tensor: str) -> float:
         for item in estimate.items
         if item.component == component and item.tensor == tensor
     )
-
-
-def _used_bits(estimate: LayerEstimate, index: int, tensors: tuple[str, ...]) -> float:
-    """Bits that the tiles of these tensors occupy in one instance of a level."""
-    counts = estimate.counts
-    precision = counts.hardware.precision_bits
-    extent = tile_extents(counts.mapping, counts.hardware)[index]
-    used = Fraction(0)
-    for tensor in tensors:
-        held = int(counts.tile_words[index, TENSORS.index(tensor)])
-        if tensor == "weights":
-            used += held * estimate.weights.bits_per_word(index, extent)
-        else:
-            used += held * getattr(precision, tensor)
-    return int(used) if used.denominator == 1 else float(used)
 
 
 def _halved(level: Level) -> bool:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from kcsim.clustering import NetworkStorage
-from kcsim.model.estimate import Estimate, LayerEstimate, Run
+from kcsim.model.estimate import Estimate, Run
 from kcsim.report.table import Column, Row, Table
 
 __all__ = [
     "account_rows",
     "components_table",
     "estimate_tables",
-    "layer_utilization",
     "layers_table",
     "metrics_table",
     "quotient",
@@ -59,7 +59,7 @@ def layers_table(estimate: Estimate) -> Table:
             Column("clustered cycles", "", "integer"),
         ]
         notes = (
-            "Ratio: dense over clustered. Share, utilisation and bound: of the clustered network.",
+            "Ratio: dense over clustered. Share, utilisation, bound: of the clustered network.",
         )
     columns = (
         Column("layer"),
@@ -77,7 +77,7 @@ def layers_table(estimate: Estimate) -> Table:
             *_beside([layer.energy_pj for layer in both]),
             quotient(both[-1].energy_pj, shown.energy_pj),
             *(layer.cycles.total for layer in both),
-            layer_utilization(both[-1]),
+            both[-1].utilization,
             both[-1].cycles.bound_by,
         )
         for both in zip(*(run.layers for run in estimate.runs), strict=True)
@@ -97,7 +97,10 @@ def layers_table(estimate: Estimate) -> Table:
 def components_table(estimate: Estimate) -> Table:
     """Energy of every component of the hardware."""
     accounts = [run.energy_by_component() for run in estimate.runs]
-    return _account_table(estimate, "component", "Energy by component", accounts)
+    table = _account_table(estimate, "component", "Energy by component", accounts)
+    spilled = [str(row[0]) for row in table.rows if str(row[0]).startswith("codebook (")]
+    notes = tuple(f"{name}: lookups in codebooks too large for their store." for name in spilled)
+    return replace(table, notes=notes)
 
 
 def tensors_table(estimate: Estimate) -> Table:
@@ -170,18 +173,6 @@ def storage_parts(storage: NetworkStorage) -> dict[str, float]:
         "offsets": sum(layer.offsets_bits for layer in layers),
         "dense weights": sum(layer.dense_weights_bits for layer in layers),
     }
-
-
-def layer_utilization(layer: LayerEstimate) -> float:
-    """MACs of a layer over what the array could do in its cycles, as `Run.utilization`.
-
-    Parameters
-    ----------
-    layer : LayerEstimate
-    """
-    hardware = layer.counts.hardware
-    possible = layer.cycles.total * hardware.mac_units
-    return layer.counts.macs * hardware.compute.cycles_per_mac / possible
 
 
 def quotient(over: float, under: float) -> float | None:

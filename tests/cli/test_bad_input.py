@@ -67,7 +67,7 @@ NETWORKS = {
     "unknown type": ("- {name: a, type: konv, out_channels: 4, kernel: 3}", "4:21", "did you mean"),
     "missing kernel": ("- {name: a, type: conv, out_channels: 4}", "4:5", "missing key 'kernel'"),
     "kernel too large": (
-        "- {name: a, type: conv, out_channels: 4, kernel: 9}", "4:52", "expected at most the padded input height (8)",
+        "- {name: a, type: conv, out_channels: 4, kernel: 9}", "4:52", "padded input height (8)",
     ),
     "zero stride": (
         "- {name: a, type: conv, out_channels: 4, kernel: 3, stride: 0}", "4:63", "'stride'",
