@@ -3,7 +3,7 @@
 A candidate gives every prime factor of every dimension a place: a level's
 temporal loops, or the children below it along X or Y. Each level also has one
 of a few loop orders. The search moves factors, exchanges them and changes
-orders as long as that helps, then shakes the best candidate and starts again.
+orders as long as that helps, then shakes the candidate and starts again.
 Everything is tried at one place of one loop, which keeps compilation short.
 """
 
@@ -33,6 +33,7 @@ from kcsim.kernels.counting import (
 
 ENERGY, CYCLES, ENERGY_DELAY = 0, 1, 2
 PLACES_PER_LEVEL = 3
+PATIENCE = 40
 
 
 class Machine(NamedTuple):
@@ -301,12 +302,44 @@ def copy_candidate(factors, order, target_factors, target_order):
             target_factors[place, dimension] = factors[place, dimension]
 
 
+@helper
+def descend(machine, space, factors, order, proposals, sequence, mac_pj, objective, scratch):
+    """Take proposals, round and round in the given sequence, until none improves the candidate.
+
+    Returns
+    -------
+    cost : float
+        The objective of the candidate; infinite if it does not fit.
+    evaluated : int
+    """
+    count = sequence.shape[0]
+    cost, evaluated, idle, position = np.inf, 0, 0, -1
+    while idle <= count:
+        old_order = 0
+        if position >= 0:
+            proposal = proposals[sequence[position]]
+            old_order = order[proposal[1]] if proposal[0] < 0 else 0
+        idle += 1
+        if position < 0 or apply(space, factors, order, proposal):
+            evaluated += 1
+            trial = cost_of(machine, space, factors, order, mac_pj, objective, scratch)
+            if trial < cost:
+                cost, idle = trial, 0
+            elif position >= 0 and proposal[0] < 0:
+                order[proposal[1]] = old_order
+            elif position >= 0:
+                undo(space, factors, proposal)
+        position = position + 1 if position + 1 < count else 0
+    return cost, evaluated
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def search(machine, space, factors, order, proposals, mac_pj, objective, rounds, seed):
     """Improve a mapping that fits.
 
-    Each round changes the best candidate at random (but for the first round)
-    and then takes proposals, in random order, as long as one improves it.
+    Each round shakes the base, a good candidate, and then takes proposals in
+    random order as long as one improves it. When `PATIENCE` rounds have not
+    bettered the base, the next one starts from the given candidate again.
 
     Parameters
     ----------
@@ -344,30 +377,26 @@ def search(machine, space, factors, order, proposals, mac_pj, objective, rounds,
     )
     state = np.array([seed * 2654435769 + 88172645463325252], np.uint64)
     sequence = np.arange(count)
-    best, evaluated = np.inf, 0
+    best, base, evaluated, stale = np.inf, np.inf, 0, 0
+    first_factors, first_order = factors.copy(), order.copy()
+    base_factors, base_order = factors.copy(), order.copy()
     for index in range(rounds):
-        trial, trial_order = factors.copy(), order.copy()
+        if stale == PATIENCE:
+            copy_candidate(first_factors, first_order, base_factors, base_order)
+            base, stale = np.inf, 0
+        trial, trial_order = base_factors.copy(), base_order.copy()
         if index > 0:
-            for _ in range(3 + next_random(state, 4)):
+            for _ in range(3 + next_random(state, 12)):
                 apply(space, trial, trial_order, proposals[next_random(state, count)])
         shuffle(state, sequence)
-        current, idle, position = np.inf, 0, -1
-        while idle <= count:
-            old_order = 0
-            if position >= 0:
-                proposal = proposals[sequence[position]]
-                old_order = trial_order[proposal[1]] if proposal[0] < 0 else 0
-            idle += 1
-            if position < 0 or apply(space, trial, trial_order, proposal):
-                evaluated += 1
-                cost = cost_of(machine, space, trial, trial_order, mac_pj, objective, scratch)
-                if cost < current:
-                    current, idle = cost, 0
-                elif position >= 0 and proposal[0] < 0:
-                    trial_order[proposal[1]] = old_order
-                elif position >= 0:
-                    undo(space, trial, proposal)
-            position = position + 1 if position + 1 < count else 0
+        current, tried = descend(
+            machine, space, trial, trial_order, proposals, sequence, mac_pj, objective, scratch
+        )
+        evaluated += tried
+        stale += 1
+        if current < base:
+            base, stale = current, 0
+            copy_candidate(trial, trial_order, base_factors, base_order)
         if current < best:
             best = current
             copy_candidate(trial, trial_order, factors, order)

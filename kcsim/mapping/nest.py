@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LevelLoops", "Loop", "Mapping"]
 
+_NO_TEXTS = ("true", "false", "null")
+"""Words that YAML takes for something else unless they stand in quotes."""
+
 
 @dataclass(frozen=True)
 class Loop:
@@ -182,11 +185,7 @@ class Mapping:
         """The mapping as a file that `read_mapping` reads back."""
         lines = ["levels:"]
         for level in self.levels:
-            is_plain = level.level.isalpha() and level.level.lower() not in (
-                "true",
-                "false",
-                "null",
-            )
+            is_plain = level.level.isalpha() and level.level.lower() not in _NO_TEXTS
             name = level.level if is_plain else json.dumps(level.level, ensure_ascii=False)
             parts = [f"level: {name}"]
             for key, nest in zip(("temporal", "spatial_x", "spatial_y"), level.nests, strict=True):

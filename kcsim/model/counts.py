@@ -221,12 +221,14 @@ def _check_fit(counts: Counts, weights: WeightFormat) -> None:
             if capacity is None or needed <= capacity:
                 continue
             tiles = " + ".join(f"{t} {held[t]}" for t in group if held[t])
-            half = ", half of them for the next tiles" if level.buffering == "double" else ""
+            there = f"the {capacity // level.word_bits} that it has"
+            if level.buffering == "double":
+                there = f"{capacity // level.word_bits}, half of what it has (buffering: double)"
             problems.append(
                 Problem(
                     f"level '{level.name}' is too small for its tiles: {tiles} take "
                     f"{-(-needed // level.word_bits)} words",
-                    f"at most the {capacity // level.word_bits} that it has{half}",
+                    f"at most {there}",
                     path=("levels", i),
                 )
             )
