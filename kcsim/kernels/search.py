@@ -198,8 +198,8 @@ def cost_of(machine, space, factors, order, mac_pj, objective, scratch):
     if objective == ENERGY:
         return energy
     if objective == CYCLES:
-        # Energy decides between mappings of equal speed.
-        return cycles * (1.0 + 1e-9 * energy / (1.0 + energy)) + 1e-12 * energy
+        # Less than one cycle for the energy: it decides between mappings of equal speed.
+        return cycles + energy / (energy + 1e12)
     return energy * cycles
 
 
@@ -306,14 +306,10 @@ def copy_candidate(factors, order, target_factors, target_order):
 def descend(machine, space, factors, order, proposals, sequence, mac_pj, objective, scratch):
     """Take proposals, round and round in the given sequence, until none improves the candidate.
 
-    Returns
-    -------
-    cost : float
-        The objective of the candidate; infinite if it does not fit.
-    evaluated : int
+    Returns the objective of the candidate, infinite if it does not fit.
     """
     count = sequence.shape[0]
-    cost, evaluated, idle, position = np.inf, 0, 0, -1
+    cost, idle, position = np.inf, 0, -1
     while idle <= count:
         old_order = 0
         if position >= 0:
@@ -321,7 +317,6 @@ def descend(machine, space, factors, order, proposals, sequence, mac_pj, objecti
             old_order = order[proposal[1]] if proposal[0] < 0 else 0
         idle += 1
         if position < 0 or apply(space, factors, order, proposal):
-            evaluated += 1
             trial = cost_of(machine, space, factors, order, mac_pj, objective, scratch)
             if trial < cost:
                 cost, idle = trial, 0
@@ -330,7 +325,7 @@ def descend(machine, space, factors, order, proposals, sequence, mac_pj, objecti
             elif position >= 0:
                 undo(space, factors, proposal)
         position = position + 1 if position + 1 < count else 0
-    return cost, evaluated
+    return cost
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -361,10 +356,8 @@ def search(machine, space, factors, order, proposals, mac_pj, objective, rounds,
 
     Returns
     -------
-    cost : float
+    float
         The objective of the best candidate; infinite if none fits.
-    evaluated : int
-        Number of candidates evaluated.
     """
     levels, count = order.shape[0], proposals.shape[0]
     scratch = Scratch(
@@ -377,7 +370,7 @@ def search(machine, space, factors, order, proposals, mac_pj, objective, rounds,
     )
     state = np.array([seed * 2654435769 + 88172645463325252], np.uint64)
     sequence = np.arange(count)
-    best, base, evaluated, stale = np.inf, np.inf, 0, 0
+    best, base, stale = np.inf, np.inf, 0
     first_factors, first_order = factors.copy(), order.copy()
     base_factors, base_order = factors.copy(), order.copy()
     for index in range(rounds):
@@ -389,10 +382,9 @@ def search(machine, space, factors, order, proposals, mac_pj, objective, rounds,
             for _ in range(3 + next_random(state, 12)):
                 apply(space, trial, trial_order, proposals[next_random(state, count)])
         shuffle(state, sequence)
-        current, tried = descend(
+        current = descend(
             machine, space, trial, trial_order, proposals, sequence, mac_pj, objective, scratch
         )
-        evaluated += tried
         stale += 1
         if current < base:
             base, stale = current, 0
@@ -400,4 +392,4 @@ def search(machine, space, factors, order, proposals, mac_pj, objective, rounds,
         if current < best:
             best = current
             copy_candidate(trial, trial_order, factors, order)
-    return best, evaluated
+    return best

@@ -59,7 +59,7 @@ def find_mapping(
     Raises
     ------
     InputError
-        If the objective is unknown.
+        If the objective is unknown, or the seed not from 0 to 2^31 - 1.
     MappingError
         If not even single values fit, or the dataflow leaves no place for a
         dimension.
@@ -72,12 +72,14 @@ def find_mapping(
                 nearest(objective, OBJECTIVES),
             )
         )
+    if not 0 <= seed < 2**31:
+        raise InputError(Problem(f"the seed is {seed}", "an integer from 0 to 2147483647"))
     machine = build_machine(layer, hardware, weight_bits)
     space, orders = _space(hardware)
     factors = _first_candidate(layer, hardware, space)
     order = np.array([int(np.argmax(allowed)) for allowed in space.order_allowed], np.int64)
     mac_pj = layer.macs * hardware.compute.mac_pj
-    cost, _ = kernel.search(
+    cost = kernel.search(
         machine, space, factors, order, _proposals(layer, hardware, space), float(mac_pj),
         OBJECTIVES.index(objective), ROUNDS, seed,
     )  # fmt: skip

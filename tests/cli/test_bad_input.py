@@ -133,6 +133,7 @@ OPTIONS = {
     "unknown objective": (
         ("estimate", "--hw", "eyeriss", "-n", "lenet5", "--objective", "enrgy"), "'energy'?",
     ),
+    "negative seed": (("estimate", "--hw", "eyeriss", "--seed", "-1"), "the seed is -1"),
     "unknown format": (("estimate", "--hw", "eyeriss", "--format", "jsn"), "'json'?"),
     "zero batch": (("estimate", "--hw", "eyeriss", "--batch", "0"), "batch"),
     "no such layers": (("estimate", "--hw", "eyeriss", "--layers", "konv*"), "konv*"),
