@@ -30,4 +30,10 @@ def command(
             )
         return
     chosen = load_network(network)
-    typer.echo(network_to_yaml(chosen) if yaml else str(chosen))
+    if yaml:
+        typer.echo(network_to_yaml(chosen), nl=False)
+        return
+    from kcsim.cli.running import show
+    from kcsim.report.workload_data import network_table
+
+    show([network_table(chosen)], None)

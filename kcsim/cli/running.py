@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kcsim.model.estimate import Estimate, LayerEstimate
     from kcsim.report.table import Table
 
-__all__ = ["check_output", "choose_format", "emit", "report", "waiting"]
+__all__ = ["check_output", "choose_format", "emit", "report", "show", "waiting"]
 
 FORMATS = ("table", "json", "csv", "markdown", "latex")
 ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex"}
@@ -117,7 +117,7 @@ def report(format_: str, output: str | None, result: Estimate | LayerEstimate) -
 
     tables = estimate_tables(result) if isinstance(result, Estimate) else layer_tables(result)
     if format_ == "table":
-        _report_table(tables, output)
+        show(tables, output)
         return
     from kcsim.report.tables import to_csv, to_latex, to_markdown
 
@@ -125,7 +125,8 @@ def report(format_: str, output: str | None, result: Estimate | LayerEstimate) -
     emit(renderers[format_](tables), output)
 
 
-def _report_table(tables: Sequence[Table], output: str | None) -> None:
+def show(tables: Sequence[Table], output: str | None) -> None:
+    """Print tables as wide as the terminal, or write them to a file."""
     from rich.console import Console
 
     from kcsim.cli.terminal import render

@@ -66,7 +66,8 @@ def _transfer_cycles(counts: Counts, weights: WeightFormat, index: int, level: L
             (moved_bits(counts, weights, index, t, a) for t in TENSORS for a in actions),
             Fraction(0),
         )
-        rate = Fraction(bandwidth) * level.word_bits * int(counts.instances[index])
+        # Through its digits: 0.6 is meant to be 3/5, not the binary number just below.
+        rate = Fraction(str(bandwidth)) * level.word_bits * int(counts.instances[index])
         cycles = max(cycles, -(-bits // rate))
     return int(cycles)
 

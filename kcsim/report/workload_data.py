@@ -1,0 +1,41 @@
+"""What a network consists of, as a table."""
+
+from __future__ import annotations
+
+from kcsim.report.table import Column, Table
+from kcsim.workload import ConvLayer, Network
+
+__all__ = ["network_table"]
+
+
+def network_table(network: Network) -> Table:
+    """Shape, weights and MACs of every layer."""
+    columns = (
+        Column("layer"),
+        Column("input"),
+        Column("output"),
+        Column("kernel"),
+        Column("stride", optional=True),
+        Column("groups", "", "integer", optional=True),
+        Column("weights", "", "integer"),
+        Column("MACs", "", "integer"),
+    )
+    rows = tuple(_row(layer) for layer in network)
+    total = ("TOTAL", None, None, None, None, None, network.weights, network.macs)
+    notes = [f"{network.parameters:,} parameters, biases and normalisation included."]
+    if network.source:
+        notes.append(network.source)
+    return Table(network.name, columns, rows, (total,), tuple(notes))
+
+
+def _row(layer: ConvLayer) -> tuple[object, ...]:
+    return (
+        layer.name,
+        f"{layer.in_channels}x{layer.in_height}x{layer.in_width}",
+        f"{layer.out_channels}x{layer.out_height}x{layer.out_width}",
+        f"{layer.kernel_height}x{layer.kernel_width}",
+        "x".join(map(str, layer.stride)),
+        layer.groups,
+        layer.weights,
+        layer.macs,
+    )
