@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from kcsim.mapping.reader import read_mapping
     from kcsim.mapping.search import find_mapping
     from kcsim.model.counts import Counts, count_layer
-    from kcsim.model.estimate import Estimate, LayerEstimate, Run, estimate, evaluate
+    from kcsim.model.estimate import estimate, evaluate
+    from kcsim.model.results import Estimate, LayerEstimate, Run
     from kcsim.workload import ConvLayer, Network, load_layer, load_network
 
 __version__ = "0.1.0"
@@ -25,17 +26,17 @@ _HOMES = {
     "Clustering": "kcsim.clustering",
     "ConvLayer": "kcsim.workload",
     "Counts": "kcsim.model.counts",
-    "Estimate": "kcsim.model.estimate",
+    "Estimate": "kcsim.model.results",
     "Hardware": "kcsim.hardware",
     "InputError": "kcsim.errors",
     "KcsimError": "kcsim.errors",
-    "LayerEstimate": "kcsim.model.estimate",
+    "LayerEstimate": "kcsim.model.results",
     "LevelLoops": "kcsim.mapping",
     "Loop": "kcsim.mapping",
     "Mapping": "kcsim.mapping",
     "MappingError": "kcsim.errors",
     "Network": "kcsim.workload",
-    "Run": "kcsim.model.estimate",
+    "Run": "kcsim.model.results",
     "count_layer": "kcsim.model.counts",
     "estimate": "kcsim.model.estimate",
     "evaluate": "kcsim.model.estimate",

@@ -16,7 +16,7 @@ import typer
 from kcsim.errors import InputError, Problem, nearest
 
 if TYPE_CHECKING:
-    from kcsim.model.estimate import Estimate, LayerEstimate
+    from kcsim.model.results import Estimate, LayerEstimate
     from kcsim.report.table import Table
 
 __all__ = ["check_output", "choose_format", "emit", "report", "show", "waiting"]
@@ -102,7 +102,7 @@ def check_output(output: str | None) -> None:
 
 def report(format_: str, output: str | None, result: Estimate | LayerEstimate) -> None:
     """Print a result, or write it to a file as a whole, in one of `FORMATS`."""
-    from kcsim.model.estimate import Estimate
+    from kcsim.model.results import Estimate
 
     if format_ == "json":
         from kcsim.report import json_report as render

@@ -13,7 +13,7 @@ from kcsim.hardware import Hardware
 from kcsim.hardware.schema import TENSORS
 from kcsim.mapping import Mapping
 from kcsim.model.counts import Counts
-from kcsim.model.estimate import Estimate, LayerEstimate, Run
+from kcsim.model.results import Estimate, LayerEstimate, Run
 from kcsim.report import schema
 from kcsim.report.network_data import storage_parts
 

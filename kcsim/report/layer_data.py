@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kcsim.hardware.schema import TENSORS, Level
 from kcsim.model.counts import used_bits
-from kcsim.model.estimate import LayerEstimate
+from kcsim.model.results import LayerEstimate
 from kcsim.report.network_data import account_rows, quotient
 from kcsim.report.table import Column, Row, Table
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from kcsim.clustering import NetworkStorage
-from kcsim.model.estimate import Estimate, Run
+from kcsim.model.results import Estimate, Run
 from kcsim.report.table import Column, Row, Table
 
 __all__ = [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kcsim.errors import InputError, Problem, nearest
-from kcsim.model.estimate import Estimate, LayerEstimate
+from kcsim.model.results import Estimate, LayerEstimate
 from kcsim.report.cells import scale
 from kcsim.report.files import check_writable, write_whole
 

@@ -1,7 +1,7 @@
 import pytest
 
 import kcsim
-from kcsim.model.estimate import Estimate, LayerEstimate
+from kcsim.model.results import Estimate, LayerEstimate
 
 
 @pytest.fixture(scope="session")
