@@ -130,6 +130,8 @@ class State(NamedTuple):
     seen : int64[words]
         When a word was last seen.
     clock : int64[1]
+    starts : int64[2, 3]
+        Word that the first MAC unit uses now, and how far it lies from the start of the tile.
     accesses, transfers : int64[levels, 3, 3]
     """
 
@@ -152,6 +154,7 @@ class State(NamedTuple):
     table: np.ndarray
     seen: np.ndarray
     clock: np.ndarray
+    starts: np.ndarray
     accesses: np.ndarray
     transfers: np.ndarray
 
@@ -279,7 +282,8 @@ def count_continued(nest, state, network, child):
     first time.
     """
     parent = nest.parents[child, OUTPUTS]
-    below, far = (nest.instances[child] // nest.instances[level] for level in (network, parent))
+    below = nest.instances[child] // nest.instances[network]
+    far = nest.instances[child] // nest.instances[parent]
     for i in range(nest.instances[child]):
         if i % below == 0:
             state.clock[0] += 1
@@ -343,7 +347,8 @@ def find_new_words(nest, state, level, tensor):
             moved, axis, shift = moved + 1, i, low[i] - state.held[level, tensor, i]
     if state.is_held[level, tensor]:
         if moved == 0:
-            size[:] = 0
+            for i in range(AXES):
+                size[i] = 0
         elif tensor == INPUTS and moved == 1 and axis >= ROW and 0 < shift < size[axis]:
             low[axis] += size[axis] - shift
             size[axis] = shift
@@ -444,7 +449,9 @@ def fill_operand(nest, state, level, tensor):
                 stream += mixed(state.slots[2, k])
             state.hashes[i] = stream
         state.accesses[parent, tensor, READS] += climb(nest, state, level, tensor)
-    state.given[level, tensor] = state.box[:2]
+    for axis in range(AXES):
+        state.given[level, tensor, 0, axis] = state.box[0, axis]
+        state.given[level, tensor, 1, axis] = state.box[1, axis]
 
 
 @helper
@@ -457,10 +464,18 @@ def is_leaving(nest, state, level):
 
 
 @helper
+def take_whole_tile(nest, state, level):
+    """Put the whole tile of outputs that the first instance holds at `state.box`."""
+    for axis in range(AXES):
+        state.box[0, axis] = state.held[level, OUTPUTS, axis]
+        state.box[1, axis] = nest.sizes[level, OUTPUTS, axis]
+
+
+@helper
 def raise_outputs(nest, state, level):
     """Send the partial sums at a level up to the next level that keeps outputs."""
     parent = nest.parents[level, OUTPUTS]
-    state.box[0], state.box[1] = state.held[level, OUTPUTS], nest.sizes[level, OUTPUTS]
+    take_whole_tile(nest, state, level)
     ratio = nest.instances[level] // nest.instances[parent]
     for i in range(nest.instances[level]):
         state.counts[i] = place_box(nest, state, level, OUTPUTS, i)
@@ -507,7 +522,7 @@ def return_outputs(nest, state, level):
     """
     parent = nest.parents[level, OUTPUTS]
     settle(nest, state, level, OUTPUTS)
-    state.box[0], state.box[1] = state.held[level, OUTPUTS], nest.sizes[level, OUTPUTS]
+    take_whole_tile(nest, state, level)
     ratio = nest.instances[level] // nest.instances[parent]
     for i in range(nest.instances[level]):
         count = place_box(nest, state, level, OUTPUTS, i)
@@ -533,12 +548,18 @@ def count_operands(nest, state, tensor, start):
     """Streams from (or, of outputs, to) the MACs at one step; `start` is their first word."""
     levels = nest.keeps.shape[0]
     macs, parent = nest.instances[levels], nest.parents[levels, tensor]
-    # Where nothing can be shared, which words they are does not matter.
-    is_far = macs > nest.instances[parent] and (tensor == OUTPUTS or parent < levels - 1)
-    for i in range(macs):
-        state.counts[i] = 1
-        state.hashes[i] = mixed(start + nest.mac_words[i, tensor]) if is_far else 0
-    left = climb(nest, state, levels, tensor)
+    left = macs
+    if macs > nest.instances[parent] and (tensor == OUTPUTS or parent < levels - 1):
+        for i in range(macs):
+            state.counts[i] = 1
+            state.hashes[i] = mixed(start + nest.mac_words[i, tensor])
+        left = climb(nest, state, levels, tensor)
+    else:
+        # No network on the way has more than one taker for anything.
+        for network in range(parent, levels):
+            state.transfers[network, tensor, UP if tensor == OUTPUTS else DOWN] += macs
+        for i in range(macs):
+            state.alive[i] = True
     if tensor != OUTPUTS:
         state.accesses[parent, tensor, READS] += left
 
@@ -560,9 +581,10 @@ def slot_offset(nest, state, tensor):
 def multiply(nest, state):
     """Perform one MAC in every unit."""
     levels = nest.keeps.shape[0]
-    starts, offsets = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    starts, offsets = state.starts[0], state.starts[1]
     for tensor in range(3):
         offsets[tensor] = slot_offset(nest, state, tensor)
+        starts[tensor] = 0
         for axis in range(AXES):
             extent, low = nest.sizes[0, tensor, axis], state.lows[levels, tensor, axis]
             starts[tensor] = starts[tensor] * extent + low

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from kcsim.kernels.counting import (
+from kcsim.kernels.counting import count_nest
+from kcsim.kernels.nest import (
     BOUND,
     DIMENSION,
     DOWN,
@@ -26,7 +27,6 @@ from kcsim.kernels.counting import (
     UP,
     UPDATES,
     Workspace,
-    count_nest,
     helper,
     new_workspace,
 )
@@ -139,7 +139,7 @@ def write_loops(factors, order, orders, loops):
     return count
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@helper
 def fits(machine, tiles):
     """Whether the tiles (int64[levels, 3]) of every level fit its capacity."""
     for level in range(tiles.shape[0]):
@@ -153,7 +153,7 @@ def fits(machine, tiles):
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@helper
 def energy_and_cycles(machine, temporal_steps, instances, counts, transfers):
     """Energy (pJ) and cycles of a counted mapping, MACs and lookups aside."""
     levels = counts.shape[0]

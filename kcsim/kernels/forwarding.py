@@ -1,0 +1,212 @@
+"""Forwarding: what children of an array take from their neighbours.
+
+See `kcsim.kernels.nest` for the arrays.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kcsim.kernels.nest import (
+    BOUND,
+    DILATION_H,
+    DIMENSION,
+    DOWN,
+    FORWARDED,
+    INDEXES,
+    INPUTS,
+    KIND,
+    LEVEL,
+    NO_MULTICAST,
+    READS,
+    SPATIAL_X,
+    SPATIAL_Y,
+    STRIDE_H,
+    TEMPORAL,
+    P,
+    Q,
+    R,
+    filled_box,
+    helper,
+    tile_size,
+    window_extent,
+)
+
+
+@helper
+def position_shift(tensor, dimension, amount, window, shift):
+    """Add to `shift` (int64[8]) the movement of a tile by `amount` indices.
+
+    Input rows are kept in place P and input columns in place Q.
+    """
+    if not INDEXES[tensor, dimension]:
+        return
+    if tensor == INPUTS and dimension >= P:
+        axis = (dimension - P) % 2
+        scale = window[STRIDE_H + axis] if dimension < R else window[DILATION_H + axis]
+        shift[P + axis] += scale * amount
+    else:
+        shift[dimension] += amount
+
+
+@helper
+def child_positions(tensor, level, loops, loop_count, steps, window):
+    """Position of the tile of every child below one instance: int64[x, y, 8]."""
+    size = np.ones(3, np.int64)
+    for i in range(loop_count):
+        if loops[i, LEVEL] == level and loops[i, KIND] != TEMPORAL:
+            size[loops[i, KIND]] *= loops[i, BOUND]
+    positions = np.zeros((size[SPATIAL_X], size[SPATIAL_Y], 8), np.int64)
+    rest = np.zeros(3, np.int64)
+    for x in range(size[SPATIAL_X]):
+        for y in range(size[SPATIAL_Y]):
+            rest[SPATIAL_X], rest[SPATIAL_Y] = x, y
+            for i in range(loop_count - 1, -1, -1):
+                if loops[i, LEVEL] == level and loops[i, KIND] != TEMPORAL:
+                    index = rest[loops[i, KIND]] % loops[i, BOUND]
+                    rest[loops[i, KIND]] //= loops[i, BOUND]
+                    position_shift(
+                        tensor, loops[i, DIMENSION], index * steps[i], window, positions[x, y]
+                    )
+    return positions
+
+
+@helper
+def is_apart(position, other, distance):
+    """Whether two positions (int64[8]) differ by exactly a distance."""
+    for dimension in range(8):
+        if position[dimension] - other[dimension] != distance[dimension]:
+            return False
+    return True
+
+
+@helper
+def served_by_neighbours(positions, shift, shared):
+    """Who takes a tile from a mesh neighbour when all tiles move by `shift`.
+
+    A child is served when a neighbour was just given what it needs now.
+
+    Returns
+    -------
+    served : int64
+        Number of children served by a neighbour.
+    rest : int64
+        Reads needed above for the others: distinct tiles if `shared`.
+    """
+    size_x, size_y = positions.shape[0], positions.shape[1]
+    is_served = np.zeros((size_x, size_y), np.bool_)
+    nowhere = np.zeros(8, np.int64)
+    served, rest = 0, 0
+    for i in range(size_x * size_y):
+        x, y = i // size_y, i % size_y
+        for other_x in range(max(0, x - 1), min(size_x, x + 2)):
+            for other_y in range(max(0, y - 1), min(size_y, y + 2)):
+                adjacent = abs(other_x - x) + abs(other_y - y) == 1
+                if adjacent and is_apart(positions[other_x, other_y], positions[x, y], shift):
+                    is_served[x, y] = True
+        served += is_served[x, y]
+    for i in range(size_x * size_y):
+        x, y = i // size_y, i % size_y
+        repeated = is_served[x, y]
+        for j in range(i if shared and not repeated else 0):
+            other_x, other_y = j // size_y, j % size_y
+            if not is_served[other_x, other_y] and is_apart(
+                positions[x, y], positions[other_x, other_y], nowhere
+            ):
+                repeated = True
+                break
+        rest += not repeated
+    return served, rest
+
+
+@helper
+def tile_advances(tensor, level, loops, loop_count, work, window):
+    """Every kind of advance of the loops above a level, innermost loop first.
+
+    Returns
+    -------
+    advances : int64[kinds, 3]
+        How often it happens; rows and columns of new words it brings.
+    shifts : int64[kinds, 8]
+        By how much it moves the tile, as `position_shift` counts.
+    bound : int64
+        Bound of the innermost loop, 1 if there is none.
+    """
+    below = work.extents[level]
+    rows, columns = 1, 1
+    if tensor == INPUTS:
+        rows, columns = window_extent(below, window, 0), window_extent(below, window, 1)
+    advances = np.zeros((loop_count, 3), np.int64)
+    shifts = np.zeros((loop_count, 8), np.int64)
+    reset = np.zeros(8, np.int64)
+    kinds, innermost = 0, 1
+    for i in range(loop_count - 1, -1, -1):
+        bound = loops[i, BOUND]
+        if loops[i, LEVEL] >= level or loops[i, KIND] != TEMPORAL or bound == 1:
+            continue
+        if kinds == 0:
+            innermost = bound
+        shift = shifts[kinds]
+        for dimension in range(8):
+            shift[dimension] -= reset[dimension]
+        position_shift(tensor, loops[i, DIMENSION], work.steps[i], window, shift)
+        position_shift(tensor, loops[i, DIMENSION], work.steps[i] * (bound - 1), window, reset)
+        is_window = tensor == INPUTS
+        plain = False
+        for dimension in range(8):
+            if not (is_window and P <= dimension <= Q):
+                plain = plain or shift[dimension] != 0
+        new_rows, new_columns = filled_box(
+            plain, shift[P] * is_window, shift[Q] * is_window, rows, columns
+        )
+        advances[kinds, 0] = (bound - 1) * work.outer[i]
+        advances[kinds, 1] = new_rows
+        advances[kinds, 2] = new_columns
+        kinds += 1
+    return advances[:kinds], shifts[:kinds], innermost
+
+
+@helper
+def forward(
+    tensor, level, loops, loop_count, work, instances, window, multicast, counts, transfers
+):
+    """Take from neighbours what they were given one step before.
+
+    A child is served by a mesh neighbour if the words it needs now are exactly
+    those that the neighbour was given in the previous step. The neighbour then
+    pays one more read, the level above one less. See `count_mapping` for the
+    parameters; `level` is the level above the children.
+    """
+    below = work.extents[level + 1]
+    advances, shifts, innermost = tile_advances(tensor, level + 1, loops, loop_count, work, window)
+    rows, columns = 1, 1
+    if tensor == INPUTS:
+        rows, columns = window_extent(below, window, 0), window_extent(below, window, 1)
+    line = tile_size(tensor, below, window) // (rows * columns)
+    positions = child_positions(tensor, level, loops, loop_count, work.steps, window)
+    forwarded, saved = 0, 0
+    for kind in range(advances.shape[0]):
+        times, new_rows, new_columns = advances[kind, 0], advances[kind, 1], advances[kind, 2]
+        if new_rows == 0:
+            continue
+        if kind == 0:
+            # The first advance of a run follows an outer advance or the first fill,
+            # each later one follows its like.
+            matching = times // (innermost - 1) * (innermost - 2)
+            for other in range(1, advances.shape[0]):
+                if advances[other, 1] == new_rows and advances[other, 2] == new_columns:
+                    matching += advances[other, 0]
+            matching += new_rows == rows and new_columns == columns
+        else:
+            same = advances[0, 1] == new_rows and advances[0, 2] == new_columns
+            matching = times if same else 0
+        if matching == 0:
+            continue
+        served, rest = served_by_neighbours(positions, shifts[kind], multicast != NO_MULTICAST)
+        words = matching * line * new_rows * new_columns
+        forwarded += words * served
+        saved += words * (work.spread[level, tensor] - rest)
+    counts[level + 1, tensor, READS] += forwarded * instances[level]
+    counts[level, tensor, READS] -= saved * instances[level]
+    transfers[level, tensor, DOWN] -= forwarded * instances[level]
+    transfers[level, tensor, FORWARDED] += forwarded * instances[level]
