@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kcsim.model.counts import Counts, count_layer
     from kcsim.model.estimate import estimate, evaluate
     from kcsim.model.results import Estimate, LayerEstimate, Run
+    from kcsim.model.replay import replay_layer
     from kcsim.workload import ConvLayer, Network, load_layer, load_network
 
 __version__ = "0.1.0"
@@ -46,6 +47,7 @@ _HOMES = {
     "load_network": "kcsim.workload",
     "parse_clustering": "kcsim.clustering",
     "read_mapping": "kcsim.mapping.reader",
+    "replay_layer": "kcsim.model.replay",
 }
 
 __all__ = [
@@ -72,6 +74,7 @@ __all__ = [
     "load_network",
     "parse_clustering",
     "read_mapping",
+    "replay_layer",
 ]
 
 

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from kcsim.cli import estimate, evaluate, hardware, mapping, networks, schema
+from kcsim.cli import check, estimate, evaluate, hardware, mapping, networks, schema
 from kcsim.errors import InputError, KcsimError
 
 __all__ = ["app", "run"]
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.command(name="estimate")(estimate.command)
 app.command(name="evaluate")(evaluate.command)
+app.command(name="check")(check.command)
 app.command(name="map")(mapping.command)
 app.command(name="networks")(networks.command)
 app.command(name="hardware")(hardware.command)

@@ -17,12 +17,13 @@ from kcsim.kernels.nest import (
     INPUTS,
     KIND,
     LEVEL,
-    NO_MULTICAST,
     READS,
     SPATIAL_X,
     SPATIAL_Y,
     STRIDE_H,
     TEMPORAL,
+    TILE_MULTICAST,
+    WORD_MULTICAST,
     P,
     Q,
     R,
@@ -81,42 +82,77 @@ def is_apart(position, other, distance):
 
 
 @helper
-def served_by_neighbours(positions, shift, shared):
-    """Who takes a tile from a mesh neighbour when all tiles move by `shift`.
+def given_before(positions, is_served, child, row, column, rows, columns):
+    """Whether a child before this one is given the word at a row and column of this one's box."""
+    size_y = positions.shape[1]
+    here = positions[child // size_y, child % size_y]
+    for j in range(child):
+        other = positions[j // size_y, j % size_y]
+        above, left = here[P] + row - other[P], here[Q] + column - other[Q]
+        given = not is_served[j] and 0 <= above < rows and 0 <= left < columns
+        for dimension in range(8):
+            if dimension != P and dimension != Q:
+                given = given and other[dimension] == here[dimension]
+        if given:
+            return True
+    return False
 
-    A child is served when a neighbour was just given what it needs now.
 
-    Returns
-    -------
-    served : int64
-        Number of children served by a neighbour.
-    rest : int64
-        Reads needed above for the others: distinct tiles if `shared`.
+@helper
+def needed_words(positions, is_served, multicast, rows, columns):
+    """Words that the level above reads for all children that no neighbour serves.
+
+    Parameters
+    ----------
+    positions : int64[x, y, 8]
+    is_served : bool[children]
+    multicast : int64
+        How the network shares reads: by child, by equal tile or by word.
+    rows, columns : int64
+        Extents of what each child is given; all other axes count as one word.
+    """
+    nowhere = np.zeros(8, np.int64)
+    size_y = positions.shape[1]
+    words = 0
+    for i in range(is_served.shape[0]):
+        if is_served[i]:
+            continue
+        if multicast == WORD_MULTICAST:
+            for row in range(rows):
+                for column in range(columns):
+                    words += not given_before(positions, is_served, i, row, column, rows, columns)
+            continue
+        repeated = False
+        for j in range(i if multicast == TILE_MULTICAST else 0):
+            repeated = repeated or (
+                not is_served[j]
+                and is_apart(
+                    positions[i // size_y, i % size_y], positions[j // size_y, j % size_y], nowhere
+                )
+            )
+        words += 0 if repeated else rows * columns
+    return words
+
+
+@helper
+def find_served(positions, shift, is_served):
+    """Mark who takes a tile from a mesh neighbour when all tiles move by `shift`.
+
+    A child is served when a neighbour was just given what it needs now. Fills
+    `is_served` (bool[children]) and returns how many are.
     """
     size_x, size_y = positions.shape[0], positions.shape[1]
-    is_served = np.zeros((size_x, size_y), np.bool_)
-    nowhere = np.zeros(8, np.int64)
-    served, rest = 0, 0
+    served = 0
     for i in range(size_x * size_y):
         x, y = i // size_y, i % size_y
+        is_served[i] = False
         for other_x in range(max(0, x - 1), min(size_x, x + 2)):
             for other_y in range(max(0, y - 1), min(size_y, y + 2)):
                 adjacent = abs(other_x - x) + abs(other_y - y) == 1
                 if adjacent and is_apart(positions[other_x, other_y], positions[x, y], shift):
-                    is_served[x, y] = True
-        served += is_served[x, y]
-    for i in range(size_x * size_y):
-        x, y = i // size_y, i % size_y
-        repeated = is_served[x, y]
-        for j in range(i if shared and not repeated else 0):
-            other_x, other_y = j // size_y, j % size_y
-            if not is_served[other_x, other_y] and is_apart(
-                positions[x, y], positions[other_x, other_y], nowhere
-            ):
-                repeated = True
-                break
-        rest += not repeated
-    return served, rest
+                    is_served[i] = True
+        served += is_served[i]
+    return served
 
 
 @helper
@@ -184,6 +220,8 @@ def forward(
         rows, columns = window_extent(below, window, 0), window_extent(below, window, 1)
     line = tile_size(tensor, below, window) // (rows * columns)
     positions = child_positions(tensor, level, loops, loop_count, work.steps, window)
+    nobody = np.zeros(positions.shape[0] * positions.shape[1], np.bool_)
+    is_served = nobody.copy()
     forwarded, saved = 0, 0
     for kind in range(advances.shape[0]):
         times, new_rows, new_columns = advances[kind, 0], advances[kind, 1], advances[kind, 2]
@@ -202,10 +240,11 @@ def forward(
             matching = times if same else 0
         if matching == 0:
             continue
-        served, rest = served_by_neighbours(positions, shifts[kind], multicast != NO_MULTICAST)
-        words = matching * line * new_rows * new_columns
-        forwarded += words * served
-        saved += words * (work.spread[level, tensor] - rest)
+        everything = needed_words(positions, nobody, multicast, new_rows, new_columns)
+        served = find_served(positions, shifts[kind], is_served)
+        rest = needed_words(positions, is_served, multicast, new_rows, new_columns)
+        forwarded += matching * line * new_rows * new_columns * served
+        saved += matching * line * (everything - rest)
     counts[level + 1, tensor, READS] += forwarded * instances[level]
     counts[level, tensor, READS] -= saved * instances[level]
     transfers[level, tensor, DOWN] -= forwarded * instances[level]

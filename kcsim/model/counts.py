@@ -117,7 +117,8 @@ def delivered_extent(counts: Counts, index: int) -> dict[str, int]:
     """Indices of each dimension that one instance of a level sends weights for in one step.
 
     Where the networks below share reads this spans the tiles of all children
-    together, so that a unit of weights cut between them counts once.
+    together, so that a unit of weights cut between them counts once. The
+    network between the innermost level and its MAC units shares nothing.
     """
     hardware = counts.hardware
     keeps = counts.mapping.keeps_array(hardware)[:, 0]
@@ -125,7 +126,7 @@ def delivered_extent(counts: Counts, index: int) -> dict[str, int]:
     reader = next(below, len(keeps))
     extent = dict(tile_extents(counts.mapping, hardware)[reader])
     nests = {level.level: level for level in counts.mapping.levels}
-    for level in hardware.levels[index:reader]:
+    for level in hardware.levels[index : min(reader, len(keeps) - 1)]:
         if level.name in nests and level.fanout.multicast != "none":
             for loop in (*nests[level.name].spatial_x, *nests[level.name].spatial_y):
                 extent[loop.dimension] *= loop.bound

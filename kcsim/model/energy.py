@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import get_args
 
+from kcsim.hardware import CodebookStore, Level
 from kcsim.hardware.schema import TENSORS, Access
 from kcsim.model.counts import ACTIONS, Counts, delivered_extent, tile_extents, used_bits
 from kcsim.model.cycles import Cycles, moved_bits
@@ -90,7 +91,8 @@ def _network_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem
             continue
         for tensor in TENSORS:
             if tensor == "weights":
-                per_word = weights.bits_per_word(i, extents[i + 1])
+                # Indexes only travel to a level that holds indexes.
+                per_word = weights.bits_per_word(i + 1, extents[i + 1])
             else:
                 per_word = Fraction(getattr(hardware.precision_bits, tensor))
             for action, directions in (("transfer", ("down", "up")), ("forward", ("forwarded",))):
@@ -126,44 +128,55 @@ def _codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyIte
     tile_words = tile["G"] * tile["M"] * tile["C"] * tile["R"] * tile["S"]
     lookups = words * weights.units_in(tile) // tile_words
     value_bits = Fraction(weights.codebook_bits, weights.codebook_words)
-    fits = weights.codebook_bits <= store.capacity_kib * 8192
-    place, per_word, width = _lookup_place(counts, weights, fits)
-    accesses = _ceiling(words * value_bits / width)
+    place = _codebook_place(counts, weights, store)
+    component = "codebook" if place.level is None else f"codebook ({place.level})"
+    accesses = _ceiling(words * value_bits / place.access_bits)
     yield EnergyItem(
-        f"codebook ({place})" if not fits else "codebook",
-        "weights", "lookup", lookups, float(words * value_bits), accesses, accesses * per_word,
+        component, "weights", "lookup", lookups, float(words * value_bits), accesses,
+        accesses * place.read_pj,
     )  # fmt: skip
-    if weights.loads_codebook:
+    if weights.loads_codebook and place.level != hardware.levels[0].name:
         outer = hardware.levels[0]
         reads = _ceiling(Fraction(weights.codebook_bits, outer.word_bits * outer.block_words))
-        writes = -(-weights.codebook_bits // store.word_bits)
-        copies = int(counts.instances[source])
-        energy = reads * outer.energy_pj("weights", "read")
-        if fits:
-            energy += writes * copies * store.write_pj
+        writes = _ceiling(Fraction(weights.codebook_bits, place.access_bits))
+        copies = int(counts.instances[source if place.index is None else place.index])
         yield EnergyItem(
-            "codebook", "weights", "load", weights.codebook_words,
-            float(weights.codebook_bits), reads, energy,
+            component, "weights", "load", weights.codebook_words, float(weights.codebook_bits),
+            reads, reads * outer.energy_pj("weights", "read") + writes * copies * place.write_pj,
         )  # fmt: skip
 
 
-def _lookup_place(counts: Counts, weights: WeightFormat, fits: bool) -> tuple[str, float, int]:
-    """Name, energy of a read and bits of a read of the memory that holds the codebook."""
-    hardware = counts.hardware
-    store = hardware.codebook
-    if fits and store is not None:
-        return "store", store.read_pj, store.word_bits
-    for i in range(weights.decode_level, -1, -1):
-        level = hardware.levels[i]
-        capacity = level.capacity_bits("weights")
+@dataclass(frozen=True)
+class _Place:
+    """The memory that holds a codebook: its store, or a level where the store is too small."""
+
+    index: int | None
+    level: str | None
+    access_bits: int
+    read_pj: float
+    write_pj: float
+
+
+def _codebook_place(counts: Counts, weights: WeightFormat, store: CodebookStore) -> _Place:
+    """The store or, for a larger codebook, the nearest level above with room beside its tiles."""
+    if weights.codebook_bits <= store.capacity_kib * 8192:
+        return _Place(None, None, store.word_bits, store.read_pj, store.write_pj)
+    levels = counts.hardware.levels
+    for i in range(weights.decode_level, 0, -1):
+        level = levels[i]
         partition = level.partition_of("weights")
         sharing = partition.tensors if partition else TENSORS
-        used = used_bits(counts, weights, i, sharing)
-        if "weights" in level.kept_tensors and (
-            capacity is None or used + weights.codebook_bits <= capacity
-        ):
-            break
-    return level.name, level.energy_pj("weights", "read"), level.word_bits * level.block_words
+        capacity = level.capacity_bits("weights")
+        used = used_bits(counts, weights, i, sharing) + weights.codebook_bits
+        if "weights" in level.kept_tensors and capacity is not None and used <= capacity:
+            return _place_in(level, i)
+    return _place_in(levels[0], 0)
+
+
+def _place_in(level: Level, index: int) -> _Place:
+    width = level.word_bits * level.block_words
+    read, write = level.energy_pj("weights", "read"), level.energy_pj("weights", "write")
+    return _Place(index, level.name, width, read, write)
 
 
 def _cycle_items(counts: Counts, cycles: int) -> Iterator[EnergyItem]:

@@ -497,9 +497,7 @@ def _state(shape: _Shape, nest: Nest, values: Any) -> State:
     )
 
 
-def _load(
-    shape: _Shape, nest: Nest, state: State, inputs: np.ndarray, weights: np.ndarray
-) -> None:
+def _load(shape: _Shape, nest: Nest, state: State, inputs: np.ndarray, weights: np.ndarray) -> None:
     """Put the tensors into the outermost level; leave room there for the outputs."""
     layer = shape.layer
     top, bottom, left, right = layer.padding
@@ -525,9 +523,7 @@ def _held_words(nest: Nest, state: State) -> np.ndarray:
     return held
 
 
-def _check_operand(
-    layer: ConvLayer, name: str, array: np.ndarray, shape: tuple[int, ...]
-) -> None:
+def _check_operand(layer: ConvLayer, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
     if array.shape != shape or array.dtype.kind not in "iubf":
         raise InputError(
             Problem(
