@@ -199,6 +199,8 @@ class _Validation:
         except ValidationError as error:
             details = error.errors(include_url=False, include_input=False)
             faults = [_fault(dict(detail), self._data) for detail in details]
+            # Pydantic counts wrong entries as absent.
+            faults = [f for f in faults if f.kind != "too_short" or _is_too_short(f)]
             self._raise(list(self._findings(faults, 0)))
 
     def _raise(self, findings: list[_Finding]) -> None:
@@ -289,6 +291,10 @@ class _Validation:
         tag, expected = fault.context["tag"], f"one of {fault.context['expected_tags']}"
         suggestion = nearest(tag, _QUOTED.findall(expected))
         return _Finding(path, f"{self._name(path)} is '{shown(tag)}'", expected, suggestion)
+
+
+def _is_too_short(fault: _Fault) -> bool:
+    return len(fault.value) < int(fault.context["min_length"])
 
 
 def _raised(fault: _Fault) -> Iterator[_Finding]:

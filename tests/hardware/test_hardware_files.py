@@ -578,7 +578,7 @@ def test_all_mistakes_come_at_once_in_the_order_of_the_file(write):
 def test_no_false_alarm_where_every_level_is_wrong(write):
     write(GOOD.replace("read_pj: ", "read_pj: -"))
     assert problems() == [
-        "hw.yaml:3:26: 'read_pj' is -200; expected a number >= 0",
+        "hw.yaml:3:27: 'read_pj' is -200; expected a number >= 0",
         "hw.yaml:6:14: 'read_pj' is -6; expected a number >= 0",
         "hw.yaml:9:52: 'read_pj' is -1; expected a number >= 0",
         "hw.yaml:11:53: 'read_pj' is -1; expected a number >= 0",
