@@ -7,6 +7,13 @@ import os
 import tempfile
 from pathlib import Path
 
+from hypothesis import settings
+
+# A gate must give the same answer twice; a developer's run looks for new cases.
+settings.register_profile("gate", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None)
+settings.load_profile("gate" if os.environ.get("CI") else "search")
+
 # A cache of compiled kernels for every state of their sources: Numba would not
 # notice an edit of a file from which a kernel takes helpers.
 if "NUMBA_CACHE_DIR" not in os.environ:
