@@ -1,15 +1,13 @@
 """The hardware: levels, networks, MAC units, and the files that describe them."""
 
+from kcsim.hardware.level import Fanout, Level, Partition
 from kcsim.hardware.reader import hardware_schema, load_hardware, shipped_names
 from kcsim.hardware.schema import (
     CodebookStore,
     Compute,
     Dataflow,
-    Fanout,
     Hardware,
-    Level,
     LevelConstraint,
-    Partition,
     Precision,
 )
 

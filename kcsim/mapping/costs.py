@@ -7,9 +7,11 @@ from typing import get_args
 
 import numpy as np
 
-from kcsim.hardware.schema import TENSORS, Access, Hardware, Level
+from kcsim.hardware.level import Access, Level
+from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search import Machine
 from kcsim.workload import ConvLayer
+from kcsim.workload.layer import TENSORS
 
 __all__ = ["build_machine", "multicast_array", "value_bits", "window_array"]
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kcsim.errors import InputError, MappingError, Problem, nearest
-from kcsim.hardware.schema import DIMENSIONS, TENSORS, Hardware
+from kcsim.hardware.schema import Hardware
 from kcsim.workload import ConvLayer
+from kcsim.workload.layer import DIMENSIONS, TENSORS
 
 if TYPE_CHECKING:
     import numpy as np

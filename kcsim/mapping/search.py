@@ -12,11 +12,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from kcsim.errors import InputError, MappingError, Problem, nearest
-from kcsim.hardware.schema import DIMENSIONS, Hardware, LevelConstraint
+from kcsim.hardware.schema import Hardware, LevelConstraint
 from kcsim.kernels import search as kernel
 from kcsim.mapping.costs import build_machine
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.workload import ConvLayer
+from kcsim.workload.layer import DIMENSIONS
 
 __all__ = ["OBJECTIVES", "find_mapping"]
 

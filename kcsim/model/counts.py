@@ -10,7 +10,6 @@ import numpy as np
 
 from kcsim.errors import MappingError, OverflowedCountError, Problem
 from kcsim.hardware import Hardware
-from kcsim.hardware.schema import DIMENSIONS, TENSORS
 from kcsim.kernels.counting import count_mapping
 from kcsim.mapping import Mapping
 from kcsim.mapping.costs import (
@@ -21,6 +20,7 @@ from kcsim.mapping.costs import (
 )
 from kcsim.model.weights import WeightFormat
 from kcsim.workload import ConvLayer
+from kcsim.workload.layer import DIMENSIONS, TENSORS
 
 __all__ = ["Counts", "count_layer", "delivered_extent", "tile_extents", "used_bits"]
 

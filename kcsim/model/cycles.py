@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from kcsim.hardware import Level
-from kcsim.hardware.schema import TENSORS
 from kcsim.model.counts import Counts, delivered_extent, tile_extents
 from kcsim.model.weights import WeightFormat
+from kcsim.workload.layer import TENSORS
 
 __all__ = ["Cycles", "count_cycles", "moved_bits"]
 

@@ -8,10 +8,11 @@ from fractions import Fraction
 from typing import get_args
 
 from kcsim.hardware import CodebookStore, Level
-from kcsim.hardware.schema import TENSORS, Access
+from kcsim.hardware.level import Access
 from kcsim.model.counts import ACTIONS, Counts, delivered_extent, tile_extents, used_bits
 from kcsim.model.cycles import Cycles, moved_bits
 from kcsim.model.weights import WeightFormat
+from kcsim.workload.layer import TENSORS
 
 __all__ = ["EnergyItem", "energy_items"]
 

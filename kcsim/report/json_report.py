@@ -10,12 +10,12 @@ from pydantic import TypeAdapter
 
 import kcsim
 from kcsim.hardware import Hardware
-from kcsim.hardware.schema import TENSORS
 from kcsim.mapping import Mapping
 from kcsim.model.counts import Counts
 from kcsim.model.results import Estimate, LayerEstimate, Run
 from kcsim.report import schema
 from kcsim.report.network_data import storage_parts
+from kcsim.workload.layer import TENSORS
 
 __all__ = ["ESTIMATE_SCHEMA", "LAYER_SCHEMA", "estimate_to_dict", "layer_to_dict"]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from kcsim.hardware.schema import TENSORS, Level
+from kcsim.hardware.level import Level
 from kcsim.model.counts import used_bits
 from kcsim.model.results import LayerEstimate
 from kcsim.report.network_data import account_rows, quotient
 from kcsim.report.table import Column, Row, Table
+from kcsim.workload.layer import TENSORS
 
 __all__ = [
     "access_table",

@@ -5,17 +5,19 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from kcsim.errors import InputError, Problem
 
-__all__ = ["DIMENSIONS", "TENSORS", "ConvLayer", "LayerError"]
+__all__ = ["DIMENSIONS", "TENSORS", "ConvLayer", "Dimension", "LayerError", "Tensor"]
 
-DIMENSIONS = ("N", "G", "M", "C", "P", "Q", "R", "S")
+Dimension = Literal["N", "G", "M", "C", "P", "Q", "R", "S"]
+DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 """Loop variables: batch, group, output and input channel within the group, output row and
 column, filter row and column."""
 
-TENSORS = ("weights", "inputs", "outputs")
+Tensor = Literal["weights", "inputs", "outputs"]
+TENSORS: tuple[Tensor, ...] = get_args(Tensor)
 
 LARGEST_SIZE = 2**31
 LARGEST_COUNT = 2**63 - 1
