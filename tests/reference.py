@@ -92,8 +92,8 @@ def _level(data: dict[str, Any], bits: int) -> Level:
         block_words=data.get("block", 1),
         capacity_words=data.get("words"),
         keeps=data.get("keeps"),
-        read_bandwidth_words=data.get("bandwidth"),
-        write_bandwidth_words=data.get("bandwidth"),
+        read_words_per_cycle=data.get("bandwidth"),
+        write_words_per_cycle=data.get("bandwidth"),
         leakage_pj_per_cycle=data.get("leak", 0.0),
         fanout=Fanout(x=x, y=y, forwarding=tuple(data.get("forwarding", ()))),
     )

@@ -123,7 +123,7 @@ class Level:
         ``overlapped``: transfers run beside the computation in the full
         capacity; ``double``: likewise, in half the capacity; ``single``:
         transfers and computation take turns.
-    read_bandwidth_words, write_bandwidth_words : float, optional
+    read_words_per_cycle, write_words_per_cycle : float, optional
         Words per cycle and instance; unlimited when absent.
     leakage_pj_per_cycle : float
         Per instance in use.
@@ -142,8 +142,8 @@ class Level:
     partitions: tuple[Partition, ...] = ()
     keeps: tuple[Tensor, ...] | None = None
     buffering: Literal["overlapped", "double", "single"] = "overlapped"
-    read_bandwidth_words: Rate | None = None
-    write_bandwidth_words: Rate | None = None
+    read_words_per_cycle: Rate | None = None
+    write_words_per_cycle: Rate | None = None
     leakage_pj_per_cycle: EnergyPj = 0.0
     fanout: Fanout = Fanout()
 

@@ -78,8 +78,8 @@ def build_machine(
             words = bits[i, j] / level.word_bits
             for k, action in enumerate(get_args(Access)):
                 access[i, j, k] = level.energy_pj(tensor, action) * words / level.block_words
-            reading[i, j] = words / (level.read_bandwidth_words or np.inf)
-            writing[i, j] = words / (level.write_bandwidth_words or np.inf)
+            reading[i, j] = words / (level.read_words_per_cycle or np.inf)
+            writing[i, j] = words / (level.write_words_per_cycle or np.inf)
     return Machine(
         window=window_array(layer),
         keeps=np.array([[t in level.kept_tensors for t in TENSORS] for level in levels]),

@@ -57,8 +57,8 @@ def count_cycles(counts: Counts, weights: WeightFormat) -> Cycles:
 def _transfer_cycles(counts: Counts, weights: WeightFormat, index: int, level: Level) -> int:
     cycles = 0
     for bandwidth, actions in (
-        (level.read_bandwidth_words, ("reads",)),
-        (level.write_bandwidth_words, ("fills", "updates")),
+        (level.read_words_per_cycle, ("reads",)),
+        (level.write_words_per_cycle, ("fills", "updates")),
     ):
         if bandwidth is None:
             continue

@@ -189,11 +189,11 @@ def test_compute_bound_cycles():
 @pytest.mark.parametrize(
     ("bandwidth", "cycles"),
     [
-        ({"read_bandwidth_words": 0.5}, 208),  # (72 + 32) / 0.5
-        ({"read_bandwidth_words": 3}, 35),  # 104 / 3, up
-        ({"write_bandwidth_words": 0.1}, 160),  # 16 / 0.1
-        ({"read_bandwidth_words": 0.5, "write_bandwidth_words": 0.1}, 208),
-        ({"read_bandwidth_words": 1.3}, 80),  # 104 / 1.3
+        ({"read_words_per_cycle": 0.5}, 208),  # (72 + 32) / 0.5
+        ({"read_words_per_cycle": 3}, 35),  # 104 / 3, up
+        ({"write_words_per_cycle": 0.1}, 160),  # 16 / 0.1
+        ({"read_words_per_cycle": 0.5, "write_words_per_cycle": 0.1}, 208),
+        ({"read_words_per_cycle": 1.3}, 80),  # 104 / 1.3
     ],
 )
 def test_bandwidth_of_dram(bandwidth, cycles):
@@ -206,7 +206,7 @@ def test_bandwidth_of_dram(bandwidth, cycles):
 def test_bandwidth_of_several_instances():
     # Both PEs together read 288 + 288 + 272 words and write 72 + 192 + 288.
     result = evaluate(
-        LAYER, design(pe={"read_bandwidth_words": 2, "write_bandwidth_words": 1}), MAPPING
+        LAYER, design(pe={"read_words_per_cycle": 2, "write_words_per_cycle": 1}), MAPPING
     ).cycles
     assert result.transfer["PE"] == 552 // 2
     assert (result.total, result.bound_by) == (276, "PE")
@@ -214,7 +214,7 @@ def test_bandwidth_of_several_instances():
 
 def test_bandwidth_counts_bits():
     hardware = design(
-        {"read_bandwidth_words": 0.5, "word_bits": 32}, precision_bits=Precision(weights=8)
+        {"read_words_per_cycle": 0.5, "word_bits": 32}, precision_bits=Precision(weights=8)
     )
     # 72 x 8 + 32 x 16 bits at 16 bits a cycle.
     assert evaluate(LAYER, hardware, MAPPING).cycles.transfer["DRAM"] == 68
@@ -226,14 +226,14 @@ def test_bandwidth_counts_bits():
 )
 def test_buffering(buffering, total, bound_by):
     # The buffer reads 72 + 96 words and writes 72 + 32 + 16: at 0.6 a cycle just 200 cycles.
-    buffer = {"buffering": buffering, "write_bandwidth_words": 0.6, "capacity_words": 200}
+    buffer = {"buffering": buffering, "write_words_per_cycle": 0.6, "capacity_words": 200}
     result = evaluate(LAYER, design(buffer=buffer), MAPPING).cycles
     assert result.transfer["buffer"] == 200
     assert (result.total, result.bound_by) == (total, bound_by)
 
 
 def test_a_single_buffer_delays_even_if_it_is_fast():
-    buffer = {"buffering": "single", "read_bandwidth_words": 168}
+    buffer = {"buffering": "single", "read_words_per_cycle": 168}
     result = evaluate(LAYER, design(buffer=buffer), MAPPING).cycles
     assert (result.total, result.bound_by) == (144 + 1, "buffer")
 
@@ -254,7 +254,7 @@ def test_double_buffering_halves_the_room():
 
 def test_leakage_and_static_energy():
     hardware = design(
-        {"leakage_pj_per_cycle": 1, "read_bandwidth_words": 0.5},
+        {"leakage_pj_per_cycle": 1, "read_words_per_cycle": 0.5},
         {"leakage_pj_per_cycle": 0.25},
         {"leakage_pj_per_cycle": 0.125, "fanout": Fanout(y=4)},
         {"leakage_pj_per_cycle": 0.0625},
