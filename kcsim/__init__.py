@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from kcsim.mapping.search import find_mapping
     from kcsim.model.counts import Counts, count_layer
     from kcsim.model.estimate import estimate, evaluate
-    from kcsim.model.results import Estimate, LayerEstimate, Run
     from kcsim.model.replay import replay_layer
+    from kcsim.model.results import Estimate, LayerEstimate, Run
     from kcsim.workload import ConvLayer, Network, load_layer, load_network
 
 __version__ = "0.1.0"

@@ -83,7 +83,7 @@ def _lines(counts: Counts, differences: tuple[Difference, ...]) -> list[str]:
     ]
     for title, actions in groups.items():
         found = [difference for difference in differences if difference.action in actions]
-        lines.append(f"{title}: {f'{len(found)} differ' if found else EQUAL}")
+        lines.append(f"{title}: {f'{len(found)} different' if found else EQUAL}")
         lines += [f"  {difference}" for difference in found]
     return lines
 

@@ -1,0 +1,222 @@
+"""Setting up a replay: a mapped layer as the arrays of `kcsim.kernels.replay`."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from kcsim.hardware import Hardware
+from kcsim.kernels.replay_state import HEAD, MAC_SIZE, PLACE_SIZE, SIZE, SLOT, WINDOW, Nest, State
+from kcsim.mapping import Mapping
+from kcsim.mapping.costs import forwarding_array, multicast_array, reduction_array
+from kcsim.workload import ConvLayer
+from kcsim.workload.layer import DIMENSIONS, TENSORS
+
+__all__ = ["Shape", "build_nest", "build_state", "held_words", "load"]
+
+_AXES = {"weights": "GMCRS", "inputs": "NGC", "outputs": "NGMPQ"}
+
+
+class Shape:
+    """A mapped layer, level by level: what there is and how large.
+
+    Attributes
+    ----------
+    loops : int64[loops, 4]
+        Level, kind, dimension, bound; see `Mapping.loop_array`.
+    loop_steps : list of int
+        Indices by which one iteration of each loop advances its dimension.
+    coefficients : int64[3, 8, 5]
+        How far one index of a dimension moves a tensor's box along its axes.
+    sizes : int64[levels + 1, 3, 5]
+        Extents of the tiles.
+    tiles : list of list of int
+        Words of the tiles, by level and tensor.
+    children : list of int64[children, 8]
+        Indices at which the children below an instance begin.
+    instances : list of int
+        Instances of each level, and MAC units.
+    """
+
+    def __init__(self, layer: ConvLayer, hardware: Hardware, mapping: Mapping) -> None:
+        self.layer, self.levels = layer, len(hardware.levels)
+        self.keeps = mapping.keeps_array(hardware)
+        self.loops = mapping.loop_array(hardware)
+        self.coefficients = _coefficients(layer)
+        extent = np.ones(8, np.int64)
+        extents, steps = [extent.copy()], []
+        for level in reversed(range(self.levels)):
+            for loop in self.loops[self.loops[:, 0] == level][::-1]:
+                steps.append(int(extent[loop[2]]))
+                extent[loop[2]] *= loop[3]
+            extents.append(extent.copy())
+        self.loop_steps = steps[::-1]
+        # The last word of a tile lies where the last index along every dimension puts it.
+        spans = np.array(extents[::-1]) - 1
+        self.sizes = np.einsum("ld,tda->lta", spans, self.coefficients) + 1
+        self.tiles = [[math.prod(map(int, size)) for size in level] for level in self.sizes]
+        self.children = [self._children(level) for level in range(self.levels)]
+        self.instances = [1]
+        for children in self.children:
+            self.instances.append(self.instances[-1] * len(children))
+
+    def _children(self, level: int) -> np.ndarray:
+        starts = np.zeros((1, 8), np.int64)
+        for kind in (1, 2):
+            for loop, step in zip(self.loops, self.loop_steps, strict=True):
+                if tuple(loop[:2]) == (level, kind):
+                    moves = np.zeros((loop[3], 8), np.int64)
+                    moves[:, loop[2]] = step * np.arange(loop[3])
+                    starts = (starts[:, None] + moves).reshape(-1, 8)
+        return starts
+
+
+def _coefficients(layer: ConvLayer) -> np.ndarray:
+    coefficients = np.zeros((3, 8, 5), np.int64)
+    for i, tensor in enumerate(TENSORS):
+        for axis, name in enumerate(_AXES[tensor]):
+            coefficients[i, DIMENSIONS.index(name), axis] = 1
+    for i, (output, tap) in enumerate((("P", "R"), ("Q", "S"))):
+        coefficients[1, DIMENSIONS.index(output), 3 + i] = layer.stride[i]
+        coefficients[1, DIMENSIONS.index(tap), 3 + i] = layer.dilation[i]
+    return coefficients
+
+
+def build_nest(shape: Shape, hardware: Hardware) -> Nest:
+    """The nest as the kernel takes it."""
+    is_temporal = shape.loops[:, 1] == 0
+    loops = shape.loops[is_temporal]
+    loop_steps = np.array(shape.loop_steps, np.int64)[is_temporal]
+    starts = [np.zeros((1, 8), np.int64)]
+    for children in shape.children:
+        starts.append((starts[-1][:, None] + children).reshape(-1, 8))
+    offsets = [np.einsum("nd,tda->nta", start, shape.coefficients) for start in starts]
+    tensors = np.zeros((3, PLACE_SIZE), np.int64)
+    tensors[:, SIZE:HEAD] = shape.sizes[0]
+    buffers = _buffers(shape, hardware)
+    return Nest(
+        loops=np.ascontiguousarray(loops[:, [0, 3]]),
+        steps=np.ascontiguousarray(
+            shape.coefficients[:, loops[:, 2]].transpose(1, 0, 2) * loop_steps[:, None, None]
+        ),
+        sizes=shape.sizes,
+        tensors=tensors,
+        levels=_levels(shape, hardware),
+        buffers=buffers,
+        offsets=np.concatenate(offsets),
+        macs=_macs(shape, buffers, offsets),
+    )
+
+
+def _levels(shape: Shape, hardware: Hardware) -> np.ndarray:
+    """Instances, children, columns, first row, multicast, reduction: int64[levels + 1, 6]."""
+    below = np.array([len(children) for children in shape.children])
+    table = np.zeros((shape.levels + 1, 6), np.int64)
+    table[:, 0] = shape.instances
+    table[:-1, 1] = below
+    table[:-1, 2] = [
+        math.prod(int(loop[3]) for loop in shape.loops if tuple(loop[:2]) == (level, 2))
+        for level in range(shape.levels)
+    ]
+    table[:, 3] = np.cumsum([0, *shape.instances[:-1]])
+    table[:-1, 4] = multicast_array(hardware)
+    table[:-1, 5] = reduction_array(hardware)
+    return table
+
+
+def _buffers(shape: Shape, hardware: Hardware) -> np.ndarray:
+    """Tiles, levels above, first slots, keeps, forwarding: int64[levels + 1, 3, 5]."""
+    table = np.zeros((shape.levels + 1, 3, 5), np.int64)
+    table[..., 0] = shape.tiles
+    table[:-1, :, 3] = shape.keeps
+    table[:-1, :, 4] = forwarding_array(hardware)
+    position = 0
+    for level in range(shape.levels):
+        table[level + 1, :, 1] = np.where(shape.keeps[level], level, table[level, :, 1])
+        for j in range(3):
+            table[level, j, 2] = position
+            position += shape.instances[level] * shape.tiles[level][j] * int(shape.keeps[level, j])
+    table[-1, :, 2] = position
+    return table
+
+
+def _macs(shape: Shape, buffers: np.ndarray, offsets: list[np.ndarray]) -> np.ndarray:
+    """What each MAC unit reads where, at the start of the tiles: int64[macs, 8]."""
+    count = shape.instances[-1]
+    macs = np.zeros((count, MAC_SIZE), np.int64)
+    for j in range(3):
+        keeper = buffers[-1, j, 1]
+        holder = np.arange(count) // (count // shape.instances[keeper])
+        inside = offsets[-1][:, j] - offsets[keeper][holder, j]
+        if j == 1:
+            macs[:, WINDOW:] = inside[:, 3:]
+            inside[:, 3:] = 0
+        macs[:, j] = _linear(offsets[-1][:, j], shape.sizes[0, j])
+        macs[:, SLOT + j] = buffers[keeper, j, 2] + holder * buffers[keeper, j, 0]
+        macs[:, SLOT + j] += _linear(inside, shape.sizes[keeper, j])
+    return macs
+
+
+def _linear(coordinates: np.ndarray, extents: np.ndarray) -> np.ndarray:
+    """Places of words within boxes, row by row."""
+    place = np.zeros(len(coordinates), np.int64)
+    for axis in range(5):
+        place = place * extents[axis] + coordinates[:, axis]
+    return place
+
+
+def build_state(shape: Shape, nest: Nest, values: type[np.int64] | type[np.float64]) -> State:
+    """Empty buffers for values of a type."""
+    levels, most = shape.levels, max(shape.instances)
+    waiting = [
+        shape.instances[level] * shape.tiles[level][j]
+        for level in range(1, levels)
+        for j in range(2)
+        if nest.buffers[level - 1, j, 4] and shape.keeps[level, j]
+    ]
+    slots = int(nest.buffers[-1, 0, 2]) + max(waiting, default=0)
+    largest = max(words for level in shape.tiles[1:] for words in level)
+    positions = np.zeros((levels + 1, 3, 5, 5), np.int64)
+    positions[1:, :, 1] = -1
+    return State(
+        values=np.zeros(slots, values),
+        tags=np.full(slots, -1, np.int32),
+        status=np.zeros(slots, np.int8),
+        indices=np.zeros(len(nest.loops), np.int64),
+        positions=positions,
+        box=np.zeros((3, 5), np.int64),
+        places=np.zeros((2, PLACE_SIZE), np.int64),
+        slots=np.zeros((3, largest), np.int64),
+        streams=np.zeros((most, 4), np.int64),
+        table=np.zeros((2 << max(map(len, shape.children)).bit_length(), 2), np.int64),
+        seen=np.zeros(max(shape.tiles[0]), np.int64),
+        clock=np.zeros(1, np.int64),
+        operands=np.zeros((3, 2), np.int64),
+        counted=np.zeros((levels, 3, 6), np.int64),
+    )
+
+
+def load(shape: Shape, nest: Nest, state: State, inputs: np.ndarray, weights: np.ndarray) -> None:
+    """Put the tensors into the outermost level; leave room there for the outputs."""
+    layer = shape.layer
+    top, bottom, left, right = layer.padding
+    padded = np.pad(inputs, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    rows, columns = shape.sizes[0, 1, 3:]
+    # A stride may leave rows and columns at the end unused.
+    padded = padded[:, :, :rows, :columns]
+    for j, tensor in enumerate((weights, padded, None)):
+        start, words = int(nest.buffers[0, j, 2]), shape.tiles[0][j]
+        state.tags[start : start + words] = np.arange(words)
+        if tensor is not None:
+            state.values[start : start + words] = tensor.ravel()
+
+
+def held_words(shape: Shape, nest: Nest, state: State) -> np.ndarray:
+    """Words that one instance held, by what was ever put into the slots of all."""
+    held = np.zeros((shape.levels, 3), np.int64)
+    for level, j in np.argwhere(shape.keeps):
+        start, count = int(nest.buffers[level, j, 2]), shape.instances[level]
+        tags = state.tags[start : start + count * shape.tiles[level][j]]
+        held[level, j] = np.count_nonzero(tags >= 0) // count
+    return held
