@@ -157,3 +157,10 @@ def test_row_stationary_needs_least_energy():
         for hardware in SHIPPED
     }
     assert min(energy, key=energy.__getitem__) == "eyeriss_isca2016"
+
+
+def test_row_stationary_total_of_figure_10():
+    """Chen, Emer, Sze, ISCA 2016, Fig. 10: convolutions of AlexNet, 16 images, per MAC."""
+    convolutions = kcsim.load_network("alexnet").select(["conv*"])
+    found = kcsim.estimate("eyeriss_isca2016", convolutions, batch=16, objective="energy").dense
+    assert found.energy_pj / found.macs == pytest.approx(64.21 / 10.65, rel=0.05)
