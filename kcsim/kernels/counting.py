@@ -20,7 +20,6 @@ from kcsim.kernels.nest import (
     INDEXES,
     INPUTS,
     KIND,
-    LEVEL,
     NO_MULTICAST,
     OUTPUTS,
     READS,
@@ -33,12 +32,12 @@ from kcsim.kernels.nest import (
     WORD_MULTICAST,
     C,
     G,
+    M,
     N,
     P,
     Q,
     R,
     S,
-    children_in_use,
     filled_box,
     helper,
     measure,
@@ -151,33 +150,49 @@ def covered_words(bounds, below, window, rows, columns):
 
 
 @helper
-def own_shift(tensor, dimension, step, window):
-    """By how many words one iteration of a loop moves a tile.
+def input_shift(dimension, step, window):
+    """By how many words one iteration of a loop moves a tile of inputs.
 
     Returns
     -------
     plain : bool
         Whether the tile moves along an axis other than the window axes.
     rows, columns : int64
-        The movement along the window axes of the inputs.
+        The movement along the window axes.
     """
-    if not INDEXES[tensor, dimension]:
-        return False, 0, 0
-    if tensor == INPUTS:
-        if dimension == P:
-            return False, window[STRIDE_H] * step, 0
-        if dimension == R:
-            return False, window[DILATION_H] * step, 0
-        if dimension == Q:
-            return False, 0, window[STRIDE_W] * step
-        if dimension == S:
-            return False, 0, window[DILATION_W] * step
-    return True, 0, 0
+    if dimension == P:
+        return False, window[STRIDE_H] * step, 0
+    if dimension == R:
+        return False, window[DILATION_H] * step, 0
+    if dimension == Q:
+        return False, 0, window[STRIDE_W] * step
+    if dimension == S:
+        return False, 0, window[DILATION_W] * step
+    return dimension != M, 0, 0
 
 
 @helper
-def moved_words(tensor, level, loops, loop_count, work, window, by_word):
-    """Words that the tile changes of one instance bring in.
+def replaced_words(tensor, level, size, loops, work):
+    """Words that the tile changes of one instance bring in, for weights and outputs.
+
+    Going outwards from the level, nothing changes up to the first loop that
+    indexes the tensor; from there on, every iteration replaces the tile.
+
+    Parameters
+    ----------
+    size : int64
+        Words of the tile.
+    """
+    for i in range(work.above[level] - 1, -1, -1):
+        bound = loops[i, BOUND]
+        if loops[i, KIND] == TEMPORAL and bound > 1 and INDEXES[tensor, loops[i, DIMENSION]]:
+            return size * work.outer[i] * bound
+    return size
+
+
+@helper
+def sliding_words(level, loops, work, window, by_word):
+    """Words that the tile changes of one instance bring in, for inputs.
 
     Every step of the loops above `level` is an advance of one loop with all
     loops inside it starting again; each such advance moves the tile by the
@@ -187,7 +202,7 @@ def moved_words(tensor, level, loops, loop_count, work, window, by_word):
     ----------
     work : Workspace
     by_word : bool
-        Whether `covered` is wanted (inputs only).
+        Whether `covered` is wanted.
 
     Returns
     -------
@@ -198,21 +213,17 @@ def moved_words(tensor, level, loops, loop_count, work, window, by_word):
         step by step: what a word-tagged network reads. Zero unless wanted.
     """
     below, bounds = work.extents[level], work.bounds[level - 1]
-    rows, columns = 1, 1
-    if tensor == INPUTS:
-        rows, columns = window_extent(below, window, 0), window_extent(below, window, 1)
-        line = below[N] * below[G] * below[C]
-    else:
-        line = tile_size(tensor, below, window)
+    rows, columns = window_extent(below, window, 0), window_extent(below, window, 1)
+    line = below[N] * below[G] * below[C]
     words = line * rows * columns
     covered = covered_words(bounds, below, window, rows, columns) if by_word else 0
     reset_plain, reset_rows, reset_columns = False, 0, 0
-    for i in range(loop_count - 1, -1, -1):
+    for i in range(work.above[level] - 1, -1, -1):
         bound = loops[i, BOUND]
-        if loops[i, LEVEL] >= level or loops[i, KIND] != TEMPORAL or bound == 1:
+        if loops[i, KIND] != TEMPORAL or bound == 1:
             continue
         advances = (bound - 1) * work.outer[i]
-        plain, own_rows, own_columns = own_shift(tensor, loops[i, DIMENSION], work.steps[i], window)
+        plain, own_rows, own_columns = input_shift(loops[i, DIMENSION], work.steps[i], window)
         new_rows, new_columns = filled_box(
             plain or reset_plain, own_rows - reset_rows, own_columns - reset_columns, rows, columns
         )
@@ -226,20 +237,6 @@ def moved_words(tensor, level, loops, loop_count, work, window, by_word):
 
 
 @helper
-def held_words(tensor, level, loops, loop_count, work, window):
-    """Distinct words of outputs (or weights) that one instance ever holds."""
-    words = tile_size(tensor, work.extents[level], window)
-    for i in range(loop_count):
-        if (
-            loops[i, LEVEL] < level
-            and loops[i, KIND] == TEMPORAL
-            and INDEXES[tensor, loops[i, DIMENSION]]
-        ):
-            words *= loops[i, BOUND]
-    return words
-
-
-@helper
 def next_keeper(keeps, tensor, level):
     """The nearest level below `level` that keeps a tensor; the number of levels if none."""
     below = level + 1
@@ -250,8 +247,8 @@ def next_keeper(keeps, tensor, level):
 
 @helper
 def count_operand(
-    tensor, loops, loop_count, work, instances, temporal_steps, window, keeps, multicast,
-    counts, transfers,
+    tensor, loops, work, instances, temporal_steps, window, keeps, multicast,
+    tiles, counts, transfers,
 ):  # fmt: skip
     """Reads, fills and transfers of weights or inputs; see `count_mapping`."""
     levels = keeps.shape[0]
@@ -263,16 +260,20 @@ def count_operand(
         if child == levels:
             # Every MAC reads its operand: the innermost network shares nothing.
             arriving = temporal_steps
-            leaving = arriving * children_in_use(work.bounds[last])
+            leaving = arriving * work.children[last]
             if last > parent:
                 last -= 1
                 arriving, leaving = leaving, leaving * work.spread[last, tensor]
                 transfers[levels - 1, tensor, DOWN] += arriving * instances[levels - 1]
         else:
             by_word = multicast[last] == WORD_MULTICAST and tensor == INPUTS
-            arriving, covered = moved_words(tensor, child, loops, loop_count, work, window, by_word)
+            if tensor == INPUTS:
+                arriving, leaving = sliding_words(child, loops, work, window, by_word)
+            else:
+                arriving = replaced_words(tensor, child, tiles[child, tensor], loops, work)
+            if not by_word:
+                leaving = arriving * work.spread[last, tensor]
             counts[child, tensor, FILLS] = arriving * instances[child]
-            leaving = covered if by_word else arriving * work.spread[last, tensor]
         transfers[last, tensor, DOWN] += arriving * instances[last + 1]
         for network in range(last - 1, parent - 1, -1):
             transfers[network, tensor, DOWN] += leaving * instances[network + 1]
@@ -281,9 +282,7 @@ def count_operand(
 
 
 @helper
-def count_outputs(
-    loops, loop_count, work, instances, temporal_steps, window, keeps, counts, transfers
-):
+def count_outputs(loops, work, instances, temporal_steps, keeps, tiles, counts, transfers):
     """Reads, fills, updates and transfers of outputs; see `count_mapping`."""
     levels = keeps.shape[0]
     for parent in range(levels):
@@ -292,19 +291,17 @@ def count_outputs(
         child = next_keeper(keeps, OUTPUTS, parent)
         rising = temporal_steps
         if child < levels:
-            rising, _ = moved_words(OUTPUTS, child, loops, loop_count, work, window, False)
+            rising = replaced_words(OUTPUTS, child, tiles[child, OUTPUTS], loops, work)
+            counts[child, OUTPUTS, FILLS] = (rising - work.held[child]) * instances[child]
         for network in range(child - 1, parent - 1, -1):
             transfers[network, OUTPUTS, UP] += rising * instances[network + 1]
             if child < levels:
                 # A MAC's sum is accumulated where it is kept; only a tile returns.
-                held = held_words(OUTPUTS, network + 1, loops, loop_count, work, window)
-                transfers[network, OUTPUTS, DOWN] += (rising - held) * instances[network + 1]
-                if network == child - 1:
-                    counts[child, OUTPUTS, FILLS] = (rising - held) * instances[child]
+                returning = (rising - work.held[network + 1]) * instances[network + 1]
+                transfers[network, OUTPUTS, DOWN] += returning
             rising *= work.spread[network, OUTPUTS]
-        held = held_words(OUTPUTS, parent, loops, loop_count, work, window)
         counts[parent, OUTPUTS, UPDATES] = rising * instances[parent]
-        counts[parent, OUTPUTS, READS] = (rising - held) * instances[parent]
+        counts[parent, OUTPUTS, READS] = (rising - work.held[parent]) * instances[parent]
 
 
 @helper
@@ -317,8 +314,9 @@ def count_nest(
     temporal_steps = measure(loops, loop_count, work, instances)
     counts.fill(0)
     transfers.fill(0)
+    work.held[0] = tile_size(OUTPUTS, work.extents[0], window)
     for level in range(levels):
-        children = children_in_use(work.bounds[level])
+        children = work.children[level]
         for tensor in range(3):
             shares = reduction[level] if tensor == OUTPUTS else multicast[level] != NO_MULTICAST
             work.spread[level, tensor] = children
@@ -328,14 +326,16 @@ def count_nest(
                 )
             kept = keeps[level, tensor]
             tiles[level, tensor] = tile_size(tensor, work.extents[level], window) if kept else 0
+        if level + 1 < levels:
+            work.held[level + 1] = work.held[level]
+            if children > 1:
+                work.held[level + 1] //= plain_spread(OUTPUTS, work.bounds[level])
     for tensor in (WEIGHTS, INPUTS):
         count_operand(
-            tensor, loops, loop_count, work, instances, temporal_steps, window, keeps, multicast,
-            counts, transfers,
+            tensor, loops, work, instances, temporal_steps, window, keeps, multicast,
+            tiles, counts, transfers,
         )  # fmt: skip
-    count_outputs(
-        loops, loop_count, work, instances, temporal_steps, window, keeps, counts, transfers
-    )
+    count_outputs(loops, work, instances, temporal_steps, keeps, tiles, counts, transfers)
     for level in range(levels - 1):
         for tensor in (WEIGHTS, INPUTS):
             if forwarding[level, tensor] and keeps[level, tensor] and keeps[level + 1, tensor]:

@@ -47,7 +47,7 @@ INDEXES = np.array(
 
 
 class Workspace(NamedTuple):
-    """What `count_mapping` works out about a nest before it counts.
+    """What can be read off a nest before anything is counted.
 
     Attributes
     ----------
@@ -56,9 +56,15 @@ class Workspace(NamedTuple):
         row is the MAC unit.
     bounds : int64[levels, 8]
         Spatial bounds of the network below each level.
+    children : int64[levels]
+        Their product.
     spread : int64[levels, 3]
         Words that a level sends for one word that each child is given (or
         receives for one word from each).
+    held : int64[levels]
+        Distinct words of outputs that one instance ever holds.
+    above : int64[levels]
+        Number of loops that belong to the levels above.
     steps : int64[loops]
         Indices by which one iteration of a loop advances its dimension.
     outer : int64[loops]
@@ -67,7 +73,10 @@ class Workspace(NamedTuple):
 
     extents: np.ndarray
     bounds: np.ndarray
+    children: np.ndarray
     spread: np.ndarray
+    held: np.ndarray
+    above: np.ndarray
     steps: np.ndarray
     outer: np.ndarray
 
@@ -78,7 +87,10 @@ def new_workspace(levels, loop_count):
     return Workspace(
         np.empty((levels + 1, 8), np.int64),
         np.empty((levels, 8), np.int64),
+        np.empty(levels, np.int64),
         np.empty((levels, 3), np.int64),
+        np.empty(levels, np.int64),
+        np.empty(levels, np.int64),
         np.empty(loop_count, np.int64),
         np.empty(loop_count, np.int64),
     )
@@ -86,7 +98,7 @@ def new_workspace(levels, loop_count):
 
 @helper
 def measure(loops, loop_count, work, instances):
-    """Fill the extents, bounds, steps and outer products of a workspace, and the instances.
+    """Fill a workspace, but for spread and held, and the instances.
 
     Returns
     -------
@@ -99,19 +111,23 @@ def measure(loops, loop_count, work, instances):
     i = loop_count - 1
     for level in range(levels - 1, -1, -1):
         extent, bounds = work.extents[level], work.bounds[level]
+        children = 1
         for dimension in range(8):
             extent[dimension] = work.extents[level + 1, dimension]
             bounds[dimension] = 1
         while i >= 0 and loops[i, LEVEL] == level:
-            dimension = loops[i, DIMENSION]
+            dimension, bound = loops[i, DIMENSION], loops[i, BOUND]
             work.steps[i] = extent[dimension]
-            extent[dimension] *= loops[i, BOUND]
+            extent[dimension] *= bound
             if loops[i, KIND] != TEMPORAL:
-                bounds[dimension] *= loops[i, BOUND]
+                bounds[dimension] *= bound
+                children *= bound
             i -= 1
+        work.children[level] = children
+        work.above[level] = i + 1
     instances[0] = 1
     for level in range(levels):
-        instances[level + 1] = instances[level] * children_in_use(work.bounds[level])
+        instances[level + 1] = instances[level] * work.children[level]
     temporal_steps = 1
     for i in range(loop_count):
         work.outer[i] = temporal_steps
@@ -137,15 +153,6 @@ def tile_size(tensor, extent, window):
         return extent[N] * extent[G] * extent[M] * extent[P] * extent[Q]
     pixels = window_extent(extent, window, 0) * window_extent(extent, window, 1)
     return extent[N] * extent[G] * extent[C] * pixels
-
-
-@helper
-def children_in_use(bounds):
-    """Product of the spatial bounds."""
-    children = 1
-    for dimension in range(8):
-        children *= bounds[dimension]
-    return children
 
 
 @helper
