@@ -97,11 +97,11 @@ def covered_length(count_a, step_a, count_b, step_b, length):
 @helper
 def plain_spread(tensor, bounds):
     """Children with distinct tiles, leaving the window axes of inputs aside."""
-    spread = 1
-    for dimension in range(8):
-        if INDEXES[tensor, dimension] and not (tensor == INPUTS and dimension >= P):
-            spread *= bounds[dimension]
-    return spread
+    if tensor == WEIGHTS:
+        return bounds[G] * bounds[M] * bounds[C] * bounds[R] * bounds[S]
+    if tensor == OUTPUTS:
+        return bounds[N] * bounds[G] * bounds[M] * bounds[P] * bounds[Q]
+    return bounds[N] * bounds[G] * bounds[C]
 
 
 @helper
