@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import reprlib
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from kcsim.errors import InputError, Problem
@@ -23,6 +25,7 @@ __all__ = [
     "Name",
     "Partition",
     "Rate",
+    "plain_errors",
     "raise_all",
 ]
 
@@ -39,6 +42,37 @@ CapacityWords = Annotated[int, Field(ge=1, le=2**50)]
 STRICT = ConfigDict(extra="forbid")
 
 
+T = TypeVar("T")
+
+
+def plain_errors(cls: type[T]) -> type[T]:
+    """Let a dataclass of pydantic raise an InputError, one line a problem, when constructed."""
+    construct = cls.__init__
+
+    @functools.wraps(construct)
+    def __init__(self: T, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        try:
+            construct(self, *args, **kwargs)
+        except ValidationError as error:
+            raise InputError(list(_problems_of(error, cls.__name__))) from None
+
+    cls.__init__ = __init__  # type: ignore[assignment]
+    return cls
+
+
+def _problems_of(error: ValidationError, name: str) -> Iterator[Problem]:
+    for detail in error.errors(include_url=False):
+        raised = detail.get("ctx", {}).get("error")
+        if isinstance(raised, InputError):
+            yield from raised.problems
+        else:
+            place = ".".join(map(str, detail["loc"]))
+            text = detail["msg"][:1].lower() + detail["msg"][1:]
+            given = reprlib.repr(detail["input"])
+            yield Problem(f"{name}: '{place}' is {given}: {text}")
+
+
+@plain_errors
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class Partition:
     """A part of a level that is reserved for some tensors.
@@ -62,6 +96,7 @@ class Partition:
     write_pj: EnergyPj | None = None
 
 
+@plain_errors
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class Fanout:
     """The network below a level: how many children it feeds, and how.
@@ -95,6 +130,7 @@ class Fanout:
         return self.x * self.y
 
 
+@plain_errors
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class Level:
     """One storage level of the hierarchy, with the network below it.

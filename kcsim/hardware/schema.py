@@ -22,6 +22,7 @@ from kcsim.hardware.level import (
     Level,
     Name,
     Rate,
+    plain_errors,
     raise_all,
 )
 from kcsim.workload.layer import TENSORS, Dimension, Tensor
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 
+@plain_errors
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class Compute:
     """The MAC units below the innermost level.
@@ -55,6 +57,7 @@ class Compute:
     leakage_pj_per_cycle: EnergyPj = 0.0
 
 
+@plain_errors
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class CodebookStore:
     """Where clustered weights turn into dense ones.
@@ -79,6 +82,7 @@ class CodebookStore:
     word_bits: Bits = 16
 
 
+@plain_errors
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class Precision:
     """Bits of one value of each tensor."""
@@ -88,6 +92,7 @@ class Precision:
     outputs: Bits = 16
 
 
+@plain_errors
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class LevelConstraint:
     """What a dataflow allows at one level.
@@ -109,6 +114,7 @@ class LevelConstraint:
     stationary: Tensor | None = None
 
 
+@plain_errors
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class Dataflow:
     """A named dataflow: what it is called, and what it allows at each level."""
@@ -124,6 +130,7 @@ class Dataflow:
     levels: dict[str, LevelConstraint] = Field(default_factory=dict)
 
 
+@plain_errors
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class Hardware:
     """An accelerator: storage levels outermost first, networks, MAC units.

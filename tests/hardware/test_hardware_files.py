@@ -766,3 +766,25 @@ def test_schema_names_every_key():
     assert set(level["properties"]) == {field.name for field in dataclasses.fields(Level)}
     assert level["required"] == ["name", "read_pj", "write_pj"]
     assert level["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"clock_mhz": -1}, "Hardware: 'clock_mhz' is -1: input should be greater than 0"),
+        ({"levels": ()}, "Hardware: 'levels' is ()"),
+        ({"description": 3}, "Hardware: 'description' is 3"),
+    ],
+)
+def test_a_bad_value_from_python_is_one_line(change, text):
+    with pytest.raises(InputError) as caught:
+        dataclasses.replace(load_hardware("eyeriss"), **change)
+    (problem,) = caught.value.problems
+    assert str(problem).startswith(text)
+    assert "\n" not in str(problem)
+
+
+def test_a_contradiction_from_python_is_reported_as_in_a_file():
+    hardware = load_hardware("eyeriss")
+    with pytest.raises(InputError, match="the outermost level 'buffer' does not keep weights"):
+        dataclasses.replace(hardware, levels=hardware.levels[1:], codebook=None)
