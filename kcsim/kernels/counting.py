@@ -73,10 +73,13 @@ def distinct_positions(count_a, step_a, count_b, step_b):
 @helper
 def covered_length(count_a, step_a, count_b, step_b, length):
     """Length of the union of ``[step_a*i + step_b*j, ... + length)`` over all i, j."""
-    if count_a == 1 or count_b == 1:
-        count = max(count_a, count_b)
-        step = step_a if count_b == 1 else step_b
-        return min(step, length) * (count - 1) + length
+    # Intervals that touch along one index are one interval to the other index.
+    if count_a == 1 or length >= step_a:
+        length += step_a * (count_a - 1)
+        return min(step_b, length) * (count_b - 1) + length
+    if count_b == 1 or length >= step_b:
+        length += step_b * (count_b - 1)
+        return min(step_a, length) * (count_a - 1) + length
     divisor = greatest_common_divisor(step_a, step_b)
     shift_a, shift_b = step_b // divisor, step_a // divisor
     total = 0

@@ -22,7 +22,7 @@ from kcsim.workload.layer import DIMENSIONS
 __all__ = ["OBJECTIVES", "find_mapping"]
 
 OBJECTIVES = ("energy", "cycles", "edp")
-ROUNDS = 300
+ROUNDS = 240
 
 # Three groups of dimensions, each of which one tensor does not see: a loop over
 # them leaves that tensor's tile where it is. All orders of the groups are tried,
