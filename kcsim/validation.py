@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from kcsim.errors import InputError, Mark, Problem, nearest
 from kcsim.scalars import describe, shown
 from kcsim.source import Document, Path_, in_file_order
+from kcsim.type_keys import valid_keys
 
 __all__ = ["validate", "validate_data"]
 
@@ -200,7 +200,11 @@ class _Validation:
             details = error.errors(include_url=False, include_input=False)
             faults = [_fault(dict(detail), self._data) for detail in details]
             # Pydantic counts wrong entries as absent.
-            faults = [f for f in faults if f.kind != "too_short" or _is_too_short(f)]
+            faults = [
+                f
+                for f in faults
+                if f.kind != "too_short" or len(f.value) < int(f.context["min_length"])
+            ]
             self._raise(list(self._findings(faults, 0)))
 
     def _raise(self, findings: list[_Finding]) -> None:
@@ -258,7 +262,8 @@ class _Validation:
         if kind in _RAISED:
             yield from _raised(fault)
         elif kind in _UNKNOWN_KEY:
-            yield self._unknown_key(fault, _valid_keys(self._type, fault))
+            branches = {branch for _, branch in fault.branches}
+            yield self._unknown_key(fault, valid_keys(self._type, path[:-1], branches))
         elif kind.startswith("union_tag"):
             yield self._wrong_tag(fault)
         elif kind == "missing" and isinstance(fault.value, list):
@@ -291,10 +296,6 @@ class _Validation:
         tag, expected = fault.context["tag"], f"one of {fault.context['expected_tags']}"
         suggestion = nearest(tag, _QUOTED.findall(expected))
         return _Finding(path, f"{self._name(path)} is '{shown(tag)}'", expected, suggestion)
-
-
-def _is_too_short(fault: _Fault) -> bool:
-    return len(fault.value) < int(fault.context["min_length"])
 
 
 def _raised(fault: _Fault) -> Iterator[_Finding]:
@@ -354,53 +355,3 @@ def _spelled(path: Path_) -> str:
     """The path as one writes it in Python: ``levels[1].capacity_kib``."""
     parts = (f"[{step}]" if isinstance(step, int) else f".{shown(step)}" for step in path)
     return "".join(parts).removeprefix(".")
-
-
-def _valid_keys(type_: Any, fault: _Fault) -> list[str]:
-    """The keys that were possible where an unknown one stands."""
-    models = list(_models(type_, fault.path[:-1]))
-    labels = {branch for _, branch in fault.branches}
-    chosen = [model for model in models if labels & _labels(model)] or models
-    keys = (key for model in chosen for key in _fields(model))
-    return list(dict.fromkeys(keys))
-
-
-def _labels(model: Any) -> set[str]:
-    """The names under which pydantic may list a model as a branch of a union."""
-    choices = (choice for kind in _fields(model).values() for choice in get_args(kind))
-    return {model.__name__, *(choice for choice in choices if isinstance(choice, str))}
-
-
-def _fields(model: Any) -> dict[str, Any]:
-    """The annotations of the fields of a model, by their keys in the data."""
-    return {
-        field.validation_alias if isinstance(field.validation_alias, str) else name: (
-            field.annotation
-        )
-        for name, field in model.__pydantic_fields__.items()
-        if field.init is not False
-    }
-
-
-def _models(type_: Any, path: Path_) -> Iterator[Any]:
-    """The models that a type allows at a path."""
-    origin, arguments = get_origin(type_), get_args(type_)
-    if origin is Annotated:
-        yield from _models(arguments[0], path)
-    elif origin in (Union, UnionType):
-        for argument in arguments:
-            yield from _models(argument, path)
-    elif hasattr(type_, "__pydantic_fields__"):
-        if not path:
-            yield type_
-        elif path[0] in (fields := _fields(type_)):
-            yield from _models(fields[path[0]], path[1:])
-    elif path and arguments and isinstance(origin, type):
-        yield from _models(_element(origin, arguments, path[0]), path[1:])
-
-
-def _element(origin: Any, arguments: tuple[Any, ...], step: str | int) -> Any:
-    """The type of one element of a collection."""
-    if origin is tuple and isinstance(step, int) and Ellipsis not in arguments:
-        return arguments[step] if step < len(arguments) else None
-    return arguments[-1] if issubclass(origin, Mapping) else arguments[0]

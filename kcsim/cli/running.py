@@ -58,7 +58,7 @@ def waiting() -> Iterator[Callable[[int, int], None]]:
 
     def announce() -> None:
         print(
-            "kcsim: compiling its kernels, once after an installation (about 20 seconds)",
+            "kcsim: compiling its kernels, once after an installation (up to half a minute)",
             file=sys.stderr,
             flush=True,
         )

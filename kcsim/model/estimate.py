@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kcsim.clustering import Clustering, network_storage, parse_clustering
 from kcsim.errors import InputError, MappingError
@@ -19,9 +19,6 @@ from kcsim.model.energy import energy_items
 from kcsim.model.results import Estimate, LayerEstimate, Run
 from kcsim.model.weights import WeightFormat, weight_formats
 from kcsim.workload import ConvLayer, Network, load_network
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["estimate", "evaluate"]
 
