@@ -13,13 +13,14 @@ ROOM = 10**6
 
 
 @st.composite
-def mapped_layers(draw, largest=240, most_instances=24, windows=False, words=True):
+def mapped_layers(draw, largest=240, most_instances=24, windows=False, words=True, imperfect=False):
     """A layer, a hardware and a mapping that covers the layer.
 
     The loops come first and the layer follows from them, so nothing has to be thrown away.
     With `windows`, the loops are those over sliding windows, in space and in time, that make
     neighbours pass words on; otherwise that hardly ever happens. Without `words` no network
-    reads every distinct word once.
+    reads every distinct word once. With `imperfect`, bounds may multiply to more than the layer
+    has.
     """
     count = draw(st.integers(2, 3) if windows else st.integers(1, 4))
     names = ["DRAM", "buffer", "cluster", "registers"][:count]
@@ -37,6 +38,8 @@ def mapped_layers(draw, largest=240, most_instances=24, windows=False, words=Tru
         instances *= bound if kind else 1
         sizes[dimension] *= bound
         loops[level][kind].append(Loop(dimension, bound))
+    if imperfect:
+        _shorten(draw, sizes, loops)
     layer = _layer(draw, sizes, 1 if windows else 3)
     subsets = st.lists(st.sampled_from(TENSORS), unique=True).map(tuple)
     levels, nests = [], []
@@ -67,6 +70,16 @@ def mapped_layers(draw, largest=240, most_instances=24, windows=False, words=Tru
         nests.append(LevelLoops(name, *map(tuple, loops[i]), bypass))
     hardware = Hardware(name="random", levels=tuple(levels), compute=Compute(mac_pj=1))
     return layer, hardware, Mapping(tuple(nests))
+
+
+def _shorten(draw, sizes, loops):
+    """Take something off dimensions, but leave something to every loop."""
+    nest = [loop for level in loops for kind in level for loop in kind]
+    for dimension in sizes:
+        bounds = [loop.bound for loop in nest if loop.dimension == dimension]
+        if bounds:
+            step = sizes[dimension] // bounds[0]
+            sizes[dimension] -= draw(st.integers(0, step - 1))
 
 
 def _layer(draw, sizes, largest_stride):

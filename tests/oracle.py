@@ -4,14 +4,18 @@ Written from the rules of the counting page, not from the kernel: nothing here k
 form. A word is its coordinates in the tensor. Every temporal step is taken, every instance
 of every level is looked at, and each remembers what it held one step before.
 
-* A tile is the box around all words that the loops at a level and below can touch.
+* A tile is the box around all words that the loops at a level and below can touch. Where bounds
+  multiply to more than a dimension has, the last tile is short, and instances whose tile would lie
+  outside the layer stay idle: they keep what they hold and ask for nothing.
 * Operands: what an instance is filled with is what its tile has and the previous one had not,
   if the window slid forward along exactly one axis and still overlaps; nothing, if nothing
   moved; else the whole tile. On its way down it passes every network in between: ``tile``
-  sends equal requests of siblings once, ``none`` sends all, and ``word`` at the network right
-  above sends the union. MACs request one word each and the last network shares nothing.
-* Outputs: a tile rises when it is about to change, a MAC's sum at every step; siblings with
-  equal tiles become one where the network reduces. A word that comes a second time was read
+  sends requests of siblings for the same words once, ``none`` sends all, and ``word`` at the
+  network right above sends the union. MACs request one word each and the last network shares
+  nothing.
+* Outputs: a tile rises when it is about to change, also from an instance that has nothing to add
+  just then; a MAC's sum rises at every step; siblings with equal tiles become one where the
+  network reduces. A word that comes a second time was read
   and sent down before; the first time it was not.
 """
 
@@ -46,7 +50,7 @@ class Nest:
     """A mapping on a hardware, reduced to loops: one (dimension, bound, step) each."""
 
     def __init__(self, layer, hardware, mapping):
-        self.layer, self.hardware = layer, hardware
+        self.layer, self.hardware, self.sizes = layer, hardware, layer.dimensions
         self.levels = len(hardware.levels)
         given = {level.level: level for level in mapping.levels}
         self.temporal, self.axes, self.extents = [], [], [dict.fromkeys(DIMENSIONS, 1)]
@@ -84,7 +88,12 @@ class Nest:
 
     def steps(self, level):
         """Start indices of the tiles that an instance of a level sees, step by step."""
-        return _indices([loop for above in self.temporal[:level] for loop in above])
+        found = _indices([loop for above in self.temporal[:level] for loop in above])
+        return [start for start in found if self.lies_inside(start)]
+
+    def lies_inside(self, start, dimensions=DIMENSIONS):
+        """Whether there is anything of the layer at some indices."""
+        return all(start[d] < self.sizes[d] for d in dimensions)
 
     def instances(self, level):
         """Every instance of a level: its way down, and the indices at which it begins."""
@@ -94,12 +103,13 @@ class Nest:
                 (*way, place): _added(start, offset)
                 for way, start in found.items()
                 for place, offset in children.items()
+                if self.lies_inside(_added(start, offset))
             }
         return found
 
     def box(self, tensor, level, start):
         """Lowest coordinates and extents of a tile that begins at some indices."""
-        extent = self.extents[level]
+        extent = {d: min(n, self.sizes[d] - start[d]) for d, n in self.extents[level].items()}
         low = [start[d] for d in PLAIN_AXES[tensor]]
         size = [extent[d] for d in PLAIN_AXES[tensor]]
         if tensor == "inputs":
@@ -139,18 +149,24 @@ def words_of(low, size):
 
 
 def new_words(tensor, box, previous):
-    """What an instance must be given when its tile becomes `box`."""
+    """What an instance must be given when its tile becomes `box`.
+
+    A window that moves forward, or grows, along one axis keeps what it still covers.
+    """
     words = words_of(*box)
     if previous is None:
         return words
-    moves = [now - before for now, before in zip(box[0], previous[0], strict=True)]
-    moved = [axis for axis, move in enumerate(moves) if move]
+    axes = range(len(box[0]))
+    is_ahead = [
+        box[0][axis] > previous[0][axis]
+        or (box[0][axis] == previous[0][axis] and box[1][axis] > previous[1][axis])
+        for axis in axes
+    ]
+    moved = [axis for axis in axes if box[0][axis] != previous[0][axis] or is_ahead[axis]]
     if not moved:
         return frozenset()
-    if tensor == "inputs" and len(moved) == 1 and moved[0] >= len(moves) - 2:
-        axis = moved[0]
-        if 0 < moves[axis] < box[1][axis]:
-            return words - words_of(*previous)
+    if tensor == "inputs" and len(moved) == 1 and moved[0] >= len(axes) - 2 and is_ahead[moved[0]]:
+        return words - words_of(*previous)
     return words
 
 
@@ -194,6 +210,8 @@ def _walk_operand(nest, tensor, parent, child, result):
     for start in nest.steps(child):
         given = {}
         for way, offset in instances.items():
+            if not nest.lies_inside(_added(start, offset)):
+                continue
             box = nest.box(tensor, child, _added(start, offset))
             if child == nest.levels:
                 given[way] = words_of(*box)  # a MAC keeps nothing from step to step
@@ -238,10 +256,20 @@ def _by_parent(requests):
 
 
 def _merged(siblings, shares, by_word):
-    """What the requests of siblings amount to above their network."""
+    """What the requests of siblings amount to above their network.
+
+    Siblings that ask for the same words share a stream, also if a network below has one of them
+    ask more often for some word than the other, some of whose children are idle.
+    """
     if by_word:
         return tuple(sorted(set().union(*siblings)))
-    return tuple(sorted(itertools.chain.from_iterable(set(siblings) if shares else siblings)))
+    if shares:
+        largest = {}
+        for words in siblings:
+            if len(words) > len(largest.get(frozenset(words), ())):
+                largest[frozenset(words)] = words
+        siblings = largest.values()
+    return tuple(sorted(itertools.chain.from_iterable(siblings)))
 
 
 def _walk_outputs(nest, parent, child, result):
@@ -271,22 +299,41 @@ def _walk_outputs(nest, parent, child, result):
 
 def _output_changes(nest, child):
     """Step by step, the tiles that come to the children and those that leave them upwards."""
-    instances = nest.instances(child)
-    steps = [None, *nest.steps(child), None]
-    for before, start, following in zip(steps, steps[1:-1], steps[2:], strict=False):
+    instances, steps, is_mac = nest.instances(child), nest.steps(child), child == nest.levels
+    # Where an instance would be if only the dimensions of outputs counted.
+    places = {
+        way: [
+            nest.box("outputs", child, at) if nest.lies_inside(at, PLAIN_AXES["outputs"]) else None
+            for at in (_added(start, offset) for start in steps)
+        ]
+        for way, offset in instances.items()
+    }
+    following = {way: _next_places(boxes) for way, boxes in places.items()}
+    held = {}
+    for t, start in enumerate(steps):
         came, rising = {}, {}
         for way, offset in instances.items():
-            now, earlier, later = (
-                other and nest.box("outputs", child, _added(other, offset))
-                for other in (start, before, following)
-            )
-            words = tuple(sorted(words_of(*now)))
-            is_mac = child == nest.levels
-            if is_mac or now != earlier:
-                came[way] = words
-            if is_mac or now != later:
-                rising[way] = words
+            now = places[way][t]
+            if nest.lies_inside(_added(start, offset)):
+                if is_mac or held.get(way) != now:
+                    came[way] = tuple(sorted(words_of(*now)))
+                held[way] = now
+            elif is_mac:
+                continue
+            leaves = is_mac or (now is not None and following[way][t] != now)
+            if leaves and held.get(way) == now:
+                rising[way] = tuple(sorted(words_of(*now)))
+                del held[way]
         yield came, rising
+
+
+def _next_places(boxes):
+    """For every step the box of the next step that has one."""
+    found, following = [], None
+    for box in reversed(boxes):
+        found.append(following)
+        following = following if box is None else box
+    return found[::-1]
 
 
 def _seen_again(rising, seen):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -94,6 +95,9 @@ class LevelLoops:
 class Mapping:
     """A loop nest over the levels of a hardware, outermost level first.
 
+    The bounds of all loops over a dimension multiply to its size. Where they multiply to more
+    (imperfect factors), the last round of the outermost loop is short.
+
     Attributes
     ----------
     levels : tuple of LevelLoops
@@ -110,6 +114,10 @@ class Mapping:
                 for loop in nest:
                     product *= loop.bound if loop.dimension == dimension else 1
         return product
+
+    def is_perfect(self, layer: ConvLayer) -> bool:
+        """Whether the bounds over every dimension multiply to exactly its size."""
+        return all(self.bound(d) == size for d, size in layer.dimensions.items())
 
     def loop_array(self, hardware: Hardware) -> np.ndarray:
         """The loops as `kcsim.kernels.counting` takes them: int64[loops, 4]."""
@@ -164,17 +172,32 @@ class Mapping:
             position = max(position, hardware.level_index(level.level))
             found += _level_problems(level, hardware, path)
         for dimension, size in layer.dimensions.items():
-            bound = self.bound(dimension)
-            if bound != size:
-                found.append(
-                    Problem(
-                        f"the loops over {dimension} multiply to {bound}, but {layer.name} has "
-                        f"{dimension} = {size}",
-                        "factors that multiply to exactly that",
-                        path=("levels",),
-                    )
-                )
+            found += self._cover_problems(dimension, size, layer.name)
         return tuple(found)
+
+    def _cover_problems(self, dimension: str, size: int, layer: str) -> list[Problem]:
+        """Whether the loops over a dimension leave out something, or have nothing left to do."""
+        bounds = [
+            loop.bound
+            for level in self.levels
+            for nest in level.nests
+            for loop in nest
+            if loop.dimension == dimension and loop.bound > 1
+        ]
+        product = math.prod(bounds)
+        if product < size:
+            expected = "factors that multiply to that, or to more if the last round is short"
+        elif bounds and (bounds[0] - 1) * (product // bounds[0]) >= size:
+            needed = -(-size // (product // bounds[0]))
+            expected = f"{dimension}={needed} outermost, so that no round has nothing to do"
+            if needed == 1:
+                expected = f"inner loops that multiply to less than {size}"
+            if size == 1:
+                expected = f"no loop over {dimension}"
+        else:
+            return []
+        message = f"the loops over {dimension} multiply to {product}, but {layer} has "
+        return [Problem(f"{message}{dimension} = {size}", expected, path=("levels",))]
 
     def check(self, layer: ConvLayer, hardware: Hardware) -> None:
         """Raise a MappingError with everything that `problems` finds."""

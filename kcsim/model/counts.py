@@ -11,6 +11,7 @@ import numpy as np
 from kcsim.errors import MappingError, OverflowedCountError, Problem
 from kcsim.hardware import Hardware
 from kcsim.kernels.counting import count_mapping
+from kcsim.kernels.imperfect import count_imperfect
 from kcsim.mapping import Mapping
 from kcsim.mapping.costs import (
     forwarding_array,
@@ -47,7 +48,8 @@ class Counts:
     instances : ndarray of int64, [levels + 1]
         Instances in use; the last entry is the MAC units.
     temporal_steps : int
-        Product of the temporal bounds.
+        Steps of the computation: product of the temporal bounds, less the iterations that have
+        nothing left to do.
     """
 
     layer: ConvLayer
@@ -185,15 +187,39 @@ def count_layer(
     instances = np.zeros(levels + 1, np.int64)
     accesses = np.zeros((levels, 3, 3), np.int64)
     transfers = np.zeros((levels, 3, 3), np.int64)
-    steps = count_mapping(
-        loops, len(loops), window_array(layer), mapping.keeps_array(hardware),
-        multicast_array(hardware), reduction_array(hardware), forwarding_array(hardware),
-        tiles, instances, accesses, transfers,
-    )  # fmt: skip
+    machine = (window_array(layer), mapping.keeps_array(hardware), multicast_array(hardware),
+               reduction_array(hardware))  # fmt: skip
+    counted = tiles, instances, accesses, transfers
+    if mapping.is_perfect(layer):
+        forwarding = forwarding_array(hardware)
+        steps = count_mapping(loops, len(loops), *machine, forwarding, *counted)
+    else:
+        _check_imperfect(mapping, layer, hardware, weights)
+        sizes = np.array(list(layer.dimensions.values()), np.int64)
+        steps = count_imperfect(loops, len(loops), sizes, *machine, *counted)
     counts = Counts(layer, hardware, mapping, accesses, transfers, tiles, instances, int(steps))
     _check_fit(counts, weights or WeightFormat(hardware.precision_bits.weights))
     _check_sound(counts)
     return counts
+
+
+def _check_imperfect(
+    mapping: Mapping, layer: ConvLayer, hardware: Hardware, weights: WeightFormat | None
+) -> None:
+    """Refuse imperfect factors where what crosses a boundary is more than words of a tile."""
+    cut = {d: n for d, n in layer.dimensions.items() if mapping.bound(d) != n}
+    factors = ", ".join(f"factors of {d} that multiply to {n}" for d, n in cut.items())
+    unit = dict(zip("CRS", weights.unit, strict=True)) if weights and weights.unit else {}
+    for d in cut:
+        if unit.get(d, 1) > 1:
+            message = f"a short tile of {d} would cut units of clustered weights, that span {d}"
+            raise MappingError(Problem(message, factors))
+    keeps = mapping.keeps_array(hardware)
+    for i, level in enumerate(hardware.levels[:-1]):
+        for j, tensor in enumerate(TENSORS[:2]):
+            if tensor in level.fanout.forwarding and keeps[i, j] and keeps[i + 1, j]:
+                message = f"short tiles cannot be forwarded, as {tensor} are below '{level.name}'"
+                raise MappingError(Problem(message, factors))
 
 
 def _check_range(layer: ConvLayer) -> None:
@@ -241,7 +267,8 @@ def _check_sound(counts: Counts) -> None:
     """Invariants that hold for every mapping; a failure is a defect of kcsim."""
     if counts.accesses.min() < 0 or counts.transfers.min() < 0:
         raise OverflowedCountError(f"a count of {counts.layer.name} is negative")
-    if counts.temporal_steps * int(counts.instances[-1]) != counts.macs:
+    slots = counts.temporal_steps * int(counts.instances[-1])
+    if slots < counts.macs or (counts.mapping.is_perfect(counts.layer) and slots > counts.macs):
         raise OverflowedCountError(
             f"the loops of {counts.layer.name} do not amount to its {counts.macs} MACs"
         )

@@ -222,3 +222,18 @@ def test_the_walk_agrees_with_the_reference_tool():
             counted = [walked.reads[place], walked.fills[place], walked.updates[place]]
             if (case.name, *place) != ("tiny0208", "RF", "inputs"):  # see test_reference_cases
                 assert counted == printed, (case.name, place)
+
+
+@NORMAL
+@given(mapped_layers(imperfect=True))
+def test_imperfect_factors_equal_the_walk(mapped):
+    layer, hardware, mapping = mapped
+    assert differences(layer, with_networks(hardware, forwarding=()), mapping) == []
+
+
+@pytest.mark.slow
+@THOROUGH
+@given(mapped_layers(largest=400, imperfect=True))
+def test_imperfect_factors_equal_the_walk_thoroughly(mapped):
+    layer, hardware, mapping = mapped
+    assert differences(layer, with_networks(hardware, forwarding=()), mapping) == []

@@ -141,19 +141,24 @@ BROKEN = {
         "C=2, R=3, S=3",
         "C=2, R=3",
         "map.yaml:2:3: the loops over S multiply to 1, but conv has S = 3; expected factors that "
-        "multiply to exactly that",
+        "multiply to that, or to more if the last round is short",
     ),
     "factors too large": (
         "M=2, C=2",
         "M=3, C=2",
-        "map.yaml:2:3: the loops over M multiply to 12, but conv has M = 8; expected factors "
-        "that multiply to exactly that",
+        "map.yaml:2:3: the loops over M multiply to 12, but conv has M = 8; expected M=2 "
+        "outermost, so that no round has nothing to do",
+    ),
+    "inner factors too large": (
+        "C=2, R=3, S=3",
+        "C=2, R=2, R=4, S=3",
+        "map.yaml:2:3: the loops over R multiply to 8, but conv has R = 3; expected inner loops "
+        "that multiply to less than 3",
     ),
     "dimension that is 1": (
         "M=2, C=2",
         "M=2, C=2, N=2",
-        "map.yaml:2:3: the loops over N multiply to 2, but conv has N = 1; expected factors that "
-        "multiply to exactly that",
+        "map.yaml:2:3: the loops over N multiply to 2, but conv has N = 1; expected no loop over N",
     ),
     "too many along X": (
         "spatial_x: [M=4]\n",
@@ -289,6 +294,13 @@ def test_broken_as_a_whole(read, text, message):
     with pytest.raises(InputError) as caught:
         read(text)
     assert [str(problem) for problem in caught.value.problems] == [message]
+
+
+def test_last_rounds_may_be_short(read):
+    mapping = read(GOOD.replace("C=2, R=3", "C=3, R=3").replace("Q=4", "Q=2, Q=3"))
+    assert mapping.bound("Q") == 6
+    assert mapping.bound("C") == 6
+    assert not mapping.is_perfect(LAYER)
 
 
 def test_every_mistake_is_told_at_once(read):
