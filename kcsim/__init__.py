@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kcsim.mapping import LevelLoops, Loop, Mapping
     from kcsim.mapping.reader import read_mapping
     from kcsim.mapping.search import find_mapping
+    from kcsim.model.bulk import BulkCounts, count_mappings, stack_mappings
     from kcsim.model.counts import Counts, count_layer
     from kcsim.model.estimate import estimate, evaluate
     from kcsim.model.replay import replay_layer
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BulkCounts": "kcsim.model.bulk",
     "Clustering": "kcsim.clustering",
     "ConvLayer": "kcsim.workload",
     "Counts": "kcsim.model.counts",
@@ -39,6 +41,7 @@ _HOMES = {
     "Network": "kcsim.workload",
     "Run": "kcsim.model.results",
     "count_layer": "kcsim.model.counts",
+    "count_mappings": "kcsim.model.bulk",
     "estimate": "kcsim.model.estimate",
     "evaluate": "kcsim.model.estimate",
     "find_mapping": "kcsim.mapping.search",
@@ -48,9 +51,11 @@ _HOMES = {
     "parse_clustering": "kcsim.clustering",
     "read_mapping": "kcsim.mapping.reader",
     "replay_layer": "kcsim.model.replay",
+    "stack_mappings": "kcsim.model.bulk",
 }
 
 __all__ = [
+    "BulkCounts",
     "Clustering",
     "ConvLayer",
     "Counts",
@@ -66,6 +71,7 @@ __all__ = [
     "Network",
     "Run",
     "count_layer",
+    "count_mappings",
     "estimate",
     "evaluate",
     "find_mapping",
@@ -75,6 +81,7 @@ __all__ = [
     "parse_clustering",
     "read_mapping",
     "replay_layer",
+    "stack_mappings",
 ]
 
 

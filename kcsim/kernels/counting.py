@@ -7,41 +7,48 @@ documentation.
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from kcsim.kernels.forwarding import forward
 from kcsim.kernels.nest import (
+    ABOVE,
     BOUND,
+    CHILDREN,
     DILATION_H,
-    DILATION_W,
     DIMENSION,
     DOWN,
+    EXTENT,
     FILLS,
+    FORWARDS,
+    HELD,
     INDEXES,
     INPUTS,
+    INSTANCES,
+    KEEPS,
     KIND,
+    MULTICAST,
     NO_MULTICAST,
+    OUTER,
     OUTPUTS,
     READS,
+    REDUCES,
+    SPATIAL,
+    SPREAD,
+    STEP,
     STRIDE_H,
-    STRIDE_W,
     TEMPORAL,
+    TILE,
     UP,
     UPDATES,
-    WEIGHTS,
     WORD_MULTICAST,
-    C,
-    G,
     M,
-    N,
     P,
-    Q,
     R,
-    S,
     filled_box,
     helper,
     measure,
-    new_workspace,
+    plain_product,
     tile_size,
     window_extent,
 )
@@ -98,103 +105,56 @@ def covered_length(count_a, step_a, count_b, step_b, length):
 
 
 @helper
-def plain_spread(tensor, bounds):
-    """Children with distinct tiles, leaving the window axes of inputs aside."""
-    if tensor == WEIGHTS:
-        return bounds[G] * bounds[M] * bounds[C] * bounds[R] * bounds[S]
-    if tensor == OUTPUTS:
-        return bounds[N] * bounds[G] * bounds[M] * bounds[P] * bounds[Q]
-    return bounds[N] * bounds[G] * bounds[C]
-
-
-@helper
-def distinct_tiles(tensor, bounds, below, window):
-    """Number of distinct tiles among the children of one instance.
-
-    Parameters
-    ----------
-    bounds : int64[8]
-        Spatial bounds of the network.
-    below : int64[8]
-        Extents of one child.
-    window : int64[4]
-        Strides and dilations, vertical and horizontal.
-    """
-    spread = plain_spread(tensor, bounds)
+def distinct_tiles(tensor, spans, level, window):
+    """Number of distinct tiles among the children of one instance of a level."""
+    spread = plain_product(tensor, spans, level, SPATIAL)
     if tensor == INPUTS:
         for axis in range(2):
-            output, kernel = P + axis, R + axis
             spread *= distinct_positions(
-                bounds[output],
-                window[STRIDE_H + axis] * below[output],
-                bounds[kernel],
-                window[DILATION_H + axis] * below[kernel],
+                spans[level, SPATIAL + P + axis],
+                window[STRIDE_H + axis] * spans[level + 1, P + axis],
+                spans[level, SPATIAL + R + axis],
+                window[DILATION_H + axis] * spans[level + 1, R + axis],
             )
     return spread
 
 
 @helper
-def covered_words(bounds, below, window, rows, columns):
+def covered_words(spans, level, window, rows, columns):
     """Distinct input words that all children of one instance are given in one step.
 
     `rows` and `columns` are the extents of what each child is given.
     """
-    words = plain_spread(INPUTS, bounds) * below[N] * below[G] * below[C]
+    words = plain_product(INPUTS, spans, level, SPATIAL)
+    words *= plain_product(INPUTS, spans, level + 1, EXTENT)
     for axis in range(2):
-        output, kernel = P + axis, R + axis
         words *= covered_length(
-            bounds[output],
-            window[STRIDE_H + axis] * below[output],
-            bounds[kernel],
-            window[DILATION_H + axis] * below[kernel],
+            spans[level, SPATIAL + P + axis],
+            window[STRIDE_H + axis] * spans[level + 1, P + axis],
+            spans[level, SPATIAL + R + axis],
+            window[DILATION_H + axis] * spans[level + 1, R + axis],
             rows if axis == 0 else columns,
         )
     return words
 
 
 @helper
-def input_shift(dimension, step, window):
-    """By how many words one iteration of a loop moves a tile of inputs.
-
-    Returns
-    -------
-    plain : bool
-        Whether the tile moves along an axis other than the window axes.
-    rows, columns : int64
-        The movement along the window axes.
-    """
-    if dimension == P:
-        return False, window[STRIDE_H] * step, 0
-    if dimension == R:
-        return False, window[DILATION_H] * step, 0
-    if dimension == Q:
-        return False, 0, window[STRIDE_W] * step
-    if dimension == S:
-        return False, 0, window[DILATION_W] * step
-    return dimension != M, 0, 0
-
-
-@helper
-def replaced_words(tensor, level, size, loops, work):
+def replaced_words(tensor, level, loops, steps, spans):
     """Words that the tile changes of one instance bring in, for weights and outputs.
 
     Going outwards from the level, nothing changes up to the first loop that
     indexes the tensor; from there on, every iteration replaces the tile.
-
-    Parameters
-    ----------
-    size : int64
-        Words of the tile.
     """
-    for i in range(work.above[level] - 1, -1, -1):
+    size = spans[level, TILE + tensor]
+    for i in range(spans[level, ABOVE] - 1, -1, -1):
         bound = loops[i, BOUND]
         if loops[i, KIND] == TEMPORAL and bound > 1 and INDEXES[tensor, loops[i, DIMENSION]]:
-            return size * work.outer[i] * bound
+            return size * steps[i, OUTER] * bound
     return size
 
 
 @helper
-def sliding_words(level, loops, work, window, by_word):
+def sliding_words(level, loops, steps, spans, window, by_word):
     """Words that the tile changes of one instance bring in, for inputs.
 
     Every step of the loops above `level` is an advance of one loop with all
@@ -203,7 +163,6 @@ def sliding_words(level, loops, work, window, by_word):
 
     Parameters
     ----------
-    work : Workspace
     by_word : bool
         Whether `covered` is wanted.
 
@@ -215,145 +174,148 @@ def sliding_words(level, loops, work, window, by_word):
         Distinct words that all instances below one parent are filled with,
         step by step: what a word-tagged network reads. Zero unless wanted.
     """
-    below, bounds = work.extents[level], work.bounds[level - 1]
-    rows, columns = window_extent(below, window, 0), window_extent(below, window, 1)
-    line = below[N] * below[G] * below[C]
+    rows, columns = window_extent(spans, level, window, 0), window_extent(spans, level, window, 1)
+    line = plain_product(INPUTS, spans, level, EXTENT)
     words = line * rows * columns
-    covered = covered_words(bounds, below, window, rows, columns) if by_word else 0
-    reset_plain, reset_rows, reset_columns = False, 0, 0
-    for i in range(work.above[level] - 1, -1, -1):
-        bound = loops[i, BOUND]
+    covered = covered_words(spans, level - 1, window, rows, columns) if by_word else 0
+    # What one round of all loops inside has moved the tile by; a new round takes it back.
+    plain, round_rows, round_columns = False, 0, 0
+    for i in range(spans[level, ABOVE] - 1, -1, -1):
+        bound, dimension = loops[i, BOUND], loops[i, DIMENSION]
         if loops[i, KIND] != TEMPORAL or bound == 1:
             continue
-        advances = (bound - 1) * work.outer[i]
-        plain, own_rows, own_columns = input_shift(loops[i, DIMENSION], work.steps[i], window)
+        advances = (bound - 1) * steps[i, OUTER]
+        own_rows, own_columns = 0, 0
+        if dimension >= P:
+            axis = (dimension - P) % 2
+            scale = window[STRIDE_H + axis] if dimension < R else window[DILATION_H + axis]
+            own_rows = scale * steps[i, STEP] * (1 - axis)
+            own_columns = scale * steps[i, STEP] * axis
+        elif dimension != M:
+            plain = True
         new_rows, new_columns = filled_box(
-            plain or reset_plain, own_rows - reset_rows, own_columns - reset_columns, rows, columns
+            plain, own_rows - round_rows, own_columns - round_columns, rows, columns
         )
         words += advances * line * new_rows * new_columns
         if by_word and new_rows > 0:
-            covered += advances * covered_words(bounds, below, window, new_rows, new_columns)
-        reset_plain = reset_plain or plain
-        reset_rows += own_rows * (bound - 1)
-        reset_columns += own_columns * (bound - 1)
+            covered += advances * covered_words(spans, level - 1, window, new_rows, new_columns)
+        round_rows += own_rows * (bound - 1)
+        round_columns += own_columns * (bound - 1)
     return words, covered
 
 
 @helper
-def next_keeper(keeps, tensor, level):
+def next_keeper(rules, tensor, level):
     """The nearest level below `level` that keeps a tensor; the number of levels if none."""
     below = level + 1
-    while below < keeps.shape[0] and not keeps[below, tensor]:
+    while below < rules.shape[0] and not rules[below, KEEPS + tensor]:
         below += 1
     return below
 
 
 @helper
-def count_operand(
-    tensor, loops, work, instances, temporal_steps, window, keeps, multicast,
-    tiles, counts, transfers,
-):  # fmt: skip
+def count_operand(tensor, loops, steps, spans, temporal_steps, window, rules, counts):
     """Reads, fills and transfers of weights or inputs; see `count_mapping`."""
-    levels = keeps.shape[0]
+    levels = rules.shape[0]
     for parent in range(levels):
-        if not keeps[parent, tensor]:
+        if not rules[parent, KEEPS + tensor]:
             continue
-        child = next_keeper(keeps, tensor, parent)
+        child = next_keeper(rules, tensor, parent)
         last = child - 1
         if child == levels:
             # Every MAC reads its operand: the innermost network shares nothing.
             arriving = temporal_steps
-            leaving = arriving * work.children[last]
+            leaving = arriving * spans[last, CHILDREN]
             if last > parent:
                 last -= 1
-                arriving, leaving = leaving, leaving * work.spread[last, tensor]
-                transfers[levels - 1, tensor, DOWN] += arriving * instances[levels - 1]
+                arriving, leaving = leaving, leaving * spans[last, SPREAD + tensor]
+                counts[levels - 1, tensor, DOWN] += arriving * spans[levels - 1, INSTANCES]
         else:
-            by_word = multicast[last] == WORD_MULTICAST and tensor == INPUTS
+            by_word = rules[last, MULTICAST] == WORD_MULTICAST and tensor == INPUTS
             if tensor == INPUTS:
-                arriving, leaving = sliding_words(child, loops, work, window, by_word)
+                arriving, leaving = sliding_words(child, loops, steps, spans, window, by_word)
             else:
-                arriving = replaced_words(tensor, child, tiles[child, tensor], loops, work)
+                arriving = replaced_words(tensor, child, loops, steps, spans)
             if not by_word:
-                leaving = arriving * work.spread[last, tensor]
-            counts[child, tensor, FILLS] = arriving * instances[child]
-        transfers[last, tensor, DOWN] += arriving * instances[last + 1]
+                leaving = arriving * spans[last, SPREAD + tensor]
+            counts[child, tensor, FILLS] = arriving * spans[child, INSTANCES]
+        counts[last, tensor, DOWN] += arriving * spans[last + 1, INSTANCES]
         for network in range(last - 1, parent - 1, -1):
-            transfers[network, tensor, DOWN] += leaving * instances[network + 1]
-            leaving *= work.spread[network, tensor]
-        counts[parent, tensor, READS] += leaving * instances[parent]
+            counts[network, tensor, DOWN] += leaving * spans[network + 1, INSTANCES]
+            leaving *= spans[network, SPREAD + tensor]
+        counts[parent, tensor, READS] += leaving * spans[parent, INSTANCES]
 
 
 @helper
-def count_outputs(loops, work, instances, temporal_steps, keeps, tiles, counts, transfers):
+def count_outputs(loops, steps, spans, temporal_steps, rules, counts):
     """Reads, fills, updates and transfers of outputs; see `count_mapping`."""
-    levels = keeps.shape[0]
+    levels = rules.shape[0]
     for parent in range(levels):
-        if not keeps[parent, OUTPUTS]:
+        if not rules[parent, KEEPS + OUTPUTS]:
             continue
-        child = next_keeper(keeps, OUTPUTS, parent)
+        child = next_keeper(rules, OUTPUTS, parent)
         rising = temporal_steps
         if child < levels:
-            rising = replaced_words(OUTPUTS, child, tiles[child, OUTPUTS], loops, work)
-            counts[child, OUTPUTS, FILLS] = (rising - work.held[child]) * instances[child]
+            rising = replaced_words(OUTPUTS, child, loops, steps, spans)
+            returning = rising - spans[child, HELD]
+            counts[child, OUTPUTS, FILLS] = returning * spans[child, INSTANCES]
         for network in range(child - 1, parent - 1, -1):
-            transfers[network, OUTPUTS, UP] += rising * instances[network + 1]
+            counts[network, OUTPUTS, UP] += rising * spans[network + 1, INSTANCES]
             if child < levels:
                 # A MAC's sum is accumulated where it is kept; only a tile returns.
-                returning = (rising - work.held[network + 1]) * instances[network + 1]
-                transfers[network, OUTPUTS, DOWN] += returning
-            rising *= work.spread[network, OUTPUTS]
-        counts[parent, OUTPUTS, UPDATES] = rising * instances[parent]
-        counts[parent, OUTPUTS, READS] = (rising - work.held[parent]) * instances[parent]
+                returning = (rising - spans[network + 1, HELD]) * spans[network + 1, INSTANCES]
+                counts[network, OUTPUTS, DOWN] += returning
+            rising *= spans[network, SPREAD + OUTPUTS]
+        counts[parent, OUTPUTS, UPDATES] = rising * spans[parent, INSTANCES]
+        returning = rising - spans[parent, HELD]
+        counts[parent, OUTPUTS, READS] = returning * spans[parent, INSTANCES]
 
 
 @helper
-def count_nest(
-    loops, loop_count, window, keeps, multicast, reduction, forwarding, work,
-    tiles, instances, counts, transfers,
-):  # fmt: skip
-    """Count every access of a mapped layer, in a given workspace; see `count_mapping`."""
-    levels = keeps.shape[0]
-    temporal_steps = measure(loops, loop_count, work, instances)
-    counts.fill(0)
-    transfers.fill(0)
-    work.held[0] = tile_size(OUTPUTS, work.extents[0], window)
-    for level in range(levels):
-        children = work.children[level]
+def spread_tiles(spans, window, rules):
+    """Fill the columns ``TILE``, ``SPREAD`` and ``HELD`` of spans."""
+    spans[0, HELD] = tile_size(OUTPUTS, spans, 0, window)
+    for level in range(rules.shape[0]):
+        children = spans[level, CHILDREN]
         for tensor in range(3):
-            shares = reduction[level] if tensor == OUTPUTS else multicast[level] != NO_MULTICAST
-            work.spread[level, tensor] = children
+            shares = rules[level, MULTICAST] != NO_MULTICAST
+            if tensor == OUTPUTS:
+                shares = rules[level, REDUCES] != 0
+            spread, size = children, 0
             if shares and children > 1:
-                work.spread[level, tensor] = distinct_tiles(
-                    tensor, work.bounds[level], work.extents[level + 1], window
-                )
-            kept = keeps[level, tensor]
-            tiles[level, tensor] = tile_size(tensor, work.extents[level], window) if kept else 0
-        if level + 1 < levels:
-            work.held[level + 1] = work.held[level]
-            if children > 1:
-                work.held[level + 1] //= plain_spread(OUTPUTS, work.bounds[level])
-    for tensor in (WEIGHTS, INPUTS):
-        count_operand(
-            tensor, loops, work, instances, temporal_steps, window, keeps, multicast,
-            tiles, counts, transfers,
-        )  # fmt: skip
-    count_outputs(loops, work, instances, temporal_steps, keeps, tiles, counts, transfers)
+                spread = distinct_tiles(tensor, spans, level, window)
+            if rules[level, KEEPS + tensor]:
+                size = tile_size(tensor, spans, level, window)
+            spans[level, SPREAD + tensor], spans[level, TILE + tensor] = spread, size
+        held = spans[level, HELD]
+        if children > 1:
+            held //= plain_product(OUTPUTS, spans, level, SPATIAL)
+        spans[level + 1, HELD] = held
+
+
+@helper
+def count_nest(loops, loop_count, window, rules, spans, steps, counts):
+    """Count every access of a mapped layer; see `count_mapping`."""
+    levels = rules.shape[0]
+    temporal_steps = measure(loops, loop_count, spans, steps)
+    for level in range(levels):
+        for tensor in range(3):
+            for column in range(6):
+                counts[level, tensor, column] = 0
+    spread_tiles(spans, window, rules)
+    for tensor in range(2):
+        count_operand(tensor, loops, steps, spans, temporal_steps, window, rules, counts)
+    count_outputs(loops, steps, spans, temporal_steps, rules, counts)
     for level in range(levels - 1):
-        for tensor in (WEIGHTS, INPUTS):
-            if forwarding[level, tensor] and keeps[level, tensor] and keeps[level + 1, tensor]:
-                forward(
-                    tensor, level, loops, loop_count, work, instances, window, multicast[level],
-                    counts, transfers,
-                )  # fmt: skip
+        for tensor in range(2):
+            is_kept = rules[level, KEEPS + tensor] and rules[level + 1, KEEPS + tensor]
+            if is_kept and rules[level, FORWARDS + tensor]:
+                forward(tensor, level, loops, loop_count, steps, spans, window, rules, counts)
     return temporal_steps
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def count_mapping(
-    loops, loop_count, window, keeps, multicast, reduction, forwarding,
-    tiles, instances, counts, transfers,
-):  # fmt: skip
+def count_mapping(loops, loop_count, window, rules, spans, counts):
     """Count every access of a mapped layer.
 
     Parameters
@@ -363,31 +325,19 @@ def count_mapping(
     window : int64[4]
         Strides and dilations: vertical stride, horizontal stride, vertical
         dilation, horizontal dilation.
-    keeps : bool[levels, 3]
-        Whether a level stores a tensor.
-    multicast : int64[levels]
-        How the network below a level shares reads.
-    reduction : bool[levels]
-        Whether the network below a level adds up partial sums.
-    forwarding : bool[levels, 3]
-        Whether children below a level take a tensor from their neighbours.
-    tiles : int64[levels, 3]
-        Filled: words of each tensor's tile in one instance.
-    instances : int64[levels + 1]
-        Filled: instances in use; the last entry is the MAC units.
-    counts : int64[levels, 3, 3]
-        Filled: reads, fills and updates of each tensor at each level.
-    transfers : int64[levels, 3, 3]
-        Filled: words that arrive at the children below each level, and that
-        leave them upwards, and that they take from their neighbours.
+    rules : int64[levels, 8]
+        What each level keeps, and what the network below it can do.
+    spans : int64[levels + 1, 26]
+        Filled: tiles, instances and more.
+    counts : int64[levels, 3, 6]
+        Filled: reads, fills and updates of each tensor at each level; words that
+        arrive at the children below, that leave them upwards, and that they
+        take from their neighbours.
 
     Returns
     -------
     int64
         Product of the temporal bounds: cycles at one MAC a cycle.
     """
-    work = new_workspace(keeps.shape[0], loop_count)
-    return count_nest(
-        loops, loop_count, window, keeps, multicast, reduction, forwarding, work,
-        tiles, instances, counts, transfers,
-    )  # fmt: skip
+    steps = np.empty((loop_count, 2), np.int64)
+    return count_nest(loops, loop_count, window, rules, spans, steps, counts)

@@ -15,11 +15,15 @@ from kcsim.kernels.nest import (
     FORWARDED,
     INDEXES,
     INPUTS,
+    INSTANCES,
     KIND,
     LEVEL,
+    MULTICAST,
+    OUTER,
     READS,
     SPATIAL_X,
     SPATIAL_Y,
+    STEP,
     STRIDE_H,
     TEMPORAL,
     TILE_MULTICAST,
@@ -67,7 +71,7 @@ def child_positions(tensor, level, loops, loop_count, steps, window):
                     index = rest[loops[i, KIND]] % loops[i, BOUND]
                     rest[loops[i, KIND]] //= loops[i, BOUND]
                     position_shift(
-                        tensor, loops[i, DIMENSION], index * steps[i], window, positions[x, y]
+                        tensor, loops[i, DIMENSION], index * steps[i, STEP], window, positions[x, y]
                     )
     return positions
 
@@ -156,7 +160,7 @@ def find_served(positions, shift, is_served):
 
 
 @helper
-def tile_advances(tensor, level, loops, loop_count, work, window):
+def tile_advances(tensor, level, loops, loop_count, steps, spans, window):
     """Every kind of advance of the loops above a level, innermost loop first.
 
     Returns
@@ -168,10 +172,10 @@ def tile_advances(tensor, level, loops, loop_count, work, window):
     bound : int64
         Bound of the innermost loop, 1 if there is none.
     """
-    below = work.extents[level]
     rows, columns = 1, 1
     if tensor == INPUTS:
-        rows, columns = window_extent(below, window, 0), window_extent(below, window, 1)
+        rows = window_extent(spans, level, window, 0)
+        columns = window_extent(spans, level, window, 1)
     advances = np.zeros((loop_count, 3), np.int64)
     shifts = np.zeros((loop_count, 8), np.int64)
     reset = np.zeros(8, np.int64)
@@ -185,8 +189,8 @@ def tile_advances(tensor, level, loops, loop_count, work, window):
         shift = shifts[kinds]
         for dimension in range(8):
             shift[dimension] -= reset[dimension]
-        position_shift(tensor, loops[i, DIMENSION], work.steps[i], window, shift)
-        position_shift(tensor, loops[i, DIMENSION], work.steps[i] * (bound - 1), window, reset)
+        position_shift(tensor, loops[i, DIMENSION], steps[i, STEP], window, shift)
+        position_shift(tensor, loops[i, DIMENSION], steps[i, STEP] * (bound - 1), window, reset)
         is_window = tensor == INPUTS
         plain = False
         for dimension in range(8):
@@ -195,7 +199,7 @@ def tile_advances(tensor, level, loops, loop_count, work, window):
         new_rows, new_columns = filled_box(
             plain, shift[P] * is_window, shift[Q] * is_window, rows, columns
         )
-        advances[kinds, 0] = (bound - 1) * work.outer[i]
+        advances[kinds, 0] = (bound - 1) * steps[i, OUTER]
         advances[kinds, 1] = new_rows
         advances[kinds, 2] = new_columns
         kinds += 1
@@ -203,9 +207,7 @@ def tile_advances(tensor, level, loops, loop_count, work, window):
 
 
 @helper
-def forward(
-    tensor, level, loops, loop_count, work, instances, window, multicast, counts, transfers
-):
+def forward(tensor, level, loops, loop_count, steps, spans, window, rules, counts):
     """Take from neighbours what they were given one step before.
 
     A child is served by a mesh neighbour if the words it needs now are exactly
@@ -213,15 +215,18 @@ def forward(
     pays one more read, the level above one less. See `count_mapping` for the
     parameters; `level` is the level above the children.
     """
-    below = work.extents[level + 1]
-    advances, shifts, innermost = tile_advances(tensor, level + 1, loops, loop_count, work, window)
+    advances, shifts, innermost = tile_advances(
+        tensor, level + 1, loops, loop_count, steps, spans, window
+    )
     rows, columns = 1, 1
     if tensor == INPUTS:
-        rows, columns = window_extent(below, window, 0), window_extent(below, window, 1)
-    line = tile_size(tensor, below, window) // (rows * columns)
-    positions = child_positions(tensor, level, loops, loop_count, work.steps, window)
+        rows = window_extent(spans, level + 1, window, 0)
+        columns = window_extent(spans, level + 1, window, 1)
+    line = tile_size(tensor, spans, level + 1, window) // (rows * columns)
+    positions = child_positions(tensor, level, loops, loop_count, steps, window)
     nobody = np.zeros(positions.shape[0] * positions.shape[1], np.bool_)
     is_served = nobody.copy()
+    multicast = rules[level, MULTICAST]
     forwarded, saved = 0, 0
     for kind in range(advances.shape[0]):
         times, new_rows, new_columns = advances[kind, 0], advances[kind, 1], advances[kind, 2]
@@ -245,7 +250,8 @@ def forward(
         rest = needed_words(positions, is_served, multicast, new_rows, new_columns)
         forwarded += matching * line * new_rows * new_columns * served
         saved += matching * line * (everything - rest)
-    counts[level + 1, tensor, READS] += forwarded * instances[level]
-    counts[level, tensor, READS] -= saved * instances[level]
-    transfers[level, tensor, DOWN] -= forwarded * instances[level]
-    transfers[level, tensor, FORWARDED] += forwarded * instances[level]
+    instances = spans[level, INSTANCES]
+    counts[level + 1, tensor, READS] += forwarded * instances
+    counts[level, tensor, READS] -= saved * instances
+    counts[level, tensor, DOWN] -= forwarded * instances
+    counts[level, tensor, FORWARDED] += forwarded * instances

@@ -10,22 +10,27 @@ import numpy as np
 from numba import njit
 
 from kcsim.kernels.nest import (
+    ABOVE,
     DOWN,
     FILLS,
     INDEXES,
     INPUTS,
+    INSTANCES,
+    KEEPS,
     KIND,
+    MULTICAST,
     NO_MULTICAST,
     OUTPUTS,
     READS,
+    REDUCES,
     TEMPORAL,
+    TILE,
     UP,
     UPDATES,
     WORD_MULTICAST,
     P,
     helper,
     measure,
-    new_workspace,
     tile_size,
 )
 from kcsim.kernels.requests import NEW, WHOLE, new_requests, window_words
@@ -80,10 +85,10 @@ def plane(walk, window):
 
 
 @helper
-def all_moved_words(tensor, loops, loop_count, work, sizes, window, parent, child, shares, by_word):
+def all_moved_words(tensor, loops, steps, spans, sizes, window, parent, child, shares, by_word):
     """Words that arrive at each level from parent to child, over all events: int64[levels + 1]."""
     levels = shares.shape[0]
-    above = work.above[child] if child < levels else loop_count
+    above = spans[child, ABOVE]
     arriving = np.zeros(levels + 1, np.int64)
     for event in range(-1, above + 1):
         # MACs ask at every step; others at the first one and whenever a loop advances.
@@ -91,20 +96,20 @@ def all_moved_words(tensor, loops, loop_count, work, sizes, window, parent, chil
             continue
         if 0 <= event < above and loops[event, KIND] != TEMPORAL:
             continue
-        walk = Walk(loops[:loop_count], work.steps, sizes, work.extents[child], above, event)
+        walk = Walk(loops, steps, sizes, spans[child, :8], above, event)
         moved_words(tensor, walk, window, parent, child, shares, by_word, arriving)
     return arriving
 
 
 @helper
-def busy_instances(tensor, level, loops, loop_count, work, sizes):
+def busy_instances(tensor, level, loops, steps, spans, sizes):
     """Instances of a level that are ever busy, along dimensions that do not index a tensor.
 
     With ``tensor`` -1 along all dimensions.
     """
-    above = work.above[level] if level < work.above.shape[0] else loop_count
-    walk = Walk(loops[:loop_count], work.steps, sizes, work.extents[level], above, -1)
-    shares = np.zeros(work.above.shape[0], np.bool_)
+    above = spans[level, ABOVE]
+    walk = Walk(loops, steps, sizes, spans[level, :8], above, -1)
+    shares = np.zeros(spans.shape[0], np.bool_)
     classes = np.empty((2 * above + 2, 2), np.int64)
     busy = 1
     for dimension in range(8):
@@ -114,62 +119,57 @@ def busy_instances(tensor, level, loops, loop_count, work, sizes):
 
 
 @helper
-def count_steps(loops, loop_count, work, sizes):
+def count_steps(loops, steps, spans, sizes):
     """Steps of the computation: iterations of the temporal loops that have anything to do."""
-    levels = work.above.shape[0]
-    walk = Walk(loops[:loop_count], work.steps, sizes, work.extents[levels], loop_count, loop_count)
-    classes = np.empty((2 * loop_count + 2, 2), np.int64)
-    steps = 1
+    count = loops.shape[0]
+    walk = Walk(loops, steps, sizes, spans[-1, :8], count, count)
+    classes = np.empty((2 * count + 2, 2), np.int64)
+    total = 1
     for dimension in range(8):
         iterations = 0
         for k in range(list_classes(walk, dimension, classes)):
             iterations += classes[k, TIMES]
-        steps *= iterations
-    return steps
+        total *= iterations
+    return total
 
 
 @helper
-def count_pair(
-    tensor, parent, child, loops, loop_count, work, sizes, window, multicast, reduction,
-    counts, transfers,
-):  # fmt: skip
+def count_pair(tensor, parent, child, loops, steps, spans, sizes, window, rules, counts):
     """Accesses and transfers between a level that keeps a tensor and the next one below."""
-    levels = multicast.shape[0]
+    levels = rules.shape[0]
     shares = np.empty(levels, np.bool_)
     for level in range(levels):
-        shares[level] = reduction[level]
+        shares[level] = rules[level, REDUCES] != 0
         if tensor != OUTPUTS:
             # Every MAC reads its operand: the innermost network shares nothing.
-            shares[level] = multicast[level] != NO_MULTICAST and level < levels - 1
-    by_word = tensor == INPUTS and child < levels and multicast[child - 1] == WORD_MULTICAST
+            shares[level] = rules[level, MULTICAST] != NO_MULTICAST and level < levels - 1
+    by_word = tensor == INPUTS and child < levels
+    by_word = by_word and rules[child - 1, MULTICAST] == WORD_MULTICAST
     arriving = all_moved_words(
-        tensor, loops, loop_count, work, sizes, window, parent, child, shares, by_word
+        tensor, loops, steps, spans, sizes, window, parent, child, shares, by_word
     )
     direction = UP if tensor == OUTPUTS else DOWN
     for network in range(parent, child):
-        transfers[network, tensor, direction] += arriving[network + 1]
+        counts[network, tensor, direction] += arriving[network + 1]
     if tensor != OUTPUTS:
         counts[parent, tensor, READS] += arriving[parent]
         if child < levels:
             counts[child, tensor, FILLS] = arriving[child]
         return
-    outputs = tile_size(OUTPUTS, sizes, window)
+    outputs = tile_size(OUTPUTS, sizes.reshape(1, 8), 0, window)
     counts[parent, tensor, UPDATES] = arriving[parent]
     for level in range(parent, child + 1 if child < levels else parent + 1):
-        held = outputs * busy_instances(tensor, level, loops, loop_count, work, sizes)
+        held = outputs * busy_instances(tensor, level, loops, steps, spans, sizes)
         if level == parent:
             counts[parent, tensor, READS] = arriving[parent] - held
         else:
-            transfers[level - 1, tensor, DOWN] += arriving[level] - held
+            counts[level - 1, tensor, DOWN] += arriving[level] - held
             if level == child:
                 counts[child, tensor, FILLS] = arriving[child] - held
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def count_imperfect(
-    loops, loop_count, sizes, window, keeps, multicast, reduction,
-    tiles, instances, counts, transfers,
-):  # fmt: skip
+def count_imperfect(loops, sizes, window, rules, spans, counts):
     """Count every access of a mapped layer, as `kcsim.kernels.counting.count_mapping` does.
 
     Bounds may multiply to more than a dimension has, and nothing is forwarded. This takes
@@ -177,34 +177,32 @@ def count_imperfect(
 
     Parameters
     ----------
+    loops : int64[loops, 4]
     sizes : int64[8]
         Size of each dimension of the layer.
-    loops, loop_count, window, keeps, multicast, reduction, tiles, instances, counts, transfers
-        As there. `instances` are those that are ever busy.
+    window, rules, spans, counts
+        As there; `spans` has the extents of full tiles, and the instances that are ever busy.
 
     Returns
     -------
     int64
         Steps of the computation: cycles at one MAC a cycle.
     """
-    levels = keeps.shape[0]
-    work = new_workspace(levels, loop_count)
-    measure(loops, loop_count, work, instances)
+    levels = rules.shape[0]
+    steps = np.empty((loops.shape[0], 2), np.int64)
+    measure(loops, loops.shape[0], spans, steps)
+    clipped = np.minimum(spans[:, :8], sizes)
     counts.fill(0)
-    transfers.fill(0)
     for level in range(levels + 1):
-        instances[level] = busy_instances(-1, level, loops, loop_count, work, sizes)
+        spans[level, INSTANCES] = busy_instances(-1, level, loops, steps, spans, sizes)
+        for tensor in range(3):
+            spans[level, TILE + tensor] = 0
+            if level < levels and rules[level, KEEPS + tensor]:
+                spans[level, TILE + tensor] = tile_size(tensor, clipped, level, window)
     for tensor in range(3):
         parent = 0
-        for level in range(levels):
-            extent = np.minimum(work.extents[level], sizes)
-            kept = keeps[level, tensor]
-            tiles[level, tensor] = tile_size(tensor, extent, window) if kept else 0
         for child in range(1, levels + 1):
-            if child == levels or keeps[child, tensor]:
-                count_pair(
-                    tensor, parent, child, loops, loop_count, work, sizes, window, multicast,
-                    reduction, counts, transfers,
-                )  # fmt: skip
+            if child == levels or rules[child, KEEPS + tensor]:
+                count_pair(tensor, parent, child, loops, steps, spans, sizes, window, rules, counts)
                 parent = child
-    return count_steps(loops, loop_count, work, sizes)
+    return count_steps(loops, steps, spans, sizes)

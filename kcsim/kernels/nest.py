@@ -13,11 +13,32 @@ column meaning
 
 Tensors are numbered weights 0, inputs 1, outputs 2. Network `n` lies below
 level `n`; the MAC units are below the last level.
+
+What a level keeps and what its network can do are one row of *rules*, what can be read off a
+nest is one row of *spans* for each level and one of *steps* for each loop, and what is counted
+is in *counts*. They are few and wide because every array that a kernel hands on costs time.
+
+*rules*, int64[levels, 8]
+    ``KEEPS`` (3 columns): whether the level stores a tensor. ``MULTICAST``: how the network
+    below shares reads. ``REDUCES``: whether it adds up partial sums. ``FORWARDS`` (3): whether
+    children take a tensor from their neighbours.
+*spans*, int64[levels + 1, 26], the last row for the MAC unit
+    ``EXTENT`` (8): indices of each dimension that one instance spans. ``SPATIAL`` (8): spatial
+    bounds of the network below. ``CHILDREN``: their product. ``SPREAD`` (3): words that the level
+    sends for one word that each child is given (or receives for one word from each). ``HELD``:
+    distinct words of outputs that one instance ever holds. ``ABOVE``: number of loops that belong
+    to the levels above. ``INSTANCES``: instances in use. ``TILE`` (3): words of each tensor that
+    one instance stores.
+*steps*, int64[loops, 2]
+    ``STEP``: indices by which one iteration of a loop advances its dimension. ``OUTER``: product
+    of the bounds of the temporal loops around it.
+*counts*, int64[levels, 3, 6]
+    By level and tensor: ``READS``, ``FILLS``, ``UPDATES`` of the level; in the network below,
+    words that arrive at the children (``DOWN``), that leave them upwards (``UP``), and that they
+    take from neighbours (``FORWARDED``).
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -32,10 +53,12 @@ TEMPORAL, SPATIAL_X, SPATIAL_Y = 0, 1, 2
 LEVEL, KIND, DIMENSION, BOUND = 0, 1, 2, 3
 N, G, M, C, P, Q, R, S = range(8)
 WEIGHTS, INPUTS, OUTPUTS = 0, 1, 2
-READS, FILLS, UPDATES = 0, 1, 2
+READS, FILLS, UPDATES, DOWN, UP, FORWARDED = range(6)
+"""Columns of counts: accesses of a level, words in the network below it."""
 NO_MULTICAST, TILE_MULTICAST, WORD_MULTICAST = 0, 1, 2
 STRIDE_H, STRIDE_W, DILATION_H, DILATION_W = 0, 1, 2, 3
-DOWN, UP, FORWARDED = 0, 1, 2
+KEEPS, MULTICAST, REDUCES, FORWARDS = 0, 3, 4, 5
+"""Columns of rules."""
 
 INDEXES = np.array(
     [
@@ -46,113 +69,85 @@ INDEXES = np.array(
 )
 
 
-class Workspace(NamedTuple):
-    """What can be read off a nest before anything is counted.
-
-    Attributes
-    ----------
-    extents : int64[levels + 1, 8]
-        Indices of each dimension that one instance of a level spans; the last
-        row is the MAC unit.
-    bounds : int64[levels, 8]
-        Spatial bounds of the network below each level.
-    children : int64[levels]
-        Their product.
-    spread : int64[levels, 3]
-        Words that a level sends for one word that each child is given (or
-        receives for one word from each).
-    held : int64[levels]
-        Distinct words of outputs that one instance ever holds.
-    above : int64[levels]
-        Number of loops that belong to the levels above.
-    steps : int64[loops]
-        Indices by which one iteration of a loop advances its dimension.
-    outer : int64[loops]
-        Product of the bounds of the temporal loops around a loop.
-    """
-
-    extents: np.ndarray
-    bounds: np.ndarray
-    children: np.ndarray
-    spread: np.ndarray
-    held: np.ndarray
-    above: np.ndarray
-    steps: np.ndarray
-    outer: np.ndarray
+EXTENT, SPATIAL, CHILDREN, SPREAD, HELD, ABOVE, INSTANCES, TILE, SPANS = (
+    0, 8, 16, 17, 20, 21, 22, 23, 26,
+)  # fmt: skip
+"""Columns of spans."""
+STEP, OUTER = 0, 1
+"""Columns of steps."""
 
 
 @helper
-def new_workspace(levels, loop_count):
-    """A workspace for nests of up to `loop_count` loops."""
-    return Workspace(
-        np.empty((levels + 1, 8), np.int64),
-        np.empty((levels, 8), np.int64),
-        np.empty(levels, np.int64),
-        np.empty((levels, 3), np.int64),
-        np.empty(levels, np.int64),
-        np.empty(levels, np.int64),
-        np.empty(loop_count, np.int64),
-        np.empty(loop_count, np.int64),
-    )
-
-
-@helper
-def measure(loops, loop_count, work, instances):
-    """Fill a workspace, but for spread and held, and the instances.
+def measure(loops, loop_count, spans, steps):
+    """Fill steps, and spans but for ``SPREAD``, ``HELD`` and ``TILE``.
 
     Returns
     -------
     int64
         Product of the temporal bounds: steps of the computation.
     """
-    levels = work.bounds.shape[0]
+    levels = spans.shape[0] - 1
     for dimension in range(8):
-        work.extents[levels, dimension] = 1
+        spans[levels, EXTENT + dimension] = 1
     i = loop_count - 1
     for level in range(levels - 1, -1, -1):
-        extent, bounds = work.extents[level], work.bounds[level]
         children = 1
         for dimension in range(8):
-            extent[dimension] = work.extents[level + 1, dimension]
-            bounds[dimension] = 1
+            spans[level, EXTENT + dimension] = spans[level + 1, EXTENT + dimension]
+            spans[level, SPATIAL + dimension] = 1
         while i >= 0 and loops[i, LEVEL] == level:
             dimension, bound = loops[i, DIMENSION], loops[i, BOUND]
-            work.steps[i] = extent[dimension]
-            extent[dimension] *= bound
+            steps[i, STEP] = spans[level, EXTENT + dimension]
+            spans[level, EXTENT + dimension] *= bound
             if loops[i, KIND] != TEMPORAL:
-                bounds[dimension] *= bound
+                spans[level, SPATIAL + dimension] *= bound
                 children *= bound
             i -= 1
-        work.children[level] = children
-        work.above[level] = i + 1
-    instances[0] = 1
+        spans[level, CHILDREN] = children
+        spans[level, ABOVE] = i + 1
+    spans[levels, ABOVE] = loop_count
+    spans[0, INSTANCES] = 1
     for level in range(levels):
-        instances[level + 1] = instances[level] * work.children[level]
+        spans[level + 1, INSTANCES] = spans[level, INSTANCES] * spans[level, CHILDREN]
     temporal_steps = 1
     for i in range(loop_count):
-        work.outer[i] = temporal_steps
+        steps[i, OUTER] = temporal_steps
         if loops[i, KIND] == TEMPORAL:
             temporal_steps *= loops[i, BOUND]
     return temporal_steps
 
 
 @helper
-def window_extent(extent, window, axis):
-    """Words along an input axis (0 rows, 1 columns) that a tile needs."""
-    output, kernel = (P, R) if axis == 0 else (Q, S)
-    stride, dilation = window[STRIDE_H + axis], window[DILATION_H + axis]
-    return stride * (extent[output] - 1) + dilation * (extent[kernel] - 1) + 1
+def window_extent(spans, level, window, axis):
+    """Words along an input axis (0 rows, 1 columns) that a tile needs.
+
+    `spans` has the extents of the tiles of a level in its first 8 columns.
+    """
+    outputs, taps = spans[level, P + axis], spans[level, R + axis]
+    return window[STRIDE_H + axis] * (outputs - 1) + window[DILATION_H + axis] * (taps - 1) + 1
 
 
 @helper
-def tile_size(tensor, extent, window):
-    """Words of a tensor's tile whose dimensions span `extent` (int64[8])."""
+def plain_product(tensor, spans, level, start):
+    """Product of 8 columns over the dimensions of a tensor, window axes of inputs aside."""
     if tensor == WEIGHTS:
-        return extent[G] * extent[M] * extent[C] * extent[R] * extent[S]
-    if tensor == OUTPUTS:
-        return extent[N] * extent[G] * extent[M] * extent[P] * extent[Q]
-    pixels = window_extent(extent, window, 0) * window_extent(extent, window, 1)
-    return extent[N] * extent[G] * extent[C] * pixels
+        product = spans[level, start + M] * spans[level, start + C]
+        product *= spans[level, start + R] * spans[level, start + S]
+    elif tensor == OUTPUTS:
+        product = spans[level, start + N] * spans[level, start + M]
+        product *= spans[level, start + P] * spans[level, start + Q]
+    else:
+        product = spans[level, start + N] * spans[level, start + C]
+    return product * spans[level, start + G]
+
+
+@helper
+def tile_size(tensor, spans, level, window):
+    """Words of a tensor's tile; see `window_extent`."""
+    words = plain_product(tensor, spans, level, EXTENT)
+    if tensor == INPUTS:
+        words *= window_extent(spans, level, window, 0) * window_extent(spans, level, window, 1)
+    return words
 
 
 @helper

@@ -15,6 +15,7 @@ from kcsim.kernels.nest import (
     DIMENSION,
     KIND,
     LEVEL,
+    STEP,
     STRIDE_H,
     TEMPORAL,
     P,
@@ -130,7 +131,7 @@ def new_requests(walk, levels):
         for i in range(walk.above - 1, -1, -1):
             if walk.loops[i, KIND] != TEMPORAL and walk.loops[i, DIMENSION] >= P:
                 place = rest % walk.loops[i, BOUND]
-                offsets[child, walk.loops[i, DIMENSION] - P] += place * walk.steps[i]
+                offsets[child, walk.loops[i, DIMENSION] - P] += place * walk.steps[i, STEP]
                 rest //= walk.loops[i, BOUND]
     return Requests(
         offsets, siblings, meet, np.zeros((count, 4), np.int64), np.zeros(count, np.int64),

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kcsim.kernels.nest import BOUND, DIMENSION, KIND, LEVEL, TEMPORAL, helper
+from kcsim.kernels.nest import BOUND, DIMENSION, KIND, LEVEL, STEP, TEMPORAL, helper
 
 BASE, TIMES = 0, 1
 """Columns of classes: an iteration of the class as the index it begins at, and how many."""
@@ -25,8 +25,8 @@ class Walk(NamedTuple):
     Attributes
     ----------
     loops : int64[loops, 4]
-    steps : int64[loops]
-        Indices by which one iteration of a loop advances its dimension.
+    steps : int64[loops, 2]
+        ``STEP``: indices by which one iteration of a loop advances its dimension.
     sizes : int64[8]
         Size of each dimension of the layer.
     extent : int64[8]
@@ -82,7 +82,7 @@ def list_cuts(walk, dimension, end, cuts):
             for k in range(count):
                 cuts[k] *= bound
                 spans[k] *= bound
-            last = last * bound + last_index // walk.steps[i] % bound
+            last = last * bound + last_index // walk.steps[i, STEP] % bound
         elif i < end:
             cuts[count], spans[count] = last, 1
             count += 1
@@ -141,7 +141,7 @@ def first_index(walk, dimension, end, iteration):
     base = 0
     for i in range(end - 1, -1, -1):
         if walk.loops[i, DIMENSION] == dimension and walk.loops[i, KIND] == TEMPORAL:
-            base += iteration % walk.loops[i, BOUND] * walk.steps[i]
+            base += iteration % walk.loops[i, BOUND] * walk.steps[i, STEP]
             iteration //= walk.loops[i, BOUND]
     return base
 
@@ -150,11 +150,11 @@ def first_index(walk, dimension, end, iteration):
 def previous_index(walk, dimension, index):
     """Where the tile before the event began that begins at `index` after it."""
     if advances(walk, dimension):
-        index -= walk.steps[walk.event]
+        index -= walk.steps[walk.event, STEP]
     for i in range(walk.event + 1, walk.above):
         if walk.loops[i, DIMENSION] == dimension and walk.loops[i, KIND] == TEMPORAL:
-            most = (walk.sizes[dimension] - 1 - index) // walk.steps[i]
-            index += min(walk.loops[i, BOUND] - 1, most) * walk.steps[i]
+            most = (walk.sizes[dimension] - 1 - index) // walk.steps[i, STEP]
+            index += min(walk.loops[i, BOUND] - 1, most) * walk.steps[i, STEP]
     return index
 
 
@@ -187,7 +187,7 @@ def child_offset(walk, dimension, child, level, shares):
             place = child % walk.loops[i, BOUND]
             if place > 0 and walk.loops[i, LEVEL] >= level and shares[walk.loops[i, LEVEL]]:
                 return -1
-            offset += place * walk.steps[i]
+            offset += place * walk.steps[i, STEP]
             child //= walk.loops[i, BOUND]
     return offset
 

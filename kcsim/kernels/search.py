@@ -21,14 +21,15 @@ from kcsim.kernels.nest import (
     DOWN,
     FILLS,
     FORWARDED,
+    INSTANCES,
     KIND,
     LEVEL,
     READS,
+    SPANS,
+    TILE,
     UP,
     UPDATES,
-    Workspace,
     helper,
-    new_workspace,
 )
 
 ENERGY, CYCLES, ENERGY_DELAY = 0, 1, 2
@@ -43,11 +44,8 @@ class Machine(NamedTuple):
     ----------
     window : int64[4]
         Strides and dilations.
-    keeps : bool[levels, 3]
-    multicast : int64[levels]
-    reduction : bool[levels]
-    forwarding : bool[levels, 3]
-        As `kcsim.kernels.counting.count_mapping` takes them.
+    rules : int64[levels, 8]
+        What each level keeps, and what the network below it can do.
     capacity_bits : float64[levels, 3]
         Capacity of each group of tensors; infinite where unlimited.
     group : int64[levels, 3]
@@ -70,10 +68,7 @@ class Machine(NamedTuple):
     """
 
     window: np.ndarray
-    keeps: np.ndarray
-    multicast: np.ndarray
-    reduction: np.ndarray
-    forwarding: np.ndarray
+    rules: np.ndarray
     capacity_bits: np.ndarray
     group: np.ndarray
     value_bits: np.ndarray
@@ -111,11 +106,9 @@ class Scratch(NamedTuple):
     """Work arrays of one search."""
 
     loops: np.ndarray
-    work: Workspace
-    tiles: np.ndarray
-    instances: np.ndarray
+    steps: np.ndarray
+    spans: np.ndarray
     counts: np.ndarray
-    transfers: np.ndarray
 
 
 @helper
@@ -140,21 +133,21 @@ def write_loops(factors, order, orders, loops):
 
 
 @helper
-def fits(machine, tiles):
-    """Whether the tiles (int64[levels, 3]) of every level fit its capacity."""
-    for level in range(tiles.shape[0]):
+def fits(machine, spans):
+    """Whether the tiles of every level fit its capacity."""
+    for level in range(spans.shape[0] - 1):
         for group in range(3):
             bits = 0.0
             for tensor in range(3):
-                if machine.keeps[level, tensor] and machine.group[level, tensor] == group:
-                    bits += tiles[level, tensor] * machine.value_bits[level, tensor]
+                if machine.group[level, tensor] == group:
+                    bits += spans[level, TILE + tensor] * machine.value_bits[level, tensor]
             if bits > machine.capacity_bits[level, group]:
                 return False
     return True
 
 
 @helper
-def energy_and_cycles(machine, temporal_steps, instances, counts, transfers):
+def energy_and_cycles(machine, temporal_steps, spans, counts):
     """Energy (pJ) and cycles of a counted mapping, MACs and lookups aside."""
     levels = counts.shape[0]
     energy = 0.0
@@ -163,20 +156,20 @@ def energy_and_cycles(machine, temporal_steps, instances, counts, transfers):
     for level in range(levels):
         reading, writing = 0.0, 0.0
         for tensor in range(3):
-            for action in range(3):
+            for action in range(3):  # reads, fills, updates
                 energy += counts[level, tensor, action] * machine.access_pj[level, tensor, action]
-            crossing = transfers[level, tensor, DOWN] + transfers[level, tensor, UP]
-            crossing += transfers[level, tensor, FORWARDED]
+            crossing = counts[level, tensor, DOWN] + counts[level, tensor, UP]
+            crossing += counts[level, tensor, FORWARDED]
             energy += crossing * machine.transfer_pj[level, tensor]
             reading += counts[level, tensor, READS] * machine.read_cycles[level, tensor]
             writing += (
                 counts[level, tensor, FILLS] + counts[level, tensor, UPDATES]
             ) * machine.write_cycles[level, tensor]
-        moving = max(reading, writing) / instances[level]
+        moving = max(reading, writing) / spans[level, INSTANCES]
         cycles = max(cycles, moving if machine.overlapped[level] else computing + moving)
     per_cycle = machine.static_pj
     for level in range(levels + 1):
-        per_cycle += machine.cycle_pj[level] * instances[level]
+        per_cycle += machine.cycle_pj[level] * spans[level, INSTANCES]
     return energy + per_cycle * cycles, cycles
 
 
@@ -185,15 +178,12 @@ def cost_of(machine, space, factors, order, mac_pj, objective, scratch):
     """The objective of one candidate; infinite if it does not fit."""
     loop_count = write_loops(factors, order, space.orders, scratch.loops)
     steps = count_nest(
-        scratch.loops, loop_count, machine.window, machine.keeps, machine.multicast,
-        machine.reduction, machine.forwarding, scratch.work,
-        scratch.tiles, scratch.instances, scratch.counts, scratch.transfers,
+        scratch.loops, loop_count, machine.window, machine.rules,
+        scratch.spans, scratch.steps, scratch.counts,
     )  # fmt: skip
-    if not fits(machine, scratch.tiles):
+    if not fits(machine, scratch.spans):
         return np.inf
-    energy, cycles = energy_and_cycles(
-        machine, steps, scratch.instances, scratch.counts, scratch.transfers
-    )
+    energy, cycles = energy_and_cycles(machine, steps, scratch.spans, scratch.counts)
     energy += mac_pj
     if objective == ENERGY:
         return energy
@@ -362,11 +352,9 @@ def search(machine, space, factors, order, proposals, mac_pj, objective, rounds,
     levels, count = order.shape[0], proposals.shape[0]
     scratch = Scratch(
         np.empty((8 * PLACES_PER_LEVEL * levels, 4), np.int64),
-        new_workspace(levels, 8 * PLACES_PER_LEVEL * levels),
-        np.empty((levels, 3), np.int64),
-        np.empty(levels + 1, np.int64),
-        np.empty((levels, 3, 3), np.int64),
-        np.empty((levels, 3, 3), np.int64),
+        np.empty((8 * PLACES_PER_LEVEL * levels, 2), np.int64),
+        np.empty((levels + 1, SPANS), np.int64),
+        np.empty((levels, 3, 6), np.int64),
     )
     state = np.array([seed * 2654435769 + 88172645463325252], np.uint64)
     sequence = np.arange(count)

@@ -13,7 +13,7 @@ from kcsim.kernels.search import Machine
 from kcsim.workload import ConvLayer
 from kcsim.workload.layer import TENSORS
 
-__all__ = ["build_machine", "multicast_array", "value_bits", "window_array"]
+__all__ = ["build_machine", "multicast_array", "rule_array", "value_bits", "window_array"]
 
 _MULTICAST = {"none": 0, "tile": 1, "word": 2}
 
@@ -39,6 +39,19 @@ def forwarding_array(hardware: Hardware) -> np.ndarray:
         [[tensor in level.fanout.forwarding for tensor in TENSORS] for level in hardware.levels],
         np.bool_,
     )
+
+
+def rule_array(hardware: Hardware, keeps: np.ndarray) -> np.ndarray:
+    """What each level keeps, and what the network below it can do: int64[levels, 8].
+
+    Parameters
+    ----------
+    hardware : Hardware
+    keeps : bool[levels, 3]
+        Whether a level stores a tensor; see `kcsim.mapping.Mapping.keeps_array`.
+    """
+    networks = multicast_array(hardware), reduction_array(hardware), forwarding_array(hardware)
+    return np.column_stack([keeps, *networks]).astype(np.int64)
 
 
 def value_bits(hardware: Hardware, weight_bits: Sequence[float] | None = None) -> np.ndarray:
@@ -82,10 +95,9 @@ def build_machine(
             writing[i, j] = words / (level.write_words_per_cycle or np.inf)
     return Machine(
         window=window_array(layer),
-        keeps=np.array([[t in level.kept_tensors for t in TENSORS] for level in levels]),
-        multicast=multicast_array(hardware),
-        reduction=reduction_array(hardware),
-        forwarding=forwarding_array(hardware),
+        rules=rule_array(
+            hardware, np.array([[t in level.kept_tensors for t in TENSORS] for level in levels])
+        ),
         capacity_bits=capacity,
         group=group,
         value_bits=bits,

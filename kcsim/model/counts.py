@@ -12,18 +12,21 @@ from kcsim.errors import MappingError, OverflowedCountError, Problem
 from kcsim.hardware import Hardware
 from kcsim.kernels.counting import count_mapping
 from kcsim.kernels.imperfect import count_imperfect
+from kcsim.kernels.nest import DOWN, INSTANCES, SPANS, TILE
 from kcsim.mapping import Mapping
-from kcsim.mapping.costs import (
-    forwarding_array,
-    multicast_array,
-    reduction_array,
-    window_array,
-)
+from kcsim.mapping.costs import rule_array, window_array
 from kcsim.model.weights import WeightFormat
 from kcsim.workload import ConvLayer
 from kcsim.workload.layer import DIMENSIONS, TENSORS
 
-__all__ = ["Counts", "count_layer", "delivered_extent", "tile_extents", "used_bits"]
+__all__ = [
+    "Counts",
+    "check_range",
+    "count_layer",
+    "delivered_extent",
+    "tile_extents",
+    "used_bits",
+]
 
 ACTIONS = ("reads", "fills", "updates")
 DIRECTIONS = ("down", "up", "forwarded")
@@ -180,24 +183,28 @@ def count_layer(
         If a count might not fit in 64 bits.
     """
     mapping.check(layer, hardware)
-    _check_range(layer)
+    check_range(layer)
     levels = len(hardware.levels)
-    loops = mapping.loop_array(hardware)
-    tiles = np.zeros((levels, 3), np.int64)
-    instances = np.zeros(levels + 1, np.int64)
-    accesses = np.zeros((levels, 3, 3), np.int64)
-    transfers = np.zeros((levels, 3, 3), np.int64)
-    machine = (window_array(layer), mapping.keeps_array(hardware), multicast_array(hardware),
-               reduction_array(hardware))  # fmt: skip
-    counted = tiles, instances, accesses, transfers
+    loops, window = mapping.loop_array(hardware), window_array(layer)
+    rules = rule_array(hardware, mapping.keeps_array(hardware))
+    spans = np.zeros((levels + 1, SPANS), np.int64)
+    counted = np.zeros((levels, 3, 6), np.int64)
     if mapping.is_perfect(layer):
-        forwarding = forwarding_array(hardware)
-        steps = count_mapping(loops, len(loops), *machine, forwarding, *counted)
+        steps = count_mapping(loops, len(loops), window, rules, spans, counted)
     else:
         _check_imperfect(mapping, layer, hardware, weights)
         sizes = np.array(list(layer.dimensions.values()), np.int64)
-        steps = count_imperfect(loops, len(loops), sizes, *machine, *counted)
-    counts = Counts(layer, hardware, mapping, accesses, transfers, tiles, instances, int(steps))
+        steps = count_imperfect(loops, sizes, window, rules, spans, counted)
+    counts = Counts(
+        layer,
+        hardware,
+        mapping,
+        accesses=counted[..., :DOWN],
+        transfers=counted[..., DOWN:],
+        tile_words=spans[:levels, TILE:],
+        instances=spans[:, INSTANCES],
+        temporal_steps=int(steps),
+    )
     _check_fit(counts, weights or WeightFormat(hardware.precision_bits.weights))
     _check_sound(counts)
     return counts
@@ -222,8 +229,8 @@ def _check_imperfect(
                 raise MappingError(Problem(message, factors))
 
 
-def _check_range(layer: ConvLayer) -> None:
-    """Bound every count from above before counting.
+def check_range(layer: ConvLayer) -> None:
+    """Raise an OverflowedCountError if a count of a layer might not fit in 64 bits.
 
     Each fill of a tile is followed by all MACs of that tile, and a tile of
     inputs has at most ``(stride + dilation)`` words per MAC and window axis.

@@ -1,0 +1,154 @@
+"""Counting many mappings of one layer at once: arrays in, arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kcsim.errors import MappingError, Problem
+from kcsim.hardware import Hardware
+from kcsim.kernels.bulk import count_mappings as count_nests
+from kcsim.kernels.bulk import find_fault
+from kcsim.kernels.nest import DOWN, INSTANCES, SPANS, TILE
+from kcsim.mapping import Mapping
+from kcsim.mapping.costs import rule_array, window_array
+from kcsim.model.counts import check_range
+from kcsim.workload import ConvLayer
+from kcsim.workload.layer import DIMENSIONS, TENSORS
+
+__all__ = ["BulkCounts", "count_mappings", "stack_mappings"]
+
+
+@dataclass(frozen=True, eq=False)
+class BulkCounts:
+    """What `count_mappings` counted, one entry for each mapping along the first axis.
+
+    Attributes
+    ----------
+    accesses : ndarray of int64, [mappings, levels, tensors, actions]
+        Reads, fills and updates of weights, inputs and outputs.
+    transfers : ndarray of int64, [mappings, levels, tensors, directions]
+        Words down, up and between neighbours in the network below a level.
+    tile_words : ndarray of int64, [mappings, levels, tensors]
+        Words that one instance holds at one time.
+    instances : ndarray of int64, [mappings, levels + 1]
+        Instances in use; the last entry is the MAC units.
+    temporal_steps : ndarray of int64, [mappings]
+        Steps of the computation.
+    fits : ndarray of bool, [mappings]
+        Whether all tiles, with dense weights, fit their levels.
+    """
+
+    accesses: np.ndarray
+    transfers: np.ndarray
+    tile_words: np.ndarray
+    instances: np.ndarray
+    temporal_steps: np.ndarray
+    fits: np.ndarray
+
+
+def stack_mappings(mappings: Sequence[Mapping], hardware: Hardware) -> np.ndarray:
+    """Mappings as `count_mappings` takes them: int64[mappings, loops, 4]."""
+    arrays = [mapping.loop_array(hardware) for mapping in mappings]
+    stacked = np.empty((len(arrays), max(map(len, arrays), default=0), 4), np.int64)
+    # A loop of one iteration at the innermost level changes nothing.
+    stacked[:] = len(hardware.levels) - 1, 0, 0, 1
+    for row, array in zip(stacked, arrays, strict=True):
+        row[: len(array)] = array
+    return stacked
+
+
+def count_mappings(
+    layer: ConvLayer, hardware: Hardware, loops: np.ndarray, bypass: Mapping | None = None
+) -> BulkCounts:
+    """Count many mappings of one layer, about a million in a second.
+
+    Parameters
+    ----------
+    layer : ConvLayer
+    hardware : Hardware
+    loops : ndarray of int, [mappings, loops, 4]
+        Loops from the outermost to the innermost level: level (0 for the outermost), kind (0 in
+        time, 1 and 2 along X and Y of the network below), dimension (position in N, G, M, C, P,
+        Q, R, S), bound. Bounds of 1 are allowed anywhere, to fill up shorter mappings.
+    bypass : Mapping, optional
+        Says which levels do not keep which tensors; its loops do not matter. By default each
+        level keeps what it can.
+
+    Returns
+    -------
+    BulkCounts
+        Equal to what `kcsim.count_layer` counts for each mapping. Tiles may be too large: see
+        `fits`.
+
+    Raises
+    ------
+    MappingError
+        If a mapping is no mapping of this layer on this hardware: the first one, and why. The
+        bounds over a dimension must multiply to its size; `kcsim.count_layer` counts others.
+    OverflowedCountError
+        If a count might not fit in 64 bits.
+    """
+    check_range(layer)
+    loops = _checked(layer, hardware, loops)
+    count, levels = len(loops), len(hardware.levels)
+    keeps = (bypass or Mapping(())).keeps_array(hardware)
+    spans = np.empty((count, levels + 1, SPANS), np.int64)
+    counts = np.empty((count, levels, 3, 6), np.int64)
+    steps = np.empty(count, np.int64)
+    count_nests(loops, window_array(layer), rule_array(hardware, keeps), spans, counts, steps)
+    tiles = spans[:, :levels, TILE:]
+    return BulkCounts(
+        accesses=counts[..., :DOWN],
+        transfers=counts[..., DOWN:],
+        tile_words=tiles,
+        instances=spans[..., INSTANCES],
+        temporal_steps=steps,
+        fits=_fits(tiles, hardware),
+    )
+
+
+def _checked(layer: ConvLayer, hardware: Hardware, loops: np.ndarray) -> np.ndarray:
+    loops = np.asarray(loops)
+    if loops.ndim != 3 or loops.shape[2] != 4 or loops.dtype.kind not in "iu":
+        raise MappingError(
+            Problem(
+                f"loops are {loops.dtype}[{', '.join(map(str, loops.shape))}]",
+                "integers [mappings, loops, 4]: level, kind, dimension, bound",
+            )
+        )
+    loops = np.ascontiguousarray(loops, np.int64)
+    sizes = np.array(list(layer.dimensions.values()), np.int64)
+    room = np.array([(1, level.fanout.x, level.fanout.y) for level in hardware.levels], np.int64)
+    mapping, fault, place = find_fault(loops, sizes, room)
+    if mapping < 0:
+        return loops
+    names = ("level", "kind", "dimension", "bound")
+    if fault < len(names):
+        value = loops[mapping, place, fault]
+        text = f"{names[fault]} {value} of loop {place} is out of range"
+    elif fault == 4:
+        text = f"loop {place} belongs to a level outside the one before"
+    elif fault == 5:
+        name = DIMENSIONS[place]
+        text = f"its loops over {name} do not multiply to the {sizes[place]} of {layer.name}"
+    else:
+        level, axis = hardware.levels[place // 3], " XY"[place % 3]
+        text = f"it needs more than the {room[place // 3, place % 3]} children along {axis} "
+        text += f"of '{level.name}'"
+    raise MappingError(Problem(f"mapping {mapping}: {text}"))
+
+
+def _fits(tiles: np.ndarray, hardware: Hardware) -> np.ndarray:
+    precision = hardware.precision_bits
+    bits = tiles * np.array([getattr(precision, tensor) for tensor in TENSORS])
+    fits = np.ones(len(tiles), np.bool_)
+    for i, level in enumerate(hardware.levels):
+        for group in [p.tensors for p in level.partitions] or [TENSORS]:
+            capacity = level.capacity_bits(group[0])
+            if capacity is not None:
+                columns = [TENSORS.index(tensor) for tensor in group]
+                fits &= bits[:, i, columns].sum(axis=1) <= capacity
+    return fits
