@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kcsim.model.estimate import estimate, evaluate
     from kcsim.model.replay import replay_layer
     from kcsim.model.results import Estimate, LayerEstimate, Run
-    from kcsim.workload import ConvLayer, Network, load_layer, load_network
+    from kcsim.workload import ConvLayer, Network, ZeroShares, load_layer, load_network
 
 __version__ = "0.1.0"
 
@@ -40,6 +40,7 @@ _HOMES = {
     "MappingError": "kcsim.errors",
     "Network": "kcsim.workload",
     "Run": "kcsim.model.results",
+    "ZeroShares": "kcsim.workload",
     "count_layer": "kcsim.model.counts",
     "count_mappings": "kcsim.model.bulk",
     "estimate": "kcsim.model.estimate",
@@ -70,6 +71,7 @@ __all__ = [
     "MappingError",
     "Network",
     "Run",
+    "ZeroShares",
     "count_layer",
     "count_mappings",
     "estimate",

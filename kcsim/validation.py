@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 _MAX_DEPTH = 100
 _MAX_INTEGER = 10**40
-_MAX_KEYS_SHOWN = 14
+_MAX_KEYS_SHOWN = 15
 _WANTED = {
     "int_type": "an integer",
     "int_from_float": "an integer",

@@ -6,9 +6,14 @@ from typing import Annotated
 
 import typer
 
-from kcsim.cli.options import Batch, Format, HardwareFile, Objective, Output, Overrides
+from kcsim.cli.options import Batch, Format, HardwareFile, Objective, Output, Overrides, Zeros
 
 __all__ = ["command"]
+
+Layers = Annotated[
+    list[str] | None,
+    typer.Option("--layers", metavar="PATTERN", help="Only these, as 'conv*'. Repeatable."),
+]
 
 
 def command(
@@ -32,10 +37,8 @@ def command(
         ),
     ] = None,
     batch: Batch = None,
-    layers: Annotated[
-        list[str] | None,
-        typer.Option("--layers", metavar="PATTERN", help="Only these, as 'conv*'. Repeatable."),
-    ] = None,
+    zeros: Zeros = None,
+    layers: Layers = None,
     objective: Objective = "edp",
     overrides: Overrides = None,
     format_: Format = None,
@@ -53,6 +56,7 @@ def command(
     from kcsim.hardware import load_hardware
     from kcsim.model.estimate import estimate
     from kcsim.workload import load_network
+    from kcsim.workload.zeros_reader import network_with_zeros
 
     chosen_format = choose_format(format_, output)
     check_output(output)
@@ -62,6 +66,8 @@ def command(
         check_plot_path(plot)
     hardware = load_hardware(hw, overrides or ())
     chosen = load_network(network)
+    # Before layers are selected, so that a file for the whole network matches them.
+    chosen = chosen if zeros is None else network_with_zeros(chosen, zeros)
     chosen = chosen.select(layers) if layers else chosen
     with waiting() as progress:
         result = estimate(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kcsim.cli.options import Batch, Format, HardwareFile, LayerName, Output, Overrides
+from kcsim.cli.options import Batch, Format, HardwareFile, LayerName, Output, Overrides, Zeros
 
 __all__ = ["command"]
 
@@ -16,6 +16,7 @@ def command(
     layer: LayerName,
     mapping: Annotated[str, typer.Option("--mapping", metavar="FILE", help="A mapping file.")],
     batch: Batch = None,
+    zeros: Zeros = None,
     overrides: Overrides = None,
     format_: Format = None,
     output: Output = None,
@@ -26,12 +27,14 @@ def command(
     from kcsim.mapping.reader import read_mapping
     from kcsim.model.estimate import evaluate
     from kcsim.workload import load_layer
+    from kcsim.workload.zeros_reader import layer_with_zeros
 
     chosen_format = choose_format(format_, output)
     check_output(output)
     hardware = load_hardware(hw, overrides or ())
     chosen = load_layer(layer)
     chosen = chosen if batch is None else chosen.with_batch(batch)
+    chosen = chosen if zeros is None else layer_with_zeros(chosen, zeros)
     loops = read_mapping(mapping, chosen, hardware)
     with waiting():
         result = evaluate(chosen, hardware, loops)

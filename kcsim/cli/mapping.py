@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kcsim.cli.options import Batch, HardwareFile, LayerName, Objective, Output, Overrides
+from kcsim.cli.options import Batch, HardwareFile, LayerName, Objective, Output, Overrides, Zeros
 
 __all__ = ["command"]
 
@@ -15,6 +15,7 @@ def command(
     hw: HardwareFile,
     layer: LayerName,
     batch: Batch = None,
+    zeros: Zeros = None,
     objective: Objective = "edp",
     overrides: Overrides = None,
     loops: Annotated[
@@ -27,11 +28,13 @@ def command(
     from kcsim.hardware import load_hardware
     from kcsim.mapping.search import find_mapping
     from kcsim.workload import load_layer
+    from kcsim.workload.zeros_reader import layer_with_zeros
 
     check_output(output)
     hardware = load_hardware(hw, overrides or ())
     chosen = load_layer(layer)
     chosen = chosen if batch is None else chosen.with_batch(batch)
+    chosen = chosen if zeros is None else layer_with_zeros(chosen, zeros)
     with waiting():
         mapping = find_mapping(chosen, hardware, objective=objective)
     header = f"# {chosen.name} on {hardware.name}, found by 'kcsim map' for the least {objective}\n"

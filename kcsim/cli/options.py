@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Batch", "Format", "HardwareFile", "LayerName", "Objective", "Output", "Overrides"]
+__all__ = [
+    "Batch",
+    "Format",
+    "HardwareFile",
+    "LayerName",
+    "Objective",
+    "Output",
+    "Overrides",
+    "Zeros",
+]
 
 HardwareFile = Annotated[
     str,
@@ -32,6 +41,14 @@ LayerName = Annotated[
 ]
 Batch = Annotated[
     int | None, typer.Option("--batch", metavar="N", help="Images at once. [default: 1]")
+]
+Zeros = Annotated[
+    str | None,
+    typer.Option(
+        "--zeros",
+        metavar="SHARES",
+        help="Shares of zeros, as inputs=0.5,outputs=0.6;conv1:inputs=0, or a YAML file.",
+    ),
 ]
 Objective = Annotated[
     str,

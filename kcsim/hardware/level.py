@@ -18,6 +18,7 @@ __all__ = [
     "Access",
     "Bits",
     "CapacityKib",
+    "Coding",
     "Count",
     "EnergyPj",
     "Fanout",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 Access = Literal["read", "write", "update"]
+Coding = Literal["run_length", "bitmask"]
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\s.=/][^.=/]*$")]
 EnergyPj = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
@@ -37,6 +39,7 @@ Rate = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Bits = Annotated[int, Field(ge=1, le=65536)]
 Count = Annotated[int, Field(ge=1, le=65536)]
 CapacityKib = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
+RunBits = Annotated[int, Field(ge=1, le=8)]
 CapacityWords = Annotated[int, Field(ge=1, le=2**50)]
 
 STRICT = ConfigDict(extra="forbid")
@@ -115,6 +118,8 @@ class Fanout:
         Tensors that a child may take from a neighbour that was just given them.
     transfer_pj : float
         Energy of one word arriving at a child, or leaving it upwards.
+    hop_pj : float
+        Energy of one word crossing a link of the mesh, fed at its first child.
     """
 
     x: Count = 1
@@ -123,6 +128,18 @@ class Fanout:
     reduction: bool = True
     forwarding: tuple[Tensor, ...] = ()
     transfer_pj: EnergyPj = 0.0
+    hop_pj: EnergyPj = 0.0
+
+    def __post_init__(self) -> None:
+        if self.hop_pj and self.forwarding:
+            raise InputError(
+                Problem(
+                    "a network that forwards has no energy for hops: which children are fed from "
+                    "above is not counted",
+                    "transfer_pj alone",
+                    path=("hop_pj",),
+                )
+            )
 
     @property
     def children(self) -> int:
@@ -161,6 +178,10 @@ class Level:
         transfers and computation take turns.
     read_words_per_cycle, write_words_per_cycle : float, optional
         Words per cycle and instance; unlimited when absent.
+    compression : dict of str to str
+        Coding of tensors whose zeros cost less: ``run_length``, ``bitmask``.
+    run_bits : int
+        Bits of the length of a run, for ``run_length``.
     leakage_pj_per_cycle : float
         Per instance in use.
     fanout : Fanout
@@ -180,6 +201,8 @@ class Level:
     buffering: Literal["overlapped", "double", "single"] = "overlapped"
     read_words_per_cycle: Rate | None = None
     write_words_per_cycle: Rate | None = None
+    compression: dict[Tensor, Coding] = Field(default_factory=dict)
+    run_bits: RunBits = 5
     leakage_pj_per_cycle: EnergyPj = 0.0
     fanout: Fanout = Fanout()
 
@@ -258,6 +281,12 @@ class Level:
                 yield Problem(
                     f"level '{self.name}' keeps {tensor} but has no partition for it",
                     path=("keeps",),
+                )
+        for tensor in self.compression:
+            if tensor not in self.kept_tensors:
+                yield Problem(
+                    f"level '{self.name}' compresses {tensor} but does not keep them",
+                    path=("compression",),
                 )
 
 

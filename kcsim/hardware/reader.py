@@ -15,6 +15,8 @@ from kcsim.validation import validate, validate_data
 
 __all__ = ["hardware_schema", "load_hardware", "shipped_folder", "shipped_names"]
 
+_SECTIONS = ("fanout", "precision_bits", "codebook", "dataflow", "compression", "zeros")
+
 
 @cache
 def shipped_folder() -> Path:
@@ -129,7 +131,7 @@ def _descend(value: Any, step: str, override: str) -> Any:
     elif isinstance(value, dict):
         choices = value
         # A section that the file leaves out may be set key by key.
-        if step not in value and step in ("fanout", "precision_bits", "codebook", "dataflow"):
+        if step not in value and step in _SECTIONS:
             value[step] = {}
     else:
         choices = {}

@@ -33,8 +33,11 @@ __all__ = [
     "Dataflow",
     "Hardware",
     "LevelConstraint",
+    "Operand",
     "Precision",
 ]
+
+Operand = Literal["inputs", "weights"]
 
 
 @plain_errors
@@ -50,11 +53,19 @@ class Compute:
         Cycles between two MACs of one unit.
     leakage_pj_per_cycle : float
         Per unit in use.
+    zeros : dict of str to str
+        What the units do where an operand is zero: ``gate`` spares the energy of
+        the MAC and of its accesses, ``skip`` also its cycle. Operands that are not
+        named are not looked at.
+    gated_mac_pj : float
+        Energy of a MAC that is gated.
     """
 
     mac_pj: EnergyPj
     cycles_per_mac: Count = 1
     leakage_pj_per_cycle: EnergyPj = 0.0
+    zeros: dict[Operand, Literal["gate", "skip"]] = Field(default_factory=dict)
+    gated_mac_pj: EnergyPj = 0.0
 
 
 @plain_errors
@@ -219,6 +230,12 @@ class Hardware:
                     "capacity_kib, capacity_words or partitions (only the outermost level "
                     "may be unlimited)",
                     path=("levels", index),
+                )
+            if "outputs" in level.compression:
+                yield Problem(
+                    f"level '{level.name}' compresses outputs, which it holds as partial sums",
+                    f"compression of outputs at the outermost level '{outermost.name}' alone",
+                    path=("levels", index, "compression"),
                 )
         if self.mac_units > 2**24:
             yield Problem(

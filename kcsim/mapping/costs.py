@@ -9,6 +9,8 @@ import numpy as np
 
 from kcsim.hardware.level import Access, Level
 from kcsim.hardware.schema import Hardware
+from kcsim.hardware.zeros import left_of_cycles, left_of_reads
+from kcsim.hardware.zeros import value_bits as expected_bits
 from kcsim.kernels.search import Machine
 from kcsim.workload import ConvLayer
 from kcsim.workload.layer import TENSORS
@@ -72,6 +74,26 @@ def value_bits(hardware: Hardware, weight_bits: Sequence[float] | None = None) -
     return bits
 
 
+def _stored_bits(layer: ConvLayer, hardware: Hardware, plain: np.ndarray) -> np.ndarray:
+    """Bits of one value of each tensor where levels compress them: float64[levels, 3].
+
+    Parameters
+    ----------
+    layer : ConvLayer
+    hardware : Hardware
+    plain : ndarray of float64, [levels, 3]
+        Bits without compression; weights that differ from the hardware's
+        precision are indexes and stay as they are.
+    """
+    stored = plain.copy()
+    for i, level in enumerate(hardware.levels):
+        for j, tensor in enumerate(TENSORS):
+            width = getattr(hardware.precision_bits, tensor)
+            if plain[i, j] == width:
+                stored[i, j] = expected_bits(level, tensor, width, layer.zeros)
+    return stored
+
+
 def build_machine(
     layer: ConvLayer, hardware: Hardware, weight_bits: Sequence[float] | None = None
 ) -> Machine:
@@ -79,6 +101,7 @@ def build_machine(
     levels = hardware.levels
     count = len(levels)
     bits = value_bits(hardware, weight_bits)
+    stored = _stored_bits(layer, hardware, bits)
     capacity = np.full((count, 3), np.inf)
     group = np.zeros((count, 3), np.int64)
     access = np.zeros((count, 3, 3))
@@ -88,11 +111,13 @@ def build_machine(
             group[i, j] = _group(level, tensor)
             limit = level.capacity_bits(tensor)
             capacity[i, group[i, j]] = np.inf if limit is None else limit
-            words = bits[i, j] / level.word_bits
+            words = stored[i, j] / level.word_bits
             for k, action in enumerate(get_args(Access)):
                 access[i, j, k] = level.energy_pj(tensor, action) * words / level.block_words
             reading[i, j] = words / (level.read_words_per_cycle or np.inf)
             writing[i, j] = words / (level.write_words_per_cycle or np.inf)
+    _add_spilled_sums(hardware, access, reading, bits - stored)
+    _leave_out_zeros(layer, hardware, access, reading)
     return Machine(
         window=window_array(layer),
         rules=rule_array(
@@ -102,7 +127,10 @@ def build_machine(
         group=group,
         value_bits=bits,
         access_pj=access,
-        transfer_pj=np.array([[level.fanout.transfer_pj] * 3 for level in levels], np.float64),
+        # Hops depend on the mapping; the search counts one for each arrival.
+        transfer_pj=np.array(
+            [[level.fanout.transfer_pj + level.fanout.hop_pj] * 3 for level in levels], np.float64
+        ),
         cycle_pj=np.array(
             [level.leakage_pj_per_cycle for level in levels]
             + [hardware.compute.leakage_pj_per_cycle],
@@ -112,8 +140,33 @@ def build_machine(
         read_cycles=reading,
         write_cycles=writing,
         overlapped=np.array([level.buffering != "single" for level in levels], np.bool_),
-        cycles_per_mac=float(hardware.compute.cycles_per_mac),
+        cycles_per_mac=hardware.compute.cycles_per_mac
+        * float(left_of_cycles(hardware.compute, layer.zeros)),
     )
+
+
+def _add_spilled_sums(
+    hardware: Hardware, access: np.ndarray, reading: np.ndarray, saved: np.ndarray
+) -> None:
+    """Charge partial sums, which are read back once for each update but the last, in full."""
+    for i, level in enumerate(hardware.levels):
+        words = saved[i, 2] / level.word_bits
+        for action in ("read", "update"):
+            access[i, 2, 0] += level.energy_pj("outputs", action) * words / level.block_words
+        reading[i, 2] += words / (level.read_words_per_cycle or np.inf)
+
+
+def _leave_out_zeros(
+    layer: ConvLayer, hardware: Hardware, access: np.ndarray, reading: np.ndarray
+) -> None:
+    """Spare the accesses of MACs with zeros at the innermost level, first ones of a sum too."""
+    compute = hardware.compute
+    for j, tensor in enumerate(TENSORS):
+        left = float(left_of_reads(compute, layer.zeros, tensor))
+        access[-1, j, 0] *= left
+        if tensor == "outputs":
+            access[-1, j, 2] *= left
+    reading[-1] *= float(left_of_cycles(compute, layer.zeros))
 
 
 def _group(level: Level, tensor: str) -> int:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
 from kcsim.hardware import Level
-from kcsim.model.counts import Counts, delivered_extent, tile_extents
+from kcsim.hardware.zeros import left_of_cycles
+from kcsim.model.counts import Counts
+from kcsim.model.traffic import moved_bits
 from kcsim.model.weights import WeightFormat
 from kcsim.workload.layer import TENSORS
 
-__all__ = ["Cycles", "count_cycles", "moved_bits"]
+__all__ = ["Cycles", "count_cycles"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,8 @@ class Cycles:
     Attributes
     ----------
     compute : int
-        Product of the temporal bounds times the cycles of a MAC.
+        Product of the temporal bounds times the cycles of a MAC; of the steps
+        that are left, where zeros are skipped.
     transfer : dict of str to int
         Cycles that each level needs for its transfers; 0 where the hardware
         sets no bandwidth.
@@ -43,7 +47,10 @@ def count_cycles(counts: Counts, weights: WeightFormat) -> Cycles:
     bandwidth`` cycles at every instance, side by side. A level that buffers
     singly adds them to the computation; all others run beside it.
     """
-    compute = counts.temporal_steps * counts.hardware.compute.cycles_per_mac
+    units = counts.hardware.compute
+    # As if every unit met its share of zeros: at best.
+    steps = math.ceil(counts.temporal_steps * left_of_cycles(units, counts.layer.zeros))
+    compute = steps * units.cycles_per_mac
     transfer, total, bound_by = {}, compute, "compute"
     for i, level in enumerate(counts.hardware.levels):
         cycles = _transfer_cycles(counts, weights, i, level)
@@ -70,22 +77,3 @@ def _transfer_cycles(counts: Counts, weights: WeightFormat, index: int, level: L
         rate = Fraction(str(bandwidth)) * level.word_bits * int(counts.instances[index])
         cycles = max(cycles, -(-bits // rate))
     return int(cycles)
-
-
-def moved_bits(
-    counts: Counts, weights: WeightFormat, index: int, tensor: str, action: str
-) -> Fraction:
-    """Bits that the reads, fills or updates of a tensor at a level amount to.
-
-    Clustered weights move as whole indexes: what is sent in one step, or a tile
-    that is filled, needs the index of every unit it holds a part of.
-    """
-    hardware = counts.hardware
-    words = counts.words(hardware.levels[index].name, tensor, action)
-    if tensor != "weights":
-        return Fraction(words * getattr(hardware.precision_bits, tensor))
-    if action == "reads":
-        extent = delivered_extent(counts, index)
-    else:
-        extent = tile_extents(counts.mapping, hardware)[index]
-    return words * weights.bits_per_word(index, extent)

@@ -10,7 +10,9 @@ from typing import get_args
 from kcsim.hardware import CodebookStore, Level
 from kcsim.hardware.level import Access
 from kcsim.model.counts import ACTIONS, Counts, delivered_extent, tile_extents, used_bits
-from kcsim.model.cycles import Cycles, moved_bits
+from kcsim.model.cycles import Cycles
+from kcsim.model.hops import count_hops
+from kcsim.model.traffic import expected_words, macs_left, moved_bits, transferred_words
 from kcsim.model.weights import WeightFormat
 from kcsim.workload.layer import TENSORS
 
@@ -29,11 +31,13 @@ class EnergyItem:
         ``weights``, ``inputs``, ``outputs``, or empty.
     action : str
         ``read``, ``fill``, ``update``, ``transfer``, ``forward``, ``compute``,
-        ``lookup``, ``load`` or ``cycle``.
+        ``hop``, ``gate``, ``lookup``, ``load`` or ``cycle``.
     count : int
-        Words read, filled, updated or moved; MACs; lookups; cycles.
+        Words read, filled, updated or moved; hops; MACs; lookups; cycles. Those that
+        zeros save are included, but for MACs and hops.
     bits : float
-        Bits that the words amount to; 0 for MACs and cycles.
+        Bits that the words amount to, less those that zeros save; 0 for MACs and
+        cycles.
     accesses : int
         Accesses of a block that the bits take; what is paid for.
     energy_pj : float
@@ -51,12 +55,10 @@ class EnergyItem:
 
 def energy_items(counts: Counts, weights: WeightFormat, cycles: Cycles) -> tuple[EnergyItem, ...]:
     """The energy account of one layer; items with a count of zero are left out."""
-    hardware = counts.hardware
-    compute = hardware.compute
     items = [
         *_storage_items(counts, weights),
         *_network_items(counts, weights),
-        EnergyItem("MAC", "", "compute", counts.macs, 0, counts.macs, counts.macs * compute.mac_pj),
+        *_mac_items(counts),
         *_codebook_items(counts, weights),
         *_cycle_items(counts, cycles.total),
     ]
@@ -67,11 +69,20 @@ def _ceiling(value: Fraction) -> int:
     return int(-(-value // 1))
 
 
+def _mac_items(counts: Counts) -> Iterator[EnergyItem]:
+    compute, left = counts.hardware.compute, macs_left(counts)
+    for action, macs, energy_pj in (
+        ("compute", left.computed, compute.mac_pj),
+        ("gate", left.gated, compute.gated_mac_pj),
+    ):
+        yield EnergyItem("MAC", "", action, macs, 0, macs, macs * energy_pj)
+
+
 def _storage_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]:
     for i, level in enumerate(counts.hardware.levels):
         for tensor in TENSORS:
             for action, access in zip(ACTIONS, get_args(Access), strict=True):
-                bits = moved_bits(counts, weights, i, tensor, action)
+                bits = moved_bits(counts, weights, i, tensor, action, gated=True)
                 accesses = _ceiling(bits / (level.word_bits * level.block_words))
                 yield EnergyItem(
                     level.name,
@@ -88,7 +99,8 @@ def _network_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem
     hardware = counts.hardware
     extents = tile_extents(counts.mapping, hardware)
     for i, level in enumerate(hardware.levels):
-        if level.fanout.children == 1 and not level.fanout.transfer_pj:
+        fanout = level.fanout
+        if fanout.children == 1 and not fanout.transfer_pj:
             continue
         for tensor in TENSORS:
             if tensor == "weights":
@@ -98,7 +110,7 @@ def _network_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem
                 per_word = Fraction(getattr(hardware.precision_bits, tensor))
             for action, directions in (("transfer", ("down", "up")), ("forward", ("forwarded",))):
                 words = sum(counts.moved(level.name, tensor, d) for d in directions)
-                bits = words * per_word
+                bits = transferred_words(counts, i, tensor, directions) * per_word
                 accesses = _ceiling(bits / level.word_bits)
                 yield EnergyItem(
                     f"{level.name} network",
@@ -107,8 +119,15 @@ def _network_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem
                     words,
                     float(bits),
                     accesses,
-                    accesses * level.fanout.transfer_pj,
+                    accesses * fanout.transfer_pj,
                 )
+            if fanout.hop_pj:
+                hops = count_hops(counts, i, tensor)
+                accesses = _ceiling(hops * per_word / level.word_bits)
+                yield EnergyItem(
+                    f"{level.name} network", tensor, "hop", _ceiling(hops),
+                    float(hops * per_word), accesses, accesses * fanout.hop_pj,
+                )  # fmt: skip
 
 
 def _codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]:
@@ -125,15 +144,16 @@ def _codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyIte
     keeps = counts.mapping.keeps_array(hardware)[:, 0]
     source = max(i for i in range(weights.decode_level + 1) if keeps[i])
     words = counts.words(hardware.levels[source].name, "weights", "reads")
+    read = expected_words(counts, source, "weights", "reads", gated=True)
     tile = delivered_extent(counts, source)
     tile_words = tile["G"] * tile["M"] * tile["C"] * tile["R"] * tile["S"]
     lookups = words * weights.units_in(tile) // tile_words
     value_bits = Fraction(weights.codebook_bits, weights.codebook_words)
     place = _codebook_place(counts, weights, store)
     component = "codebook" if place.level is None else f"codebook ({place.level})"
-    accesses = _ceiling(words * value_bits / place.access_bits)
+    accesses = _ceiling(read * value_bits / place.access_bits)
     yield EnergyItem(
-        component, "weights", "lookup", lookups, float(words * value_bits), accesses,
+        component, "weights", "lookup", lookups, float(read * value_bits), accesses,
         accesses * place.read_pj,
     )  # fmt: skip
     if weights.loads_codebook and place.level != hardware.levels[0].name:

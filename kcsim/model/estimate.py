@@ -19,6 +19,7 @@ from kcsim.model.energy import energy_items
 from kcsim.model.results import Estimate, LayerEstimate, Run
 from kcsim.model.weights import WeightFormat, weight_formats
 from kcsim.workload import ConvLayer, Network, load_network
+from kcsim.workload.zeros_reader import ZerosLike, network_with_zeros
 
 __all__ = ["estimate", "evaluate"]
 
@@ -53,6 +54,7 @@ def estimate(
     clustering: Clustering | str | None = None,
     *,
     batch: int | None = None,
+    zeros: ZerosLike | None = None,
     objective: str = "edp",
     rules: DeepKMeansRules | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -70,6 +72,11 @@ def estimate(
         As ``kernel:k=256,scope=network``.
     batch : int, optional
         Images at once; as the network says when absent.
+    zeros : str, path, ZeroShares or mapping, optional
+        Shares of zero inputs, weights and outputs of the layers, as
+        ``inputs=0.5;conv1:inputs=0``, a YAML file or values by layer; see
+        `kcsim.workload.zeros_reader.network_with_zeros`. As the network says when
+        absent.
     objective : {"edp", "energy", "cycles"}
         What the mapping of each layer minimises.
     rules : DeepKMeansRules, optional
@@ -100,6 +107,8 @@ def estimate(
     network = load_network(network)
     if batch is not None:
         network = network.with_batch(batch)
+    if zeros is not None:
+        network = network_with_zeros(network, zeros)
     if isinstance(clustering, str):
         clustering = parse_clustering(clustering)
     choices: list[Clustering | None] = [None] if clustering is None else [None, clustering]

@@ -14,6 +14,7 @@ from kcsim.model.counts import Counts
 from kcsim.model.cycles import Cycles
 from kcsim.model.deep_kmeans import DeepKMeansCost, total_cost
 from kcsim.model.energy import EnergyItem
+from kcsim.model.traffic import MacsLeft, StoredTensor, macs_left, stored_tensors
 from kcsim.model.weights import WeightFormat
 from kcsim.workload import ConvLayer, Network
 
@@ -60,13 +61,29 @@ class LayerEstimate:
 
     @property
     def utilization(self) -> float:
-        """MACs over what the array could do in these cycles."""
+        """MACs, but for skipped ones, over what the array could do in these cycles."""
         hardware = self.counts.hardware
         return (
-            self.counts.macs
+            (self.counts.macs - self.macs_left.skipped)
             * hardware.compute.cycles_per_mac
             / (self.cycles.total * hardware.mac_units)
         )
+
+    @cached_property
+    def macs_left(self) -> MacsLeft:
+        """MACs that are computed, gated and skipped."""
+        return macs_left(self.counts)
+
+    @property
+    def stored_tensors(self) -> tuple[StoredTensor, ...]:
+        """How tensors are stored wherever the hardware compresses them."""
+        return stored_tensors(self.counts, self.weights)
+
+    @property
+    def rests_on_zeros(self) -> bool:
+        """Whether figures are expectations from the shares of zeros."""
+        spared = self.macs_left.computed < self.counts.macs
+        return spared or any(stored.coding for stored in self.stored_tensors)
 
     def energy_by_component(self) -> dict[str, float]:
         """Energy of each component, in the order of the hardware."""
@@ -129,9 +146,9 @@ class Run:
 
     @property
     def utilization(self) -> float:
-        """MACs over what the array could do in these cycles."""
+        """MACs, but for skipped ones, over what the array could do in these cycles."""
         return (
-            self.macs
+            (self.macs - sum(layer.macs_left.skipped for layer in self.layers))
             * self.hardware.compute.cycles_per_mac
             / (self.cycles * self.hardware.mac_units)
         )

@@ -56,6 +56,10 @@ class WeightFormat:
             units *= -(-extent[dimension] // size)
         return units
 
+    def is_indexed(self, level: int) -> bool:
+        """Whether a level, by its position, holds indexes."""
+        return self.unit is not None and level <= self.decode_level
+
     def bits_per_word(self, level: int, extent: dict[str, int]) -> Fraction:
         """Bits that one weight of a tile takes where `level` stores or sends it.
 

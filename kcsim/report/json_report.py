@@ -151,6 +151,7 @@ def _layer(estimate: LayerEstimate) -> schema.LayerDocument:
         mac_units_used=int(counts.instances[-1]),
         lookups=estimate.lookups,
         weights=_weights(estimate),
+        zeros=_zeros(estimate),
         mapping=_mapping(estimate.mapping),
         accesses=_accesses(counts),
         transfers=_transfers(counts),
@@ -175,6 +176,20 @@ def _weights(estimate: LayerEstimate) -> schema.WeightsDocument:
         codebook_words=weights.codebook_words,
         codebook_bits=weights.codebook_bits,
         loads_codebook=weights.loads_codebook,
+    )
+
+
+def _zeros(estimate: LayerEstimate) -> schema.ZerosDocument:
+    shares, macs = estimate.layer.zeros, estimate.macs_left
+    return schema.ZerosDocument(
+        weights=shares.weights,
+        inputs=shares.inputs,
+        outputs=shares.outputs,
+        computed_macs=macs.computed,
+        gated_macs=macs.gated,
+        skipped_macs=macs.skipped,
+        stored=tuple(schema.StoredDocument(**s._asdict()) for s in estimate.stored_tensors),
+        is_expectation=estimate.rests_on_zeros,
     )
 
 

@@ -7,6 +7,7 @@ from kcsim.model.counts import used_bits
 from kcsim.model.results import LayerEstimate
 from kcsim.report.network_data import account_rows, quotient
 from kcsim.report.table import Column, Row, Table
+from kcsim.report.zeros_data import compression_table, expectation_note
 from kcsim.workload.layer import TENSORS
 
 __all__ = [
@@ -30,14 +31,17 @@ def layer_tables(estimate: LayerEstimate) -> tuple[Table, ...]:
     Returns
     -------
     tuple of Table
-        Accesses, transfers, capacities, cycles, energy by component, metrics.
+        Accesses, transfers, capacities, cycles, energy by component, compression (if
+        there is any), metrics.
     """
+    compressed = estimate.layer.zeros and estimate.stored_tensors
     return (
         access_table(estimate),
         transfer_table(estimate),
         capacity_table(estimate),
         cycle_table(estimate),
         component_table(estimate),
+        *((compression_table(estimate),) if compressed else ()),
         layer_metrics_table(estimate),
     )
 
@@ -64,8 +68,10 @@ def access_table(estimate: LayerEstimate) -> Table:
         Column("energy", unit, "energy"),
     )
     total = ("TOTAL", *[None] * 6, sum(row[-1] for row in rows))
-    notes = ("Tile: what one instance holds at one time. All else: over all instances.",)
-    return Table(_title(estimate, "Accesses"), columns, tuple(rows), (total,), notes)
+    notes = ["Tile: what one instance holds at one time. All else: over all instances."]
+    if estimate.rests_on_zeros:
+        notes.append("Energy: expected, less what zeros save. Words: zeros included.")
+    return Table(_title(estimate, "Accesses"), columns, tuple(rows), (total,), tuple(notes))
 
 
 def transfer_table(estimate: LayerEstimate) -> Table:
@@ -162,8 +168,10 @@ def layer_metrics_table(estimate: LayerEstimate) -> Table:
     """MACs, use of the array, energy per MAC, time and power."""
     counts, hardware = estimate.counts, estimate.counts.hardware
     used = int(counts.instances[-1])
+    left = zip(("computed", "gated", "skipped"), estimate.macs_left, strict=True)
     rows: list[tuple[str, str, float]] = [
         ("MACs", "", counts.macs),
+        *((f"MACs {what}", "", macs) for what, macs in left if macs < counts.macs and macs),
         ("MAC units in use", "", used),
         ("MAC units", "", hardware.mac_units),
         ("share of MAC units in use", "%", 100 * counts.utilization),
@@ -178,7 +186,8 @@ def layer_metrics_table(estimate: LayerEstimate) -> Table:
         if hardware.energy_unit == "pJ":
             rows.append(("average power", "W", estimate.energy_pj * 1e-12 / seconds))
     columns = (Column("metric"), Column("unit"), Column("value", "", "number"))
-    return Table(_title(estimate, "Metrics"), columns, tuple(rows))
+    notes = (expectation_note(hardware.name, (estimate,)),) if estimate.layer.zeros else ()
+    return Table(_title(estimate, "Metrics"), columns, tuple(rows), notes=notes)
 
 
 def _energy(estimate: LayerEstimate, component: str, tensor: str) -> float:

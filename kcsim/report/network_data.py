@@ -8,6 +8,7 @@ from dataclasses import replace
 from kcsim.clustering import NetworkStorage
 from kcsim.model.results import Estimate, Run
 from kcsim.report.table import Column, Row, Table
+from kcsim.report.zeros_data import expectation_note, zeros_table
 
 __all__ = [
     "account_rows",
@@ -32,11 +33,14 @@ def estimate_tables(estimate: Estimate) -> tuple[Table, ...]:
     Returns
     -------
     tuple of Table
-        Layers, components, tensors, storage (if clustered), metrics.
+        Layers, components, tensors, storage (if clustered), zeros (if there are any),
+        metrics.
     """
     tables = [layers_table(estimate), components_table(estimate), tensors_table(estimate)]
     if estimate.clustered is not None:
         tables.append(storage_table(estimate))
+    if _has_zeros(estimate):
+        tables.append(zeros_table(estimate))
     return (*tables, metrics_table(estimate))
 
 
@@ -91,7 +95,12 @@ def layers_table(estimate: Estimate) -> Table:
         shown.utilization,
         None,
     )
-    return Table(_title(estimate, "Layers"), columns, rows, (total,), notes)
+    subject = "Layers"
+    if any(layer.rests_on_zeros for layer in shown.layers):
+        subject += " (expected)"
+    if _has_zeros(estimate):
+        notes += (expectation_note(estimate.hardware.name, shown.layers),)
+    return Table(_title(estimate, subject), columns, rows, (total,), notes)
 
 
 def components_table(estimate: Estimate) -> Table:
@@ -254,6 +263,10 @@ def _metrics(run: Run) -> dict[tuple[str, str], float]:
         if hardware.energy_unit == "pJ":
             metrics["average power", "W"] = run.energy_pj * 1e-12 / run.seconds
     return metrics
+
+
+def _has_zeros(estimate: Estimate) -> bool:
+    return any(layer.zeros for layer in estimate.network)
 
 
 def _beside(values: Sequence[float]) -> tuple[float | None, ...]:

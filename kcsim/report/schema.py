@@ -20,10 +20,12 @@ __all__ = [
     "NetworkDocument",
     "RunDocument",
     "StorageDocument",
+    "StoredDocument",
     "TotalsDocument",
     "TransferDocument",
     "VersionsDocument",
     "WeightsDocument",
+    "ZerosDocument",
 ]
 
 Count = Annotated[int, Field(ge=0)]
@@ -31,6 +33,10 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Number = Count | Amount
 """An integer where it is exact."""
 Tensor = Literal["weights", "inputs", "outputs"]
+Action = Literal[
+    "read", "fill", "update", "transfer", "forward", "hop", "compute", "gate", "lookup", "load",
+    "cycle",
+]  # fmt: skip
 
 _STRICT = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
@@ -132,7 +138,7 @@ class TotalsDocument:
     macs: Count
     """Multiply-accumulates."""
     utilization: Amount
-    """MACs over what the array could do in these cycles, from 0 to 1."""
+    """MACs, but for skipped ones, over what the array could do in these cycles, from 0 to 1."""
     seconds: Amount | None
     """Time [s], if the hardware names its clock."""
     weight_bits: Number
@@ -165,6 +171,42 @@ class WeightsDocument:
     """Size of these codebooks [bit]."""
     loads_codebook: bool
     """Whether this layer brings the codebook on chip."""
+
+
+@dataclass(frozen=True, config=_STRICT, kw_only=True)
+class StoredDocument:
+    """How a level that may compress a tensor stores it."""
+
+    level: str
+    """Name of the level."""
+    tensor: Tensor
+    """Which tensor."""
+    coding: Literal["run_length", "bitmask"] | None
+    """`run_length` or `bitmask`; `null` where plain values are smaller, or weights are indexes."""
+    value_bits: Amount
+    """Expected size of one value; 0 for indexes [bit]."""
+
+
+@dataclass(frozen=True, config=_STRICT, kw_only=True)
+class ZerosDocument:
+    """Shares of zeros of a layer, and what the hardware makes of them."""
+
+    weights: Amount
+    """Share of zero weights, from 0 to below 1."""
+    inputs: Amount
+    """Share of zero inputs, from 0 to below 1."""
+    outputs: Amount
+    """Share of zero outputs, from 0 to below 1."""
+    computed_macs: Count
+    """MACs that are computed."""
+    gated_macs: Count
+    """MACs that are gated: they take a cycle."""
+    skipped_macs: Count
+    """MACs that are skipped."""
+    stored: tuple[StoredDocument, ...]
+    """One entry for each level and tensor that it may compress."""
+    is_expectation: bool
+    """Whether figures of the layer are expected values from these shares."""
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
@@ -241,12 +283,12 @@ class EnergyDocument:
     """A level, `<level> network`, `MAC`, `codebook`, `codebook (<level>)` or `static`."""
     tensor: str
     """`weights`, `inputs`, `outputs`, or empty."""
-    action: str
-    """`read`, `fill`, `update`, `transfer`, `forward`, `compute`, `lookup`, `load` or `cycle`."""
+    action: Action
+    """What was done; the schema lists all actions."""
     count: Count
-    """How often: words, MACs, lookups, cycles."""
+    """How often: words and lookups, those that zeros save included; hops, MACs, cycles."""
     bits: Amount
-    """What the words amount to [bit]; 0 for MACs and cycles."""
+    """What the words amount to, less what zeros save [bit]; 0 for MACs and cycles."""
     accesses: Count
     """Accesses of a block that are paid for."""
     energy_pj: Amount
@@ -268,13 +310,15 @@ class LayerDocument:
     energy_pj: Amount
     """Total energy [`hardware.energy_unit`]."""
     utilization: Amount
-    """MACs over what the array could do in the cycles of the layer, from 0 to 1."""
+    """MACs, but for skipped ones, over what the array could do in its cycles, from 0 to 1."""
     mac_units_used: Count
     """MAC units in use."""
     lookups: Count
     """Codebook entries looked up."""
     weights: WeightsDocument
     """How its weights are stored."""
+    zeros: ZerosDocument
+    """Its zeros."""
     mapping: tuple[LoopsDocument, ...]
     """The loop nest, outermost level first."""
     accesses: tuple[AccessDocument, ...]

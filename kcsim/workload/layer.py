@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from kcsim.errors import InputError, Problem
+from kcsim.workload.zeros import NO_ZEROS, ZeroShares
 
 __all__ = ["DIMENSIONS", "TENSORS", "ConvLayer", "Dimension", "LayerError", "Tensor"]
 
@@ -92,6 +93,8 @@ class ConvLayer:
         Whether every output channel has a trained offset.
     kind : {"conv", "linear"}
         ``"linear"`` for fully connected; see `linear`.
+    zeros : ZeroShares
+        Shares of the values that are zero.
 
     Raises
     ------
@@ -114,6 +117,7 @@ class ConvLayer:
     batch: int = 1
     bias: bool = False
     kind: Literal["conv", "linear"] = "conv"
+    zeros: ZeroShares = NO_ZEROS
 
     if TYPE_CHECKING:
         # The short forms are accepted, the long ones are stored.
@@ -133,6 +137,7 @@ class ConvLayer:
             batch: int = ...,
             bias: bool = ...,
             kind: Literal["conv", "linear"] = ...,
+            zeros: ZeroShares = ...,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -270,6 +275,9 @@ class ConvLayer:
             yield "bias", f"bias is {bias!r}", "true or false"
         if self.kind not in ("conv", "linear"):
             yield "kind", f"kind is {self.kind!r}", "'conv' or 'linear'"
+        zeros: object = self.zeros
+        if not isinstance(zeros, ZeroShares):
+            yield "zeros", f"zeros is {zeros!r}", "ZeroShares"
 
     def _normalise_numbers(self, field: str, length: int, smallest: int) -> Iterator[_Fault]:
         given: object = getattr(self, field)

@@ -13,18 +13,20 @@ from typing import Annotated, Any, Literal, NamedTuple, cast
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from kcsim.errors import InputError, Problem
+from kcsim.errors import InputError, Mark, Problem
 from kcsim.source import Document, Path_, in_file_order, read_yaml
 from kcsim.validation import validate
 from kcsim.workload.layer import LARGEST_COUNT, LARGEST_SIZE, ConvLayer, LayerError
 from kcsim.workload.network import Network
+from kcsim.workload.zeros import ZeroShares
 
-__all__ = ["read_layer_file", "read_network_file"]
+__all__ = ["read_layer_file", "read_network_file", "read_zeros_file"]
 
 Size = Annotated[int, Field(ge=1, le=LARGEST_SIZE)]
 Margin = Annotated[int, Field(ge=0, le=LARGEST_SIZE)]
 Pair = Size | tuple[Size, Size]
 Margins = Margin | tuple[Margin, ...]
+Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 
 _FORBID = ConfigDict(extra="forbid")
 
@@ -50,9 +52,24 @@ class Shape(NamedTuple):
 
 
 @dataclass(config=_FORBID, kw_only=True)
+class Zeros:
+    """Shares of values that are zero."""
+
+    weights: Share | None = None
+    inputs: Share | None = None
+    outputs: Share | None = None
+
+    @property
+    def given(self) -> dict[str, float]:
+        """The shares that are given."""
+        return {tensor: share for tensor, share in vars(self).items() if share is not None}
+
+
+@dataclass(config=_FORBID, kw_only=True)
 class _Layer:
     name: str
     batch: Size | None = None
+    zeros: Zeros = Field(default_factory=Zeros)
 
 
 @dataclass(config=_FORBID, kw_only=True)
@@ -265,6 +282,16 @@ def read_layer_file(path: str | os.PathLike[str]) -> ConvLayer:
     return sequence.finish(place)[0]
 
 
+def read_zeros_file(path: str | os.PathLike[str]) -> list[tuple[str, dict[str, float], Mark]]:
+    """Layer or pattern, shares and place of every entry; see `network_with_zeros`."""
+    document = read_yaml(path)
+    entries = validate(document, dict[str, Zeros], what="file of zero shares")
+    return [
+        (layers, zeros.given, document.mark((layers,), key=True))
+        for layers, zeros in entries.items()
+    ]
+
+
 class _Sequence:
     """Turns entries into layers, one after the other, and collects what is wrong with them."""
 
@@ -313,7 +340,8 @@ class _Sequence:
             missing = ", ".join(key for key in inputs if key not in known)
             self._complain_about_missing(entry.name, missing, "a value here, ")
             return None
-        layer = replace(entry.layer(known), batch=entry.batch or batch)
+        zeros = ZeroShares(**entry.zeros.given)
+        layer = replace(entry.layer(known), batch=entry.batch or batch, zeros=zeros)
         if layer.name in self._layers:
             fault = ("name", "an earlier layer has the same name", "")
             self._report(LayerError(layer.name, [fault]), place)

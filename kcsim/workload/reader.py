@@ -11,6 +11,7 @@ from kcsim.errors import InputError
 from kcsim.workload import zoo
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
+from kcsim.workload.zeros import ZeroShares
 
 __all__ = ["load_layer", "load_network", "network_schema", "network_to_yaml", "read_network"]
 
@@ -108,6 +109,8 @@ def network_to_yaml(network: Network) -> str:
         entry = _entry(layer)
         if layer.batch != batch:
             entry["batch"] = layer.batch
+        if layer.zeros:
+            entry["zeros"] = layer.zeros
         pairs = ", ".join(f"{key}: {_yaml(value)}" for key, value in entry.items())
         lines.append(f"  - {{{pairs}}}")
     return "\n".join(lines) + "\n"
@@ -148,6 +151,9 @@ def _yaml(value: object) -> str:
     if isinstance(value, tuple):
         same = len(set(value)) == 1
         return str(value[0]) if same else f"[{', '.join(map(str, value))}]"
+    if isinstance(value, ZeroShares):
+        shares = (f"{tensor}: {share}" for tensor, share in vars(value).items() if share)
+        return f"{{{', '.join(shares)}}}"
     if isinstance(value, str):
         plain = _PLAIN_TEXT.fullmatch(value) and value.lower() not in _NOT_TEXT
         return value if plain else json.dumps(value, ensure_ascii=False)

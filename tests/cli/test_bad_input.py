@@ -133,6 +133,20 @@ OPTIONS = {
     "unknown objective": (
         ("estimate", "--hw", "eyeriss", "-n", "lenet5", "--objective", "enrgy"), "'energy'?",
     ),
+    "unknown tensor of zeros": (
+        ("estimate", "--hw", "eyeriss", "--zeros", "conv1:input=0.5"), "--zeros:1:7: there is no "
+        "tensor 'input'; expected one of inputs, weights, outputs; did you mean 'inputs'?",
+    ),
+    "negative zeros": (("estimate", "--hw", "eyeriss", "--zeros", "inputs=-0.5"), "is -0.5; exp"),
+    "NaN zeros": (("estimate", "--hw", "eyeriss", "--zeros", "inputs=nan"), "zero inputs is nan"),
+    "infinite zeros": (("estimate", "--hw", "eyeriss", "--zeros", "inputs=inf"), "inputs is inf"),
+    "text for zeros": (("estimate", "--hw", "eyeriss", "--zeros", "inputs=half"), "is 'half'"),
+    "empty zeros": (("estimate", "--hw", "eyeriss", "--zeros", ""), "TENSOR=SHARE"),
+    "zeros of no layer": (
+        ("estimate", "--hw", "eyeriss", "--zeros", "inputs=0.5; conv8:inputs=0"),
+        "--zeros:1:13: no layer matches 'conv8'; expected one of conv1, conv2,",
+    ),
+    "no such file of zeros": (("estimate", "--hw", "eyeriss", "--zeros", "x.yaml"), "'x.yaml'"),
     "negative seed": (("estimate", "--hw", "eyeriss", "--seed", "-1"), "the seed is -1"),
     "unknown format": (("estimate", "--hw", "eyeriss", "--format", "jsn"), "'json'?"),
     "zero batch": (("estimate", "--hw", "eyeriss", "--batch", "0"), "batch"),

@@ -114,6 +114,37 @@ def test_selected_layers_and_batch(kcsim):
     assert layer["macs"] == 4 * 149_520_384
 
 
+def test_zeros_of_a_file_and_of_a_text(kcsim, tmp_path):
+    path = tmp_path / "zeros.yaml"
+    path.write_text("conv*: {inputs: 0.25, outputs: 0.5}\nip?: {inputs: 0.25, outputs: 0.5}\n")
+    arguments = ("estimate", "--hw", "eyeriss", "-n", "lenet5", "--layers", "conv*", "--zeros")
+    text = kcsim(*arguments, "inputs=.25,outputs=.5", "--format", "json").out
+    assert kcsim(*arguments, path, "--format", "json").out == text
+    layers = json.loads(text)["runs"][0]["layers"]
+    for layer in layers:
+        zeros = layer["zeros"]
+        assert zeros["gated_macs"] == layer["macs"] // 4
+        assert zeros["is_expectation"]
+        assert [stored["coding"] for stored in zeros["stored"]] == [None, "run_length"]
+    shown = kcsim(*arguments, path).out
+    assert "Layers (expected): lenet5" in shown
+    assert "MACs, traffic and energy are expected values, from the shares of zeros." in shown
+    unused = kcsim("estimate", "--hw", "simple", "-n", "lenet5", "--zeros", "inputs=0.5").out
+    assert "simple makes no use of these zeros." in unused
+    assert "expected" not in unused
+
+
+def test_zeros_of_one_layer(kcsim, tmp_path):
+    path, zeros = tmp_path / "conv2.yaml", tmp_path / "zeros.yaml"
+    # A file for the whole network serves each of its layers.
+    zeros.write_text("conv1: {inputs: 0.1}\nconv2: {inputs: 0.25, outputs: 0.75}\n")
+    layer = ("--hw", "eyeriss", "--layer", "lenet5/conv2", "--zeros", zeros)
+    assert kcsim("map", *layer, "-o", path).code == 0
+    evaluated = kcsim("evaluate", *layer, "--mapping", path)
+    assert "MACs gated" in evaluated.out
+    assert "run_length" in evaluated.out
+
+
 def test_lists(kcsim):
     assert "resnet18" in kcsim("networks").out
     assert "layer1.0.conv1" in kcsim("networks", "resnet18").out

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kcsim.errors import InputError
-from kcsim.workload import DIMENSIONS, ConvLayer
+from kcsim.workload import DIMENSIONS, ConvLayer, ZeroShares
 from kcsim.workload.layer import LayerError
 
 SHAPE = {
@@ -87,6 +87,7 @@ def test_shape_key_leaves_out_only_the_name():
         "groups": 2,
         "batch": 2,
         "bias": True,
+        "zeros": ZeroShares(inputs=0.5),
     }
     keys = {layer(**{field: value}).shape_key for field, value in changes.items()}
     assert len(keys | {layer().shape_key}) == len(changes) + 1

@@ -7,6 +7,7 @@ from kcsim.errors import InputError
 from kcsim.workload import (
     ConvLayer,
     Network,
+    ZeroShares,
     load_layer,
     load_network,
     network_to_yaml,
@@ -40,6 +41,7 @@ def test_round_trip_of_everything_that_a_layer_can_have(write):
             ConvLayer("1e3", 4, 8, 9, 7, 1, 1, padding=(1, 2), groups=4, batch=2),
             ConvLayer("größe/α😀", 1, 1, 1, 1, 1, 1, batch=3),
             ConvLayer.linear("-", 4, 4, bias=False, batch=3),
+            ConvLayer("z", 1, 1, 1, 1, 1, 1, batch=3, zeros=ZeroShares(0.1, 1e-7, 1 / 3)),
         ),
         norm_parameters=5,
         source='a "quoted" \\ source',
@@ -149,13 +151,13 @@ BROKEN = {
     ),
     "misspelled key": (
         HEAD + CONV + ", strid: 2}",
-        "3:83: unknown key 'strid'; expected one of name, batch, in_channels, in_height, in_width, "
-        "in_size, kernel, stride, padding, dilation, bias, type, out_channels, groups; "
+        "3:83: unknown key 'strid'; expected one of name, batch, zeros, in_channels, in_height, "
+        "in_width, in_size, kernel, stride, padding, dilation, bias, type, out_channels, groups; "
         "did you mean 'stride'?",
     ),
     "key of another type": (
         HEAD + "  - {name: fc, type: linear, out_features: 9, in_channels: 3}",
-        "3:47: unknown key 'in_channels'; expected one of name, batch, type, in_features, "
+        "3:47: unknown key 'in_channels'; expected one of name, batch, zeros, type, in_features, "
         "out_features, bias",
     ),
     "key given twice": (

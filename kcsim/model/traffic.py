@@ -1,0 +1,191 @@
+"""What is moved and computed once zeros are left out: counts as expected words and bits.
+
+Counts stay those of the dense layer. What zeros save is an expectation, taken in
+exact fractions and rounded up where accesses are paid for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import NamedTuple
+
+from kcsim.hardware import Hardware
+from kcsim.hardware.level import Coding
+from kcsim.hardware.zeros import (
+    coding_of,
+    left_of_cycles,
+    left_of_macs,
+    left_of_reads,
+    value_bits,
+)
+from kcsim.model.counts import Counts, delivered_extent, tile_extents
+from kcsim.model.weights import WeightFormat
+from kcsim.workload.layer import TENSORS, Tensor
+
+__all__ = [
+    "MacsLeft",
+    "StoredTensor",
+    "expected_words",
+    "macs_left",
+    "moved_bits",
+    "stored_tensors",
+    "transferred_words",
+]
+
+
+class MacsLeft(NamedTuple):
+    """The MACs of a layer by what becomes of them; they add up to those of the dense layer.
+
+    Attributes
+    ----------
+    computed : int
+        Expected, rounded up.
+    gated : int
+        They take a cycle, and `gated_mac_pj`.
+    skipped : int
+        They take nothing.
+    """
+
+    computed: int
+    gated: int
+    skipped: int
+
+
+class StoredTensor(NamedTuple):
+    """A tensor at a level that may compress it.
+
+    Attributes
+    ----------
+    level : str
+    tensor : str
+    coding : str or None
+        ``None`` where plain values are smaller, or weights are indexes.
+    value_bits : float
+        Expected bits of one value in this coding; 0 for indexes.
+    """
+
+    level: str
+    tensor: Tensor
+    coding: Coding | None
+    value_bits: float
+
+
+def macs_left(counts: Counts) -> MacsLeft:
+    """What becomes of the MACs of a layer."""
+    compute, zeros = counts.hardware.compute, counts.layer.zeros
+    computed = math.ceil(counts.macs * left_of_macs(compute, zeros))
+    timed = math.ceil(counts.macs * left_of_cycles(compute, zeros))
+    return MacsLeft(computed, timed - computed, counts.macs - timed)
+
+
+def stored_tensors(counts: Counts, weights: WeightFormat) -> tuple[StoredTensor, ...]:
+    """How each tensor is stored wherever the hardware compresses."""
+    hardware, zeros = counts.hardware, counts.layer.zeros
+    found = []
+    for index, level in enumerate(hardware.levels):
+        for tensor in TENSORS:
+            if tensor not in level.compression:
+                continue
+            if tensor == "weights" and weights.is_indexed(index):
+                found.append(StoredTensor(level.name, tensor, None, 0.0))
+                continue
+            width = _width(hardware, tensor)
+            coding = coding_of(level, tensor, width, zeros)
+            bits = float(value_bits(level, tensor, width, zeros))
+            found.append(StoredTensor(level.name, tensor, coding, bits))
+    return tuple(found)
+
+
+def expected_words(
+    counts: Counts, index: int, tensor: Tensor, action: str, *, gated: bool
+) -> Fraction:
+    """Words of an access that are left once the MAC units leave out zeros.
+
+    Only the innermost level of the hardware serves MACs one by one: what other
+    levels read may serve several, and is not spared. There a MAC that is left out
+    spares its reads (`kcsim.hardware.zeros.left_of_reads`) and adds nothing to
+    its partial sum, unless it is the first: that one starts the sum.
+
+    Parameters
+    ----------
+    counts : Counts
+    index : int
+        Position of the level.
+    tensor : {"weights", "inputs", "outputs"}
+    action : {"reads", "fills", "updates"}
+    gated : bool
+        Whether the accesses of gated MACs are left out as well as those of
+        skipped ones; they spare energy, but no cycle.
+    """
+    hardware = counts.hardware
+    words = Fraction(counts.words(hardware.levels[index].name, tensor, action))
+    innermost = len(hardware.levels) - 1
+    keeps = counts.mapping.keeps_array(hardware)[innermost, TENSORS.index(tensor)]
+    if index != innermost or not keeps or action not in _SPARED[tensor]:
+        return words
+    compute, zeros = hardware.compute, counts.layer.zeros
+    left = left_of_reads(compute, zeros, tensor) if gated else left_of_cycles(compute, zeros)
+    served = counts.macs
+    if tensor == "outputs":
+        # All MACs but the first of each sum, which reads nothing.
+        served = counts.words(hardware.levels[index].name, tensor, "reads")
+    return words - served * (1 - left)
+
+
+_SPARED = {"weights": ("reads",), "inputs": ("reads",), "outputs": ("reads", "updates")}
+
+
+def transferred_words(
+    counts: Counts, index: int, tensor: Tensor, directions: Iterable[str]
+) -> Fraction:
+    """Words that cross the network below a level; what zeros spare there does not travel."""
+    name = counts.hardware.levels[index].name
+    words = Fraction(sum(counts.moved(name, tensor, direction) for direction in directions))
+    action, direction = ("updates", "up") if tensor == "outputs" else ("reads", "down")
+    if direction not in directions:
+        return words
+    spared = counts.words(name, tensor, action)
+    return words - spared + expected_words(counts, index, tensor, action, gated=True)
+
+
+def moved_bits(
+    counts: Counts,
+    weights: WeightFormat,
+    index: int,
+    tensor: Tensor,
+    action: str,
+    *,
+    gated: bool = False,
+) -> Fraction:
+    """Bits that the reads, fills or updates of a tensor at a level amount to.
+
+    Clustered weights move as whole indexes: what is sent in one step, or a tile
+    that is filled, needs the index of every unit it holds a part of. A level that
+    compresses a tensor moves its expected size there; of outputs only those that
+    are finished, since partial sums are seldom zero.
+    """
+    hardware = counts.hardware
+    level, zeros = hardware.levels[index], counts.layer.zeros
+    words = expected_words(counts, index, tensor, action, gated=gated)
+    if tensor == "weights" and weights.is_indexed(index):
+        if action == "reads":
+            extent = delivered_extent(counts, index)
+        else:
+            extent = tile_extents(counts.mapping, hardware)[index]
+        return words * weights.bits_per_word(index, extent)
+    width = _width(hardware, tensor)
+    stored = value_bits(level, tensor, width, zeros)
+    if tensor != "outputs":
+        return words * stored
+    bits = words * width
+    if action == "updates":
+        reads = counts.words(level.name, tensor, "reads")
+        finished = counts.words(level.name, tensor, "updates") - reads
+        bits -= finished * (width - stored)
+    return bits
+
+
+def _width(hardware: Hardware, tensor: Tensor) -> int:
+    return int(getattr(hardware.precision_bits, tensor))

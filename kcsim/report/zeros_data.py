@@ -1,0 +1,80 @@
+"""What zeros save, as tables of exact numbers."""
+
+from __future__ import annotations
+
+from kcsim.model.results import Estimate, LayerEstimate
+from kcsim.report.table import Column, Row, Table
+
+__all__ = ["compressed_bits", "compression_table", "expectation_note", "zeros_table"]
+
+_PLAIN = "plain"
+
+
+def zeros_table(estimate: Estimate) -> Table:
+    """Shares of zeros, what becomes of the MACs, and compressed traffic of every layer.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        Of clustered networks the clustered one is shown.
+    """
+    rows: list[Row] = []
+    for layer in estimate.runs[-1].layers:
+        zeros, macs = layer.layer.zeros, layer.macs_left
+        moved, plain = compressed_bits(layer)
+        ratio = plain / moved if moved else None
+        shares = (zeros.inputs, zeros.weights, zeros.outputs)
+        rows.append((layer.layer.name, *shares, *macs, moved or None, ratio))
+    columns = (
+        Column("layer"),
+        Column("zero inputs", "", "percent"),
+        Column("zero weights", "", "percent", optional=True),
+        Column("zero outputs", "", "percent", optional=True),
+        Column("computed MACs", "", "integer"),
+        Column("gated MACs", "", "integer"),
+        Column("skipped MACs", "", "integer", optional=True),
+        Column("compressed traffic", "bit", "bits"),
+        Column("ratio", "", "ratio"),
+    )
+    total = ("TOTAL", *[None] * 3, *(sum(row[i] for row in rows) for i in (4, 5, 6)), None, None)
+    title = f"Zeros: {estimate.network.name} on {estimate.hardware.name}"
+    notes = [expectation_note(estimate.hardware.name, estimate.runs[-1].layers)]
+    if any(row[-1] for row in rows):
+        notes.append("Ratio: plain over compressed traffic of the compressed tensors.")
+    return Table(title, columns, tuple(rows), (total,), tuple(notes))
+
+
+def compression_table(estimate: LayerEstimate) -> Table:
+    """How one layer's tensors are stored wherever the hardware compresses."""
+    zeros = estimate.layer.zeros
+    rows: tuple[Row, ...] = tuple(
+        (s.level, s.tensor, getattr(zeros, s.tensor), s.coding or _PLAIN, s.value_bits or None)
+        for s in estimate.stored_tensors
+    )
+    columns = (
+        Column("level"),
+        Column("tensor"),
+        Column("zeros", "", "percent"),
+        Column("coding"),
+        Column("value", "bit", "number"),
+    )
+    hardware = estimate.counts.hardware
+    notes = ("Plain: the coding would not be smaller. No size: indexes of a codebook.",)
+    title = f"Compression: {estimate.layer.name} on {hardware.name}"
+    return Table(title, columns, rows, notes=notes)
+
+
+def expectation_note(hardware: str, layers: tuple[LayerEstimate, ...]) -> str:
+    """Whether figures rest on shares of zeros."""
+    if any(layer.rests_on_zeros for layer in layers):
+        return "MACs, traffic and energy are expected values, from the shares of zeros."
+    return f"{hardware} makes no use of these zeros."
+
+
+def compressed_bits(layer: LayerEstimate) -> tuple[float, float]:
+    """Bits of all accesses to compressed tensors, and what they were if plain."""
+    precision = layer.counts.hardware.precision_bits
+    coded = {(stored.level, stored.tensor) for stored in layer.stored_tensors if stored.coding}
+    items = [item for item in layer.items if (item.component, item.tensor) in coded]
+    plain = sum(item.count * getattr(precision, item.tensor) for item in items)
+    return sum(item.bits for item in items), plain
