@@ -168,6 +168,9 @@ class Hardware:
         The node, and the clock that turns cycles into seconds.
     static_pj_per_cycle : float
         Energy of a cycle that depends on no count (clock tree, leakage).
+    skipped_pixels : str
+        ``moved``: rows and columns of inputs that no window touches, as a stride larger
+        than the window skips them, are stored and moved with the others; ``left_out``: not.
     """
 
     name: Name
@@ -181,6 +184,7 @@ class Hardware:
     technology_nm: Rate | None = None
     clock_mhz: Rate | None = None
     static_pj_per_cycle: EnergyPj = 0.0
+    skipped_pixels: Literal["moved", "left_out"] = "moved"
 
     def __post_init__(self) -> None:
         raise_all(self._problems())

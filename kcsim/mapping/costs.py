@@ -20,9 +20,18 @@ __all__ = ["build_machine", "multicast_array", "rule_array", "value_bits", "wind
 _MULTICAST = {"none": 0, "tile": 1, "word": 2}
 
 
-def window_array(layer: ConvLayer) -> np.ndarray:
-    """Vertical and horizontal stride, vertical and horizontal dilation: int64[4]."""
-    return np.array([*layer.stride, *layer.dilation], np.int64)
+def window_array(layer: ConvLayer, hardware: Hardware) -> np.ndarray:
+    """Vertical and horizontal stride, vertical and horizontal dilation: int64[4].
+
+    Where the hardware leaves skipped pixels out, windows stand side by side that are further
+    apart in the image.
+    """
+    strides = list(layer.stride)
+    if hardware.skipped_pixels == "left_out":
+        taps = layer.kernel_height, layer.kernel_width
+        reaches = [d * (n - 1) + 1 for d, n in zip(layer.dilation, taps, strict=True)]
+        strides = [min(pair) for pair in zip(strides, reaches, strict=True)]
+    return np.array([*strides, *layer.dilation], np.int64)
 
 
 def multicast_array(hardware: Hardware) -> np.ndarray:
@@ -119,7 +128,7 @@ def build_machine(
     _add_spilled_sums(hardware, access, reading, bits - stored)
     _leave_out_zeros(layer, hardware, access, reading)
     return Machine(
-        window=window_array(layer),
+        window=window_array(layer, hardware),
         rules=rule_array(
             hardware, np.array([[t in level.kept_tensors for t in TENSORS] for level in levels])
         ),

@@ -13,6 +13,7 @@ import numpy as np
 
 from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware, LevelConstraint
+from kcsim.hardware.zeros import left_of_macs
 from kcsim.kernels import search as kernel
 from kcsim.mapping.costs import build_machine
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
@@ -79,7 +80,8 @@ def find_mapping(
     space, orders = _space(hardware)
     factors = _first_candidate(layer, hardware, space)
     order = np.array([int(np.argmax(allowed)) for allowed in space.order_allowed], np.int64)
-    mac_pj = layer.macs * hardware.compute.mac_pj
+    left = float(left_of_macs(hardware.compute, layer.zeros))
+    mac_pj = layer.macs * hardware.compute.mac_pj * left
     cost = kernel.search(
         machine, space, factors, order, _proposals(layer, hardware, space), float(mac_pj),
         OBJECTIVES.index(objective), ROUNDS, seed,

@@ -98,7 +98,9 @@ def count_mappings(
     spans = np.empty((count, levels + 1, SPANS), np.int64)
     counts = np.empty((count, levels, 3, 6), np.int64)
     steps = np.empty(count, np.int64)
-    count_nests(loops, window_array(layer), rule_array(hardware, keeps), spans, counts, steps)
+    count_nests(
+        loops, window_array(layer, hardware), rule_array(hardware, keeps), spans, counts, steps
+    )
     tiles = spans[:, :levels, TILE:]
     return BulkCounts(
         accesses=counts[..., :DOWN],

@@ -185,7 +185,7 @@ def count_layer(
     mapping.check(layer, hardware)
     check_range(layer)
     levels = len(hardware.levels)
-    loops, window = mapping.loop_array(hardware), window_array(layer)
+    loops, window = mapping.loop_array(hardware), window_array(layer, hardware)
     rules = rule_array(hardware, mapping.keeps_array(hardware))
     spans = np.zeros((levels + 1, SPANS), np.int64)
     counted = np.zeros((levels, 3, 6), np.int64)
@@ -222,6 +222,10 @@ def _check_imperfect(
             message = f"a short tile of {d} would cut units of clustered weights, that span {d}"
             raise MappingError(Problem(message, factors))
     keeps = mapping.keeps_array(hardware)
+    for level in hardware.levels:
+        if level.fanout.hop_pj:
+            message = f"hops of short tiles are not counted, as of those below '{level.name}'"
+            raise MappingError(Problem(message, factors))
     for i, level in enumerate(hardware.levels[:-1]):
         for j, tensor in enumerate(TENSORS[:2]):
             if tensor in level.fanout.forwarding and keeps[i, j] and keeps[i + 1, j]:
