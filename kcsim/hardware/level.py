@@ -35,7 +35,7 @@ Coding = Literal["run_length", "bitmask"]
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\s.=/][^.=/]*$")]
 EnergyPj = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
-Rate = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+Rate = Annotated[float, Field(ge=1e-9, le=1e9, allow_inf_nan=False)]
 Bits = Annotated[int, Field(ge=1, le=65536)]
 Count = Annotated[int, Field(ge=1, le=65536)]
 CapacityKib = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]

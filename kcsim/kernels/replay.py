@@ -11,29 +11,26 @@ from __future__ import annotations
 from numba import njit
 
 from kcsim.kernels.nest import INPUTS, OUTPUTS, WEIGHTS, helper
+from kcsim.kernels.replay_operands import (
+    fill_operand,
+)
+from kcsim.kernels.replay_outputs import (
+    advance,
+    find_leaving,
+    raise_outputs,
+    return_outputs,
+    update,
+)
 from kcsim.kernels.replay_state import (
     ALIVE,
-    AWAY,
     AXES,
-    BASE,
-    CHILDREN,
     COLUMN,
-    COLUMNS,
     COUNT,
     DOWN,
-    EMPTY,
-    FILLS,
     FIRST,
-    FORWARDED,
-    FORWARDS,
-    GIVEN,
-    GIVEN_SIZE,
     HASH,
     HEAD,
-    HELD,
     INSTANCES,
-    KEEPS,
-    LOOP_BOUND,
     LOOP_LEVEL,
     LOW,
     NOW,
@@ -41,295 +38,105 @@ from kcsim.kernels.replay_state import (
     READS,
     RING,
     ROW,
-    SIZE,
+    SHORT,
     SLOT,
-    THEN,
     UP,
     UPDATES,
     WINDOW,
-    copy_words,
-    find_new_words,
-    list_slots,
-    place_box,
-    set_place,
-    settle,
+    WORD,
+    has_moved,
+    note_activity,
 )
-from kcsim.kernels.replay_streams import climb, mixed
+from kcsim.kernels.replay_streams import (
+    climb,
+    mixed,
+)
 
 
 @helper
-def serving_neighbour(nest, state, level, tensor, instance):
-    """The mesh neighbour that was given at the last step what an instance needs; -1 if none."""
-    now, then = state.box, state.positions[level, tensor]
-    for axis in range(AXES):
-        if now[1, axis] != then[GIVEN_SIZE, axis]:
-            return -1
-    children, columns = nest.levels[level - 1, CHILDREN], nest.levels[level - 1, COLUMNS]
-    x, y = instance % children // columns, instance % columns
-    first = nest.levels[level, FIRST]
-    for i in range(4):
-        move_x, move_y = (i - 1) * (i % 2 == 0), (i - 2) * (i % 2 == 1)
-        if not (0 <= x + move_x < children // columns and 0 <= y + move_y < columns):
-            continue
-        other = instance + move_x * columns + move_y
-        is_same = True
-        for axis in range(AXES):
-            here = now[0, axis] + nest.offsets[first + instance, tensor, axis]
-            there = then[GIVEN, axis] + nest.offsets[first + other, tensor, axis]
-            is_same = is_same and here == there
-        if is_same:
-            return other
-    return -1
+def locate_operands(nest, state, tensor):
+    """Find where the MACs' operands lie now: their words, and their slots in the buffers.
 
-
-@helper
-def set_stage(nest, state, tensor, instance, words, place):
-    """Describe in `place` where the words at hand wait for an instance."""
-    place[0] = nest.buffers[nest.levels.shape[0] - 1, tensor, BASE] + instance * words
-    place[HEAD], place[HEAD + 1] = 0, 0
-    for axis in range(AXES):
-        place[LOW + axis], place[SIZE + axis] = state.box[2, axis], state.box[1, axis]
-
-
-@helper
-def take_from_neighbours(nest, state, level, tensor, words):
-    """Set aside what neighbours hold, before they lose it; others keep a count of words."""
-    source, target = state.places[0], state.places[1]
-    for i in range(nest.levels[level, INSTANCES]):
-        other = serving_neighbour(nest, state, level, tensor, i)
-        state.streams[i, COUNT] = words if other < 0 else 0
-        if other < 0:
-            continue
-        count = place_box(nest, state, level, tensor, i)
-        set_place(nest, state, level, tensor, other, source)
-        list_slots(source, state.box[2], state.box[1], state.slots[0])
-        set_stage(nest, state, tensor, i, words, target)
-        list_slots(target, state.box[2], state.box[1], state.slots[1])
-        copy_words(state, count)
-        state.counted[level, tensor, READS] += count
-        state.counted[level - 1, tensor, FORWARDED] += count
-
-
-@helper
-def fill_operand(nest, state, level, tensor):
-    """Bring the tiles of weights or inputs at a level up to the current indices."""
-    parent = nest.buffers[level, tensor, PARENT]
-    words = find_new_words(nest, state, level, tensor)
-    if words:
-        forwards = parent == level - 1 and nest.buffers[parent, tensor, FORWARDS]
-        if forwards:
-            take_from_neighbours(nest, state, level, tensor, words)
-        settle(nest, state, level, tensor)
-        ratio = nest.levels[level, INSTANCES] // nest.levels[parent, INSTANCES]
-        source, target = state.places[0], state.places[1]
-        for i in range(nest.levels[level, INSTANCES]):
-            count = place_box(nest, state, level, tensor, i)
-            if forwards and state.streams[i, COUNT] == 0:
-                set_stage(nest, state, tensor, i, words, source)
-            else:
-                set_place(nest, state, parent, tensor, i // ratio, source)
-                state.streams[i, COUNT] = count
-            set_place(nest, state, level, tensor, i, target)
-            list_slots(source, state.box[2], state.box[1], state.slots[0])
-            list_slots(target, state.box[2], state.box[1], state.slots[1])
-            copy_words(state, count)
-            state.counted[level, tensor, FILLS] += count
-            stream = 0
-            for k in range(count if ratio > 1 else 0):
-                stream += mixed(state.slots[2, k])
-            state.streams[i, HASH] = stream
-        state.counted[parent, tensor, READS] += climb(nest, state, level, tensor)
-    for axis in range(AXES):
-        state.positions[level, tensor, GIVEN, axis] = state.box[0, axis]
-        state.positions[level, tensor, GIVEN_SIZE, axis] = state.box[1, axis]
-
-
-@helper
-def is_leaving(nest, state, level, tensor):
-    """Whether the tiles of outputs at a level are about to change."""
-    position = state.positions[level, tensor]
-    moved = 0
-    for axis in range(AXES):
-        moved += position[NOW, axis] != position[THEN, axis]
-    return moved > 0
-
-
-@helper
-def take_whole_tile(nest, state, level, tensor):
-    """Put the whole tile of outputs that the first instance holds at `state.box`."""
-    for axis in range(AXES):
-        state.box[0, axis] = state.positions[level, tensor, THEN, axis]
-        state.box[1, axis] = nest.sizes[level, tensor, axis]
-
-
-@helper
-def raise_outputs(nest, state, level, tensor):
-    """Send the partial sums at a level up to the next level that keeps outputs."""
-    parent = nest.buffers[level, tensor, PARENT]
-    take_whole_tile(nest, state, level, tensor)
-    ratio = nest.levels[level, INSTANCES] // nest.levels[parent, INSTANCES]
-    for i in range(nest.levels[level, INSTANCES]):
-        state.streams[i, COUNT] = place_box(nest, state, level, tensor, i)
-        stream = 0
-        for k in range(state.streams[i, COUNT] if ratio > 1 else 0):
-            stream += mixed(state.slots[2, k])
-        state.streams[i, HASH] = stream
-    climb(nest, state, level, tensor)
-    sources, targets, words = state.slots[0], state.slots[1], state.slots[2]
-    for i in range(nest.levels[level, INSTANCES]):
-        count = place_box(nest, state, level, tensor, i)
-        set_place(nest, state, level, tensor, i, state.places[0])
-        set_place(nest, state, parent, tensor, i // ratio, state.places[1])
-        list_slots(state.places[0], state.box[2], state.box[1], sources)
-        list_slots(state.places[1], state.box[2], state.box[1], targets)
-        for k in range(count):
-            source, target = sources[k], targets[k]
-            if state.tags[source] != words[k] or state.status[source] != HELD:
-                raise AssertionError("a buffer does not hold a partial sum that leaves it")
-            if state.tags[target] != words[k]:
-                raise AssertionError("a buffer has no room for a partial sum that comes to it")
-            update(state, parent, target, state.values[source], state.streams[i, ALIVE])
-
-
-@helper
-def update(state, level, slot, value, is_access):
-    """Add to a partial sum in a buffer; a value that was added on its way is no access."""
-    if state.status[slot] == HELD:
-        state.values[slot] += value
-        state.counted[level, OUTPUTS, READS] += is_access
-    else:
-        # A sum that was sent down has been read then.
-        state.values[slot] = value
-        state.status[slot] = HELD
-    state.counted[level, OUTPUTS, UPDATES] += is_access
-
-
-@helper
-def return_outputs(nest, state, level, tensor):
-    """Make room for new tiles of outputs at a level; what was accumulated before comes back.
-
-    A sum that returns to several children is read once and fills all of them. As each
-    accumulates for itself, the first one goes on from its value and the others from zero.
+    All of it is for the first MAC unit, to which the others keep their distance.
     """
-    parent = nest.buffers[level, tensor, PARENT]
-    settle(nest, state, level, tensor)
-    take_whole_tile(nest, state, level, tensor)
-    ratio = nest.levels[level, INSTANCES] // nest.levels[parent, INSTANCES]
-    for i in range(nest.levels[level, INSTANCES]):
-        count = place_box(nest, state, level, tensor, i)
-        set_place(nest, state, parent, tensor, i // ratio, state.places[0])
-        set_place(nest, state, level, tensor, i, state.places[1])
-        list_slots(state.places[0], state.box[2], state.box[1], state.slots[0])
-        list_slots(state.places[1], state.box[2], state.box[1], state.slots[1])
-        copy_words(state, count)
-        for k in range(count):
-            source, target = state.slots[0, k], state.slots[1, k]
-            status = state.status[source]
-            state.status[target] = EMPTY if status == EMPTY else HELD
-            if status == HELD:
-                state.counted[parent, tensor, READS] += 1
-                state.status[source] = AWAY
-                state.values[source] = 0
-            state.counted[level, tensor, FILLS] += status != EMPTY
-            state.counted[level - 1, tensor, DOWN] += status != EMPTY
+    levels, found = nest.levels.shape[0] - 1, state.operands[tensor]
+    keeper, start = nest.buffers[levels, tensor, PARENT], state.starts[0, levels, NOW]
+    held = state.held[nest.levels[keeper, FIRST], tensor]
+    word, slot = 0, 0
+    for axis in range(AXES):
+        axes = nest.axes[tensor, axis]
+        low = axes[1] * start[axes[0]] + axes[3] * start[axes[2]]
+        shift = low - held[LOW + axis]
+        if tensor == INPUTS and axis >= ROW:
+            found[RING + axis - ROW] = shift + held[HEAD + axis - ROW]
+            shift = 0
+        word = word * nest.sizes[0, tensor, axis] + low
+        slot = slot * nest.sizes[keeper, tensor, axis] + shift
+    found[0], found[1] = word, slot
 
 
 @helper
-def count_operands(nest, state, tensor):
-    """Streams from (or, of outputs, to) the MACs at one step.
+def offer_operands(nest, state, tensor):
+    """Find the streams from (or, of outputs, to) the MACs at one step.
 
-    Returns the number of the word that the first MAC unit uses.
+    Returns their words, 0 where no network on the way has more than one taker for anything:
+    these are counted at once.
     """
-    levels, start = nest.levels.shape[0] - 1, 0
-    for axis in range(AXES):
-        start = start * nest.sizes[0, tensor, axis] + state.positions[levels, tensor, NOW, axis]
+    locate_operands(nest, state, tensor)
+    levels, start, left = nest.levels.shape[0] - 1, state.operands[tensor, 0], 0
     macs, parent = nest.levels[levels, INSTANCES], nest.buffers[levels, tensor, PARENT]
-    left = macs
-    if macs > nest.levels[parent, INSTANCES] and (tensor == OUTPUTS or parent < levels - 1):
+    shares = macs > nest.levels[parent, INSTANCES] and (tensor == OUTPUTS or parent < levels - 1)
+    first, streams, active = nest.levels[levels, FIRST], state.streams, state.active
+    words = nest.macs
+    if shares:
         for i in range(macs):
-            state.streams[i, COUNT] = 1
-            state.streams[i, HASH] = mixed(start + nest.macs[i, tensor])
-        left = climb(nest, state, levels, tensor)
-    else:
-        # No network on the way has more than one taker for anything.
-        for network in range(parent, levels):
-            state.counted[network, tensor, UP if tensor == OUTPUTS else DOWN] += macs
-        for i in range(macs):
-            state.streams[i, ALIVE] = 1
+            word = start + words[i, tensor]
+            streams[i, COUNT] = active[first + i]
+            streams[i, WORD], streams[i, HASH] = word, mixed(word)
+        return 1
+    for i in range(macs):
+        streams[i, ALIVE] = active[first + i]
+        left += active[first + i]
+    for network in range(parent, levels):
+        state.counted[network, tensor, UP if tensor == OUTPUTS else DOWN] += left
     if tensor != OUTPUTS:
         state.counted[parent, tensor, READS] += left
-    return start
-
-
-@helper
-def slot_offset(nest, state, tensor):
-    """How far the MACs' operands lie from the start of the tiles that they are read from."""
-    levels = nest.levels.shape[0] - 1
-    keeper, offset = nest.buffers[levels, tensor, PARENT], 0
-    for axis in range(AXES):
-        shift = state.positions[levels, tensor, NOW, axis]
-        shift -= state.positions[keeper, tensor, THEN, axis]
-        if tensor == INPUTS and axis >= ROW:
-            shift = 0
-        offset = offset * nest.sizes[keeper, tensor, axis] + shift
-    return offset
+    return 0
 
 
 @helper
 def multiply(nest, state):
-    """Perform one MAC in every unit."""
+    """Perform one MAC in every unit that has something to do."""
     levels = nest.levels.shape[0] - 1
-    # Outputs come last, as the MACs below ask which of their streams are alive.
-    for tensor in range(3):
-        state.operands[tensor, 0] = count_operands(nest, state, tensor)
-        state.operands[tensor, 1] = slot_offset(nest, state, tensor)
     first_weight, weight_slot = state.operands[WEIGHTS, 0], state.operands[WEIGHTS, 1]
     first_pixel, pixel_slot = state.operands[INPUTS, 0], state.operands[INPUTS, 1]
     first_sum, sum_slot = state.operands[OUTPUTS, 0], state.operands[OUTPUTS, 1]
+    first_row, first_column = state.operands[INPUTS, RING], state.operands[INPUTS, RING + 1]
     keeper = nest.buffers[levels, INPUTS, PARENT]
     rows, columns = nest.sizes[keeper, INPUTS, ROW], nest.sizes[keeper, INPUTS, COLUMN]
-    now, then = state.positions[levels, INPUTS], state.positions[keeper, INPUTS]
-    first_row = now[NOW, ROW] - then[THEN, ROW] + then[RING, 0]
-    first_column = now[NOW, COLUMN] - then[THEN, COLUMN] + then[RING, 1]
     accumulator = nest.buffers[levels, OUTPUTS, PARENT]
-    faults = 0
+    tags, values, status, streams = state.tags, state.values, state.status, state.streams
+    active, macs, first = state.active, nest.macs, nest.levels[levels, FIRST]
+    faults, reads, updates = 0, 0, 0
     for i in range(nest.levels[levels, INSTANCES]):
-        mac = nest.macs[i]
-        row, column = mac[WINDOW] + first_row, mac[WINDOW + 1] + first_column
+        if not active[first + i]:
+            continue
+        row, column = macs[i, WINDOW] + first_row, macs[i, WINDOW + 1] + first_column
         row, column = row - rows * (row >= rows), column - columns * (column >= columns)
-        weight = mac[SLOT + WEIGHTS] + weight_slot
-        pixel = mac[SLOT + INPUTS] + pixel_slot + row * columns + column
-        total = mac[SLOT + OUTPUTS] + sum_slot
-        faults += state.tags[weight] != first_weight + mac[WEIGHTS]
-        faults += state.tags[pixel] != first_pixel + mac[INPUTS]
-        faults += state.tags[total] != first_sum + mac[OUTPUTS]
-        product = state.values[weight] * state.values[pixel]
-        update(state, accumulator, total, product, state.streams[i, ALIVE])
+        weight = macs[i, SLOT + WEIGHTS] + weight_slot
+        pixel = macs[i, SLOT + INPUTS] + pixel_slot + row * columns + column
+        total = macs[i, SLOT + OUTPUTS] + sum_slot
+        faults += tags[weight] != first_weight + macs[i, WEIGHTS]
+        faults += tags[pixel] != first_pixel + macs[i, INPUTS]
+        faults += tags[total] != first_sum + macs[i, OUTPUTS]
+        product = values[weight] * values[pixel]
+        is_alive = streams[i, ALIVE]
+        updates += is_alive
+        reads += update(values, status, total, product, is_alive)
+    state.counted[accumulator, OUTPUTS, READS] += reads
+    state.counted[accumulator, OUTPUTS, UPDATES] += updates
     if faults:
         raise AssertionError("a buffer does not hold an operand of a MAC")
-
-
-@helper
-def advance(nest, state):
-    """Go to the next iteration of the nest.
-
-    Returns the level of the outermost loop that moved, the number of levels at the end.
-    """
-    levels = nest.levels.shape[0] - 1
-    for i in range(nest.loops.shape[0] - 1, -1, -1):
-        state.indices[i] += 1
-        is_reset = state.indices[i] == nest.loops[i, LOOP_BOUND]
-        times = 1
-        if is_reset:
-            state.indices[i], times = 0, 1 - nest.loops[i, LOOP_BOUND]
-        for level in range(nest.loops[i, LOOP_LEVEL] + 1, levels + 1):
-            for tensor in range(3):
-                position = state.positions[level, tensor, NOW]
-                for axis in range(AXES):
-                    position[axis] += times * nest.steps[i, tensor, axis]
-        if not is_reset:
-            return nest.loops[i, LOOP_LEVEL]
-    return levels
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -349,24 +156,34 @@ def replay_nest(nest, state):
         Iterations: steps of the computation.
     """
     levels = nest.levels.shape[0] - 1
-    iterations, moved = 0, 0
-    while moved < levels:
-        for level in range(moved + 1, levels):
-            # A constant for `tensor` would have all helpers compiled anew.
+    iterations, loop, moved = 0, 0, 0
+    # Every nesting of helpers has the inner ones compiled once more, and so has a constant for
+    # `tensor`: hence what could be done further in is done here.
+    while loop >= 0:
+        note_activity(nest, state, moved + 1)
+        for level in range(moved + 1, levels + 1):
+            # Outputs come last, as the MACs ask which of their streams are alive.
             for tensor in range(3):
-                if not nest.buffers[level, tensor, KEEPS]:
-                    continue
-                if tensor != OUTPUTS:
-                    fill_operand(nest, state, level, tensor)
-                elif is_leaving(nest, state, level, tensor):
-                    return_outputs(nest, state, level, tensor)
+                words = 0
+                if level == levels:
+                    words = offer_operands(nest, state, tensor)
+                elif has_moved(nest, state, level, tensor):
+                    if tensor != OUTPUTS:
+                        words = fill_operand(nest, state, level, tensor)
+                    else:
+                        return_outputs(nest, state, level, tensor, state.active)
+                if words:
+                    climb(nest, state, level, tensor, state.progress[level, SHORT] > 0)
         multiply(nest, state)
         iterations += 1
-        moved = advance(nest, state)
-        is_end = moved == levels
-        for level in range(levels - 1, 0 if is_end else moved, -1):
+        loop = advance(nest, state.indices[0], state.starts[0], nest.loops.shape[0] - 1)
+        moved = nest.loops[loop, LOOP_LEVEL] if loop >= 0 else 0
+        for level in range(levels - 1, moved, -1):
             for tensor in range(OUTPUTS, 3):
-                keeps = nest.buffers[level, tensor, KEEPS]
-                if keeps and (is_end or is_leaving(nest, state, level, tensor)):
+                if find_leaving(nest, state, level, tensor, loop):
+                    # Who kept a tile for too long has others take back theirs for it.
+                    for above in range(1, level if nest.is_cut else 1):
+                        return_outputs(nest, state, above, tensor, state.wanted)
+                    climb(nest, state, level, tensor, nest.is_cut)
                     raise_outputs(nest, state, level, tensor)
     return iterations

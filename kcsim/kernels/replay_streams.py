@@ -9,16 +9,19 @@ from kcsim.kernels.replay_state import (
     COUNT,
     DOWN,
     EMPTY,
+    FIRST,
     HASH,
     INSTANCES,
+    MOVED,
+    MOVED_SIZE,
     MULTICAST,
     OWN,
     PARENT,
+    READS,
     REDUCES,
     UP,
     list_slots,
-    place_box,
-    set_place,
+    list_words,
 )
 
 
@@ -32,53 +35,66 @@ def mixed(word):
 
 
 @helper
-def is_first(table, now, key):
-    """Whether a key has not been entered since `now`; enters it."""
+def enter(table, now, key, instance):
+    """Enter a key, unless it has been entered since `now`; return the row in which it is."""
     mask = table.shape[0] - 1
     i = (key ^ (key >> 32)) & mask
-    while table[i, 1] == now:
-        if table[i, 0] == key:
-            return False
+    while table[i, 1] == now and table[i, 0] != key:
         i = (i + 1) & mask
-    table[i, 0], table[i, 1] = key, now
-    return True
+    if table[i, 1] != now:
+        table[i, 0], table[i, 1], table[i, 2] = key, now, instance
+    return i
 
 
 @helper
 def merge_streams(nest, state, network, shares):
-    """Turn the streams of the children below a network into those of the instances above it."""
-    children = nest.levels[network, CHILDREN]
+    """Turn the streams of the children below a network into those of the instances above it.
+
+    Of streams of the same words, the largest goes on.
+    """
+    children, streams, table = nest.levels[network, CHILDREN], state.streams, state.table
+    now = state.clock[0]
     for above in range(nest.levels[network, INSTANCES]):
-        state.clock[0] += 1
+        now += 1
         streams_hash, streams_count = 0, 0
         for i in range(above * children, (above + 1) * children):
-            is_own = state.streams[i, COUNT] > 0
-            if is_own and shares and children > 1:
-                is_own = is_first(state.table, state.clock[0], state.streams[i, HASH])
-            state.streams[i, OWN] = is_own
-            if is_own:
-                streams_hash += state.streams[i, HASH]
-                streams_count += state.streams[i, COUNT]
-        state.streams[above, HASH], state.streams[above, COUNT] = streams_hash, streams_count
+            streams[i, OWN] = streams[i, COUNT] > 0
+            if not streams[i, OWN]:
+                continue
+            if shares and children > 1:
+                entry = enter(table, now, streams[i, HASH], i)
+                other = table[entry, 2]
+                if other != i:
+                    gain = streams[i, COUNT] - streams[other, COUNT]
+                    if gain > 0:
+                        table[entry, 2] = i
+                        streams_count += gain
+                    streams[other if gain > 0 else i, OWN] = False
+                    continue
+            streams_hash += streams[i, HASH]
+            streams_count += streams[i, COUNT]
+        streams[above, HASH], streams[above, COUNT] = streams_hash, streams_count
+    state.clock[0] = now
 
 
 @helper
-def unite_streams(nest, state, network, tensor):
-    """Like `merge_streams`, where a network carries every distinct word once."""
-    children = nest.levels[network, CHILDREN]
+def unite_streams(nest, state, network, child, tensor, is_union):
+    """Have streams above a network go by their distinct words; a union carries these alone."""
+    below = nest.levels[child, INSTANCES] // nest.levels[network, INSTANCES]
     for above in range(nest.levels[network, INSTANCES]):
         state.clock[0] += 1
         union_hash, union_count = 0, 0
-        for i in range(above * children, (above + 1) * children):
-            if state.streams[i, COUNT] == 0:
-                continue
-            for k in range(place_box(nest, state, network + 1, tensor, i)):
+        for i in range(above * below, (above + 1) * below):
+            is_alive = state.streams[i, ALIVE]
+            for k in range(list_words(nest, state, child, tensor, i) if is_alive else 0):
                 word = state.slots[2, k]
                 if state.seen[word] != state.clock[0]:
                     state.seen[word] = state.clock[0]
                     union_hash += mixed(word)
                     union_count += 1
-        state.streams[above, HASH], state.streams[above, COUNT] = union_hash, union_count
+        state.streams[above, HASH] = union_hash
+        if is_union:
+            state.streams[above, COUNT] = union_count
 
 
 @helper
@@ -96,9 +112,9 @@ def count_continued(nest, state, network, child, tensor):
             state.clock[0] += 1
         if not state.streams[i, ALIVE]:
             continue
-        count = place_box(nest, state, child, tensor, i)
-        set_place(nest, state, parent, tensor, i // far, state.places[0])
-        list_slots(state.places[0], state.box[2], state.box[1], state.slots[0])
+        count, box = list_words(nest, state, child, tensor, i), state.boxes[i]
+        place = state.held[nest.levels[parent, FIRST] + i // far, tensor]
+        list_slots(place, box[MOVED], box[MOVED_SIZE], state.slots[0])
         for k in range(count):
             word = state.slots[2, k]
             is_new = state.status[state.slots[0, k]] == EMPTY
@@ -109,35 +125,41 @@ def count_continued(nest, state, network, child, tensor):
 
 
 @helper
-def climb(nest, state, child, tensor):
+def climb(nest, state, child, tensor, is_uneven):
     """Take the streams of all children (or MACs) through the networks to their keeper above.
 
-    Returns the words that are left there, and marks in `state.alive` whose streams they are.
+    Where some children are idle or have short tiles (`is_uneven`), streams of the same words may
+    repeat them unequally often.
+
+    Marks in `state.streams` whose words are left there; those of operands are read there.
     """
     parent, levels = nest.buffers[child, tensor, PARENT], nest.levels.shape[0] - 1
     direction = UP if tensor == OUTPUTS else DOWN
-    for i in range(nest.levels[child, INSTANCES]):
-        state.streams[i, ALIVE] = True
+    streams, instances = state.streams, nest.levels[child, INSTANCES]
+    for i in range(instances):
+        streams[i, ALIVE] = streams[i, COUNT] > 0
     for network in range(child - 1, parent - 1, -1):
+        words = 0
         for i in range(nest.levels[network + 1, INSTANCES]):
-            state.counted[network, tensor, direction] += state.streams[i, COUNT]
+            words += streams[i, COUNT]
+        state.counted[network, tensor, direction] += words
         if tensor == OUTPUTS:
             shares = nest.levels[network, REDUCES]
         else:
             # MACs read for themselves.
             shares = nest.levels[network, MULTICAST] != NO_MULTICAST and network < levels - 1
         is_union = shares and tensor != OUTPUTS and network == child - 1
-        if is_union and nest.levels[network, MULTICAST] == WORD_MULTICAST:
-            unite_streams(nest, state, network, tensor)
-            continue
-        merge_streams(nest, state, network, shares)
+        is_union = is_union and nest.levels[network, MULTICAST] == WORD_MULTICAST
+        if not is_union:
+            merge_streams(nest, state, network, shares)
         if tensor == OUTPUTS:
-            below = nest.levels[child, INSTANCES] // nest.levels[network + 1, INSTANCES]
-            for i in range(nest.levels[child, INSTANCES]):
-                state.streams[i, ALIVE] &= state.streams[i // below, OWN]
+            below = instances // nest.levels[network + 1, INSTANCES]
+            for i in range(instances):
+                streams[i, ALIVE] &= streams[i // below, OWN]
             if network > parent and child < levels:
                 count_continued(nest, state, network, child, tensor)
-    left = 0
-    for i in range(nest.levels[parent, INSTANCES]):
-        left += state.streams[i, COUNT]
-    return left
+        if is_union or (is_uneven and network > parent):
+            unite_streams(nest, state, network, child, tensor, is_union)
+    if tensor != OUTPUTS:
+        for i in range(nest.levels[parent, INSTANCES]):
+            state.counted[parent, tensor, READS] += streams[i, COUNT]

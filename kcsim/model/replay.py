@@ -38,7 +38,7 @@ TILE_NANOSECONDS = 25.0
 WORD_NANOSECONDS = 40.0
 LARGEST_MEMORY = 4 * 2**30
 SLOT_BYTES = 13
-INSTANCE_BYTES = 300
+INSTANCE_BYTES = 1100
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,7 +235,7 @@ def replay_layer(
     outputs = state.values[start : start + shape.tiles[0][2]].copy()
     return Replay(
         layer, hardware, mapping, state.counted[..., :3].copy(), state.counted[..., 3:].copy(),
-        held_words(shape, nest, state), np.array(shape.instances, np.int64), steps,
+        held_words(shape, nest, state), shape.instances_in_use, steps,
         inputs, weights,
         outputs.reshape(layer.batch, layer.out_channels, layer.out_height, layer.out_width),
     )  # fmt: skip

@@ -771,7 +771,8 @@ def test_schema_names_every_key():
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"clock_mhz": -1}, "Hardware: 'clock_mhz' is -1: input should be greater than 0"),
+        ({"clock_mhz": 1e-320}, "Hardware: 'clock_mhz' is 1e-320: input should be greater"),
+        ({"clock_mhz": -1}, "Hardware: 'clock_mhz' is -1: input should be greater"),
         ({"levels": ()}, "Hardware: 'levels' is ()"),
         ({"description": 3}, "Hardware: 'description' is 3"),
     ],

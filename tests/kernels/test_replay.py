@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import oracle
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from kcsim.errors import InputError, MappingError
 from kcsim.hardware import Compute, Fanout, Hardware, Level
 from kcsim.mapping import LevelLoops, Loop, Mapping
 from kcsim.model import replay as model
-from kcsim.model.counts import count_layer
+from kcsim.model.counts import ACTIONS, DIRECTIONS, count_layer
 from kcsim.model.replay import (
     compare,
     direct_convolution,
@@ -52,7 +53,7 @@ def test_replays_that_forward_equal_the_closed_forms(mapped):
 
 
 @pytest.mark.slow
-@THOROUGH
+@settings(THOROUGH, max_examples=20_000)
 @given(mapped_layers(largest=3000, most_instances=64))
 def test_replays_equal_the_closed_forms_thoroughly(mapped):
     check(mapped)
@@ -63,6 +64,78 @@ def test_replays_equal_the_closed_forms_thoroughly(mapped):
 @given(mapped_layers(largest=3000, most_instances=64, windows=True))
 def test_replays_that_forward_equal_the_closed_forms_thoroughly(mapped):
     check(mapped)
+
+
+@NORMAL
+@given(mapped_layers(largest=400, imperfect=True))
+def test_replays_without_skipped_pixels_equal_the_closed_forms(mapped):
+    layer, hardware, mapping = without_forwarding(mapped)
+    check((layer, dataclasses.replace(hardware, skipped_pixels="left_out"), mapping))
+
+
+def check_against_walk(mapped):
+    """Replay a mapped layer; what it counts must be what a walk with sets of words counts."""
+    replay, walk = replay_layer(*mapped), oracle.walk(*mapped)
+    for level, name in enumerate(mapped[1].level_names):
+        for j, tensor in enumerate(model.TENSORS):
+            place = name, tensor
+            walked = [getattr(walk, action)[place] for action in (*ACTIONS, *DIRECTIONS)]
+            replayed = [*replay.accesses[level, j], *replay.transfers[level, j]]
+            assert replayed == walked, place
+            assert replay.tile_words[level, j] == walk.tile_words[place], place
+    assert replay.instances.tolist() == walk.instances
+    assert replay.temporal_steps == walk.temporal_steps
+    expected = direct_convolution(mapped[0], replay.inputs, replay.weights)
+    assert (replay.outputs == expected).all()
+
+
+@NORMAL
+@given(mapped_layers(imperfect=True))
+def test_imperfect_factors_equal_the_walk(mapped):
+    check_against_walk(mapped)
+
+
+@NORMAL
+@given(mapped_layers(imperfect=True, windows=True))
+def test_imperfect_factors_that_forward_equal_the_walk(mapped):
+    check_against_walk(mapped)
+
+
+@pytest.mark.slow
+@THOROUGH
+@given(mapped_layers(imperfect=True))
+def test_imperfect_factors_equal_the_walk_thoroughly(mapped):
+    check_against_walk(mapped)
+
+
+@pytest.mark.slow
+@THOROUGH
+@given(mapped_layers(imperfect=True, windows=True))
+def test_imperfect_factors_that_forward_equal_the_walk_thoroughly(mapped):
+    check_against_walk(mapped)
+
+
+def without_forwarding(mapped):
+    """The same without what the closed forms refuse together with imperfect factors."""
+    layer, hardware, mapping = mapped
+    levels = tuple(
+        dataclasses.replace(level, fanout=dataclasses.replace(level.fanout, forwarding=()))
+        for level in hardware.levels
+    )
+    return layer, dataclasses.replace(hardware, levels=levels), mapping
+
+
+@NORMAL
+@given(mapped_layers(largest=400, imperfect=True))
+def test_imperfect_factors_equal_the_closed_forms(mapped):
+    check(without_forwarding(mapped))
+
+
+@pytest.mark.slow
+@THOROUGH
+@given(mapped_layers(largest=3000, most_instances=64, imperfect=True))
+def test_imperfect_factors_equal_the_closed_forms_thoroughly(mapped):
+    check(without_forwarding(mapped))
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name.startswith("tiny")][:20])
@@ -112,6 +185,64 @@ def test_six_levels_with_padding_groups_stride_and_dilation():
     layer, hardware, mapping = six_levels()
     assert layer.out_width % 3 == 0
     check((layer, hardware, mapping))
+
+
+def two_arrays(layer, *loops):
+    """Buffers of DRAM that have two buffers each that have two more each."""
+    fanout = Fanout(x=2)
+    levels = (
+        level("DRAM", capacity_words=None, fanout=fanout),
+        level("buffer", fanout=fanout),
+        level("registers"),
+    )
+    hardware = Hardware(name="two", levels=levels, compute=Compute(mac_pj=1))
+    return layer, hardware, Mapping(loops)
+
+
+def test_a_sum_outlives_the_tile_above_it():
+    """The second registers keep rows 2 and 3 while their buffer turns to row 4 and back.
+
+    What the buffer sends up then lacks their sums, which come to it after it has returned.
+    """
+    check_against_walk(
+        two_arrays(
+            ConvLayer("conv", 2, 1, 5, 1, 1, 1),
+            LevelLoops("DRAM", (Loop("C", 2), Loop("P", 2))),
+            LevelLoops("buffer", (), (Loop("P", 2),)),
+            LevelLoops("registers", (Loop("P", 2),)),
+        )
+    )
+
+
+def test_no_sum_is_lost_where_a_buffer_is_idle_that_it_comes_to():
+    """As before, but the second buffer has no channel left by the time that rows 2 and 3 rise.
+
+    The walk leaves them there. The replay has the buffer take its tile back, and send it up.
+    """
+    mapped = two_arrays(
+        ConvLayer("conv", 3, 1, 5, 1, 1, 1),
+        LevelLoops("DRAM", (Loop("C", 2), Loop("P", 2)), (Loop("C", 2),)),
+        LevelLoops("buffer", (), (Loop("P", 2),)),
+        LevelLoops("registers", (Loop("P", 2),)),
+    )
+    replay, walk = replay_layer(*mapped), oracle.walk(*mapped)
+    expected = direct_convolution(mapped[0], replay.inputs, replay.weights)
+    assert (replay.outputs == expected).all()
+    # The buffer's four words return, and rise next to those of the first buffer.
+    outputs = model.TENSORS.index("outputs")
+    assert replay.accesses[1, outputs, 1] == walk.fills["buffer", "outputs"] + 4
+    assert replay.transfers[0, outputs, 1] == walk.up["DRAM", "outputs"] + 4
+
+
+def test_windows_that_shrink_and_grow():
+    check_against_walk(
+        two_arrays(
+            ConvLayer("conv", 2, 1, 9, 1, 3, 1),
+            LevelLoops("DRAM", (Loop("C", 2), Loop("P", 2)), (Loop("P", 2),)),
+            LevelLoops("buffer", (Loop("R", 2),), (Loop("R", 2),)),
+            LevelLoops("registers", (Loop("P", 2),)),
+        )
+    )
 
 
 def test_one_level():
