@@ -285,7 +285,8 @@ def _used(shape: Shape, axis: int) -> np.ndarray:
     A stride may leave some at the end unused, and others between the windows left out.
     """
     stride, held = shape.layer.stride[axis], np.arange(shape.sizes[0, 1, 3 + axis])
-    return held // shape.window[axis] * stride + held % shape.window[axis]
+    used: np.ndarray = held // shape.window[axis] * stride + held % shape.window[axis]
+    return used
 
 
 def held_words(shape: Shape, nest: Nest, state: State) -> np.ndarray:
