@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kcsim.cli.options import Batch, Format, HardwareFile, Objective, Output, Overrides
+from kcsim.cli.options import Batch, Format, HardwareFile, Layers, Objective, Output, Overrides
 
 __all__ = ["command"]
 
@@ -14,14 +14,15 @@ __all__ = ["command"]
 def command(
     hw: HardwareFile,
     network: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--network",
             "-n",
             metavar="NETWORK",
-            help="A known network ('kcsim networks' lists them) or a YAML file.",
+            help="A known network ('kcsim networks' lists them) or a YAML file. "
+            "[default: that of --weights, else alexnet]",
         ),
-    ] = "alexnet",
+    ] = None,
     cluster: Annotated[
         str | None,
         typer.Option(
@@ -31,11 +32,16 @@ def command(
             "row:rate=0.05, scalar:k=16 or product:k=128,length=8.",
         ),
     ] = None,
-    batch: Batch = None,
-    layers: Annotated[
-        list[str] | None,
-        typer.Option("--layers", metavar="PATTERN", help="Only these, as 'conv*'. Repeatable."),
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            metavar="FILE",
+            help="Clustered weights that 'kcsim cluster' wrote, in place of --cluster.",
+        ),
     ] = None,
+    batch: Batch = None,
+    layers: Layers = None,
     objective: Objective = "edp",
     overrides: Overrides = None,
     format_: Format = None,
@@ -50,6 +56,8 @@ def command(
 ) -> None:
     """Estimate energy, traffic, storage and cycles of a network on a hardware."""
     from kcsim.cli.running import check_output, choose_format, report, waiting
+    from kcsim.clustering.clustered_file import load_clustered
+    from kcsim.errors import InputError, Problem
     from kcsim.hardware import load_hardware
     from kcsim.model.estimate import estimate
     from kcsim.workload import load_network
@@ -61,11 +69,17 @@ def command(
 
         check_plot_path(plot)
     hardware = load_hardware(hw, overrides or ())
-    chosen = load_network(network)
+    if weights and cluster:
+        raise InputError(Problem("both --weights and --cluster are given", "one of them"))
+    clustered = load_clustered(weights) if weights else None
+    if clustered and network is None:
+        chosen = clustered.network
+    else:
+        chosen = load_network(network or "alexnet")
     chosen = chosen.select(layers) if layers else chosen
     with waiting() as progress:
         result = estimate(
-            hardware, chosen, cluster, batch=batch,
+            hardware, chosen, cluster, weights=clustered, batch=batch,
             objective=objective, seed=seed, progress=progress,
         )  # fmt: skip
     if plot:

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Batch", "Format", "HardwareFile", "LayerName", "Objective", "Output", "Overrides"]
+__all__ = [
+    "Batch",
+    "Format",
+    "HardwareFile",
+    "LayerName",
+    "Layers",
+    "Objective",
+    "Output",
+    "Overrides",
+]
 
 HardwareFile = Annotated[
     str,
@@ -29,6 +38,10 @@ LayerName = Annotated[
     typer.Option(
         "--layer", metavar="LAYER", help="NETWORK/LAYER, as alexnet/conv3, or a YAML file."
     ),
+]
+Layers = Annotated[
+    list[str] | None,
+    typer.Option("--layers", metavar="PATTERN", help="Only these, as 'conv*'. Repeatable."),
 ]
 Batch = Annotated[
     int | None, typer.Option("--batch", metavar="N", help="Images at once. [default: 1]")
