@@ -9,7 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kcsim.clustering import Clustering, parse_clustering
+    from kcsim.clustering import ClusteredWeights, Clustering, parse_clustering
+    from kcsim.clustering.cluster import cluster_network
+    from kcsim.clustering.clustered_file import load_clustered, save_clustered
+    from kcsim.clustering.weight_files import load_weights
     from kcsim.errors import InputError, KcsimError, MappingError
     from kcsim.hardware import Hardware, load_hardware
     from kcsim.mapping import LevelLoops, Loop, Mapping
@@ -26,6 +29,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "BulkCounts": "kcsim.model.bulk",
+    "ClusteredWeights": "kcsim.clustering",
     "Clustering": "kcsim.clustering",
     "ConvLayer": "kcsim.workload",
     "Counts": "kcsim.model.counts",
@@ -41,22 +45,27 @@ _HOMES = {
     "Network": "kcsim.workload",
     "Run": "kcsim.model.results",
     "ZeroShares": "kcsim.workload",
+    "cluster_network": "kcsim.clustering.cluster",
     "count_layer": "kcsim.model.counts",
     "count_mappings": "kcsim.model.bulk",
     "estimate": "kcsim.model.estimate",
     "evaluate": "kcsim.model.estimate",
     "find_mapping": "kcsim.mapping.search",
+    "load_clustered": "kcsim.clustering.clustered_file",
     "load_hardware": "kcsim.hardware",
     "load_layer": "kcsim.workload",
     "load_network": "kcsim.workload",
+    "load_weights": "kcsim.clustering.weight_files",
     "parse_clustering": "kcsim.clustering",
     "read_mapping": "kcsim.mapping.reader",
     "replay_layer": "kcsim.model.replay",
+    "save_clustered": "kcsim.clustering.clustered_file",
     "stack_mappings": "kcsim.model.bulk",
 }
 
 __all__ = [
     "BulkCounts",
+    "ClusteredWeights",
     "Clustering",
     "ConvLayer",
     "Counts",
@@ -72,17 +81,21 @@ __all__ = [
     "Network",
     "Run",
     "ZeroShares",
+    "cluster_network",
     "count_layer",
     "count_mappings",
     "estimate",
     "evaluate",
     "find_mapping",
+    "load_clustered",
     "load_hardware",
     "load_layer",
     "load_network",
+    "load_weights",
     "parse_clustering",
     "read_mapping",
     "replay_layer",
+    "save_clustered",
     "stack_mappings",
 ]
 

@@ -6,27 +6,32 @@ from typing import Annotated
 
 import typer
 
-from kcsim.cli.options import Batch, Format, HardwareFile, Objective, Output, Overrides, Zeros
+from kcsim.cli.options import (
+    Batch,
+    Format,
+    HardwareFile,
+    Layers,
+    Objective,
+    Output,
+    Overrides,
+    Zeros,
+)
 
 __all__ = ["command"]
-
-Layers = Annotated[
-    list[str] | None,
-    typer.Option("--layers", metavar="PATTERN", help="Only these, as 'conv*'. Repeatable."),
-]
 
 
 def command(
     hw: HardwareFile,
     network: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--network",
             "-n",
             metavar="NETWORK",
-            help="A known network ('kcsim networks' lists them) or a YAML file.",
+            help="A known network ('kcsim networks' lists them) or a YAML file. "
+            "[default: that of --weights, else alexnet]",
         ),
-    ] = "alexnet",
+    ] = None,
     cluster: Annotated[
         str | None,
         typer.Option(
@@ -34,6 +39,14 @@ def command(
             metavar="SCHEME",
             help="Estimate clustered weights beside dense ones, as kernel:k=256,scope=network, "
             "row:rate=0.05, scalar:k=16 or product:k=128,length=8.",
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            metavar="FILE",
+            help="Clustered weights that 'kcsim cluster' wrote, in place of --cluster.",
         ),
     ] = None,
     batch: Batch = None,
@@ -53,6 +66,8 @@ def command(
 ) -> None:
     """Estimate energy, traffic, storage and cycles of a network on a hardware."""
     from kcsim.cli.running import check_output, choose_format, report, waiting
+    from kcsim.clustering.clustered_file import load_clustered
+    from kcsim.errors import InputError, Problem
     from kcsim.hardware import load_hardware
     from kcsim.model.estimate import estimate
     from kcsim.workload import load_network
@@ -65,13 +80,19 @@ def command(
 
         check_plot_path(plot)
     hardware = load_hardware(hw, overrides or ())
-    chosen = load_network(network)
+    if weights and cluster:
+        raise InputError(Problem("both --weights and --cluster are given", "one of them"))
+    clustered = load_clustered(weights) if weights else None
+    if clustered and network is None:
+        chosen = clustered.network
+    else:
+        chosen = load_network(network or "alexnet")
     # Before layers are selected, so that a file for the whole network matches them.
     chosen = chosen if zeros is None else network_with_zeros(chosen, zeros)
     chosen = chosen.select(layers) if layers else chosen
     with waiting() as progress:
         result = estimate(
-            hardware, chosen, cluster, batch=batch,
+            hardware, chosen, cluster, weights=clustered, batch=batch,
             objective=objective, seed=seed, progress=progress,
         )  # fmt: skip
     if plot:

@@ -11,6 +11,7 @@ __all__ = [
     "Format",
     "HardwareFile",
     "LayerName",
+    "Layers",
     "Objective",
     "Output",
     "Overrides",
@@ -38,6 +39,10 @@ LayerName = Annotated[
     typer.Option(
         "--layer", metavar="LAYER", help="NETWORK/LAYER, as alexnet/conv3, or a YAML file."
     ),
+]
+Layers = Annotated[
+    list[str] | None,
+    typer.Option("--layers", metavar="PATTERN", help="Only these, as 'conv*'. Repeatable."),
 ]
 Batch = Annotated[
     int | None, typer.Option("--batch", metavar="N", help="Images at once. [default: 1]")

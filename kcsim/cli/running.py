@@ -16,6 +16,7 @@ import typer
 from kcsim.errors import InputError, Problem, nearest
 
 if TYPE_CHECKING:
+    from kcsim.clustering import ClusteredWeights
     from kcsim.model.results import Estimate, LayerEstimate
     from kcsim.report.table import Table
 
@@ -46,10 +47,11 @@ def choose_format(name: str | None, output: str | None) -> str:
 
 
 @contextmanager
-def waiting() -> Iterator[Callable[[int, int], None]]:
+def waiting(work: str = "mapping layers") -> Iterator[Callable[[int, int], None]]:
     """Say that kernels are being compiled, and show progress where it takes long.
 
-    Yields a function to be called with the number of steps done and of all.
+    Yields a function to be called with the number of steps done and of all; `work` is what they
+    are.
     """
     from kcsim.kernels.compilation import announced_compilation
 
@@ -68,7 +70,7 @@ def waiting() -> Iterator[Callable[[int, int], None]]:
         if bar is None:
             if not sys.stderr.isatty() or time.monotonic() - started < PATIENCE_SECONDS:
                 return
-            bar = _progress_bar(total)
+            bar = _progress_bar(work, total)
         bar.update(bar.task_ids[0], completed=done)
 
     try:
@@ -79,12 +81,12 @@ def waiting() -> Iterator[Callable[[int, int], None]]:
             bar.stop()
 
 
-def _progress_bar(total: int) -> Any:
+def _progress_bar(work: str, total: int) -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     bar = Progress(
-        "mapping layers", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        work, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         console=Console(stderr=True), transient=True,
     )  # fmt: skip
     bar.add_task("", total=total)
@@ -95,27 +97,19 @@ def _progress_bar(total: int) -> Any:
 def check_output(output: str | None) -> None:
     """Refuse a file that cannot be written, before long work."""
     if output is not None:
-        from kcsim.report.files import check_writable
+        from kcsim.files import check_writable
 
         check_writable(output)
 
 
-def report(format_: str, output: str | None, result: Estimate | LayerEstimate) -> None:
+def report(
+    format_: str, output: str | None, result: Estimate | LayerEstimate | ClusteredWeights
+) -> None:
     """Print a result, or write it to a file as a whole, in one of `FORMATS`."""
-    from kcsim.model.results import Estimate
-
     if format_ == "json":
-        from kcsim.report import json_report as render
-
-        if isinstance(result, Estimate):
-            data = render.estimate_to_dict(result)
-        else:
-            data = render.layer_to_dict(result)
-        emit(json.dumps(data, indent=2, allow_nan=False) + "\n", output)
+        emit(json.dumps(_document(result), indent=2, allow_nan=False) + "\n", output)
         return
-    from kcsim.report.data import estimate_tables, layer_tables
-
-    tables = estimate_tables(result) if isinstance(result, Estimate) else layer_tables(result)
+    tables = _tables(result)
     if format_ == "table":
         show(tables, output)
         return
@@ -123,6 +117,29 @@ def report(format_: str, output: str | None, result: Estimate | LayerEstimate) -
 
     renderers = {"csv": to_csv, "markdown": to_markdown, "latex": to_latex}
     emit(renderers[format_](tables), output)
+
+
+def _document(result: Estimate | LayerEstimate | ClusteredWeights) -> dict[str, Any]:
+    from kcsim.clustering import ClusteredWeights
+    from kcsim.model.results import Estimate
+
+    if isinstance(result, ClusteredWeights):
+        from kcsim.report.cluster_json import cluster_to_dict
+
+        return cluster_to_dict(result)
+    from kcsim.report.json_report import estimate_to_dict, layer_to_dict
+
+    return estimate_to_dict(result) if isinstance(result, Estimate) else layer_to_dict(result)
+
+
+def _tables(result: Estimate | LayerEstimate | ClusteredWeights) -> Sequence[Table]:
+    from kcsim.clustering import ClusteredWeights
+    from kcsim.model.results import Estimate
+    from kcsim.report.data import cluster_tables, estimate_tables, layer_tables
+
+    if isinstance(result, ClusteredWeights):
+        return cluster_tables(result)
+    return estimate_tables(result) if isinstance(result, Estimate) else layer_tables(result)
 
 
 def show(tables: Sequence[Table], output: str | None) -> None:
@@ -144,6 +161,6 @@ def emit(text: str, output: str | None) -> None:
     if output is None:
         typer.echo(text, nl=False)
         return
-    from kcsim.report.files import write_whole
+    from kcsim.files import write_whole
 
     write_whole(output, text)

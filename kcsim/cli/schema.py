@@ -11,7 +11,7 @@ from kcsim.errors import InputError, Problem, nearest
 
 __all__ = ["command"]
 
-KINDS = ("hardware", "network", "mapping", "estimate", "layer")
+KINDS = ("hardware", "network", "mapping", "estimate", "layer", "cluster")
 
 
 def command(
@@ -39,6 +39,10 @@ def _schema(kind: str) -> dict[str, Any]:
         from kcsim.mapping.reader import mapping_schema
 
         return mapping_schema()
+    if kind == "cluster":
+        from kcsim.report.cluster_json import CLUSTER_SCHEMA
+
+        return CLUSTER_SCHEMA
     from kcsim.report.json_report import ESTIMATE_SCHEMA, LAYER_SCHEMA
 
     return ESTIMATE_SCHEMA if kind == "estimate" else LAYER_SCHEMA

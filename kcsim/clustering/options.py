@@ -25,6 +25,9 @@ DENSE_GROUPS = ("first", "pointwise", "linear", "none")
 PER_LAYER = ("k", "rate", "sparse", "length", "transforms")
 """Settings that may differ between layers."""
 
+_SIZES = ("k", "rate", "ratio")
+"""Settings that say how many clusters there are; one of them is given."""
+
 SEPARATORS = ",;:"
 """Characters of a specification that a pattern of layer names cannot hold."""
 
@@ -42,7 +45,7 @@ class Scheme:
     scope, dense : str
         Defaults of the settings of that name.
     options : frozenset of str
-        Settings beside `k`, `rate`, `codebook_bits`, `index` and `dense` that it knows.
+        Settings that it knows beside those of every scheme.
     has_scales, has_offsets : bool
         Whether every unit has a scale or an offset of its own.
     source : str
@@ -61,7 +64,7 @@ class Scheme:
     @property
     def settings(self) -> frozenset[str]:
         """All settings that it knows."""
-        return self.options | {"k", "rate", "codebook_bits", "index", "dense"}
+        return self.options | {*_SIZES, "codebook_bits", "index", "dense"}
 
 
 _ALL = (
@@ -178,6 +181,7 @@ _COUNT = Option(int, lambda count: 1 <= count < 2**63, "a whole number of at lea
 OPTIONS = {
     "k": _COUNT,
     "rate": Option(float, lambda rate: 0 < rate <= 1, "a share above 0 and at most 1"),
+    "ratio": Option(float, lambda ratio: 1 < ratio <= 1e6, "a number above 1 and at most 10^6"),
     "scope": _word("layer", "network"),
     "codebook_bits": _WIDTH,
     "scale_bits": _WIDTH,
@@ -185,7 +189,7 @@ OPTIONS = {
     "transforms": Option(int, lambda count: count in (1, 2, 4, 8), "1, 2, 4 or 8"),
     "sparse": Option(float, lambda share: 0 <= share < 1, "a share of at least 0 and below 1"),
     "length": _COUNT,
-    "index": _word("fixed", "entropy"),
+    "index": _word("fixed", "huffman", "entropy"),
     "dense": Option(
         str,
         _dense_is_valid,
@@ -216,8 +220,8 @@ def scheme_problems(scheme: str, given: Mapping[str, object]) -> list[tuple[str,
         expected = ", ".join(scheme.name for scheme in _ALL)
         return [("", Problem(f"no scheme {scheme!r}", expected, nearest(scheme, SCHEMES)))]
     problems = _setting_problems(kind, kind.settings, given)
-    if "k" not in given and "rate" not in given:
-        problems.append(("", Problem(f"{kind.name} has no number of clusters", "k or rate")))
+    if not any(name in given for name in _SIZES):
+        problems.append(("", Problem(f"{kind.name} has no number of clusters", "k, rate or ratio")))
     if "length" in kind.options and "length" not in given:
         problems.append(("", Problem(f"{kind.name} has no length of its sub-vectors", "length")))
     return problems
@@ -261,8 +265,10 @@ def _setting_problems(
             problems.append((name, _misplaced(kind, name, allowed)))
         elif problem := OPTIONS[name].problem(name, value):
             problems.append((name, problem))
-    if "k" in given and "rate" in given:
-        problems.append(("rate", Problem("both k and rate are given", "one of them")))
+    sizes = [name for name in _SIZES if name in given]
+    if len(sizes) > 1:
+        both = f"both {sizes[0]} and {sizes[1]} are given"
+        problems.append((sizes[1], Problem(both, "one of them")))
     return problems
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from kcsim.clustering.scheme import Clustering, Unit
-from kcsim.errors import InputError
+from kcsim.errors import InputError, Problem
 from kcsim.workload.layer import ConvLayer
 
 __all__ = ["LayerClustering", "resolve_layer", "resolve_network"]
@@ -151,6 +151,9 @@ def _with_clusters(part: LayerClustering, served: int) -> LayerClustering:
     """The number of clusters, once it is known how many units each codebook serves."""
     if part.unit is None:
         return part
+    if part.settings.ratio is not None:
+        problem = f"ratio={part.settings.ratio} is no number of clusters yet"
+        raise InputError(Problem(problem, "k or rate, or 'meet_ratio' to find k"))
     wanted = part.settings.k or max(1, round((part.settings.rate or 0) * served))
     return replace(
         part, clusters=min(wanted, served), clipped=wanted > served, codebook_units=served

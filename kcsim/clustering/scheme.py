@@ -108,7 +108,7 @@ class Clustering:
         ``scalar``, ``row``, ``kernel``, ``scaled_kernel``, ``linear_kernel`` or ``product``; an
         alias is replaced by the scheme's name.
     k : int or None
-        Entries K of a codebook; exactly one of `k` and `rate` is given.
+        Entries K of a codebook; exactly one of `k`, `rate` and `ratio` is given.
     rate : float or None
         Cluster rate K/N, with N the units that the codebook serves (Deep k-Means, Section 4).
     scope : str
@@ -128,13 +128,17 @@ class Clustering:
         Channels of a sub-vector (product scheme). Where it does not divide the channels of a
         group, the last sub-vector is short.
     index : str
-        ``fixed``: ceil(log2 K) bits an index; ``entropy``: the entropy of the indexes.
+        ``fixed``: ceil(log2 K) bits an index; ``huffman``: a Huffman code for each codebook;
+        ``entropy``: the entropy of the indexes, which no code undercuts.
     dense : str
         Layers that keep dense weights, joined by ``+``: ``first``, ``pointwise`` (1x1
         convolutions), ``linear`` (fully connected), or shell patterns of layer names; ``none``
         for no layer; empty for the scheme's default.
     overrides : tuple of Override
         Settings of single layers; of several that match, a later one wins.
+    ratio : float or None
+        Compression ratio that the whole network is to reach with as many entries as possible;
+        `kcsim.clustering.meet_ratio` finds the `k`.
 
     Raises
     ------
@@ -155,6 +159,7 @@ class Clustering:
     index: str = "fixed"
     dense: str = ""
     overrides: tuple[Override, ...] = ()
+    ratio: float | None = None
 
     def __post_init__(self) -> None:
         kind = SCHEMES.get(self.scheme)
@@ -181,6 +186,12 @@ class Clustering:
         """Whether every sub-space of the input channels has a codebook of its own."""
         return self.kind.unit == "sub-vector"
 
+    @property
+    def extras_bits(self) -> int:
+        """Width of a unit's scale and offset together; 0 where the scheme has none [bit]."""
+        kind = self.kind
+        return kind.has_scales * self.scale_bits + kind.has_offsets * self.offset_bits
+
     def for_layer(self, layer: ConvLayer) -> Clustering:
         """The settings that hold for one layer, with the overrides applied."""
         result = replace(self, overrides=())
@@ -188,7 +199,7 @@ class Clustering:
             if override.matches(layer):
                 settings = override.settings
                 if "k" in settings or "rate" in settings:
-                    settings = {"k": None, "rate": None, **settings}
+                    settings = {"k": None, "rate": None, "ratio": None, **settings}
                 result = replace(result, **settings)
         return result
 

@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from kcsim.clustering.coding import TABLE_ENTRY_BITS, fixed_index_bits, worst_case_huffman
+from kcsim.clustering.precision import values_bits
 from kcsim.clustering.resolve import LayerClustering, resolve_layer, resolve_network
 from kcsim.clustering.scheme import Clustering
 from kcsim.errors import InputError, Problem, nearest
@@ -23,9 +25,9 @@ from kcsim.workload.layer import ConvLayer
 __all__ = [
     "LayerStorage",
     "NetworkStorage",
-    "fixed_index_bits",
     "layer_storage",
     "network_storage",
+    "parts_storage",
     "worst_case_entropy",
 ]
 
@@ -41,9 +43,10 @@ class LayerStorage:
     clustering : LayerClustering
         The layer and how it is clustered.
     codebook_bits : int
-        The layer's own codebooks; 0 for one that layers share, which `NetworkStorage` holds.
+        The layer's own codebooks, with steps and code tables; 0 for one that layers share, which
+        `NetworkStorage` holds.
     indexes_bits : int or float
-        One index for every unit: an int at fixed length, else an expectation.
+        One index for every unit; not whole where it is an entropy or an expectation.
     transforms_bits, scales_bits, offsets_bits : int
         One transform, scale and offset for every unit, where the scheme has them.
     dense_weights_bits : int
@@ -52,6 +55,8 @@ class LayerStorage:
         The biases, which no scheme clusters.
     uncompressed_weights_bits : int
         The weights without clustering.
+    is_expectation : bool
+        Whether the indexes are counted for an assumed distribution; see `worst_case_entropy`.
     """
 
     clustering: LayerClustering
@@ -63,6 +68,7 @@ class LayerStorage:
     dense_weights_bits: int
     biases_bits: int
     uncompressed_weights_bits: int
+    is_expectation: bool = False
 
     @property
     def weights_bits(self) -> float:
@@ -90,11 +96,6 @@ class LayerStorage:
     def bits_per_weight(self) -> float:
         """Stored bits for one weight, biases aside."""
         return self.weights_bits / self.clustering.layer.weights
-
-    @property
-    def is_expectation(self) -> bool:
-        """Whether the indexes are counted by an assumed entropy; see `worst_case_entropy`."""
-        return self.clustering.unit is not None and self.clustering.settings.index == "entropy"
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class NetworkStorage:
 
     @property
     def is_expectation(self) -> bool:
-        """Whether any indexes are counted by an assumed entropy."""
+        """Whether any indexes are counted for an assumed distribution."""
         return any(layer.is_expectation for layer in self.layers)
 
     def ratio(
@@ -163,11 +164,6 @@ class NetworkStorage:
             for layer in chosen
         )
         return plain / stored
-
-
-def fixed_index_bits(clusters: int) -> int:
-    """ceil(log2 K): bits of an index of fixed length; 0 for a single cluster."""
-    return (clusters - 1).bit_length()
 
 
 def worst_case_entropy(clusters: int, sparse: float, units: int) -> float:
@@ -251,9 +247,25 @@ def network_storage(
     InputError
         If a layer has no such units, or a pattern matches no layer or only dense layers.
     """
+    parts = resolve_network(layers, clustering)
+    return parts_storage(parts, weight_bits=weight_bits, bias_bits=bias_bits)
+
+
+def parts_storage(
+    parts: Iterable[LayerClustering], *, weight_bits: int = 32, bias_bits: int | None = None
+) -> NetworkStorage:
+    """What layers occupy whose numbers of units and clusters are known already.
+
+    Parameters
+    ----------
+    parts : iterable of LayerClustering
+        The network.
+    weight_bits, bias_bits
+        As for `layer_storage`.
+    """
     stored = []
     shared = {}
-    for part in resolve_network(layers, clustering):
+    for part in parts:
         own = _codebook_bits(part, weight_bits)
         if part.unit and part.settings.scope == "network":
             shared[part.codebook] = own
@@ -269,7 +281,10 @@ def _belongs(clustering: LayerClustering, part: str) -> bool:
 
 
 def _codebook_bits(part: LayerClustering, weight_bits: int) -> int:
-    return part.codebook_words * (part.settings.codebook_bits or weight_bits)
+    width = part.settings.codebook_bits
+    words = part.codebook_words
+    values = words * weight_bits if width is None else values_bits(words, width)
+    return values + (TABLE_ENTRY_BITS * part.clusters if part.settings.index == "huffman" else 0)
 
 
 def _storage(
@@ -282,15 +297,17 @@ def _storage(
         codebook_bits=codebook_bits,
         indexes_bits=units * _index_bits(part) if units else 0,
         transforms_bits=units * fixed_index_bits(settings.transforms),
-        scales_bits=units * settings.scale_bits if settings.kind.has_scales else 0,
-        offsets_bits=units * settings.offset_bits if settings.kind.has_offsets else 0,
+        scales_bits=values_bits(units, settings.scale_bits) if settings.kind.has_scales else 0,
+        offsets_bits=values_bits(units, settings.offset_bits) if settings.kind.has_offsets else 0,
         dense_weights_bits=0 if part.unit else plain,
         biases_bits=part.layer.biases * (weight_bits if bias_bits is None else bias_bits),
         uncompressed_weights_bits=plain,
+        is_expectation=part.unit is not None and settings.index != "fixed",
     )
 
 
 def _index_bits(part: LayerClustering) -> float:
     if part.settings.index == "fixed":
         return fixed_index_bits(part.clusters)
-    return worst_case_entropy(part.clusters, part.settings.sparse, part.codebook_units)
+    mean = worst_case_huffman if part.settings.index == "huffman" else worst_case_entropy
+    return mean(part.clusters, part.settings.sparse, part.codebook_units)

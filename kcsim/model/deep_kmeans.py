@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from kcsim.clustering.clustered import ClusteredWeights, stored_network
 from kcsim.clustering.compute import expected_product_share
-from kcsim.clustering.resolve import LayerClustering, resolve_network
+from kcsim.clustering.resolve import LayerClustering
 from kcsim.clustering.scheme import Clustering
-from kcsim.clustering.storage import NetworkStorage, network_storage
+from kcsim.clustering.storage import NetworkStorage
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.workload.layer import ConvLayer
 
@@ -196,7 +197,7 @@ def layer_cost(layer: ConvLayer, rules: DeepKMeansRules | None = None) -> DeepKM
 
 def network_cost(
     layers: Iterable[ConvLayer],
-    clustering: Clustering | None = None,
+    clustering: Clustering | ClusteredWeights | None = None,
     rules: DeepKMeansRules | None = None,
 ) -> tuple[DeepKMeansCost, ...]:
     """The metrics of every layer of a network, dense or clustered.
@@ -208,7 +209,7 @@ def network_cost(
     ----------
     layers : iterable of ConvLayer
         The network.
-    clustering : Clustering or None
+    clustering : Clustering, ClusteredWeights or None
         How it is clustered; ``None`` for dense weights.
     rules : DeepKMeansRules or None
         How to count; ``None`` for the defaults.
@@ -227,11 +228,10 @@ def network_cost(
     rules = rules or DeepKMeansRules()
     if clustering is None:
         return tuple(layer_cost(layer, rules) for layer in layers)
-    parts = resolve_network(layers, clustering)
+    storage = stored_network(layers, clustering, weight_bits=rules.weight_bits)
+    parts = [stored.clustering for stored in storage.layers]
     if rules.weight_cost == "bits":
-        weight_shares = _bit_shares(
-            network_storage(layers, clustering, weight_bits=rules.weight_bits)
-        )
+        weight_shares = _bit_shares(storage)
     else:
         weight_shares = [float(part.cluster_rate) for part in parts]
     return tuple(

@@ -7,8 +7,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from kcsim.clustering import Clustering, network_storage, parse_clustering
-from kcsim.errors import InputError, MappingError
+from kcsim.clustering import (
+    ClusteredWeights,
+    Clustering,
+    meet_ratio,
+    parse_clustering,
+    stored_network,
+)
+from kcsim.clustering.clustered_file import load_clustered
+from kcsim.errors import InputError, MappingError, Problem
 from kcsim.hardware import Hardware, load_hardware
 from kcsim.mapping import Mapping
 from kcsim.mapping.search import find_mapping
@@ -50,9 +57,10 @@ def evaluate(
 
 def estimate(
     hardware: Hardware | str | os.PathLike[str],
-    network: Network | str | os.PathLike[str],
+    network: Network | str | os.PathLike[str] | None = None,
     clustering: Clustering | str | None = None,
     *,
+    weights: ClusteredWeights | str | os.PathLike[str] | None = None,
     batch: int | None = None,
     zeros: ZerosLike | None = None,
     objective: str = "edp",
@@ -66,10 +74,13 @@ def estimate(
     ----------
     hardware : Hardware, str or path
         A hardware, the bare name of a shipped one, or a file.
-    network : Network, str or path
-        A network, the name of a known one, or a file.
+    network : Network, str or path, optional
+        A network, the name of a known one, or a file; that of `weights` when absent.
     clustering : Clustering or str, optional
         As ``kernel:k=256,scope=network``.
+    weights : ClusteredWeights, str or path, optional
+        Clustered weights in place of a clustering, or their file: counted with the bits that
+        their indexes take.
     batch : int, optional
         Images at once; as the network says when absent.
     zeros : str, path, ZeroShares or mapping, optional
@@ -104,30 +115,48 @@ def estimate(
     2293000
     """
     hardware = load_hardware(hardware)
+    clustered = _clustered(clustering, weights)
+    if network is None:
+        if not isinstance(clustered, ClusteredWeights):
+            raise InputError("neither a network nor clustered weights are given")
+        network = clustered.network
     network = load_network(network)
     if batch is not None:
         network = network.with_batch(batch)
     if zeros is not None:
         network = network_with_zeros(network, zeros)
-    if isinstance(clustering, str):
-        clustering = parse_clustering(clustering)
-    choices: list[Clustering | None] = [None] if clustering is None else [None, clustering]
-    layers = tuple(network)
+    layers, precision = tuple(network), hardware.precision_bits
+    if isinstance(clustered, Clustering):
+        clustered = meet_ratio(layers, clustered, weight_bits=precision.weights)
+    choices = (None,) if clustered is None else (None, clustered)
     formats = [weight_formats(layers, hardware, choice) for choice in choices]
     mappings = _map_all(layers, hardware, formats, objective, seed, progress)
-    precision = hardware.precision_bits
     rules = rules or DeepKMeansRules(precision.weights, precision.inputs)
     runs = []
-    for choice, weights in zip(choices, formats, strict=True):
+    for choice, forms in zip(choices, formats, strict=True):
         estimates = tuple(
             _best(layer, hardware, mappings[layer.shape_key], form, objective)
-            for layer, form in zip(layers, weights, strict=True)
+            for layer, form in zip(layers, forms, strict=True)
         )
-        storage = network_storage(layers, choice, weight_bits=precision.weights) if choice else None
-        name = str(choice) if choice else "dense"
+        storage, name = None, "dense"
+        if choice is not None:
+            storage = stored_network(layers, choice, weight_bits=precision.weights)
+            name = choice.clustering if isinstance(choice, ClusteredWeights) else str(choice)
         costs = network_cost(layers, choice, rules)
         runs.append(Run(name, hardware, estimates, storage, costs))
     return Estimate(network, hardware, *runs)
+
+
+def _clustered(
+    clustering: Clustering | str | None, weights: ClusteredWeights | str | os.PathLike[str] | None
+) -> Clustering | ClusteredWeights | None:
+    """What the clustered run is about, if there is to be one."""
+    if weights is None:
+        return parse_clustering(clustering) if isinstance(clustering, str) else clustering
+    if clustering is not None:
+        problem = "clustered weights and a clustering ('weights' and 'clustering') are both given"
+        raise InputError(Problem(problem, "one of them"))
+    return load_clustered(weights) if isinstance(weights, str | os.PathLike) else weights
 
 
 def _best(

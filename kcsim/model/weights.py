@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from kcsim.clustering import Clustering, LayerStorage, network_storage
+from kcsim.clustering import ClusteredWeights, Clustering, LayerStorage, stored_network
 from kcsim.errors import InputError
 from kcsim.hardware import Hardware
 from kcsim.workload import ConvLayer
@@ -90,9 +90,11 @@ class WeightFormat:
 
 
 def weight_formats(
-    layers: Sequence[ConvLayer], hardware: Hardware, clustering: Clustering | None
+    layers: Sequence[ConvLayer],
+    hardware: Hardware,
+    clustering: Clustering | ClusteredWeights | None,
 ) -> tuple[WeightFormat, ...]:
-    """The format of every layer's weights.
+    """The format of every layer's weights; of real weights, with the bits of their indexes.
 
     Raises
     ------
@@ -111,7 +113,7 @@ def weight_formats(
     decode_level = hardware.level_index(hardware.codebook.level)
     loaded: set[str] = set()
     formats = []
-    for stored in network_storage(layers, clustering, weight_bits=value_bits).layers:
+    for stored in stored_network(layers, clustering, weight_bits=value_bits).layers:
         name = stored.clustering.codebook
         formats.append(_format(stored, value_bits, decode_level, name not in loaded))
         loaded.add(name)
@@ -123,7 +125,7 @@ def _format(stored: LayerStorage, value_bits: int, decode_level: int, first: boo
     if part.unit is None:
         return WeightFormat(value_bits)
     bits = Fraction(stored.indexes_bits) + stored.transforms_bits
-    bits += stored.scales_bits + stored.offsets_bits
+    bits += part.units * part.settings.extras_bits
     return WeightFormat(
         value_bits,
         part.unit.shape,

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 import kcsim
+from kcsim.clustering import NetworkStorage
 from kcsim.hardware import Hardware
 from kcsim.mapping import Mapping
 from kcsim.model.counts import Counts
@@ -17,16 +18,24 @@ from kcsim.report import schema
 from kcsim.report.network_data import storage_parts
 from kcsim.workload.layer import TENSORS
 
-__all__ = ["ESTIMATE_SCHEMA", "LAYER_SCHEMA", "estimate_to_dict", "layer_to_dict"]
+__all__ = [
+    "DRAFT",
+    "ESTIMATE_SCHEMA",
+    "LAYER_SCHEMA",
+    "estimate_to_dict",
+    "layer_to_dict",
+    "storage_document",
+    "versions",
+]
 
 _ESTIMATE = TypeAdapter(schema.EstimateDocument)
 _LAYER = TypeAdapter(schema.LayerEstimateDocument)
-_DRAFT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+DRAFT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 
-ESTIMATE_SCHEMA: dict[str, Any] = _DRAFT | _ESTIMATE.json_schema(mode="serialization")
+ESTIMATE_SCHEMA: dict[str, Any] = DRAFT | _ESTIMATE.json_schema(mode="serialization")
 """JSON Schema of what `estimate_to_dict` returns."""
 
-LAYER_SCHEMA: dict[str, Any] = _DRAFT | _LAYER.json_schema(mode="serialization")
+LAYER_SCHEMA: dict[str, Any] = DRAFT | _LAYER.json_schema(mode="serialization")
 """JSON Schema of what `layer_to_dict` returns."""
 
 
@@ -45,7 +54,7 @@ def estimate_to_dict(estimate: Estimate) -> dict[str, Any]:
     network = estimate.network
     document = schema.EstimateDocument(
         schema="kcsim.estimate/1",
-        versions=_versions(),
+        versions=versions(),
         hardware=_hardware(estimate.hardware),
         network=schema.NetworkDocument(
             name=network.name,
@@ -73,14 +82,15 @@ def layer_to_dict(estimate: LayerEstimate) -> dict[str, Any]:
     """
     document = schema.LayerEstimateDocument(
         schema="kcsim.layer/1",
-        versions=_versions(),
+        versions=versions(),
         hardware=_hardware(estimate.counts.hardware),
         layer=_layer(estimate),
     )
     return dict(_LAYER.dump_python(document, mode="json"))
 
 
-def _versions() -> schema.VersionsDocument:
+def versions() -> schema.VersionsDocument:
+    """What computes."""
     return schema.VersionsDocument(
         kcsim=kcsim.__version__, python=platform.python_version(), numpy=np.__version__
     )
@@ -115,7 +125,7 @@ def _totals(run: Run) -> schema.TotalsDocument:
         utilization=run.utilization,
         seconds=run.seconds,
         weight_bits=run.weight_bits,
-        storage=_storage(run),
+        storage=None if run.storage is None else storage_document(run.storage),
         lookups=run.lookups,
         innermost_accesses_per_mac=run.mac_side_accesses_per_mac(),
         deep_kmeans=schema.DeepKMeansDocument(
@@ -127,15 +137,14 @@ def _totals(run: Run) -> schema.TotalsDocument:
     )
 
 
-def _storage(run: Run) -> schema.StorageDocument | None:
-    if run.storage is None:
-        return None
-    parts = storage_parts(run.storage)
+def storage_document(storage: NetworkStorage) -> schema.StorageDocument:
+    """What clustered weights occupy, part by part."""
+    parts = storage_parts(storage)
     return schema.StorageDocument(
         **{f"{name.replace(' ', '_')}_bits": bits for name, bits in parts.items()},
         total_bits=sum(parts.values()),
-        uncompressed_bits=sum(layer.uncompressed_weights_bits for layer in run.storage.layers),
-        is_expectation=run.storage.is_expectation,
+        uncompressed_bits=sum(layer.uncompressed_weights_bits for layer in storage.layers),
+        is_expectation=storage.is_expectation,
     )
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kcsim.errors import InputError, Problem, nearest
+from kcsim.files import check_writable, write_whole
 from kcsim.model.results import Estimate, LayerEstimate
 from kcsim.report.cells import scale
-from kcsim.report.files import check_writable, write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 __all__ = [
+    "STRICT",
     "AccessDocument",
     "CyclesDocument",
     "DeepKMeansDocument",
@@ -38,10 +39,10 @@ Action = Literal[
     "cycle",
 ]  # fmt: skip
 
-_STRICT = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+STRICT = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class VersionsDocument:
     """What computed the estimate."""
 
@@ -53,7 +54,7 @@ class VersionsDocument:
     """Version of NumPy."""
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class HardwareDocument:
     """The hardware."""
 
@@ -69,7 +70,7 @@ class HardwareDocument:
     """MAC units of the array."""
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class NetworkDocument:
     """The network."""
 
@@ -85,7 +86,7 @@ class NetworkDocument:
     """Words of all weight tensors, without biases."""
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class StorageDocument:
     """What clustered weights occupy, biases aside."""
 
@@ -109,7 +110,7 @@ class StorageDocument:
     """Whether indexes are counted by an assumed entropy."""
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class DeepKMeansDocument:
     """The metrics of Deep k-Means (Wu et al., ICML 2018)."""
 
@@ -123,7 +124,7 @@ class DeepKMeansDocument:
     """The three costs together [energies of one 16-bit MAC]."""
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class TotalsDocument:
     """Sums over the layers of a run."""
 
@@ -153,7 +154,7 @@ class TotalsDocument:
     """Metrics of the whole network."""
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class WeightsDocument:
     """How the weights of a layer are stored."""
 
@@ -173,7 +174,7 @@ class WeightsDocument:
     """Whether this layer brings the codebook on chip."""
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class StoredDocument:
     """How a level that may compress a tensor stores it."""
 
@@ -187,7 +188,7 @@ class StoredDocument:
     """Expected size of one value; 0 for indexes [bit]."""
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class ZerosDocument:
     """Shares of zeros of a layer, and what the hardware makes of them."""
 
@@ -209,7 +210,7 @@ class ZerosDocument:
     """Whether figures of the layer are expected values from these shares."""
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class LoopsDocument:
     """The loops of one level, outermost first, each as `P=13`."""
 
@@ -225,7 +226,7 @@ class LoopsDocument:
     """Tensors that pass by although the level could keep them."""
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class AccessDocument:
     """Accesses of one tensor at one level, over all its instances."""
 
@@ -245,7 +246,7 @@ class AccessDocument:
     """Partial sums accepted from below [words]."""
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class TransferDocument:
     """What crosses the network below one level."""
 
@@ -261,7 +262,7 @@ class TransferDocument:
     """Taken from a neighbour [words]."""
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class CyclesDocument:
     """Cycles of a layer."""
 
@@ -275,7 +276,7 @@ class CyclesDocument:
     """`compute`, or the level that decides."""
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class EnergyDocument:
     """One line of the energy account."""
 
@@ -295,7 +296,7 @@ class EnergyDocument:
     """Energy [`hardware.energy_unit`]."""
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class LayerDocument:
     """What one layer spends."""
 
@@ -331,19 +332,19 @@ class LayerDocument:
     """The energy account; adds up to `energy_pj`."""
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class RunDocument:
     """The network with dense or with clustered weights."""
 
     weights: str
-    """`dense`, or the clustering as given to `--cluster`."""
+    """`dense`, or the clustering."""
     totals: TotalsDocument
     """Sums over the layers."""
     layers: tuple[LayerDocument, ...]
     """In the order of the network."""
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class EstimateDocument:
     """What `kcsim estimate --format json` writes."""
 
@@ -359,7 +360,7 @@ class EstimateDocument:
     """The dense run and, if asked for, the clustered one."""
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class LayerEstimateDocument:
     """What `kcsim evaluate --format json` writes."""
 

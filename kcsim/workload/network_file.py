@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from kcsim.errors import InputError, Mark, Problem
-from kcsim.source import Document, Path_, in_file_order, read_yaml
+from kcsim.source import Document, Path_, in_file_order, parse_yaml, read_yaml
 from kcsim.validation import validate
 from kcsim.workload.layer import LARGEST_COUNT, LARGEST_SIZE, ConvLayer, LayerError
 from kcsim.workload.network import Network
@@ -245,7 +245,15 @@ class LayerFile:
 
 def read_network_file(path: str | os.PathLike[str]) -> Network:
     """The network in a YAML file; see `kcsim.workload.reader.read_network`."""
-    document = read_yaml(path)
+    return _network(read_yaml(path))
+
+
+def parse_network(text: str, file: str) -> Network:
+    """The network in a YAML text; `file` is what messages call it."""
+    return _network(parse_yaml(text, file))
+
+
+def _network(document: Document) -> Network:
     file = validate(document, NetworkFile, what="network file")
     image = file.input
     shape = Shape(image.channels, image.height, image.width) if image else None

@@ -102,7 +102,7 @@ MAPPINGS = {
     "unknown level": ("level: buffer", "level: bufer", "3:13", "did you mean 'buffer'?"),
     "level twice": ("level: buffer", "level: DRAM", "3:13", "wrong place"),
     "factors too small": ("M=12", "M=6", "2:3", "multiply to 192, but conv3 has M = 384"),
-    "factors do not divide": ("M=12", "M=13", "2:3", "multiply to 416"),
+    "round with nothing to do": ("M=12", "M=24", "2:3", "multiply to 768"),
     "array too small": ("[C=4, R=3]", "[C=8, R=3]", "3:", "at most the 12 that eyeriss has"),
     "unknown dimension": ("M=12", "K=12", "3:32", "'K=12' is not a loop"),
     "no bound": ("M=12", "M", "3:32", "'M' is not a positive integer"),

@@ -97,7 +97,7 @@ SCHEME_NAMES = "scalar, row, kernel, scaled_kernel, linear_kernel, product"
     [
         ("", [f"1: no scheme ''; expected {SCHEME_NAMES}"]),
         ("kernl:k=2", [f"1: no scheme 'kernl'; expected {SCHEME_NAMES}; did you mean 'kernel'?"]),
-        ("row", ["1: row has no number of clusters; expected k or rate"]),
+        ("row", ["1: row has no number of clusters; expected k, rate or ratio"]),
         ("row:k=4,rate=.1", ["9: both k and rate are given; expected one of them"]),
         ("row:k=0", ["5: k is 0; expected a whole number of at least 1"]),
         ("row:k=many", ["5: k is 'many'; expected a whole number of at least 1"]),
@@ -111,15 +111,15 @@ SCHEME_NAMES = "scalar, row, kernel, scaled_kernel, linear_kernel, product"
         (
             "row:k=4,indx=fixed",
             [
-                "9: no setting 'indx'; expected codebook_bits, dense, index, k, rate, scope, "
-                "sparse; did you mean 'index'?"
+                "9: no setting 'indx'; expected codebook_bits, dense, index, k, rate, ratio, "
+                "scope, sparse; did you mean 'index'?"
             ],
         ),
         (
             "row:k=4,transforms=8",
             [
                 "9: row has no setting 'transforms'; expected codebook_bits, dense, index, k, "
-                "rate, scope, sparse"
+                "rate, ratio, scope, sparse"
             ],
         ),
         (
@@ -189,12 +189,12 @@ def test_any_text_parses_or_gives_an_input_error(text):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"scheme": "row"}, "row has no number of clusters; expected k or rate"),
+        ({"scheme": "row"}, "row has no number of clusters; expected k, rate or ratio"),
         ({"scheme": "row", "k": True}, "k is True; expected a whole number of at least 1"),
         (
             {"scheme": "kernel", "k": 4, "scale_bits": 8},
             "kernel has no setting 'scale_bits'; expected codebook_bits, dense, index, k, rate, "
-            "scope, transforms",
+            "ratio, scope, transforms",
         ),
         (
             {"scheme": "kernel", "k": 4, "overrides": (Override("a", length=2),)},

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kcsim.errors import InputError
-from kcsim.report.files import check_writable, write_whole
+from kcsim.files import check_writable, write_whole
 
 
 def test_text_and_bytes(tmp_path):

@@ -1,0 +1,108 @@
+"""What clustered weights say, as tables of exact numbers."""
+
+from __future__ import annotations
+
+from kcsim.clustering import ClusteredLayer, ClusteredWeights, LayerStorage
+from kcsim.report.network_data import quotient, storage_parts
+from kcsim.report.table import Column, Row, Table
+
+__all__ = ["cluster_tables"]
+
+_COLUMNS = (
+    Column("layer"),
+    Column("unit", optional=True),
+    Column("units", "", "integer", optional=True),
+    Column("K", "", "integer"),
+    Column("used entries", "", "integer"),
+    Column("entries per channel", "", "number"),
+    Column("entries per filter", "", "number"),
+    Column("codebook", "bit", "bits", optional=True),
+    Column("indexes", "bit", "bits", optional=True),
+    Column("extras", "bit", "bits", optional=True),
+    Column("dense", "bit", "bits", optional=True),
+    Column("total", "bit", "bits"),
+    Column("ratio", "", "ratio"),
+    Column("squared error", "", "number", optional=True),
+    Column("variance kept", "", "percent"),
+)
+
+
+def cluster_tables(weights: ClusteredWeights) -> tuple[Table, ...]:
+    """Everything there is to say about clustered weights, the layers first.
+
+    Parameters
+    ----------
+    weights : ClusteredWeights
+
+    Returns
+    -------
+    tuple of Table
+        Layers and the codebooks that they share, storage by part.
+    """
+    return (_layers_table(weights), _storage_table(weights))
+
+
+def _layers_table(weights: ClusteredWeights) -> Table:
+    storage = weights.storage()
+    rows = [_row(stored, weights) for stored in storage.layers]
+    for number, (name, bits) in enumerate(storage.shared_codebook_bits.items()):
+        clusters = weights.codebooks[name].clusters
+        empty: Row = (None,) * 3
+        label = f"shared codebook {number}" if len(storage.shared_codebook_bits) > 1 else "shared"
+        rows.append((label, None, None, clusters, *empty, bits, 0, 0, 0, bits, *empty))
+    sums = [sum(row[column] for row in rows) for column in range(7, 12)]
+    plain = sum(layer.uncompressed_weights_bits for layer in storage.layers)
+    units = sum(layer.part.units for layer in weights.layers.values())
+    total = ("TOTAL", None, units, *(None,) * 4, *sums, quotient(plain, sums[-1]), None, None)
+    notes = [
+        "Entries per channel and per filter: means of the distinct entries that the filters have "
+        "for an input channel, and that a filter has.",
+        "Extras: transforms, scales and offsets. Squared error: mean, against the given weights.",
+        *weights.notes,
+    ]
+    title = f"Layers: {weights.network.name}, {weights.clustering}"
+    return Table(title, _COLUMNS, tuple(rows), (total,), tuple(notes))
+
+
+def _row(stored: LayerStorage, weights: ClusteredWeights) -> Row:
+    layer = weights.layers.get(stored.clustering.layer.name)
+    bits = (
+        stored.codebook_bits,
+        stored.indexes_bits,
+        stored.transforms_bits + stored.scales_bits + stored.offsets_bits,
+        stored.dense_weights_bits,
+        stored.weights_bits,
+        stored.uncompressed_weights_bits / stored.weights_bits if stored.weights_bits else None,
+    )
+    name = stored.clustering.layer.name
+    if layer is None:
+        return (name, "dense", *(None,) * 5, *bits, None, None)
+    return (name, *_counts(layer), *bits, layer.mean_squared_error, layer.variance_kept)
+
+
+def _counts(layer: ClusteredLayer) -> Row:
+    unit = layer.part.unit
+    return (
+        "x".join(map(str, unit.shape)) if unit else None,
+        layer.part.units,
+        layer.part.clusters,
+        layer.used_entries,
+        float(layer.distinct_per_channel.mean()),
+        float(layer.distinct_per_filter.mean()),
+    )
+
+
+def _storage_table(weights: ClusteredWeights) -> Table:
+    storage = weights.storage()
+    parts = storage_parts(storage) | {"biases": sum(each.biases_bits for each in storage.layers)}
+    rows = tuple((part, bits) for part, bits in parts.items() if bits)
+    notes = [
+        f"Ratio with biases: {storage.ratio():.4g}; of the clustered layers alone, without "
+        f"biases: {storage.ratio('clustered', biases=False):.4g}. Dense values take 32 bits.",
+        f"Tensors of the file: {weights.payload_bytes:,} bytes, each rounded up to whole bytes.",
+    ]
+    if any(layer.part.settings.index == "entropy" for layer in weights.layers.values()):
+        notes.append("Indexes count as their entropy; the file holds Huffman codes.")
+    title = f"Storage: {weights.network.name}, {weights.clustering}"
+    columns = (Column("part"), Column("size", "bit", "bits"))
+    return Table(title, columns, rows, (("TOTAL", storage.total_bits),), tuple(notes))
