@@ -213,13 +213,20 @@ def _looked_up(file: str, name: str, codes: NDArray[Any], codebook: NDArray[Any]
 
 
 def _read_torch(file: str) -> Tensors:
+    import pickle
+
     try:
         import torch
     except ImportError:
         raise InputError(
             f"reading '{file}' needs torch; install it with: pip install 'kcsim[torch]'"
         ) from None
-    state = torch.load(file, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        # Torch's own text advises to load the file with whatever code it brings.
+        expected = "a state dict, which loads without running code"
+        raise InputError(Problem(f"'{file}' holds more than tensors", expected)) from None
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     if not isinstance(state, dict):
