@@ -13,9 +13,9 @@ of every level is looked at, and each remembers what it held one step before.
   sends requests of siblings for the same words once, ``none`` sends all, and ``word`` at the
   network right above sends the union. MACs request one word each and the last network shares
   nothing.
-* Outputs: a tile rises when it is about to change, also from an instance that has nothing to add
-  just then; a MAC's sum rises at every step; siblings with equal tiles become one where the
-  network reduces. A word that comes a second time was read
+* Outputs: all tiles of a level rise when that of its first instance is about to change, also from
+  instances that are idle just then; a MAC's sum rises at every step; siblings with equal tiles
+  become one where the network reduces. A word that comes a second time was read
   and sent down before; the first time it was not.
 """
 
@@ -300,40 +300,19 @@ def _walk_outputs(nest, parent, child, result):
 def _output_changes(nest, child):
     """Step by step, the tiles that come to the children and those that leave them upwards."""
     instances, steps, is_mac = nest.instances(child), nest.steps(child), child == nest.levels
-    # Where an instance would be if only the dimensions of outputs counted.
-    places = {
-        way: [
-            nest.box("outputs", child, at) if nest.lies_inside(at, PLAIN_AXES["outputs"]) else None
-            for at in (_added(start, offset) for start in steps)
-        ]
-        for way, offset in instances.items()
-    }
-    following = {way: _next_places(boxes) for way, boxes in places.items()}
+    outputs = [tuple(start[d] for d in PLAIN_AXES["outputs"]) for start in steps]
     held = {}
-    for t, start in enumerate(steps):
+    for start, now, following in zip(steps, outputs, [*outputs[1:], None], strict=True):
         came, rising = {}, {}
         for way, offset in instances.items():
-            now = places[way][t]
             if nest.lies_inside(_added(start, offset)):
-                if is_mac or held.get(way) != now:
-                    came[way] = tuple(sorted(words_of(*now)))
-                held[way] = now
-            elif is_mac:
-                continue
-            leaves = is_mac or (now is not None and following[way][t] != now)
-            if leaves and held.get(way) == now:
-                rising[way] = tuple(sorted(words_of(*now)))
-                del held[way]
+                words = tuple(sorted(words_of(*nest.box("outputs", child, _added(start, offset)))))
+                if is_mac or way not in held:
+                    came[way] = words
+                held[way] = words
+            if way in held and (is_mac or now != following):
+                rising[way] = held.pop(way)
         yield came, rising
-
-
-def _next_places(boxes):
-    """For every step the box of the next step that has one."""
-    found, following = [], None
-    for box in reversed(boxes):
-        found.append(following)
-        following = following if box is None else box
-    return found[::-1]
 
 
 def _seen_again(rising, seen):

@@ -55,7 +55,7 @@ def moved_words(tensor, walk, window, parent, child, shares, by_word, arriving):
     every, kept = 1, int(walk.event >= 0 and walk.event < walk.above)
     for dimension in range(P if tensor == INPUTS else 8):
         if INDEXES[tensor, dimension]:
-            extents = plain_extents(walk, dimension, shares, classes[0])
+            extents = plain_extents(walk, dimension, shares, tensor == OUTPUTS, classes[0])
             every *= extents[0]
             kept *= extents[1]
     sums = np.zeros((2, levels + 1), np.int64)

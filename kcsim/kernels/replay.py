@@ -60,7 +60,7 @@ def locate_operands(nest, state, tensor):
     All of it is for the first MAC unit, to which the others keep their distance.
     """
     levels, found = nest.levels.shape[0] - 1, state.operands[tensor]
-    keeper, start = nest.buffers[levels, tensor, PARENT], state.starts[0, levels, NOW]
+    keeper, start = nest.buffers[levels, tensor, PARENT], state.starts[levels, NOW]
     held = state.held[nest.levels[keeper, FIRST], tensor]
     word, slot = 0, 0
     for axis in range(AXES):
@@ -171,19 +171,16 @@ def replay_nest(nest, state):
                     if tensor != OUTPUTS:
                         words = fill_operand(nest, state, level, tensor)
                     else:
-                        return_outputs(nest, state, level, tensor, state.active)
+                        return_outputs(nest, state, level, tensor)
                 if words:
                     climb(nest, state, level, tensor, state.progress[level, SHORT] > 0)
         multiply(nest, state)
         iterations += 1
-        loop = advance(nest, state.indices[0], state.starts[0], nest.loops.shape[0] - 1)
+        loop = advance(nest, state.indices, state.starts, nest.loops.shape[0] - 1)
         moved = nest.loops[loop, LOOP_LEVEL] if loop >= 0 else 0
         for level in range(levels - 1, moved, -1):
             for tensor in range(OUTPUTS, 3):
                 if find_leaving(nest, state, level, tensor, loop):
-                    # Who kept a tile for too long has others take back theirs for it.
-                    for above in range(1, level if nest.is_cut else 1):
-                        return_outputs(nest, state, above, tensor, state.wanted)
                     climb(nest, state, level, tensor, nest.is_cut)
                     raise_outputs(nest, state, level, tensor)
     return iterations

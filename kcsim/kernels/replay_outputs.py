@@ -14,7 +14,6 @@ from kcsim.kernels.replay_state import (
     EXTENT,
     FILLS,
     FIRST,
-    GONE,
     HASH,
     HELD,
     INSTANCES,
@@ -39,9 +38,7 @@ from kcsim.kernels.replay_state import (
     list_words,
     set_tile,
 )
-from kcsim.kernels.replay_streams import (
-    mixed,
-)
+from kcsim.kernels.replay_streams import mixed
 
 
 @helper
@@ -67,45 +64,12 @@ def advance(nest, indices, starts, loop):
 
 
 @helper
-def has_outputs(nest, start, offset):
-    """Whether an instance that begins at some indices has outputs of the layer in its tile."""
-    for d in range(8):
-        if INDEXES[OUTPUTS, d] and start[d] + offset[d] >= nest.dimensions[ALL, d]:
-            return False
-    return True
-
-
-@helper
 def has_same_outputs(start, other):
     """Whether the tiles that begin at some indices are of the same outputs."""
     differences = 0
     for d in range(8):
         differences += INDEXES[OUTPUTS, d] and start[d] != other[d]
     return differences == 0
-
-
-@helper
-def is_leaving(nest, state, level, tensor, instance, loop):
-    """Whether the tile of outputs of an instance changes, now that a loop (-1: none) has moved.
-
-    An instance without outputs keeps its tile for the case that its next one is the same; so
-    whether a tile leaves before such a pause is seen by looking ahead to the end of it.
-    """
-    start, offset = state.starts[0, level], nest.offsets[nest.levels[level, FIRST] + instance]
-    if not has_outputs(nest, start[tensor], offset):
-        return False
-    if loop < 0 or has_outputs(nest, start[NOW], offset):
-        return loop < 0 or not has_same_outputs(start[tensor], start[NOW])
-    for i in range(nest.loops.shape[0]):
-        state.indices[1, i] = state.indices[0, i]
-    for other in range(nest.levels.shape[0]):
-        for d in range(8):
-            state.starts[1, other, NOW, d] = state.starts[0, other, NOW, d]
-    ahead = state.starts[1, level, NOW]
-    while loop >= 0 and not has_outputs(nest, ahead, offset):
-        # Nothing inside the loop that led out of the layer leads back.
-        loop = advance(nest, state.indices[1], state.starts[1], loop)
-    return loop < 0 or not has_same_outputs(start[tensor], ahead)
 
 
 @helper
@@ -122,29 +86,26 @@ def update(values, status, slot, value, is_access):
 
 @helper
 def find_leaving(nest, state, level, tensor, loop):
-    """Find the partial sums that leave a level, and who wants them above; return how many."""
-    starts = state.starts[0, level]
+    """Find the partial sums that leave a level, now that a loop (-1: none) has moved.
+
+    All tiles of a level leave with that of the first instance, also those of instances that are
+    idle now. Returns how many words leave.
+    """
+    starts = state.starts[level]
     is_same = loop >= 0 and has_same_outputs(starts[tensor], starts[NOW])
     if is_same or not nest.buffers[level, tensor, KEEPS]:
         return 0
     parent, words = nest.buffers[level, tensor, PARENT], 0
     is_shared = nest.levels[level, INSTANCES] > nest.levels[parent, INSTANCES]
-    for row in range(nest.levels[level, FIRST]):
-        state.wanted[row] = False
     for i in range(nest.levels[level, INSTANCES]):
         held, box = state.held[nest.levels[level, FIRST] + i, tensor], state.boxes[i]
         for axis in range(AXES):
             box[MOVED, axis], box[MOVED_SIZE, axis] = held[LOW + axis], held[SIZE + axis]
-        if not (held[SIZE] and is_leaving(nest, state, level, tensor, i, loop)):
-            box[MOVED_SIZE, 0] = 0
         count, stream = box_words(box[MOVED_SIZE]), 0
         for k in range(list_words(nest, state, level, tensor, i) if count and is_shared else 0):
             stream += mixed(state.slots[2, k])
         state.streams[i, COUNT], state.streams[i, HASH] = count, stream
         words += count
-        for above in range(1, level if count else 1):
-            ratio = nest.levels[level, INSTANCES] // nest.levels[above, INSTANCES]
-            state.wanted[nest.levels[above, FIRST] + i // ratio] = True
     return words
 
 
@@ -165,39 +126,33 @@ def raise_outputs(nest, state, level, tensor):
         is_alive, reads = state.streams[i, ALIVE], 0
         for k in range(count):
             source, target = sources[k], targets[k]
-            # A sum can have been left with a child below only where children pause.
-            is_here = state.status[source] == HELD
-            if state.tags[source] != words[k] or not (is_here or nest.is_cut):
+            if state.tags[source] != words[k] or state.status[source] != HELD:
                 raise AssertionError("a buffer does not hold a partial sum that leaves it")
             if state.tags[target] != words[k]:
                 raise AssertionError("a buffer has no room for a partial sum that comes to it")
             reads += update(state.values, state.status, target, state.values[source], is_alive)
-            state.values[source] = 0
-            if is_here:
-                state.status[source] = GONE
         state.counted[parent, tensor, READS] += reads
         state.counted[parent, tensor, UPDATES] += count * is_alive
         held[SIZE] = 0
 
 
 @helper
-def return_outputs(nest, state, level, tensor, wanted):
+def return_outputs(nest, state, level, tensor):
     """Make room for tiles of outputs that are wanted; what was accumulated before comes back.
 
     A sum that returns to several children is read once and fills all of them. As each
-    accumulates for itself, the first one goes on from its value and the others from zero. Where
-    the sum had been left with a child below, it still is.
+    accumulates for itself, the first one goes on from its value and the others from zero.
     """
     parent, first = nest.buffers[level, tensor, PARENT], nest.levels[level, FIRST]
     ratio = nest.levels[level, INSTANCES] // nest.levels[parent, INSTANCES]
     sources, targets, words = state.slots[0], state.slots[1], state.slots[2]
     for i in range(nest.levels[level, INSTANCES] if nest.buffers[level, tensor, KEEPS] else 0):
         held, box = state.held[first + i, tensor], state.boxes[-1]
-        if held[SIZE] or not wanted[first + i]:
+        if held[SIZE] or not state.active[first + i]:
             continue
         low, size, extent = box[WHOLE], box[WHOLE_SIZE], nest.spans[level, EXTENT]
         layer, axes = nest.dimensions[ALL], nest.axes[tensor]
-        set_tile(state.starts[0, level, tensor], nest.offsets[first + i], extent, layer, axes, box)
+        set_tile(state.starts[level, tensor], nest.offsets[first + i], extent, layer, axes, box)
         hold(held, box, False, held)
         above = state.held[nest.levels[parent, FIRST] + i // ratio, tensor]
         count = list_slots(nest.tensors[tensor], low, size, words)
@@ -207,12 +162,10 @@ def return_outputs(nest, state, level, tensor, wanted):
             source, target = sources[k], targets[k]
             if state.tags[source] != words[k]:
                 raise AssertionError("a buffer does not hold a word that is read from it")
-            is_below = state.tags[target] == words[k] and state.status[target] != GONE
             status = state.status[source]
             state.values[target], state.tags[target] = state.values[source], words[k]
             state.values[source] = 0
-            if not is_below:
-                state.status[target] = EMPTY if status == EMPTY else HELD
+            state.status[target] = EMPTY if status == EMPTY else HELD
             if status == HELD:
                 state.counted[parent, tensor, READS] += 1
                 state.status[source] = AWAY

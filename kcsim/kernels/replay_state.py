@@ -46,7 +46,7 @@ MOVED, MOVED_SIZE, WHOLE, WHOLE_SIZE = range(4)
 """Rows of `State.boxes`."""
 HASH, COUNT, ALIVE, OWN, WORD = range(5)
 """Columns of `State.streams`."""
-EMPTY, HELD, AWAY, GONE = 0, 1, 2, 3
+EMPTY, HELD, AWAY = 0, 1, 2
 """Of a partial sum: never accumulated, here, sent down to be continued there, or up."""
 
 
@@ -106,18 +106,15 @@ class State(NamedTuple):
     tags : int32[slots]
         The word in each slot, -1 for none yet.
     status : int8[slots]
-        ``EMPTY``, ``HELD``, ``AWAY`` or ``GONE``; of partial sums only.
-    indices : int64[2, loops]
-        Of the walk, and of one that looks ahead.
-    starts : int64[2, levels + 1, 4, 8]
-        Of both walks: indices at which the first instance begins, when it was last looked at for
-        each tensor, and now.
+        ``EMPTY``, ``HELD`` or ``AWAY``; of partial sums only.
+    indices : int64[loops]
+    starts : int64[levels + 1, 4, 8]
+        Indices at which the first instance begins, when it was last looked at for each tensor,
+        and now.
     progress : int64[levels + 1, 2]
         Whether instances are idle or tiles short now; steps so far.
     active : bool[rows]
         Whether an instance has something to do now.
-    wanted : bool[rows]
-        Whether partial sums come to an instance now.
     held : int64[rows, 3, 29]
         The buffers as places; what they were given last: lowest coordinates, extents, step.
     boxes : int64[instances + 1, 4, 5]
@@ -150,7 +147,6 @@ class State(NamedTuple):
     starts: np.ndarray
     progress: np.ndarray
     active: np.ndarray
-    wanted: np.ndarray
     held: np.ndarray
     boxes: np.ndarray
     stage: np.ndarray
@@ -211,7 +207,7 @@ def copy_words(values, tags, slots, count):
 @helper
 def has_moved(nest, state, level, tensor):
     """Whether a level that keeps a tensor has moved, as far as it matters; note where it is."""
-    starts, moved = state.starts[0, level], 0
+    starts, moved = state.starts[level], 0
     for d in range(8):
         moved += nest.dimensions[tensor, d] and starts[tensor, d] != starts[NOW, d]
         starts[tensor, d] = starts[NOW, d]
@@ -263,7 +259,7 @@ def set_new_words(tensor, held, box):
 def find_new_words(nest, state, level, tensor):
     """Find the tiles of the instances of a level, and what they lack; return how many words."""
     start, extent, layer = (
-        state.starts[0, level, tensor],
+        state.starts[level, tensor],
         nest.spans[level, EXTENT],
         nest.dimensions[ALL],
     )
@@ -297,7 +293,7 @@ def note_activity(nest, state, outermost):
     """Find out which instances have something to do now, from a level downwards."""
     layer = nest.dimensions[ALL]
     for level in range(outermost, nest.levels.shape[0]):
-        start, span = state.starts[0, level, NOW], nest.spans[level]
+        start, span = state.starts[level, NOW], nest.spans[level]
         was_short, is_short = state.progress[level, SHORT], False
         for d in range(8):
             is_short = is_short or start[d] + span[REACH, d] + span[EXTENT, d] > layer[d]

@@ -205,8 +205,13 @@ def busy_children(walk, dimension, level, shares, classes):
 
 
 @helper
-def plain_extents(walk, dimension, shares, classes):
+def plain_extents(walk, dimension, shares, in_step, classes):
     """Extents of the tiles of all children along a dimension that is no window axis.
+
+    Parameters
+    ----------
+    in_step : bool
+        Whether all tiles change with that of the first child, as partial sums do.
 
     Returns
     -------
@@ -222,6 +227,7 @@ def plain_extents(walk, dimension, shares, classes):
             index = classes[k, BASE] + child_offset(walk, dimension, child, level, shares)
             extent = tile_extent(walk, dimension, index)
             every += classes[k, TIMES] * extent
-            if not is_new and extent > 0 and previous_index(walk, dimension, index) == index:
+            leader = classes[k, BASE] if in_step else index
+            if not is_new and extent > 0 and previous_index(walk, dimension, leader) == leader:
                 kept += classes[k, TIMES] * extent
     return every, kept

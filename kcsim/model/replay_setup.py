@@ -225,17 +225,16 @@ def build_state(shape: Shape, nest: Nest, values: type[np.int64] | type[np.float
     ]
     slots = int(nest.buffers[-1, 0, 2]) + max(waiting, default=0)
     largest = max(words for level in shape.tiles[1:] for words in level)
-    starts = np.zeros((2, levels + 1, 4, 8), np.int64)
-    starts[:, :, :3] = -1
+    starts = np.zeros((levels + 1, 4, 8), np.int64)
+    starts[:, :3] = -1
     return State(
         values=np.zeros(slots, values),
         tags=np.full(slots, -1, np.int32),
         status=np.zeros(slots, np.int8),
-        indices=np.zeros((2, len(nest.loops)), np.int64),
+        indices=np.zeros(len(nest.loops), np.int64),
         starts=starts,
         progress=np.zeros((levels + 1, 2), np.int64),
         active=np.ones(len(nest.offsets), np.bool_),
-        wanted=np.zeros(len(nest.offsets), np.bool_),
         held=_held(shape, nest),
         boxes=np.zeros((most + 1, 4, 5), np.int64),
         stage=np.zeros(PLACE_SIZE, np.int64),

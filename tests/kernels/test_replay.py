@@ -199,39 +199,20 @@ def two_arrays(layer, *loops):
     return layer, hardware, Mapping(loops)
 
 
-def test_a_sum_outlives_the_tile_above_it():
-    """The second registers keep rows 2 and 3 while their buffer turns to row 4 and back.
+def test_idle_instances_send_up_their_sums_with_the_others():
+    """The second registers have no row while their buffer turns to row 4 and back.
 
-    What the buffer sends up then lacks their sums, which come to it after it has returned.
+    In the second case their buffer has no channel left either by then.
     """
-    check_against_walk(
-        two_arrays(
-            ConvLayer("conv", 2, 1, 5, 1, 1, 1),
-            LevelLoops("DRAM", (Loop("C", 2), Loop("P", 2))),
+    for channels, spread in ((2, ()), (3, (Loop("C", 2),))):
+        mapped = two_arrays(
+            ConvLayer("conv", channels, 1, 5, 1, 1, 1),
+            LevelLoops("DRAM", (Loop("C", 2), Loop("P", 2)), spread),
             LevelLoops("buffer", (), (Loop("P", 2),)),
             LevelLoops("registers", (Loop("P", 2),)),
         )
-    )
-
-
-def test_no_sum_is_lost_where_a_buffer_is_idle_that_it_comes_to():
-    """As before, but the second buffer has no channel left by the time that rows 2 and 3 rise.
-
-    The walk leaves them there. The replay has the buffer take its tile back, and send it up.
-    """
-    mapped = two_arrays(
-        ConvLayer("conv", 3, 1, 5, 1, 1, 1),
-        LevelLoops("DRAM", (Loop("C", 2), Loop("P", 2)), (Loop("C", 2),)),
-        LevelLoops("buffer", (), (Loop("P", 2),)),
-        LevelLoops("registers", (Loop("P", 2),)),
-    )
-    replay, walk = replay_layer(*mapped), oracle.walk(*mapped)
-    expected = direct_convolution(mapped[0], replay.inputs, replay.weights)
-    assert (replay.outputs == expected).all()
-    # The buffer's four words return, and rise next to those of the first buffer.
-    outputs = model.TENSORS.index("outputs")
-    assert replay.accesses[1, outputs, 1] == walk.fills["buffer", "outputs"] + 4
-    assert replay.transfers[0, outputs, 1] == walk.up["DRAM", "outputs"] + 4
+        check_against_walk(mapped)
+        check(mapped)
 
 
 def test_windows_that_shrink_and_grow():
