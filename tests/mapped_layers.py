@@ -22,8 +22,8 @@ def mapped_layers(draw, largest=240, most_instances=24, windows=False, words=Tru
     reads every distinct word once. With `imperfect`, bounds may multiply to more than the layer
     has.
     """
-    count = draw(st.integers(2, 3) if windows else st.integers(1, 4))
-    names = ["DRAM", "buffer", "cluster", "registers"][:count]
+    count = draw(st.integers(2, 3) if windows else st.integers(1, 6))
+    names = ["DRAM", "L2", "buffer", "cluster", "registers", "latch"][:count]
     loops = [([], [], []) for _ in names]
     sizes = dict.fromkeys("NGMCPQRS", 1)
     macs, instances = 1, 1
