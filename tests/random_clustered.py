@@ -27,7 +27,7 @@ SMALL = Network(
 )
 SPECS = (
     "scalar:k=5",
-    "scalar:k=256",
+    "scalar:k=200",
     "scalar:k=1,codebook_bits=16",
     "row:rate=0.3,index=huffman",
     "row:k=9,sparse=0.4,codebook_bits=6,index=huffman",

@@ -137,6 +137,7 @@ def _clustered(
     parts = [part for part in resolve_network(network, clustering) if part.unit]
     if not parts:
         raise InputError(f"{clustering} leaves every layer of {network.name!r} dense")
+    small = _too_small(parts)
     sharing: dict[str, list[LayerClustering]] = {}
     for part in parts:
         sharing.setdefault(part.codebook, []).append(part)
@@ -164,7 +165,31 @@ def _clustered(
         codebooks,
         {name: given.weight for name, given in weights.items() if name not in layers},
         {name: given.bias for name, given in weights.items() if given.bias is not None},
-        (*_matched_by_shape(weights), *_already_clustered(weights)),
+        (*small, *_matched_by_shape(weights), *_already_clustered(weights)),
+    )
+
+
+def _too_small(parts: Sequence[LayerClustering]) -> tuple[str, ...]:
+    """A sentence about codebooks for fewer units than clusters were asked for.
+
+    Raises
+    ------
+    InputError
+        If that is so for all of them, so that nothing would share an entry.
+    """
+    small = [part for part in parts if part.clipped]
+    if not small:
+        return ()
+    most = max(part.codebook_units for part in parts)
+    wanted = small[0].settings.k
+    if len(small) == len(parts):
+        raise InputError(
+            Problem(f"k is {wanted}, but no codebook serves more than {most} units", "fewer")
+        )
+    names = ", ".join(part.layer.name for part in small[:3]) + (", ..." if len(small) > 3 else "")
+    return (
+        f"Fewer units than clusters: {names} ({len(small)} of {len(parts)} layers). Each unit there "
+        "keeps an entry of its own.",
     )
 
 

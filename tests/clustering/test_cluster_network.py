@@ -89,11 +89,25 @@ def test_product_quantization_takes_every_sub_space_by_itself():
 
 
 def test_as_many_clusters_as_units_lose_nothing():
-    clustered = kcsim.cluster_network(SMALL, WEIGHTS, "kernel:k=100000,scope=layer")
-    for name, layer in clustered.layers.items():
-        assert layer.part.clipped
-        assert layer.part.clusters == layer.part.units
+    clustered = kcsim.cluster_network(SMALL, WEIGHTS, "kernel:k=24,scope=layer")
+    assert [layer.part.units for layer in clustered.layers.values()] == [24] * 3
+    for name in clustered.layers:
         np.testing.assert_array_equal(clustered.decode(name), WEIGHTS[f"{name}.weight"])
+
+
+def test_more_clusters_than_some_layers_have_units():
+    clustered = kcsim.cluster_network(SMALL, WEIGHTS, "scalar:k=200")
+    assert clustered.layers["conv1"].part.clusters == 200
+    for name in ("wide", "point", "fc"):
+        assert clustered.layers[name].part.clusters == clustered.layers[name].part.units
+        np.testing.assert_array_equal(clustered.decode(name), WEIGHTS[f"{name}.weight"])
+    assert clustered.notes[0].startswith("Fewer units than clusters: wide, point, fc (3 of 5")
+
+
+@pytest.mark.parametrize(("scope", "most"), [("layer", 24), ("network", 48)])
+def test_more_clusters_than_any_codebook_has_units(scope, most):
+    with pytest.raises(InputError, match=f"k is 99, but no codebook serves more than {most} units"):
+        kcsim.cluster_network(SMALL, WEIGHTS, f"kernel:k=99,scope={scope}")
 
 
 def test_fewer_bits_for_the_entries_lose_a_little():
