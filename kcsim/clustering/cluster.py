@@ -188,8 +188,8 @@ def _too_small(parts: Sequence[LayerClustering]) -> tuple[str, ...]:
         )
     names = ", ".join(part.layer.name for part in small[:3]) + (", ..." if len(small) > 3 else "")
     return (
-        f"Fewer units than clusters: {names} ({len(small)} of {len(parts)} layers). Each unit there "
-        "keeps an entry of its own.",
+        f"Fewer units than clusters: {names} ({len(small)} of {len(parts)} layers). Each unit "
+        "there keeps an entry of its own.",
     )
 
 

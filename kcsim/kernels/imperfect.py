@@ -9,10 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from kcsim.kernels.forwarding_walk import walk_forwarding
 from kcsim.kernels.nest import (
     ABOVE,
     DOWN,
     FILLS,
+    FORWARDS,
     INDEXES,
     INPUTS,
     INSTANCES,
@@ -154,7 +156,7 @@ def count_pair(tensor, parent, child, loops, steps, spans, sizes, window, rules,
     if tensor != OUTPUTS:
         counts[parent, tensor, READS] += arriving[parent]
         if child < levels:
-            counts[child, tensor, FILLS] = arriving[child]
+            counts[child, tensor, FILLS] += arriving[child]
         return
     outputs = tile_size(OUTPUTS, sizes.reshape(1, 8), 0, window)
     counts[parent, tensor, UPDATES] = arriving[parent]
@@ -172,8 +174,8 @@ def count_pair(tensor, parent, child, loops, steps, spans, sizes, window, rules,
 def count_imperfect(loops, sizes, window, rules, spans, counts):
     """Count every access of a mapped layer, as `kcsim.kernels.counting.count_mapping` does.
 
-    Bounds may multiply to more than a dimension has, and nothing is forwarded. This takes
-    far longer than the closed forms, which need factors that divide.
+    Bounds may multiply to more than a dimension has. This takes far longer than the closed
+    forms, which need factors that divide, and where a network forwards as long as there are steps.
 
     Parameters
     ----------
@@ -202,7 +204,12 @@ def count_imperfect(loops, sizes, window, rules, spans, counts):
     for tensor in range(3):
         parent = 0
         for child in range(1, levels + 1):
-            if child == levels or rules[child, KEEPS + tensor]:
+            if child < levels and not rules[child, KEEPS + tensor]:
+                continue
+            is_next = parent + 1 == child and child < levels and tensor != OUTPUTS
+            if is_next and rules[parent, FORWARDS + tensor]:
+                walk_forwarding(tensor, parent, loops, steps, spans, sizes, window, rules, counts)
+            else:
                 count_pair(tensor, parent, child, loops, steps, spans, sizes, window, rules, counts)
-                parent = child
+            parent = child
     return count_steps(loops, steps, spans, sizes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -28,6 +29,8 @@ __all__ = [
     "used_bits",
 ]
 
+MOST_VISITS = 10**8
+"""Tiles that may be walked, which takes half a minute."""
 ACTIONS = ("reads", "fills", "updates")
 DIRECTIONS = ("down", "up", "forwarded")
 
@@ -213,7 +216,7 @@ def count_layer(
 def _check_imperfect(
     mapping: Mapping, layer: ConvLayer, hardware: Hardware, weights: WeightFormat | None
 ) -> None:
-    """Refuse imperfect factors where what crosses a boundary is more than words of a tile."""
+    """Refuse imperfect factors where they cannot be counted, or not in reasonable time."""
     cut = {d: n for d, n in layer.dimensions.items() if mapping.bound(d) != n}
     factors = ", ".join(f"factors of {d} that multiply to {n}" for d, n in cut.items())
     unit = dict(zip("CRS", weights.unit, strict=True)) if weights and weights.unit else {}
@@ -221,16 +224,25 @@ def _check_imperfect(
         if unit.get(d, 1) > 1:
             message = f"a short tile of {d} would cut units of clustered weights, that span {d}"
             raise MappingError(Problem(message, factors))
-    keeps = mapping.keeps_array(hardware)
     for level in hardware.levels:
         if level.fanout.hop_pj:
             message = f"hops of short tiles are not counted, as of those below '{level.name}'"
             raise MappingError(Problem(message, factors))
+    visits = _forwarding_visits(mapping, hardware)
+    if visits > MOST_VISITS:
+        message = f"forwarding of short tiles has to be walked, here for {visits} tiles"
+        raise MappingError(Problem(message, f"at most {MOST_VISITS} tiles, or {factors}"))
+
+
+def _forwarding_visits(mapping: Mapping, hardware: Hardware) -> int:
+    """Tiles that are looked at where a level forwards: steps times children, at most."""
+    keeps, visits = mapping.keeps_array(hardware), 0
+    loops = mapping.loop_array(hardware)
     for i, level in enumerate(hardware.levels[:-1]):
         for j, tensor in enumerate(TENSORS[:2]):
             if tensor in level.fanout.forwarding and keeps[i, j] and keeps[i + 1, j]:
-                message = f"short tiles cannot be forwarded, as {tensor} are below '{level.name}'"
-                raise MappingError(Problem(message, factors))
+                visits += math.prod(map(int, loops[loops[:, 0] <= i, 3]))
+    return visits
 
 
 def check_range(layer: ConvLayer) -> None:

@@ -227,13 +227,24 @@ def test_the_walk_agrees_with_the_reference_tool():
 @NORMAL
 @given(mapped_layers(imperfect=True))
 def test_imperfect_factors_equal_the_walk(mapped):
-    layer, hardware, mapping = mapped
-    assert differences(layer, with_networks(hardware, forwarding=()), mapping) == []
+    assert differences(*mapped) == []
+
+
+@NORMAL
+@given(mapped_layers(imperfect=True, windows=True))
+def test_imperfect_factors_that_forward_equal_the_walk(mapped):
+    assert differences(*mapped) == []
 
 
 @pytest.mark.slow
 @THOROUGH
 @given(mapped_layers(largest=400, imperfect=True))
 def test_imperfect_factors_equal_the_walk_thoroughly(mapped):
-    layer, hardware, mapping = mapped
-    assert differences(layer, with_networks(hardware, forwarding=()), mapping) == []
+    assert differences(*mapped) == []
+
+
+@pytest.mark.slow
+@THOROUGH
+@given(mapped_layers(largest=400, imperfect=True, windows=True))
+def test_imperfect_factors_that_forward_equal_the_walk_thoroughly(mapped):
+    assert differences(*mapped) == []

@@ -69,7 +69,7 @@ def test_replays_that_forward_equal_the_closed_forms_thoroughly(mapped):
 @NORMAL
 @given(mapped_layers(largest=400, imperfect=True))
 def test_replays_without_skipped_pixels_equal_the_closed_forms(mapped):
-    layer, hardware, mapping = without_forwarding(mapped)
+    layer, hardware, mapping = mapped
     check((layer, dataclasses.replace(hardware, skipped_pixels="left_out"), mapping))
 
 
@@ -115,27 +115,23 @@ def test_imperfect_factors_that_forward_equal_the_walk_thoroughly(mapped):
     check_against_walk(mapped)
 
 
-def without_forwarding(mapped):
-    """The same without what the closed forms refuse together with imperfect factors."""
-    layer, hardware, mapping = mapped
-    levels = tuple(
-        dataclasses.replace(level, fanout=dataclasses.replace(level.fanout, forwarding=()))
-        for level in hardware.levels
-    )
-    return layer, dataclasses.replace(hardware, levels=levels), mapping
-
-
 @NORMAL
 @given(mapped_layers(largest=400, imperfect=True))
 def test_imperfect_factors_equal_the_closed_forms(mapped):
-    check(without_forwarding(mapped))
+    check(mapped)
+
+
+@NORMAL
+@given(mapped_layers(largest=400, imperfect=True, windows=True))
+def test_imperfect_factors_that_forward_equal_the_closed_forms(mapped):
+    check(mapped)
 
 
 @pytest.mark.slow
 @THOROUGH
 @given(mapped_layers(largest=3000, most_instances=64, imperfect=True))
 def test_imperfect_factors_equal_the_closed_forms_thoroughly(mapped):
-    check(without_forwarding(mapped))
+    check(mapped)
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name.startswith("tiny")][:20])

@@ -11,7 +11,7 @@ import dataclasses
 import pytest
 
 from kcsim import count_layer, evaluate
-from kcsim.errors import OverflowedCountError
+from kcsim.errors import MappingError, OverflowedCountError
 from kcsim.hardware import Compute, Fanout, Hardware, Level, Partition, Precision
 from kcsim.mapping import LevelLoops, Loop, Mapping
 from kcsim.workload import ConvLayer
@@ -316,3 +316,17 @@ def test_estimates_do_not_depend_on_the_name():
     other = dataclasses.replace(LAYER, name="other")
     one, two = (evaluate(layer, design(), MAPPING) for layer in (LAYER, other))
     assert one.items == two.items
+
+
+def test_forwarding_of_short_tiles_is_only_walked_where_that_ends_soon():
+    fanout = Fanout(x=3, forwarding=("inputs",))
+    levels = (
+        Level(name="DRAM", read_pj=1, write_pj=1, fanout=fanout),
+        Level(name="buffer", read_pj=1, write_pj=1, capacity_words=10**6),
+    )
+    hardware = Hardware(name="mesh", levels=levels, compute=Compute(mac_pj=1))
+    layer = ConvLayer("conv", 64, 64, 256, 64, 1, 1, batch=2)
+    outer = tuple(Loop(d, n) for d, n in layer.dimensions.items() if n > 1 and d != "Q")
+    mapping = Mapping((LevelLoops("DRAM", (*outer, Loop("Q", 22)), (Loop("Q", 3),)),))
+    with pytest.raises(MappingError, match="has to be walked, here for 138412032 tiles"):
+        count_layer(layer, hardware, mapping)
