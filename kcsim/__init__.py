@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from kcsim.clustering.cluster import cluster_network
     from kcsim.clustering.clustered_file import load_clustered, save_clustered
     from kcsim.clustering.weight_files import load_weights
+    from kcsim.conv import clustered_conv2d
+    from kcsim.conv.module import cluster_model
     from kcsim.errors import InputError, KcsimError, MappingError
     from kcsim.hardware import Hardware, load_hardware
     from kcsim.mapping import LevelLoops, Loop, Mapping
@@ -45,7 +47,9 @@ _HOMES = {
     "Network": "kcsim.workload",
     "Run": "kcsim.model.results",
     "ZeroShares": "kcsim.workload",
+    "cluster_model": "kcsim.conv.module",
     "cluster_network": "kcsim.clustering.cluster",
+    "clustered_conv2d": "kcsim.conv",
     "count_layer": "kcsim.model.counts",
     "count_mappings": "kcsim.model.bulk",
     "estimate": "kcsim.model.estimate",
@@ -81,7 +85,9 @@ __all__ = [
     "Network",
     "Run",
     "ZeroShares",
+    "cluster_model",
     "cluster_network",
+    "clustered_conv2d",
     "count_layer",
     "count_mappings",
     "estimate",

@@ -1,4 +1,4 @@
-"""``kcsim check``: execute a mapped layer, and compare what it counts and computes."""
+"""``kcsim check``: execute a mapped layer or clustered layers, and compare what comes out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kcsim.cli.options import Batch, HardwareFile, LayerName, Overrides
+from kcsim.cli.options import Batch, Layers, Overrides
+from kcsim.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from kcsim.model.counts import Counts
@@ -19,25 +20,89 @@ ANNOUNCED_SECONDS = 2.0
 EQUAL = "equal"
 
 
+Hardware = Annotated[
+    str | None, typer.Option("--hw", metavar="FILE", help="Hardware, for a mapped layer.")
+]
+MappedLayer = Annotated[
+    str | None,
+    typer.Option("--layer", metavar="LAYER", help="NETWORK/LAYER or a YAML file; with --hw."),
+]
+MappingFile = Annotated[
+    str | None,
+    typer.Option("--mapping", metavar="FILE", help="A mapping file. [default: found]"),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option("--weights", metavar="FILE", help="Clustered weights, from 'kcsim cluster'."),
+]
+NetworkName = Annotated[
+    str | None,
+    typer.Option(
+        "--network", "-n", metavar="NETWORK", help="What the weights must fit; with --weights."
+    ),
+]
+Execution = Annotated[
+    str,
+    typer.Option("--execution", metavar="NAME", help="decode, share_products, share_sums or auto."),
+]
+Threads = Annotated[
+    int, typer.Option("--threads", metavar="N", min=1, help="Of both sides; with --weights.")
+]
+Limit = Annotated[
+    float, typer.Option("--limit", metavar="SECONDS", min=0, help="Refuse what takes longer.")
+]
+
+
 def command(
-    hw: HardwareFile,
-    layer: LayerName,
-    mapping: Annotated[
-        str | None,
-        typer.Option("--mapping", metavar="FILE", help="A mapping file. [default: found]"),
-    ] = None,
+    hw: Hardware = None,
+    layer: MappedLayer = None,
+    mapping: MappingFile = None,
+    weights: Weights = None,
+    network: NetworkName = None,
+    layers: Layers = None,
+    execution: Execution = "auto",
+    threads: Threads = 1,
     batch: Batch = None,
     overrides: Overrides = None,
-    limit: Annotated[
-        float, typer.Option("--limit", metavar="SECONDS", min=0, help="Refuse what takes longer.")
-    ] = 60.0,
+    limit: Limit = 60.0,
 ) -> None:
-    """Execute a mapped layer with real numbers and compare its counts and its outputs.
+    """Execute layers with real numbers and compare their counts and their outputs.
 
-    Every buffer of every level is filled, read and updated word by word. What is counted that way
-    must equal what 'kcsim evaluate' says, and what the outermost level holds in the end must be
-    the convolution. The exit code is 1 if anything differs.
+    With --hw and --layer, a mapped layer: every buffer of every level is filled, read and updated
+    word by word. What is counted that way must equal what 'kcsim evaluate' says, and what the
+    outermost level holds in the end must be the convolution.
+
+    With --weights, the clustered layers of a file: executed with random inputs, their outputs
+    must be those of torch, and their multiplies and adds those of the closed forms.
+
+    The exit code is 1 if anything differs.
     """
+    if weights is not None:
+        if hw or layer or mapping or overrides:
+            raise InputError(
+                Problem("--weights checks no mapping", "no --hw, --layer or --mapping")
+            )
+        from kcsim.cli.check_weights import check_weights
+
+        check_weights(
+            network, weights, batch=batch, layers=layers, execution=execution, threads=threads
+        )
+        return
+    if network or layers:
+        raise InputError(Problem("--network and --layers are given alone", "--weights with them"))
+    if hw is None or layer is None:
+        raise InputError(Problem("nothing to check", "--hw and --layer, or --weights"))
+    _check_mapped(hw, layer, mapping, batch, overrides, limit)
+
+
+def _check_mapped(
+    hw: str,
+    layer: str,
+    mapping: str | None,
+    batch: int | None,
+    overrides: list[str] | None,
+    limit: float,
+) -> None:
     from kcsim.cli.running import waiting
     from kcsim.hardware import load_hardware
     from kcsim.mapping.reader import read_mapping

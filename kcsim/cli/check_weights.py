@@ -1,0 +1,88 @@
+"""``kcsim check --weights``: execute clustered layers, and compare them with torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from kcsim.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from kcsim.conv.check import LayerCheck
+
+__all__ = ["check_weights"]
+
+
+def check_weights(
+    network: str | None,
+    weights: str,
+    *,
+    batch: int | None,
+    layers: Sequence[str] | None,
+    execution: str,
+    threads: int,
+) -> None:
+    """Execute every clustered layer of a file; exit with code 1 if anything differs."""
+    from kcsim.cli.running import waiting
+    from kcsim.clustering.clustered_file import load_clustered
+    from kcsim.conv.check import LARGEST_DIFFERENCE, check_layer
+    from kcsim.conv.counts import EXECUTIONS, check_execution
+    from kcsim.workload import load_network
+
+    check_execution(execution, ("auto", *EXECUTIONS))
+    stored = load_clustered(weights)
+    if network is not None:
+        stored.storage(load_network(network))
+    chosen = stored.network.select(layers) if layers else stored.network
+    names = [layer.name for layer in chosen if layer.name in stored.layers]
+    if not names:
+        raise InputError(
+            Problem(f"'{weights}' has no such layer that is clustered", "at least one")
+        )
+    checks = []
+    with waiting("executing layers") as progress:
+        for done, name in enumerate(names):
+            progress(done, len(names))
+            layer = stored.layers[name]
+            codebook = stored.codebooks[layer.part.codebook]
+            checks.append(
+                check_layer(layer, codebook, execution=execution, batch=batch or 1, threads=threads)
+            )
+    for line in _lines(checks):
+        typer.echo(line)
+    wrong = [check.layer for check in checks if not check.agrees]
+    if wrong:
+        typer.echo(f"{len(wrong)} of {len(checks)} layers differ: {', '.join(wrong)}")
+        raise typer.Exit(1)
+    typer.echo(
+        f"{len(checks)} layers: outputs equal to torch within {LARGEST_DIFFERENCE:g} of the "
+        "largest, operations equal to the estimated ones"
+    )
+
+
+def _lines(checks: Sequence[LayerCheck]) -> list[str]:
+    """A row for each layer, below headings; operations as executed/estimated."""
+    rows = [("layer", "execution", "difference", "multiplies", "adds", "time", "torch")]
+    for check in checks:
+        done, said = check.executed, check.estimated
+        rows.append(
+            (
+                check.layer,
+                check.execution,
+                f"{check.difference:.1e}",
+                f"{done.multiplies}/{said.multiplies}",
+                f"{done.adds}/{said.adds}",
+                f"{1e3 * check.seconds:.2f} ms",
+                f"{1e3 * check.dense_seconds:.2f} ms",
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if number < 2 else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
