@@ -48,6 +48,12 @@ Execution = Annotated[
 Threads = Annotated[
     int, typer.Option("--threads", metavar="N", min=1, help="Of both sides; with --weights.")
 ]
+Inputs = Annotated[
+    str | None,
+    typer.Option(
+        "--inputs", metavar="FILE", help="Arrays (N, C, H, W) by layer, as npz; with --weights."
+    ),
+]
 Limit = Annotated[
     float, typer.Option("--limit", metavar="SECONDS", min=0, help="Refuse what takes longer.")
 ]
@@ -62,6 +68,7 @@ def command(
     layers: Layers = None,
     execution: Execution = "auto",
     threads: Threads = 1,
+    inputs: Inputs = None,
     batch: Batch = None,
     overrides: Overrides = None,
     limit: Limit = 60.0,
@@ -72,8 +79,8 @@ def command(
     word by word. What is counted that way must equal what 'kcsim evaluate' says, and what the
     outermost level holds in the end must be the convolution.
 
-    With --weights, the clustered layers of a file: executed with random inputs, their outputs
-    must be those of torch, and their multiplies and adds those of the closed forms.
+    With --weights, the clustered layers of a file: executed with random or given inputs, their
+    outputs must be those of torch, and their multiplies and adds those of the closed forms.
 
     The exit code is 1 if anything differs.
     """
@@ -85,11 +92,19 @@ def command(
         from kcsim.cli.check_weights import check_weights
 
         check_weights(
-            network, weights, batch=batch, layers=layers, execution=execution, threads=threads
+            network,
+            weights,
+            batch=batch,
+            layers=layers,
+            execution=execution,
+            threads=threads,
+            inputs=inputs,
         )
         return
-    if network or layers:
-        raise InputError(Problem("--network and --layers are given alone", "--weights with them"))
+    if network or layers or inputs:
+        raise InputError(
+            Problem("--network, --layers and --inputs are given alone", "--weights with them")
+        )
     if hw is None or layer is None:
         raise InputError(Problem("nothing to check", "--hw and --layer, or --weights"))
     _check_mapped(hw, layer, mapping, batch, overrides, limit)

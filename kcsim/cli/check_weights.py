@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import typer
 
-from kcsim.errors import InputError, Problem
+from kcsim.errors import InputError, Problem, nearest
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from kcsim.conv.check import LayerCheck
 
 __all__ = ["check_weights"]
@@ -23,6 +25,7 @@ def check_weights(
     layers: Sequence[str] | None,
     execution: str,
     threads: int,
+    inputs: str | None,
 ) -> None:
     """Execute every clustered layer of a file; exit with code 1 if anything differs."""
     from kcsim.cli.running import waiting
@@ -41,6 +44,7 @@ def check_weights(
         raise InputError(
             Problem(f"'{weights}' has no such layer that is clustered", "at least one")
         )
+    given: Mapping[str, ArrayLike] = _inputs(inputs, names) if inputs else {}
     checks = []
     with waiting("executing layers") as progress:
         for done, name in enumerate(names):
@@ -48,7 +52,14 @@ def check_weights(
             layer = stored.layers[name]
             codebook = stored.codebooks[layer.part.codebook]
             checks.append(
-                check_layer(layer, codebook, execution=execution, batch=batch or 1, threads=threads)
+                check_layer(
+                    layer,
+                    codebook,
+                    execution=execution,
+                    inputs=given.get(name),
+                    batch=batch or 1,
+                    threads=threads,
+                )
             )
     for line in _lines(checks):
         typer.echo(line)
@@ -60,6 +71,18 @@ def check_weights(
         f"{len(checks)} layers: outputs equal to torch within {LARGEST_DIFFERENCE:g} of the "
         "largest, operations equal to the estimated ones"
     )
+
+
+def _inputs(file: str, names: Sequence[str]) -> Mapping[str, ArrayLike]:
+    """Inputs of layers, by name."""
+    from kcsim.clustering.weight_files import load_weights
+
+    given = load_weights(file)
+    for name in given:
+        if name not in names:
+            message = f"'{file}' has inputs of {name!r}, which is none of the layers"
+            raise InputError(Problem(message, "one of " + ", ".join(names), nearest(name, names)))
+    return given
 
 
 def _lines(checks: Sequence[LayerCheck]) -> list[str]:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from kcsim.clustering.clustered import ClusteredLayer, Codebook
+from kcsim.clustering.units import shape_text
 from kcsim.conv.counts import Operations, count_operations
 from kcsim.conv.execute import ClusteredConvolution
-from kcsim.errors import InputError
+from kcsim.errors import InputError, Problem
 from kcsim.workload.layer import ConvLayer
 
 __all__ = ["LARGEST_DIFFERENCE", "LayerCheck", "check_layer"]
@@ -62,11 +63,12 @@ def check_layer(
     codebook: Codebook,
     *,
     execution: str = "auto",
+    inputs: ArrayLike | None = None,
     batch: int = 1,
     threads: int = 1,
     seed: int = 0,
 ) -> LayerCheck:
-    """Execute a layer with random inputs, by kcsim and by torch.
+    """Execute a layer, by kcsim and by torch.
 
     Parameters
     ----------
@@ -74,10 +76,12 @@ def check_layer(
     codebook : Codebook
     execution : str
         As for `kcsim.conv.ClusteredConvolution`.
+    inputs : array, shape (N, C, H, W), optional
+        Without padding; random when absent.
     batch, threads : int
-        Images; threads of both sides.
+        Images, where the inputs are random; threads of both sides.
     seed : int
-        Of the inputs.
+        Of random inputs.
 
     Raises
     ------
@@ -85,14 +89,25 @@ def check_layer(
         If torch is absent, or an argument is wrong.
     """
     convolution = ClusteredConvolution(layer, codebook, execution=execution)
-    conv = layer.part.layer.with_batch(batch)
-    shape = (batch, conv.in_channels, conv.in_height, conv.in_width)
-    inputs = np.random.default_rng(seed).standard_normal(shape, np.float32)
-    with _dense(conv, inputs, layer.decode(codebook), threads) as dense:
+    conv = layer.part.layer
+    shape = (conv.in_channels, conv.in_height, conv.in_width)
+    if inputs is None:
+        images = np.random.default_rng(seed).standard_normal((batch, *shape), np.float32)
+    else:
+        images = np.asarray(inputs, np.float32)
+        if images.shape[1:] != shape or not len(images):
+            given, expected_shape = map(shape_text, (images.shape, ("N", *shape)))
+            raise InputError(
+                Problem(
+                    f"inputs of layer {conv.name!r} are {given}", f"{expected_shape}, N above 0"
+                )
+            )
+    conv = conv.with_batch(len(images))
+    with _dense(conv, images, layer.decode(codebook), threads) as dense:
         expected = dense()
-        outputs, executed = convolution.run(inputs, threads=threads)
+        outputs, executed = convolution.run(images, threads=threads)
         times = [
-            (_seconds(lambda: convolution.run(inputs, threads=threads)), _seconds(dense))
+            (_seconds(lambda: convolution.run(images, threads=threads)), _seconds(dense))
             for _ in range(TIMED_RUNS)
         ]
     seconds, dense_seconds = map(statistics.median, zip(*times, strict=True))

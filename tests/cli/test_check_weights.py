@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 
+import numpy as np
 import pytest
 from random_clustered import random_clustered
 
@@ -42,6 +43,40 @@ def test_some_layers(kcsim, file):
     assert "conv1" not in outcome.out
 
 
+def test_given_inputs(kcsim, file, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    seen = {}
+    right = checking.ClusteredConvolution.run
+
+    def watched(self, inputs, bias=None, *, threads=None):
+        seen.setdefault(inputs.shape, inputs)
+        return right(self, inputs, bias, threads=threads)
+
+    monkeypatch.setattr(checking.ClusteredConvolution, "run", watched)
+    images = np.random.default_rng(3).normal(size=(5, 3, 12, 12)).astype(np.float32)
+    np.savez(tmp_path / "inputs.npz", conv1=images)
+    outcome = kcsim("check", "--weights", file, "--inputs", tmp_path / "inputs.npz")
+    assert outcome.code == 0
+    np.testing.assert_array_equal(seen[5, 3, 12, 12], images)
+    assert (1, 8, 10, 10) in seen
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("conv1", (5, 3, 12, 11), "inputs of layer 'conv1' are 5x3x12x11; expected Nx3x12x12"),
+        ("conv1", (0, 3, 12, 12), "N above 0"),
+        ("conv3", (5, 3, 12, 12), "inputs of 'conv3', which is none of the layers; expected one"),
+    ],
+)
+def test_wrong_inputs(kcsim, file, tmp_path, name, shape, message):
+    pytest.importorskip("torch")
+    np.savez(tmp_path / "inputs.npz", **{name: np.zeros(shape, np.float32)})
+    outcome = kcsim("check", "--weights", file, "--inputs", tmp_path / "inputs.npz")
+    assert outcome.code == 2
+    assert message in outcome.err
+
+
 @pytest.mark.parametrize("what", ["weights", "counts"])
 def test_a_difference_is_shown(kcsim, file, monkeypatch, what):
     pytest.importorskip("torch")
@@ -72,7 +107,7 @@ def test_a_difference_is_shown(kcsim, file, monkeypatch, what):
     [
         ((), "nothing to check; expected --hw and --layer, or --weights"),
         (("--hw", "eyeriss"), "nothing to check"),
-        (("--network", "lenet5"), "--network and --layers are given alone"),
+        (("--network", "lenet5"), "--network, --layers and --inputs are given alone"),
         (("--weights", "FILE", "--hw", "eyeriss"), "--weights checks no mapping"),
         (("--weights", "FILE", "--execution", "share_sum"), "did you mean"),
         (("--weights", "FILE", "--network", "lenet5"), "the clustered weights"),
