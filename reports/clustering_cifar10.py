@@ -125,12 +125,14 @@ def training_images(path: Path, count: int) -> torch.Tensor:
     return result
 
 
-KNOWN_ERRORS: dict[str, float] = {}
-"""Of scikit-learn, which knows no transforms: it clusters once for all numbers of them."""
+def rival_error(
+    clustered: kcsim.ClusteredWeights, weights: dict[str, np.ndarray], known: dict[str, float]
+) -> float:
+    """Squared error of the same scheme with scikit-learn's k-means.
 
-
-def rival_error(clustered: kcsim.ClusteredWeights, weights: dict[str, np.ndarray]) -> float:
-    """Squared error of the same scheme with scikit-learn's k-means; transforms are beyond it."""
+    Transforms are beyond it, so that it clusters once for all numbers of them; `known` holds
+    what was found before.
+    """
     groups: dict[tuple[str, int], list[np.ndarray]] = {}
     for name, layer in clustered.layers.items():
         part, tensor = layer.part, weights[name]
@@ -146,12 +148,12 @@ def rival_error(clustered: kcsim.ClusteredWeights, weights: dict[str, np.ndarray
     clusters = {part.codebook: part.clusters for part in parts}
     settings = replace(parts[0].settings, transforms=1)
     key = f"{settings} {clusters}"
-    if key not in KNOWN_ERRORS:
-        KNOWN_ERRORS[key] = sum(
+    if key not in known:
+        known[key] = sum(
             scheme_error(np.concatenate(units).astype(np.float64), settings, clusters[codebook])
             for (codebook, _), units in groups.items()
         )
-    return KNOWN_ERRORS[key]
+    return known[key]
 
 
 def scheme_error(units: np.ndarray, settings: kcsim.Clustering, clusters: int) -> float:
@@ -193,6 +195,7 @@ def rows_of(
 ) -> list[tuple[object, ...]]:
     """One row for every scheme, scope and number of clusters."""
     rows: list[tuple[object, ...]] = []
+    known: dict[str, float] = {}
     for (name, (scheme, extra, numbers)), scope in itertools.product(
         SCHEMES.items(), ("layer", "network")
     ):
@@ -206,7 +209,8 @@ def rows_of(
             started = time.process_time()
             clustered = kcsim.cluster_network(network, tensors, spec, seed=SEED, starts=STARTS)
             seconds = time.process_time() - started
-            rows.append((name, scope, k, *figures(clustered, tensors, test, training), seconds))
+            found = figures(clustered, tensors, test, training, known)
+            rows.append((name, scope, k, *found, seconds))
             print(*rows[-1], sep="\t", flush=True)
     return rows
 
@@ -216,6 +220,7 @@ def figures(
     tensors: dict[str, np.ndarray],
     test: tuple[torch.Tensor, torch.Tensor],
     training: torch.Tensor,
+    known: dict[str, float],
 ) -> tuple[float, float, float, float, float]:
     """Compression, error, error over scikit-learn's, accuracy, accuracy with new batch norms."""
     weights = {name: tensors[tensor_of(name)] for name in clustered.layers}
@@ -226,7 +231,7 @@ def figures(
     plain = model.accuracy(*test)
     model.estimate_norms(training)
     ratio = clustered.storage().ratio("clustered", biases=False)
-    rival = rival_error(clustered, weights)
+    rival = rival_error(clustered, weights, known)
     return ratio, error / power, error / rival, plain, model.accuracy(*test)
 
 

@@ -20,35 +20,45 @@ from kcsim.cli.options import (
 __all__ = ["command"]
 
 
+NetworkName = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        "-n",
+        metavar="NETWORK",
+        help="A known network ('kcsim networks' lists them) or a YAML file. "
+        "[default: that of --weights, else alexnet]",
+    ),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="SCHEME",
+        help="Estimate clustered weights beside dense ones, as kernel:k=256,scope=network, "
+        "row:rate=0.05, scalar:k=16 or product:k=128,length=8.",
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="Clustered weights that 'kcsim cluster' wrote, in place of --cluster.",
+    ),
+]
+Plot = Annotated[
+    str | None,
+    typer.Option("--plot", metavar="FILE", help="Draw energy by level and layer: png, pdf or svg."),
+]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Of the mapping search.")]
+
+
 def command(
     hw: HardwareFile,
-    network: Annotated[
-        str | None,
-        typer.Option(
-            "--network",
-            "-n",
-            metavar="NETWORK",
-            help="A known network ('kcsim networks' lists them) or a YAML file. "
-            "[default: that of --weights, else alexnet]",
-        ),
-    ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            "--cluster",
-            metavar="SCHEME",
-            help="Estimate clustered weights beside dense ones, as kernel:k=256,scope=network, "
-            "row:rate=0.05, scalar:k=16 or product:k=128,length=8.",
-        ),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            "--weights",
-            metavar="FILE",
-            help="Clustered weights that 'kcsim cluster' wrote, in place of --cluster.",
-        ),
-    ] = None,
+    network: NetworkName = None,
+    cluster: Cluster = None,
+    weights: Weights = None,
     batch: Batch = None,
     zeros: Zeros = None,
     layers: Layers = None,
@@ -56,13 +66,8 @@ def command(
     overrides: Overrides = None,
     format_: Format = None,
     output: Output = None,
-    plot: Annotated[
-        str | None,
-        typer.Option(
-            "--plot", metavar="FILE", help="Draw energy by level and layer: png, pdf or svg."
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of the mapping search.")] = 0,
+    plot: Plot = None,
+    seed: Seed = 0,
 ) -> None:
     """Estimate energy, traffic, storage and cycles of a network on a hardware."""
     from kcsim.cli.running import check_output, choose_format, report, waiting

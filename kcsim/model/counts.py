@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 MOST_VISITS = 10**8
-"""Tiles that may be walked, which takes half a minute."""
+"""Tiles that may be walked, which takes about ten seconds."""
 ACTIONS = ("reads", "fills", "updates")
 DIRECTIONS = ("down", "up", "forwarded")
 

@@ -9,44 +9,13 @@ pixels, two PEs take one output channel each. So the weights go down once; a PE'
 import dataclasses
 
 import pytest
+from small_design import LAYER, MAPPING, design
 
 from kcsim import count_layer, evaluate
 from kcsim.errors import MappingError, OverflowedCountError
 from kcsim.hardware import Compute, Fanout, Hardware, Level, Partition, Precision
 from kcsim.mapping import LevelLoops, Loop, Mapping
 from kcsim.workload import ConvLayer
-
-LAYER = ConvLayer("conv", 2, 4, 4, 4, 3, 3)
-MAPPING = Mapping(
-    (
-        LevelLoops("DRAM", (Loop("M", 2),)),
-        LevelLoops("buffer", (Loop("P", 2), Loop("Q", 2)), (Loop("M", 2),)),
-        LevelLoops("PE", (Loop("C", 2), Loop("R", 3), Loop("S", 3))),
-    )
-)
-
-
-def design(dram=None, buffer=None, pe=None, compute=None, **changes):
-    """The hardware, with changes of its parts."""
-    return Hardware(
-        name="small",
-        levels=(
-            Level(**{"name": "DRAM", "read_pj": 200, "write_pj": 210, **(dram or {})}),
-            Level(
-                **{
-                    "name": "buffer",
-                    "read_pj": 6,
-                    "write_pj": 7,
-                    "capacity_words": 100,
-                    "fanout": Fanout(x=2, transfer_pj=2),
-                    **(buffer or {}),
-                }
-            ),
-            Level(**{"name": "PE", "read_pj": 1, "write_pj": 1, "capacity_words": 50} | (pe or {})),
-        ),
-        compute=Compute(**{"mac_pj": 0.5, **(compute or {})}),
-        **changes,
-    )  # fmt: skip
 
 
 def items(estimate):

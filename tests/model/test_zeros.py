@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mapped_layers import mapped_layers
+from small_design import LAYER, MAPPING, design
 
 import kcsim
 from kcsim import count_layer, evaluate
@@ -108,33 +109,6 @@ def test_what_is_left_is_the_expectation_over_all_patterns(inputs, weights, name
     # Counts stay those of the dense layer.
     dense = count_layer(dataclasses.replace(TINY, zeros=ZeroShares()), hardware, mapping)
     assert (found.counts.accesses == dense.accesses).all()
-
-
-LAYER = ConvLayer("conv", 2, 4, 4, 4, 3, 3)
-MAPPING = Mapping(
-    (
-        LevelLoops("DRAM", (Loop("M", 2),)),
-        LevelLoops("buffer", (Loop("P", 2), Loop("Q", 2)), (Loop("M", 2),)),
-        LevelLoops("PE", (Loop("C", 2), Loop("R", 3), Loop("S", 3))),
-    )
-)
-
-
-def design(dram=None, buffer=None, pe=None, compute=None, **changes):
-    """288 MACs on two PEs; see test_energy_and_cycles."""
-    return Hardware(
-        name="small",
-        levels=(
-            Level(**{"name": "DRAM", "read_pj": 200, "write_pj": 210, **(dram or {})}),
-            Level(
-                **{"name": "buffer", "read_pj": 6, "write_pj": 7, "capacity_words": 100,
-                   "fanout": Fanout(x=2, transfer_pj=2), **(buffer or {})}
-            ),
-            Level(**{"name": "PE", "read_pj": 1, "write_pj": 1, "capacity_words": 50} | (pe or {})),
-        ),
-        compute=Compute(**{"mac_pj": 0.5, **(compute or {})}),
-        **changes,
-    )  # fmt: skip
 
 
 def with_zeros(**shares):
