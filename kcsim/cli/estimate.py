@@ -81,7 +81,8 @@ def command(
     chosen_format = choose_format(format_, output)
     check_output(output)
     if plot:
-        from kcsim.report.plots import check_plot_path, plot_energy
+        from kcsim.report.pictures import check_plot_path
+        from kcsim.report.plots import plot_energy
 
         check_plot_path(plot)
     hardware = load_hardware(hw, overrides or ())

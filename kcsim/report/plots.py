@@ -1,44 +1,27 @@
-"""Plots; the only place that knows matplotlib, which is loaded when something is drawn."""
+"""Plots of whole networks; matplotlib is loaded when something is drawn."""
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kcsim.errors import InputError, Problem, nearest
-from kcsim.files import check_writable, write_whole
 from kcsim.model.results import Estimate, LayerEstimate
 from kcsim.report.cells import scale
+from kcsim.report.pictures import COLOURS, write_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["LayerEnergies", "check_plot_path", "energy_by_layer", "plot_energy"]
+__all__ = ["LayerEnergies", "energy_by_layer", "plot_energy"]
 
-FORMATS = ("png", "pdf", "svg")
-# Okabe and Ito, "Color Universal Design", 2008; grey for black, so that edges stay visible.
-COLOURS = (
-    "#0072B2", "#E69F00", "#009E73", "#F0E442", "#56B4E9", "#D55E00", "#CC79A7", "#999999",
-)  # fmt: skip
 # What every hardware has looks the same in every plot.
 _FIXED = {"MAC": "#56B4E9", "codebook": "#D55E00", "static": "#999999"}
 HATCH = "/////"
-_STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "hatch.linewidth": 0.5,
-    "pdf.fonttype": 42,  # paper checkers reject matplotlib's default, Type 3
-    "svg.fonttype": "none",
-    "svg.hashsalt": "kcsim",
-}
-# Dates would make two files of the same estimate differ.
-_METADATA: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
 _OWN_SCALE_FROM = 2.0
 _LAYERS_A_ROW = 42
 _INCHES_A_LAYER = ((4, 12, 24, 42), (0.65, 0.6, 0.4, 0.27))
@@ -104,37 +87,6 @@ def energy_by_layer(estimate: Estimate, largest: int = len(COLOURS)) -> LayerEne
     )
 
 
-def check_plot_path(path: str | os.PathLike[str]) -> str:
-    """See whether a plot can be written to a file, before long work to produce it.
-
-    Parameters
-    ----------
-    path : str or path
-
-    Returns
-    -------
-    str
-        The format: ``png``, ``pdf`` or ``svg``.
-
-    Raises
-    ------
-    InputError
-        If the ending names no format, or the file cannot be written.
-    """
-    ending = Path(path).suffix.lower().removeprefix(".")
-    if ending not in FORMATS:
-        endings = [f".{name}" for name in FORMATS]
-        raise InputError(
-            Problem(
-                f"cannot draw '{path}': its ending names no format of pictures",
-                "one of " + ", ".join(endings),
-                nearest(f".{ending}", endings),
-            )
-        )
-    check_writable(path)
-    return ending
-
-
 def plot_energy(estimate: Estimate, path: str | os.PathLike[str]) -> None:
     """Draw the energy of every layer by component, dense beside clustered.
 
@@ -153,18 +105,10 @@ def plot_energy(estimate: Estimate, path: str | os.PathLike[str]) -> None:
     InputError
         If the ending names no format, or the file cannot be written.
     """
-    ending = check_plot_path(path)
-    import matplotlib as mpl
-
     beside = f", dense beside {estimate.clustered.weights}" if estimate.clustered else ""
     title = _verbatim(f"{estimate.network.name} on {estimate.hardware.name}{beside}")
-    picture = io.BytesIO()
-    with mpl.rc_context(_STYLE):
-        figure = _draw(energy_by_layer(estimate), title)
-        figure.savefig(
-            picture, format=ending, dpi=150, bbox_inches="tight", metadata=_METADATA.get(ending)
-        )
-    write_whole(path, picture.getvalue())
+    data = energy_by_layer(estimate)
+    write_picture(path, lambda: _draw(data, title), dpi=150, bbox_inches="tight")
 
 
 def _plain(component: str) -> str:

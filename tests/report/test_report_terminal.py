@@ -64,7 +64,7 @@ def test_a_plain_console_gets_plain_characters(clustered):
 def test_tables_load_neither_pandas_nor_matplotlib():
     code = (
         "import sys, kcsim.cli.terminal, kcsim.report.data, kcsim.report.tables, "
-        "kcsim.report.json_report, kcsim.report.plots; "
+        "kcsim.report.json_report, kcsim.report.plots, kcsim.report.mapping_plot; "
         "print([m for m in ('pandas', 'matplotlib') if m in sys.modules])"
     )
     result = subprocess.run(
