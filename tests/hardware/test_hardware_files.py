@@ -67,9 +67,10 @@ def test_shipped(name):
 
 
 def test_what_is_shipped():
-    assert len(shipped_names()) == 9
+    assert len(shipped_names()) == 12
     array = {name: load_hardware(name).mac_units for name in shipped_names()}
-    assert array.pop("eyeriss.yaml") == 168
+    assert array.pop("eyeriss.yaml") == array.pop("eyeriss_codebook.yaml") == 168
+    assert array.pop("eie_like.yaml") == 64
     assert array.pop("tpu_like.yaml") == 256 * 256
     assert array.pop("nvdla_like.yaml") == 64 * 32
     assert set(array.values()) == {256}

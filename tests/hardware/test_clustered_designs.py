@@ -1,0 +1,70 @@
+"""Shipped designs that decode in their PEs, against what the papers say and each other."""
+
+import pytest
+
+import kcsim
+from kcsim.workload import ConvLayer, Network, zoo
+from kcsim.workload.layer import TENSORS
+
+# Lookups a MAC: lanes of UCNN may share one.
+LANES = {"eyeriss_codebook": 1, "eie_like": 1, "ucnn_like": 8}
+# Han et al., ISCA 2016, Tables III and IV: inputs, outputs, densities of weights and inputs,
+# theoretical time [us].
+EIE_LAYERS = {
+    "Alex-6": (9216, 4096, 0.09, 0.351, 28.1),
+    "Alex-7": (4096, 4096, 0.09, 0.353, 11.7),
+    "Alex-8": (4096, 1000, 0.25, 0.375, 8.9),
+}
+
+
+@pytest.mark.parametrize("network", ["alexnet", "lenet5", "resnet20"])
+@pytest.mark.parametrize("hardware", LANES)
+def test_every_layer_is_decoded_beside_its_macs(hardware, network):
+    found = kcsim.estimate(hardware, network, "scalar:k=16", objective="energy")
+    assert len(found.clustered.layers) == len(zoo.load(network).layers)
+    for layer in found.clustered.layers:
+        assert layer.counts.macs / LANES[hardware] <= layer.lookups <= layer.counts.macs
+        components = layer.energy_by_component()
+        assert components["codebook"] > 0
+        assert "codebook (DRAM)" not in components
+    if LANES[hardware] == 1:
+        assert found.clustered.lookups == found.clustered.macs
+
+
+@pytest.mark.parametrize(
+    ("hardware", "clusters"), [("eyeriss_codebook", 256), ("eie_like", 16), ("ucnn_like", 256)]
+)
+def test_the_codebook_has_room_for_the_entries_of_the_design(hardware, clusters):
+    for entries in (clusters, clusters + 1):
+        found = kcsim.estimate(hardware, "lenet5", f"scalar:k={entries}")
+        layer = found.clustered.layers[-2]  # with more weights than entries
+        assert ("codebook" in layer.energy_by_component()) == (entries == clusters)
+
+
+def test_the_filter_scratchpad_holds_more_indexes_than_weights():
+    found = kcsim.estimate("eyeriss_codebook", "alexnet", "scalar:k=16", objective="energy")
+    dense, clustered = (
+        max(layer.counts.tile_words[-1, TENSORS.index("weights")] for layer in run.layers)
+        for run in found.runs
+    )
+    assert dense <= 224 < clustered <= 4 * 224
+
+
+def test_the_power_of_a_pe_of_eie():
+    # One weight a cycle at 800 MHz; EIE stores an index of 4 bits with 4 bits of position.
+    hardware = kcsim.load_hardware("eie_like")
+    pe, store = hardware.levels[-1], hardware.codebook
+    energy_pj = 8 / 16 * pe.energy_pj("weights", "read") + pe.energy_pj("inputs", "read")
+    energy_pj += pe.energy_pj("outputs", "read") + pe.energy_pj("outputs", "update")
+    energy_pj += pe.leakage_pj_per_cycle + store.read_pj + hardware.compute.mac_pj
+    assert energy_pj * 0.8 == pytest.approx(9.157, rel=0.005)  # mW, Table II
+
+
+@pytest.mark.parametrize("name", EIE_LAYERS)
+def test_times_of_eie(name):
+    inputs, outputs, weight_density, input_density, microseconds = EIE_LAYERS[name]
+    network = Network(name, (ConvLayer.linear("fc", inputs, outputs),))
+    zeros = f"inputs={1 - input_density},weights={1 - weight_density}"
+    found = kcsim.estimate("eie_like", network, "scalar:k=16", zeros=zeros, objective="cycles")
+    # Without the zeros that EIE pads, the time comes out shorter.
+    assert found.clustered.cycles / 800 == pytest.approx(microseconds, rel=0.2)
