@@ -14,6 +14,7 @@ from kcsim.cli.options import (
     Objective,
     Output,
     Overrides,
+    TimeLimit,
     Zeros,
 )
 
@@ -51,7 +52,6 @@ Plot = Annotated[
     str | None,
     typer.Option("--plot", metavar="FILE", help="Draw energy by level and layer: png, pdf or svg."),
 ]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Of the mapping search.")]
 
 
 def command(
@@ -67,7 +67,7 @@ def command(
     format_: Format = None,
     output: Output = None,
     plot: Plot = None,
-    seed: Seed = 0,
+    time_limit: TimeLimit = None,
 ) -> None:
     """Estimate energy, traffic, storage and cycles of a network on a hardware."""
     from kcsim.cli.running import check_output, choose_format, report, waiting
@@ -99,7 +99,7 @@ def command(
     with waiting() as progress:
         result = estimate(
             hardware, chosen, cluster, weights=clustered, batch=batch,
-            objective=objective, seed=seed, progress=progress,
+            objective=objective, time_limit=time_limit, progress=progress,
         )  # fmt: skip
     if plot:
         plot_energy(result, plot)

@@ -15,6 +15,7 @@ __all__ = [
     "Objective",
     "Output",
     "Overrides",
+    "TimeLimit",
     "Zeros",
 ]
 
@@ -59,6 +60,14 @@ Objective = Annotated[
     str,
     typer.Option(
         "--objective", metavar="NAME", help="What mappings minimise: edp, energy, cycles."
+    ),
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(
+        "--time-limit",
+        metavar="SECONDS",
+        help="Seconds that the mapping of a layer may take; then the best one so far is taken.",
     ),
 ]
 Format = Annotated[

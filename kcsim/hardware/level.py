@@ -172,6 +172,8 @@ class Level:
     keeps : tuple of str, optional
         Tensors that the level stores; all others pass by. Defaults to the
         tensors of the partitions, else to all three.
+    may_bypass : tuple of str
+        Tensors that the level can store but a mapping may leave out: the mapper decides.
     buffering : str
         ``overlapped``: transfers run beside the computation in the full
         capacity; ``double``: likewise, in half the capacity; ``single``:
@@ -198,6 +200,7 @@ class Level:
     capacity_words: CapacityWords | None = None
     partitions: tuple[Partition, ...] = ()
     keeps: tuple[Tensor, ...] | None = None
+    may_bypass: tuple[Tensor, ...] = ()
     buffering: Literal["overlapped", "double", "single"] = "overlapped"
     read_words_per_cycle: Rate | None = None
     write_words_per_cycle: Rate | None = None
@@ -281,6 +284,13 @@ class Level:
                 yield Problem(
                     f"level '{self.name}' keeps {tensor} but has no partition for it",
                     path=("keeps",),
+                )
+        for tensor in self.may_bypass:
+            if tensor not in self.kept_tensors:
+                yield Problem(
+                    f"level '{self.name}' does not keep {tensor} in the first place",
+                    "one of " + ", ".join(self.kept_tensors) if self.kept_tensors else "",
+                    path=("may_bypass",),
                 )
         for tensor in self.compression:
             if tensor not in self.kept_tensors:

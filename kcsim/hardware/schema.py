@@ -227,6 +227,11 @@ class Hardware:
                 "it to keep all three tensors",
                 path=("levels", 0),
             )
+        if outermost.may_bypass:
+            yield Problem(
+                f"{outermost.may_bypass[0]} cannot bypass the outermost level '{outermost.name}'",
+                path=("levels", 0, "may_bypass"),
+            )
         for index, level in enumerate(self.levels[1:], start=1):
             if level.kept_tensors and level.capacity_bits(level.kept_tensors[0]) is None:
                 yield Problem(

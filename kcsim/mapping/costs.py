@@ -1,23 +1,63 @@
-"""What one access costs: a layer and a hardware as arrays for the search."""
+"""What one access costs: a layer and a hardware as arrays for the kernels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
 
 from kcsim.hardware.level import Access, Level
 from kcsim.hardware.schema import Hardware
-from kcsim.hardware.zeros import left_of_cycles, left_of_reads
+from kcsim.hardware.zeros import left_of_cycles, left_of_macs, left_of_reads
 from kcsim.hardware.zeros import value_bits as expected_bits
-from kcsim.kernels.search import Machine
+from kcsim.kernels import machine as columns
+from kcsim.kernels.machine import Machine
 from kcsim.workload import ConvLayer
 from kcsim.workload.layer import TENSORS
 
-__all__ = ["build_machine", "multicast_array", "rule_array", "value_bits", "window_array"]
+__all__ = ["DENSE", "WeightCosts", "build_machine", "multicast_array", "rule_array", "window_array"]
 
 _MULTICAST = {"none": 0, "tile": 1, "word": 2}
+_WEIGHTS, _OUTPUTS = TENSORS.index("weights"), TENSORS.index("outputs")
+
+
+@dataclass(frozen=True)
+class WeightCosts:
+    """What the mapper has to know of clustered weights; the defaults are dense ones.
+
+    Attributes
+    ----------
+    unit : tuple of int
+        Channels, rows and columns of the block that one index stands for.
+    unit_bits : float
+        Bits of one stored unit.
+    decode_level : int
+        Position of the last level that holds indexes; -1 for dense weights.
+    lookup_pj : float
+        Energy of looking up one weight.
+    load_pj : float
+        Energy of reading the codebook, once.
+    copy_pj : float
+        Energy of writing it into one copy of its store.
+    store_level : int, optional
+        Position of the level that holds the codebook beside its tiles; ``None`` where each instance
+        of the level that is decoded has a store of its own.
+    codebook_bits : int
+        Room that the codebook takes there.
+    """
+
+    unit: tuple[int, int, int] = (1, 1, 1)
+    unit_bits: float = 0.0
+    decode_level: int = -1
+    lookup_pj: float = 0.0
+    load_pj: float = 0.0
+    copy_pj: float = 0.0
+    store_level: int | None = None
+    codebook_bits: int = 0
+
+
+DENSE = WeightCosts()
 
 
 def window_array(layer: ConvLayer, hardware: Hardware) -> np.ndarray:
@@ -39,19 +79,6 @@ def multicast_array(hardware: Hardware) -> np.ndarray:
     return np.array([_MULTICAST[level.fanout.multicast] for level in hardware.levels], np.int64)
 
 
-def reduction_array(hardware: Hardware) -> np.ndarray:
-    """Whether the network below each level adds up partial sums: bool[levels]."""
-    return np.array([level.fanout.reduction for level in hardware.levels], np.bool_)
-
-
-def forwarding_array(hardware: Hardware) -> np.ndarray:
-    """What children below each level take from neighbours: bool[levels, 3]."""
-    return np.array(
-        [[tensor in level.fanout.forwarding for tensor in TENSORS] for level in hardware.levels],
-        np.bool_,
-    )
-
-
 def rule_array(hardware: Hardware, keeps: np.ndarray) -> np.ndarray:
     """What each level keeps, and what the network below it can do: int64[levels, 8].
 
@@ -61,121 +88,140 @@ def rule_array(hardware: Hardware, keeps: np.ndarray) -> np.ndarray:
     keeps : bool[levels, 3]
         Whether a level stores a tensor; see `kcsim.mapping.Mapping.keeps_array`.
     """
-    networks = multicast_array(hardware), reduction_array(hardware), forwarding_array(hardware)
-    return np.column_stack([keeps, *networks]).astype(np.int64)
+    reduces = [level.fanout.reduction for level in hardware.levels]
+    forwards = [[t in level.fanout.forwarding for t in TENSORS] for level in hardware.levels]
+    rules = np.column_stack([keeps, multicast_array(hardware), reduces, forwards])
+    return rules.astype(np.int64)
 
 
-def value_bits(hardware: Hardware, weight_bits: Sequence[float] | None = None) -> np.ndarray:
-    """Bits of one stored value of each tensor at each level: float64[levels, 3].
-
-    Parameters
-    ----------
-    hardware : Hardware
-    weight_bits : sequence of float, optional
-        Bits per weight at each level, where clustered ones are stored; the
-        hardware's precision everywhere when absent.
-    """
-    precision = hardware.precision_bits
-    bits = np.empty((len(hardware.levels), 3))
-    bits[:] = [precision.weights, precision.inputs, precision.outputs]
-    if weight_bits is not None:
-        bits[:, 0] = weight_bits
-    return bits
-
-
-def _stored_bits(layer: ConvLayer, hardware: Hardware, plain: np.ndarray) -> np.ndarray:
-    """Bits of one value of each tensor where levels compress them: float64[levels, 3].
+def build_machine(
+    layer: ConvLayer,
+    hardware: Hardware,
+    keeps: np.ndarray,
+    weights: WeightCosts = DENSE,
+) -> Machine:
+    """Everything the search needs to know, as arrays; see `Machine`.
 
     Parameters
     ----------
     layer : ConvLayer
     hardware : Hardware
-    plain : ndarray of float64, [levels, 3]
-        Bits without compression; weights that differ from the hardware's
-        precision are indexes and stay as they are.
+    keeps : bool[levels, 3]
+        Whether a level stores a tensor.
+    weights : WeightCosts
     """
-    stored = plain.copy()
-    for i, level in enumerate(hardware.levels):
-        for j, tensor in enumerate(TENSORS):
-            width = getattr(hardware.precision_bits, tensor)
-            if plain[i, j] == width:
-                stored[i, j] = expected_bits(level, tensor, width, layer.zeros)
-    return stored
-
-
-def build_machine(
-    layer: ConvLayer, hardware: Hardware, weight_bits: Sequence[float] | None = None
-) -> Machine:
-    """Everything the search needs to know, as arrays; see `Machine`."""
-    levels = hardware.levels
+    levels, compute = hardware.levels, hardware.compute
     count = len(levels)
-    bits = value_bits(hardware, weight_bits)
-    stored = _stored_bits(layer, hardware, bits)
-    capacity = np.full((count, 3), np.inf)
-    group = np.zeros((count, 3), np.int64)
-    access = np.zeros((count, 3, 3))
-    reading, writing = np.zeros((count, 3)), np.zeros((count, 3))
+    costs = np.zeros((count, 3, 8))
     for i, level in enumerate(levels):
-        for j, tensor in enumerate(TENSORS):
-            group[i, j] = _group(level, tensor)
-            limit = level.capacity_bits(tensor)
-            capacity[i, group[i, j]] = np.inf if limit is None else limit
-            words = stored[i, j] / level.word_bits
-            for k, action in enumerate(get_args(Access)):
-                access[i, j, k] = level.energy_pj(tensor, action) * words / level.block_words
-            reading[i, j] = words / (level.read_words_per_cycle or np.inf)
-            writing[i, j] = words / (level.write_words_per_cycle or np.inf)
-    _add_spilled_sums(hardware, access, reading, bits - stored)
-    _leave_out_zeros(layer, hardware, access, reading)
+        for j in range(3):
+            _fill_costs(costs[i, j], layer, hardware, i, j, weights)
+        costs[i, :, columns.TRANSFER_PJ] = _transfer_pj(hardware, i, weights)
+    _leave_out_zeros(layer, hardware, costs, keeps[-1])
+    left = float(left_of_macs(compute, layer.zeros))
+    timed = float(left_of_cycles(compute, layer.zeros))
+    mac_pj = layer.macs * (left * compute.mac_pj + (timed - left) * compute.gated_mac_pj)
+    indexed = [i for i in range(weights.decode_level + 1) if keeps[i, _WEIGHTS]]
+    source = max(indexed, default=-1)
+    store = source if weights.store_level is None else weights.store_level
+    leaks = [level.leakage_pj_per_cycle for level in levels] + [compute.leakage_pj_per_cycle]
+    overlapped = [level.buffering != "single" for level in levels] + [True]
     return Machine(
         window=window_array(layer, hardware),
-        rules=rule_array(
-            hardware, np.array([[t in level.kept_tensors for t in TENSORS] for level in levels])
-        ),
-        capacity_bits=capacity,
-        group=group,
-        value_bits=bits,
-        access_pj=access,
-        # Hops depend on the mapping; the search counts one for each arrival.
-        transfer_pj=np.array(
-            [[level.fanout.transfer_pj + level.fanout.hop_pj] * 3 for level in levels], np.float64
-        ),
-        cycle_pj=np.array(
-            [level.leakage_pj_per_cycle for level in levels]
-            + [hardware.compute.leakage_pj_per_cycle],
-            np.float64,
-        ),
+        rules=rule_array(hardware, keeps),
+        costs=costs,
+        rooms=_room_array(hardware, weights),
+        cycles=np.array([leaks, overlapped], np.float64).T.copy(),
+        unit=np.array([*weights.unit, weights.decode_level, source, store], np.int64),
+        macs=float(layer.macs),
+        cycles_per_mac=compute.cycles_per_mac * timed,
+        mac_pj=float(mac_pj + weights.load_pj),
         static_pj=float(hardware.static_pj_per_cycle),
-        read_cycles=reading,
-        write_cycles=writing,
-        overlapped=np.array([level.buffering != "single" for level in levels], np.bool_),
-        cycles_per_mac=hardware.compute.cycles_per_mac
-        * float(left_of_cycles(hardware.compute, layer.zeros)),
+        lookup_pj=float(weights.lookup_pj),
+        copy_pj=float(weights.copy_pj),
     )
 
 
-def _add_spilled_sums(
-    hardware: Hardware, access: np.ndarray, reading: np.ndarray, saved: np.ndarray
+def _fill_costs(
+    costs: np.ndarray,
+    layer: ConvLayer,
+    hardware: Hardware,
+    index: int,
+    tensor: int,
+    weights: WeightCosts,
 ) -> None:
-    """Charge partial sums, which are read back once for each update but the last, in full."""
+    """Fill the costs of one tensor at one level (float64[8]), networks and zeros in MACs aside."""
+    level, name = hardware.levels[index], TENSORS[tensor]
+    plain = stored = float(getattr(hardware.precision_bits, name))
+    if tensor == _WEIGHTS and index <= weights.decode_level:
+        channels, rows, columns_ = weights.unit
+        plain = stored = weights.unit_bits / (channels * rows * columns_)
+    else:
+        stored = float(expected_bits(level, name, int(plain), layer.zeros))
+    costs[columns.VALUE_BITS] = plain
+    read_rate = (level.read_words_per_cycle or np.inf) * level.word_bits
+    write_rate = (level.write_words_per_cycle or np.inf) * level.word_bits
+    block_bits = level.word_bits * level.block_words
+    energies = [level.energy_pj(name, action) / block_bits for action in get_args(Access)]
+    costs[: len(energies)] = [stored * energy for energy in energies]
+    costs[columns.READ_CYCLES], costs[columns.WRITE_CYCLES] = stored / read_rate, stored / write_rate
+    if tensor == _OUTPUTS:
+        # Only finished outputs are compressed: a partial sum comes and goes in full.
+        spilled = plain - stored
+        costs[columns.READ_PJ] += spilled * (energies[0] + energies[2])
+        costs[columns.READ_CYCLES] += spilled / read_rate
+        costs[columns.SPILL_CYCLES] = spilled / write_rate
+
+
+def _transfer_pj(hardware: Hardware, index: int, weights: WeightCosts) -> np.ndarray:
+    """Energy of one word of each tensor on the network below a level: float64[3].
+
+    Hops depend on the mapping; one is counted for each word.
+    """
+    level, precision = hardware.levels[index], hardware.precision_bits
+    bits = np.array([getattr(precision, name) for name in TENSORS], np.float64)
+    if index + 1 <= weights.decode_level:
+        channels, rows, columns_ = weights.unit
+        bits[_WEIGHTS] = weights.unit_bits / (channels * rows * columns_)
+    return (level.fanout.transfer_pj + level.fanout.hop_pj) * bits / level.word_bits
+
+
+def _room_array(hardware: Hardware, weights: WeightCosts) -> np.ndarray:
+    """Capacity in bits of each group of tensors at each level, and the groups: float64[levels, 6]."""
+    rooms = np.full((len(hardware.levels), 6), np.inf)
     for i, level in enumerate(hardware.levels):
-        words = saved[i, 2] / level.word_bits
-        for action in ("read", "update"):
-            access[i, 2, 0] += level.energy_pj("outputs", action) * words / level.block_words
-        reading[i, 2] += words / (level.read_words_per_cycle or np.inf)
+        for j, tensor in enumerate(TENSORS):
+            group, limit = _group(level, tensor), level.capacity_bits(tensor)
+            rooms[i, columns.GROUP + j] = group
+            if tensor in level.kept_tensors and limit is not None:
+                rooms[i, columns.CAPACITY + group] = limit
+        if i == weights.store_level:
+            rooms[i, columns.CAPACITY + _group(level, "weights")] -= weights.codebook_bits
+    return rooms
 
 
 def _leave_out_zeros(
-    layer: ConvLayer, hardware: Hardware, access: np.ndarray, reading: np.ndarray
+    layer: ConvLayer, hardware: Hardware, costs: np.ndarray, keeps: np.ndarray
 ) -> None:
-    """Spare the accesses of MACs with zeros at the innermost level, first ones of a sum too."""
-    compute = hardware.compute
+    """Spare what MACs with zeros do not do, at the innermost level and on its network.
+
+    Nothing is added to a partial sum, unless it is the first: so what is spared of
+    outputs is spared of those that are read.
+    """
+    compute, last = hardware.compute, costs[-1]
+    timed = float(left_of_cycles(compute, layer.zeros))
     for j, tensor in enumerate(TENSORS):
+        if not keeps[j]:
+            continue
         left = float(left_of_reads(compute, layer.zeros, tensor))
-        access[-1, j, 0] *= left
+        last[j, columns.READ_PJ] *= left
+        last[j, columns.READ_CYCLES] *= timed
         if tensor == "outputs":
-            access[-1, j, 2] *= left
-    reading[-1] *= float(left_of_cycles(compute, layer.zeros))
+            spared = last[j, columns.UPDATE_PJ] + last[j, columns.TRANSFER_PJ]
+            last[j, columns.READ_PJ] -= spared * (1 - left)
+            last[j, columns.SPILL_CYCLES] -= last[j, columns.WRITE_CYCLES] * (1 - timed)
+        else:
+            last[j, columns.TRANSFER_PJ] *= left
 
 
 def _group(level: Level, tensor: str) -> int:

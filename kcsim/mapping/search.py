@@ -1,34 +1,175 @@
-"""Finding a mapping: the map space that a dataflow leaves, and a search in it.
+"""The best mapping of a layer, proved to be the best.
 
-The search is heuristic: it descends from one candidate, shakes it and descends
-again. It is quick and repeatable, and makes no claim of being optimal.
+`search_mapping` explores the whole map space of a layer on a hardware by branch and bound
+(`kcsim.kernels.optimum`), for every choice of what levels keep that the hardware leaves open.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from kcsim.errors import InputError, MappingError, Problem, nearest
-from kcsim.hardware.schema import Hardware, LevelConstraint
-from kcsim.hardware.zeros import left_of_macs
-from kcsim.kernels import search as kernel
-from kcsim.mapping.costs import build_machine
-from kcsim.mapping.nest import LevelLoops, Loop, Mapping
+from kcsim.hardware.schema import Hardware
+from kcsim.kernels import optimum
+from kcsim.kernels.bounds import MOST_UNITS, WITH_CYCLES, MapSpace
+from kcsim.kernels.machine import Machine
+from kcsim.kernels.optimum import COMPLETE, COUNT, NEXT_BLOCK, NODES, Found, Tables
+from kcsim.mapping.costs import DENSE, WeightCosts, build_machine
+from kcsim.mapping.nest import Mapping
+from kcsim.mapping.space import build_space, count_mappings_in, mapping_from
+from kcsim.mapping.tables import Floor, bound_mappings
 from kcsim.workload import ConvLayer
-from kcsim.workload.layer import DIMENSIONS
+from kcsim.workload.layer import TENSORS
 
-__all__ = ["OBJECTIVES", "find_mapping"]
+__all__ = ["OBJECTIVES", "FrontPoint", "SearchResult", "find_front", "find_mapping", "search_mapping"]
 
 OBJECTIVES = ("energy", "cycles", "edp")
-ROUNDS = 240
+FRONT_PLACES = 4096
+CHUNK = 200_000
+"""Choices that are costed between two looks at the clock."""
 
-# Three groups of dimensions, each of which one tensor does not see: a loop over
-# them leaves that tensor's tile where it is. All orders of the groups are tried,
-# with rows or columns of the image innermost.
-_BLIND = {"weights": ("N", "P", "Q"), "inputs": ("M",), "outputs": ("C", "R", "S")}
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The mapping that a search has found, and what is known of all others.
+
+    Attributes
+    ----------
+    mapping : Mapping
+    energy_pj : float
+        In the hardware's energy unit, as the search sees it: accesses are not rounded up to
+        whole ones.
+    cycles : float
+        Likewise.
+    is_optimal : bool
+        Whether it is proved that no mapping in the space is better by more than a
+        part in 10^9.
+    gap : float
+        How much lower the objective of another mapping may be at most, as a share;
+        0 for a proved optimum. NaN if nothing is known.
+    mappings : int
+        Mappings in the space.
+    evaluated : int
+        Mappings that were costed in full; bounds ruled out all others.
+    nodes : int
+        Parts of mappings that were costed.
+    seconds : float
+    note : str
+        Why the mapping is not proved to be optimal, if it is not.
+    """
+
+    mapping: Mapping
+    energy_pj: float
+    cycles: float
+    is_optimal: bool
+    gap: float
+    mappings: int
+    evaluated: int
+    nodes: int
+    seconds: float
+    note: str = ""
+
+    @property
+    def pruned(self) -> int:
+        """Mappings that bounds ruled out, or that a time limit left out."""
+        return self.mappings - self.evaluated
+
+
+@dataclass(frozen=True)
+class FrontPoint:
+    """A mapping that no other beats in both energy and cycles."""
+
+    mapping: Mapping
+    energy_pj: float
+    cycles: float
+
+
+@dataclass
+class _Variant:
+    """One choice of what levels keep and where the codebook lies, ready to be searched."""
+
+    bypass: tuple[tuple[str, ...], ...]
+    machine: Machine
+    space: MapSpace
+    tables: Tables | None
+    floor: Floor | None
+
+
+def search_mapping(
+    layer: ConvLayer,
+    hardware: Hardware,
+    *,
+    objective: str = "edp",
+    weights: Sequence[WeightCosts] = (DENSE,),
+    time_limit: float | None = None,
+) -> SearchResult:
+    """Find the best mapping of a layer, within the dataflow of the hardware.
+
+    Parameters
+    ----------
+    layer : ConvLayer
+    hardware : Hardware
+    objective : str
+        What to minimise: ``energy``, ``cycles`` or ``edp``, their product. Of two equal
+        mappings the one with fewer cycles is chosen for ``energy``, the one with less
+        energy for ``cycles``.
+    weights : sequence of WeightCosts
+        How the weights are stored; where the codebook may lie in several places, one for
+        each.
+    time_limit : float, optional
+        Seconds after which the best mapping so far is returned with the gap that remains.
+
+    Returns
+    -------
+    SearchResult
+        All factors divide their dimension.
+
+    Raises
+    ------
+    InputError
+        If the objective is unknown, or the time limit not positive.
+    MappingError
+        If not even single values fit, or the dataflow leaves no place for a
+        dimension.
+    """
+    _check(objective, time_limit)
+    started = time.monotonic()
+    until = None if time_limit is None else started + time_limit
+    number, best, spaces, tally, lower = OBJECTIVES.index(objective), None, 0, np.zeros(2, int), []
+    costs = np.full(2, np.inf)
+    for variant in _variants(layer, hardware, weights):
+        spaces += count_mappings_in(variant.space)
+        if variant.tables is None:
+            continue
+        found = _found(hardware, 1)
+        found.costs[0] = costs
+        done = _explore(variant, number, found, until)
+        if not done:
+            lower.append(_least(variant, found, objective))
+        tally += found.tally[[COMPLETE, NODES]]
+        if found.tally[COUNT]:
+            best, costs = _mapping(hardware, variant, found.choices[0]), found.costs[0]
+    if best is None:
+        raise MappingError(
+            f"{layer.name} has no mapping on {hardware.name}: not even tiles of one value fit"
+            if not lower
+            else f"no mapping of {layer.name} on {hardware.name} was found within {time_limit} s"
+        )
+    note = _not_searched(hardware)
+    gap = 1 - min([_value(objective, *costs), *lower]) / _value(objective, *costs)
+    if lower:
+        note = f"the time limit of {time_limit:g} s ended the search"
+    return SearchResult(
+        best, float(costs[0]), float(costs[1]), not note,
+        float("nan") if note and not lower else float(gap), spaces, int(tally[0]), int(tally[1]),
+        time.monotonic() - started, note,
+    )  # fmt: skip
 
 
 def find_mapping(
@@ -36,36 +177,58 @@ def find_mapping(
     hardware: Hardware,
     *,
     objective: str = "edp",
-    weight_bits: Sequence[float] | None = None,
-    seed: int = 0,
+    weights: Sequence[WeightCosts] = (DENSE,),
 ) -> Mapping:
-    """A good mapping of a layer, within the dataflow of the hardware.
+    """The best mapping of a layer; see `search_mapping`."""
+    return search_mapping(layer, hardware, objective=objective, weights=weights).mapping
+
+
+def find_front(
+    layer: ConvLayer, hardware: Hardware, *, weights: Sequence[WeightCosts] = (DENSE,)
+) -> tuple[FrontPoint, ...]:
+    """All mappings of a layer of which no other is better in both energy and cycles.
 
     Parameters
     ----------
     layer : ConvLayer
     hardware : Hardware
-    objective : str
-        What to minimise: ``energy``, ``cycles`` or ``edp``, their product.
-    weight_bits : sequence of float, optional
-        Bits per weight at each level, outermost first; the hardware's
-        precision when absent.
-    seed : int
-        Equal seeds give equal mappings.
+    weights : sequence of WeightCosts
+        See `search_mapping`.
 
     Returns
     -------
-    Mapping
-        All factors divide their dimension.
+    tuple of FrontPoint
+        From the fastest to the one with the least energy. Of mappings that are equal
+        in both but for a part in 10^9, one.
 
     Raises
     ------
-    InputError
-        If the objective is unknown, or the seed not from 0 to 2^31 - 1.
     MappingError
-        If not even single values fit, or the dataflow leaves no place for a
-        dimension.
+        As `search_mapping`, or if the front has more than 4,096 points.
     """
+    points: list[FrontPoint] = []
+    for variant in _variants(layer, hardware, weights):
+        if variant.tables is None:
+            continue
+        found = _found(hardware, FRONT_PLACES)
+        _explore(variant, optimum.FRONT, found, None)
+        if found.tally[COUNT] == FRONT_PLACES:
+            raise MappingError(f"the front of {layer.name} has more than {FRONT_PLACES - 1} points")
+        for i in range(int(found.tally[COUNT])):
+            mapping = _mapping(hardware, variant, found.choices[i])
+            points.append(FrontPoint(mapping, *map(float, found.costs[i])))
+    if not points:
+        raise MappingError(
+            f"{layer.name} has no mapping on {hardware.name}: not even tiles of one value fit"
+        )
+    front: list[FrontPoint] = []
+    for point in sorted(points, key=lambda p: (p.cycles, p.energy_pj)):
+        if not front or point.energy_pj < front[-1].energy_pj * (1 - optimum.TOLERANCE):
+            front.append(point)
+    return tuple(front)
+
+
+def _check(objective: str, time_limit: float | None) -> None:
     if objective not in OBJECTIVES:
         raise InputError(
             Problem(
@@ -74,127 +237,82 @@ def find_mapping(
                 nearest(objective, OBJECTIVES),
             )
         )
-    if not 0 <= seed < 2**31:
-        raise InputError(Problem(f"the seed is {seed}", "an integer from 0 to 2147483647"))
-    machine = build_machine(layer, hardware, weight_bits)
-    space, orders = _space(hardware)
-    factors = _first_candidate(layer, hardware, space)
-    order = np.array([int(np.argmax(allowed)) for allowed in space.order_allowed], np.int64)
-    left = float(left_of_macs(hardware.compute, layer.zeros))
-    mac_pj = layer.macs * hardware.compute.mac_pj * left
-    cost = kernel.search(
-        machine, space, factors, order, _proposals(layer, hardware, space), float(mac_pj),
-        OBJECTIVES.index(objective), ROUNDS, seed,
-    )  # fmt: skip
-    if not np.isfinite(cost):
-        raise MappingError(
-            f"{layer.name} has no mapping on {hardware.name}: not even tiles of one value fit"
+    if time_limit is not None and not time_limit > 0:
+        raise InputError(Problem(f"the time limit is {time_limit}", "a number of seconds above 0"))
+
+
+def _not_searched(hardware: Hardware) -> str:
+    """What costs energy on a hardware that the search does not see."""
+    if any(level.fanout.forwarding for level in hardware.levels):
+        return "what children take from their neighbours is not part of the search"
+    if any(level.fanout.hop_pj for level in hardware.levels):
+        return "hops depend on places in the array, which are not part of the search"
+    return ""
+
+
+def _variants(
+    layer: ConvLayer, hardware: Hardware, weights: Sequence[WeightCosts]
+) -> Iterator[_Variant]:
+    """Every choice of what the levels keep, for every form of the weights."""
+    choices = [
+        tuple(
+            left_out
+            for size in range(len(level.may_bypass) + 1)
+            for left_out in itertools.combinations(level.may_bypass, size)
         )
-    return _as_mapping(hardware, factors, order, orders)
-
-
-def _space(hardware: Hardware) -> tuple[kernel.Space, list[tuple[str, ...]]]:
-    levels = hardware.levels
-    orders = _orders()
-    places = 3 * len(levels)
-    allowed = np.zeros((places, 8), np.bool_)
-    room = np.full(places, 2**62, np.int64)
-    order_allowed = np.zeros((len(levels), len(orders)), np.bool_)
-    for i, level in enumerate(levels):
-        constraint = hardware.dataflow.levels.get(level.name, LevelConstraint())
-        choices = (constraint.temporal, constraint.spatial_x, constraint.spatial_y)
-        for kind, choice in enumerate(choices):
-            names = DIMENSIONS if choice is None else choice
-            allowed[3 * i + kind] = [name in names for name in DIMENSIONS]
-        room[3 * i + 1], room[3 * i + 2] = level.fanout.x, level.fanout.y
-        allowed[3 * i + 1] &= level.fanout.x > 1
-        allowed[3 * i + 2] &= level.fanout.y > 1
-        order_allowed[i] = [
-            constraint.stationary is None or set(order[-len(_BLIND[constraint.stationary]) :])
-            == set(_BLIND[constraint.stationary])
-            for order in orders
-        ]  # fmt: skip
-    table = np.array([[DIMENSIONS.index(name) for name in order] for order in orders], np.int64)
-    return kernel.Space(allowed, room, table, order_allowed), orders
-
-
-def _orders() -> list[tuple[str, ...]]:
-    """Loop orders, outermost first; groups are indexed by every tensor but one."""
-    orders = []
-    for groups in itertools.permutations(_BLIND.values()):
-        flat = ("G", *itertools.chain.from_iterable(groups))
-        orders.append(flat)
-        swap = {"P": "Q", "Q": "P", "R": "S", "S": "R"}
-        orders.append(tuple(swap.get(name, name) for name in flat))
-    return orders
-
-
-def _first_candidate(layer: ConvLayer, hardware: Hardware, space: kernel.Space) -> np.ndarray:
-    """Every dimension whole at the outermost place in time that may take it."""
-    factors = np.ones(space.allowed.shape, np.int64)
-    for index, (name, size) in enumerate(layer.dimensions.items()):
-        temporal = [place for place in range(0, len(factors), 3) if space.allowed[place, index]]
-        if size > 1 and not temporal:
-            raise MappingError(
-                f"the dataflow of {hardware.name} lets no level iterate over {name}, which "
-                f"{layer.name} needs"
-            )
-        if temporal:
-            factors[temporal[0], index] = size
-    return factors
-
-
-def _proposals(layer: ConvLayer, hardware: Hardware, space: kernel.Space) -> np.ndarray:
-    """Every change to try: int64[proposals, 6], see `kernels.search.apply`."""
-    movable = [
-        (index, prime)
-        for index, size in enumerate(layer.dimensions.values())
-        for prime in _primes(size)
+        for level in hardware.levels
     ]
-    rows = [
-        (-1, level, int(order), 0, 0, 0)
-        for level in range(len(hardware.levels))
-        for order in np.flatnonzero(space.order_allowed[level])
-    ]
-    for source, target in itertools.permutations(range(len(space.allowed)), 2):
-        here, there = space.allowed[source], space.allowed[target]
-        both = [(index, prime) for index, prime in movable if here[index] and there[index]]
-        rows += [(index, prime, source, target, -1, 1) for index, prime in both]
-        if source < target:
-            rows += [
-                (*one, source, target, *other)
-                for one, other in itertools.permutations(both, 2)
-                if one[0] != other[0]
+    for bypass in itertools.product(*choices):
+        keeps = np.array(
+            [
+                [t in level.kept_tensors and t not in left_out for t in TENSORS]
+                for level, left_out in zip(hardware.levels, bypass, strict=True)
             ]
-    return np.array(rows, np.int64)
-
-
-def _primes(number: int) -> list[int]:
-    """Distinct prime factors."""
-    found, divisor = [], 2
-    while divisor * divisor <= number:
-        if number % divisor == 0:
-            found.append(divisor)
-            while number % divisor == 0:
-                number //= divisor
-        divisor += 1
-    return [*found, number] if number > 1 else found
-
-
-def _as_mapping(
-    hardware: Hardware, factors: np.ndarray, order: np.ndarray, orders: list[tuple[str, ...]]
-) -> Mapping:
-    entries = []
-    for i, level in enumerate(hardware.levels):
-        temporal, along_x, along_y = (
-            _loops(factors[3 * i + kind], orders[order[i]] if kind == 0 else DIMENSIONS)
-            for kind in range(3)
         )
-        entries.append(LevelLoops(level.name, temporal, along_x, along_y))
-    return Mapping(tuple(entries))
+        for form in weights:
+            machine = build_machine(layer, hardware, keeps, form)
+            space = build_space(layer, hardware, machine)
+            tables, floor = bound_mappings(layer, machine, space) or (None, None)
+            yield _Variant(bypass, machine, space, tables, floor)
 
 
-def _loops(factors: np.ndarray, names: Sequence[str]) -> tuple[Loop, ...]:
-    """Loops in the order of `names`, those of bound 1 left out."""
-    bounds: dict[str, int] = dict(zip(DIMENSIONS, map(int, factors), strict=True))
-    return tuple(Loop(name, bounds[name]) for name in names if bounds[name] > 1)
+def _found(hardware: Hardware, places: int) -> Found:
+    levels = len(hardware.levels)
+    choices = np.zeros((places, levels, 10), np.int64)
+    return Found(np.full((places, 2), np.inf), choices, np.zeros(4, np.int64))
+
+
+def _explore(variant: _Variant, objective: int, found: Found, until: float | None) -> bool:
+    """Search a variant; returns whether the search is complete."""
+    assert variant.tables is not None
+    assert variant.floor is not None
+    nodes = CHUNK if until is not None else 2**60
+    while True:
+        done = optimum.explore(
+            variant.machine, variant.space, variant.tables, variant.floor.outputs,
+            variant.floor.cycles, objective, nodes, found,
+        )  # fmt: skip
+        if done or (until is not None and time.monotonic() >= until):
+            return bool(done)
+
+
+def _least(variant: _Variant, found: Found, objective: str) -> float:
+    """The least that mappings not searched yet may come to."""
+    assert variant.tables is not None
+    assert variant.floor is not None
+    machine, floor = variant.machine, variant.floor
+    bound = variant.tables.bounds[found.tally[NEXT_BLOCK]]
+    cycles = machine.macs * machine.cycles_per_mac / variant.tables.inside[0, -1, MOST_UNITS]
+    first_sums = floor.outputs * machine.costs[0, 2, 0]
+    energy = machine.mac_pj + floor.cycles[:2].sum() - first_sums + bound[WITH_CYCLES]
+    return _value(objective, energy, max(cycles, floor.cycles[2]))
+
+
+def _value(objective: str, energy_pj: float, cycles: float) -> float:
+    return {"energy": energy_pj, "cycles": cycles, "edp": energy_pj * cycles}[objective]
+
+
+def _mapping(hardware: Hardware, variant: _Variant, choices: np.ndarray) -> Mapping:
+    plain = mapping_from(hardware, variant.space, choices)
+    levels = zip(plain.levels, variant.bypass, strict=True)
+    return Mapping(tuple(dataclasses.replace(level, bypass=left) for level, left in levels))

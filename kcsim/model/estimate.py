@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Callable
 
 from kcsim.clustering import (
     ClusteredWeights,
@@ -15,10 +13,10 @@ from kcsim.clustering import (
     stored_network,
 )
 from kcsim.clustering.clustered_file import load_clustered
-from kcsim.errors import InputError, MappingError, Problem
+from kcsim.errors import InputError, Problem
 from kcsim.hardware import Hardware, load_hardware
 from kcsim.mapping import Mapping
-from kcsim.mapping.search import find_mapping
+from kcsim.mapping.layers import MappingTask, map_layers
 from kcsim.model.counts import count_layer
 from kcsim.model.cycles import count_cycles
 from kcsim.model.deep_kmeans import DeepKMeansRules, network_cost
@@ -66,7 +64,7 @@ def estimate(
     objective: str = "edp",
     rules: DeepKMeansRules | None = None,
     progress: Callable[[int, int], None] | None = None,
-    seed: int = 0,
+    time_limit: float | None = None,
 ) -> Estimate:
     """Estimate a network, dense and (if a clustering is given) clustered.
 
@@ -89,14 +87,15 @@ def estimate(
         `kcsim.workload.zeros_reader.network_with_zeros`. As the network says when
         absent.
     objective : {"edp", "energy", "cycles"}
-        What the mapping of each layer minimises.
+        What the mapping of each layer minimises; the best one is found, and kept for later
+        runs (see `kcsim.mapping.cache`).
     rules : DeepKMeansRules, optional
         How the Deep k-Means metrics count; the hardware's precision and the
         paper's choices when absent.
     progress : callable, optional
         Called with the number of mapped layers and of all to map.
-    seed : int
-        Of the mapping search; equal seeds give equal results.
+    time_limit : float, optional
+        Seconds that the mapping of a layer may take: then the best one so far is used.
 
     Returns
     -------
@@ -130,12 +129,19 @@ def estimate(
         clustered = meet_ratio(layers, clustered, weight_bits=precision.weights)
     choices = (None,) if clustered is None else (None, clustered)
     formats = [weight_formats(layers, hardware, choice) for choice in choices]
-    mappings = _map_all(layers, hardware, formats, objective, seed, progress)
+    tasks = [
+        MappingTask(layer, form.costs(hardware))
+        for forms in formats
+        for layer, form in zip(layers, forms, strict=True)
+    ]
+    found = iter(
+        map_layers(tasks, hardware, objective=objective, time_limit=time_limit, progress=progress)
+    )
     rules = rules or DeepKMeansRules(precision.weights, precision.inputs)
     runs = []
     for choice, forms in zip(choices, formats, strict=True):
         estimates = tuple(
-            _best(layer, hardware, mappings[layer.shape_key], form, objective)
+            evaluate(layer, hardware, next(found).mapping, form)
             for layer, form in zip(layers, forms, strict=True)
         )
         storage, name = None, "dense"
@@ -157,67 +163,3 @@ def _clustered(
         problem = "clustered weights and a clustering ('weights' and 'clustering') are both given"
         raise InputError(Problem(problem, "one of them"))
     return load_clustered(weights) if isinstance(weights, str | os.PathLike) else weights
-
-
-def _best(
-    layer: ConvLayer,
-    hardware: Hardware,
-    mappings: Sequence[Mapping],
-    weights: WeightFormat,
-    objective: str,
-) -> LayerEstimate:
-    """The best of the mappings that were found for a layer.
-
-    What was found for dense weights may also serve clustered ones, and the
-    other way round, so that neither is the worse for a search that went astray.
-    """
-    found, problem = [], None
-    for mapping in mappings:
-        try:
-            found.append(evaluate(layer, hardware, mapping, weights))
-        except MappingError as error:
-            problem = error
-    if problem is not None and not found:
-        raise problem
-    cost = {
-        "energy": lambda e: e.energy_pj,
-        "cycles": lambda e: (e.cycles.total, e.energy_pj),
-        "edp": lambda e: e.energy_pj * e.cycles.total,
-    }[objective]
-    return min(found, key=cost)
-
-
-def _map_all(
-    layers: Sequence[ConvLayer],
-    hardware: Hardware,
-    formats: Sequence[Sequence[WeightFormat]],
-    objective: str,
-    seed: int,
-    progress: Callable[[int, int], None] | None,
-) -> dict[Any, list[Mapping]]:
-    """Map every distinct layer once for each format of its weights, on all cores.
-
-    Returns the mappings found for each shape.
-    """
-    count = len(hardware.levels)
-    tasks = {
-        (layer.shape_key, form.level_bits(count)): layer
-        for forms in formats
-        for layer, form in zip(layers, forms, strict=True)
-    }
-    if not tasks:
-        raise InputError("the network has no layers")
-
-    def solve(task: tuple[tuple[Any, tuple[float, ...]], ConvLayer]) -> Mapping:
-        (_, bits), layer = task
-        return find_mapping(layer, hardware, objective=objective, weight_bits=bits, seed=seed)
-
-    found: dict[Any, list[Mapping]] = {}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, (key, mapping) in enumerate(
-            zip(tasks, pool.map(solve, tasks.items()), strict=True), start=1
-        ):
-            found.setdefault(key[0], []).append(mapping)
-            if progress:
-                progress(done, len(tasks))
-    return found

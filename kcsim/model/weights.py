@@ -9,6 +9,7 @@ from fractions import Fraction
 from kcsim.clustering import ClusteredWeights, Clustering, LayerStorage, stored_network
 from kcsim.errors import InputError
 from kcsim.hardware import Hardware
+from kcsim.mapping.costs import DENSE, WeightCosts
 from kcsim.workload import ConvLayer
 
 __all__ = ["WeightFormat", "weight_formats"]
@@ -77,16 +78,39 @@ class WeightFormat:
             words *= extent[dimension]
         return self.units_in(extent) * self.unit_bits / words
 
-    def level_bits(self, levels: int) -> tuple[float, ...]:
-        """Bits per weight at each level, for tiles of whole units; for the search."""
-        if self.unit is None:
-            return (float(self.value_bits),) * levels
-        channels, rows, columns = self.unit
-        compressed = float(self.unit_bits) / (channels * rows * columns)
-        return tuple(
-            compressed if level <= self.decode_level else float(self.value_bits)
-            for level in range(levels)
-        )
+    def costs(self, hardware: Hardware) -> tuple[WeightCosts, ...]:
+        """What the mapper has to know: one for each place where the codebook may lie.
+
+        That is its store or, where it is too small, any level that may have room beside its
+        tiles; see `kcsim.model.energy`.
+        """
+        if self.unit is None or hardware.codebook is None:
+            return (DENSE,)
+        store, outer = hardware.codebook, hardware.levels[0]
+        bits = float(Fraction(self.codebook_bits, self.codebook_words))
+        outer_pj = outer.energy_pj("weights", "read")
+        reads = -(-self.codebook_bits // (outer.word_bits * outer.block_words))
+        load_pj = reads * outer_pj * self.loads_codebook
+
+        def stored(width: int, read_pj: float, write_pj: float, level: int | None) -> WeightCosts:
+            writes = -(-self.codebook_bits // width) * self.loads_codebook
+            return WeightCosts(
+                self.unit or (1, 1, 1), float(self.unit_bits), self.decode_level,
+                bits / width * read_pj, load_pj if level != 0 else 0.0,
+                writes * write_pj if level != 0 else 0.0, level, self.codebook_bits,
+            )  # fmt: skip
+
+        if self.codebook_bits <= store.capacity_kib * 8192:
+            return (stored(store.word_bits, store.read_pj, store.write_pj, None),)
+        places = []
+        for i in range(self.decode_level, -1, -1):
+            level = hardware.levels[i]
+            room = level.capacity_bits("weights")
+            if i > 0 and ("weights" not in level.kept_tensors or not room or room < self.codebook_bits):
+                continue
+            read_pj, write_pj = (level.energy_pj("weights", action) for action in ("read", "write"))
+            places.append(stored(level.word_bits * level.block_words, read_pj, write_pj, i))
+        return tuple(places)
 
 
 def weight_formats(

@@ -1,0 +1,74 @@
+"""What one layer meets on one hardware, as arrays: the prices of every access.
+
+*costs*, float64[levels, 3, 8]
+    By level and tensor: energy of one word read, filled, updated (``READ_PJ``, ``FILL_PJ``,
+    ``UPDATE_PJ``) and crossing the network below (``TRANSFER_PJ``); cycles that one word takes at one
+    instance (``READ_CYCLES``, ``WRITE_CYCLES``, zero where unlimited); bits of one stored
+    value (``VALUE_BITS``). A partial sum that is read back may make its update dearer, as it does not
+    compress, or spare it, as nothing is added to it: the energy is part of ``READ_PJ``, the cycles
+    are ``SPILL_CYCLES``.
+*rooms*, float64[levels, 6]
+    ``CAPACITY`` (3): bits of each group of tensors, infinite where unlimited. ``GROUP`` (3): the
+    group that holds a tensor.
+*cycles*, float64[levels + 1, 2]
+    ``LEAK_PJ``: leakage of one instance in use, a cycle. ``OVERLAPPED``: whether transfers run beside
+    the computation. The last row is for the MAC units.
+*unit*, int64[6]
+    Clustered weights: channels, rows and columns of the block that one index stands for;
+    ``DECODER``: the last level that holds indexes, -1 for dense weights; ``SOURCE``: the level whose reads
+    are looked up in the codebook; ``STORE``: the level whose instances each have a copy of it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["Machine"]
+
+READ_PJ, FILL_PJ, UPDATE_PJ, TRANSFER_PJ, READ_CYCLES, WRITE_CYCLES, VALUE_BITS, SPILL_CYCLES = (
+    range(8)
+)
+CAPACITY, GROUP = 0, 3
+LEAK_PJ, OVERLAPPED = 0, 1
+DECODER, SOURCE, STORE = 3, 4, 5
+
+
+class Machine(NamedTuple):
+    """The prices of one layer on one hardware; see the module for its arrays.
+
+    Attributes
+    ----------
+    window : int64[4]
+        Strides and dilations.
+    rules : int64[levels, 8]
+        What each level keeps, and what the network below it can do.
+    costs : float64[levels, 3, 8]
+    rooms : float64[levels, 6]
+    cycles : float64[levels + 1, 2]
+    unit : int64[6]
+    macs : float
+    cycles_per_mac : float
+    mac_pj : float
+        Energy of all MACs, and of all else that no mapping changes.
+    static_pj : float
+        Energy of a cycle that depends on nothing.
+    lookup_pj : float
+        Energy of looking up one word that is read at the ``SOURCE``.
+    copy_pj : float
+        Energy of writing the codebook into one copy of its store.
+    """
+
+    window: np.ndarray
+    rules: np.ndarray
+    costs: np.ndarray
+    rooms: np.ndarray
+    cycles: np.ndarray
+    unit: np.ndarray
+    macs: float
+    cycles_per_mac: float
+    mac_pj: float
+    static_pj: float
+    lookup_pj: float
+    copy_pj: float

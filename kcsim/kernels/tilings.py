@@ -1,0 +1,167 @@
+"""Tiles of a layer as points of a lattice, and the ways to spread one over an array.
+
+A tile is a divisor of the layer in each of its 8 dimensions. It is numbered by the exponents of
+its prime factors, as the digits of a number, so that the number of a product of two tiles is the
+sum of their numbers, and that of a quotient the difference. `Lattice.exponents` has the digits
+side by side in one word with a spare bit above each: a tile divides another if a subtraction with
+all spare bits set leaves them set.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from kcsim.kernels.machine import CAPACITY, DECODER, GROUP, VALUE_BITS
+from kcsim.kernels.nest import EXTENT, SPANS, C, helper, tile_size
+
+__all__ = ["DIMENSION", "LIMIT", "PRIME", "SHIFT", "STRIDE", "Lattice"]
+
+DIMENSION, PRIME, LIMIT, STRIDE, SHIFT = range(5)
+"""Columns of `Lattice.digits`."""
+
+
+class Lattice(NamedTuple):
+    """All tiles of a layer.
+
+    Attributes
+    ----------
+    digits : int64[primes, 5]
+        ``DIMENSION`` and ``PRIME`` of each factor, its largest exponent (``LIMIT``), what one more adds
+        to the number of a tile (``STRIDE``), and its place in the exponents (``SHIFT``).
+    extents : int64[tiles, 8]
+        Indices of each dimension that a tile spans; the last one is the whole layer.
+    exponents : int64[tiles]
+        Exponents of all prime factors.
+    spare : int
+        The spare bits of `exponents`.
+    """
+
+    digits: np.ndarray
+    extents: np.ndarray
+    exponents: np.ndarray
+    spare: int
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def number_tiles(digits, extents, exponents):
+    """Fill the extents and exponents of all tiles; see `Lattice`."""
+    for tile in range(extents.shape[0]):
+        rest, word = tile, 0
+        for d in range(8):
+            extents[tile, d] = 1
+        for i in range(digits.shape[0]):
+            exponent = rest % (digits[i, LIMIT] + 1)
+            rest //= digits[i, LIMIT] + 1
+            word |= exponent << digits[i, SHIFT]
+            for _ in range(exponent):
+                extents[tile, digits[i, DIMENSION]] *= digits[i, PRIME]
+        exponents[tile] = word
+
+
+@helper
+def divides(lattice, divisor, tile):
+    """Whether one tile divides another in every dimension."""
+    rest = (lattice.exponents[tile] | lattice.spare) - lattice.exponents[divisor]
+    return rest & lattice.spare == lattice.spare
+
+
+@helper
+def cut_share(unit, channels, rows, columns):
+    """Indexes of a tile of clustered weights, those of units that it cuts in full, to those of its size.
+
+    Parameters
+    ----------
+    unit : int64[6]
+        See `kcsim.kernels.machine`.
+    channels, rows, columns : int
+        Extents of the tile.
+    """
+    share = 1.0
+    for size, extent in ((unit[0], channels), (unit[1], rows), (unit[2], columns)):
+        if size > 1:
+            share *= -(-extent // size) * size / extent
+    return share
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def fitting_tiles(level, lattice, machine, fits):
+    """Fill `fits` (bool[tiles]): whether a tile fits the capacity of a level."""
+    spans = np.empty((1, SPANS), np.int64)
+    bits = np.zeros(3)
+    for tile in range(fits.shape[0]):
+        for d in range(8):
+            spans[0, EXTENT + d] = lattice.extents[tile, d]
+        for group in range(3):
+            bits[group] = 0.0
+        for tensor in range(3):
+            if machine.rules[level, tensor]:
+                words = float(tile_size(tensor, spans, 0, machine.window))
+                if tensor == 0 and level <= machine.unit[DECODER]:
+                    words *= cut_share(machine.unit, spans[0, C], spans[0, C + 3], spans[0, C + 4])
+                bits[int(machine.rooms[level, GROUP + tensor])] += (
+                    words * machine.costs[level, tensor, VALUE_BITS]
+                )
+        fits[tile] = True
+        for group in range(3):
+            # The slack is for rounding: bits may be fractions where indexes are coded.
+            if bits[group] > machine.rooms[level, CAPACITY + group] * (1 + 1e-12):
+                fits[tile] = False
+
+
+@helper
+def tiles_on_axis(lattice, allowed, room, found):
+    """Fill `found` (int64[tiles]) with the tiles that fit along one axis; returns their number.
+
+    Parameters
+    ----------
+    allowed : bool[8]
+        Dimensions that may be spread along the axis.
+    room : int
+        Children along the axis.
+    """
+    count = 0
+    for tile in range(lattice.extents.shape[0]):
+        product = 1
+        for d in range(8):
+            product *= lattice.extents[tile, d]
+            if lattice.extents[tile, d] > 1 and not allowed[d]:
+                product = room + 1
+            if product > room:
+                break
+        if product <= room:
+            found[count] = tile
+            count += 1
+    return count
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def find_splits(lattice, allowed, room, along_x):
+    """All ways to spread factors over the children of a level.
+
+    Ways that differ only in which factors lie along which axis are one: the first is kept.
+
+    Parameters
+    ----------
+    allowed : bool[2, 8]
+        Dimensions that may be spread along X, and along Y.
+    room : int64[2]
+        Children along X and Y.
+    along_x : int64[tiles]
+        For a tile that can be spread, filled with what of it lies along X; else with -1.
+    """
+    whole = lattice.extents.shape[0] - 1
+    found_x, found_y = np.empty(whole + 1, np.int64), np.empty(whole + 1, np.int64)
+    count_x = tiles_on_axis(lattice, allowed[0], room[0], found_x)
+    count_y = tiles_on_axis(lattice, allowed[1], room[1], found_y)
+    for tile in range(whole + 1):
+        along_x[tile] = -1
+    for j in range(count_y):
+        rest = whole - found_y[j]
+        for i in range(count_x):
+            if found_x[i] <= rest and divides(lattice, found_x[i], rest):
+                both = found_x[i] + found_y[j]
+                if along_x[both] < 0:
+                    along_x[both] = found_x[i]

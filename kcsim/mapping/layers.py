@@ -1,0 +1,90 @@
+"""Mapping many layers: each shape once, on all cores, with what earlier runs have found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from kcsim.errors import InputError
+from kcsim.hardware.schema import Hardware
+from kcsim.mapping.cache import MappingCache, default_cache
+from kcsim.mapping.costs import DENSE, WeightCosts
+from kcsim.mapping.search import SearchResult, search_mapping
+from kcsim.workload import ConvLayer
+
+__all__ = ["MappingTask", "map_layers"]
+
+
+class MappingTask(NamedTuple):
+    """A layer to map, and the forms that its weights may take."""
+
+    layer: ConvLayer
+    weights: tuple[WeightCosts, ...] = (DENSE,)
+
+    @property
+    def shape(self) -> Hashable:
+        """What two tasks share that have the same best mapping."""
+        return self.layer.shape_key, self.weights
+
+
+def map_layers(
+    tasks: Sequence[MappingTask],
+    hardware: Hardware,
+    *,
+    objective: str = "edp",
+    time_limit: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    cache: MappingCache | None = None,
+) -> tuple[SearchResult, ...]:
+    """Find the best mapping of every layer.
+
+    Parameters
+    ----------
+    tasks : sequence of MappingTask
+    hardware : Hardware
+    objective : {"edp", "energy", "cycles"}
+    time_limit : float, optional
+        Seconds for each layer.
+    progress : callable, optional
+        Called with the number of shapes that are mapped, and of all.
+    cache : MappingCache, optional
+        Where results are kept; the user's own when absent.
+
+    Returns
+    -------
+    tuple of SearchResult
+        In the order of the tasks; the same whatever the number of threads.
+
+    Raises
+    ------
+    InputError, MappingError
+        See `kcsim.mapping.search.search_mapping`; also if there are no layers.
+    """
+    if not tasks:
+        raise InputError("the network has no layers")
+    store = cache or default_cache()
+    unique = {task.shape: task for task in tasks}
+
+    def solve(task: MappingTask) -> SearchResult:
+        key = store.key(task.layer, hardware, objective, task.weights) if store else ""
+        known = store.load(key, task.layer, hardware) if store else None
+        if known:
+            return known
+        result = search_mapping(
+            task.layer, hardware, objective=objective, weights=task.weights, time_limit=time_limit
+        )
+        if store:
+            store.store(key, result)
+        return result
+
+    # The largest first, so that no core waits for the last one.
+    order = sorted(unique.values(), key=lambda task: -task.layer.macs)
+    found: dict[Hashable, SearchResult] = {}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for task, result in zip(order, pool.map(solve, order), strict=True):
+            found[task.shape] = result
+            if progress:
+                progress(len(found), len(order))
+    return tuple(found[task.shape] for task in tasks)

@@ -1,0 +1,121 @@
+"""Tables of lower bounds for one layer on one hardware, level by level from inside out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from kcsim.kernels import bounds
+from kcsim.kernels import machine as columns
+from kcsim.kernels.bounds import MapSpace
+from kcsim.kernels.machine import Machine
+from kcsim.kernels.optimum import Tables
+from kcsim.workload import ConvLayer
+
+__all__ = ["Floor", "bound_mappings"]
+
+
+class Floor(NamedTuple):
+    """What every mapping costs at least, beside what the tables say.
+
+    Attributes
+    ----------
+    outputs : float
+        Words of outputs.
+    cycles : float64[3]
+        Least energy of the cycles, and number; see `kcsim.kernels.stages.start`.
+    """
+
+    outputs: float
+    cycles: np.ndarray
+
+
+def bound_mappings(
+    layer: ConvLayer, machine: Machine, space: MapSpace
+) -> tuple[Tables, Floor] | None:
+    """Bounds of every block and every tile of every level; ``None`` if no mapping fits."""
+    levels, tiles = space.fits.shape
+    most = np.array(
+        [
+            space.lattice.extents[space.splits[first:last, 0]].prod(axis=1).max()
+            for first, last in zip(space.split_start, space.split_start[1:], strict=False)
+        ],
+        np.float64,
+    )
+    floor = _floor(layer, machine, most)
+    outside = np.zeros((levels, 5))
+    bounds.look_outside(machine, most, floor.outputs, outside)
+    idle = np.column_stack([np.full(levels, floor.cycles[0]), most])
+    inside = np.full((levels + 1, tiles, 3), np.inf)
+    inside[:, :, bounds.MOST_UNITS] = 0
+    inside[levels, 0] = 0, 0, 1
+    parts = []
+    for level in range(levels - 1, -1, -1):
+        reachable = np.flatnonzero(np.isfinite(inside[level + 1, :, 0]))
+        if not len(reachable):
+            return None
+        counts = np.zeros(tiles, np.int64)
+        bounds.count_entries(level, space, reachable, counts)
+        starts = np.cumsum(counts) - counts
+        splits, entries = np.empty(counts.sum(), np.int64), np.empty((counts.sum(), 5))
+        bounds.bound_level(
+            level, machine, space, outside, idle[level], reachable, inside, starts.copy(), splits,
+            entries,
+        )  # fmt: skip
+        blocks = np.flatnonzero(counts)
+        blocks = blocks[np.argsort(inside[level, blocks, bounds.WITH_CYCLES], kind="stable")]
+        parts.insert(0, (blocks, inside[level, blocks], starts[blocks], counts[blocks], splits, entries))
+        bounds.bound_tiles(level, space, inside)
+    return _join(parts, outside, inside, idle), floor
+
+
+def _join(
+    parts: list[tuple[np.ndarray, ...]], outside: np.ndarray, inside: np.ndarray, idle: np.ndarray
+) -> Tables:
+    """Put the blocks of all levels one after the other, each with its entries."""
+    sizes = np.array([len(part[0]) for part in parts])
+    counts = np.concatenate([part[3] for part in parts])
+    blocks = np.zeros((len(counts) + 1, 2), np.int64)
+    blocks[:-1, 0] = np.concatenate([part[0] for part in parts])
+    blocks[1:, 1] = np.cumsum(counts)
+    order = [_ranges(part[2], part[3]) for part in parts]
+    return Tables(
+        outside,
+        inside,
+        idle,
+        np.concatenate([[0], np.cumsum(sizes)]),
+        blocks,
+        np.concatenate([part[1] for part in parts]),
+        np.concatenate([part[4][rows] for part, rows in zip(parts, order, strict=True)]),
+        np.concatenate([part[5][rows] for part, rows in zip(parts, order, strict=True)]),
+    )
+
+
+def _ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """``range(start, start + count)`` of all, one after the other."""
+    ends = np.cumsum(counts)
+    return np.arange(ends[-1]) + np.repeat(starts - ends + counts, counts)
+
+
+def _floor(layer: ConvLayer, machine: Machine, most: np.ndarray) -> Floor:
+    """See `Floor`; `most` are the children that one instance of each level uses at most."""
+    sizes = layer.dimensions
+    computing = machine.macs * machine.cycles_per_mac
+    static_pj = machine.static_pj * computing / most.prod()
+    # An instance leaks for as long as its own share of the computation takes, at least.
+    leaks = machine.cycles[:, columns.LEAK_PJ]
+    leakage_pj = sum(
+        leak * computing / most[level:].prod() for level, leak in enumerate(leaks)
+    )
+    words = [layer.weights, sizes["N"] * sizes["G"] * sizes["C"]]
+    for axis, (output, tap) in enumerate(("PR", "QS")):
+        stride, dilation = machine.window[axis], machine.window[2 + axis]
+        positions = stride * np.arange(sizes[output])[:, None] + dilation * np.arange(sizes[tap])
+        words[1] *= len(np.unique(positions))
+    outputs = float(sizes["N"] * sizes["G"] * sizes["M"] * sizes["P"] * sizes["Q"])
+    costs = machine.costs[0]
+    # Each word of DRAM is moved once, whatever the mapping.
+    reading = float(np.dot(words, costs[:2, columns.READ_CYCLES]))
+    writing = outputs * costs[2, columns.WRITE_CYCLES]
+    return Floor(outputs, np.array([static_pj, leakage_pj, max(reading, writing)]))
