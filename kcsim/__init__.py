@@ -18,11 +18,18 @@ if TYPE_CHECKING:
     from kcsim.errors import InputError, KcsimError, MappingError
     from kcsim.hardware import Hardware, load_hardware
     from kcsim.mapping import LevelLoops, Loop, Mapping
+    from kcsim.mapping.layers import MappingTask, map_layers
     from kcsim.mapping.reader import read_mapping
-    from kcsim.mapping.search import find_mapping
+    from kcsim.mapping.search import (
+        FrontPoint,
+        SearchResult,
+        find_front,
+        find_mapping,
+        search_mapping,
+    )
     from kcsim.model.bulk import BulkCounts, count_mappings, stack_mappings
     from kcsim.model.counts import Counts, count_layer
-    from kcsim.model.estimate import estimate, evaluate
+    from kcsim.model.estimate import estimate, evaluate, map_layer
     from kcsim.model.replay import replay_layer
     from kcsim.model.results import Estimate, LayerEstimate, Run
     from kcsim.workload import ConvLayer, Network, ZeroShares, load_layer, load_network
@@ -36,6 +43,7 @@ _HOMES = {
     "ConvLayer": "kcsim.workload",
     "Counts": "kcsim.model.counts",
     "Estimate": "kcsim.model.results",
+    "FrontPoint": "kcsim.mapping.search",
     "Hardware": "kcsim.hardware",
     "InputError": "kcsim.errors",
     "KcsimError": "kcsim.errors",
@@ -44,8 +52,10 @@ _HOMES = {
     "Loop": "kcsim.mapping",
     "Mapping": "kcsim.mapping",
     "MappingError": "kcsim.errors",
+    "MappingTask": "kcsim.mapping.layers",
     "Network": "kcsim.workload",
     "Run": "kcsim.model.results",
+    "SearchResult": "kcsim.mapping.search",
     "ZeroShares": "kcsim.workload",
     "cluster_model": "kcsim.conv.module",
     "cluster_network": "kcsim.clustering.cluster",
@@ -54,16 +64,20 @@ _HOMES = {
     "count_mappings": "kcsim.model.bulk",
     "estimate": "kcsim.model.estimate",
     "evaluate": "kcsim.model.estimate",
+    "find_front": "kcsim.mapping.search",
     "find_mapping": "kcsim.mapping.search",
     "load_clustered": "kcsim.clustering.clustered_file",
     "load_hardware": "kcsim.hardware",
     "load_layer": "kcsim.workload",
     "load_network": "kcsim.workload",
     "load_weights": "kcsim.clustering.weight_files",
+    "map_layer": "kcsim.model.estimate",
+    "map_layers": "kcsim.mapping.layers",
     "parse_clustering": "kcsim.clustering",
     "read_mapping": "kcsim.mapping.reader",
     "replay_layer": "kcsim.model.replay",
     "save_clustered": "kcsim.clustering.clustered_file",
+    "search_mapping": "kcsim.mapping.search",
     "stack_mappings": "kcsim.model.bulk",
 }
 
@@ -74,6 +88,7 @@ __all__ = [
     "ConvLayer",
     "Counts",
     "Estimate",
+    "FrontPoint",
     "Hardware",
     "InputError",
     "KcsimError",
@@ -82,8 +97,10 @@ __all__ = [
     "Loop",
     "Mapping",
     "MappingError",
+    "MappingTask",
     "Network",
     "Run",
+    "SearchResult",
     "ZeroShares",
     "cluster_model",
     "cluster_network",
@@ -92,16 +109,20 @@ __all__ = [
     "count_mappings",
     "estimate",
     "evaluate",
+    "find_front",
     "find_mapping",
     "load_clustered",
     "load_hardware",
     "load_layer",
     "load_network",
     "load_weights",
+    "map_layer",
+    "map_layers",
     "parse_clustering",
     "read_mapping",
     "replay_layer",
     "save_clustered",
+    "search_mapping",
     "stack_mappings",
 ]
 

@@ -1,41 +1,232 @@
-"""``kcsim map``: find a mapping of a layer."""
+"""``kcsim map``: the best mapping of a layer, or of every layer of a network."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kcsim.cli.options import Batch, HardwareFile, LayerName, Objective, Output, Overrides, Zeros
+from kcsim.cli.options import (
+    Batch,
+    Format,
+    HardwareFile,
+    Layers,
+    Objective,
+    Output,
+    Overrides,
+    TimeLimit,
+    Zeros,
+)
+
+if TYPE_CHECKING:
+    from kcsim.hardware import Hardware
+    from kcsim.model.results import Estimate, LayerEstimate
+    from kcsim.model.weights import WeightFormat
+    from kcsim.workload import ConvLayer, Network
 
 __all__ = ["command"]
+
+LayerName = Annotated[
+    str | None,
+    typer.Option(
+        "--layer", metavar="LAYER", help="NETWORK/LAYER, as alexnet/conv3, or a YAML file."
+    ),
+]
+NetworkName = Annotated[
+    str | None,
+    typer.Option("--network", "-n", metavar="NETWORK", help="Map all its layers instead."),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option("--cluster", metavar="SCHEME", help="Clustered weights, as scalar:k=16."),
+]
+Loops = Annotated[
+    bool, typer.Option("--loops", help="Print the loop nest and its tiles instead of YAML.")
+]
+Plot = Annotated[
+    str | None,
+    typer.Option("--plot", metavar="FILE", help="Draw the nest, its tiles and where energy goes."),
+]
+Front = Annotated[
+    bool,
+    typer.Option("--front", help="All trade-offs of energy and cycles instead of one mapping."),
+]
+Save = Annotated[
+    str | None,
+    typer.Option("--save", metavar="FOLDER", help="With --network: a mapping file for each layer."),
+]
 
 
 def command(
     hw: HardwareFile,
-    layer: LayerName,
+    layer: LayerName = None,
+    network: NetworkName = None,
+    layers: Layers = None,
+    cluster: Cluster = None,
     batch: Batch = None,
     zeros: Zeros = None,
     objective: Objective = "edp",
+    time_limit: TimeLimit = None,
     overrides: Overrides = None,
-    loops: Annotated[
-        bool, typer.Option("--loops", help="Print the loop nest instead of YAML.")
-    ] = False,
+    loops: Loops = False,
+    front: Front = False,
+    plot: Plot = None,
+    save: Save = None,
+    format_: Format = None,
     output: Output = None,
 ) -> None:
-    """Find a good mapping of a layer, as YAML that 'kcsim evaluate' reads."""
-    from kcsim.cli.running import check_output, emit, waiting
+    """Find the best mapping of a layer, as YAML that 'kcsim evaluate' reads, with its proof.
+
+    The whole map space that the dataflow leaves is searched: no mapping of it is better. With
+    --network, the mappings of all layers, one line each.
+    """
+    from kcsim.cli.running import check_output, choose_format
+    from kcsim.errors import InputError, Problem
     from kcsim.hardware import load_hardware
-    from kcsim.mapping.search import find_mapping
+
+    if (layer is None) == (network is None):
+        raise InputError(Problem("--layer and --network say what to map", "one of them"))
+    if network and (loops or front or plot):
+        raise InputError(Problem("--loops, --front and --plot show one layer", "--layer"))
+    if layer and (save or layers):
+        raise InputError(Problem("--save and --layers are for a network", "--network"))
+    check_output(output)
+    chosen_format = choose_format(format_, output if network or front else None)
+    if plot:
+        from kcsim.report.pictures import check_plot_path
+
+        check_plot_path(plot)
+    hardware = load_hardware(hw, overrides or ())
+    if network:
+        chosen = _network(network, zeros, layers)
+        found = _estimate(chosen, hardware, cluster, batch, objective, time_limit)
+        _show_network(found, objective, save, chosen_format, output)
+        return
+    single, form = _layer(layer or "", hardware, cluster, batch, zeros)
+    if front:
+        _show_front(single, hardware, form, chosen_format, output)
+    else:
+        best = _map(single, hardware, form, objective, time_limit)
+        _show_layer(best, objective, plot, loops, output)
+
+
+def _estimate(
+    network: Network,
+    hardware: Hardware,
+    cluster: str | None,
+    batch: int | None,
+    objective: str,
+    time_limit: float | None,
+) -> Estimate:
+    from kcsim.cli.running import waiting
+    from kcsim.model.estimate import estimate
+
+    with waiting() as progress:
+        return estimate(
+            hardware, network, cluster, batch=batch, objective=objective, time_limit=time_limit,
+            progress=progress,
+        )  # fmt: skip
+
+
+def _map(
+    layer: ConvLayer,
+    hardware: Hardware,
+    form: WeightFormat,
+    objective: str,
+    time_limit: float | None,
+) -> LayerEstimate:
+    from kcsim.cli.running import waiting
+    from kcsim.model.estimate import map_layer
+
+    with waiting():
+        return map_layer(layer, hardware, form, objective=objective, time_limit=time_limit)
+
+
+def _show_network(
+    found: Estimate, objective: str, save: str | None, format_: str, output: str | None
+) -> None:
+    from kcsim.cli.running import show_as
+    from kcsim.report.search_data import search_table
+
+    if save:
+        _save(found, objective, save)
+    show_as(format_, output, [search_table(run, objective) for run in found.runs])
+
+
+def _show_front(
+    layer: ConvLayer, hardware: Hardware, form: WeightFormat, format_: str, output: str | None
+) -> None:
+    from kcsim.cli.running import show_as, waiting
+    from kcsim.mapping.search import find_front
+    from kcsim.report.search_data import front_table
+
+    with waiting():
+        points = find_front(layer, hardware, weights=form.costs(hardware))
+    show_as(format_, output, [front_table(layer, hardware, points)])
+
+
+def _show_layer(
+    best: LayerEstimate, objective: str, plot: str | None, loops: bool, output: str | None
+) -> None:
+    from kcsim.cli.running import emit
+
+    if plot:
+        from kcsim.report.mapping_plot import plot_mapping
+
+        plot_mapping(best, plot)
+    if loops:
+        from kcsim.report.mapping_text import mapping_text
+
+        emit(mapping_text(best) + "\n", output)
+    else:
+        emit(_mapping_file(best, objective), output)
+
+
+def _network(name: str, zeros: str | None, layers: list[str] | None) -> Network:
+    from kcsim.workload import load_network
+    from kcsim.workload.zeros_reader import network_with_zeros
+
+    chosen = load_network(name)
+    chosen = chosen if zeros is None else network_with_zeros(chosen, zeros)
+    return chosen.select(layers) if layers else chosen
+
+
+def _layer(
+    name: str, hardware: Hardware, cluster: str | None, batch: int | None, zeros: str | None
+) -> tuple[ConvLayer, WeightFormat]:
+    from kcsim.clustering import parse_clustering
+    from kcsim.model.weights import weight_formats
     from kcsim.workload import load_layer
     from kcsim.workload.zeros_reader import layer_with_zeros
 
-    check_output(output)
-    hardware = load_hardware(hw, overrides or ())
-    chosen = load_layer(layer)
+    chosen = load_layer(name)
     chosen = chosen if batch is None else chosen.with_batch(batch)
     chosen = chosen if zeros is None else layer_with_zeros(chosen, zeros)
-    with waiting():
-        mapping = find_mapping(chosen, hardware, objective=objective)
-    header = f"# {chosen.name} on {hardware.name}, found by 'kcsim map' for the least {objective}\n"
-    emit(f"{mapping}\n" if loops else header + mapping.to_yaml(), output)
+    clustering = parse_clustering(cluster) if cluster else None
+    return chosen, weight_formats([chosen], hardware, clustering)[0]
+
+
+def _mapping_file(found: LayerEstimate, objective: str) -> str:
+    from kcsim.report.search_data import search_comment
+
+    assert found.search is not None
+    hardware = found.counts.hardware
+    return search_comment(found.layer, hardware, objective, found.search) + found.mapping.to_yaml()
+
+
+def _save(result: Estimate, objective: str, folder: str) -> None:
+    """Write ``LAYER.yaml`` for every layer; of clustered weights, ``LAYER.clustered.yaml`` too."""
+    from pathlib import Path
+
+    from kcsim.errors import InputError
+    from kcsim.files import write_whole
+
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder '{folder}': {error.strerror}") from error
+    for run in result.runs:
+        ending = ".yaml" if run is result.dense else ".clustered.yaml"
+        for found in run.layers:
+            name = found.layer.name.replace("/", ".") + ending
+            write_whole(Path(folder) / name, _mapping_file(found, objective))

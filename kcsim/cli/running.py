@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kcsim.model.results import Estimate, LayerEstimate
     from kcsim.report.table import Table
 
-__all__ = ["check_output", "choose_format", "emit", "report", "show", "waiting"]
+__all__ = ["check_output", "choose_format", "emit", "report", "show", "show_as", "waiting"]
 
 FORMATS = ("table", "json", "csv", "markdown", "latex")
 ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex"}
@@ -109,7 +109,13 @@ def report(
     if format_ == "json":
         emit(json.dumps(_document(result), indent=2, allow_nan=False) + "\n", output)
         return
-    tables = _tables(result)
+    show_as(format_, output, _tables(result))
+
+
+def show_as(format_: str, output: str | None, tables: Sequence[Table]) -> None:
+    """Print tables, or write them to a file as a whole, in one of `FORMATS` but JSON."""
+    if format_ == "json":
+        raise InputError(Problem("this result has no JSON form", "table, csv, markdown or latex"))
     if format_ == "table":
         show(tables, output)
         return

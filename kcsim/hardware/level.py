@@ -285,6 +285,9 @@ class Level:
                     f"level '{self.name}' keeps {tensor} but has no partition for it",
                     path=("keeps",),
                 )
+        yield from self._tensor_problems()
+
+    def _tensor_problems(self) -> Iterator[Problem]:
         for tensor in self.may_bypass:
             if tensor not in self.kept_tensors:
                 yield Problem(

@@ -40,12 +40,13 @@ from kcsim.kernels.nest import (
     R,
     S,
     helper,
+    inlined,
     plain_product,
     tile_size,
     window_extent,
 )
 from kcsim.kernels.stages import share_of
-from kcsim.kernels.tilings import LIMIT, STRIDE, divides
+from kcsim.kernels.tilings import LIMIT, STRIDE, Lattice, divides
 
 __all__ = ["MapSpace"]
 
@@ -77,7 +78,7 @@ class MapSpace(NamedTuple):
         Whether a tile fits a level.
     """
 
-    lattice: tuple
+    lattice: Lattice
     fixed: np.ndarray
     orders: np.ndarray
     order_allowed: np.ndarray
@@ -129,7 +130,7 @@ def look_outside(machine, children, outputs, outside):
         instances *= children[level]
 
 
-@helper
+@inlined
 def bound_inputs(machine, spans, axis, outputs, taps, by_word):
     """Fewest words of inputs in one round of loops that move the window along one axis.
 
@@ -175,7 +176,7 @@ def bound_inputs(machine, spans, axis, outputs, taps, by_word):
     return words, covered
 
 
-@helper
+@inlined
 def bound_operands(level, machine, outside, spans, around, times, parts):
     """Fill the bounds of weights and inputs of a stage; see `bound_stage`.
 
@@ -219,7 +220,7 @@ def bound_operands(level, machine, outside, spans, around, times, parts):
     return along, across
 
 
-@helper
+@inlined
 def bound_stage(level, machine, outside, spans, around, times, parts):
     """Least energy of a stage, for any stages above.
 

@@ -47,6 +47,7 @@ from kcsim.kernels.nest import (
     R,
     filled_box,
     helper,
+    inlined,
     measure,
     plain_product,
     tile_size,
@@ -153,7 +154,7 @@ def replaced_words(tensor, level, loops, steps, spans):
     return size
 
 
-@helper
+@inlined
 def sliding_words(level, loops, steps, spans, window, by_word):
     """Words that the tile changes of one instance bring in, for inputs.
 
@@ -246,7 +247,7 @@ def count_operand(tensor, loops, steps, spans, temporal_steps, window, rules, co
         counts[parent, tensor, READS] += leaving * spans[parent, INSTANCES]
 
 
-@helper
+@inlined
 def count_outputs(loops, steps, spans, temporal_steps, rules, counts):
     """Reads, fills, updates and transfers of outputs; see `count_mapping`."""
     levels = rules.shape[0]
@@ -271,7 +272,7 @@ def count_outputs(loops, steps, spans, temporal_steps, rules, counts):
         counts[parent, OUTPUTS, READS] = returning * spans[parent, INSTANCES]
 
 
-@helper
+@inlined
 def spread_tiles(spans, window, rules):
     """Fill the columns ``TILE``, ``SPREAD`` and ``HELD`` of spans."""
     spans[0, HELD] = tile_size(OUTPUTS, spans, 0, window)
@@ -293,7 +294,7 @@ def spread_tiles(spans, window, rules):
         spans[level + 1, HELD] = held
 
 
-@helper
+@inlined
 def count_nest(loops, loop_count, window, rules, spans, steps, counts):
     """Count every access of a mapped layer; see `count_mapping`."""
     levels = rules.shape[0]

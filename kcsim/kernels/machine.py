@@ -1,22 +1,23 @@
 """What one layer meets on one hardware, as arrays: the prices of every access.
 
 *costs*, float64[levels, 3, 8]
-    By level and tensor: energy of one word read, filled, updated (``READ_PJ``, ``FILL_PJ``,
-    ``UPDATE_PJ``) and crossing the network below (``TRANSFER_PJ``); cycles that one word takes at one
-    instance (``READ_CYCLES``, ``WRITE_CYCLES``, zero where unlimited); bits of one stored
-    value (``VALUE_BITS``). A partial sum that is read back may make its update dearer, as it does not
-    compress, or spare it, as nothing is added to it: the energy is part of ``READ_PJ``, the cycles
-    are ``SPILL_CYCLES``.
+    By level and tensor. ``READ_PJ``, ``FILL_PJ``, ``UPDATE_PJ``, ``TRANSFER_PJ``: energy of one word
+    read, filled, updated, and crossing the network below. ``READ_CYCLES``, ``WRITE_CYCLES``: cycles
+    that one word takes at one instance, zero where unlimited. ``VALUE_BITS``: bits of one stored
+    value. ``SPILL_CYCLES``: a partial sum that is read back may make its update dearer, as it
+    does not compress, or spare it, as nothing is added to it; the energy of that is part
+    of ``READ_PJ``.
 *rooms*, float64[levels, 6]
     ``CAPACITY`` (3): bits of each group of tensors, infinite where unlimited. ``GROUP`` (3): the
     group that holds a tensor.
 *cycles*, float64[levels + 1, 2]
-    ``LEAK_PJ``: leakage of one instance in use, a cycle. ``OVERLAPPED``: whether transfers run beside
-    the computation. The last row is for the MAC units.
+    ``LEAK_PJ``: leakage of one instance in use, a cycle. ``OVERLAPPED``: whether transfers run
+    beside the computation. The last row is for the MAC units.
 *unit*, int64[6]
     Clustered weights: channels, rows and columns of the block that one index stands for;
-    ``DECODER``: the last level that holds indexes, -1 for dense weights; ``SOURCE``: the level whose reads
-    are looked up in the codebook; ``STORE``: the level whose instances each have a copy of it.
+    ``DECODER``: the last level that holds indexes, -1 for dense weights; ``SOURCE``: the level
+    whose reads are looked up in the codebook; ``STORE``: the level whose instances each have a
+    copy of it.
 """
 
 from __future__ import annotations

@@ -49,6 +49,9 @@ helper = njit(  # type: ignore[call-overload]  # the stubs lack these two option
     error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
 )
 
+# Called from one place only: compiled as a part of it, which spares the time to compile it alone.
+inlined = njit(inline="always", error_model="numpy")
+
 TEMPORAL, SPATIAL_X, SPATIAL_Y = 0, 1, 2
 LEVEL, KIND, DIMENSION, BOUND = 0, 1, 2, 3
 N, G, M, C, P, Q, R, S = range(8)

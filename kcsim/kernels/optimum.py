@@ -25,20 +25,29 @@ from kcsim.kernels.bounds import (
     WITHOUT_CYCLES,
     spread_over,
 )
-from kcsim.kernels.nest import CHILDREN, EXTENT, OUTPUTS, SPANS, WEIGHTS, helper
-from kcsim.kernels.stages import (
-    AXIS,
+from kcsim.kernels.nest import (
+    CHILDREN,
+    EXTENT,
+    OUTPUTS,
+    SPANS,
+    WEIGHTS,
+    helper,
+    inlined,
+)
+from kcsim.kernels.reuse import (
     BUSY,
     COST,
     IDLE,
-    MOVES,
     MOVED,
+    MOVES,
     RUN,
     STILL,
     UNITS,
     find_moves,
-    finish,
     run_of,
+)
+from kcsim.kernels.stages import (
+    finish,
     spend,
     start,
 )
@@ -51,8 +60,8 @@ TOLERANCE = 1e-9
 COMPLETE, NODES, NEXT_BLOCK, COUNT = 0, 1, 2, 3
 """Columns of `Found.tally`."""
 BLOCK, ORDER, ENTRY, TILE, EFFECTS, BOUNDS = 0, 1, 2, 3, 4, 5
-"""Columns of the cursor: rows of `Tables.blocks`, `MapSpace.orders` and `Tables.entries`; the tile of
-the level; number of loop orders that differ so far; bounds of the 8 loops of the level."""
+"""Columns of the cursor: rows of `Tables.blocks`, `MapSpace.orders` and `Tables.entries`; the tile
+of the level; number of loop orders that differ so far; bounds of the 8 loops of the level."""
 
 
 class Tables(NamedTuple):
@@ -168,7 +177,7 @@ def may_improve(level, machine, above, bounds, objective, found):
     return improves(objective, energy, cycles, found)
 
 
-@helper
+@inlined
 def next_block(level, machine, space, tables, above, cursor, objective, found):
     """Go to the next block of a level that may lead to a better mapping."""
     lattice, tile, row = space.lattice, cursor[level, TILE], above[level]
@@ -219,7 +228,7 @@ def is_new(row, moves, effects, count):
     return True
 
 
-@helper
+@inlined
 def next_order(level, machine, space, tables, above, moves, effects, cursor):
     """Go to the next loop order of a level that does something new for what is inside.
 
@@ -285,7 +294,7 @@ def next_entry(level, machine, space, tables, above, moves, cursor, spans, objec
     return False
 
 
-@helper
+@inlined
 def complete(machine, tables, above, cursor, objective, floor, found):
     """Cost the mapping at the cursor, and keep it if it is better."""
     levels = machine.rules.shape[0]

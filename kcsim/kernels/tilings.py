@@ -29,8 +29,8 @@ class Lattice(NamedTuple):
     Attributes
     ----------
     digits : int64[primes, 5]
-        ``DIMENSION`` and ``PRIME`` of each factor, its largest exponent (``LIMIT``), what one more adds
-        to the number of a tile (``STRIDE``), and its place in the exponents (``SHIFT``).
+        ``DIMENSION`` and ``PRIME`` of each factor, its largest exponent (``LIMIT``), what one more
+        adds to the number of a tile (``STRIDE``), and its place in the exponents (``SHIFT``).
     extents : int64[tiles, 8]
         Indices of each dimension that a tile spans; the last one is the whole layer.
     exponents : int64[tiles]
@@ -70,7 +70,7 @@ def divides(lattice, divisor, tile):
 
 @helper
 def cut_share(unit, channels, rows, columns):
-    """Indexes of a tile of clustered weights, those of units that it cuts in full, to those of its size.
+    """Indexes that a tile of clustered weights needs, for each that it would if it cut no unit.
 
     Parameters
     ----------

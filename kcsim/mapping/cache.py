@@ -103,7 +103,11 @@ def _to_document(result: SearchResult) -> dict[str, Any]:
         if field.name != "mapping"
     }
     levels = [
-        [level.level, *[[[n.dimension, n.bound] for n in nest] for nest in level.nests], level.bypass]
+        [
+            level.level,
+            *[[[n.dimension, n.bound] for n in nest] for nest in level.nests],
+            level.bypass,
+        ]
         for level in result.mapping.levels
     ]
     return {"levels": levels, **document}
@@ -112,6 +116,8 @@ def _to_document(result: SearchResult) -> dict[str, Any]:
 def _from_document(document: dict[str, Any]) -> SearchResult:
     levels = []
     for name, *nests, bypass in document.pop("levels"):
-        loops = (tuple(Loop(str(d), int(bound)) for d, bound in nest) for nest in nests)
-        levels.append(LevelLoops(name, *loops, bypass=tuple(bypass)))
+        temporal, along_x, along_y = (
+            tuple(Loop(str(d), int(bound)) for d, bound in nest) for nest in nests
+        )
+        levels.append(LevelLoops(str(name), temporal, along_x, along_y, tuple(bypass)))
     return SearchResult(Mapping(tuple(levels)), **document)

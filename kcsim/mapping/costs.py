@@ -79,6 +79,19 @@ def multicast_array(hardware: Hardware) -> np.ndarray:
     return np.array([_MULTICAST[level.fanout.multicast] for level in hardware.levels], np.int64)
 
 
+def reduction_array(hardware: Hardware) -> np.ndarray:
+    """Whether the network below each level adds up partial sums: bool[levels]."""
+    return np.array([level.fanout.reduction for level in hardware.levels], np.bool_)
+
+
+def forwarding_array(hardware: Hardware) -> np.ndarray:
+    """What children below each level take from neighbours: bool[levels, 3]."""
+    return np.array(
+        [[tensor in level.fanout.forwarding for tensor in TENSORS] for level in hardware.levels],
+        np.bool_,
+    )
+
+
 def rule_array(hardware: Hardware, keeps: np.ndarray) -> np.ndarray:
     """What each level keeps, and what the network below it can do: int64[levels, 8].
 
@@ -88,9 +101,8 @@ def rule_array(hardware: Hardware, keeps: np.ndarray) -> np.ndarray:
     keeps : bool[levels, 3]
         Whether a level stores a tensor; see `kcsim.mapping.Mapping.keeps_array`.
     """
-    reduces = [level.fanout.reduction for level in hardware.levels]
-    forwards = [[t in level.fanout.forwarding for t in TENSORS] for level in hardware.levels]
-    rules = np.column_stack([keeps, multicast_array(hardware), reduces, forwards])
+    networks = multicast_array(hardware), reduction_array(hardware), forwarding_array(hardware)
+    rules = np.column_stack([keeps, *networks])
     return rules.astype(np.int64)
 
 
@@ -113,7 +125,7 @@ def build_machine(
     levels, compute = hardware.levels, hardware.compute
     count = len(levels)
     costs = np.zeros((count, 3, 8))
-    for i, level in enumerate(levels):
+    for i in range(count):
         for j in range(3):
             _fill_costs(costs[i, j], layer, hardware, i, j, weights)
         costs[i, :, columns.TRANSFER_PJ] = _transfer_pj(hardware, i, weights)
@@ -164,7 +176,10 @@ def _fill_costs(
     block_bits = level.word_bits * level.block_words
     energies = [level.energy_pj(name, action) / block_bits for action in get_args(Access)]
     costs[: len(energies)] = [stored * energy for energy in energies]
-    costs[columns.READ_CYCLES], costs[columns.WRITE_CYCLES] = stored / read_rate, stored / write_rate
+    costs[columns.READ_CYCLES], costs[columns.WRITE_CYCLES] = (
+        stored / read_rate,
+        stored / write_rate,
+    )
     if tensor == _OUTPUTS:
         # Only finished outputs are compressed: a partial sum comes and goes in full.
         spilled = plain - stored
@@ -187,7 +202,7 @@ def _transfer_pj(hardware: Hardware, index: int, weights: WeightCosts) -> np.nda
 
 
 def _room_array(hardware: Hardware, weights: WeightCosts) -> np.ndarray:
-    """Capacity in bits of each group of tensors at each level, and the groups: float64[levels, 6]."""
+    """Bits of room of each group of tensors at each level, and the groups: float64[levels, 6]."""
     rooms = np.full((len(hardware.levels), 6), np.inf)
     for i, level in enumerate(hardware.levels):
         for j, tensor in enumerate(TENSORS):

@@ -18,7 +18,7 @@ from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels import optimum
 from kcsim.kernels.bounds import MOST_UNITS, WITH_CYCLES, MapSpace
-from kcsim.kernels.machine import Machine
+from kcsim.kernels.machine import READ_PJ, Machine
 from kcsim.kernels.optimum import COMPLETE, COUNT, NEXT_BLOCK, NODES, Found, Tables
 from kcsim.mapping.costs import DENSE, WeightCosts, build_machine
 from kcsim.mapping.nest import Mapping
@@ -27,7 +27,14 @@ from kcsim.mapping.tables import Floor, bound_mappings
 from kcsim.workload import ConvLayer
 from kcsim.workload.layer import TENSORS
 
-__all__ = ["OBJECTIVES", "FrontPoint", "SearchResult", "find_front", "find_mapping", "search_mapping"]
+__all__ = [
+    "OBJECTIVES",
+    "FrontPoint",
+    "SearchResult",
+    "find_front",
+    "find_mapping",
+    "search_mapping",
+]
 
 OBJECTIVES = ("energy", "cycles", "edp")
 FRONT_PLACES = 4096
@@ -92,13 +99,15 @@ class FrontPoint:
 
 @dataclass
 class _Variant:
-    """One choice of what levels keep and where the codebook lies, ready to be searched."""
+    """One choice of what levels keep and where the codebook lies, ready to be searched.
+
+    Without tables, nothing fits.
+    """
 
     bypass: tuple[tuple[str, ...], ...]
     machine: Machine
     space: MapSpace
-    tables: Tables | None
-    floor: Floor | None
+    bounded: tuple[Tables, Floor] | None
 
 
 def search_mapping(
@@ -145,13 +154,12 @@ def search_mapping(
     costs = np.full(2, np.inf)
     for variant in _variants(layer, hardware, weights):
         spaces += count_mappings_in(variant.space)
-        if variant.tables is None:
+        if variant.bounded is None:
             continue
         found = _found(hardware, 1)
         found.costs[0] = costs
-        done = _explore(variant, number, found, until)
-        if not done:
-            lower.append(_least(variant, found, objective))
+        if not _explore(variant, *variant.bounded, number, found, until):
+            lower.append(_least(variant.machine, *variant.bounded, found, objective))
         tally += found.tally[[COMPLETE, NODES]]
         if found.tally[COUNT]:
             best, costs = _mapping(hardware, variant, found.choices[0]), found.costs[0]
@@ -208,10 +216,10 @@ def find_front(
     """
     points: list[FrontPoint] = []
     for variant in _variants(layer, hardware, weights):
-        if variant.tables is None:
+        if variant.bounded is None:
             continue
         found = _found(hardware, FRONT_PLACES)
-        _explore(variant, optimum.FRONT, found, None)
+        _explore(variant, *variant.bounded, optimum.FRONT, found, None)
         if found.tally[COUNT] == FRONT_PLACES:
             raise MappingError(f"the front of {layer.name} has more than {FRONT_PLACES - 1} points")
         for i in range(int(found.tally[COUNT])):
@@ -272,8 +280,7 @@ def _variants(
         for form in weights:
             machine = build_machine(layer, hardware, keeps, form)
             space = build_space(layer, hardware, machine)
-            tables, floor = bound_mappings(layer, machine, space) or (None, None)
-            yield _Variant(bypass, machine, space, tables, floor)
+            yield _Variant(bypass, machine, space, bound_mappings(layer, machine, space))
 
 
 def _found(hardware: Hardware, places: int) -> Found:
@@ -282,28 +289,30 @@ def _found(hardware: Hardware, places: int) -> Found:
     return Found(np.full((places, 2), np.inf), choices, np.zeros(4, np.int64))
 
 
-def _explore(variant: _Variant, objective: int, found: Found, until: float | None) -> bool:
+def _explore(
+    variant: _Variant,
+    tables: Tables,
+    floor: Floor,
+    objective: int,
+    found: Found,
+    until: float | None,
+) -> bool:
     """Search a variant; returns whether the search is complete."""
-    assert variant.tables is not None
-    assert variant.floor is not None
     nodes = CHUNK if until is not None else 2**60
     while True:
         done = optimum.explore(
-            variant.machine, variant.space, variant.tables, variant.floor.outputs,
-            variant.floor.cycles, objective, nodes, found,
+            variant.machine, variant.space, tables, floor.outputs, floor.cycles, objective, nodes,
+            found,
         )  # fmt: skip
         if done or (until is not None and time.monotonic() >= until):
             return bool(done)
 
 
-def _least(variant: _Variant, found: Found, objective: str) -> float:
+def _least(machine: Machine, tables: Tables, floor: Floor, found: Found, objective: str) -> float:
     """The least that mappings not searched yet may come to."""
-    assert variant.tables is not None
-    assert variant.floor is not None
-    machine, floor = variant.machine, variant.floor
-    bound = variant.tables.bounds[found.tally[NEXT_BLOCK]]
-    cycles = machine.macs * machine.cycles_per_mac / variant.tables.inside[0, -1, MOST_UNITS]
-    first_sums = floor.outputs * machine.costs[0, 2, 0]
+    bound = tables.bounds[found.tally[NEXT_BLOCK]]
+    cycles = machine.macs * machine.cycles_per_mac / tables.inside[0, -1, MOST_UNITS]
+    first_sums = floor.outputs * machine.costs[0, 2, READ_PJ]
     energy = machine.mac_pj + floor.cycles[:2].sum() - first_sums + bound[WITH_CYCLES]
     return _value(objective, energy, max(cycles, floor.cycles[2]))
 

@@ -50,7 +50,7 @@ def bound_mappings(
     inside = np.full((levels + 1, tiles, 3), np.inf)
     inside[:, :, bounds.MOST_UNITS] = 0
     inside[levels, 0] = 0, 0, 1
-    parts = []
+    parts: list[tuple[np.ndarray, ...]] = []
     for level in range(levels - 1, -1, -1):
         reachable = np.flatnonzero(np.isfinite(inside[level + 1, :, 0]))
         if not len(reachable):
@@ -65,7 +65,9 @@ def bound_mappings(
         )  # fmt: skip
         blocks = np.flatnonzero(counts)
         blocks = blocks[np.argsort(inside[level, blocks, bounds.WITH_CYCLES], kind="stable")]
-        parts.insert(0, (blocks, inside[level, blocks], starts[blocks], counts[blocks], splits, entries))
+        parts.insert(
+            0, (blocks, inside[level, blocks], starts[blocks], counts[blocks], splits, entries)
+        )
         bounds.bound_tiles(level, space, inside)
     return _join(parts, outside, inside, idle), floor
 
@@ -95,7 +97,8 @@ def _join(
 def _ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """``range(start, start + count)`` of all, one after the other."""
     ends = np.cumsum(counts)
-    return np.arange(ends[-1]) + np.repeat(starts - ends + counts, counts)
+    rows: np.ndarray = np.arange(ends[-1]) + np.repeat(starts - ends + counts, counts)
+    return rows
 
 
 def _floor(layer: ConvLayer, machine: Machine, most: np.ndarray) -> Floor:
@@ -105,11 +108,9 @@ def _floor(layer: ConvLayer, machine: Machine, most: np.ndarray) -> Floor:
     static_pj = machine.static_pj * computing / most.prod()
     # An instance leaks for as long as its own share of the computation takes, at least.
     leaks = machine.cycles[:, columns.LEAK_PJ]
-    leakage_pj = sum(
-        leak * computing / most[level:].prod() for level, leak in enumerate(leaks)
-    )
+    leakage_pj = sum(leak * computing / most[level:].prod() for level, leak in enumerate(leaks))
     words = [layer.weights, sizes["N"] * sizes["G"] * sizes["C"]]
-    for axis, (output, tap) in enumerate(("PR", "QS")):
+    for axis, (output, tap) in enumerate((("P", "R"), ("Q", "S"))):
         stride, dilation = machine.window[axis], machine.window[2 + axis]
         positions = stride * np.arange(sizes[output])[:, None] + dilation * np.arange(sizes[tap])
         words[1] *= len(np.unique(positions))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
 
@@ -17,6 +18,7 @@ from kcsim.errors import InputError, Problem
 from kcsim.hardware import Hardware, load_hardware
 from kcsim.mapping import Mapping
 from kcsim.mapping.layers import MappingTask, map_layers
+from kcsim.mapping.search import SearchResult
 from kcsim.model.counts import count_layer
 from kcsim.model.cycles import count_cycles
 from kcsim.model.deep_kmeans import DeepKMeansRules, network_cost
@@ -26,7 +28,7 @@ from kcsim.model.weights import WeightFormat, weight_formats
 from kcsim.workload import ConvLayer, Network, load_network
 from kcsim.workload.zeros_reader import ZerosLike, network_with_zeros
 
-__all__ = ["estimate", "evaluate"]
+__all__ = ["estimate", "evaluate", "map_layer"]
 
 
 def evaluate(
@@ -51,6 +53,43 @@ def evaluate(
     counts = count_layer(layer, hardware, mapping, weights)
     cycles = count_cycles(counts, weights)
     return LayerEstimate(counts, weights, cycles, energy_items(counts, weights, cycles))
+
+
+def map_layer(
+    layer: ConvLayer,
+    hardware: Hardware,
+    weights: WeightFormat | None = None,
+    *,
+    objective: str = "edp",
+    time_limit: float | None = None,
+) -> LayerEstimate:
+    """Estimate one layer under the best mapping.
+
+    Parameters
+    ----------
+    layer : ConvLayer
+    hardware : Hardware
+    weights : WeightFormat, optional
+        How the weights are stored; dense when absent.
+    objective : {"edp", "energy", "cycles"}
+    time_limit : float, optional
+        Seconds; see `kcsim.mapping.search.search_mapping`.
+
+    Raises
+    ------
+    InputError, MappingError
+        See `kcsim.mapping.search.search_mapping`.
+    """
+    weights = weights or WeightFormat(hardware.precision_bits.weights)
+    task = MappingTask(layer, weights.costs(hardware))
+    found = map_layers([task], hardware, objective=objective, time_limit=time_limit)
+    return _under(found[0], layer, hardware, weights)
+
+
+def _under(
+    found: SearchResult, layer: ConvLayer, hardware: Hardware, weights: WeightFormat
+) -> LayerEstimate:
+    return dataclasses.replace(evaluate(layer, hardware, found.mapping, weights), search=found)
 
 
 def estimate(
@@ -141,7 +180,7 @@ def estimate(
     runs = []
     for choice, forms in zip(choices, formats, strict=True):
         estimates = tuple(
-            evaluate(layer, hardware, next(found).mapping, form)
+            _under(next(found), layer, hardware, form)
             for layer, form in zip(layers, forms, strict=True)
         )
         storage, name = None, "dense"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kcsim.clustering import NetworkStorage
 from kcsim.hardware import Hardware
 from kcsim.mapping import Mapping
+from kcsim.mapping.search import SearchResult
 from kcsim.model.counts import Counts
 from kcsim.model.cycles import Cycles
 from kcsim.model.deep_kmeans import DeepKMeansCost, total_cost
@@ -37,12 +38,15 @@ class LayerEstimate:
     cycles : Cycles
     items : tuple of EnergyItem
         The energy account.
+    search : SearchResult, optional
+        How the mapping was found, if the mapper has found it.
     """
 
     counts: Counts
     weights: WeightFormat
     cycles: Cycles
     items: tuple[EnergyItem, ...]
+    search: SearchResult | None = None
 
     @property
     def layer(self) -> ConvLayer:

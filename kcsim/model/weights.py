@@ -106,7 +106,9 @@ class WeightFormat:
         for i in range(self.decode_level, -1, -1):
             level = hardware.levels[i]
             room = level.capacity_bits("weights")
-            if i > 0 and ("weights" not in level.kept_tensors or not room or room < self.codebook_bits):
+            if i > 0 and (
+                "weights" not in level.kept_tensors or not room or room < self.codebook_bits
+            ):
                 continue
             read_pj, write_pj = (level.energy_pj("weights", action) for action in ("read", "write"))
             places.append(stored(level.word_bits * level.block_words, read_pj, write_pj, i))

@@ -1,0 +1,100 @@
+"""What mapping searches have found, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kcsim.hardware import Hardware
+from kcsim.mapping.search import FrontPoint, SearchResult
+from kcsim.model.results import LayerEstimate, Run
+from kcsim.report.table import Column, Table
+from kcsim.workload import ConvLayer
+
+__all__ = ["front_table", "proof_note", "search_comment", "search_table"]
+
+
+def search_table(run: Run, objective: str) -> Table:
+    """Optimum, and the effort of its proof, of every layer of a run that the mapper has mapped."""
+    unit = run.hardware.energy_unit
+    columns = (
+        Column("layer"),
+        Column("energy", unit, "energy"),
+        Column("cycles", "", "integer"),
+        Column("proved"),
+        Column("gap", "", "percent", optional=True),
+        Column("mappings", "", "number"),
+        Column("evaluated", "", "integer"),
+        Column("pruned", "", "number", optional=True),
+        Column("search", "s", "number"),
+    )
+    rows = tuple(_row(estimate, estimate.search) for estimate in run.layers if estimate.search)
+    title = f"Mappings of least {objective}: {run.weights} weights on {run.hardware.name}"
+    notes = [proof_note([estimate.search for estimate in run.layers if estimate.search])]
+    return Table(title, columns, rows, (), tuple(note for note in notes if note))
+
+
+def _row(estimate: LayerEstimate, search: SearchResult) -> tuple[object, ...]:
+    return (
+        estimate.layer.name,
+        estimate.energy_pj,
+        estimate.cycles.total,
+        "yes" if search.is_optimal else "no",
+        None if search.gap != search.gap else search.gap,
+        float(search.mappings),
+        search.evaluated,
+        float(search.pruned),
+        search.seconds,
+    )
+
+
+def proof_note(searches: Sequence[SearchResult]) -> str:
+    """Whether mappings are proved to be the best, and if not, why."""
+    open_ones = [search for search in searches if not search.is_optimal]
+    if not searches or not open_ones:
+        return "No other mapping of the map space is better (proved)." if searches else ""
+    reasons = sorted({search.note for search in open_ones})
+    return f"{len(open_ones)} of {len(searches)} mappings not proved: {'; '.join(reasons)}."
+
+
+def search_comment(
+    layer: ConvLayer, hardware: Hardware, objective: str, search: SearchResult
+) -> str:
+    """What a mapping file says of how its mapping was found: lines that start with ``#``."""
+    proof = "no other mapping is better (proved)"
+    if not search.is_optimal:
+        gap = "" if search.gap != search.gap else f"; at most {search.gap:.1%} from the best"
+        proof = f"not proved: {search.note}{gap}"
+    return (
+        f"# {layer.name} on {hardware.name}, the mapping of least {objective}: {proof}\n"
+        f"# {search.energy_pj:.6g} {hardware.energy_unit}, {search.cycles:,.0f} cycles; "
+        f"{search.evaluated:,} of {search.mappings:.3g} mappings evaluated, all others pruned\n"
+    )
+
+
+def front_table(layer: ConvLayer, hardware: Hardware, points: Sequence[FrontPoint]) -> Table:
+    """The mappings of which no other is better in both energy and cycles, the fastest first."""
+    columns = (
+        Column("cycles", "", "integer"),
+        Column("energy", hardware.energy_unit, "energy"),
+        Column("EDP", "", "number"),
+        Column("mapping", optional=True),
+    )
+    rows = tuple(
+        (round(p.cycles), p.energy_pj, p.energy_pj * p.cycles, _on_one_line(p)) for p in points
+    )
+    notes = (
+        "No other mapping is better in both energy and cycles.",
+        f"EDP: energy times cycles, in {hardware.energy_unit}.",
+    )
+    return Table(f"Energy and cycles: {layer.name} on {hardware.name}", columns, rows, (), notes)
+
+
+def _on_one_line(point: FrontPoint) -> str:
+    """Levels and their loops, as ``DRAM M=2 C=16 | buffer Q=13 X:P=13``."""
+    parts = []
+    for level in point.mapping.levels:
+        words = [level.level, *map(str, level.temporal)]
+        words += [f"X:{loop}" for loop in level.spatial_x]
+        words += [f"Y:{loop}" for loop in level.spatial_y]
+        parts.append(" ".join(words))
+    return " | ".join(parts)
