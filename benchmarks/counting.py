@@ -19,21 +19,21 @@ from numba import njit
 import kcsim
 from kcsim.kernels.counting import count_nest
 from kcsim.kernels.nest import SPANS, SPATIAL_X, TEMPORAL
-from kcsim.mapping.costs import build_machine
+from kcsim.mapping.costs import rule_array, window_array
 
 MAPPINGS, RUNS = 100_000, 7
 
 
 @njit
-def count_all(nests, lengths, machine):
+def count_all(nests, lengths, window, rules):
     """Count every nest; returns a checksum, so that nothing is optimised away."""
-    levels = machine.rules.shape[0]
+    levels = rules.shape[0]
     steps = np.empty((nests.shape[1], 2), np.int64)
     spans = np.empty((levels + 1, SPANS), np.int64)
     counts = np.empty((levels, 3, 6), np.int64)
     total = 0
     for i in range(nests.shape[0]):
-        count_nest(nests[i], lengths[i], machine.window, machine.rules, spans, steps, counts)
+        count_nest(nests[i], lengths[i], window, rules, spans, steps, counts)
         total += counts.sum()
     return total
 
@@ -89,9 +89,10 @@ def rate(count, *arguments):
 def main() -> None:
     """Print the machine and the rates."""
     layer, hardware = kcsim.load_layer("resnet18/layer2.0.conv2"), kcsim.load_hardware("simple")
-    machine = build_machine(layer, hardware)
+    keeps = np.ones((len(hardware.levels), 3), np.bool_)
+    machine = window_array(layer, hardware), rule_array(hardware, keeps)
     nests, lengths = random_nests(layer, hardware, np.random.default_rng(0))
-    in_kernel = rate(count_all, nests, lengths, machine)
+    in_kernel = rate(count_all, nests, lengths, *machine)
     for nest, length in zip(nests, lengths, strict=True):
         nest[length:] = len(hardware.levels) - 1, 0, 0, 1
     in_bulk = rate(kcsim.count_mappings, layer, hardware, nests)

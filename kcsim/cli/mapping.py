@@ -51,6 +51,9 @@ Front = Annotated[
     bool,
     typer.Option("--front", help="All trade-offs of energy and cycles instead of one mapping."),
 ]
+Imperfect = Annotated[
+    bool, typer.Option("--imperfect", help="Also try bounds that do not divide their dimension.")
+]
 Save = Annotated[
     str | None,
     typer.Option("--save", metavar="FOLDER", help="With --network: a mapping file for each layer."),
@@ -67,6 +70,7 @@ def command(
     zeros: Zeros = None,
     objective: Objective = "edp",
     time_limit: TimeLimit = None,
+    imperfect: Imperfect = False,
     overrides: Overrides = None,
     loops: Loops = False,
     front: Front = False,
@@ -86,8 +90,10 @@ def command(
 
     if (layer is None) == (network is None):
         raise InputError(Problem("--layer and --network say what to map", "one of them"))
-    if network and (loops or front or plot):
-        raise InputError(Problem("--loops, --front and --plot show one layer", "--layer"))
+    if network and (loops or front or plot or imperfect):
+        raise InputError(
+            Problem("--loops, --front, --plot and --imperfect are for one layer", "--layer")
+        )
     if layer and (save or layers):
         raise InputError(Problem("--save and --layers are for a network", "--network"))
     check_output(output)
@@ -106,7 +112,7 @@ def command(
     if front:
         _show_front(single, hardware, form, chosen_format, output)
     else:
-        best = _map(single, hardware, form, objective, time_limit)
+        best = _map(single, hardware, form, objective, time_limit, imperfect)
         _show_layer(best, objective, plot, loops, output)
 
 
@@ -134,12 +140,15 @@ def _map(
     form: WeightFormat,
     objective: str,
     time_limit: float | None,
+    imperfect: bool,
 ) -> LayerEstimate:
     from kcsim.cli.running import waiting
     from kcsim.model.estimate import map_layer
 
     with waiting():
-        return map_layer(layer, hardware, form, objective=objective, time_limit=time_limit)
+        return map_layer(
+            layer, hardware, form, objective=objective, time_limit=time_limit, imperfect=imperfect
+        )
 
 
 def _show_network(

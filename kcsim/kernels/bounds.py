@@ -88,7 +88,7 @@ class MapSpace(NamedTuple):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def look_outside(machine, children, outputs, outside):
+def look_outside(machine, children, shares, outputs, outside):
     """What is known of each level before those above it have been mapped.
 
     Parameters
@@ -96,6 +96,8 @@ def look_outside(machine, children, outputs, outside):
     machine : Machine
     children : float64[levels]
         Most children of one instance of each level.
+    shares : float64[levels, 3]
+        Fewest words that a level sends (takes in) for each of a child, if its network shares.
     outputs : float
         Words of outputs.
     outside : float64[levels, 5]
@@ -117,11 +119,11 @@ def look_outside(machine, children, outputs, outside):
                 elif tensor == WEIGHTS and level == machine.unit[SOURCE]:
                     supply += machine.lookup_pj
             else:
-                shares = machine.rules[level - 1, MULTICAST] != NO_MULTICAST
+                is_shared = machine.rules[level - 1, MULTICAST] != NO_MULTICAST
                 if tensor == OUTPUTS:
-                    shares = machine.rules[level - 1, REDUCES] != 0
+                    is_shared = machine.rules[level - 1, REDUCES] != 0
                 supply = outside[level - 1, SUPPLY_PJ + tensor]
-                supply /= children[level - 1] if shares else 1.0
+                supply *= shares[level - 1, tensor] if is_shared else 1.0
                 transfer_pj = machine.costs[level - 1, tensor, TRANSFER_PJ]
                 supply += transfer_pj
                 if tensor == OUTPUTS and outside[level - 1, RETURNS] > 0:

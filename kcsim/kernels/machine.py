@@ -1,12 +1,12 @@
 """What one layer meets on one hardware, as arrays: the prices of every access.
 
 *costs*, float64[levels, 3, 8]
-    By level and tensor. ``READ_PJ``, ``FILL_PJ``, ``UPDATE_PJ``, ``TRANSFER_PJ``: energy of one word
-    read, filled, updated, and crossing the network below. ``READ_CYCLES``, ``WRITE_CYCLES``: cycles
-    that one word takes at one instance, zero where unlimited. ``VALUE_BITS``: bits of one stored
-    value. ``SPILL_CYCLES``: a partial sum that is read back may make its update dearer, as it
-    does not compress, or spare it, as nothing is added to it; the energy of that is part
-    of ``READ_PJ``.
+    By level and tensor. ``READ_PJ``, ``FILL_PJ``, ``UPDATE_PJ``, ``TRANSFER_PJ``: energy of one
+    word read, filled, updated, and crossing the network below. ``READ_CYCLES``,
+    ``WRITE_CYCLES``: cycles that one word takes at one instance, zero where unlimited.
+    ``VALUE_BITS``: bits of one stored value. ``SPILL_CYCLES``: a partial sum that is read back may
+    make its update dearer, as it does not compress, or spare it, as nothing is added to it; the
+    energy of that is part of ``READ_PJ``.
 *rooms*, float64[levels, 6]
     ``CAPACITY`` (3): bits of each group of tensors, infinite where unlimited. ``GROUP`` (3): the
     group that holds a tensor.

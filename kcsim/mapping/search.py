@@ -170,7 +170,8 @@ def search_mapping(
             else f"no mapping of {layer.name} on {hardware.name} was found within {time_limit} s"
         )
     note = _not_searched(hardware)
-    gap = 1 - min([_value(objective, *costs), *lower]) / _value(objective, *costs)
+    value = _value(objective, *costs)
+    gap = 1 - min([value, *lower]) / value if value else 0.0
     if lower:
         note = f"the time limit of {time_limit:g} s ended the search"
     return SearchResult(

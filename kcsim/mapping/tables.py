@@ -36,16 +36,15 @@ def bound_mappings(
 ) -> tuple[Tables, Floor] | None:
     """Bounds of every block and every tile of every level; ``None`` if no mapping fits."""
     levels, tiles = space.fits.shape
-    most = np.array(
-        [
-            space.lattice.extents[space.splits[first:last, 0]].prod(axis=1).max()
-            for first, last in zip(space.split_start, space.split_start[1:], strict=False)
-        ],
-        np.float64,
-    )
+    spreads = [
+        space.lattice.extents[space.splits[first:last, 0]].astype(np.float64)
+        for first, last in zip(space.split_start, space.split_start[1:], strict=False)
+    ]
+    most = np.array([spread.prod(axis=1).max() for spread in spreads])
+    shares = np.array([_least_shares(spread) for spread in spreads])
     floor = _floor(layer, machine, most)
     outside = np.zeros((levels, 5))
-    bounds.look_outside(machine, most, floor.outputs, outside)
+    bounds.look_outside(machine, most, shares, floor.outputs, outside)
     idle = np.column_stack([np.full(levels, floor.cycles[0]), most])
     inside = np.full((levels + 1, tiles, 3), np.inf)
     inside[:, :, bounds.MOST_UNITS] = 0
@@ -70,6 +69,20 @@ def bound_mappings(
         )
         bounds.bound_tiles(level, space, inside)
     return _join(parts, outside, inside, idle), floor
+
+
+def _least_shares(spread: np.ndarray) -> np.ndarray:
+    """Least share of the children that are served apart: float64[3], by tensor.
+
+    Parameters
+    ----------
+    spread : ndarray of float64, [splits, 8]
+        Children along each dimension.
+    """
+    n, _, m, c, p, q, r, s = spread.T
+    # Windows meet along an axis: then the longer of its two loops is served apart, at least.
+    windows = np.minimum(p, r) * np.minimum(q, s)
+    return np.array([(1 / shared).min() for shared in (n * p * q, m * windows, c * r * s)])
 
 
 def _join(

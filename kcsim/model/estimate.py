@@ -23,6 +23,7 @@ from kcsim.model.counts import count_layer
 from kcsim.model.cycles import count_cycles
 from kcsim.model.deep_kmeans import DeepKMeansRules, network_cost
 from kcsim.model.energy import energy_items
+from kcsim.model.imperfect import improve_imperfectly
 from kcsim.model.results import Estimate, LayerEstimate, Run
 from kcsim.model.weights import WeightFormat, weight_formats
 from kcsim.workload import ConvLayer, Network, load_network
@@ -62,6 +63,7 @@ def map_layer(
     *,
     objective: str = "edp",
     time_limit: float | None = None,
+    imperfect: bool = False,
 ) -> LayerEstimate:
     """Estimate one layer under the best mapping.
 
@@ -74,6 +76,8 @@ def map_layer(
     objective : {"edp", "energy", "cycles"}
     time_limit : float, optional
         Seconds; see `kcsim.mapping.search.search_mapping`.
+    imperfect : bool
+        Also try bounds that do not divide their dimension; see `kcsim.model.imperfect`.
 
     Raises
     ------
@@ -82,8 +86,10 @@ def map_layer(
     """
     weights = weights or WeightFormat(hardware.precision_bits.weights)
     task = MappingTask(layer, weights.costs(hardware))
-    found = map_layers([task], hardware, objective=objective, time_limit=time_limit)
-    return _under(found[0], layer, hardware, weights)
+    (found,) = map_layers([task], hardware, objective=objective, time_limit=time_limit)
+    if imperfect:
+        found = improve_imperfectly(layer, hardware, weights, found, objective=objective)
+    return _under(found, layer, hardware, weights)
 
 
 def _under(

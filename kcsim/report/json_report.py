@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from typing import Any
 
@@ -12,6 +13,7 @@ import kcsim
 from kcsim.clustering import NetworkStorage
 from kcsim.hardware import Hardware
 from kcsim.mapping import Mapping
+from kcsim.mapping.search import SearchResult
 from kcsim.model.counts import Counts
 from kcsim.model.results import Estimate, LayerEstimate, Run
 from kcsim.report import schema
@@ -162,6 +164,7 @@ def _layer(estimate: LayerEstimate) -> schema.LayerDocument:
         weights=_weights(estimate),
         zeros=_zeros(estimate),
         mapping=_mapping(estimate.mapping),
+        search=_search(estimate.search),
         accesses=_accesses(counts),
         transfers=_transfers(counts),
         cycles=schema.CyclesDocument(
@@ -171,6 +174,18 @@ def _layer(estimate: LayerEstimate) -> schema.LayerDocument:
             bound_by=cycles.bound_by,
         ),
         energy=tuple(schema.EnergyDocument(**vars(item)) for item in estimate.items),
+    )
+
+
+def _search(search: SearchResult | None) -> schema.SearchDocument | None:
+    if search is None:
+        return None
+    return schema.SearchDocument(
+        proved=search.is_optimal,
+        gap=None if math.isnan(search.gap) else search.gap,
+        mappings=search.mappings,
+        evaluated=search.evaluated,
+        note=search.note,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from kcsim.clustering import NetworkStorage
 from kcsim.model.results import Estimate, Run
+from kcsim.report.search_data import proof_note
 from kcsim.report.table import Column, Row, Table
 from kcsim.report.zeros_data import expectation_note, zeros_table
 
@@ -100,6 +101,9 @@ def layers_table(estimate: Estimate) -> Table:
         subject += " (expected)"
     if _has_zeros(estimate):
         notes += (expectation_note(estimate.hardware.name, shown.layers),)
+    searches = [layer.search for run in estimate.runs for layer in run.layers if layer.search]
+    if not all(search.is_optimal for search in searches):
+        notes += (proof_note(searches),)
     return Table(_title(estimate, subject), columns, rows, (total,), notes)
 
 

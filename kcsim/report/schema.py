@@ -297,6 +297,22 @@ class EnergyDocument:
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
+class SearchDocument:
+    """How the mapping of a layer was found."""
+
+    proved: bool
+    """Whether no other mapping of the map space is better."""
+    gap: float | None
+    """How much lower the objective of another may be at most, as a share; `null` if unknown."""
+    mappings: Count
+    """Mappings in the map space."""
+    evaluated: Count
+    """Mappings that were costed in full; bounds ruled out the others."""
+    note: str
+    """Why it is not proved, if it is not."""
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class LayerDocument:
     """What one layer spends."""
 
@@ -322,6 +338,8 @@ class LayerDocument:
     """Its zeros."""
     mapping: tuple[LoopsDocument, ...]
     """The loop nest, outermost level first."""
+    search: SearchDocument | None
+    """How it was found; `null` for a given mapping."""
     accesses: tuple[AccessDocument, ...]
     """One entry for each level and tensor that it keeps."""
     transfers: tuple[TransferDocument, ...]

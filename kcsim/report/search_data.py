@@ -67,7 +67,8 @@ def search_comment(
     return (
         f"# {layer.name} on {hardware.name}, the mapping of least {objective}: {proof}\n"
         f"# {search.energy_pj:.6g} {hardware.energy_unit}, {search.cycles:,.0f} cycles; "
-        f"{search.evaluated:,} of {search.mappings:.3g} mappings evaluated, all others pruned\n"
+        f"{search.evaluated:,} of {search.mappings:.3g} mappings evaluated"
+        f"{', all others pruned' if search.is_optimal else ''}\n"
     )
 
 

@@ -1,0 +1,148 @@
+"""Mappings whose bounds do not divide their dimension, from layers that are a little larger.
+
+The best mapping of a larger layer is also a mapping of the layer itself, with short last
+rounds. Which sizes are worth a try is found one dimension at a time, by counting the
+mapping as it is, short rounds and all. The result is never worse than the best
+mapping of bounds that divide; it is not proved to be the best.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+
+from kcsim.errors import KcsimError
+from kcsim.hardware import Hardware
+from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.mapping.search import SearchResult, search_mapping
+from kcsim.model.counts import count_layer
+from kcsim.model.cycles import count_cycles
+from kcsim.model.energy import energy_items
+from kcsim.model.weights import WeightFormat
+from kcsim.workload import ConvLayer
+
+__all__ = ["improve_imperfectly"]
+
+TRIES = 3
+"""Larger sizes that are tried for each dimension."""
+SLACK = 0.25
+"""How much larger, as a share."""
+_NOTE = "of bounds that do not divide their dimension, only some were tried"
+
+
+def improve_imperfectly(
+    layer: ConvLayer,
+    hardware: Hardware,
+    weights: WeightFormat,
+    perfect: SearchResult,
+    *,
+    objective: str,
+) -> SearchResult:
+    """Look for a mapping with short last rounds that beats the best one without.
+
+    Parameters
+    ----------
+    layer : ConvLayer
+    hardware : Hardware
+    weights : WeightFormat
+        How the weights are stored.
+    perfect : SearchResult
+        The best mapping of bounds that divide.
+    objective : {"edp", "energy", "cycles"}
+
+    Returns
+    -------
+    SearchResult
+        `perfect`, or a better mapping; not proved to be optimal in either case.
+    """
+    started, best, sizes = time.monotonic(), perfect, dict(layer.dimensions)
+    least, evaluated = _value(objective, perfect.energy_pj, perfect.cycles), perfect.evaluated
+    for dimension in "MCPQ":
+        found = None
+        for size in _larger_sizes(layer.dimensions[dimension]):
+            larger = _resized(layer, {**sizes, dimension: size})
+            try:
+                result = search_mapping(
+                    larger, hardware, objective=objective, weights=weights.costs(hardware)
+                )
+                mapping = _without_idle_rounds(result.mapping, layer)
+                energy, cycles = _costs(layer, hardware, mapping, weights)
+            except KcsimError:
+                # Too large to be searched or counted, or it cuts units of clustered weights.
+                continue
+            evaluated += result.evaluated
+            if _value(objective, energy, cycles) < least * (1 - 1e-9):
+                least, found = _value(objective, energy, cycles), size
+                best = dataclasses.replace(
+                    result, mapping=mapping, energy_pj=energy, cycles=float(cycles)
+                )
+        sizes[dimension] = found or sizes[dimension]
+    return dataclasses.replace(
+        best, is_optimal=False, gap=math.nan, mappings=perfect.mappings, evaluated=evaluated,
+        seconds=perfect.seconds + time.monotonic() - started, note=_NOTE,
+    )  # fmt: skip
+
+
+def _value(objective: str, energy_pj: float, cycles: float) -> float:
+    return {"energy": energy_pj, "cycles": cycles, "edp": energy_pj * cycles}[objective]
+
+
+def _costs(
+    layer: ConvLayer, hardware: Hardware, mapping: Mapping, weights: WeightFormat
+) -> tuple[float, int]:
+    counts = count_layer(layer, hardware, mapping, weights)
+    cycles = count_cycles(counts, weights)
+    return sum(item.energy_pj for item in energy_items(counts, weights, cycles)), cycles.total
+
+
+def _larger_sizes(size: int) -> list[int]:
+    """Sizes somewhat above one that divide in more ways, the most divisible first."""
+    if size < 3:
+        return []
+    candidates = range(size + 1, math.ceil(size * (1 + SLACK)) + 1)
+    divisors = {n: sum(n % d == 0 for d in range(1, n + 1)) for n in (size, *candidates)}
+    better = [n for n in candidates if divisors[n] > divisors[size]]
+    return sorted(better, key=lambda n: (-divisors[n], n))[:TRIES]
+
+
+def _resized(layer: ConvLayer, sizes: dict[str, int]) -> ConvLayer:
+    """The layer with other numbers of channels in a group and other output maps."""
+    heights = [
+        stride * (sizes[output] - 1) + dilation * (sizes[tap] - 1) + 1
+        for output, tap, stride, dilation in zip(
+            "PQ", "RS", layer.stride, layer.dilation, strict=True
+        )
+    ]
+    return dataclasses.replace(
+        layer,
+        in_channels=sizes["C"] * layer.groups,
+        out_channels=sizes["M"] * layer.groups,
+        in_height=heights[0],
+        in_width=heights[1],
+        padding=(0, 0, 0, 0),
+    )
+
+
+def _without_idle_rounds(mapping: Mapping, layer: ConvLayer) -> Mapping:
+    """Shorten the outermost loops of a mapping of a larger layer to what the layer needs."""
+    rest = {dimension: mapping.bound(dimension) for dimension in layer.dimensions}
+    opened: set[str] = set()
+
+    def shortened(loop: Loop) -> Loop:
+        dimension = loop.dimension
+        if dimension in opened or loop.bound == 1:
+            return loop
+        rest[dimension] //= loop.bound
+        needed = -(-layer.dimensions[dimension] // rest[dimension])
+        if needed > 1:
+            opened.add(dimension)
+        return Loop(dimension, needed)
+
+    levels = []
+    for level in mapping.levels:
+        temporal, along_x, along_y = (
+            tuple(loop for loop in map(shortened, nest) if loop.bound > 1) for nest in level.nests
+        )
+        levels.append(LevelLoops(level.level, temporal, along_x, along_y, level.bypass))
+    return Mapping(tuple(levels))
