@@ -50,11 +50,11 @@ from kcsim.kernels.tilings import LIMIT, STRIDE, Lattice, divides
 
 __all__ = ["MapSpace"]
 
-SUPPLY_PJ, HELD, RETURNS = 0, 3, 4
+SUPPLY_PJ, HELD, RETURNS, LATER, LEAST_SHARE = 0, 3, 4, 5, 8
 """Columns of `outside`."""
 WITH_CYCLES, WITHOUT_CYCLES, MOST_UNITS = 0, 1, 2
 """Columns of `inside`."""
-REST, LEAST = 3, 4
+REST, LEAST, EXTRA = 3, 4, 5
 """Columns of entries, besides the three tensors."""
 
 
@@ -100,12 +100,24 @@ def look_outside(machine, children, shares, outputs, outside):
         Fewest words that a level sends (takes in) for each of a child, if its network shares.
     outputs : float
         Words of outputs.
-    outside : float64[levels, 5]
+    outside : float64[levels, 11]
         Filled. ``SUPPLY_PJ`` (3): least energy of handing a word to the level's network, or of
         taking in one of outputs. ``HELD``: most distinct words of outputs of all instances.
-        ``RETURNS``: whether a level further in keeps outputs.
+        ``RETURNS``: whether a level further in keeps outputs. ``LATER`` (3): words that cross the
+        network at least, if no level further in keeps a tensor; else 0. ``LEAST_SHARE`` (3): as
+        `shares`, 1 where the network does not share.
     """
     levels, instances = machine.rules.shape[0], 1.0
+    for tensor in range(3):
+        later = machine.macs
+        for level in range(levels - 1, -1, -1):
+            is_shared = machine.rules[level, MULTICAST] != NO_MULTICAST and level + 1 < levels
+            if tensor == OUTPUTS:
+                is_shared = machine.rules[level, REDUCES] != 0
+            least_share = shares[level, tensor] if is_shared else 1.0
+            outside[level, LEAST_SHARE + tensor] = least_share
+            outside[level, LATER + tensor] = later if level + 1 < levels else 0.0
+            later *= 0.0 if machine.rules[level, KEEPS + tensor] else least_share
     for level in range(levels):
         outside[level, HELD] = outputs * instances
         outside[level, RETURNS] = 0.0
@@ -119,11 +131,8 @@ def look_outside(machine, children, shares, outputs, outside):
                 elif tensor == WEIGHTS and level == machine.unit[SOURCE]:
                     supply += machine.lookup_pj
             else:
-                is_shared = machine.rules[level - 1, MULTICAST] != NO_MULTICAST
-                if tensor == OUTPUTS:
-                    is_shared = machine.rules[level - 1, REDUCES] != 0
                 supply = outside[level - 1, SUPPLY_PJ + tensor]
-                supply *= shares[level - 1, tensor] if is_shared else 1.0
+                supply *= outside[level - 1, LEAST_SHARE + tensor]
                 transfer_pj = machine.costs[level - 1, tensor, TRANSFER_PJ]
                 supply += transfer_pj
                 if tensor == OUTPUTS and outside[level - 1, RETURNS] > 0:
@@ -178,6 +187,17 @@ def bound_inputs(machine, spans, axis, outputs, taps, by_word):
     return words, covered
 
 
+@helper
+def dearer_later(tensor, level, machine, outside, spans):
+    """Energy by which a split shares a tensor less than `look_outside` took for granted.
+
+    Known where no level further in keeps the tensor: then all MACs are served through the split.
+    """
+    share = share_of(tensor, level, machine.rules, machine.window, spans)
+    dearer = share - outside[level, LEAST_SHARE + tensor]
+    return outside[level, LATER + tensor] * dearer * outside[level, SUPPLY_PJ + tensor]
+
+
 @inlined
 def bound_operands(level, machine, outside, spans, around, times, parts):
     """Fill the bounds of weights and inputs of a stage; see `bound_stage`.
@@ -193,6 +213,7 @@ def bound_operands(level, machine, outside, spans, around, times, parts):
     for tensor in (WEIGHTS, INPUTS):
         parts[tensor] = 0.0
         if not machine.rules[child, KEEPS + tensor]:
+            parts[EXTRA] += dearer_later(tensor, level, machine, outside, spans)
             continue
         arrival_pj = costs[child, tensor, FILL_PJ] + costs[level, tensor, TRANSFER_PJ]
         leaving_pj = outside[level, SUPPLY_PJ + tensor]
@@ -234,14 +255,15 @@ def bound_stage(level, machine, outside, spans, around, times, parts):
         Iterations of each dimension around the block.
     times : float
         Tiles that all children work on.
-    parts : float64[4]
+    parts : float64[6]
         Filled with energies of which the stage costs at least the sum: ``WEIGHTS`` and ``OUTPUTS``
         over the iterations that leave them where they are, ``INPUTS`` over those innermost that
-        do, and ``REST``.
+        do, and ``REST``. ``EXTRA``: part of the rest that stages further in will cost.
     """
     child, costs = level + 1, machine.costs
     share = share_of(OUTPUTS, level, machine.rules, machine.window, spans)
     transfer_pj, rise_pj = costs[level, OUTPUTS, TRANSFER_PJ], outside[level, SUPPLY_PJ + OUTPUTS]
+    parts[EXTRA] = 0.0
     if child == machine.rules.shape[0]:
         energy = transfer_pj + share * rise_pj
         for tensor in (WEIGHTS, INPUTS):
@@ -257,8 +279,10 @@ def bound_stage(level, machine, outside, spans, around, times, parts):
         rising = tile_size(OUTPUTS, spans, 1, machine.window) * times
         parts[OUTPUTS] = rising * (fill_pj + transfer_pj + share * rise_pj)
         parts[REST] = -held * (fill_pj + max(0.0, costs[child, OUTPUTS, READ_PJ]))
-    elif outside[level, RETURNS] > 0:
-        parts[REST] = -held * transfer_pj
+    else:
+        parts[REST] = -held * transfer_pj if outside[level, RETURNS] > 0 else 0.0
+        parts[EXTRA] += dearer_later(OUTPUTS, level, machine, outside, spans)
+    parts[REST] += parts[EXTRA]
     weights, inputs, outputs = parts[WEIGHTS], parts[INPUTS], parts[OUTPUTS]
     least = weights + inputs / around[M] + outputs
     for axis in range(2):
@@ -328,7 +352,7 @@ def bound_level(level, machine, space, outside, idle, tiles, inside, starts, spl
     ----------
     machine : Machine
     space : MapSpace
-    outside : float64[levels, 5]
+    outside : float64[levels, 11]
         See `look_outside`.
     idle : float64[2]
         Energy that cycles cost at least if as many units as can be are in use,
@@ -343,7 +367,7 @@ def bound_level(level, machine, space, outside, idle, tiles, inside, starts, spl
         First entry of each block; see `count_entries`. Counted up.
     splits : int64[entries]
         Filled: the splits of each block.
-    entries : float64[entries, 5]
+    entries : float64[entries, 6]
         Filled: their ``parts``, see `bound_stage`, and what they and all inside cost at least.
     """
     lattice, within, blocks = space.lattice, inside[level + 1], inside[level]

@@ -17,6 +17,7 @@ import numpy as np
 from numba import njit
 
 from kcsim.kernels.bounds import (
+    EXTRA,
     LEAST,
     MOST_UNITS,
     REST,
@@ -69,7 +70,7 @@ class Tables(NamedTuple):
 
     Attributes
     ----------
-    outside : float64[levels, 5]
+    outside : float64[levels, 11]
     inside : float64[levels + 1, tiles, 3]
         See `kcsim.kernels.bounds`.
     idle : float64[levels, 2]
@@ -82,7 +83,7 @@ class Tables(NamedTuple):
         As `inside`, for blocks.
     entries : int64[entries]
         Row of `MapSpace.splits`. What the split leaves of the block is the tile of the next level.
-    energies : float64[entries, 5]
+    energies : float64[entries, 6]
         Bounds with this split; see `kcsim.kernels.bounds.bound_level`.
     """
 
@@ -161,19 +162,21 @@ def make_room(objective, energy, cycles, found):
 
 
 @helper
-def may_improve(level, machine, above, bounds, objective, found):
+def may_improve(level, machine, above, bounds, extra_pj, objective, found):
     """Whether a level with given bounds of what is inside may lead to a better mapping.
 
     Parameters
     ----------
     bounds : float64[3]
         A row of `Tables.inside` or `Tables.bounds`.
+    extra_pj : float
+        What they leave out of what is known of the level.
     """
     row = above[level]
     computing = machine.macs * machine.cycles_per_mac / (row[UNITS] * bounds[MOST_UNITS])
     cycles = max(computing, row[BUSY])
     energy = bounds[WITHOUT_CYCLES] + machine.static_pj * cycles
-    energy = row[COST] + max(row[IDLE] + bounds[WITH_CYCLES], energy)
+    energy = row[COST] + extra_pj + max(row[IDLE] + bounds[WITH_CYCLES], energy)
     return improves(objective, energy, cycles, found)
 
 
@@ -195,7 +198,7 @@ def next_block(level, machine, space, tables, above, cursor, objective, found):
             inner <= tile
             and divides(lattice, inner, tile)
             and not lattice.exponents[tile - inner] & space.fixed[level]
-            and may_improve(level, machine, above, tables.bounds[block], objective, found)
+            and may_improve(level, machine, above, tables.bounds[block], 0.0, objective, found)
         ):
             for d in range(8):
                 cursor[level, BOUNDS + d] = lattice.extents[tile - inner, d]
@@ -288,7 +291,8 @@ def next_entry(level, machine, space, tables, above, moves, cursor, spans, objec
             return True
         idle = tables.idle[level]
         above[child, IDLE] = row[IDLE] + idle[0] * (idle[1] / spans[0, CHILDREN] - 1)
-        if may_improve(child, machine, above, tables.inside[child, inner], objective, found):
+        inside = tables.inside[child, inner]
+        if may_improve(child, machine, above, inside, bound[EXTRA], objective, found):
             cursor[child, TILE] = inner
             return True
     return False

@@ -43,7 +43,7 @@ def bound_mappings(
     most = np.array([spread.prod(axis=1).max() for spread in spreads])
     shares = np.array([_least_shares(spread) for spread in spreads])
     floor = _floor(layer, machine, most)
-    outside = np.zeros((levels, 5))
+    outside = np.zeros((levels, 11))
     bounds.look_outside(machine, most, shares, floor.outputs, outside)
     idle = np.column_stack([np.full(levels, floor.cycles[0]), most])
     inside = np.full((levels + 1, tiles, 3), np.inf)
@@ -57,7 +57,7 @@ def bound_mappings(
         counts = np.zeros(tiles, np.int64)
         bounds.count_entries(level, space, reachable, counts)
         starts = np.cumsum(counts) - counts
-        splits, entries = np.empty(counts.sum(), np.int64), np.empty((counts.sum(), 5))
+        splits, entries = np.empty(counts.sum(), np.int64), np.empty((counts.sum(), 6))
         bounds.bound_level(
             level, machine, space, outside, idle[level], reachable, inside, starts.copy(), splits,
             entries,
