@@ -36,10 +36,10 @@ from kcsim.kernels.nest import (
     inlined,
 )
 from kcsim.kernels.reuse import (
+    AXIS,
     BUSY,
     COST,
     IDLE,
-    MOVED,
     MOVES,
     RUN,
     STILL,
@@ -54,11 +54,11 @@ from kcsim.kernels.stages import (
 )
 from kcsim.kernels.tilings import divides
 
-__all__ = ["Found", "Tables"]
+__all__ = ["Found", "Position", "Tables"]
 
 ENERGY, CYCLES, ENERGY_DELAY, FRONT = 0, 1, 2, 3
 TOLERANCE = 1e-9
-COMPLETE, NODES, NEXT_BLOCK, COUNT = 0, 1, 2, 3
+COMPLETE, NODES, NEXT_BLOCK, COUNT, LEVEL, STEPS = range(6)
 """Columns of `Found.tally`."""
 BLOCK, ORDER, ENTRY, TILE, EFFECTS, BOUNDS = 0, 1, 2, 3, 4, 5
 """Columns of the cursor: rows of `Tables.blocks`, `MapSpace.orders` and `Tables.entries`; the tile
@@ -106,15 +106,34 @@ class Found(NamedTuple):
         Energy (pJ) and cycles; infinite at first.
     choices : int64[places, levels, 10]
         By level: row of `MapSpace.orders`, row of `MapSpace.splits`, bounds of the 8 loops.
-    tally : int64[4]
+    tally : int64[6]
         ``COMPLETE``: mappings that were costed in full. ``NODES``: choices of a
-        stage that were costed. ``NEXT_BLOCK``: of level 0, where the search goes on.
-        ``COUNT``: places in use.
+        stage that were costed. ``NEXT_BLOCK``: the first of level 0 that may not be done with.
+        ``COUNT``: places in use. ``LEVEL``: where the search goes on. ``STEPS``: choices looked at.
     """
 
     costs: np.ndarray
     choices: np.ndarray
     tally: np.ndarray
+
+
+class Position(NamedTuple):
+    """Where a search stands; see `kcsim.kernels.reuse`.
+
+    Attributes
+    ----------
+    above : float64[levels + 1, 22 + 2 * levels]
+    moves : float64[levels + 1, 8 * levels, 2]
+    effects : float64[levels, orders, 4 + 16 * levels]
+        What each loop order tried so far leaves where it is.
+    cursor : int64[levels + 1, 13]
+        The choices of each level.
+    """
+
+    above: np.ndarray
+    moves: np.ndarray
+    effects: np.ndarray
+    cursor: np.ndarray
 
 
 @helper
@@ -189,6 +208,7 @@ def next_block(level, machine, space, tables, above, cursor, objective, found):
     cycles = max(computing, row[BUSY])
     while cursor[level, BLOCK] + 1 < tables.block_start[level + 1]:
         cursor[level, BLOCK] += 1
+        found.tally[STEPS] += 1
         block = cursor[level, BLOCK]
         energy = row[COST] + row[IDLE] + tables.bounds[block, WITH_CYCLES]
         if not improves(objective, energy, cycles, found):
@@ -214,17 +234,17 @@ def is_new(row, moves, effects, count):
     ----------
     row, moves : float64[:], float64[:, 2]
         What the order leaves where it is; see `kcsim.kernels.stages`.
-    effects : float64[orders, 3 + 2 * loops]
+    effects : float64[orders, 4 + 2 * loops]
         The same of `count` earlier orders; the order is added.
     """
     length = int(row[MOVES])
     own = effects[count]
-    own[0], own[1], own[2] = row[RUN + WEIGHTS], row[RUN + OUTPUTS], row[MOVES]
+    own[0], own[1], own[2], own[3] = row[RUN + WEIGHTS], row[RUN + OUTPUTS], length, row[AXIS]
     for i in range(length):
-        own[3 + 2 * i], own[4 + 2 * i] = moves[i, 0], moves[i, 1]
+        own[4 + 2 * i], own[5 + 2 * i] = moves[i, 0], moves[i, 1]
     for earlier in range(count):
         same = True
-        for i in range(3 + 2 * length):
+        for i in range(4 + 2 * length):
             same = same and effects[earlier, i] == own[i]
         if same:
             return False
@@ -272,6 +292,7 @@ def next_entry(level, machine, space, tables, above, moves, cursor, spans, objec
     runs = 1 / below[RUN + WEIGHTS], 1 / below[STILL], 1 / below[RUN + OUTPUTS]
     while cursor[level, ENTRY] + 1 < tables.blocks[block + 1, 1]:
         cursor[level, ENTRY] += 1
+        found.tally[STEPS] += 1
         entry = cursor[level, ENTRY]
         bound = tables.energies[entry]
         if not improves(objective, base + bound[LEAST], cycles, found):
@@ -316,8 +337,8 @@ def complete(machine, tables, above, cursor, objective, floor, found):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def explore(machine, space, tables, outputs, floor, objective, nodes, found):
-    """Search on until `nodes` choices of a stage have been costed, or nothing is left.
+def explore(machine, space, tables, outputs, floor, objective, steps, position, found):
+    """Search on until `steps` more choices have been looked at, or nothing is left.
 
     Parameters
     ----------
@@ -329,9 +350,10 @@ def explore(machine, space, tables, outputs, floor, objective, nodes, found):
     floor : float64[3]
         Least energy and number of cycles; see `kcsim.kernels.stages.start`.
     objective : int
-    nodes : int
+    steps : int
+    position : Position
+        Ones at first; the search goes on from there.
     found : Found
-        Goes on from there.
 
     Returns
     -------
@@ -339,17 +361,17 @@ def explore(machine, space, tables, outputs, floor, objective, nodes, found):
         Whether the search is complete.
     """
     levels, orders = machine.rules.shape[0], space.orders.shape[0]
-    above = np.ones((levels + 1, MOVED + 2 * levels))
-    moves = np.zeros((levels + 1, 8 * levels, 2))
-    effects = np.zeros((levels, orders, 3 + 16 * levels))
-    cursor = np.zeros((levels + 1, BOUNDS + 8), np.int64)
+    above, moves, effects, cursor = position
     spans = np.ones((2, SPANS), np.int64)
-    until = found.tally[NODES] + nodes
-    start(machine, above, outputs, floor)
-    level = np.int64(0)
-    cursor[0, TILE] = space.lattice.extents.shape[0] - 1
-    cursor[0, BLOCK], cursor[0, ORDER] = found.tally[NEXT_BLOCK] - 1, orders
+    level, until = found.tally[LEVEL], found.tally[STEPS] + steps
+    if found.tally[STEPS] == 0:
+        start(machine, above, outputs, floor)
+        cursor[0, TILE] = space.lattice.extents.shape[0] - 1
+        cursor[0, BLOCK], cursor[0, ORDER] = -1, orders
     while level >= 0:
+        if found.tally[STEPS] > until:
+            found.tally[LEVEL] = level
+            return False
         if level == levels:
             complete(machine, tables, above, cursor, objective, floor, found)
             level -= 1
@@ -364,14 +386,11 @@ def explore(machine, space, tables, outputs, floor, objective, nodes, found):
         ):
             cursor[level, ENTRY] = tables.blocks[cursor[level, BLOCK], 1] - 1
         else:
-            if level == 0:
-                found.tally[NEXT_BLOCK] = cursor[0, BLOCK] + 1
-                if found.tally[NODES] > until:
-                    return False
             cursor[level, ORDER] = orders
             if next_block(level, machine, space, tables, above, cursor, objective, found):
                 cursor[level, ORDER] = -1
                 cursor[level, ENTRY] = tables.blocks[cursor[level, BLOCK] + 1, 1] - 1
+                found.tally[NEXT_BLOCK] = cursor[0, BLOCK]
             else:
                 level -= 1
     return True

@@ -19,7 +19,17 @@ from kcsim.hardware.schema import Hardware
 from kcsim.kernels import optimum
 from kcsim.kernels.bounds import MOST_UNITS, WITH_CYCLES, MapSpace
 from kcsim.kernels.machine import READ_PJ, Machine
-from kcsim.kernels.optimum import COMPLETE, COUNT, NEXT_BLOCK, NODES, Found, Tables
+from kcsim.kernels.optimum import (
+    BOUNDS,
+    COMPLETE,
+    COUNT,
+    NEXT_BLOCK,
+    NODES,
+    Found,
+    Position,
+    Tables,
+)
+from kcsim.kernels.reuse import MOVED
 from kcsim.mapping.costs import DENSE, WeightCosts, build_machine
 from kcsim.mapping.nest import Mapping
 from kcsim.mapping.space import build_space, count_mappings_in, mapping_from
@@ -38,8 +48,8 @@ __all__ = [
 
 OBJECTIVES = ("energy", "cycles", "edp")
 FRONT_PLACES = 4096
-CHUNK = 200_000
-"""Choices that are costed between two looks at the clock."""
+CHUNK = 5_000_000
+"""Choices that are looked at between two looks at the clock."""
 
 
 @dataclass(frozen=True)
@@ -287,7 +297,7 @@ def _variants(
 def _found(hardware: Hardware, places: int) -> Found:
     levels = len(hardware.levels)
     choices = np.zeros((places, levels, 10), np.int64)
-    return Found(np.full((places, 2), np.inf), choices, np.zeros(4, np.int64))
+    return Found(np.full((places, 2), np.inf), choices, np.zeros(6, np.int64))
 
 
 def _explore(
@@ -299,11 +309,18 @@ def _explore(
     until: float | None,
 ) -> bool:
     """Search a variant; returns whether the search is complete."""
-    nodes = CHUNK if until is not None else 2**60
+    levels, orders = variant.space.order_allowed.shape
+    position = Position(
+        np.ones((levels + 1, MOVED + 2 * levels)),
+        np.zeros((levels + 1, 8 * levels, 2)),
+        np.zeros((levels, orders, 4 + 16 * levels)),
+        np.zeros((levels + 1, BOUNDS + 8), np.int64),
+    )
+    steps = CHUNK if until is not None else 2**60
     while True:
         done = optimum.explore(
-            variant.machine, variant.space, tables, floor.outputs, floor.cycles, objective, nodes,
-            found,
+            variant.machine, variant.space, tables, floor.outputs, floor.cycles, objective, steps,
+            position, found,
         )  # fmt: skip
         if done or (until is not None and time.monotonic() >= until):
             return bool(done)
