@@ -20,3 +20,8 @@ if "NUMBA_CACHE_DIR" not in os.environ:
     sources = sorted((Path(__file__).parent.parent / "kcsim" / "kernels").glob("*.py"))
     state = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
     os.environ["NUMBA_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / f"kcsim-kernels-{state}")
+
+# Mappings that a test finds are kept for this session alone: not among the user's own, and none
+# from earlier sessions, that would hide a search that fails. Subprocesses inherit it.
+MAPPINGS = tempfile.TemporaryDirectory(prefix="kcsim-mappings-")
+os.environ["KCSIM_CACHE_DIR"] = MAPPINGS.name

@@ -1,0 +1,221 @@
+"""Every mapping of a small layer, counted one by one and priced: an oracle for the search."""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+
+from kcsim import Mapping, count_mappings
+from kcsim.hardware import LevelConstraint
+from kcsim.hardware.zeros import left_of_cycles, left_of_macs, left_of_reads, value_bits
+from kcsim.mapping import LevelLoops, Loop
+from kcsim.workload.layer import DIMENSIONS, TENSORS
+
+BLIND = {None: "", "weights": "NPQ", "inputs": "M", "outputs": "CRS"}
+
+
+class Priced(NamedTuple):
+    """Mappings that fit, and what they cost without any rounding.
+
+    Attributes
+    ----------
+    loops : int64[mappings, loops, 4]
+        See `kcsim.count_mappings`.
+    bypass : list of Mapping
+        Of every mapping.
+    energy, cycles : float64[mappings]
+    """
+
+    loops: np.ndarray
+    bypass: list[Mapping]
+    energy: np.ndarray
+    cycles: np.ndarray
+
+    def mapping(self, index, hardware):
+        """One of them as a `Mapping`."""
+        nests = [([], [], []) for _ in hardware.levels]
+        for level, kind, dimension, bound in self.loops[index].tolist():
+            if bound > 1:
+                nests[level][kind].append(Loop(DIMENSIONS[dimension], bound))
+        return Mapping(
+            tuple(
+                LevelLoops(level.level, *map(tuple, nests[i]), level.bypass)
+                for i, level in enumerate(self.bypass[index].levels)
+            )
+        )
+
+
+def primes(number):
+    """Prime factors and their exponents."""
+    found = {}
+    while number > 1:
+        factor = next(d for d in range(2, number + 1) if number % d == 0)
+        found[factor] = found.get(factor, 0) + 1
+        number //= factor
+    return found
+
+
+def shared_out(exponent, places):
+    """All ways to share equal factors over places."""
+    if places == 1:
+        return [(exponent,)]
+    return [
+        (first, *rest)
+        for first in range(exponent + 1)
+        for rest in shared_out(exponent - first, places - 1)
+    ]
+
+
+def factorings(sizes, hardware, most):
+    """Bounds of every distribution of prime factors: int64[mappings, levels, 3, 8].
+
+    In time, along X, along Y. None if there are too many.
+    """
+    levels = len(hardware.levels)
+    limits = [hardware.dataflow.levels.get(n, LevelConstraint()) for n in hardware.level_names]
+    allowed = [[c.temporal, c.spatial_x, c.spatial_y] for c in limits]
+    room = np.array([[2**40, lv.fanout.x, lv.fanout.y] for lv in hardware.levels])
+    bounds = np.ones((1, levels, 3, 8), np.int64)
+    for d, size in enumerate(sizes):
+        for prime, exponent in primes(size).items():
+            places = [
+                (i, k)
+                for i in range(levels)
+                for k in range(3)
+                if (allowed[i][k] is None or DIMENSIONS[d] in allowed[i][k]) and room[i, k] >= prime
+            ]
+            if not places:
+                return bounds[:0]
+            shares = np.array(shared_out(exponent, len(places)))
+            more = np.ones((len(shares), levels, 3, 8), np.int64)
+            for (i, k), share in zip(places, shares.T, strict=True):
+                more[:, i, k, d] = prime**share
+            bounds = (bounds[:, None] * more).reshape(-1, levels, 3, 8)
+            bounds = bounds[(bounds.prod(axis=3) <= room).all(axis=(1, 2))]
+            if len(bounds) > most:
+                return None
+    return bounds
+
+
+def orders_of(active, stationary):
+    """Every order of some dimensions; those blind to the stationary tensor innermost."""
+    blind = [d for d in active if DIMENSIONS[d] in BLIND[stationary]]
+    moving = [d for d in active if d not in blind]
+    pairs = itertools.product(itertools.permutations(moving), itertools.permutations(blind))
+    return [outer + inner for outer, inner in pairs]
+
+
+def every_nest(layer, hardware, most=20_000):
+    """Loops of every mapping, fitting or not: int64[mappings, loops, 4]; None if too many."""
+    sizes = list(layer.dimensions.values())
+    used = [d for d in range(8) if sizes[d] > 1]
+    bounds, levels = factorings(sizes, hardware, most), len(hardware.levels)
+    if bounds is None:
+        return None
+    limits = [hardware.dataflow.levels.get(n, LevelConstraint()) for n in hardware.level_names]
+    active = (bounds[:, :, 0, :] > 1).reshape(len(bounds), -1)
+    groups, members = np.unique(active, axis=0, return_inverse=True)
+    found, total = [np.empty((0, 3 * len(used) * levels, 4), np.int64)], 0
+    for g, group in enumerate(groups.reshape(len(groups), levels, 8)):
+        rows = bounds[members.ravel() == g]
+        choices = [
+            orders_of(np.flatnonzero(group[i]).tolist(), limits[i].stationary)
+            for i in range(levels)
+        ]
+        total += len(rows) * int(np.prod([len(c) for c in choices]))
+        if total > most:
+            return None
+        for order in itertools.product(*choices):
+            slots = [
+                (i, k, d)
+                for i in range(levels)
+                for k in range(3)
+                for d in ([*order[i], *(d for d in used if d not in order[i])] if k == 0 else used)
+            ]
+            loops = np.empty((len(rows), len(slots), 4), np.int64)
+            for j, (i, k, d) in enumerate(slots):
+                loops[:, j, :3] = i, k, d
+                loops[:, j, 3] = rows[:, i, k, d]
+            found.append(loops)
+    return np.concatenate(found)
+
+
+def bypasses(hardware):
+    """Every choice of what the levels leave out."""
+    choices = [
+        [c for n in range(len(lv.may_bypass) + 1) for c in itertools.combinations(lv.may_bypass, n)]
+        for lv in hardware.levels
+    ]
+    for chosen in itertools.product(*choices):
+        names = zip(hardware.level_names, chosen, strict=True)
+        yield Mapping(tuple(LevelLoops(name, bypass=left) for name, left in names))
+
+
+def price(layer, hardware, counts, keeps):
+    """Energy and cycles of counted mappings, from the definitions and without rounding."""
+    compute, zeros, last = hardware.compute, layer.zeros, len(hardware.levels) - 1
+    words = counts.accesses.astype(float)
+    arriving = counts.transfers[..., :2].sum(axis=-1).astype(float)
+    timed, computed = float(left_of_cycles(compute, zeros)), float(left_of_macs(compute, zeros))
+    computing = counts.temporal_steps * timed * compute.cycles_per_mac
+    energy = np.full(len(words), layer.macs * computed * compute.mac_pj)
+    energy += layer.macs * (timed - computed) * compute.gated_mac_pj
+    cycles = computing.copy()
+    leaks = compute.leakage_pj_per_cycle * counts.instances[:, -1] + hardware.static_pj_per_cycle
+    for i, level in enumerate(hardware.levels):
+        taken = np.zeros((2, len(words)))
+        for j, tensor in enumerate(TENSORS):
+            width = getattr(hardware.precision_bits, tensor)
+            stored = float(value_bits(level, tensor, width, zeros))
+            paid, spent = words[:, i, j].copy(), words[:, i, j].copy()
+            crossing = arriving[:, i, j].copy()
+            if i == last and keeps[i, j]:
+                left = float(left_of_reads(compute, zeros, tensor))
+                served = words[:, i, j, 0] if tensor == "outputs" else layer.macs
+                for action in (0, 2) if tensor == "outputs" else (0,):
+                    paid[:, action] -= served * (1 - left)
+                    spent[:, action] -= served * (1 - timed)
+                crossing -= served * (1 - left)
+            finished = words[:, i, j, 2] - words[:, i, j, 0] if tensor == "outputs" else 0.0
+            for k, action in enumerate(("read", "write", "update")):
+                size = width if tensor == "outputs" else stored
+                less = finished * (width - stored) if k == 2 else 0.0
+                price = level.energy_pj(tensor, action) / (level.word_bits * level.block_words)
+                energy += (paid[:, k] * size - less) * price
+                taken[int(k > 0)] += spent[:, k] * size - less
+            energy += crossing * level.fanout.transfer_pj * width / level.word_bits
+        moved = np.zeros(len(words))
+        for bits, rate in zip(
+            taken, (level.read_words_per_cycle, level.write_words_per_cycle), strict=True
+        ):
+            if rate is not None:
+                moved = np.maximum(moved, bits / (rate * level.word_bits * counts.instances[:, i]))
+        cycles = np.maximum(cycles, moved + (computing if level.buffering == "single" else 0.0))
+        leaks = leaks + level.leakage_pj_per_cycle * counts.instances[:, i]
+    return energy + leaks * cycles, cycles
+
+
+def price_all(layer, hardware, loops):
+    """All mappings that fit, for every choice of what the levels leave out."""
+    parts, bypassed = [], []
+    for bypass in bypasses(hardware):
+        counts = count_mappings(layer, hardware, loops, bypass)
+        energy, cycles = price(layer, hardware, counts, bypass.keeps_array(hardware))
+        fits = counts.fits
+        parts.append((loops[fits], energy[fits], cycles[fits]))
+        bypassed += [bypass] * int(fits.sum())
+    nests, energy, cycles = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Priced(nests, bypassed, energy, cycles)
+
+
+def front_of(energy, cycles):
+    """Points that no other beats in both, those equal but for rounding once: float64[points, 2]."""
+    front = []
+    for i in np.lexsort((energy, cycles)):
+        if not front or energy[i] < front[-1][0] * (1 - 1e-9):
+            if front and cycles[i] <= front[-1][1] * (1 + 1e-9):
+                front.pop()
+            front.append((energy[i], cycles[i]))
+    return np.array(front)
