@@ -141,17 +141,21 @@ def give_operands(level, machine, row, below, moves, spans, times):
             continue
         words, leaving = arriving_words(tensor, level, machine, below, moves, spans, times)
         keeper = keeper_of(tensor, level, machine.rules)
-        read_pj = costs[keeper, tensor, READ_PJ]
+        read_pj, read_words = costs[keeper, tensor, READ_PJ], leaving * row[SHARE + tensor]
+        looked_up_pj = 0.0
+        if clustered and keeper == unit[SOURCE]:
+            looked_up_pj = read_words * machine.lookup_pj
         if clustered and keeper <= unit[DECODER]:
-            read_pj = read_pj * sent + (machine.lookup_pj if keeper == unit[SOURCE] else 0.0)
-        read = leaving * row[SHARE + tensor]
-        below[MOVED + 2 * keeper + READING] += read * costs[keeper, tensor, READ_CYCLES]
-        energy += words * crossing_pj + leaving * row[TRANSIT + tensor] + read * read_pj
+            read_words *= sent
+        below[MOVED + 2 * keeper + READING] += read_words * costs[keeper, tensor, READ_CYCLES]
+        energy += words * crossing_pj + leaving * row[TRANSIT + tensor]
+        energy += read_words * read_pj + looked_up_pj
         if child < levels:
-            fill_pj = costs[child, tensor, FILL_PJ]
-            energy += words * fill_pj * (cut if clustered and child <= unit[DECODER] else 1.0)
-            writing = words * costs[child, tensor, WRITE_CYCLES]
-            below[MOVED + 2 * child + WRITING] += writing
+            if clustered and child <= unit[DECODER]:
+                words *= cut
+            energy += words * costs[child, tensor, FILL_PJ]
+            filling = words * costs[child, tensor, WRITE_CYCLES]
+            below[MOVED + 2 * child + WRITING] += filling
             below[SHARE + tensor], below[TRANSIT + tensor] = 1.0, 0.0
             if clustered:
                 below[SPREAD] = below[SPREAD + 1] = below[SPREAD + 2] = 1.0

@@ -92,7 +92,8 @@ def default_cache() -> MappingCache | None:
 def _state_of_the_search() -> str:
     """Hash of the sources that decide what is found."""
     package = Path(__file__).resolve().parent.parent
-    files = sorted([*package.glob("kernels/*.py"), *package.glob("mapping/*.py")])
+    folders = "workload", "hardware", "mapping", "kernels"
+    files = sorted(path for folder in folders for path in package.glob(f"{folder}/*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 

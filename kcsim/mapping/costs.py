@@ -234,6 +234,7 @@ def _leave_out_zeros(
         if tensor == "outputs":
             spared = last[j, columns.UPDATE_PJ] + last[j, columns.TRANSFER_PJ]
             last[j, columns.READ_PJ] -= spared * (1 - left)
+            last[j, columns.SPILL_CYCLES] *= timed
             last[j, columns.SPILL_CYCLES] -= last[j, columns.WRITE_CYCLES] * (1 - timed)
         else:
             last[j, columns.TRANSFER_PJ] *= left

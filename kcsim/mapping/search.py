@@ -175,7 +175,7 @@ def search_mapping(
             best, costs = _mapping(hardware, variant, found.choices[0]), found.costs[0]
     if best is None:
         raise MappingError(
-            f"{layer.name} has no mapping on {hardware.name}: not even tiles of one value fit"
+            _nothing_fits(layer, hardware)
             if not lower
             else f"no mapping of {layer.name} on {hardware.name} was found within {time_limit} s"
         )
@@ -237,14 +237,19 @@ def find_front(
             mapping = _mapping(hardware, variant, found.choices[i])
             points.append(FrontPoint(mapping, *map(float, found.costs[i])))
     if not points:
-        raise MappingError(
-            f"{layer.name} has no mapping on {hardware.name}: not even tiles of one value fit"
-        )
+        raise MappingError(_nothing_fits(layer, hardware))
     front: list[FrontPoint] = []
     for point in sorted(points, key=lambda p: (p.cycles, p.energy_pj)):
         if not front or point.energy_pj < front[-1].energy_pj * (1 - optimum.TOLERANCE):
             front.append(point)
     return tuple(front)
+
+
+def _nothing_fits(layer: ConvLayer, hardware: Hardware) -> str:
+    reason = "no mapping that its dataflow allows fits"
+    if not hardware.dataflow.levels:
+        reason = "not even tiles of one value fit"
+    return f"{layer.name} has no mapping on {hardware.name}: {reason}"
 
 
 def _check(objective: str, time_limit: float | None) -> None:

@@ -45,8 +45,18 @@ def _orders() -> tuple[str, ...]:
     )
 
 
-ORDERS = _orders()
-"""Dimensions, outermost first."""
+def _put_innermost(order: str, dimensions: str) -> str:
+    """An order with some dimensions moved inwards past all others."""
+    inside = "".join(d for d in order if d in dimensions)
+    return "".join(d for d in order if d not in dimensions) + inside
+
+
+_FREE = _orders()
+ORDERS = tuple(
+    dict.fromkeys([*_FREE, *(_put_innermost(o, d) for d in _BLIND.values() for o in _FREE)])
+)
+"""Dimensions, outermost first: the orders of levels that may have any, then those that keep what
+is blind to a tensor innermost, where a dataflow wants that."""
 
 
 def build_space(layer: ConvLayer, hardware: Hardware, machine: Machine) -> MapSpace:
@@ -68,16 +78,18 @@ def build_space(layer: ConvLayer, hardware: Hardware, machine: Machine) -> MapSp
         choices = constraint.temporal, constraint.spatial_x, constraint.spatial_y
         may = np.array([[c is None or d in c for d in DIMENSIONS] for c in choices])
         fixed.append(sum(_word(row) for row in lattice.digits if not may[0, row[0]]))
-        blind = _BLIND.get(constraint.stationary or "", "")
-        allowed_orders.append([set(order[8 - len(blind) :]) == set(blind) for order in ORDERS])
+        if constraint.stationary:
+            blind = _BLIND[constraint.stationary]
+            allowed_orders.append([_put_innermost(order, blind) == order for order in ORDERS])
+        else:
+            allowed_orders.append([order in _FREE for order in ORDERS])
         along_x = np.empty(len(lattice.exponents), np.int64)
         room = np.array([level.fanout.x, level.fanout.y], np.int64)
         tilings.find_splits(lattice, may[1:], room, along_x)
         found = np.flatnonzero(along_x >= 0)
         splits.append(np.column_stack([found, along_x[found]]))
         starts.append(starts[-1] + len(found))
-        if i > 0:
-            tilings.fitting_tiles(i, lattice, machine, fits[i])
+        tilings.fitting_tiles(i, lattice, machine, fits[i])
     return MapSpace(
         lattice,
         np.array(fixed, np.int64),
@@ -141,11 +153,16 @@ def _loops(extents: np.ndarray) -> tuple[Loop, ...]:
 
 
 def _check_places(layer: ConvLayer, hardware: Hardware) -> None:
-    """Every dimension needs a level that may iterate over it."""
-    constraints = [hardware.dataflow.levels.get(name) for name in hardware.level_names]
+    """Every prime factor needs a level that may iterate over it, or a network that may spread it."""
     for name, size in layer.dimensions.items():
-        free = (c is None or c.temporal is None or name in c.temporal for c in constraints)
-        if size > 1 and not any(free):
+        most = 1
+        for level in hardware.levels:
+            constraint = hardware.dataflow.levels.get(level.name, LevelConstraint())
+            choices = constraint.temporal, constraint.spatial_x, constraint.spatial_y
+            for choice, room in zip(choices, (size, level.fanout.x, level.fanout.y), strict=True):
+                if choice is None or name in choice:
+                    most = max(most, room)
+        if any(prime > most for prime, _ in _prime_factors(size)):
             raise MappingError(
                 f"the dataflow of {hardware.name} lets no level iterate over {name}, which "
                 f"{layer.name} needs"

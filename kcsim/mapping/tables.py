@@ -68,6 +68,8 @@ def bound_mappings(
             0, (blocks, inside[level, blocks], starts[blocks], counts[blocks], splits, entries)
         )
         bounds.bound_tiles(level, space, inside)
+    if not space.fits[0, -1]:
+        return None
     return _join(parts, outside, inside, idle), floor
 
 
