@@ -10,8 +10,6 @@ cases, each of which counts exactly what a whole loop nest of that kind would.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
@@ -46,9 +44,7 @@ from kcsim.kernels.nest import (
     window_extent,
 )
 from kcsim.kernels.stages import share_of
-from kcsim.kernels.tilings import LIMIT, STRIDE, Lattice, divides
-
-__all__ = ["MapSpace"]
+from kcsim.kernels.tilings import LIMIT, STRIDE, divides, spread_over
 
 SUPPLY_PJ, HELD, RETURNS, LATER, LEAST_SHARE = 0, 3, 4, 5, 8
 """Columns of `outside`."""
@@ -56,35 +52,6 @@ WITH_CYCLES, WITHOUT_CYCLES, MOST_UNITS = 0, 1, 2
 """Columns of `inside`."""
 REST, LEAST, EXTRA = 3, 4, 5
 """Columns of entries, besides the three tensors."""
-
-
-class MapSpace(NamedTuple):
-    """All mappings of a layer that a hardware allows.
-
-    Attributes
-    ----------
-    lattice : Lattice
-    fixed : int64[levels]
-        Exponents of the factors over which a level may not iterate.
-    orders : int64[orders, 8]
-        Permutations of the dimensions, outermost first.
-    order_allowed : bool[levels, orders]
-    splits : int64[splits, 2]
-        Tiles of the factors that are spread over the children of a level, and
-        what of it lies along X.
-    split_start : int64[levels + 1]
-        Rows of `splits` that belong to each level.
-    fits : bool[levels, tiles]
-        Whether a tile fits a level.
-    """
-
-    lattice: Lattice
-    fixed: np.ndarray
-    orders: np.ndarray
-    order_allowed: np.ndarray
-    splits: np.ndarray
-    split_start: np.ndarray
-    fits: np.ndarray
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -314,16 +281,6 @@ def widen(lattice, fixed, inside):
                 for k in range(2):
                     inside[tile, k] = min(inside[tile, k], one_less[k])
                 inside[tile, MOST_UNITS] = max(inside[tile, MOST_UNITS], one_less[MOST_UNITS])
-
-
-@helper
-def spread_over(lattice, split, spans):
-    """Fill ``SPATIAL`` and ``CHILDREN`` of a row of spans (int64[26]) for a split."""
-    children = 1
-    for d in range(8):
-        spans[SPATIAL + d] = lattice.extents[split, d]
-        children *= lattice.extents[split, d]
-    spans[CHILDREN] = children
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

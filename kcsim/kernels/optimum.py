@@ -24,7 +24,6 @@ from kcsim.kernels.bounds import (
     RETURNS,
     WITH_CYCLES,
     WITHOUT_CYCLES,
-    spread_over,
 )
 from kcsim.kernels.nest import (
     CHILDREN,
@@ -52,7 +51,7 @@ from kcsim.kernels.stages import (
     spend,
     start,
 )
-from kcsim.kernels.tilings import divides
+from kcsim.kernels.tilings import divides, spread_over
 
 __all__ = ["Found", "Position", "Tables"]
 

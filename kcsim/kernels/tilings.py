@@ -15,9 +15,9 @@ import numpy as np
 from numba import njit
 
 from kcsim.kernels.machine import CAPACITY, DECODER, GROUP, VALUE_BITS
-from kcsim.kernels.nest import EXTENT, SPANS, C, helper, tile_size
+from kcsim.kernels.nest import CHILDREN, EXTENT, SPANS, SPATIAL, C, helper, tile_size
 
-__all__ = ["DIMENSION", "LIMIT", "PRIME", "SHIFT", "STRIDE", "Lattice"]
+__all__ = ["DIMENSION", "LIMIT", "PRIME", "SHIFT", "STRIDE", "Lattice", "MapSpace"]
 
 DIMENSION, PRIME, LIMIT, STRIDE, SHIFT = range(5)
 """Columns of `Lattice.digits`."""
@@ -43,6 +43,35 @@ class Lattice(NamedTuple):
     extents: np.ndarray
     exponents: np.ndarray
     spare: int
+
+
+class MapSpace(NamedTuple):
+    """All mappings of a layer that a hardware allows.
+
+    Attributes
+    ----------
+    lattice : Lattice
+    fixed : int64[levels]
+        Exponents of the factors over which a level may not iterate.
+    orders : int64[orders, 8]
+        Permutations of the dimensions, outermost first.
+    order_allowed : bool[levels, orders]
+    splits : int64[splits, 2]
+        Tiles of the factors that are spread over the children of a level, and
+        what of it lies along X.
+    split_start : int64[levels + 1]
+        Rows of `splits` that belong to each level.
+    fits : bool[levels, tiles]
+        Whether a tile fits a level.
+    """
+
+    lattice: Lattice
+    fixed: np.ndarray
+    orders: np.ndarray
+    order_allowed: np.ndarray
+    splits: np.ndarray
+    split_start: np.ndarray
+    fits: np.ndarray
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -165,3 +194,13 @@ def find_splits(lattice, allowed, room, along_x):
                 both = found_x[i] + found_y[j]
                 if along_x[both] < 0:
                     along_x[both] = found_x[i]
+
+
+@helper
+def spread_over(lattice, split, spans):
+    """Fill ``SPATIAL`` and ``CHILDREN`` of a row of spans (int64[26]) for a split."""
+    children = 1
+    for d in range(8):
+        spans[SPATIAL + d] = lattice.extents[split, d]
+        children *= lattice.extents[split, d]
+    spans[CHILDREN] = children

@@ -17,7 +17,7 @@ import numpy as np
 from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels import optimum
-from kcsim.kernels.bounds import MOST_UNITS, WITH_CYCLES, MapSpace
+from kcsim.kernels.bounds import MOST_UNITS, WITH_CYCLES
 from kcsim.kernels.machine import READ_PJ, Machine
 from kcsim.kernels.optimum import (
     BOUNDS,
@@ -30,6 +30,7 @@ from kcsim.kernels.optimum import (
     Tables,
 )
 from kcsim.kernels.reuse import MOVED
+from kcsim.kernels.tilings import MapSpace
 from kcsim.mapping.costs import DENSE, WeightCosts, build_machine
 from kcsim.mapping.nest import Mapping
 from kcsim.mapping.space import build_space, count_mappings_in, mapping_from

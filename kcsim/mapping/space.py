@@ -9,9 +9,8 @@ import numpy as np
 from kcsim.errors import MappingError
 from kcsim.hardware.schema import Hardware, LevelConstraint
 from kcsim.kernels import tilings
-from kcsim.kernels.bounds import MapSpace
 from kcsim.kernels.machine import Machine
-from kcsim.kernels.tilings import LIMIT, SHIFT, STRIDE, Lattice
+from kcsim.kernels.tilings import LIMIT, SHIFT, STRIDE, Lattice, MapSpace
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.workload import ConvLayer
 from kcsim.workload.layer import DIMENSIONS
@@ -153,7 +152,7 @@ def _loops(extents: np.ndarray) -> tuple[Loop, ...]:
 
 
 def _check_places(layer: ConvLayer, hardware: Hardware) -> None:
-    """Every prime factor needs a level that may iterate over it, or a network that may spread it."""
+    """Every prime factor needs a level that may iterate over it, or may spread it."""
     for name, size in layer.dimensions.items():
         most = 1
         for level in hardware.levels:

@@ -8,9 +8,9 @@ import numpy as np
 
 from kcsim.kernels import bounds
 from kcsim.kernels import machine as columns
-from kcsim.kernels.bounds import MapSpace
 from kcsim.kernels.machine import Machine
 from kcsim.kernels.optimum import Tables
+from kcsim.kernels.tilings import MapSpace
 from kcsim.workload import ConvLayer
 
 __all__ = ["Floor", "bound_mappings"]

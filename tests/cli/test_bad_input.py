@@ -147,7 +147,7 @@ OPTIONS = {
         "--zeros:1:13: no layer matches 'conv8'; expected one of conv1, conv2,",
     ),
     "no such file of zeros": (("estimate", "--hw", "eyeriss", "--zeros", "x.yaml"), "'x.yaml'"),
-    "negative seed": (("estimate", "--hw", "eyeriss", "--seed", "-1"), "the seed is -1"),
+    "no time": (("estimate", "--hw", "eyeriss", "--time-limit", "0"), "the time limit is 0"),
     "unknown format": (("estimate", "--hw", "eyeriss", "--format", "jsn"), "'json'?"),
     "zero batch": (("estimate", "--hw", "eyeriss", "--batch", "0"), "batch"),
     "no such layers": (("estimate", "--hw", "eyeriss", "--layers", "konv*"), "konv*"),

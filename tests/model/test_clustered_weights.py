@@ -64,8 +64,6 @@ def test_units_of_a_tile():
     assert form.bits_per_word(0, whole | {"R": 1}) == Fraction(2, 3)
     assert form.bits_per_word(1, whole) == 16
     assert DENSE.bits_per_word(0, whole) == 16
-    assert form.level_bits(3) == (pytest.approx(2 / 9), 16.0, 16.0)
-    assert DENSE.level_bits(2) == (16.0, 16.0)
     with pytest.raises(ValueError, match="dense weights have no units"):
         DENSE.units_in(whole)
 

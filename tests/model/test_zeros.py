@@ -5,7 +5,7 @@ import itertools
 from fractions import Fraction
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mapped_layers import mapped_layers
 from small_design import LAYER, MAPPING, design
@@ -15,6 +15,7 @@ from kcsim import count_layer, evaluate
 from kcsim.errors import InputError, MappingError
 from kcsim.hardware import Compute, Fanout, Hardware, Level, Precision
 from kcsim.hardware.zeros import left_of_cycles, left_of_macs
+from kcsim.kernels.machine import READ_CYCLES, TRANSFER_PJ, UPDATE_PJ
 from kcsim.mapping import LevelLoops, Loop, Mapping
 from kcsim.mapping.costs import build_machine
 from kcsim.model.traffic import expected_words
@@ -295,26 +296,27 @@ def test_hardware_for_zeros_costs_nothing_without_zeros(mapped, data):
 def test_the_search_pays_what_the_account_says(mapped, data):
     layer, hardware, mapping = mapped
     hardware = equipped(data.draw, hardware)
-    # Words of one bit leave nothing to round. Updates at the innermost level cost nothing, for
-    # the search spares the first of each sum too; nor is anything forwarded there.
-    last = len(hardware.levels) - 1
+    # Words of one bit leave nothing to round; the search does not see what neighbours exchange.
     levels = [
         dataclasses.replace(
-            level, word_bits=1, update_pj=3 if i < last else 0, fanout=dataclasses.replace(
-                level.fanout, forwarding=()
-            ), capacity_words=10**9 if i else None,
+            level, word_bits=1, capacity_words=10**9 if i else None,
+            fanout=dataclasses.replace(level.fanout, forwarding=()),
         )
         for i, level in enumerate(hardware.levels)
     ]  # fmt: skip
     hardware = dataclasses.replace(hardware, levels=tuple(levels))
     zeros = ZeroShares(*data.draw(st.tuples(shares, shares, shares)))
     layer = dataclasses.replace(layer, zeros=zeros)
-    machine = build_machine(layer, hardware)
-    assume((mapping.keeps_array(hardware) == machine.rules[:, :3]).all())
+    machine = build_machine(layer, hardware, mapping.keeps_array(hardware))
     estimate = evaluate(layer, hardware, mapping)
-    paid = [item for item in estimate.items if item.component in hardware.level_names]
+    paid = [item for item in estimate.items if item.component not in ("MAC", "static")]
     expected = sum(item.energy_pj for item in paid)
-    found = (estimate.counts.accesses * machine.access_pj).sum()
+    counts = estimate.counts
+    found = (counts.accesses * machine.costs[:, :, : UPDATE_PJ + 1]).sum()
+    for i, level in enumerate(hardware.levels):
+        for j, tensor in enumerate(TENSORS):
+            words = sum(counts.moved(level.name, tensor, way) for way in ("down", "up"))
+            found += words * machine.costs[i, j, TRANSFER_PJ]
     assert found == pytest.approx(expected, abs=3 * len(paid), rel=1e-9)
 
 
@@ -322,14 +324,14 @@ def test_the_search_pays_partial_sums_in_full():
     layer = with_zeros(outputs=0.75)
     hardware = design({"compression": {"outputs": "bitmask"}, "read_words_per_cycle": 2})
     estimate = evaluate(layer, hardware, SPLIT)
-    machine = build_machine(layer, hardware)
+    costs = build_machine(layer, hardware, SPLIT.keeps_array(hardware)).costs[0, 2]
     outputs = [
         item for item in estimate.items if item.component == "DRAM" and item.tensor[0] == "o"
     ]
     assert sum(item.accesses for item in outputs) == 16 + 16 + 5
     accesses = estimate.counts.accesses[0, 2]
-    assert (accesses * machine.access_pj[0, 2]).sum() == sum(item.energy_pj for item in outputs)
-    assert accesses[0] * machine.read_cycles[0, 2] == 16 / 2
+    assert (accesses * costs[: UPDATE_PJ + 1]).sum() == sum(item.energy_pj for item in outputs)
+    assert accesses[0] * costs[READ_CYCLES] == 16 / 2
 
 
 def test_zeros_of_a_network():
