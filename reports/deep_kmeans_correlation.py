@@ -204,9 +204,7 @@ def main() -> None:
         rows.append(row)
     readings = ("as published", "indexes in both", "indexes in neither")
     header = " | ".join(["codebook", *(f"{n}: {r}" for n in PUBLISHED for r in readings)])
-    text = TEXT.format(
-        **PUBLISHED, version=kcsim.__version__, summary=table(header, rows)
-    )
+    text = TEXT.format(**PUBLISHED, version=kcsim.__version__, summary=table(header, rows))
     write_whole(output, "\n".join([text, *sections]))
 
 
