@@ -101,23 +101,33 @@ def build_space(layer: ConvLayer, hardware: Hardware, machine: Machine) -> MapSp
 
 
 def count_mappings_in(space: MapSpace) -> int:
-    """Number of mappings in a space, in every order of their loops, whether they fit or not.
+    """Number of mappings in a space, whether their tiles fit or not.
 
-    Every prime factor of a dimension goes to one of the levels that may iterate over it, or is
-    spread along one of their axes; a level with `n` loops in time has ``n!`` orders at most, of
-    which the space holds those that differ in effect.
+    Every way to spread factors over the children of the levels, times every way to leave the
+    others to the levels that may iterate over them, times the loop orders of each level
+    that differ in effect.
     """
-    # The ways to share exponents over levels are counted digit by digit; what fits the arrays is a
-    # number of splits.
-    levels = len(space.fixed)
-    ways = 1
-    for row in space.lattice.digits:
+    lattice, whole = space.lattice, len(space.lattice.exponents) - 1
+    tiles, ways = np.zeros(1, np.int64), np.ones(1, np.int64)
+    for first, last in zip(space.split_start, space.split_start[1:], strict=False):
+        splits = space.splits[first:last, 0]
+        left = lattice.exponents[whole] | lattice.spare
+        left = left - lattice.exponents[tiles][:, None] - lattice.exponents[splits]
+        possible = left & lattice.spare == lattice.spare
+        products = (tiles[:, None] + splits)[possible]
+        tiles, place = np.unique(products, return_inverse=True)
+        ways = np.bincount(place, np.repeat(ways, possible.sum(axis=1))).astype(np.int64)
+    total = ways.astype(object)
+    for row in lattice.digits:
         places = sum(not int(fixed) & _word(row) for fixed in space.fixed)
-        ways *= math.comb(int(row[LIMIT]) + max(places, 1) - 1, max(places, 1) - 1)
-    for level in range(levels):
-        ways *= int(space.split_start[level + 1] - space.split_start[level])
-        ways *= int(space.order_allowed[level].sum())
-    return ways
+        left = row[LIMIT] - tiles // row[STRIDE] % (row[LIMIT] + 1)
+        shared = [
+            math.comb(exponent + places - 1, exponent) if places else int(exponent == 0)
+            for exponent in range(int(row[LIMIT]) + 1)
+        ]
+        total *= np.array(shared, object)[left]
+    orders = math.prod(int(allowed) for allowed in space.order_allowed.sum(axis=1))
+    return int(total.sum()) * orders
 
 
 def mapping_from(hardware: Hardware, space: MapSpace, choices: np.ndarray) -> Mapping:

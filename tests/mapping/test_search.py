@@ -2,8 +2,10 @@
 
 import dataclasses
 import functools
+import itertools
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +21,9 @@ from kcsim.hardware import (
     shipped_names,
 )
 from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.mapping.costs import build_machine
 from kcsim.mapping.search import find_front, search_mapping
+from kcsim.mapping.space import build_space, count_mappings_in
 from kcsim.workload import ConvLayer, zoo
 
 RELEVANT = {"weights": "GMCRS", "inputs": "NGCPQRS", "outputs": "NGMPQ"}
@@ -250,3 +254,24 @@ def test_random_dataflows_are_respected(problem, objective):
     check_constraints(mapping, hardware)
     counts = count_layer(layer, hardware, mapping)
     assert counts.macs == layer.macs
+
+
+def test_the_size_of_the_map_space():
+    """Every tiling of a small layer, counted one by one."""
+    layer, hardware = ConvLayer("conv", 4, 6, 5, 4, 2, 1), tiny_hardware()
+    keeps = np.ones((3, 3), np.bool_)
+    space = build_space(layer, hardware, build_machine(layer, hardware, keeps))
+    # Three levels in time, and the children of the buffer; what lies along which axis is no matter.
+    tilings = set()
+    primes = [(d, p) for d, size in layer.dimensions.items() for p in prime_factors(size)]
+    for places in itertools.product(range(4), repeat=len(primes)):
+        spread = [p for (_, p), place in zip(primes, places, strict=True) if place == 3]
+        if not spread or spread in ([2], [2, 2]):
+            tilings.add(
+                tuple(sorted((*prime, place) for prime, place in zip(primes, places, strict=True)))
+            )
+    assert count_mappings_in(space) == len(tilings) * space.order_allowed.sum(axis=1).prod()
+
+
+def prime_factors(size):
+    return [2] * (size // 2 if size in (2, 4) else size == 6) + [3] * (size in (3, 6))
