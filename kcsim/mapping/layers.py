@@ -11,7 +11,7 @@ from kcsim.errors import InputError
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.cache import MappingCache, default_cache
 from kcsim.mapping.costs import DENSE, WeightCosts
-from kcsim.mapping.search import SearchResult, search_mapping
+from kcsim.mapping.search import SearchResult, check_search, search_mapping
 from kcsim.workload import ConvLayer
 
 __all__ = ["MappingTask", "map_layers"]
@@ -64,6 +64,7 @@ def map_layers(
     """
     if not tasks:
         raise InputError("the network has no layers")
+    check_search(objective, time_limit)
     store = cache or default_cache()
     unique = {task.shape: task for task in tasks}
 

@@ -42,8 +42,10 @@ __all__ = [
     "OBJECTIVES",
     "FrontPoint",
     "SearchResult",
+    "check_search",
     "find_front",
     "find_mapping",
+    "objective_value",
     "search_mapping",
 ]
 
@@ -158,7 +160,7 @@ def search_mapping(
         If not even single values fit, or the dataflow leaves no place for a
         dimension.
     """
-    _check(objective, time_limit)
+    check_search(objective, time_limit)
     started = time.monotonic()
     until = None if time_limit is None else started + time_limit
     number, best, spaces, tally, lower = OBJECTIVES.index(objective), None, 0, np.zeros(2, int), []
@@ -181,7 +183,7 @@ def search_mapping(
             else f"no mapping of {layer.name} on {hardware.name} was found within {time_limit} s"
         )
     note = _not_searched(hardware)
-    value = _value(objective, *costs)
+    value = objective_value(objective, *costs)
     gap = 1 - min([value, *lower]) / value if value else 0.0
     if lower:
         note = f"the time limit of {time_limit:g} s ended the search"
@@ -253,7 +255,8 @@ def _nothing_fits(layer: ConvLayer, hardware: Hardware) -> str:
     return f"{layer.name} has no mapping on {hardware.name}: {reason}"
 
 
-def _check(objective: str, time_limit: float | None) -> None:
+def check_search(objective: str, time_limit: float | None) -> None:
+    """Raise an InputError if there is no such objective, or no time."""
     if objective not in OBJECTIVES:
         raise InputError(
             Problem(
@@ -338,10 +341,11 @@ def _least(machine: Machine, tables: Tables, floor: Floor, found: Found, objecti
     cycles = machine.macs * machine.cycles_per_mac / tables.inside[0, -1, MOST_UNITS]
     first_sums = floor.outputs * machine.costs[0, 2, READ_PJ]
     energy = machine.mac_pj + floor.cycles[:2].sum() - first_sums + bound[WITH_CYCLES]
-    return _value(objective, energy, max(cycles, floor.cycles[2]))
+    return objective_value(objective, energy, max(cycles, floor.cycles[2]))
 
 
-def _value(objective: str, energy_pj: float, cycles: float) -> float:
+def objective_value(objective: str, energy_pj: float, cycles: float) -> float:
+    """What an objective minimises."""
     return {"energy": energy_pj, "cycles": cycles, "edp": energy_pj * cycles}[objective]
 
 

@@ -15,7 +15,7 @@ import time
 from kcsim.errors import KcsimError
 from kcsim.hardware import Hardware
 from kcsim.mapping import LevelLoops, Loop, Mapping
-from kcsim.mapping.search import SearchResult, search_mapping
+from kcsim.mapping.search import SearchResult, objective_value, search_mapping
 from kcsim.model.counts import count_layer
 from kcsim.model.cycles import count_cycles
 from kcsim.model.energy import energy_items
@@ -57,7 +57,10 @@ def improve_imperfectly(
         `perfect`, or a better mapping; not proved to be optimal in either case.
     """
     started, best, sizes = time.monotonic(), perfect, dict(layer.dimensions)
-    least, evaluated = _value(objective, perfect.energy_pj, perfect.cycles), perfect.evaluated
+    least, evaluated = (
+        objective_value(objective, perfect.energy_pj, perfect.cycles),
+        perfect.evaluated,
+    )
     for dimension in "MCPQ":
         found = None
         for size in _larger_sizes(layer.dimensions[dimension]):
@@ -72,8 +75,8 @@ def improve_imperfectly(
                 # Too large to be searched or counted, or it cuts units of clustered weights.
                 continue
             evaluated += result.evaluated
-            if _value(objective, energy, cycles) < least * (1 - 1e-9):
-                least, found = _value(objective, energy, cycles), size
+            if objective_value(objective, energy, cycles) < least * (1 - 1e-9):
+                least, found = objective_value(objective, energy, cycles), size
                 best = dataclasses.replace(
                     result, mapping=mapping, energy_pj=energy, cycles=float(cycles)
                 )
@@ -82,10 +85,6 @@ def improve_imperfectly(
         best, is_optimal=False, gap=math.nan, mappings=perfect.mappings, evaluated=evaluated,
         seconds=perfect.seconds + time.monotonic() - started, note=_NOTE,
     )  # fmt: skip
-
-
-def _value(objective: str, energy_pj: float, cycles: float) -> float:
-    return {"energy": energy_pj, "cycles": cycles, "edp": energy_pj * cycles}[objective]
 
 
 def _costs(

@@ -1,0 +1,104 @@
+"""``kcsim map`` as people type it."""
+
+import csv
+import io
+
+import pytest
+import yaml
+
+from kcsim import evaluate, find_front, load_hardware, load_layer, search_mapping
+from kcsim.mapping.reader import read_mapping
+
+LAYER = ("map", "--hw", "eyeriss", "--layer", "lenet5/conv2")
+NETWORK = ("map", "--hw", "simple", "-n", "lenet5")
+
+
+@pytest.mark.parametrize("objective", ["edp", "energy", "cycles"])
+def test_the_file_is_read_back_to_the_same_counts(kcsim, tmp_path, objective):
+    path = tmp_path / "mapping.yaml"
+    assert kcsim(*LAYER, "--objective", objective, "-o", str(path)).code == 0
+    text = path.read_text()
+    assert f"the mapping of least {objective}: no other mapping is better (proved)" in text
+    layer, hardware = load_layer("lenet5/conv2"), load_hardware("eyeriss")
+    found = search_mapping(layer, hardware, objective=objective)
+    assert read_mapping(path, layer, hardware) == found.mapping
+    estimate = evaluate(layer, hardware, found.mapping)
+    assert f"{found.cycles:,.0f} cycles; {found.evaluated:,} of" in text
+    assert estimate.energy_pj == pytest.approx(found.energy_pj, rel=1e-4)
+
+
+def test_a_network(kcsim, tmp_path):
+    outcome = kcsim(*NETWORK, "--objective", "energy", "--save", str(tmp_path / "maps"))
+    assert outcome.code == 0
+    assert outcome.out.count(" yes ") == 4
+    assert "No other mapping of the map space is better (proved)." in outcome.out
+    saved = {path.name for path in (tmp_path / "maps").iterdir()}
+    assert saved == {"conv1.yaml", "conv2.yaml", "ip1.yaml", "ip2.yaml"}
+    rows = list(csv.DictReader(io.StringIO(kcsim(*NETWORK, "--format", "csv").out)))
+    assert [row["proved"] for row in rows] == ["yes"] * 4
+    assert all(int(row["evaluated"]) < float(row["mappings"]) for row in rows)
+
+
+def test_clustered_weights_have_mappings_of_their_own(kcsim, tmp_path):
+    outcome = kcsim(*NETWORK, "--cluster", "scalar:k=16", "--save", str(tmp_path / "maps"))
+    assert "dense weights on simple" in outcome.out
+    assert "scalar:k=16" in outcome.out
+    assert len(list((tmp_path / "maps").glob("*.clustered.yaml"))) == 4
+
+
+def test_the_front(kcsim):
+    outcome = kcsim(
+        "map", "--hw", "simple", "--layer", "lenet5/conv2", "--front", "--format", "csv"
+    )
+    rows = list(csv.DictReader(io.StringIO(outcome.out)))
+    points = find_front(load_layer("lenet5/conv2"), load_hardware("simple"))
+    assert [int(row["cycles"]) for row in rows] == [round(point.cycles) for point in points]
+    energies = [float(row["energy_mac"]) for row in rows]
+    assert energies == sorted(energies, reverse=True)
+
+
+def test_loops_and_figure(kcsim, tmp_path):
+    figure = tmp_path / "nest.png"
+    outcome = kcsim(*LAYER, "--loops", "--plot", str(figure))
+    assert "buffer  holds inputs" in outcome.out
+    assert outcome.out.endswith("\n")
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_imperfect_bounds_are_not_called_proved(kcsim):
+    outcome = kcsim("map", "--hw", "eyeriss", "--layer", "alexnet/conv1", "--imperfect")
+    assert "not proved: of bounds that do not divide their dimension" in outcome.out
+    loops = [loop for level in yaml.safe_load(outcome.out)["levels"] for loop in level["temporal"]]
+    assert loops
+
+
+def test_what_a_mapping_may_bypass(kcsim, tmp_path):
+    plain = load_hardware("simple")
+    path = tmp_path / "open.yaml"
+    text = kcsim("hardware", "simple").out
+    path.write_text(
+        text.replace("- {name: register file,", "- {name: register file, may_bypass: [outputs],")
+    )
+    layer = load_layer("alexnet/conv1")
+    free = search_mapping(layer, load_hardware(path), objective="energy")
+    kept = search_mapping(layer, plain, objective="energy")
+    assert free.energy_pj <= kept.energy_pj
+    assert free.mappings == 2 * kept.mappings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--layer", "lenet5/conv1", "-n", "lenet5"), "expected one of them"),
+        ((), "expected one of them"),
+        (("-n", "lenet5", "--loops"), "are for one layer"),
+        (("--layer", "lenet5/conv1", "--save", "maps"), "are for a network"),
+        (("--layer", "lenet5/conv1", "--time-limit", "0"), "the time limit is 0"),
+        (("--layer", "lenet5/conv1", "--front", "--format", "json"), "has no JSON form"),
+        (("--layer", "lenet5/conv1", "--plot", "nest.doc"), "names no format of pictures"),
+    ],
+)
+def test_mistakes(kcsim, arguments, message):
+    outcome = kcsim("map", "--hw", "simple", *arguments)
+    assert outcome.code != 0
+    assert message in outcome.err
