@@ -232,7 +232,7 @@ def is_new(row, moves, effects, count):
     Parameters
     ----------
     row, moves : float64[:], float64[:, 2]
-        What the order leaves where it is; see `kcsim.kernels.stages`.
+        What the order leaves where it is; see `kcsim.kernels.reuse`.
     effects : float64[orders, 4 + 2 * loops]
         The same of `count` earlier orders; the order is added.
     """
