@@ -28,8 +28,10 @@ if TYPE_CHECKING:
         search_mapping,
     )
     from kcsim.model.bulk import BulkCounts, count_mappings, stack_mappings
+    from kcsim.model.compare import compare_executions
     from kcsim.model.counts import Counts, count_layer
-    from kcsim.model.estimate import estimate, evaluate, map_layer
+    from kcsim.model.estimate import estimate
+    from kcsim.model.evaluate import evaluate, map_layer
     from kcsim.model.replay import replay_layer
     from kcsim.model.results import Estimate, LayerEstimate, Run
     from kcsim.workload import ConvLayer, Network, ZeroShares, load_layer, load_network
@@ -60,10 +62,11 @@ _HOMES = {
     "cluster_model": "kcsim.conv.module",
     "cluster_network": "kcsim.clustering.cluster",
     "clustered_conv2d": "kcsim.conv",
+    "compare_executions": "kcsim.model.compare",
     "count_layer": "kcsim.model.counts",
     "count_mappings": "kcsim.model.bulk",
     "estimate": "kcsim.model.estimate",
-    "evaluate": "kcsim.model.estimate",
+    "evaluate": "kcsim.model.evaluate",
     "find_front": "kcsim.mapping.search",
     "find_mapping": "kcsim.mapping.search",
     "load_clustered": "kcsim.clustering.clustered_file",
@@ -71,7 +74,7 @@ _HOMES = {
     "load_layer": "kcsim.workload",
     "load_network": "kcsim.workload",
     "load_weights": "kcsim.clustering.weight_files",
-    "map_layer": "kcsim.model.estimate",
+    "map_layer": "kcsim.model.evaluate",
     "map_layers": "kcsim.mapping.layers",
     "parse_clustering": "kcsim.clustering",
     "read_mapping": "kcsim.mapping.reader",
@@ -105,6 +108,7 @@ __all__ = [
     "cluster_model",
     "cluster_network",
     "clustered_conv2d",
+    "compare_executions",
     "count_layer",
     "count_mappings",
     "estimate",

@@ -25,7 +25,7 @@ def command(
     from kcsim.cli.running import check_output, choose_format, report, waiting
     from kcsim.hardware import load_hardware
     from kcsim.mapping.reader import read_mapping
-    from kcsim.model.estimate import evaluate
+    from kcsim.model.evaluate import evaluate
     from kcsim.workload import load_layer
     from kcsim.workload.zeros_reader import layer_with_zeros
 

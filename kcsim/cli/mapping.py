@@ -143,7 +143,7 @@ def _map(
     imperfect: bool,
 ) -> LayerEstimate:
     from kcsim.cli.running import waiting
-    from kcsim.model.estimate import map_layer
+    from kcsim.model.evaluate import map_layer
 
     with waiting():
         return map_layer(

@@ -16,7 +16,15 @@ from kcsim.kernels.machine import Machine
 from kcsim.workload import ConvLayer
 from kcsim.workload.layer import TENSORS
 
-__all__ = ["DENSE", "WeightCosts", "build_machine", "multicast_array", "rule_array", "window_array"]
+__all__ = [
+    "DENSE",
+    "Prices",
+    "WeightCosts",
+    "build_machine",
+    "multicast_array",
+    "rule_array",
+    "window_array",
+]
 
 _MULTICAST = {"none": 0, "tile": 1, "word": 2}
 _WEIGHTS, _OUTPUTS = TENSORS.index("weights"), TENSORS.index("outputs")
@@ -58,6 +66,23 @@ class WeightCosts:
 
 
 DENSE = WeightCosts()
+
+
+@dataclass(frozen=True, eq=False)
+class Prices:
+    """What the accesses of a nest cost that is part of a larger account.
+
+    Attributes
+    ----------
+    factors : float64[levels, 3, 8]
+        Times the costs of a `Machine`: 0 for what others account for, above 1 where a word stands
+        for several.
+    computes : bool
+        Whether the MACs take cycles.
+    """
+
+    factors: np.ndarray
+    computes: bool = True
 
 
 def window_array(layer: ConvLayer, hardware: Hardware) -> np.ndarray:
@@ -111,6 +136,7 @@ def build_machine(
     hardware: Hardware,
     keeps: np.ndarray,
     weights: WeightCosts = DENSE,
+    prices: Prices | None = None,
 ) -> Machine:
     """Everything the search needs to know, as arrays; see `Machine`.
 
@@ -121,6 +147,8 @@ def build_machine(
     keeps : bool[levels, 3]
         Whether a level stores a tensor.
     weights : WeightCosts
+    prices : Prices, optional
+        Those of the hardware when absent.
     """
     levels, compute = hardware.levels, hardware.compute
     count = len(levels)
@@ -130,6 +158,10 @@ def build_machine(
             _fill_costs(costs[i, j], layer, hardware, i, j, weights)
         costs[i, :, columns.TRANSFER_PJ] = _transfer_pj(hardware, i, weights)
     _leave_out_zeros(layer, hardware, costs, keeps[-1])
+    cycles_per_mac = compute.cycles_per_mac
+    if prices:
+        costs *= prices.factors
+        cycles_per_mac *= prices.computes
     left = float(left_of_macs(compute, layer.zeros))
     timed = float(left_of_cycles(compute, layer.zeros))
     mac_pj = layer.macs * (left * compute.mac_pj + (timed - left) * compute.gated_mac_pj)
@@ -146,7 +178,7 @@ def build_machine(
         cycles=np.array([leaks, overlapped], np.float64).T.copy(),
         unit=np.array([*weights.unit, weights.decode_level, source, store], np.int64),
         macs=float(layer.macs),
-        cycles_per_mac=compute.cycles_per_mac * timed,
+        cycles_per_mac=cycles_per_mac * timed,
         mac_pj=float(mac_pj + weights.load_pj),
         static_pj=float(hardware.static_pj_per_cycle),
         lookup_pj=float(weights.lookup_pj),

@@ -31,7 +31,7 @@ from kcsim.kernels.optimum import (
 )
 from kcsim.kernels.reuse import MOVED
 from kcsim.kernels.tilings import MapSpace
-from kcsim.mapping.costs import DENSE, WeightCosts, build_machine
+from kcsim.mapping.costs import DENSE, Prices, WeightCosts, build_machine
 from kcsim.mapping.nest import Mapping
 from kcsim.mapping.space import build_space, count_mappings_in, mapping_from
 from kcsim.mapping.tables import Floor, bound_mappings
@@ -130,6 +130,7 @@ def search_mapping(
     objective: str = "edp",
     weights: Sequence[WeightCosts] = (DENSE,),
     time_limit: float | None = None,
+    prices: Prices | None = None,
 ) -> SearchResult:
     """Find the best mapping of a layer, within the dataflow of the hardware.
 
@@ -146,6 +147,8 @@ def search_mapping(
         each.
     time_limit : float, optional
         Seconds after which the best mapping so far is returned with the gap that remains.
+    prices : Prices, optional
+        What accesses cost, if not what the hardware says.
 
     Returns
     -------
@@ -165,7 +168,7 @@ def search_mapping(
     until = None if time_limit is None else started + time_limit
     number, best, spaces, tally, lower = OBJECTIVES.index(objective), None, 0, np.zeros(2, int), []
     costs = np.full(2, np.inf)
-    for variant in _variants(layer, hardware, weights):
+    for variant in _variants(layer, hardware, weights, prices):
         spaces += count_mappings_in(variant.space)
         if variant.bounded is None:
             continue
@@ -279,7 +282,10 @@ def _not_searched(hardware: Hardware) -> str:
 
 
 def _variants(
-    layer: ConvLayer, hardware: Hardware, weights: Sequence[WeightCosts]
+    layer: ConvLayer,
+    hardware: Hardware,
+    weights: Sequence[WeightCosts],
+    prices: Prices | None = None,
 ) -> Iterator[_Variant]:
     """Every choice of what the levels keep, for every form of the weights."""
     choices = [
@@ -298,7 +304,7 @@ def _variants(
             ]
         )
         for form in weights:
-            machine = build_machine(layer, hardware, keeps, form)
+            machine = build_machine(layer, hardware, keeps, form, prices)
             space = build_space(layer, hardware, machine)
             yield _Variant(bypass, machine, space, bound_mappings(layer, machine, space))
 

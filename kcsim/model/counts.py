@@ -22,6 +22,7 @@ from kcsim.workload.layer import DIMENSIONS, TENSORS
 
 __all__ = [
     "Counts",
+    "check_fit",
     "check_range",
     "count_layer",
     "delivered_extent",
@@ -56,6 +57,8 @@ class Counts:
     temporal_steps : int
         Steps of the computation: product of the temporal bounds, less the iterations that have
         nothing left to do.
+    executed_macs : int, optional
+        MACs that the counts are of, where they are not of one run of the layer.
     """
 
     layer: ConvLayer
@@ -66,11 +69,12 @@ class Counts:
     tile_words: np.ndarray
     instances: np.ndarray
     temporal_steps: int
+    executed_macs: int | None = None
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of the layer."""
-        return self.layer.macs
+        """Multiply-accumulates that are counted."""
+        return self.layer.macs if self.executed_macs is None else self.executed_macs
 
     @property
     def utilization(self) -> float:
@@ -208,7 +212,7 @@ def count_layer(
         instances=spans[:, INSTANCES],
         temporal_steps=int(steps),
     )
-    _check_fit(counts, weights or WeightFormat(hardware.precision_bits.weights))
+    check_fit(counts, weights or WeightFormat(hardware.precision_bits.weights))
     _check_sound(counts)
     return counts
 
@@ -260,9 +264,12 @@ def check_range(layer: ConvLayer) -> None:
         )
 
 
-def _check_fit(counts: Counts, weights: WeightFormat) -> None:
+def check_fit(counts: Counts, weights: WeightFormat, outermost: int = 0) -> None:
+    """Raise a MappingError if the tiles of a level, from `outermost` on, need more than it has."""
     problems = []
     for i, level in enumerate(counts.hardware.levels):
+        if i < outermost:
+            continue
         held = {t: int(counts.tile_words[i, j]) for j, t in enumerate(TENSORS)}
         groups = [p.tensors for p in level.partitions] or [TENSORS]
         for group in groups:

@@ -13,7 +13,7 @@ from kcsim.model.traffic import moved_bits
 from kcsim.model.weights import WeightFormat
 from kcsim.workload.layer import TENSORS
 
-__all__ = ["Cycles", "count_cycles"]
+__all__ = ["Cycles", "count_cycles", "transfer_cycles"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def count_cycles(counts: Counts, weights: WeightFormat) -> Cycles:
     compute = steps * units.cycles_per_mac
     transfer, total, bound_by = {}, compute, "compute"
     for i, level in enumerate(counts.hardware.levels):
-        cycles = _transfer_cycles(counts, weights, i, level)
+        cycles = transfer_cycles(counts, weights, i, level)
         transfer[level.name] = cycles
         needed = compute + cycles if level.buffering == "single" else cycles
         if needed > total:
@@ -61,7 +61,8 @@ def count_cycles(counts: Counts, weights: WeightFormat) -> Cycles:
     return Cycles(compute, transfer, total, bound_by)
 
 
-def _transfer_cycles(counts: Counts, weights: WeightFormat, index: int, level: Level) -> int:
+def transfer_cycles(counts: Counts, weights: WeightFormat, index: int, level: Level) -> int:
+    """Cycles that a level, given with its position, needs for its reads and writes."""
     cycles = 0
     for bandwidth, actions in (
         (level.read_words_per_cycle, ("reads",)),

@@ -26,20 +26,23 @@ class EnergyItem:
     Attributes
     ----------
     component : str
-        A level, ``<level> network``, ``MAC``, ``codebook`` or ``static``.
+        A level, ``<level> network``, ``MAC``, ``codebook`` (the decoder and its store),
+        ``codebook (<level>)`` (a codebook too large for its store) or ``static``.
     tensor : str
         ``weights``, ``inputs``, ``outputs``, or empty.
     action : str
         ``read``, ``fill``, ``update``, ``transfer``, ``forward``, ``compute``,
-        ``hop``, ``gate``, ``lookup``, ``load`` or ``cycle``.
+        ``hop``, ``gate``, ``lookup``, ``multiply`` (a decoded weight by its scale),
+        ``add`` (its offset), ``load`` or ``cycle``.
     count : int
-        Words read, filled, updated or moved; hops; MACs; lookups; cycles. Those that
-        zeros save are included, but for MACs and hops.
+        Words read, filled, updated or moved; hops; MACs; lookups; weights scaled or
+        offset; cycles. Those that zeros save are included, but for MACs and hops.
     bits : float
-        Bits that the words amount to, less those that zeros save; 0 for MACs and
-        cycles.
+        Bits that the words amount to, less those that zeros save; 0 for arithmetic
+        and cycles.
     accesses : int
-        Accesses of a block that the bits take; what is paid for.
+        Accesses of a block that the bits take, or operations less those that zeros
+        save; what is paid for.
     energy_pj : float
         In the hardware's energy unit.
     """
@@ -56,11 +59,11 @@ class EnergyItem:
 def energy_items(counts: Counts, weights: WeightFormat, cycles: Cycles) -> tuple[EnergyItem, ...]:
     """The energy account of one layer; items with a count of zero are left out."""
     items = [
-        *_storage_items(counts, weights),
-        *_network_items(counts, weights),
-        *_mac_items(counts),
-        *_codebook_items(counts, weights),
-        *_cycle_items(counts, cycles.total),
+        *storage_items(counts, weights),
+        *network_items(counts, weights),
+        *mac_items(counts),
+        *codebook_items(counts, weights),
+        *cycle_items(counts, cycles.total),
     ]
     return tuple(item for item in items if item.count)
 
@@ -69,7 +72,7 @@ def _ceiling(value: Fraction) -> int:
     return int(-(-value // 1))
 
 
-def _mac_items(counts: Counts) -> Iterator[EnergyItem]:
+def mac_items(counts: Counts) -> Iterator[EnergyItem]:
     compute, left = counts.hardware.compute, macs_left(counts)
     for action, macs, energy_pj in (
         ("compute", left.computed, compute.mac_pj),
@@ -78,7 +81,7 @@ def _mac_items(counts: Counts) -> Iterator[EnergyItem]:
         yield EnergyItem("MAC", "", action, macs, 0, macs, macs * energy_pj)
 
 
-def _storage_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]:
+def storage_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]:
     for i, level in enumerate(counts.hardware.levels):
         for tensor in TENSORS:
             for action, access in zip(ACTIONS, get_args(Access), strict=True):
@@ -95,7 +98,7 @@ def _storage_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem
                 )
 
 
-def _network_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]:
+def network_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]:
     hardware = counts.hardware
     extents = tile_extents(counts.mapping, hardware)
     for i, level in enumerate(hardware.levels):
@@ -130,8 +133,8 @@ def _network_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem
                 )  # fmt: skip
 
 
-def _codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]:
-    """Lookups at the output of the decode level, and bringing the codebook there.
+def codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]:
+    """Lookups at the output of the decode level, scaling there, and bringing the codebook there.
 
     Every weight that the decoder hands on is one value of an entry, read from
     the store; a codebook too large for the store stays at the nearest level
@@ -156,6 +159,12 @@ def _codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyIte
         component, "weights", "lookup", lookups, float(read * value_bits), accesses,
         accesses * place.read_pj,
     )  # fmt: skip
+    for action, each, energy_pj in (
+        ("multiply", weights.multiplies_per_weight, hardware.multiply_pj),
+        ("add", weights.adds_per_weight, hardware.add_pj),
+    ):
+        done = _ceiling(read * each)
+        yield EnergyItem("codebook", "weights", action, words * each, 0, done, done * energy_pj)
     if weights.loads_codebook and place.level != hardware.levels[0].name:
         outer = hardware.levels[0]
         reads = _ceiling(Fraction(weights.codebook_bits, outer.word_bits * outer.block_words))
@@ -200,7 +209,7 @@ def _place_in(level: Level, index: int) -> _Place:
     return _Place(index, level.name, width, read, write)
 
 
-def _cycle_items(counts: Counts, cycles: int) -> Iterator[EnergyItem]:
+def cycle_items(counts: Counts, cycles: int) -> Iterator[EnergyItem]:
     hardware = counts.hardware
     leaks = [level.leakage_pj_per_cycle for level in hardware.levels]
     leaks.append(hardware.compute.leakage_pj_per_cycle)

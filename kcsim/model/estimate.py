@@ -1,10 +1,10 @@
-"""Estimating: a layer under a mapping, and a network with mappings found for it."""
+"""Estimating a network: dense and, if asked for, clustered beside it."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from kcsim.clustering import (
     ClusteredWeights,
@@ -16,86 +16,115 @@ from kcsim.clustering import (
 from kcsim.clustering.clustered_file import load_clustered
 from kcsim.errors import InputError, Problem
 from kcsim.hardware import Hardware, load_hardware
-from kcsim.mapping import Mapping
 from kcsim.mapping.layers import MappingTask, map_layers
-from kcsim.mapping.search import SearchResult
-from kcsim.model.counts import count_layer
-from kcsim.model.cycles import count_cycles
 from kcsim.model.deep_kmeans import DeepKMeansRules, network_cost
-from kcsim.model.energy import energy_items
-from kcsim.model.imperfect import improve_imperfectly
+from kcsim.model.evaluate import under_found
 from kcsim.model.results import Estimate, LayerEstimate, Run
-from kcsim.model.weights import WeightFormat, weight_formats
+from kcsim.model.weights import weight_formats
 from kcsim.workload import ConvLayer, Network, load_network
 from kcsim.workload.zeros_reader import ZerosLike, network_with_zeros
 
-__all__ = ["estimate", "evaluate", "map_layer"]
+__all__ = ["NetworkPlan", "estimate", "plan_network"]
+
+Progress = Callable[[int, int], None] | None
 
 
-def evaluate(
-    layer: ConvLayer, hardware: Hardware, mapping: Mapping, weights: WeightFormat | None = None
-) -> LayerEstimate:
-    """Estimate one layer under a given mapping.
+@dataclass(frozen=True, eq=False)
+class NetworkPlan:
+    """What is to be estimated, read and checked.
 
-    Parameters
+    Attributes
     ----------
-    layer : ConvLayer
+    network : Network
     hardware : Hardware
-    mapping : Mapping
-    weights : WeightFormat, optional
-        How the weights are stored; dense when absent.
-
-    Raises
-    ------
-    MappingError
-        If the mapping does not cover the layer or does not fit.
+    clustering : Clustering, ClusteredWeights or None
+    rules : DeepKMeansRules
     """
-    weights = weights or WeightFormat(hardware.precision_bits.weights)
-    counts = count_layer(layer, hardware, mapping, weights)
-    cycles = count_cycles(counts, weights)
-    return LayerEstimate(counts, weights, cycles, energy_items(counts, weights, cycles))
+
+    network: Network
+    hardware: Hardware
+    clustering: Clustering | ClusteredWeights | None
+    rules: DeepKMeansRules
+
+    @property
+    def layers(self) -> tuple[ConvLayer, ...]:
+        """The layers of the network."""
+        return tuple(self.network)
+
+    @property
+    def clustering_name(self) -> str:
+        """How results call the clustering."""
+        known = self.clustering
+        return known.clustering if isinstance(known, ClusteredWeights) else str(known)
+
+    def demand_clustering(self) -> Clustering | ClusteredWeights:
+        """The clustering.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        if self.clustering is None:
+            raise InputError(
+                Problem("no clustering is given", "a clustering (--cluster) or clustered weights")
+            )
+        return self.clustering
+
+    def dense_run(
+        self, objective: str, time_limit: float | None = None, progress: Progress = None
+    ) -> Run:
+        """The network with dense weights."""
+        layers, hardware = self.layers, self.hardware
+        found = map_layers(
+            [MappingTask(layer) for layer in layers], hardware,
+            objective=objective, time_limit=time_limit, progress=progress,
+        )  # fmt: skip
+        forms = weight_formats(layers, hardware, None)
+        estimates = tuple(
+            under_found(result, layer, hardware, form)
+            for result, layer, form in zip(found, layers, forms, strict=True)
+        )
+        costs = network_cost(layers, None, self.rules)
+        return Run("dense", hardware, estimates, None, costs)
+
+    def clustered_run(self, estimates: Sequence[LayerEstimate], execution: str) -> Run:
+        """The network with clustered weights, from the estimates of its layers."""
+        clustering = self.demand_clustering()
+        bits = self.hardware.precision_bits.weights
+        storage = stored_network(self.layers, clustering, weight_bits=bits)
+        costs = network_cost(self.layers, clustering, self.rules)
+        name = self.clustering_name
+        return Run(name, self.hardware, tuple(estimates), storage, costs, execution)
 
 
-def map_layer(
-    layer: ConvLayer,
-    hardware: Hardware,
-    weights: WeightFormat | None = None,
+def plan_network(
+    hardware: Hardware | str | os.PathLike[str],
+    network: Network | str | os.PathLike[str] | None = None,
+    clustering: Clustering | str | None = None,
+    weights: ClusteredWeights | str | os.PathLike[str] | None = None,
     *,
-    objective: str = "edp",
-    time_limit: float | None = None,
-    imperfect: bool = False,
-) -> LayerEstimate:
-    """Estimate one layer under the best mapping.
-
-    Parameters
-    ----------
-    layer : ConvLayer
-    hardware : Hardware
-    weights : WeightFormat, optional
-        How the weights are stored; dense when absent.
-    objective : {"edp", "energy", "cycles"}
-    time_limit : float, optional
-        Seconds; see `kcsim.mapping.search.search_mapping`.
-    imperfect : bool
-        Also try bounds that do not divide their dimension; see `kcsim.model.imperfect`.
-
-    Raises
-    ------
-    InputError, MappingError
-        See `kcsim.mapping.search.search_mapping`.
-    """
-    weights = weights or WeightFormat(hardware.precision_bits.weights)
-    task = MappingTask(layer, weights.costs(hardware))
-    (found,) = map_layers([task], hardware, objective=objective, time_limit=time_limit)
-    if imperfect:
-        found = improve_imperfectly(layer, hardware, weights, found, objective=objective)
-    return _under(found, layer, hardware, weights)
-
-
-def _under(
-    found: SearchResult, layer: ConvLayer, hardware: Hardware, weights: WeightFormat
-) -> LayerEstimate:
-    return dataclasses.replace(evaluate(layer, hardware, found.mapping, weights), search=found)
+    batch: int | None = None,
+    zeros: ZerosLike | None = None,
+    rules: DeepKMeansRules | None = None,
+) -> NetworkPlan:
+    """Read and check what is to be estimated; see `estimate` for the parameters."""
+    hardware = load_hardware(hardware)
+    clustered = _clustered(clustering, weights)
+    if network is None:
+        if not isinstance(clustered, ClusteredWeights):
+            raise InputError("neither a network nor clustered weights are given")
+        network = clustered.network
+    network = load_network(network)
+    if batch is not None:
+        network = network.with_batch(batch)
+    if zeros is not None:
+        network = network_with_zeros(network, zeros)
+    precision = hardware.precision_bits
+    if isinstance(clustered, Clustering):
+        clustered = meet_ratio(tuple(network), clustered, weight_bits=precision.weights)
+    rules = rules or DeepKMeansRules(precision.weights, precision.inputs)
+    return NetworkPlan(network, hardware, clustered, rules)
 
 
 def estimate(
@@ -108,8 +137,10 @@ def estimate(
     zeros: ZerosLike | None = None,
     objective: str = "edp",
     rules: DeepKMeansRules | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = None,
     time_limit: float | None = None,
+    execution: str = "decode",
+    decode_level: str | None = None,
 ) -> Estimate:
     """Estimate a network, dense and (if a clustering is given) clustered.
 
@@ -141,6 +172,14 @@ def estimate(
         Called with the number of mapped layers and of all to map.
     time_limit : float, optional
         Seconds that the mapping of a layer may take: then the best one so far is used.
+    execution : {"decode", "share_products", "share_sums", "auto"}
+        How clustered layers are executed: with weights decoded on their way, with products
+        that are computed once and gathered, or with inputs that are added up before they are
+        multiplied (docs/clustered-execution.md). ``auto`` takes the best by the objective for
+        each layer; its `alternatives` say by how much.
+    decode_level : str, optional
+        The level at whose output entries are read from the codebook; ``auto`` tries all. As the
+        hardware says when absent, but under ``execution="auto"``, which tries all.
 
     Returns
     -------
@@ -158,44 +197,24 @@ def estimate(
     >>> result.dense.macs
     2293000
     """
-    hardware = load_hardware(hardware)
-    clustered = _clustered(clustering, weights)
-    if network is None:
-        if not isinstance(clustered, ClusteredWeights):
-            raise InputError("neither a network nor clustered weights are given")
-        network = clustered.network
-    network = load_network(network)
-    if batch is not None:
-        network = network.with_batch(batch)
-    if zeros is not None:
-        network = network_with_zeros(network, zeros)
-    layers, precision = tuple(network), hardware.precision_bits
-    if isinstance(clustered, Clustering):
-        clustered = meet_ratio(layers, clustered, weight_bits=precision.weights)
-    choices = (None,) if clustered is None else (None, clustered)
-    formats = [weight_formats(layers, hardware, choice) for choice in choices]
-    tasks = [
-        MappingTask(layer, form.costs(hardware))
-        for forms in formats
-        for layer, form in zip(layers, forms, strict=True)
-    ]
-    found = iter(
-        map_layers(tasks, hardware, objective=objective, time_limit=time_limit, progress=progress)
+    plan = plan_network(
+        hardware, network, clustering, weights, batch=batch, zeros=zeros, rules=rules
     )
-    rules = rules or DeepKMeansRules(precision.weights, precision.inputs)
-    runs = []
-    for choice, forms in zip(choices, formats, strict=True):
-        estimates = tuple(
-            _under(next(found), layer, hardware, form)
-            for layer, form in zip(layers, forms, strict=True)
+    if plan.clustering is None:
+        return Estimate(
+            plan.network, plan.hardware, plan.dense_run(objective, time_limit, progress)
         )
-        storage, name = None, "dense"
-        if choice is not None:
-            storage = stored_network(layers, choice, weight_bits=precision.weights)
-            name = choice.clustering if isinstance(choice, ClusteredWeights) else str(choice)
-        costs = network_cost(layers, choice, rules)
-        runs.append(Run(name, hardware, estimates, storage, costs))
-    return Estimate(network, hardware, *runs)
+    from kcsim.model.execution import EXECUTIONS, check_execution, choose_layers, try_executions
+
+    places = check_execution(execution, decode_level, plan.hardware)
+    dense = plan.dense_run(objective, time_limit, progress)
+    wanted = EXECUTIONS[:-1] if execution == "auto" else (execution,)
+    tried = try_executions(
+        plan.layers, places, plan.clustering, wanted,
+        objective=objective, time_limit=time_limit, progress=progress,
+    )  # fmt: skip
+    layers = choose_layers(tried, execution, objective, plan.hardware)
+    return Estimate(plan.network, plan.hardware, dense, plan.clustered_run(layers, execution))
 
 
 def _clustered(

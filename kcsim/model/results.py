@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kcsim.clustering import NetworkStorage
+from kcsim.conv.counts import Operations
 from kcsim.hardware import Hardware
 from kcsim.mapping import Mapping
 from kcsim.mapping.search import SearchResult
@@ -22,7 +24,25 @@ from kcsim.workload import ConvLayer, Network
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Estimate", "LayerEstimate", "Run"]
+__all__ = ["Alternative", "Estimate", "LayerEstimate", "Run"]
+
+
+class Alternative(NamedTuple):
+    """One way to execute a layer that was tried, and what it spends.
+
+    Attributes
+    ----------
+    execution : str
+    decode_level : str
+        The level at whose output entries are read from the codebook.
+    energy_pj : float
+    cycles : int
+    """
+
+    execution: str
+    decode_level: str
+    energy_pj: float
+    cycles: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +60,11 @@ class LayerEstimate:
         The energy account.
     search : SearchResult, optional
         How the mapping was found, if the mapper has found it.
+    alternatives : tuple of Alternative
+        All ways to execute the layer that it was chosen from, itself included; empty where
+        nothing was chosen.
+    note : str
+        Why the layer is not executed as it was asked for, if it is not.
     """
 
     counts: Counts
@@ -47,6 +72,39 @@ class LayerEstimate:
     cycles: Cycles
     items: tuple[EnergyItem, ...]
     search: SearchResult | None = None
+    alternatives: tuple[Alternative, ...] = ()
+    note: str = ""
+
+    @property
+    def execution(self) -> str:
+        """``dense``, ``decode``, ``share_products`` or ``share_sums``."""
+        return "dense" if self.weights.unit is None else "decode"
+
+    @property
+    def decode_level(self) -> str:
+        """The level at whose output entries are read from the codebook; empty for dense weights."""
+        levels, index = self.counts.hardware.level_names, self.weights.decode_level
+        return "" if self.weights.unit is None else levels[index]
+
+    @property
+    def operations(self) -> Operations:
+        """Multiplies and adds, those with zeros included: of every output, one add less."""
+        macs, decoded = self.counts.macs, 0
+        adds = macs - self.layer.output_words
+        for item in self.items:
+            decoded += item.count if item.action == "multiply" else 0
+            adds += item.count if item.action == "add" else 0
+        return Operations(macs + decoded, adds)
+
+    @property
+    def full_adders(self) -> int:
+        """The operations in 1-bit full adders; see `kcsim.model.deep_kmeans`."""
+        precision = self.counts.hardware.precision_bits
+        operations = self.operations
+        weights, inputs = precision.weights, precision.inputs
+        length = self.layer.weights // self.layer.out_channels
+        sum_bits = weights + inputs + max(0, math.ceil(math.log2(length))) - 1
+        return operations.multiplies * weights * inputs + operations.adds * sum_bits
 
     @property
     def layer(self) -> ConvLayer:
@@ -114,6 +172,8 @@ class Run:
         What the clustered weights occupy; ``None`` for dense weights.
     deep_kmeans : tuple of DeepKMeansCost
         The metrics of the Deep k-Means paper, layer by layer.
+    execution : str
+        How clustered layers were to be executed; ``dense`` without any.
     """
 
     weights: str
@@ -121,6 +181,7 @@ class Run:
     layers: tuple[LayerEstimate, ...]
     storage: NetworkStorage | None
     deep_kmeans: tuple[DeepKMeansCost, ...]
+    execution: str = "dense"
 
     @cached_property
     def energy_pj(self) -> float:
@@ -134,8 +195,19 @@ class Run:
 
     @property
     def macs(self) -> int:
-        """Total multiply-accumulates."""
-        return sum(layer.counts.macs for layer in self.layers)
+        """Total multiply-accumulates of the network, whatever becomes of them."""
+        return sum(layer.layer.macs for layer in self.layers)
+
+    @property
+    def operations(self) -> Operations:
+        """Multiplies and adds of all layers."""
+        each = [layer.operations for layer in self.layers]
+        return Operations(sum(one.multiplies for one in each), sum(one.adds for one in each))
+
+    @property
+    def full_adders(self) -> int:
+        """The operations in 1-bit full adders."""
+        return sum(layer.full_adders for layer in self.layers)
 
     @property
     def lookups(self) -> int:
@@ -171,11 +243,15 @@ class Run:
 
     def energy_by_tensor(self) -> dict[str, float]:
         """Energy of moving each tensor over all layers; ``other`` for the rest."""
-        energy = {"weights": 0.0, "inputs": 0.0, "outputs": 0.0, "other": 0.0}
+        energy = {"weights": 0.0, "inputs": 0.0, "outputs": 0.0}
+        other = 0.0
         for layer in self.layers:
             for item in layer.items:
-                energy[item.tensor or "other"] += item.energy_pj
-        return energy
+                if item.tensor:
+                    energy[item.tensor] = energy.get(item.tensor, 0.0) + item.energy_pj
+                else:
+                    other += item.energy_pj
+        return {**energy, "other": other}
 
     @property
     def deep_kmeans_total(self) -> DeepKMeansCost:

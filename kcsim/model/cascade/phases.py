@@ -1,0 +1,214 @@
+"""What one run of a phase counts: words below the home, and none of what others account for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kcsim.hardware import Hardware
+from kcsim.hardware.schema import Precision
+from kcsim.mapping import Mapping
+from kcsim.model.cascade.plan import (
+    CascadeMapping,
+    SharedLayer,
+    confined,
+    index_level,
+    trimmed,
+)
+from kcsim.model.counts import Counts, check_fit, count_layer
+from kcsim.model.cycles import count_cycles
+from kcsim.model.weights import WeightFormat
+from kcsim.workload.layer import TENSORS
+
+__all__ = ["Phase", "count_entries", "count_gather", "count_outer", "phase_hardware"]
+
+READS, FILLS, UPDATES = range(3)
+DOWN, UP = range(2)
+
+
+@dataclass(frozen=True, eq=False)
+class Phase:
+    """Everything that one part of a cascade counts, over all its runs.
+
+    Attributes
+    ----------
+    counts : Counts
+        Of a representative run; words and MACs are those of all runs, and those that belong to
+        another part are zero.
+    weights : WeightFormat
+        Of the phase.
+    runs : int
+    cycles : int
+        Of all runs, one after the other, on one instance of the home; transfers from above
+        the home left out.
+    """
+
+    counts: Counts
+    weights: WeightFormat
+    runs: int
+    cycles: int
+    longest: int
+
+
+def phase_hardware(shared: SharedLayer, phase: str, mapping_home: int, last: int) -> Hardware:
+    """The hardware as one phase sees it.
+
+    Parameters
+    ----------
+    shared : SharedLayer
+    phase : {"gather", "entries"}
+    mapping_home : int
+        Position of the home.
+    last : int
+        Position of the level that tables are gathered at.
+    """
+    is_gather = phase == "gather"
+    hardware = confined(shared.hardware, mapping_home, (shared.role, last) if is_gather else None)
+    compute, precision = hardware.compute, hardware.precision_bits
+    if is_gather:
+        compute = replace(compute, mac_pj=hardware.add_pj)
+    if is_gather == (shared.sharing == "share_products"):
+        # It takes the intermediate tensor in, which is as wide as a partial sum.
+        precision = Precision(
+            weights=precision.weights, inputs=precision.outputs, outputs=precision.outputs
+        )
+    return replace(hardware, compute=compute, precision_bits=precision)
+
+
+def count_outer(shared: SharedLayer, mapping: CascadeMapping) -> Counts:
+    """Words that come to the home and leave it, and all above.
+
+    Raises
+    ------
+    MappingError
+        If the mapping does not cover the layer or does not fit.
+    """
+    hardware = shared.hardware
+    home = hardware.level_index(mapping.home)
+    form = replace(shared.form, decode_level=len(hardware.levels) - 1)
+    counts = count_layer(shared.layer, hardware, mapping.outer, form)
+    accesses, transfers = np.zeros_like(counts.accesses), np.zeros_like(counts.transfers)
+    for j, first in enumerate(_first_levels(hardware, home)):
+        accesses[:first, j] = counts.accesses[:first, j]
+        accesses[first, j, FILLS] = counts.accesses[first, j, FILLS]
+        transfers[:first, j] = counts.transfers[:first, j]
+    return replace(counts, accesses=accesses, transfers=transfers)
+
+
+def count_gather(shared: SharedLayer, mapping: CascadeMapping, width: int) -> Phase:
+    """The phase that gathers by index, over all tiles.
+
+    The tables of a tile are all as wide as the widest one of any tile, and move as a whole.
+    What is gathered is read (or, of sums, read and updated) one by one, and never shared.
+
+    Parameters
+    ----------
+    shared : SharedLayer
+    mapping : CascadeMapping
+    width : int
+        Entries of the widest table.
+
+    Raises
+    ------
+    MappingError
+        If the mapping does not cover the tile or does not fit.
+    """
+    home, last = (shared.hardware.level_index(n) for n in (mapping.home, mapping.gathered_at))
+    hardware = phase_hardware(shared, "gather", home, last)
+    layer, form = shared.shapes(mapping.tile).gather, shared.gather_form
+    counts = count_layer(layer, hardware, mapping.gather, form)
+    role = TENSORS.index(shared.role)
+    accesses, transfers = counts.accesses.copy(), counts.transfers.copy()
+    tiles = counts.tile_words.copy()
+    values = width * shared.depth
+    accesses[: last + 1, role] *= values
+    transfers[:last, role] *= values
+    tiles[: last + 1, role] *= values
+    gathered = layer.macs * (1 + shared.has_offsets)
+    transfers[last:, role] = 0
+    if role == TENSORS.index("inputs"):
+        accesses[last, role, READS] = gathered
+        transfers[last:, role, DOWN] = gathered
+    else:
+        accesses[last, role, READS] = accesses[last, role, UPDATES] = gathered
+        transfers[last:, role, UP] = gathered
+    counts = replace(counts, accesses=accesses, transfers=transfers, tile_words=tiles)
+    check_fit(counts, form, outermost=home + 1)
+    _leave_out(counts, _first_levels(shared.hardware, home))
+    runs = shared.runs(mapping.tile)
+    cycles = _cycles(counts, form, home) * (1 + shared.has_offsets)
+    return Phase(_multiplied(counts, runs, layer.macs * runs), form, runs, cycles * runs, cycles)
+
+
+def count_entries(shared: SharedLayer, mapping: CascadeMapping, widths: dict[int, int]) -> Phase:
+    """The phase that multiplies by entries, over all blocks (or filters) of all tiles.
+
+    Parameters
+    ----------
+    shared : SharedLayer
+    mapping : CascadeMapping
+    widths : dict of int to int
+        How many blocks have a number of entries; see `SharedLayer.widths`.
+
+    Raises
+    ------
+    MappingError
+        If the mapping does not cover the entries or does not fit.
+    """
+    home = shared.hardware.level_index(mapping.home)
+    hardware = phase_hardware(shared, "entries", home, home)
+    shapes = shared.shapes(mapping.tile)
+    form, rounds = shared.entry_form(shapes), mapping.tile.rounds(shared.layer)
+    first = [0, home, home]
+    total: Counts | None = None
+    runs = cycles = macs = longest = 0
+    for entries in sorted(widths, reverse=True):
+        count = widths[entries] * rounds.N * rounds.P * rounds.Q
+        layer = shapes.entries(entries)
+        nest = fitted_entries(mapping.entries, shared, entries)
+        counts = count_layer(layer, hardware, nest, form)
+        taken = _cycles(counts, form, home)
+        cycles, longest = cycles + taken * count, max(longest, taken)
+        _leave_out(counts, first)
+        runs, macs = runs + count, macs + layer.macs * count
+        counts = _multiplied(counts, count, 0)
+        if total is None:
+            total = counts
+        else:
+            total.accesses[:] += counts.accesses
+            total.transfers[:] += counts.transfers
+    assert total is not None
+    return Phase(replace(total, executed_macs=macs), form, runs, cycles, longest)
+
+
+def fitted_entries(mapping: Mapping, shared: SharedLayer, entries: int) -> Mapping:
+    """The mapping of the phase that multiplies, for fewer entries than it was made for."""
+    return trimmed(mapping, "M" if shared.sharing == "share_products" else "C", entries)
+
+
+def _first_levels(hardware: Hardware, home: int) -> list[int]:
+    """The level that a tile's weights, inputs and outputs lie in."""
+    return [index_level(hardware, home), home, home]
+
+
+def _leave_out(counts: Counts, first: list[int]) -> None:
+    """Clear what happens above the level that a tensor starts from, and its filling."""
+    for j, level in enumerate(first):
+        counts.accesses[:level, j] = 0
+        counts.transfers[:level, j] = 0
+        counts.accesses[level, j, FILLS] = 0
+
+
+def _multiplied(counts: Counts, runs: int, macs: int) -> Counts:
+    return replace(
+        counts, accesses=counts.accesses * runs, transfers=counts.transfers * runs,
+        executed_macs=macs,
+    )  # fmt: skip
+
+
+def _cycles(counts: Counts, form: WeightFormat, home: int) -> int:
+    """Cycles of one run, with transfers at the home and below."""
+    inside = replace(counts, accesses=counts.accesses.copy(), transfers=counts.transfers.copy())
+    _leave_out(inside, [home] * 3)
+    return count_cycles(inside, form).total

@@ -1,0 +1,86 @@
+"""One layer: its estimate under a given mapping, or under the best one."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from kcsim.hardware import Hardware
+from kcsim.mapping import Mapping
+from kcsim.mapping.layers import MappingTask, map_layers
+from kcsim.mapping.search import SearchResult
+from kcsim.model.counts import count_layer
+from kcsim.model.cycles import count_cycles
+from kcsim.model.energy import energy_items
+from kcsim.model.imperfect import improve_imperfectly
+from kcsim.model.results import LayerEstimate
+from kcsim.model.weights import WeightFormat
+from kcsim.workload import ConvLayer
+
+__all__ = ["evaluate", "map_layer", "under_found"]
+
+
+def evaluate(
+    layer: ConvLayer, hardware: Hardware, mapping: Mapping, weights: WeightFormat | None = None
+) -> LayerEstimate:
+    """Estimate one layer under a given mapping.
+
+    Parameters
+    ----------
+    layer : ConvLayer
+    hardware : Hardware
+    mapping : Mapping
+    weights : WeightFormat, optional
+        How the weights are stored; dense when absent.
+
+    Raises
+    ------
+    MappingError
+        If the mapping does not cover the layer or does not fit.
+    """
+    weights = weights or WeightFormat(hardware.precision_bits.weights)
+    counts = count_layer(layer, hardware, mapping, weights)
+    cycles = count_cycles(counts, weights)
+    return LayerEstimate(counts, weights, cycles, energy_items(counts, weights, cycles))
+
+
+def map_layer(
+    layer: ConvLayer,
+    hardware: Hardware,
+    weights: WeightFormat | None = None,
+    *,
+    objective: str = "edp",
+    time_limit: float | None = None,
+    imperfect: bool = False,
+) -> LayerEstimate:
+    """Estimate one layer under the best mapping.
+
+    Parameters
+    ----------
+    layer : ConvLayer
+    hardware : Hardware
+    weights : WeightFormat, optional
+        How the weights are stored; dense when absent.
+    objective : {"edp", "energy", "cycles"}
+    time_limit : float, optional
+        Seconds; see `kcsim.mapping.search.search_mapping`.
+    imperfect : bool
+        Also try bounds that do not divide their dimension; see `kcsim.model.imperfect`.
+
+    Raises
+    ------
+    InputError, MappingError
+        See `kcsim.mapping.search.search_mapping`.
+    """
+    weights = weights or WeightFormat(hardware.precision_bits.weights)
+    task = MappingTask(layer, weights.costs(hardware))
+    (found,) = map_layers([task], hardware, objective=objective, time_limit=time_limit)
+    if imperfect:
+        found = improve_imperfectly(layer, hardware, weights, found, objective=objective)
+    return under_found(found, layer, hardware, weights)
+
+
+def under_found(
+    found: SearchResult, layer: ConvLayer, hardware: Hardware, weights: WeightFormat
+) -> LayerEstimate:
+    """The estimate under a mapping that a search has found."""
+    return dataclasses.replace(evaluate(layer, hardware, found.mapping, weights), search=found)

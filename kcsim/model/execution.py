@@ -1,0 +1,236 @@
+"""How clustered layers are executed: decoded at some level, or with shared products or sums."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from kcsim.clustering import ClusteredWeights, Clustering, resolve_network
+from kcsim.clustering.distinct import DistinctEntries
+from kcsim.clustering.resolve import LayerClustering
+from kcsim.errors import InputError, MappingError, Problem, nearest
+from kcsim.hardware import Hardware
+from kcsim.mapping.layers import MappingTask, map_layers
+from kcsim.mapping.search import objective_value
+from kcsim.model.cascade.plan import SharedLayer
+from kcsim.model.cascade.search import find_cascade
+from kcsim.model.cascade.tiles import SHARINGS, Sharing
+from kcsim.model.evaluate import under_found
+from kcsim.model.results import Alternative, LayerEstimate
+from kcsim.model.weights import WeightFormat, clustered_zeros, decode_at, weight_formats
+from kcsim.workload import ConvLayer
+
+__all__ = ["EXECUTIONS", "Tried", "check_execution", "choose_layers", "try_executions"]
+
+EXECUTIONS = ("decode", *SHARINGS, "auto")
+Progress = Callable[[int, int], None] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """What every way to execute a layer spends.
+
+    Attributes
+    ----------
+    found : dict of (str, str) to LayerEstimate
+        By execution and decode level; ways that do not fit are missing.
+    reasons : dict of str to str
+        Why an execution fits nowhere.
+    """
+
+    found: dict[tuple[str, str], LayerEstimate]
+    reasons: dict[str, str]
+
+    def at(self, decode_level: str) -> Tried:
+        """With the decoder in one place; of a dense layer, all."""
+        kept = {key: found for key, found in self.found.items() if key[1] in (decode_level, "")}
+        return Tried(kept, self.reasons)
+
+
+def check_execution(
+    execution: str, decode_level: str | None, hardware: Hardware
+) -> tuple[Hardware, ...]:
+    """The places of the decoder that are to be tried, as hardware.
+
+    Raises
+    ------
+    InputError
+        If there is no such execution or level, or the hardware has no codebook store.
+    """
+    if execution not in EXECUTIONS:
+        raise InputError(
+            Problem(f"there is no execution '{execution}'", "one of " + ", ".join(EXECUTIONS),
+                    nearest(execution, EXECUTIONS))
+        )  # fmt: skip
+    if decode_level is None and execution == "auto":
+        decode_level = "auto"
+    if decode_level is None or hardware.codebook is None:
+        return (hardware,)
+    if decode_level != "auto":
+        return (decode_at(hardware, decode_level),)
+    return tuple(decode_at(hardware, name) for name in hardware.level_names)
+
+
+def try_executions(
+    layers: Sequence[ConvLayer],
+    hardware: Sequence[Hardware],
+    clustering: Clustering | ClusteredWeights,
+    executions: Sequence[str],
+    *,
+    objective: str = "edp",
+    time_limit: float | None = None,
+    progress: Progress = None,
+) -> tuple[Tried, ...]:
+    """Find what every way of executing each layer spends.
+
+    Parameters
+    ----------
+    layers : sequence of ConvLayer
+        The network, or some layers of it.
+    hardware : sequence of Hardware
+        One for each place of the decoder; see `check_execution`.
+    clustering : Clustering or ClusteredWeights
+    executions : sequence of str
+        ``decode``, ``share_products``, ``share_sums``. Layers that stay dense are mapped under
+        ``decode``.
+    objective, time_limit, progress
+        As for `kcsim.estimate`; the time limit is for each mapping of a layer that is decoded.
+
+    Returns
+    -------
+    tuple of Tried
+        In the order of the layers.
+    """
+    layers = clustered_zeros(layers, clustering)
+    formats = [weight_formats(layers, each, clustering) for each in hardware]
+    tried = [Tried({}, {}) for _ in layers]
+    jobs = list(_cascades(layers, hardware, clustering, formats, executions))
+    unique = {job.key: job for job in jobs}
+    total = len(unique)
+
+    def tell(done: int, of: int) -> None:
+        if progress:
+            progress(done, of + total)
+
+    decoded = 0
+    for each, forms in zip(hardware, formats, strict=True):
+        costs = [form.costs(each) for form in forms]
+        tasks = [MappingTask(*pair) for pair in zip(layers, costs, strict=True)]
+        found = map_layers(tasks, each, objective=objective, time_limit=time_limit, progress=tell)
+        decoded = len({task.shape for task in tasks})
+        for entry, layer, form, result in zip(tried, layers, forms, found, strict=True):
+            estimate = under_found(result, layer, each, form)
+            entry.found["decode", estimate.decode_level] = estimate
+
+    def solve(job: _Cascade) -> LayerEstimate | MappingError:
+        try:
+            return find_cascade(job.shared, objective)
+        except MappingError as error:
+            return error
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results: dict[Hashable, LayerEstimate | MappingError] = {}
+        for key, outcome in zip(unique, pool.map(solve, unique.values()), strict=True):
+            results[key] = outcome
+            if progress:
+                progress(decoded + len(results), decoded + total)
+    for job in jobs:
+        outcome = results[job.key]
+        if isinstance(outcome, MappingError):
+            tried[job.layer].reasons.setdefault(job.shared.sharing, str(outcome))
+        else:
+            tried[job.layer].found[job.shared.sharing, outcome.decode_level] = outcome
+    return tuple(tried)
+
+
+class _Cascade(NamedTuple):
+    """A cascade to be found: for which layer, and what it shares with equal ones."""
+
+    layer: int
+    shared: SharedLayer
+    key: Hashable
+
+
+def _cascades(
+    layers: Sequence[ConvLayer],
+    hardware: Sequence[Hardware],
+    clustering: Clustering | ClusteredWeights,
+    formats: Sequence[Sequence[WeightFormat]],
+    executions: Sequence[str],
+) -> Iterator[_Cascade]:
+    sharings: list[Sharing] = [sharing for sharing in SHARINGS if sharing in executions]
+    if not sharings:
+        return
+    without_zeros = "weights" in hardware[0].compute.zeros
+    distinct = _distinct_entries(layers, clustering, without_zeros)
+    for i, (layer, entries) in enumerate(zip(layers, distinct, strict=True)):
+        if entries is None:
+            continue
+        if entries.keys is not None:
+            layer = replace(layer, zeros=replace(layer.zeros, weights=entries.zero_share))
+        for j, (each, forms) in enumerate(zip(hardware, formats, strict=True)):
+            for sharing in sharings:
+                shared = SharedLayer(layer, each, forms[i], entries, sharing)
+                real = i if entries.keys is not None else entries.kinds
+                yield _Cascade(i, shared, (layer.shape_key, j, sharing, real, forms[i]))
+
+
+def _distinct_entries(
+    layers: Sequence[ConvLayer], clustering: Clustering | ClusteredWeights, without_zeros: bool
+) -> Iterator[DistinctEntries | None]:
+    """Distinct entries of every layer; ``None`` where it stays dense."""
+    if isinstance(clustering, ClusteredWeights):
+        for layer in layers:
+            known = clustering.layers.get(layer.name)
+            if known is None:
+                yield None
+                continue
+            codebook = clustering.codebooks[known.part.codebook]
+            yield DistinctEntries.of(known, codebook, without_zeros=without_zeros)
+        return
+    for part in resolve_network(layers, clustering):
+        yield _expected(part, without_zeros) if part.unit else None
+
+
+def _expected(part: LayerClustering, without_zeros: bool) -> DistinctEntries:
+    return DistinctEntries.expected(part, without_zeros=without_zeros)
+
+
+def choose_layers(
+    tried: Sequence[Tried], execution: str, objective: str, hardware: Hardware
+) -> tuple[LayerEstimate, ...]:
+    """The best estimate of every layer, of those that an execution allows.
+
+    Parameters
+    ----------
+    tried : sequence of Tried
+    execution : str
+        One of `EXECUTIONS`. A layer that cannot share is decoded, and says why.
+    objective : str
+    hardware : Hardware
+        As the file says: of equally good places of the decoder, its own.
+    """
+    return tuple(_chosen(each, execution, objective, hardware) for each in tried)
+
+
+def _chosen(tried: Tried, execution: str, objective: str, hardware: Hardware) -> LayerEstimate:
+    def value(estimate: LayerEstimate) -> tuple[float, ...]:
+        away = hardware.codebook is None or estimate.decode_level != hardware.codebook.level
+        spent = estimate.energy_pj, float(estimate.cycles.total)
+        return objective_value(objective, *spent), *spent, away
+
+    wanted = [e for (name, _), e in tried.found.items() if execution in (name, "auto")]
+    note = ""
+    if not wanted:
+        wanted = [e for (name, _), e in tried.found.items() if name == "decode"]
+        reason = tried.reasons.get(execution)
+        note = f"decoded, not {execution}: {reason}" if reason else ""
+    best = min(wanted, key=value)
+    alternatives = tuple(
+        Alternative(each.execution, each.decode_level, each.energy_pj, each.cycles.total)
+        for each in sorted(wanted, key=value)
+    )
+    return replace(best, alternatives=alternatives if len(wanted) > 1 else (), note=note)
