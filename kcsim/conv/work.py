@@ -16,7 +16,7 @@ from kcsim.kernels.conv_products import Products
 from kcsim.kernels.conv_sums import Sums
 from kcsim.workload.layer import ConvLayer
 
-__all__ = ["dense_work", "products_work", "sums_work"]
+__all__ = ["Units", "dense_work", "products_work", "sums_work"]
 
 CHUNK_WORDS = 131072
 CHUNK_BLOCKS = 8
@@ -26,7 +26,7 @@ Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class _Units:
+class Units:
     """The units of a layer, as both ways of sharing need them.
 
     Attributes
@@ -44,7 +44,9 @@ class _Units:
     factors: tuple[Words | None, Words | None]
 
     @classmethod
-    def of(cls, layer: ClusteredLayer, codebook: Codebook, dtype: Any) -> _Units:
+    def of(cls, layer: ClusteredLayer, codebook: Codebook, dtype: Any) -> Units:
+        """The units of a layer, with values of a type."""
+
         def grouped(values: Words) -> Words:
             groups = layer.part.layer.groups
             return values.reshape(groups, len(values) // groups, *values.shape[1:])
@@ -90,7 +92,7 @@ def products_work(
     """The lists for `kcsim.kernels.conv_products.share_products`."""
     unit = layer.part.unit
     assert unit is not None
-    geometry, units = Geometry(conv), _Units.of(layer, codebook, dtype)
+    geometry, units = Geometry(conv), Units.of(layer, codebook, dtype)
     places = geometry.unit_places(unit)
     reach = max(place.shifts[-1] for place in places)
     tiles = strip_tiles(geometry, reach) if reach else flat_tiles(geometry)
@@ -111,7 +113,7 @@ def products_work(
 class _ProductLists:
     """`Products` while its blocks are added one by one."""
 
-    def __init__(self, units: _Units, row_length: int) -> None:
+    def __init__(self, units: Units, row_length: int) -> None:
         self.chunk: list[int] = []
         self.group: list[int] = []
         self._units, self._row_length = units, row_length
@@ -185,7 +187,7 @@ def sums_work(
     """The lists for `kcsim.kernels.conv_sums.share_sums`."""
     unit = layer.part.unit
     assert unit is not None
-    geometry, units = Geometry(conv), _Units.of(layer, codebook, dtype)
+    geometry, units = Geometry(conv), Units.of(layer, codebook, dtype)
     blocks = units.keys.shape[2]
     # Blocks of different sub-spaces have different entries.
     spread = len(units.entries[0]) if len(units.entries) > 1 else 0
@@ -231,7 +233,7 @@ def sums_work(
 
 
 def _origins(
-    geometry: Geometry, units: _Units, unit_channels: int, layer: ClusteredLayer
+    geometry: Geometry, units: Units, unit_channels: int, layer: ClusteredLayer
 ) -> Integers:
     """First word that each unit of a group's filter meets: int64[G, blocks, rows, columns]."""
     groups, _, blocks, rows, columns = units.keys.shape

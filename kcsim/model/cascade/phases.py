@@ -88,12 +88,8 @@ def count_outer(shared: SharedLayer, mapping: CascadeMapping) -> Counts:
     home = hardware.level_index(mapping.home)
     form = replace(shared.form, decode_level=len(hardware.levels) - 1)
     counts = count_layer(shared.layer, hardware, mapping.outer, form)
-    accesses, transfers = np.zeros_like(counts.accesses), np.zeros_like(counts.transfers)
-    for j, first in enumerate(_first_levels(hardware, home)):
-        accesses[:first, j] = counts.accesses[:first, j]
-        accesses[first, j, FILLS] = counts.accesses[first, j, FILLS]
-        transfers[:first, j] = counts.transfers[:first, j]
-    return replace(counts, accesses=accesses, transfers=transfers)
+    leave_out(counts.accesses, counts.transfers, first_levels(hardware, home), outside=True)
+    return counts
 
 
 def count_gather(shared: SharedLayer, mapping: CascadeMapping, width: int) -> Phase:
@@ -135,7 +131,7 @@ def count_gather(shared: SharedLayer, mapping: CascadeMapping, width: int) -> Ph
         transfers[last:, role, UP] = gathered
     counts = replace(counts, accesses=accesses, transfers=transfers, tile_words=tiles)
     check_fit(counts, form, outermost=home + 1)
-    _leave_out(counts, _first_levels(shared.hardware, home))
+    leave_out(counts.accesses, counts.transfers, first_levels(shared.hardware, home))
     runs = shared.runs(mapping.tile)
     cycles = _cycles(counts, form, home) * (1 + shared.has_offsets)
     return Phase(_multiplied(counts, runs, layer.macs * runs), form, runs, cycles * runs, cycles)
@@ -160,7 +156,7 @@ def count_entries(shared: SharedLayer, mapping: CascadeMapping, widths: dict[int
     hardware = phase_hardware(shared, "entries", home, home)
     shapes = shared.shapes(mapping.tile)
     form, rounds = shared.entry_form(shapes), mapping.tile.rounds(shared.layer)
-    first = [0, home, home]
+    first = entry_levels(home)
     total: Counts | None = None
     runs = cycles = macs = longest = 0
     for entries in sorted(widths, reverse=True):
@@ -170,7 +166,7 @@ def count_entries(shared: SharedLayer, mapping: CascadeMapping, widths: dict[int
         counts = count_layer(layer, hardware, nest, form)
         taken = _cycles(counts, form, home)
         cycles, longest = cycles + taken * count, max(longest, taken)
-        _leave_out(counts, first)
+        leave_out(counts.accesses, counts.transfers, first)
         runs, macs = runs + count, macs + layer.macs * count
         counts = _multiplied(counts, count, 0)
         if total is None:
@@ -187,17 +183,30 @@ def fitted_entries(mapping: Mapping, shared: SharedLayer, entries: int) -> Mappi
     return trimmed(mapping, "M" if shared.sharing == "share_products" else "C", entries)
 
 
-def _first_levels(hardware: Hardware, home: int) -> list[int]:
-    """The level that a tile's weights, inputs and outputs lie in."""
+def first_levels(hardware: Hardware, home: int) -> list[int]:
+    """The levels that hold a tile's indexes, inputs and outputs."""
     return [index_level(hardware, home), home, home]
 
 
-def _leave_out(counts: Counts, first: list[int]) -> None:
-    """Clear what happens above the level that a tensor starts from, and its filling."""
+def entry_levels(home: int) -> list[int]:
+    """Likewise, of the phase that multiplies: it is told its entries by the outermost level."""
+    return [0, home, home]
+
+
+def leave_out(
+    accesses: np.ndarray, transfers: np.ndarray, first: list[int], outside: bool = False
+) -> None:
+    """Clear counts (int64[levels, 3, 3]) of what the phases do, or of what is `outside` of them.
+
+    A phase finds each tensor in one level, filled. What happens above, and the filling, is the
+    business of the loops outside.
+    """
     for j, level in enumerate(first):
-        counts.accesses[:level, j] = 0
-        counts.transfers[:level, j] = 0
-        counts.accesses[level, j, FILLS] = 0
+        inner = np.zeros((len(accesses), 3), np.bool_)
+        inner[level:] = True
+        inner[level, FILLS] = False
+        accesses[:, j][inner == outside] = 0
+        transfers[:, j][inner[:, READS] == outside] = 0
 
 
 def _multiplied(counts: Counts, runs: int, macs: int) -> Counts:
@@ -210,5 +219,5 @@ def _multiplied(counts: Counts, runs: int, macs: int) -> Counts:
 def _cycles(counts: Counts, form: WeightFormat, home: int) -> int:
     """Cycles of one run, with transfers at the home and below."""
     inside = replace(counts, accesses=counts.accesses.copy(), transfers=counts.transfers.copy())
-    _leave_out(inside, [home] * 3)
+    leave_out(inside.accesses, inside.transfers, [home] * 3)
     return count_cycles(inside, form).total

@@ -1,0 +1,191 @@
+"""Random small clustered layers that share products or sums, with values, on random hardware."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from hypothesis import strategies as st
+from random_clustered import random_clustered
+
+from kcsim.clustering import ClusteredLayer, Codebook
+from kcsim.clustering.distinct import DistinctEntries
+from kcsim.clustering.precision import StoredValues
+from kcsim.hardware import CodebookStore, Compute, Fanout, Hardware, Level
+from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.model.cascade.plan import CascadeMapping, SharedLayer, gathering_levels, possible_homes
+from kcsim.model.cascade.tiles import SHARINGS, Tile
+from kcsim.model.weights import weight_formats
+from kcsim.workload import ConvLayer, Network
+
+TENSORS = ("weights", "inputs", "outputs")
+SPECS = (
+    "scalar:k=3",
+    "row:k=2,dense=none",
+    "row:k=4,dense=none",
+    "kernel:k=1,dense=none",
+    "kernel:k=3,dense=none",
+    "kernel:k=3,transforms=4,dense=none",
+    "scaled_kernel:k=2,transforms=2,dense=none",
+    "linear_kernel:k=3,dense=none",
+    "product:k=2,length=2",
+    "product:k=3,length=3",
+)
+ROOM = 10**6
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """A shared layer, how it is mapped, and its weights: whole numbers."""
+
+    shared: SharedLayer
+    mapping: CascadeMapping
+    weights: ClusteredLayer
+    codebook: Codebook
+
+
+@st.composite
+def cascades(draw):
+    """A cascade with random tiles, places and loops that all fit."""
+    layer = _layer(draw)
+    hardware = _hardware(draw)
+    spec = draw(st.sampled_from(SPECS))
+    everything = random_clustered(Network("one", (layer,)), spec, draw(st.integers(0, 99)))
+    weights = everything.layers["layer"]
+    weights, codebook = _whole_numbers(weights, everything.codebooks[weights.part.codebook], draw)
+    without_zeros = draw(st.booleans())
+    distinct = DistinctEntries.of(weights, codebook, without_zeros=without_zeros)
+    (form,) = weight_formats((layer,), hardware, replace(
+        everything, layers={"layer": weights}, codebooks={weights.part.codebook: codebook}
+    ))  # fmt: skip
+    shared = SharedLayer(layer, hardware, form, distinct, draw(st.sampled_from(SHARINGS)))
+    home = draw(st.sampled_from(possible_homes(hardware)))
+    last = draw(st.sampled_from(gathering_levels(hardware, home, shared.role)))
+    tile = _tile(draw, shared, home)
+    widths = shared.widths(tile)
+    if not widths:
+        return None
+    shapes, names = shared.shapes(tile), hardware.level_names
+    rounds, count = tile.rounds(layer), max(widths) + draw(st.integers(0, 1))
+    outside = _loops(draw, hardware, dict(zip(Tile._fields, rounds, strict=True)), 0, home)
+    inside = [Loop(d, n) for d, n in zip(Tile._fields, tile, strict=True) if n > 1]
+    inside += [Loop("R", layer.kernel_height), Loop("S", layer.kernel_width)]
+    outside[home] = LevelLoops(names[home], tuple(inside))
+    mapping = CascadeMapping(
+        shared.sharing, names[home], names[last], tile, Mapping(tuple(outside)),
+        *(
+            Mapping(tuple(_loops(draw, hardware, phase.dimensions, home, len(names))))
+            for phase in (shapes.gather, shapes.entries(count))
+        ),
+    )  # fmt: skip
+    return Cascade(shared, mapping, weights, codebook)
+
+
+def _layer(draw):
+    small = st.sampled_from((1, 1, 2, 3))
+    groups = draw(st.sampled_from((1, 1, 1, 2)))
+    kernel = draw(small), draw(small)
+    stride, dilation = draw(st.tuples(*[st.sampled_from((1, 1, 2, 3))] * 2)), draw(
+        st.tuples(*[st.sampled_from((1, 1, 2))] * 2)
+    )
+    sizes = draw(st.tuples(*[st.sampled_from((1, 2, 2, 3, 4))] * 2))
+    image = [
+        step * (size - 1) + apart * (taps - 1) + 1
+        for step, size, apart, taps in zip(stride, sizes, dilation, kernel, strict=True)
+    ]
+    padding = draw(st.sampled_from((0, 0, 1)))
+    if padding and min(image) <= 2:
+        padding = 0
+    channels = st.sampled_from((1, 2, 3, 4))
+    return ConvLayer(
+        "layer", groups * draw(channels), groups * draw(channels), image[0] - 2 * padding,
+        image[1] - 2 * padding, *kernel, stride, padding, dilation, groups,
+        draw(st.sampled_from((1, 1, 2))),
+    )  # fmt: skip
+
+
+def _hardware(draw):
+    names = ("DRAM", "buffer", "cluster", "registers")[: draw(st.sampled_from((1, 2, 2, 3, 3, 4)))]
+    subsets = st.lists(st.sampled_from(TENSORS), unique=True).map(tuple)
+    levels = tuple(
+        Level(
+            name=name, read_pj=draw(st.sampled_from((0.5, 1, 2, 60))), write_pj=1,
+            keeps=TENSORS if i == 0 else draw(st.one_of(st.just(TENSORS), subsets)),
+            capacity_words=ROOM if i else None,
+            fanout=Fanout(
+                x=draw(st.sampled_from((1, 1, 2, 3))), y=draw(st.sampled_from((1, 1, 2))),
+                multicast=draw(st.sampled_from(("tile", "word", "none"))),
+                reduction=draw(st.booleans()), transfer_pj=draw(st.sampled_from((0, 1))),
+            ),
+        )
+        for i, name in enumerate(names)
+    )  # fmt: skip
+    store = CodebookStore(
+        level=draw(st.sampled_from(names)), capacity_kib=draw(st.sampled_from((0.01, 4))),
+        read_pj=0.5, write_pj=0.7,
+    )  # fmt: skip
+    looks = st.sampled_from(({}, {}, {"weights": "gate"}, {"weights": "skip", "inputs": "gate"}))
+    compute = Compute(mac_pj=2, zeros=draw(looks))
+    return Hardware(name="random", levels=levels, compute=compute, codebook=store)
+
+
+def _whole_numbers(weights, codebook, draw):
+    """The same weights with small whole numbers for entries, scales and offsets."""
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+
+    def small(stored, lowest):
+        if stored is None:
+            return None
+        values = rng.integers(lowest, 4, stored.values.shape).astype(np.float32)
+        return StoredValues(values.view(np.uint32).astype(stored.codes.dtype), values)
+
+    entries = small(codebook.entries, -3)
+    if draw(st.booleans()):
+        entries.values[0] = 0
+    return (
+        replace(weights, scales=small(weights.scales, -3), offsets=small(weights.offsets, -3)),
+        replace(codebook, entries=entries),
+    )
+
+
+def _tile(draw, shared, home):
+    whole = Tile.whole(shared.layer)
+    if home == 0:
+        return whole
+    depth = shared.unit.channels
+
+    def divisor(number):
+        return draw(st.sampled_from([n for n in range(1, number + 1) if number % n == 0]))
+
+    sizes = [divisor(number) for number in whole]
+    sizes[3] = whole.C if whole.C % depth else depth * divisor(whole.C // depth)
+    return Tile(*sizes)
+
+
+def _loops(draw, hardware, sizes, first, end):
+    """Random loops of given sizes over the levels from `first` on, below `end`."""
+    nests = [([], [], []) for _ in hardware.levels]
+    for dimension, size in sizes.items():
+        for factor in _factors(size):
+            at = draw(st.integers(first, end - 1)) if end > first else first
+            fanout = hardware.levels[at].fanout
+            kind = draw(st.sampled_from((0, 0, 1, 2)))
+            used = np.prod([loop.bound for loop in nests[at][kind]], initial=factor)
+            if kind and used > (0, fanout.x, fanout.y)[kind]:
+                kind = 0
+            place = draw(st.integers(0, len(nests[at][kind])))
+            nests[at][kind].insert(place, Loop(dimension, factor))
+    return [
+        LevelLoops(level.name, *map(tuple, nest))
+        for level, nest in zip(hardware.levels, nests, strict=True)
+    ]
+
+
+def _factors(size):
+    found, divisor = [], 2
+    while size > 1:
+        while size % divisor == 0:
+            found.append(divisor)
+            size //= divisor
+        divisor += 1
+    return found
