@@ -59,6 +59,9 @@ class Compute:
         named are not looked at.
     gated_mac_pj : float
         Energy of a MAC that is gated.
+    add_pj, multiply_pj : float, optional
+        Energy of one addition and of one multiplication alone, at the hardware's precision, for
+        work that is no MAC; a share of `mac_pj` when absent (`Hardware.add_pj`).
     """
 
     mac_pj: EnergyPj
@@ -66,6 +69,8 @@ class Compute:
     leakage_pj_per_cycle: EnergyPj = 0.0
     zeros: dict[Operand, Literal["gate", "skip"]] = Field(default_factory=dict)
     gated_mac_pj: EnergyPj = 0.0
+    add_pj: EnergyPj | None = None
+    multiply_pj: EnergyPj | None = None
 
 
 @plain_errors
@@ -77,9 +82,10 @@ class CodebookStore:
     ----------
     level : str
         The decoder sits at the output of this level: it and all levels above
-        hold indexes, all below hold dense weights.
+        hold indexes, all below hold dense weights. `kcsim.model.weights.decode_at`
+        moves it.
     capacity_kib : float
-        Size of each copy of the store.
+        Size of each copy of the store; every instance of the level has one.
     word_bits : int
         Width of a word of the store.
     read_pj, write_pj : float
@@ -201,6 +207,30 @@ class Hardware:
         for level in self.levels:
             units *= level.fanout.children
         return units
+
+    @property
+    def add_pj(self) -> float:
+        """Energy of one addition: that of `compute`, or its share of a MAC.
+
+        Counted in 1-bit full adders, a product of weights of B_w and inputs of B_x bits takes
+        B_w B_x, and adding it to a sum B_w + B_x (Sakr, Kim, Shanbhag, ICML 2017, Section 2:
+        B_w + B_x + ceil(log2 D) - 1 in a dot product of D products, here for D = 2, the least
+        that is added to). A MAC is one of each.
+        """
+        given = self.compute.add_pj
+        return self.compute.mac_pj * (1 - self._multiplier_share) if given is None else given
+
+    @property
+    def multiply_pj(self) -> float:
+        """Energy of one multiplication: that of `compute`, or its share of a MAC; see `add_pj`."""
+        given = self.compute.multiply_pj
+        return self.compute.mac_pj * self._multiplier_share if given is None else given
+
+    @property
+    def _multiplier_share(self) -> float:
+        """Full adders of a product over those of a MAC."""
+        weights, inputs = self.precision_bits.weights, self.precision_bits.inputs
+        return weights * inputs / (weights * inputs + weights + inputs)
 
     def level_index(self, name: str) -> int:
         """Position of a level, 0 for the outermost.

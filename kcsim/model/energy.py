@@ -26,20 +26,23 @@ class EnergyItem:
     Attributes
     ----------
     component : str
-        A level, ``<level> network``, ``MAC``, ``codebook`` or ``static``.
+        A level, ``<level> network``, ``MAC``, ``codebook`` (the decoder and its store),
+        ``codebook (<level>)`` (a codebook too large for its store) or ``static``.
     tensor : str
         ``weights``, ``inputs``, ``outputs``, or empty.
     action : str
         ``read``, ``fill``, ``update``, ``transfer``, ``forward``, ``compute``,
-        ``hop``, ``gate``, ``lookup``, ``load`` or ``cycle``.
+        ``hop``, ``gate``, ``lookup``, ``multiply`` (a decoded weight by its scale),
+        ``add`` (its offset), ``load`` or ``cycle``.
     count : int
-        Words read, filled, updated or moved; hops; MACs; lookups; cycles. Those that
-        zeros save are included, but for MACs and hops.
+        Words read, filled, updated or moved; hops; MACs; lookups; weights scaled or
+        offset; cycles. Those that zeros save are included, but for MACs and hops.
     bits : float
-        Bits that the words amount to, less those that zeros save; 0 for MACs and
-        cycles.
+        Bits that the words amount to, less those that zeros save; 0 for arithmetic
+        and cycles.
     accesses : int
-        Accesses of a block that the bits take; what is paid for.
+        Accesses of a block that the bits take, or operations less those that zeros
+        save; what is paid for.
     energy_pj : float
         In the hardware's energy unit.
     """
@@ -131,7 +134,7 @@ def _network_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem
 
 
 def _codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]:
-    """Lookups at the output of the decode level, and bringing the codebook there.
+    """Lookups at the output of the decode level, scaling there, and bringing the codebook there.
 
     Every weight that the decoder hands on is one value of an entry, read from
     the store; a codebook too large for the store stays at the nearest level
@@ -156,6 +159,12 @@ def _codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyIte
         component, "weights", "lookup", lookups, float(read * value_bits), accesses,
         accesses * place.read_pj,
     )  # fmt: skip
+    for action, each, energy_pj in (
+        ("multiply", weights.multiplies_per_weight, hardware.multiply_pj),
+        ("add", weights.adds_per_weight, hardware.add_pj),
+    ):
+        done = _ceiling(read * each)
+        yield EnergyItem("codebook", "weights", action, words * each, 0, done, done * energy_pj)
     if weights.loads_codebook and place.level != hardware.levels[0].name:
         outer = hardware.levels[0]
         reads = _ceiling(Fraction(weights.codebook_bits, outer.word_bits * outer.block_words))

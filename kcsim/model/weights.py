@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from kcsim.clustering import ClusteredWeights, Clustering, LayerStorage, stored_network
+import numpy as np
+
+from kcsim.clustering import (
+    ClusteredWeights,
+    Clustering,
+    LayerClustering,
+    LayerStorage,
+    stored_network,
+)
 from kcsim.errors import InputError
-from kcsim.hardware import Hardware
+from kcsim.hardware import CodebookStore, Hardware
 from kcsim.mapping.costs import DENSE, WeightCosts
 from kcsim.workload import ConvLayer
 
-__all__ = ["WeightFormat", "weight_formats"]
+__all__ = ["WeightFormat", "clustered_zeros", "decode_at", "weight_formats"]
+
+MOST_ZEROS = math.nextafter(1.0, 0.0)
+"""Share of zeros of weights that are all zero: a share is below 1."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,9 @@ class WeightFormat:
         Their size.
     loads_codebook : bool
         Whether this layer is the one that brings the codebook on chip.
+    multiplies_per_weight, adds_per_weight : int
+        1 where units have a scale, or an offset, which the decoder applies to every
+        weight; else 0. Flipping an entry is wiring and takes neither.
     """
 
     value_bits: int
@@ -47,6 +62,8 @@ class WeightFormat:
     codebook_words: int = 0
     codebook_bits: int = 0
     loads_codebook: bool = False
+    multiplies_per_weight: int = 0
+    adds_per_weight: int = 0
 
     def units_in(self, extent: dict[str, int]) -> int:
         """Indexes needed for a tile, counting units that it holds in part."""
@@ -91,12 +108,14 @@ class WeightFormat:
         outer_pj = outer.energy_pj("weights", "read")
         reads = -(-self.codebook_bits // (outer.word_bits * outer.block_words))
         load_pj = reads * outer_pj * self.loads_codebook
+        affine_pj = self.multiplies_per_weight * hardware.multiply_pj
+        affine_pj += self.adds_per_weight * hardware.add_pj
 
         def stored(width: int, read_pj: float, write_pj: float, level: int | None) -> WeightCosts:
             writes = -(-self.codebook_bits // width) * self.loads_codebook
             return WeightCosts(
                 self.unit or (1, 1, 1), float(self.unit_bits), self.decode_level,
-                bits / width * read_pj, load_pj if level != 0 else 0.0,
+                bits / width * read_pj + affine_pj, load_pj if level != 0 else 0.0,
                 writes * write_pj if level != 0 else 0.0, level, self.codebook_bits,
             )  # fmt: skip
 
@@ -131,12 +150,7 @@ def weight_formats(
     value_bits = hardware.precision_bits.weights
     if clustering is None:
         return (WeightFormat(value_bits),) * len(layers)
-    if hardware.codebook is None:
-        raise InputError(
-            f"{hardware.name} has no codebook store: add a 'codebook' section to the hardware "
-            "file to estimate clustered layers"
-        )
-    decode_level = hardware.level_index(hardware.codebook.level)
+    decode_level = hardware.level_index(_store(hardware).level)
     loaded: set[str] = set()
     formats = []
     for stored in stored_network(layers, clustering, weight_bits=value_bits).layers:
@@ -144,6 +158,71 @@ def weight_formats(
         formats.append(_format(stored, value_bits, decode_level, name not in loaded))
         loaded.add(name)
     return tuple(formats)
+
+
+def decode_at(hardware: Hardware, level: str) -> Hardware:
+    """The hardware with its decoder, and the codebook store, at the output of another level.
+
+    The store keeps its size and its energies; every instance of the level has one.
+
+    Parameters
+    ----------
+    hardware : Hardware
+    level : str
+        Name of any of its levels.
+
+    Raises
+    ------
+    InputError
+        If there is no such level, or the hardware has no codebook store.
+    """
+    store = _store(hardware)
+    hardware.level_index(level)
+    return replace(hardware, codebook=replace(store, level=level))
+
+
+def _store(hardware: Hardware) -> CodebookStore:
+    if hardware.codebook is None:
+        raise InputError(
+            f"{hardware.name} has no codebook store: add a 'codebook' section to the hardware "
+            "file to estimate clustered layers"
+        )
+    return hardware.codebook
+
+
+def clustered_zeros(
+    layers: Sequence[ConvLayer], clustering: Clustering | ClusteredWeights
+) -> tuple[ConvLayer, ...]:
+    """The layers with the zeros that their clustered weights have.
+
+    Of real weights that is the share of decoded weights that are exactly zero; of a clustering,
+    the share of units that it ties to zero (`Clustering.sparse`). Layers that stay dense, and
+    those with a share of zero weights of their own, are left as they are.
+
+    Parameters
+    ----------
+    layers : sequence of ConvLayer
+    clustering : Clustering or ClusteredWeights
+
+    Raises
+    ------
+    InputError
+        If the clustering does not fit the layers.
+    """
+    parts = [stored.clustering for stored in stored_network(layers, clustering).layers]
+    return tuple(
+        layer
+        if part.unit is None or layer.zeros.weights
+        else replace(layer, zeros=replace(layer.zeros, weights=_zero_share(part, clustering)))
+        for layer, part in zip(layers, parts, strict=True)
+    )
+
+
+def _zero_share(part: LayerClustering, clustering: Clustering | ClusteredWeights) -> float:
+    if isinstance(clustering, Clustering):
+        return part.settings.sparse
+    weights = clustering.decode(part.layer.name)
+    return min(np.count_nonzero(weights == 0) / weights.size, MOST_ZEROS)
 
 
 def _format(stored: LayerStorage, value_bits: int, decode_level: int, first: bool) -> WeightFormat:
@@ -160,4 +239,6 @@ def _format(stored: LayerStorage, value_bits: int, decode_level: int, first: boo
         part.codebook_words,
         part.codebook_words * (part.settings.codebook_bits or value_bits),
         first,
+        int(part.settings.kind.has_scales),
+        int(part.settings.kind.has_offsets),
     )
