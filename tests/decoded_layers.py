@@ -1,0 +1,91 @@
+"""Layers with clustered weights and a decoder, and a walk of what leaves it."""
+
+from __future__ import annotations
+
+import dataclasses
+from fractions import Fraction
+from operator import floordiv
+
+from hypothesis import strategies as st
+from mapped_layers import mapped_layers
+from oracle import Nest, new_words, words_of
+
+from kcsim import parse_clustering
+from kcsim.hardware import CodebookStore
+from kcsim.model.weights import WeightFormat, weight_formats
+
+STORE = CodebookStore(level="DRAM", capacity_kib=1e6, read_pj=3, write_pj=4)
+
+
+def items(estimate):
+    return {(i.component, i.tensor, i.action): i for i in estimate.items}
+
+
+def with_store(hardware, **changes):
+    return dataclasses.replace(hardware, codebook=dataclasses.replace(STORE, **changes))
+
+
+def format_of(layer, hardware, spec="scalar:k=4"):
+    (form,) = weight_formats([layer], hardware, parse_clustering(spec))
+    return form
+
+
+def units_of(layer):
+    """A scalar, a row, a kernel, all channels at a tap."""
+    depth = layer.in_channels // layer.groups
+    rows, columns = layer.kernel_height, layer.kernel_width
+    return st.sampled_from(((1, 1, 1), (1, 1, columns), (1, rows, columns), (depth, 1, 1)))
+
+
+def crossing(layer, hardware, mapping, level, unit):
+    """Weights, and units of them, that leave all instances of a level, by walking every step.
+
+    What children are given together in a step, as their network shares, is one bundle: a unit
+    that several of them need a part of is looked up once.
+    """
+    nest = Nest(layer, hardware, mapping)
+    source = max(i for i in range(level + 1) if nest.keeps[i, "weights"])
+    child = nest.next_keeper("weights", source)
+    instances = nest.instances(child)
+    held, weights, units = dict.fromkeys(instances), 0, 0
+    for start in nest.steps(child):
+        bundles = {}
+        for way, offset in instances.items():
+            at = {d: start[d] + offset[d] for d in start}
+            box = nest.box("weights", child, at)
+            words = words_of(*box) if child == nest.levels else new_words("weights", box, held[way])
+            bundles[way], held[way] = [frozenset(words)], box
+        for network in range(child - 1, level - 1, -1):
+            shares = hardware.levels[network].fanout.multicast != "none"
+            bundles = sent_together(bundles, shares and network < nest.levels - 1)
+        for bundle in (bundle for sent in bundles.values() for bundle in sent):
+            weights += len(bundle)
+            units += len({(*w[:2], *map(floordiv, w[2:], unit)) for w in bundle})
+    return weights, units
+
+
+def sent_together(bundles, shares):
+    """The bundles that parents send, from those that their children are sent."""
+    parents = {}
+    for way, sent in bundles.items():
+        parents.setdefault(way[:-1], []).append(sent)
+    if shares:
+        return {
+            way: [frozenset().union(*same) for same in zip(*each, strict=True)]
+            for way, each in parents.items()
+        }
+    return {way: [bundle for sent in each for bundle in sent] for way, each in parents.items()}
+
+
+@st.composite
+def decoded(draw):
+    """A mapped layer with clustered weights, decoded at a level that the mapping keeps them at."""
+    layer, hardware, mapping = draw(mapped_layers(words=False))
+    keeps = mapping.keeps_array(hardware)[:, 0]
+    level = draw(st.sampled_from([i for i in range(len(keeps)) if keeps[i]]))
+    hardware = with_store(hardware, level=hardware.level_names[level])
+    unit = draw(units_of(layer))
+    words = draw(st.integers(1, 6)) * unit[0] * unit[1] * unit[2]
+    bits = words * draw(st.sampled_from((3, 8, 16)))
+    form = WeightFormat(16, unit, Fraction(5), level, words, bits, True, 1, 1)
+    return layer, hardware, mapping, form

@@ -1,0 +1,229 @@
+"""The decoder at any level: lookups against a walk, scales and offsets."""
+
+import dataclasses
+from fractions import Fraction
+
+import pytest
+from decoded_layers import crossing, decoded, format_of, items, units_of, with_store
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from mapped_layers import mapped_layers
+from oracle import Nest
+from small_design import LAYER, MAPPING, design
+from small_problems import small_problems
+
+import kcsim
+from kcsim import InputError, evaluate, parse_clustering
+from kcsim.hardware import Compute, Precision, load_hardware
+from kcsim.mapping.search import search_mapping
+from kcsim.model.weights import WeightFormat, decode_at, weight_formats
+from kcsim.workload import ConvLayer
+
+
+def check_decoder(estimate, level):
+    """Lookups, scales, offsets and copies of the codebook at a level, against the walk."""
+    counts, form, account = estimate.counts, estimate.weights, items(estimate)
+    hardware, store = counts.hardware, counts.hardware.codebook
+    weights, units = crossing(counts.layer, hardware, counts.mapping, level, form.unit)
+    lookup = account["codebook", "weights", "lookup"]
+    value_bits = Fraction(form.codebook_bits, form.codebook_words)
+    assert (lookup.count, lookup.bits) == (units, float(weights * value_bits))
+    assert lookup.accesses == -(-weights * value_bits // store.word_bits)
+    assert lookup.energy_pj == lookup.accesses * store.read_pj
+    for action in ("multiply", "add"):
+        assert account["codebook", "weights", action].count == weights
+    # The codebook is read once, and written into the store of every instance.
+    outer = hardware.levels[0]
+    reads = -(-form.codebook_bits // (outer.word_bits * outer.block_words))
+    writes = -(-form.codebook_bits // store.word_bits)
+    writes *= len(Nest(counts.layer, hardware, counts.mapping).instances(level))
+    paid = reads * outer.energy_pj("weights", "read") + writes * store.write_pj
+    assert account["codebook", "weights", "load"].energy_pj == pytest.approx(paid)
+
+
+# --- energies of additions and multiplications
+
+
+@pytest.mark.parametrize(("weights", "inputs"), [(16, 16), (8, 8), (4, 12), (1, 1)])
+def test_a_mac_is_a_multiplication_and_an_addition(weights, inputs):
+    bits = Precision(weights=weights, inputs=inputs)
+    hardware = design(compute={"mac_pj": 5}, precision_bits=bits)
+    # Full adders of two products and their sum, less the two products (Sakr et al.).
+    adders = {"multiply": weights * inputs}
+    whole = kcsim.model.deep_kmeans.dot_product_full_adders(2, weights, inputs)
+    adders["add"] = whole - 2 * adders["multiply"]
+    assert hardware.multiply_pj + hardware.add_pj == pytest.approx(5)
+    ratio = adders["multiply"] / adders["add"]
+    assert hardware.multiply_pj == pytest.approx(ratio * hardware.add_pj)
+
+
+def test_energies_that_are_given():
+    bits = Precision(weights=8, inputs=8)
+    one = design(compute={"mac_pj": 5, "add_pj": 0.125}, precision_bits=bits)
+    assert (one.add_pj, one.multiply_pj) == (0.125, 4)
+    both = design(compute={"mac_pj": 5, "add_pj": 0, "multiply_pj": 7})
+    assert (both.add_pj, both.multiply_pj) == (0, 7)
+    with pytest.raises(InputError, match="'multiply_pj' is -1"):
+        Compute(mac_pj=1, multiply_pj=-1)
+    assert load_hardware("simple", ["compute.add_pj=0.25"]).add_pj == 0.25
+
+
+# --- scales and offsets
+
+
+@pytest.mark.parametrize(
+    ("spec", "operations"),
+    [
+        ("kernel:k=4,transforms=4", {}),
+        ("scaled_kernel:k=4,transforms=4", {"multiply": 72 * 6}),
+        ("linear_kernel:k=4", {"multiply": 72 * 6, "add": 72 * 0.5}),
+    ],
+)
+def test_every_decoded_weight_is_scaled_and_offset(spec, operations):
+    hardware = with_store(design(compute={"multiply_pj": 6}))
+    hardware = dataclasses.replace(
+        hardware, compute=dataclasses.replace(hardware.compute, add_pj=0.5)
+    )
+    form = format_of(LAYER, hardware, spec)
+    account = items(evaluate(LAYER, hardware, MAPPING, form))
+    found = {a: account["codebook", "weights", a] for a in ("multiply", "add")
+             if ("codebook", "weights", a) in account}  # fmt: skip
+    assert {action: item.energy_pj for action, item in found.items()} == operations
+    for item in found.values():
+        assert (item.count, item.bits, item.accesses) == (72, 0, 72)
+    # The search pays for them with each lookup.
+    plain = dataclasses.replace(form, multiplies_per_weight=0, adds_per_weight=0)
+    (one,), (other,) = form.costs(hardware), plain.costs(hardware)
+    assert 72 * (one.lookup_pj - other.lookup_pj) == pytest.approx(sum(operations.values()))
+
+
+def test_the_decoder_scales_where_the_codebook_does_not_fit():
+    hardware = with_store(design(), capacity_kib=0.01)
+    account = items(evaluate(LAYER, hardware, MAPPING, format_of(LAYER, hardware, "son:k=4")))
+    assert account["codebook (DRAM)", "weights", "lookup"].accesses == 72
+    assert account["codebook", "weights", "multiply"].accesses == 72
+
+
+def test_dense_layers_are_not_scaled():
+    layers = [LAYER, ConvLayer.linear("fc", 16, 4)]
+    forms = weight_formats(layers, with_store(design()), parse_clustering("linear_kernel:k=4"))
+    assert [(f.multiplies_per_weight, f.adds_per_weight) for f in forms] == [(1, 1), (0, 0)]
+    assert (
+        items(evaluate(LAYER, with_store(design()), MAPPING))
+        .keys()
+        .isdisjoint({("codebook", "weights", "multiply"), ("codebook", "weights", "add")})
+    )
+
+
+# --- where the decoder sits
+
+
+def test_decode_at():
+    hardware = load_hardware("simple")
+    moved = decode_at(hardware, "register file")
+    assert moved.codebook == dataclasses.replace(hardware.codebook, level="register file")
+    assert dataclasses.replace(moved, codebook=hardware.codebook) == hardware
+    assert decode_at(hardware, "DRAM") == hardware
+    assert format_of(LAYER, moved).decode_level == 2
+
+
+def test_levels_and_stores_that_there_are_not():
+    with pytest.raises(InputError, match=r"no level 'bufer'; expected .*mean 'buffer'\?$"):
+        decode_at(load_hardware("simple"), "bufer")
+    with pytest.raises(InputError, match="small has no codebook store: add a 'codebook' section"):
+        decode_at(design(), "DRAM")
+
+
+@pytest.mark.parametrize("name", ["eyeriss_codebook", "eyeriss", "simple", "ucnn_like"])
+def test_every_level_of_shipped_designs(name):
+    layer = ConvLayer("conv", 2, 6, 6, 6, 3, 3)
+    hardware = load_hardware(name)
+    for place in hardware.level_names:
+        if place == "lane":
+            continue
+        moved = decode_at(hardware, place)
+        form = format_of(layer, moved, "linear_kernel:k=2")
+        weights = form.costs(moved)
+        mapping = search_mapping(layer, moved, objective="energy", weights=weights).mapping
+        estimate = evaluate(layer, moved, mapping, form)
+        index = moved.level_index(place)
+        check_decoder(estimate, index)
+        keeps, account = mapping.keeps_array(moved)[:, 0], items(estimate)
+        for i, level in enumerate(moved.level_names):
+            assert form.is_indexed(i) == (i <= index)
+            if keeps[i] and i > index:
+                read = account[level, "weights", "read"]
+                assert read.bits == read.count * form.value_bits
+
+
+@pytest.mark.parametrize("name", ["eyeriss_codebook", "eyeriss", "simple", "ucnn_like"])
+def test_codebooks_that_fit_no_store_of_a_level(name):
+    # 2^17 values: 256 KiB or 128 KiB, more than any store or level but DRAM has room for.
+    layer = ConvLayer.linear("fc", 2**12, 2**7)
+    hardware = load_hardware(name)
+    for place in hardware.level_names:
+        moved = decode_at(hardware, place)
+        form = format_of(layer, moved, f"scalar:k={2**18}")
+        mapping = search_mapping(
+            layer, moved, objective="energy", weights=form.costs(moved)
+        ).mapping
+        account = items(evaluate(layer, moved, mapping, form))
+        lookup = account["codebook (DRAM)", "weights", "lookup"]
+        outer = moved.levels[0]
+        width = outer.word_bits * outer.block_words
+        assert lookup.accesses == -(-lookup.bits // width)
+        assert lookup.energy_pj == lookup.accesses * outer.energy_pj("weights", "read")
+        assert ("codebook", "weights", "lookup") not in account
+        assert not any(action == "load" for _, _, action in account)
+
+
+@settings(max_examples=100, deadline=None)
+@given(decoded())
+def test_what_crosses_the_output_of_the_decoder_is_looked_up(problem):
+    layer, hardware, mapping, form = problem
+    check_decoder(evaluate(layer, hardware, mapping, form), form.decode_level)
+
+
+@settings(max_examples=100, deadline=None)
+@given(mapped_layers(), st.data())
+def test_decoding_at_dram_changes_nothing_on_chip(mapped, data):
+    layer, hardware, mapping = mapped
+    hardware = with_store(hardware)
+    form = WeightFormat(16, data.draw(units_of(layer)), Fraction(5), 0, 72, 16 * 72, True, 1, 1)
+    dense, clustered = (evaluate(layer, hardware, mapping, each) for each in (None, form))
+    assert (dense.counts.accesses == clustered.counts.accesses).all()
+    assert (dense.counts.transfers == clustered.counts.transfers).all()
+    assert (dense.counts.tile_words == clustered.counts.tile_words).all()
+    changed = {
+        key
+        for key in items(dense).keys() | items(clustered).keys()
+        if items(dense).get(key) != items(clustered).get(key)
+    }
+    assert {key for key in changed if key[0] != "codebook"} <= {("DRAM", "weights", "read")}
+
+
+@settings(max_examples=50, deadline=None)
+@given(small_problems(most=200), st.data())
+def test_fewer_entries_never_cost_more_lookups(problem, data):
+    layer, hardware, _ = problem
+    level = data.draw(st.sampled_from(hardware.level_names))
+    small = data.draw(st.sampled_from((0.002, 0.01, 8.0)))
+    hardware = with_store(hardware, level=level, capacity_kib=small)
+    few, many = sorted(data.draw(st.tuples(st.integers(1, 20), st.integers(1, 20))))
+    spec = data.draw(st.sampled_from(("scalar:k={}", "row:dense=none,k={}")))
+    one, other = (format_of(layer, hardware, spec.format(k)) for k in (few, many))
+    try:
+        mapping = search_mapping(layer, hardware, weights=other.costs(hardware)).mapping
+    except kcsim.MappingError:
+        assume(False)
+    # Indexes of fewer entries take no more room.
+    fewer, more = (evaluate(layer, hardware, mapping, form) for form in (one, other))
+    assert fewer.lookups == more.lookups
+    one, other = (
+        {key: item for key, item in items(each).items() if key[0].startswith("codebook")}
+        for each in (fewer, more)
+    )
+    for key in one.keys() & other.keys():
+        assert one[key].energy_pj <= other[key].energy_pj
+    if one.keys() == other.keys():
+        assert fewer.energy_pj <= more.energy_pj * (1 + 1e-12)
