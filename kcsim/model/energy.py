@@ -133,7 +133,7 @@ def network_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]
                 )  # fmt: skip
 
 
-def _codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]:
+def codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]:
     """Lookups at the output of the decode level, scaling there, and bringing the codebook there.
 
     Every weight that the decoder hands on is one value of an entry, read from
