@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from kcsim.kernels.counting import covered_length, covered_words
-from kcsim.kernels.machine import FILL_PJ, READ_PJ, SOURCE, TRANSFER_PJ, UPDATE_PJ
+from kcsim.kernels.machine import DECODER, FILL_PJ, READ_PJ, TRANSFER_PJ, UPDATE_PJ
 from kcsim.kernels.nest import (
     CHILDREN,
     DILATION_H,
@@ -95,8 +95,6 @@ def look_outside(machine, children, shares, outputs, outside):
                 supply = machine.costs[level, tensor, READ_PJ]
                 if tensor == OUTPUTS:
                     supply += machine.costs[level, tensor, UPDATE_PJ]
-                elif tensor == WEIGHTS and level == machine.unit[SOURCE]:
-                    supply += machine.lookup_pj
             else:
                 supply = outside[level - 1, SUPPLY_PJ + tensor]
                 supply *= outside[level - 1, LEAST_SHARE + tensor]
@@ -104,6 +102,8 @@ def look_outside(machine, children, shares, outputs, outside):
                 supply += transfer_pj
                 if tensor == OUTPUTS and outside[level - 1, RETURNS] > 0:
                     supply += transfer_pj
+            if tensor == WEIGHTS and level == machine.unit[DECODER]:
+                supply += machine.lookup_pj
             outside[level, SUPPLY_PJ + tensor] = supply
         instances *= children[level]
 

@@ -13,11 +13,10 @@
 *cycles*, float64[levels + 1, 2]
     ``LEAK_PJ``: leakage of one instance in use, a cycle. ``OVERLAPPED``: whether transfers run
     beside the computation. The last row is for the MAC units.
-*unit*, int64[6]
+*unit*, int64[5]
     Clustered weights: channels, rows and columns of the block that one index stands for;
-    ``DECODER``: the last level that holds indexes, -1 for dense weights; ``SOURCE``: the level
-    whose reads are looked up in the codebook; ``STORE``: the level whose instances each have a
-    copy of it.
+    ``DECODER``: the last level that holds indexes, at whose output they are looked up, -1 for
+    dense weights; ``STORE``: the level whose instances each have a copy of the codebook.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ READ_PJ, FILL_PJ, UPDATE_PJ, TRANSFER_PJ, READ_CYCLES, WRITE_CYCLES, VALUE_BITS,
 )
 CAPACITY, GROUP = 0, 3
 LEAK_PJ, OVERLAPPED = 0, 1
-DECODER, SOURCE, STORE = 3, 4, 5
+DECODER, STORE = 3, 4
 
 
 class Machine(NamedTuple):
@@ -48,7 +47,7 @@ class Machine(NamedTuple):
     costs : float64[levels, 3, 8]
     rooms : float64[levels, 6]
     cycles : float64[levels + 1, 2]
-    unit : int64[6]
+    unit : int64[5]
     macs : float
     cycles_per_mac : float
     mac_pj : float
@@ -56,7 +55,7 @@ class Machine(NamedTuple):
     static_pj : float
         Energy of a cycle that depends on nothing.
     lookup_pj : float
-        Energy of looking up one word that is read at the ``SOURCE``.
+        Energy of looking up one word that leaves the ``DECODER``.
     copy_pj : float
         Energy of writing the codebook into one copy of its store.
     """

@@ -20,7 +20,6 @@ from kcsim.kernels.machine import (
     OVERLAPPED,
     READ_CYCLES,
     READ_PJ,
-    SOURCE,
     SPILL_CYCLES,
     STORE,
     TRANSFER_PJ,
@@ -135,6 +134,9 @@ def give_operands(level, machine, row, below, moves, spans, times):
         crossing_pj = costs[level, tensor, TRANSFER_PJ]
         if clustered and child <= unit[DECODER]:
             crossing_pj *= cut
+            if child == unit[DECODER] and not machine.rules[child, KEEPS + tensor]:
+                # What passes through the level of the decoder is looked up on its way.
+                crossing_pj += machine.lookup_pj
         if child < levels and not machine.rules[child, KEEPS + tensor]:
             below[SHARE + tensor] = row[SHARE + tensor] * below[OWN + tensor]
             below[TRANSIT + tensor] = crossing_pj + row[TRANSIT + tensor] * below[OWN + tensor]
@@ -143,7 +145,7 @@ def give_operands(level, machine, row, below, moves, spans, times):
         keeper = keeper_of(tensor, level, machine.rules)
         read_pj, read_words = costs[keeper, tensor, READ_PJ], leaving * row[SHARE + tensor]
         looked_up_pj = 0.0
-        if clustered and keeper == unit[SOURCE]:
+        if clustered and keeper == unit[DECODER]:
             looked_up_pj = read_words * machine.lookup_pj
         if clustered and keeper <= unit[DECODER]:
             read_words *= sent

@@ -165,9 +165,11 @@ def build_machine(
     left = float(left_of_macs(compute, layer.zeros))
     timed = float(left_of_cycles(compute, layer.zeros))
     mac_pj = layer.macs * (left * compute.mac_pj + (timed - left) * compute.gated_mac_pj)
-    indexed = [i for i in range(weights.decode_level + 1) if keeps[i, _WEIGHTS]]
-    source = max(indexed, default=-1)
-    store = source if weights.store_level is None else weights.store_level
+    store = weights.decode_level if weights.store_level is None else weights.store_level
+    lookup_pj = float(weights.lookup_pj)
+    if weights.decode_level == count - 1 and keeps[-1, _WEIGHTS]:
+        # Weights that are not read are not looked up.
+        lookup_pj *= float(left_of_reads(compute, layer.zeros, "weights"))
     leaks = [level.leakage_pj_per_cycle for level in levels] + [compute.leakage_pj_per_cycle]
     overlapped = [level.buffering != "single" for level in levels] + [True]
     return Machine(
@@ -176,12 +178,12 @@ def build_machine(
         costs=costs,
         rooms=_room_array(hardware, weights),
         cycles=np.array([leaks, overlapped], np.float64).T.copy(),
-        unit=np.array([*weights.unit, weights.decode_level, source, store], np.int64),
+        unit=np.array([*weights.unit, weights.decode_level, store], np.int64),
         macs=float(layer.macs),
         cycles_per_mac=cycles_per_mac * timed,
         mac_pj=float(mac_pj + weights.load_pj),
         static_pj=float(hardware.static_pj_per_cycle),
-        lookup_pj=float(weights.lookup_pj),
+        lookup_pj=lookup_pj,
         copy_pj=float(weights.copy_pj),
     )
 

@@ -137,18 +137,22 @@ def codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem
     """Lookups at the output of the decode level, scaling there, and bringing the codebook there.
 
     Every weight that the decoder hands on is one value of an entry, read from
-    the store; a codebook too large for the store stays at the nearest level
-    above that holds it, and is read there.
+    the store. A level that does not keep weights hands on all that arrives. A
+    codebook too large for the store stays at the nearest level above that holds
+    it, and is read there.
     """
     hardware = counts.hardware
     store = hardware.codebook
     if weights.unit is None or store is None:
         return
-    keeps = counts.mapping.keeps_array(hardware)[:, 0]
-    source = max(i for i in range(weights.decode_level + 1) if keeps[i])
-    words = counts.words(hardware.levels[source].name, "weights", "reads")
-    read = expected_words(counts, source, "weights", "reads", gated=True)
-    tile = delivered_extent(counts, source)
+    decoder = weights.decode_level
+    if counts.mapping.keeps_array(hardware)[decoder, 0]:
+        words = counts.words(hardware.levels[decoder].name, "weights", "reads")
+        read = expected_words(counts, decoder, "weights", "reads", gated=True)
+    else:
+        words = counts.moved(hardware.levels[decoder - 1].name, "weights", "down")
+        read = Fraction(words)
+    tile = delivered_extent(counts, decoder)
     tile_words = tile["G"] * tile["M"] * tile["C"] * tile["R"] * tile["S"]
     lookups = words * weights.units_in(tile) // tile_words
     value_bits = Fraction(weights.codebook_bits, weights.codebook_words)
@@ -169,7 +173,7 @@ def codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem
         outer = hardware.levels[0]
         reads = _ceiling(Fraction(weights.codebook_bits, outer.word_bits * outer.block_words))
         writes = _ceiling(Fraction(weights.codebook_bits, place.access_bits))
-        copies = int(counts.instances[source if place.index is None else place.index])
+        copies = int(counts.instances[decoder if place.index is None else place.index])
         yield EnergyItem(
             component, "weights", "load", weights.codebook_words, float(weights.codebook_bits),
             reads, reads * outer.energy_pj("weights", "read") + writes * copies * place.write_pj,

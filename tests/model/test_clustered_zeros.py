@@ -14,7 +14,7 @@ from small_design import LAYER, MAPPING, design
 from kcsim import InputError, evaluate, parse_clustering
 from kcsim.clustering import Codebook
 from kcsim.clustering.precision import quantise
-from kcsim.hardware import Compute
+from kcsim.hardware import Compute, Fanout
 from kcsim.mapping.search import search_mapping
 from kcsim.model.weights import clustered_zeros, weight_formats
 from kcsim.workload import ConvLayer, ZeroShares
@@ -110,7 +110,8 @@ def test_zero_weights_spare_exactly_their_share(problem, share, treatment):
     assert (gated.count if gated else 0) == (layer.macs - left) * (treatment == "gate")
     # A weight has to be looked up to be known as zero; one that is skipped is not.
     innermost = len(hardware.levels) - 1
-    spared = treatment == "skip" and form.decode_level == innermost
+    is_kept = mapping.keeps_array(hardware)[innermost, 0]
+    spared = treatment == "skip" and form.decode_level == innermost and is_kept
     macs = layer.macs * share * spared
     for action in ("multiply", "add"):
         key = "codebook", "weights", action
@@ -121,6 +122,18 @@ def test_zero_weights_spare_exactly_their_share(problem, share, treatment):
         key = name, "weights", "read"
         assert other.get(key) == one.get(key)
         assert other.get((name, "weights", "fill")) == one.get((name, "weights", "fill"))
+
+
+def test_the_search_looks_up_no_weights_that_are_not_read():
+    compute = {"mac_pj": 0, "zeros": {"inputs": "gate"}}
+    free = {"read_pj": 0, "write_pj": 0}
+    buffer = free | {"fanout": Fanout(x=2)}
+    hardware = with_store(design(free, buffer, free, compute), level="PE", write_pj=0)
+    layer = dataclasses.replace(LAYER, zeros=ZeroShares(inputs=0.25))
+    form = format_of(layer, hardware)
+    found = search_mapping(layer, hardware, objective="energy", weights=form.costs(hardware))
+    assert found.energy_pj == pytest.approx(0.75 * 288 * 3)
+    assert evaluate(layer, hardware, found.mapping, form).energy_pj == 0.75 * 288 * 3
 
 
 def test_pruned_layers_on_a_design_that_skips_zeros():
