@@ -46,10 +46,12 @@ class Cascade:
 
 @st.composite
 def cascades(draw):
-    """A cascade with random tiles, places and loops that all fit."""
+    """A cascade with random tiles, places and loops; ``None`` if all weights are zero."""
     layer = _layer(draw)
     hardware = _hardware(draw)
     spec = draw(st.sampled_from(SPECS))
+    if layer.is_pointwise and spec.startswith(("scaled", "linear")):
+        spec = "kernel:k=3,dense=none"
     everything = random_clustered(Network("one", (layer,)), spec, draw(st.integers(0, 99)))
     weights = everything.layers["layer"]
     weights, codebook = _whole_numbers(weights, everything.codebooks[weights.part.codebook], draw)
@@ -96,7 +98,7 @@ def _layer(draw):
     padding = draw(st.sampled_from((0, 0, 1)))
     if padding and min(image) <= 2:
         padding = 0
-    channels = st.sampled_from((1, 2, 3, 4))
+    channels = st.sampled_from((1, 2, 3, 4, 6))
     return ConvLayer(
         "layer", groups * draw(channels), groups * draw(channels), image[0] - 2 * padding,
         image[1] - 2 * padding, *kernel, stride, padding, dilation, groups,
@@ -137,11 +139,11 @@ def _whole_numbers(weights, codebook, draw):
         if stored is None:
             return None
         values = rng.integers(lowest, 4, stored.values.shape).astype(np.float32)
-        return StoredValues(values.view(np.uint32).astype(stored.codes.dtype), values)
+        return StoredValues(values, 32)
 
     entries = small(codebook.entries, -3)
-    if draw(st.booleans()):
-        entries.values[0] = 0
+    if len(entries.values) > 1 and draw(st.booleans()):
+        entries.codes[-1] = 0
     return (
         replace(weights, scales=small(weights.scales, -3), offsets=small(weights.offsets, -3)),
         replace(codebook, entries=entries),

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
+
 from kcsim.clustering import ClusteredWeights, Clustering, resolve_network
 from kcsim.clustering.distinct import DistinctEntries
 from kcsim.clustering.resolve import LayerClustering
@@ -71,7 +73,9 @@ def check_execution(
         return (hardware,)
     if decode_level != "auto":
         return (decode_at(hardware, decode_level),)
-    return tuple(decode_at(hardware, name) for name in hardware.level_names)
+    own = hardware.codebook.level
+    others = [name for name in hardware.level_names if name != own]
+    return (hardware, *(decode_at(hardware, name) for name in others))
 
 
 def try_executions(
@@ -108,50 +112,71 @@ def try_executions(
     formats = [weight_formats(layers, each, clustering) for each in hardware]
     tried = [Tried({}, {}) for _ in layers]
     jobs = list(_cascades(layers, hardware, clustering, formats, executions))
-    unique = {job.key: job for job in jobs}
-    total = len(unique)
+    cascades = len({job.key for job in jobs})
+    done = 0
 
-    def tell(done: int, of: int) -> None:
+    def tell(mapped: int, of: int) -> None:
         if progress:
-            progress(done, of + total)
+            progress(done + mapped, done + of + cascades)
 
-    decoded = 0
     for each, forms in zip(hardware, formats, strict=True):
         costs = [form.costs(each) for form in forms]
         tasks = [MappingTask(*pair) for pair in zip(layers, costs, strict=True)]
         found = map_layers(tasks, each, objective=objective, time_limit=time_limit, progress=tell)
-        decoded = len({task.shape for task in tasks})
+        done += len({task.shape for task in tasks})
         for entry, layer, form, result in zip(tried, layers, forms, found, strict=True):
             estimate = under_found(result, layer, each, form)
             entry.found["decode", estimate.decode_level] = estimate
+    unique = {job.key: (job, tried[job.layer]) for job in jobs}
 
-    def solve(job: _Cascade) -> LayerEstimate | MappingError:
-        try:
-            return find_cascade(job.shared, objective)
-        except MappingError as error:
-            return error
+    def solve(known: tuple[_Cascades, Tried]) -> Tried:
+        return _try_cascades(*known, objective)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results: dict[Hashable, LayerEstimate | MappingError] = {}
+        results: dict[Hashable, Tried] = {}
         for key, outcome in zip(unique, pool.map(solve, unique.values()), strict=True):
             results[key] = outcome
-            if progress:
-                progress(decoded + len(results), decoded + total)
+            tell(len(results), 0)
     for job in jobs:
         outcome = results[job.key]
-        if isinstance(outcome, MappingError):
-            tried[job.layer].reasons.setdefault(job.shared.sharing, str(outcome))
-        else:
-            tried[job.layer].found[job.shared.sharing, outcome.decode_level] = outcome
+        for way, estimate in outcome.found.items():
+            own = replace(estimate, counts=replace(estimate.counts, layer=layers[job.layer]))
+            tried[job.layer].found[way] = own
+        tried[job.layer].reasons.update(outcome.reasons)
     return tuple(tried)
 
 
-class _Cascade(NamedTuple):
-    """A cascade to be found: for which layer, and what it shares with equal ones."""
+class _Cascades(NamedTuple):
+    """The cascades to be tried for a layer, and what it shares with equal layers."""
 
     layer: int
-    shared: SharedLayer
+    shared: tuple[SharedLayer, ...]
     key: Hashable
+
+
+def _try_cascades(job: _Cascades, tried: Tried, objective: str) -> Tried:
+    """Find the best cascade of every kind; with the decoder elsewhere, only what is better."""
+    found: dict[tuple[str, str], LayerEstimate] = {}
+    reasons: dict[str, str] = {}
+    least = min(_value(each, objective) for each in tried.found.values())
+    alone = len({shared.sharing for shared in job.shared}) == 1
+    for shared in job.shared:
+        is_first = all(name != shared.sharing for name, _ in found)
+        try:
+            below = np.inf if is_first else least
+            estimate = find_cascade(shared, objective, below)
+        except MappingError as error:
+            reasons.setdefault(shared.sharing, str(error))
+            continue
+        if estimate is not None:
+            found[shared.sharing, estimate.decode_level] = estimate
+            reached = _value(estimate, objective)
+            least = reached if alone and is_first else min(least, reached)
+    return Tried(found, reasons)
+
+
+def _value(estimate: LayerEstimate, objective: str) -> float:
+    return objective_value(objective, estimate.energy_pj, estimate.cycles.total)
 
 
 def _cascades(
@@ -160,7 +185,7 @@ def _cascades(
     clustering: Clustering | ClusteredWeights,
     formats: Sequence[Sequence[WeightFormat]],
     executions: Sequence[str],
-) -> Iterator[_Cascade]:
+) -> Iterator[_Cascades]:
     sharings: list[Sharing] = [sharing for sharing in SHARINGS if sharing in executions]
     if not sharings:
         return
@@ -171,11 +196,14 @@ def _cascades(
             continue
         if entries.keys is not None:
             layer = replace(layer, zeros=replace(layer.zeros, weights=entries.zero_share))
-        for j, (each, forms) in enumerate(zip(hardware, formats, strict=True)):
-            for sharing in sharings:
-                shared = SharedLayer(layer, each, forms[i], entries, sharing)
-                real = i if entries.keys is not None else entries.kinds
-                yield _Cascade(i, shared, (layer.shape_key, j, sharing, real, forms[i]))
+        forms = tuple(each[i] for each in formats)
+        shared = tuple(
+            SharedLayer(layer, each, form, entries, sharing)
+            for sharing in sharings
+            for each, form in zip(hardware, forms, strict=True)
+        )
+        real = i if entries.keys is not None else entries.kinds
+        yield _Cascades(i, shared, (layer.shape_key, real, forms))
 
 
 def _distinct_entries(
@@ -219,8 +247,7 @@ def choose_layers(
 def _chosen(tried: Tried, execution: str, objective: str, hardware: Hardware) -> LayerEstimate:
     def value(estimate: LayerEstimate) -> tuple[float, ...]:
         away = hardware.codebook is None or estimate.decode_level != hardware.codebook.level
-        spent = estimate.energy_pj, float(estimate.cycles.total)
-        return objective_value(objective, *spent), *spent, away
+        return _value(estimate, objective), estimate.energy_pj, estimate.cycles.total, away
 
     wanted = [e for (name, _), e in tried.found.items() if execution in (name, "auto")]
     note = ""

@@ -17,6 +17,8 @@ from kcsim.workload.layer import TENSORS, Tensor
 
 __all__ = ["Bounds"]
 
+_RISE_AND_RETURN: tuple[Access, Access] = ("update", "read")
+
 
 @dataclass(frozen=True, eq=False)
 class Bounds:
@@ -74,11 +76,12 @@ class _Table:
         tile = Tile(*np.array(tiles, np.int64).T)
         self.shapes = PhaseShapes(shared.layer, shared.unit, shared.sharing, tile)
         key = tile.M if shared.sharing == "share_products" else tile.C
-        self.width, self.entries = np.zeros(len(tiles)), np.zeros(len(tiles))
+        self.width, self.entries, self.used = (np.zeros(len(tiles)) for _ in range(3))
         for size in np.unique(key):
             widths = shared.widths(tiles[int(np.argmax(key == size))])
             self.width[key == size] = max(widths, default=0)
             self.entries[key == size] = sum(e * n for e, n in widths.items())
+            self.used[key == size] = sum(widths.values())
         rounds = tile.rounds(shared.layer)
         self.again = rounds.N * rounds.P * rounds.Q
         self.runs = self.again * rounds.G * rounds.M * rounds.C
@@ -90,16 +93,18 @@ class _Table:
         return np.asarray(self.shapes.shared_tables * self.width)
 
     @property
+    def tables_used(self) -> np.ndarray:
+        """Blocks (or filters) that have entries, over all tiles."""
+        return np.asarray(self.used * self.again)
+
+    @property
     def gathered(self) -> np.ndarray:
         """Values gathered, over all tiles."""
-        rows, columns = self.shapes.shared_positions
-        tile, depth = self.shapes.tile, self.shared.depth
-        positions = tile.P * tile.Q
+        tile, (rows, columns) = self.shapes.tile, self.shapes.shared_positions
+        uses = self.shapes.units * tile.P * tile.Q
         if self.shared.sharing == "share_sums":
-            positions = rows * columns * depth
-        return np.asarray(
-            self.shapes.units * tile.N * positions * self.runs * (1 + self.shared.has_offsets)
-        )
+            uses = self.shapes.units // self.shapes.blocks * tile.C * rows * columns
+        return np.asarray(uses * tile.N * self.runs * (1 + self.shared.has_offsets))
 
     @property
     def words(self) -> np.ndarray:
@@ -140,42 +145,33 @@ class _Table:
     def energy_pj(self, home: int, last: int) -> np.ndarray:
         """What must be spent: computing, gathering, and moving everything through the home once."""
         shared, hardware = self.shared, self.shared.hardware
-        compute, precision = hardware.compute, hardware.precision_bits
-        left = self._left
-        energy = left * (self.macs * compute.mac_pj + self.gathered * hardware.add_pj)
-        energy += (
-            left
-            * self.gathered
-            * hardware.multiply_pj
-            * (shared.has_factors + shared.has_offsets)
-            / (1 + shared.has_offsets)
-        )
-        role = shared.role
-        price = {
-            (i, action): hardware.levels[i].energy_pj(role, action)
-            * precision.outputs / (hardware.levels[i].word_bits * hardware.levels[i].block_words)
-            for i in (home, last) for action in ("read", "update", "write")
-        }  # fmt: skip
-        if shared.sharing == "share_products":
-            energy += left * self.gathered * price[last, "read"]
-            energy += self.words * price[home, "update"]
-        else:
-            energy += left * self.gathered * (price[last, "read"] + price[last, "update"])
-            energy += self.words * price[home, "read"]
+        gathers = self.gathered / (1 + shared.has_offsets)
+        energy = self.macs * hardware.compute.mac_pj + self.gathered * hardware.add_pj
+        energy += gathers * hardware.multiply_pj * (shared.has_factors + shared.has_offsets)
+        energy += self.gathered * self._price(last, shared.role, "read")
+        if shared.sharing == "share_sums":
+            energy += self.gathered * self._price(last, shared.role, "update")
+        energy = self._left * (energy + self._served_pj())
         if last != home:
-            moved = self.tables * self.runs
-            energy += moved * (
-                price[home, "read"] + price[last, "write"]
-                if shared.sharing == "share_products" else price[home, "update"]
-            )  # fmt: skip
-        return np.asarray(energy + left * self._served_pj() + self._moved_pj(home))
+            moved = self._price(home, shared.role, "update")
+            if shared.sharing == "share_products":
+                moved = self._price(home, shared.role, "read")
+                moved += self._price(last, shared.role, "write")
+            energy = energy + self.tables * self.runs * moved
+        return np.asarray(energy + self._moved_pj(home))
+
+    def _price(self, index: int, tensor: Tensor, action: Access) -> float:
+        """Energy of one word of the intermediate tensor, that stands for another."""
+        level, bits = self.shared.hardware.levels[index], self.shared.hardware.precision_bits
+        words = bits.outputs / (level.word_bits * level.block_words)
+        return words * level.energy_pj(tensor, action)
 
     def _served_pj(self) -> np.ndarray:
         """What the innermost level spends on operands and sums, which it serves one by one."""
         shared, hardware = self.shared, self.shared.hardware
         level, precision = hardware.levels[-1], hardware.precision_bits
         decoded = shared.form.decode_level < len(hardware.levels) - 1
-        entry_bits = precision.weights if decoded else 1
+        entry_bits = precision.weights if decoded else 0
 
         def price(tensor: Tensor, bits: float) -> float:
             if tensor not in level.kept_tensors or tensor in level.may_bypass:
@@ -192,24 +188,71 @@ class _Table:
         return np.asarray(total + self.gathered / (1 + shared.has_offsets) * gathered)
 
     def _moved_pj(self, home: int) -> np.ndarray:
-        """Inputs and outputs: through the home once a tile, and through all above it once."""
+        """Inputs, outputs and the other side of the intermediate tensor, at the home and outside.
+
+        The innermost level serves them one by one, which is counted there.
+        """
         shared, shapes = self.shared, self.shapes
-        hardware = shared.hardware
-        precision = hardware.precision_bits
-        inputs, outputs = shapes.input_words * self.runs, shapes.output_words * self.runs
-        total = np.zeros(len(self.width))
-        for i, level in enumerate(hardware.levels[: home + 1]):
-            word = level.word_bits * level.block_words
-            read = level.energy_pj("inputs", "read") * precision.inputs / word
-            update = level.energy_pj("outputs", "update") * precision.outputs / word
-            again = level.energy_pj("outputs", "read") * precision.outputs / word
-            compressed = bool(level.compression) and bool(shared.layer.zeros)
-            if i == home:
-                total += inputs * read + outputs * update + self.accumulated * again
-            elif not compressed:
-                words = shared.layer.output_words
-                total += words * update * ("outputs" in level.kept_tensors)
-        return total
+        level, precision = shared.hardware.levels[home], shared.hardware.precision_bits
+        word = level.word_bits * level.block_words
+        read = level.energy_pj("inputs", "read") * precision.inputs / word
+        update = level.energy_pj("outputs", "update") * precision.outputs / word
+        again = level.energy_pj("outputs", "read") * precision.outputs / word
+        total = self.accumulated * again
+        if home < len(shared.hardware.levels) - 1:
+            total += shapes.output_words * self.runs * update
+            pixels = self._covered(shapes.tile.P, shapes.tile.Q) * shapes.tile.N
+            if shared.sharing == "share_products":
+                total += self.tables_used * shared.unit.channels * pixels * read
+                total += self.words * self._price(home, "outputs", "update")
+            else:
+                total += shapes.tile.G * shapes.tile.C * pixels * self.runs * read
+                total += self.words * self._price(home, "inputs", "read")
+        return np.asarray(total + (self._fetched_pj(home) if home else 0.0))
+
+    def _fetched_pj(self, home: int) -> np.ndarray:
+        """What the outermost level gives and takes.
+
+        Loops of one level alone above the home leave one tensor where it is from tile to
+        tile, and one at most: that which the innermost loops do not index. Where there are more
+        levels, each tensor is moved once at least.
+        """
+        shared, hardware = self.shared, self.shared.hardware
+        layer, outermost, precision = shared.layer, hardware.levels[0], hardware.precision_bits
+        if outermost.compression and layer.zeros:
+            return np.zeros(len(self.width))
+        word = outermost.word_bits * outermost.block_words
+        stored = float(shared.form.unit_bits) * shared.distinct.part.units
+        pixels = layer.batch * layer.in_channels * self._covered(layer.out_height, layer.out_width)
+        weights = stored / word * outermost.energy_pj("weights", "read")
+        weights *= index_level(hardware, home) == home
+        inputs = pixels * precision.inputs / word * outermost.energy_pj("inputs", "read")
+        sums = layer.output_words * precision.outputs / word
+        outputs, returned = (sums * outermost.energy_pj("outputs", a) for a in _RISE_AND_RETURN)
+        rounds = self.shapes.tile.rounds(layer)
+        images, again = rounds.N * rounds.P * rounds.Q, rounds.C - 1
+        if home > 1 or outermost.fanout.children > 1:
+            return np.full(len(self.width), inputs + weights + outputs)
+        spilled = outputs + again * (outputs + returned)
+        return np.asarray(
+            np.minimum.reduce([
+                inputs * rounds.M + weights * images + outputs,
+                inputs + weights * images + spilled,
+                inputs * rounds.M + weights + spilled,
+            ])
+        )  # fmt: skip
+
+    def _covered(self, rows: Any, columns: Any) -> Any:
+        """Pixels of a channel that the windows of some outputs cover."""
+        layer, words = self.shared.layer, 1
+        for size, taps, stride, dilation in zip(
+            (rows, columns), (layer.kernel_height, layer.kernel_width),
+            layer.stride, layer.dilation, strict=True,
+        ):  # fmt: skip
+            # What lies between windows, or between taps, may be left out.
+            covered = min(stride, taps) * (size - 1) + taps
+            words = words * (covered if dilation == 1 else np.maximum(size, taps))
+        return words
 
     def cycles(self) -> np.ndarray:
         """Every product and every gathered value takes a MAC unit for a while."""

@@ -20,8 +20,8 @@ from kcsim.workload.layer import DIMENSIONS, Dimension
 __all__ = ["find_outer"]
 
 
-def find_outer(shared: SharedLayer, home: int, tile: Tile, objective: str) -> tuple[Mapping, float]:
-    """The best loops above the home, and the energy of what they move.
+def find_outer(shared: SharedLayer, home: int, tile: Tile, objective: str) -> Mapping:
+    """The best loops above the home, with the tile below them.
 
     One tile is one word to these loops, but for inputs, whose tiles overlap: there it is a window.
 
@@ -42,12 +42,12 @@ def find_outer(shared: SharedLayer, home: int, tile: Tile, objective: str) -> tu
     )
     name = hardware.levels[home].name
     if max(tile.rounds(layer)) == 1:
-        return Mapping((LevelLoops(name, inside),)), 0.0
+        return Mapping((LevelLoops(name, inside),))
     tiles, prices = _tiles_as_words(shared, home, tile)
     found = search_mapping(tiles, _confined(hardware, home), objective=objective, prices=prices)
     names = hardware.level_names[:home]
     outside = tuple(level for level in found.mapping.levels if level.level in names)
-    return Mapping((*outside, LevelLoops(name, inside))), found.energy_pj
+    return Mapping((*outside, LevelLoops(name, inside)))
 
 
 def _tiles_as_words(shared: SharedLayer, home: int, tile: Tile) -> tuple[ConvLayer, Prices]:

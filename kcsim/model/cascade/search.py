@@ -1,16 +1,17 @@
 """Choosing tiles, places and loops for a shared convolution.
 
 A tile, the home of the intermediate tensor and the level that tables are gathered at are chosen
-together: every choice is priced from below, and the most promising ones are mapped. Given these
-three, the loops above the home and those of both phases do not depend on each other, and each
-are found with proof (`kcsim.mapping.search`).
+together: every choice is priced from below (`bounds`), and they are mapped in that order until
+the bounds rule out all others. Given these three, the loops above the home and those of both
+phases do not depend on each other, and each are found with proof (`kcsim.mapping.search`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -45,62 +46,89 @@ from kcsim.workload.layer import TENSORS
 
 __all__ = ["find_cascade"]
 
-MAPPED_TILES = 16
-"""Tiles that are mapped for each place of the intermediate tensor."""
+MAPPED_TILES = 200
+"""Tiles that are mapped at most: about five seconds."""
 
 
-def find_cascade(shared: SharedLayer, objective: str = "edp") -> CascadeEstimate:
-    """Find a mapping of a shared convolution.
+def find_cascade(
+    shared: SharedLayer, objective: str = "edp", below: float = np.inf
+) -> CascadeEstimate | None:
+    """Find the best tile, places and loops of a shared convolution.
 
     Parameters
     ----------
     shared : SharedLayer
     objective : {"edp", "energy", "cycles"}
+    below : float
+        What the objective has to be below to be of interest.
 
     Returns
     -------
-    CascadeEstimate
-        Its `search` says by how much another choice of tile and home could be better at most.
+    CascadeEstimate or None
+        Its `search` says by how much another tile or place could be better at most, and
+        0 where all others are ruled out. ``None`` if nothing is of interest.
 
     Raises
     ------
     MappingError
         If the hardware has no room for the cascade.
     """
-    started = time.monotonic()
-    known: dict[object, Mapping] = {}
+    started, known = time.monotonic(), _Known()
     best: CascadeEstimate | None = None
-    value, remaining, mapped, total = np.inf, np.inf, 0, 0
-    reason: MappingError | None = None
-    for places in _places(shared):
-        bounds = Bounds.of(shared, *places)
-        total += len(bounds.tiles)
-        values = bounds.values(objective)
-        order = np.argsort(values, kind="stable")
-        for rank, i in enumerate(order):
-            if rank == MAPPED_TILES or values[i] >= value:
-                remaining = min(remaining, values[i])
-                break
-            try:
-                found = _mapped(shared, *places, bounds.tiles[i], objective, known)
-            except MappingError as error:
-                reason = error
-                continue
-            mapped += 1
-            reached = objective_value(objective, found.energy_pj, found.cycles.total)
-            if reached < value:
-                best, value = found, reached
+    value, mapped = below, 0
+    candidates = _candidates(shared, objective)
+    remaining, reason = np.inf, f"no tile fits, not even the smallest, on {shared.hardware.name}"
+    for candidate in candidates:
+        if candidate.value >= value or mapped == MAPPED_TILES:
+            remaining = candidate.value
+            break
+        try:
+            found = known.mapped(shared, candidate, objective)
+        except MappingError as error:
+            reason = str(error)
+            continue
+        mapped += 1
+        reached = objective_value(objective, found.energy_pj, found.cycles.total)
+        if reached < value:
+            best, value = found, reached
     if best is None:
-        raise reason or MappingError(
-            f"{shared.layer.name} cannot {shared.sharing.replace('_', ' ')} on "
-            f"{shared.hardware.name}: not even the smallest tile fits"
-        )
+        if mapped or remaining < np.inf:
+            return None
+        raise MappingError(f"{shared.layer.name} cannot {_VERBS[shared.sharing]}: {reason}")
     gap = max(0.0, 1 - remaining / value) if value else 0.0
+    note = "" if gap == 0 else f"only the {mapped} most promising tiles were mapped"
+    if objective == "edp":
+        note = note or "the loops of each phase are the best for its own product"
     search = SearchResult(
-        best.mapping, best.energy_pj, best.cycles.total, False, gap, total, mapped, mapped,
-        time.monotonic() - started, "tiles and places of a cascade are not searched to the end",
+        best.mapping, best.energy_pj, best.cycles.total, False, gap, len(candidates), mapped,
+        mapped, time.monotonic() - started, note,
     )  # fmt: skip
     return replace(best, search=search)
+
+
+_VERBS = {"share_products": "share products", "share_sums": "share sums"}
+
+
+class _Candidate(NamedTuple):
+    """A tile and its places, with the least that it may come to."""
+
+    value: float
+    home: int
+    last: int
+    tile: Tile
+
+
+def _candidates(shared: SharedLayer, objective: str) -> list[_Candidate]:
+    """All tiles with all their places, the most promising first."""
+    found = []
+    for home, last in _places(shared):
+        bounds = Bounds.of(shared, home, last)
+        values = bounds.values(objective).tolist()
+        found += [
+            _Candidate(value, home, last, tile)
+            for value, tile in zip(values, bounds.tiles, strict=True)
+        ]
+    return sorted(found, key=lambda candidate: candidate[0])
 
 
 def _places(shared: SharedLayer) -> Iterator[tuple[int, int]]:
@@ -110,37 +138,58 @@ def _places(shared: SharedLayer) -> Iterator[tuple[int, int]]:
             yield home, last
 
 
-def _mapped(
-    shared: SharedLayer,
-    home: int,
-    last: int,
-    tile: Tile,
-    objective: str,
-    known: dict[object, Mapping],
-) -> CascadeEstimate:
-    """The estimate with the best loops for a tile and its places."""
-    shapes, names = shared.shapes(tile), shared.hardware.level_names
-    width = max(shared.widths(tile))
-    gather, entries = shapes.gather, shapes.entries(_smooth(width))
-    keys = (home, last, width, gather.shape_key), (home, entries.shape_key)
-    if keys[0] not in known:
-        hardware = phase_hardware(shared, "gather", home, last)
-        known[keys[0]] = search_mapping(
-            gather, hardware, objective=objective, weights=(shared.gather_costs,),
-            prices=_gather_prices(shared, home, last, width * shared.depth),
-        ).mapping  # fmt: skip
-    if keys[1] not in known:
-        hardware = phase_hardware(shared, "entries", home, home)
-        known[keys[1]] = search_mapping(
-            entries, hardware, objective=objective,
-            weights=shared.entry_form(shapes).costs(hardware),
-            prices=_entry_prices(hardware, home),
-        ).mapping  # fmt: skip
-    outer, _ = find_outer(shared, home, tile, objective)
-    mapping = CascadeMapping(
-        shared.sharing, names[home], names[last], tile, outer, known[keys[0]], known[keys[1]]
-    )
-    return evaluate_cascade(shared, mapping)
+class _Known:
+    """Mappings of phases that several tiles have in common."""
+
+    def __init__(self) -> None:
+        self._gather: dict[object, Mapping | MappingError] = {}
+        self._entries: dict[object, Mapping | MappingError] = {}
+
+    def mapped(self, shared: SharedLayer, candidate: _Candidate, objective: str) -> CascadeEstimate:
+        """The estimate with the best loops for a tile and its places."""
+        _, home, last, tile = candidate
+        shapes, names = shared.shapes(tile), shared.hardware.level_names
+        width = max(shared.widths(tile))
+
+        def map_gather() -> Mapping:
+            return search_mapping(
+                shapes.gather, phase_hardware(shared, "gather", home, last),
+                objective=objective, weights=(shared.gather_costs,),
+                prices=_gather_prices(shared, home, last, width * shared.depth),
+            ).mapping  # fmt: skip
+
+        def map_entries() -> Mapping:
+            hardware = phase_hardware(shared, "entries", home, home)
+            return search_mapping(
+                entries, hardware, objective=objective,
+                weights=shared.entry_form(shapes).costs(hardware),
+                prices=_entry_prices(hardware, home),
+            ).mapping  # fmt: skip
+
+        entries = shapes.entries(_smooth(width))
+        gather_key = home, last, width, shapes.gather.shape_key
+        gather = _remembered(self._gather, gather_key, map_gather)
+        multiply = _remembered(self._entries, (home, entries.shape_key), map_entries)
+        outer = find_outer(shared, home, tile, objective)
+        mapping = CascadeMapping(
+            shared.sharing, names[home], names[last], tile, outer, gather, multiply
+        )
+        return evaluate_cascade(shared, mapping)
+
+
+def _remembered(
+    known: dict[object, Mapping | MappingError], key: object, find: Callable[[], Mapping]
+) -> Mapping:
+    """What was found for a key, or could not be."""
+    if key not in known:
+        try:
+            known[key] = find()
+        except MappingError as error:
+            known[key] = error
+    found = known[key]
+    if isinstance(found, MappingError):
+        raise found
+    return found
 
 
 def _entry_prices(hardware: Hardware, home: int) -> Prices:
