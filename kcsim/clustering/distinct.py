@@ -7,6 +7,7 @@ Section 3.4). A tile shares only what it contains.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +21,8 @@ from kcsim.kernels.distinct import count_distinct
 __all__ = ["DistinctEntries"]
 
 Integers = NDArray[np.int64]
+MOST_ZEROS = math.nextafter(1.0, 0.0)
+"""Share of zeros where all are zero: a share is below 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +85,7 @@ class DistinctEntries:
         if without_zeros:
             zero = _zero_units(layer, codebook)
         keys = np.where(zero, -1, keys).reshape(groups, filters // groups, blocks, -1)
-        return cls(part, keys, kinds, float(zero.mean()))
+        return cls(part, keys, kinds, min(float(zero.mean()), MOST_ZEROS))
 
     @property
     def blocks(self) -> int:
