@@ -13,7 +13,13 @@ from kcsim.clustering.distinct import DistinctEntries
 from kcsim.clustering.precision import StoredValues
 from kcsim.hardware import CodebookStore, Compute, Fanout, Hardware, Level
 from kcsim.mapping import LevelLoops, Loop, Mapping
-from kcsim.model.cascade.plan import CascadeMapping, SharedLayer, gathering_levels, possible_homes
+from kcsim.model.cascade.plan import (
+    CascadeMapping,
+    SharedLayer,
+    can_order,
+    gathering_levels,
+    possible_homes,
+)
 from kcsim.model.cascade.tiles import SHARINGS, Tile
 from kcsim.model.weights import weight_formats
 from kcsim.workload import ConvLayer, Network
@@ -63,6 +69,8 @@ def cascades(draw):
     shared = SharedLayer(layer, hardware, form, distinct, draw(st.sampled_from(SHARINGS)))
     home = draw(st.sampled_from(possible_homes(hardware)))
     last = draw(st.sampled_from(gathering_levels(hardware, home, shared.role)))
+    ordered = can_order(hardware, home, shared.sharing) and draw(st.booleans())
+    last = home if ordered else last
     tile = _tile(draw, shared, home)
     widths = shared.widths(tile)
     if not widths:
@@ -74,7 +82,7 @@ def cascades(draw):
     inside += [Loop("R", layer.kernel_height), Loop("S", layer.kernel_width)]
     outside[home] = LevelLoops(names[home], tuple(inside))
     mapping = CascadeMapping(
-        shared.sharing, names[home], names[last], tile, Mapping(tuple(outside)),
+        shared.sharing, names[home], names[last], ordered, tile, Mapping(tuple(outside)),
         *(
             Mapping(tuple(_loops(draw, hardware, phase.dimensions, home, len(names))))
             for phase in (shapes.gather, shapes.entries(count))
@@ -87,8 +95,9 @@ def _layer(draw):
     small = st.sampled_from((1, 1, 2, 3))
     groups = draw(st.sampled_from((1, 1, 1, 2)))
     kernel = draw(small), draw(small)
-    stride, dilation = draw(st.tuples(*[st.sampled_from((1, 1, 2, 3))] * 2)), draw(
-        st.tuples(*[st.sampled_from((1, 1, 2))] * 2)
+    stride, dilation = (
+        draw(st.tuples(*[st.sampled_from((1, 1, 2, 3))] * 2)),
+        draw(st.tuples(*[st.sampled_from((1, 1, 2))] * 2)),
     )
     sizes = draw(st.tuples(*[st.sampled_from((1, 2, 2, 3, 4))] * 2))
     image = [

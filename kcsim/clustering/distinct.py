@@ -50,6 +50,9 @@ class DistinctEntries:
     kinds: int
     zero_share: float = 0.0
     _known: dict[tuple[str, int], Integers] = field(default_factory=dict, repr=False)
+    _histograms: dict[tuple[str, int], tuple[tuple[int, int], ...]] = field(
+        default_factory=dict, repr=False
+    )
 
     @classmethod
     def expected(cls, part: LayerClustering, *, without_zeros: bool = False) -> DistinctEntries:
@@ -138,6 +141,23 @@ class DistinctEntries:
             self._known["filter", blocks] = self._per_filter(blocks)
         return self._known["filter", blocks]
 
+    def widths_per_block(self, filters: int) -> tuple[tuple[int, int], ...]:
+        """How many blocks of all tiles have each number of entries; see `per_block`."""
+        return self._widths("block", filters)
+
+    def widths_per_filter(self, blocks: int) -> tuple[tuple[int, int], ...]:
+        """How many filters of all tiles have each number of entries; see `per_filter`."""
+        return self._widths("filter", blocks)
+
+    def _widths(self, of: str, size: int) -> tuple[tuple[int, int], ...]:
+        if (of, size) not in self._histograms:
+            found = self.per_block(size) if of == "block" else self.per_filter(size)
+            counts = np.bincount(found.ravel())
+            entries = np.flatnonzero(counts)
+            pairs = zip(entries.tolist(), counts[entries].tolist(), strict=True)
+            self._histograms[of, size] = tuple(pairs)
+        return self._histograms[of, size]
+
     def _per_block(self, filters: int) -> Integers:
         layer = self.part.layer
         shape = (layer.groups, layer.out_channels // layer.groups // filters, self.blocks)
@@ -157,11 +177,7 @@ class DistinctEntries:
         return self._count(self.keys.reshape(*shape, blocks, -1), shape)
 
     def _expected(self, draws: int) -> float:
-        return (
-            expected_distinct(self.kinds, draws)
-            if not self.zero_share
-            else (expected_distinct(self.kinds, round(draws * (1 - self.zero_share))))
-        )
+        return expected_distinct(self.kinds, round(draws * (1 - self.zero_share)))
 
     def _count(self, keys: Integers, shape: tuple[int, ...]) -> Integers:
         rows = np.ascontiguousarray(keys).reshape(int(np.prod(shape)), -1)

@@ -15,7 +15,7 @@ def test_no_mapping_of_a_tile_costs_less_than_its_bound(cascade):
     assume(cascade is not None)
     shared, mapping = cascade.shared, cascade.mapping
     places = (shared.hardware.level_index(n) for n in (mapping.home, mapping.gathered_at))
-    bounds = Bounds.of(shared, *places)
+    bounds = Bounds.of(shared, *places, mapping.ordered)
     found = evaluate_cascade(shared, mapping)
     i = bounds.tiles.index(mapping.tile)
     assert bounds.energy_pj[i] <= found.energy_pj * (1 + 1e-9)

@@ -35,10 +35,10 @@ class Bounds:
     cycles: np.ndarray
 
     @classmethod
-    def of(cls, shared: SharedLayer, home: int, last: int) -> Bounds:
+    def of(cls, shared: SharedLayer, home: int, last: int, ordered: bool = False) -> Bounds:
         """All tiles for one place of the intermediate tensor."""
         tiles = _tiles(shared, whole=home == 0)
-        table = _Table(shared, tiles)
+        table = _Table(shared, tiles, ordered)
         fits = table.fits(home)
         energy, cycles = table.energy_pj(home, last), table.cycles()
         kept = [tiles[i] for i in np.flatnonzero(fits)]
@@ -68,11 +68,16 @@ def _divisors(number: int) -> list[int]:
     return [n for n in range(1, number + 1) if number % n == 0]
 
 
+def _by_channels(tiles: list[Tile]) -> list[Tile]:
+    """One tile for each number of channels."""
+    return [each for _, each in sorted({tile.C: tile for tile in tiles}.items())]
+
+
 class _Table:
     """All tiles of a layer as arrays."""
 
-    def __init__(self, shared: SharedLayer, tiles: list[Tile]) -> None:
-        self.shared = shared
+    def __init__(self, shared: SharedLayer, tiles: list[Tile], ordered: bool) -> None:
+        self.shared, self.ordered = shared, ordered
         tile = Tile(*np.array(tiles, np.int64).T)
         self.shapes = PhaseShapes(shared.layer, shared.unit, shared.sharing, tile)
         key = tile.M if shared.sharing == "share_products" else tile.C
@@ -82,6 +87,11 @@ class _Table:
             self.width[key == size] = max(widths, default=0)
             self.entries[key == size] = sum(e * n for e, n in widths.items())
             self.used[key == size] = sum(widths.values())
+        if ordered:
+            self.width = np.minimum(self.width, 1)
+        self.index_bits = np.array(
+            [float(shared.index_bits(each, ordered)) for each in _by_channels(tiles)]
+        )[np.unique(tile.C, return_inverse=True)[1]]
         rounds = tile.rounds(shared.layer)
         self.again = rounds.N * rounds.P * rounds.Q
         self.runs = self.again * rounds.G * rounds.M * rounds.C
@@ -128,7 +138,7 @@ class _Table:
         hardware = shared.hardware
         level, precision = hardware.levels[home], hardware.precision_bits
         needed: dict[str, Any] = {
-            "weights": shapes.units * float(shared.form.unit_bits),
+            "weights": shapes.units * self.index_bits,
             "inputs": shapes.input_words * float(precision.inputs),
             "outputs": shapes.output_words * float(precision.outputs),
         }
@@ -173,7 +183,7 @@ class _Table:
         decoded = shared.form.decode_level < len(hardware.levels) - 1
         entry_bits = precision.weights if decoded else 0
 
-        def price(tensor: Tensor, bits: float) -> float:
+        def price(tensor: Tensor, bits: Any) -> Any:
             if tensor not in level.kept_tensors or tensor in level.may_bypass:
                 return 0.0
             action: Access = "update" if tensor == "outputs" else "read"
@@ -183,7 +193,7 @@ class _Table:
         outputs = price("outputs", precision.outputs)
         inputs = price("inputs", min(precision.inputs, precision.outputs))
         other = outputs if shared.role == "inputs" else inputs
-        gathered = price("weights", float(shared.form.unit_bits)) + other
+        gathered = price("weights", self.index_bits) + other
         total = self.macs * (price("weights", entry_bits) + inputs + outputs)
         return np.asarray(total + self.gathered / (1 + shared.has_offsets) * gathered)
 
@@ -222,7 +232,7 @@ class _Table:
         if outermost.compression and layer.zeros:
             return np.zeros(len(self.width))
         word = outermost.word_bits * outermost.block_words
-        stored = float(shared.form.unit_bits) * shared.distinct.part.units
+        stored = self.index_bits.min() * shared.distinct.part.units
         pixels = layer.batch * layer.in_channels * self._covered(layer.out_height, layer.out_width)
         weights = stored / word * outermost.energy_pj("weights", "read")
         weights *= index_level(hardware, home) == home

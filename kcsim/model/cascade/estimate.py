@@ -45,7 +45,8 @@ class Intermediate:
         Whether all of it lies in the outermost level between the phases, as it fits nowhere else,
         or costs least there.
     width : int
-        Entries of a table: as many as the block (or filter) with most of them uses.
+        Entries of a table: as many as the block (or filter) with most of them uses; 1 if sums
+        are wanted one at a time.
     tile_words : int
         Words of it in the home at one time.
     words : int
@@ -132,7 +133,7 @@ def evaluate_cascade(shared: SharedLayer, mapping: CascadeMapping) -> CascadeEst
     hardware, tile = shared.hardware, mapping.tile
     home = hardware.level_index(mapping.home)
     widths, shapes = shared.widths(tile), shared.shapes(tile)
-    width = max(widths)
+    width = 1 if mapping.ordered else max(widths)
     home_bits = check_home(shared, mapping, width)
     outer = count_outer(shared, mapping)
     gather, entries = count_gather(shared, mapping, width), count_entries(shared, mapping, widths)
@@ -144,7 +145,7 @@ def evaluate_cascade(shared: SharedLayer, mapping: CascadeMapping) -> CascadeEst
     instances = np.maximum(gather.counts.instances, entries.counts.instances)
     cycles = _cycles(shared, mapping, outer, gather, entries)
     items = [
-        *_outer_items(shared, outer),
+        *_outer_items(shared, mapping, outer),
         *_gather_items(shared, gather),
         *_entry_items(shared, entries),
         *cycle_items(replace(outer, instances=instances), cycles.total),
@@ -195,7 +196,7 @@ def home_bits(shared: SharedLayer, mapping: CascadeMapping, width: int) -> dict[
     hardware, shapes = shared.hardware, shared.shapes(mapping.tile)
     home, precision = hardware.level_index(mapping.home), hardware.precision_bits
     needed = {
-        "weights": shapes.units * shared.form.unit_bits,
+        "weights": shapes.units * shared.index_bits(mapping.tile, mapping.ordered),
         "inputs": Fraction(shapes.input_words * precision.inputs),
         "outputs": Fraction(shapes.output_words * precision.outputs),
     }
@@ -257,7 +258,7 @@ def _cycles(
     compute = gather.cycles // beside
     compute += entries.cycles if beside == 1 else entries.longest * entries.runs // beside
     transfer, total, bound_by = {}, compute, "compute"
-    index_form = replace(shared.form, decode_level=len(hardware.levels) - 1)
+    index_form = shared.indexed_form(mapping.tile, mapping.ordered)
     parts = (outer, index_form), *((phase.counts, phase.weights) for phase in (gather, entries))
     for i, level in enumerate(hardware.levels):
         outside = transfer_cycles(outer, index_form, i, level)
@@ -270,8 +271,10 @@ def _cycles(
     return Cycles(compute, transfer, total, bound_by)
 
 
-def _outer_items(shared: SharedLayer, outer: Counts) -> Iterator[EnergyItem]:
-    form = replace(shared.form, decode_level=len(shared.hardware.levels) - 1)
+def _outer_items(
+    shared: SharedLayer, mapping: CascadeMapping, outer: Counts
+) -> Iterator[EnergyItem]:
+    form = shared.indexed_form(mapping.tile, mapping.ordered)
     yield from storage_items(outer, form)
     yield from network_items(outer, form)
 

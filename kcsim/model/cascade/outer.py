@@ -20,7 +20,9 @@ from kcsim.workload.layer import DIMENSIONS, Dimension
 __all__ = ["find_outer"]
 
 
-def find_outer(shared: SharedLayer, home: int, tile: Tile, objective: str) -> Mapping:
+def find_outer(
+    shared: SharedLayer, home: int, tile: Tile, ordered: bool, objective: str
+) -> Mapping:
     """The best loops above the home, with the tile below them.
 
     One tile is one word to these loops, but for inputs, whose tiles overlap: there it is a window.
@@ -43,14 +45,16 @@ def find_outer(shared: SharedLayer, home: int, tile: Tile, objective: str) -> Ma
     name = hardware.levels[home].name
     if max(tile.rounds(layer)) == 1:
         return Mapping((LevelLoops(name, inside),))
-    tiles, prices = _tiles_as_words(shared, home, tile)
+    tiles, prices = _tiles_as_words(shared, home, tile, ordered)
     found = search_mapping(tiles, _confined(hardware, home), objective=objective, prices=prices)
     names = hardware.level_names[:home]
     outside = tuple(level for level in found.mapping.levels if level.level in names)
     return Mapping((*outside, LevelLoops(name, inside)))
 
 
-def _tiles_as_words(shared: SharedLayer, home: int, tile: Tile) -> tuple[ConvLayer, Prices]:
+def _tiles_as_words(
+    shared: SharedLayer, home: int, tile: Tile, ordered: bool
+) -> tuple[ConvLayer, Prices]:
     """A layer whose loops are those over tiles, and what moving one word of it costs."""
     layer, hardware, rounds = shared.layer, shared.hardware, tile.rounds(shared.layer)
     window = window_array(layer, hardware)
@@ -68,7 +72,7 @@ def _tiles_as_words(shared: SharedLayer, home: int, tile: Tile) -> tuple[ConvLay
         zeros=replace(layer.zeros, weights=0.0),
     )  # fmt: skip
     shapes = shared.shapes(tile)
-    bits = shapes.units * shared.form.unit_bits / hardware.precision_bits.weights
+    bits = shapes.units * shared.index_bits(tile, ordered) / hardware.precision_bits.weights
     words = float(bits) / (kernel[0] * kernel[1]), tile.N * tile.G * tile.C, shapes.output_words
     factors = np.zeros((len(hardware.levels), 3, 8))
     for j, first in enumerate((index_level(hardware, home), home, home)):

@@ -86,7 +86,7 @@ def count_outer(shared: SharedLayer, mapping: CascadeMapping) -> Counts:
     """
     hardware = shared.hardware
     home = hardware.level_index(mapping.home)
-    form = replace(shared.form, decode_level=len(hardware.levels) - 1)
+    form = shared.indexed_form(mapping.tile, mapping.ordered)
     counts = count_layer(shared.layer, hardware, mapping.outer, form)
     leave_out(counts.accesses, counts.transfers, first_levels(hardware, home), outside=True)
     return counts
@@ -112,7 +112,8 @@ def count_gather(shared: SharedLayer, mapping: CascadeMapping, width: int) -> Ph
     """
     home, last = (shared.hardware.level_index(n) for n in (mapping.home, mapping.gathered_at))
     hardware = phase_hardware(shared, "gather", home, last)
-    layer, form = shared.shapes(mapping.tile).gather, shared.gather_form
+    layer = shared.shapes(mapping.tile).gather
+    form = shared.gather_form(mapping.tile, mapping.ordered)
     counts = count_layer(layer, hardware, mapping.gather, form)
     role = TENSORS.index(shared.role)
     accesses, transfers = counts.accesses.copy(), counts.transfers.copy()

@@ -22,6 +22,7 @@ from kcsim.workload.layer import Tensor
 __all__ = [
     "CascadeMapping",
     "SharedLayer",
+    "can_order",
     "confined",
     "gathering_levels",
     "index_level",
@@ -46,6 +47,10 @@ class CascadeMapping:
     gathered_at : str
         The innermost level that holds tables of it while they are gathered from, or into; the home
         or below it.
+    ordered : bool
+        Of sums: whether the units of a filter come in the order of their entries, with an address
+        in place of an index (Hegde et al., UCNN, ISCA 2018, Section III). Then one sum is
+        wanted at a time, in place of a table.
     tile : Tile
         What the home holds of the layer at one time.
     outer : Mapping
@@ -59,6 +64,7 @@ class CascadeMapping:
     sharing: Sharing
     home: str
     gathered_at: str
+    ordered: bool
     tile: Tile
     outer: Mapping
     gather: Mapping
@@ -110,15 +116,11 @@ class SharedLayer:
 
         Tiles that differ in images, rows or columns alone count once.
         """
-        import numpy as np
-
         if self.sharing == "share_products":
-            found = self.distinct.per_block(tile.M)
+            found = self.distinct.widths_per_block(tile.M)
         else:
-            found = self.distinct.per_filter(-(-tile.C // self.unit.channels))
-        values, counts = np.unique(found + self.has_offsets, return_counts=True)
-        pairs = zip(values.tolist(), counts.tolist(), strict=True)
-        return {value: count for value, count in pairs if value}
+            found = self.distinct.widths_per_filter(-(-tile.C // self.unit.channels))
+        return {n + self.has_offsets: count for n, count in found if n + self.has_offsets}
 
     def runs(self, tile: Tile) -> int:
         """Tiles of the layer: all that differ in any dimension."""
@@ -134,23 +136,31 @@ class SharedLayer:
         """The tensor that the intermediate one is to the phase that gathers."""
         return "inputs" if self.sharing == "share_products" else "outputs"
 
-    @property
-    def gather_form(self) -> WeightFormat:
+    def index_bits(self, tile: Tile, ordered: bool) -> Fraction:
+        """Bits of what is stored for a unit: its index, or its address in a tile; and factors.
+
+        An address says which unit of the filter it is, and whether it is the last with its entry.
+        """
+        if not ordered:
+            return self.form.unit_bits
+        units = self.shapes(tile).units // (tile.G * tile.M)
+        extras = self.distinct.part.settings.extras_bits
+        return Fraction(fixed_index_bits(units) + 1 + extras)
+
+    def indexed_form(self, tile: Tile, ordered: bool) -> WeightFormat:
+        """The weights as all levels outside of the phases know them: indexes."""
+        bits, innermost = self.index_bits(tile, ordered), len(self.hardware.levels) - 1
+        return replace(self.form, unit_bits=bits, decode_level=innermost)
+
+    def gather_form(self, tile: Tile, ordered: bool) -> WeightFormat:
         """The weights of the phase that gathers: indexes, all the way to the adders."""
-        return WeightFormat(
-            self.form.value_bits, self._gather_unit, self.form.unit_bits,
-            len(self.hardware.levels) - 1,
-        )  # fmt: skip
+        bits, innermost = self.index_bits(tile, ordered), len(self.hardware.levels) - 1
+        return WeightFormat(self.form.value_bits, (self.depth, 1, 1), bits, innermost)
 
-    @property
-    def gather_costs(self) -> WeightCosts:
+    def gather_costs(self, tile: Tile, ordered: bool) -> WeightCosts:
         """Likewise, for the mapper."""
-        innermost = len(self.hardware.levels) - 1
-        return WeightCosts(self._gather_unit, float(self.form.unit_bits), innermost)
-
-    @property
-    def _gather_unit(self) -> tuple[int, int, int]:
-        return (self.depth, 1, 1)
+        form = self.gather_form(tile, ordered)
+        return WeightCosts((self.depth, 1, 1), float(form.unit_bits), form.decode_level)
 
     def entry_form(self, shapes: PhaseShapes) -> WeightFormat:
         """The weights of the phase that multiplies: which entries there are, decoded on the way."""
@@ -181,6 +191,13 @@ def gathering_levels(hardware: Hardware, home: int, role: Tensor) -> tuple[int, 
         for i, level in enumerate(hardware.levels)
         if i == home or (i > home and role in level.kept_tensors)
     )
+
+
+def can_order(hardware: Hardware, home: int, sharing: Sharing) -> bool:
+    """Whether a home can take units in any order: nothing below it holds tiles of data."""
+    below = hardware.levels[home + 1 :]
+    held = any({"inputs", "outputs"} & set(level.kept_tensors) for level in below)
+    return sharing == "share_sums" and not held
 
 
 def confined(hardware: Hardware, home: int, tables: tuple[Tensor, int] | None = None) -> Hardware:

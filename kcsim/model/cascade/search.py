@@ -37,6 +37,7 @@ from kcsim.model.cascade.phases import phase_hardware
 from kcsim.model.cascade.plan import (
     CascadeMapping,
     SharedLayer,
+    can_order,
     gathering_levels,
     index_level,
     possible_homes,
@@ -46,8 +47,8 @@ from kcsim.workload.layer import TENSORS
 
 __all__ = ["find_cascade"]
 
-MAPPED_TILES = 200
-"""Tiles that are mapped at most: about five seconds."""
+MAPPED_TILES = 100
+"""Tiles that are mapped at most: about three seconds."""
 
 
 def find_cascade(
@@ -115,27 +116,30 @@ class _Candidate(NamedTuple):
     value: float
     home: int
     last: int
+    ordered: bool
     tile: Tile
 
 
 def _candidates(shared: SharedLayer, objective: str) -> list[_Candidate]:
     """All tiles with all their places, the most promising first."""
     found = []
-    for home, last in _places(shared):
-        bounds = Bounds.of(shared, home, last)
+    for home, last, ordered in _places(shared):
+        bounds = Bounds.of(shared, home, last, ordered)
         values = bounds.values(objective).tolist()
         found += [
-            _Candidate(value, home, last, tile)
+            _Candidate(value, home, last, ordered, tile)
             for value, tile in zip(values, bounds.tiles, strict=True)
         ]
     return sorted(found, key=lambda candidate: candidate[0])
 
 
-def _places(shared: SharedLayer) -> Iterator[tuple[int, int]]:
-    """Homes, and the levels that tables are gathered at."""
+def _places(shared: SharedLayer) -> Iterator[tuple[int, int, bool]]:
+    """Homes, the levels that tables are gathered at, and whether units are ordered instead."""
     for home in reversed(possible_homes(shared.hardware)):
         for last in reversed(gathering_levels(shared.hardware, home, shared.role)):
-            yield home, last
+            yield home, last, False
+        if can_order(shared.hardware, home, shared.sharing):
+            yield home, home, True
 
 
 class _Known:
@@ -147,14 +151,14 @@ class _Known:
 
     def mapped(self, shared: SharedLayer, candidate: _Candidate, objective: str) -> CascadeEstimate:
         """The estimate with the best loops for a tile and its places."""
-        _, home, last, tile = candidate
+        _, home, last, ordered, tile = candidate
         shapes, names = shared.shapes(tile), shared.hardware.level_names
         width = max(shared.widths(tile))
 
         def map_gather() -> Mapping:
             return search_mapping(
                 shapes.gather, phase_hardware(shared, "gather", home, last),
-                objective=objective, weights=(shared.gather_costs,),
+                objective=objective, weights=(shared.gather_costs(tile, ordered),),
                 prices=_gather_prices(shared, home, last, width * shared.depth),
             ).mapping  # fmt: skip
 
@@ -167,12 +171,12 @@ class _Known:
             ).mapping  # fmt: skip
 
         entries = shapes.entries(_smooth(width))
-        gather_key = home, last, width, shapes.gather.shape_key
+        gather_key = home, last, ordered, width, shapes.gather.shape_key
         gather = _remembered(self._gather, gather_key, map_gather)
         multiply = _remembered(self._entries, (home, entries.shape_key), map_entries)
-        outer = find_outer(shared, home, tile, objective)
+        outer = find_outer(shared, home, tile, ordered, objective)
         mapping = CascadeMapping(
-            shared.sharing, names[home], names[last], tile, outer, gather, multiply
+            shared.sharing, names[home], names[last], ordered, tile, outer, gather, multiply
         )
         return evaluate_cascade(shared, mapping)
 
