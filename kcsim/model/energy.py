@@ -85,6 +85,8 @@ def storage_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]
     for i, level in enumerate(counts.hardware.levels):
         for tensor in TENSORS:
             for action, access in zip(ACTIONS, get_args(Access), strict=True):
+                if not counts.words(level.name, tensor, action):
+                    continue
                 bits = moved_bits(counts, weights, i, tensor, action, gated=True)
                 accesses = _ceiling(bits / (level.word_bits * level.block_words))
                 yield EnergyItem(
@@ -113,6 +115,8 @@ def network_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]
                 per_word = Fraction(getattr(hardware.precision_bits, tensor))
             for action, directions in (("transfer", ("down", "up")), ("forward", ("forwarded",))):
                 words = sum(counts.moved(level.name, tensor, d) for d in directions)
+                if not words:
+                    continue
                 bits = transferred_words(counts, i, tensor, directions) * per_word
                 accesses = _ceiling(bits / level.word_bits)
                 yield EnergyItem(

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from kcsim.clustering import Unit, fixed_index_bits
 from kcsim.clustering.distinct import DistinctEntries
+from kcsim.errors import MappingError
 from kcsim.hardware import Hardware
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Dataflow, LevelConstraint
@@ -23,6 +24,7 @@ __all__ = [
     "CascadeMapping",
     "SharedLayer",
     "can_order",
+    "check_shareable",
     "confined",
     "gathering_levels",
     "index_level",
@@ -191,6 +193,20 @@ def gathering_levels(hardware: Hardware, home: int, role: Tensor) -> tuple[int, 
         for i, level in enumerate(hardware.levels)
         if i == home or (i > home and role in level.kept_tensors)
     )
+
+
+VERBS = {"share_products": "share products", "share_sums": "share sums"}
+
+
+def check_shareable(shared: SharedLayer) -> None:
+    """Raise a MappingError if a layer cannot share on a hardware, whatever the mapping."""
+    what = f"{shared.layer.name} cannot {VERBS[shared.sharing]}"
+    for level in shared.hardware.levels:
+        for has, name in ((level.fanout.hop_pj, "hops"), (level.fanout.forwarding, "forwarding")):
+            if has:
+                raise MappingError(f"{what}: {name} below '{level.name}' are not counted for that")
+    if not shared.widths(Tile.whole(shared.layer)):
+        raise MappingError(f"{what}: all of its weights are zero, and zeros are left out")
 
 
 def can_order(hardware: Hardware, home: int, sharing: Sharing) -> bool:

@@ -35,9 +35,11 @@ from kcsim.model.cascade.estimate import CascadeEstimate, evaluate_cascade
 from kcsim.model.cascade.outer import find_outer
 from kcsim.model.cascade.phases import phase_hardware
 from kcsim.model.cascade.plan import (
+    VERBS,
     CascadeMapping,
     SharedLayer,
     can_order,
+    check_shareable,
     gathering_levels,
     index_level,
     possible_homes,
@@ -72,30 +74,31 @@ def find_cascade(
     Raises
     ------
     MappingError
-        If the hardware has no room for the cascade.
+        If the hardware has no room for the cascade, or it cannot be counted there.
     """
+    check_shareable(shared)
     started, known = time.monotonic(), _Known()
     best: CascadeEstimate | None = None
-    value, mapped = below, 0
+    value, mapped, failed = below, 0, 0
     candidates = _candidates(shared, objective)
     remaining, reason = np.inf, f"no tile fits, not even the smallest, on {shared.hardware.name}"
     for candidate in candidates:
-        if candidate.value >= value or mapped == MAPPED_TILES:
+        if candidate.value >= value or mapped == MAPPED_TILES or failed == 10 * MAPPED_TILES:
             remaining = candidate.value
             break
         try:
             found = known.mapped(shared, candidate, objective)
         except MappingError as error:
-            reason = str(error)
+            reason, failed = str(error), failed + 1
             continue
         mapped += 1
         reached = objective_value(objective, found.energy_pj, found.cycles.total)
         if reached < value:
             best, value = found, reached
     if best is None:
-        if mapped or remaining < np.inf:
+        if mapped or (remaining < np.inf and not failed):
             return None
-        raise MappingError(f"{shared.layer.name} cannot {_VERBS[shared.sharing]}: {reason}")
+        raise MappingError(f"{shared.layer.name} cannot {VERBS[shared.sharing]}: {reason}")
     gap = max(0.0, 1 - remaining / value) if value else 0.0
     note = "" if gap == 0 else f"only the {mapped} most promising tiles were mapped"
     if objective == "edp":
@@ -105,9 +108,6 @@ def find_cascade(
         mapped, time.monotonic() - started, note,
     )  # fmt: skip
     return replace(best, search=search)
-
-
-_VERBS = {"share_products": "share products", "share_sums": "share sums"}
 
 
 class _Candidate(NamedTuple):
