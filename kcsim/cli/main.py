@@ -6,7 +6,17 @@ import sys
 
 import typer
 
-from kcsim.cli import check, cluster, estimate, evaluate, hardware, mapping, networks, schema
+from kcsim.cli import (
+    check,
+    cluster,
+    compare,
+    estimate,
+    evaluate,
+    hardware,
+    mapping,
+    networks,
+    schema,
+)
 from kcsim.errors import InputError, KcsimError
 
 __all__ = ["app", "run"]
@@ -23,6 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.command(name="estimate")(estimate.command)
+app.command(name="compare")(compare.command)
 app.command(name="cluster")(cluster.command)
 app.command(name="evaluate")(evaluate.command)
 app.command(name="check")(check.command)

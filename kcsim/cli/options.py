@@ -8,14 +8,17 @@ import typer
 
 __all__ = [
     "Batch",
+    "Cluster",
     "Format",
     "HardwareFile",
     "LayerName",
     "Layers",
+    "NetworkName",
     "Objective",
     "Output",
     "Overrides",
     "TimeLimit",
+    "Weights",
     "Zeros",
 ]
 
@@ -39,6 +42,33 @@ LayerName = Annotated[
     str,
     typer.Option(
         "--layer", metavar="LAYER", help="NETWORK/LAYER, as alexnet/conv3, or a YAML file."
+    ),
+]
+NetworkName = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        "-n",
+        metavar="NETWORK",
+        help="A known network ('kcsim networks' lists them) or a YAML file. "
+        "[default: that of --weights, else alexnet]",
+    ),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="SCHEME",
+        help="Estimate clustered weights beside dense ones, as kernel:k=256,scope=network, "
+        "row:rate=0.05, scalar:k=16 or product:k=128,length=8.",
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="Clustered weights that 'kcsim cluster' wrote, in place of --cluster.",
     ),
 ]
 Layers = Annotated[

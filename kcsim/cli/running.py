@@ -17,10 +17,23 @@ from kcsim.errors import InputError, Problem, nearest
 
 if TYPE_CHECKING:
     from kcsim.clustering import ClusteredWeights
+    from kcsim.model.compare import Comparison
     from kcsim.model.results import Estimate, LayerEstimate
     from kcsim.report.table import Table
+    from kcsim.workload import Network
 
-__all__ = ["check_output", "choose_format", "emit", "report", "show", "show_as", "waiting"]
+    Result = Estimate | LayerEstimate | ClusteredWeights | Comparison
+
+__all__ = [
+    "check_output",
+    "choose_format",
+    "emit",
+    "read_workload",
+    "report",
+    "show",
+    "show_as",
+    "waiting",
+]
 
 FORMATS = ("table", "json", "csv", "markdown", "latex")
 ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex"}
@@ -102,14 +115,42 @@ def check_output(output: str | None) -> None:
         check_writable(output)
 
 
-def report(
-    format_: str, output: str | None, result: Estimate | LayerEstimate | ClusteredWeights
-) -> None:
+def read_workload(
+    network: str | None,
+    cluster: str | None,
+    weights: str | None,
+    zeros: str | None,
+    layers: Sequence[str] | None,
+) -> tuple[Network, ClusteredWeights | None]:
+    """The network and the clustered weights that options ask for.
+
+    Raises
+    ------
+    InputError
+        If one cannot be read, or weights are given twice.
+    """
+    from kcsim.clustering.clustered_file import load_clustered
+    from kcsim.workload import load_network
+    from kcsim.workload.zeros_reader import network_with_zeros
+
+    if weights and cluster:
+        raise InputError(Problem("both --weights and --cluster are given", "one of them"))
+    clustered = load_clustered(weights) if weights else None
+    if clustered and network is None:
+        chosen = clustered.network
+    else:
+        chosen = load_network(network or "alexnet")
+    # Before layers are selected, so that a file for the whole network matches them.
+    chosen = chosen if zeros is None else network_with_zeros(chosen, zeros)
+    return chosen.select(layers) if layers else chosen, clustered
+
+
+def report(format_: str, output: str | None, result: Result) -> None:
     """Print a result, or write it to a file as a whole, in one of `FORMATS`."""
     if format_ == "json":
         emit(json.dumps(_document(result), indent=2, allow_nan=False) + "\n", output)
         return
-    show_as(format_, output, _tables(result))
+    show_as(format_, output, _tables(result, format_))
 
 
 def show_as(format_: str, output: str | None, tables: Sequence[Table]) -> None:
@@ -125,22 +166,35 @@ def show_as(format_: str, output: str | None, tables: Sequence[Table]) -> None:
     emit(renderers[format_](tables), output)
 
 
-def _document(result: Estimate | LayerEstimate | ClusteredWeights) -> dict[str, Any]:
+def _document(result: Result) -> dict[str, Any]:
     from kcsim.clustering import ClusteredWeights
+    from kcsim.model.compare import Comparison
     from kcsim.model.results import Estimate
 
     if isinstance(result, ClusteredWeights):
         from kcsim.report.cluster_json import cluster_to_dict
 
         return cluster_to_dict(result)
+    if isinstance(result, Comparison):
+        from kcsim.report.compare_json import comparison_to_dict
+
+        return comparison_to_dict(result)
     from kcsim.report.json_report import estimate_to_dict, layer_to_dict
 
     return estimate_to_dict(result) if isinstance(result, Estimate) else layer_to_dict(result)
 
 
-def _tables(result: Estimate | LayerEstimate | ClusteredWeights) -> Sequence[Table]:
+def _tables(result: Result, format_: str) -> Sequence[Table]:
     from kcsim.clustering import ClusteredWeights
+    from kcsim.model.compare import Comparison
     from kcsim.model.results import Estimate
+
+    if isinstance(result, Comparison):
+        from kcsim.report.compare_data import comparison_record_table, comparison_tables
+
+        # A CSV file holds one table.
+        one = format_ == "csv"
+        return (comparison_record_table(result),) if one else comparison_tables(result)
     from kcsim.report.data import cluster_tables, estimate_tables, layer_tables
 
     if isinstance(result, ClusteredWeights):

@@ -11,7 +11,7 @@ from kcsim.errors import InputError, Problem, nearest
 
 __all__ = ["command"]
 
-KINDS = ("hardware", "network", "mapping", "estimate", "layer", "cluster")
+KINDS = ("hardware", "network", "mapping", "estimate", "layer", "compare", "cluster")
 
 
 def command(
@@ -43,6 +43,10 @@ def _schema(kind: str) -> dict[str, Any]:
         from kcsim.report.cluster_json import CLUSTER_SCHEMA
 
         return CLUSTER_SCHEMA
+    if kind == "compare":
+        from kcsim.report.compare_json import COMPARISON_SCHEMA
+
+        return COMPARISON_SCHEMA
     from kcsim.report.json_report import ESTIMATE_SCHEMA, LAYER_SCHEMA
 
     return ESTIMATE_SCHEMA if kind == "estimate" else LAYER_SCHEMA

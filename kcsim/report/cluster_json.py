@@ -9,7 +9,8 @@ from pydantic.dataclasses import dataclass
 
 from kcsim.clustering import ClusteredWeights, LayerStorage
 from kcsim.report.json_report import DRAFT, storage_document, versions
-from kcsim.report.schema import STRICT, Amount, Count, Number, StorageDocument, VersionsDocument
+from kcsim.report.layer_schema import STRICT, Amount, Count, Number
+from kcsim.report.schema import StorageDocument, VersionsDocument
 
 __all__ = ["CLUSTER_SCHEMA", "cluster_to_dict"]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from kcsim.hardware.level import Level
+from kcsim.model.cascade.estimate import CascadeEstimate
 from kcsim.model.counts import used_bits
 from kcsim.model.results import LayerEstimate
+from kcsim.report.execution_data import tile_words
 from kcsim.report.network_data import account_rows, quotient
 from kcsim.report.table import Column, Row, Table
 from kcsim.report.zeros_data import compression_table, expectation_note
@@ -31,14 +33,15 @@ def layer_tables(estimate: LayerEstimate) -> tuple[Table, ...]:
     Returns
     -------
     tuple of Table
-        Accesses, transfers, capacities, cycles, energy by component, compression (if
-        there is any), metrics.
+        Accesses, transfers, capacities (not where products or sums are shared), cycles,
+        energy by component, compression (if there is any), metrics.
     """
     compressed = estimate.layer.zeros and estimate.stored_tensors
+    shares = isinstance(estimate, CascadeEstimate)
     return (
         access_table(estimate),
         transfer_table(estimate),
-        capacity_table(estimate),
+        *(() if shares else (capacity_table(estimate),)),
         cycle_table(estimate),
         component_table(estimate),
         *((compression_table(estimate),) if compressed else ()),
@@ -49,10 +52,17 @@ def layer_tables(estimate: LayerEstimate) -> tuple[Table, ...]:
 def access_table(estimate: LayerEstimate) -> Table:
     """Words that every level reads, fills and updates, over all its instances."""
     counts, unit = estimate.counts, estimate.counts.hardware.energy_unit
-    rows: list[Row] = []
+    held, rows = tile_words(estimate), []
     for i, level in enumerate(counts.hardware.levels):
-        for j, tensor in enumerate(TENSORS):
-            words = [int(counts.tile_words[i, j]), *(int(n) for n in counts.accesses[i, j])]
+        shown: list[Row] = [
+            (tensor, int(held[i, j]), *(int(n) for n in counts.accesses[i, j]))
+            for j, tensor in enumerate(TENSORS)
+        ]
+        if isinstance(estimate, CascadeEstimate):
+            here = estimate.intermediate.tile_words if level.name == estimate.plan.home else None
+            accesses = (int(n) for n in estimate.intermediate_accesses[i])
+            shown.append(("intermediate", here, *accesses))
+        for tensor, *words in shown:
             if any(words):
                 energy = _energy(estimate, level.name, tensor)
                 row = (level.name, tensor, words[0], int(counts.instances[i]), *words[1:], energy)
@@ -84,6 +94,8 @@ def transfer_table(estimate: LayerEstimate) -> Table:
         for j, tensor in enumerate(TENSORS):
             energy = _energy(estimate, f"{level.name} network", tensor)
             rows.append((level.name, tensor, *(int(n) for n in counts.transfers[i, j]), energy))
+        if shared := _energy(estimate, f"{level.name} network", "intermediate"):
+            rows.append((level.name, "intermediate", None, None, None, shared))
     columns = (
         Column("network below"),
         Column("tensor"),
@@ -170,13 +182,13 @@ def layer_metrics_table(estimate: LayerEstimate) -> Table:
     used = int(counts.instances[-1])
     left = zip(("computed", "gated", "skipped"), estimate.macs_left, strict=True)
     rows: list[tuple[str, str, float]] = [
-        ("MACs", "", counts.macs),
+        ("MACs", "", estimate.layer.macs),
         *((f"MACs {what}", "", macs) for what, macs in left if macs < counts.macs and macs),
         ("MAC units in use", "", used),
         ("MAC units", "", hardware.mac_units),
         ("share of MAC units in use", "%", 100 * counts.utilization),
         ("utilisation over all cycles", "%", 100 * estimate.utilization),
-        ("energy per MAC", hardware.energy_unit, estimate.energy_pj / counts.macs),
+        ("energy per MAC", hardware.energy_unit, estimate.energy_pj / estimate.layer.macs),
     ]
     if estimate.lookups:
         rows.append(("codebook lookups", "", estimate.lookups))

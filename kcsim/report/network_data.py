@@ -7,12 +7,14 @@ from dataclasses import replace
 
 from kcsim.clustering import NetworkStorage
 from kcsim.model.results import Estimate, Run
+from kcsim.report.execution_data import execution_tables, expected_entries_note
 from kcsim.report.search_data import proof_note
 from kcsim.report.table import Column, Row, Table
 from kcsim.report.zeros_data import expectation_note, zeros_table
 
 __all__ = [
     "account_rows",
+    "clustered_name",
     "components_table",
     "estimate_tables",
     "layers_table",
@@ -21,6 +23,7 @@ __all__ = [
     "storage_parts",
     "storage_table",
     "tensors_table",
+    "utilization",
 ]
 
 
@@ -34,10 +37,13 @@ def estimate_tables(estimate: Estimate) -> tuple[Table, ...]:
     Returns
     -------
     tuple of Table
-        Layers, components, tensors, storage (if clustered), zeros (if there are any),
-        metrics.
+        Layers, executions (if there was a choice), components, tensors, storage (if clustered),
+        zeros (if there are any), metrics.
     """
-    tables = [layers_table(estimate), components_table(estimate), tensors_table(estimate)]
+    tables = [layers_table(estimate)]
+    if estimate.clustered is not None:
+        tables += execution_tables(estimate.clustered, _clustered_title(estimate))
+    tables += [components_table(estimate), tensors_table(estimate)]
     if estimate.clustered is not None:
         tables.append(storage_table(estimate))
     if _has_zeros(estimate):
@@ -93,7 +99,7 @@ def layers_table(estimate: Estimate) -> Table:
         *_beside([run.energy_pj for run in estimate.runs]),
         1.0,
         *(run.cycles for run in estimate.runs),
-        shown.utilization,
+        utilization(shown),
         None,
     )
     subject = "Layers"
@@ -101,6 +107,7 @@ def layers_table(estimate: Estimate) -> Table:
         subject += " (expected)"
     if _has_zeros(estimate):
         notes += (expectation_note(estimate.hardware.name, shown.layers),)
+    notes += _execution_remarks(shown)
     searches = [layer.search for run in estimate.runs for layer in run.layers if layer.search]
     if not all(search.is_optimal for search in searches):
         notes += (proof_note(searches),)
@@ -167,6 +174,19 @@ def metrics_table(estimate: Estimate) -> Table:
         "sum is in energies of one 16-bit MAC.",
     )
     return Table(_title(estimate, "Metrics"), tuple(columns), rows, notes=notes)
+
+
+def utilization(run: Run) -> float:
+    """Mean utilisation of the layers of a run over their cycles.
+
+    Where products or sums are shared, multiplies and gathered values are what keeps the array
+    busy, and not the MACs of the network.
+
+    Parameters
+    ----------
+    run : Run
+    """
+    return sum(layer.utilization * layer.cycles.total for layer in run.layers) / run.cycles
 
 
 def storage_parts(storage: NetworkStorage) -> dict[str, float]:
@@ -259,6 +279,9 @@ def _metrics(run: Run) -> dict[tuple[str, str], float]:
         (f"{innermost} accesses per MAC", "words"): run.mac_side_accesses_per_mac(),
         (f"{outermost} traffic per MAC", "bit"): outer_bits / run.macs,
         ("codebook lookups", ""): run.lookups,
+        ("multiplies", ""): run.operations.multiplies,
+        ("adds", ""): run.operations.adds,
+        ("multiplies and adds", "full adders"): run.full_adders,
         ("energy per MAC", hardware.energy_unit): run.energy_pj / run.macs,
         ("cycles", ""): run.cycles,
     }
@@ -278,6 +301,26 @@ def _beside(values: Sequence[float]) -> tuple[float | None, ...]:
     return (*values, quotient(*values)) if len(values) == 2 else tuple(values)
 
 
+def _execution_remarks(run: Run) -> tuple[str, ...]:
+    """Where layers are decoded, unless a table says so, and whether entries are expected."""
+    places = {layer.decode_level for layer in run.layers if layer.decode_level}
+    if places and not execution_tables(run, ""):
+        return (f"Clustered layers are decoded at {', '.join(places)}.",)
+    expected = expected_entries_note(run.layers)
+    return (expected,) if expected else ()
+
+
 def _title(estimate: Estimate, subject: str) -> str:
-    beside = f", dense beside {estimate.clustered.weights}" if estimate.clustered else ""
+    beside = f", dense beside {clustered_name(estimate.clustered)}" if estimate.clustered else ""
     return f"{subject}: {estimate.network.name} on {estimate.hardware.name}{beside}"
+
+
+def _clustered_title(estimate: Estimate) -> str:
+    assert estimate.clustered is not None
+    name = clustered_name(estimate.clustered)
+    return f"{estimate.network.name} on {estimate.hardware.name}, {name}"
+
+
+def clustered_name(run: Run) -> str:
+    """The clustering and, if it is not decoded, the execution."""
+    return run.weights if run.execution == "decode" else f"{run.weights}, {run.execution}"

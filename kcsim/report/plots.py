@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kcsim.model.results import Estimate, LayerEstimate
+from kcsim.model.results import Estimate
 from kcsim.report.cells import scale
+from kcsim.report.network_data import clustered_name
 from kcsim.report.pictures import COLOURS, write_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["LayerEnergies", "energy_by_layer", "plot_energy"]
+__all__ = [
+    "LayerEnergies",
+    "component_colours",
+    "energy_by_layer",
+    "in_few",
+    "plain_account",
+    "plot_energy",
+]
 
 # What every hardware has looks the same in every plot.
 _FIXED = {"MAC": "#56B4E9", "codebook": "#D55E00", "static": "#999999"}
@@ -65,18 +73,16 @@ def energy_by_layer(estimate: Estimate, largest: int = len(COLOURS)) -> LayerEne
     -------
     LayerEnergies
     """
-    accounts = [[_account(layer) for layer in run.layers] for run in estimate.runs]
+    accounts = [
+        [plain_account(layer.energy_by_component()) for layer in run.layers]
+        for run in estimate.runs
+    ]
     names = [_plain(name) for run in reversed(estimate.runs) for name in run.energy_by_component()]
     components = list(dict.fromkeys(names))
     energy = np.array(
         [[[account.get(c, 0.0) for c in components] for account in run] for run in accounts]
     )
-    if len(components) > largest:
-        order = np.argsort(-energy.sum(axis=(0, 1)), kind="stable")
-        kept = np.sort(order[: largest - 1])
-        rest = energy[..., order[largest - 1 :]].sum(axis=-1, keepdims=True)
-        energy = np.concatenate([energy[..., kept], rest], axis=-1)
-        components = [*(components[i] for i in kept), "other"]
+    components, energy = in_few(components, energy, largest)
     return LayerEnergies(
         unit=estimate.hardware.energy_unit,
         runs=tuple(run.weights for run in estimate.runs),
@@ -105,7 +111,7 @@ def plot_energy(estimate: Estimate, path: str | os.PathLike[str]) -> None:
     InputError
         If the ending names no format, or the file cannot be written.
     """
-    beside = f", dense beside {estimate.clustered.weights}" if estimate.clustered else ""
+    beside = f"\ndense beside {clustered_name(estimate.clustered)}" if estimate.clustered else ""
     title = _verbatim(f"{estimate.network.name} on {estimate.hardware.name}{beside}")
     data = energy_by_layer(estimate)
     write_picture(path, lambda: _draw(data, title), dpi=150, bbox_inches="tight")
@@ -116,11 +122,30 @@ def _plain(component: str) -> str:
     return "codebook" if component.startswith("codebook (") else component
 
 
-def _account(layer: LayerEstimate) -> dict[str, float]:
-    account: dict[str, float] = {}
-    for name, energy in layer.energy_by_component().items():
-        account[_plain(name)] = account.get(_plain(name), 0.0) + energy
-    return account
+def plain_account(account: Mapping[str, float]) -> dict[str, float]:
+    """An account of components with all codebooks as one."""
+    plain: dict[str, float] = {}
+    for name, energy in account.items():
+        plain[_plain(name)] = plain.get(_plain(name), 0.0) + energy
+    return plain
+
+
+def in_few(names: Sequence[str], energy: np.ndarray, largest: int) -> tuple[list[str], np.ndarray]:
+    """At most so many parts of an energy: the smallest beyond are added up as ``other``.
+
+    Parameters
+    ----------
+    names : sequence of str
+    energy : ndarray of float64, [..., names]
+    largest : int
+    """
+    if len(names) <= largest:
+        return list(names), energy
+    totals = energy.reshape(-1, len(names)).sum(axis=0)
+    order = np.argsort(-totals, kind="stable")
+    kept = np.sort(order[: largest - 1])
+    rest = energy[..., order[largest - 1 :]].sum(axis=-1, keepdims=True)
+    return [*(names[i] for i in kept), "other"], np.concatenate([energy[..., kept], rest], axis=-1)
 
 
 def _draw(data: LayerEnergies, title: str) -> Figure:
@@ -174,7 +199,7 @@ def _draw_bars(
     factor, prefix = scale(largest)
     width = 0.8 / len(data.runs)
     places = np.arange(len(chosen))
-    colours = _colours(data.components)
+    colours = component_colours(data.components)
     for run, values in enumerate(data.energy[:, chosen] * (base / factor)):
         bottom = np.zeros(len(chosen))
         middle = places + (run - (len(data.runs) - 1) / 2) * width
@@ -211,8 +236,8 @@ def _verbatim(name: str) -> str:
     return name.replace("$", r"\$")
 
 
-def _colours(components: Sequence[str]) -> list[str]:
-    """A colour for each component; all differ."""
+def component_colours(components: Sequence[str]) -> list[str]:
+    """A colour for each component, of at most eight; all differ."""
     taken = {_FIXED[name] for name in components if name in _FIXED}
     free = iter(
         sorted(set(COLOURS) - taken, key=lambda c: (c in _FIXED.values(), COLOURS.index(c)))
@@ -233,7 +258,7 @@ def _look(colour: str, run: int) -> dict[str, Any]:
 def _add_legend(figure: Figure, data: LayerEnergies) -> None:
     from matplotlib.patches import Patch
 
-    colours = _colours(data.components)
+    colours = component_colours(data.components)
     # From top to bottom, as the bars are stacked.
     handles = [
         Patch(label=_verbatim(name), **_look(colour, 0))
@@ -243,4 +268,4 @@ def _add_legend(figure: Figure, data: LayerEnergies) -> None:
         clustered: dict[str, Any] = {"facecolor": "0.85", "edgecolor": "0.4", "hatch": HATCH}
         handles.append(Patch(label="left: dense", facecolor="0.4"))
         handles.append(Patch(label="right: clustered", **clustered))
-    figure.legend(handles=handles, loc="outside right upper", frameon=False)
+    figure.legend(handles=handles, loc="outside right center", frameon=False)

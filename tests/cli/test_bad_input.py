@@ -127,6 +127,7 @@ SPECS = {
     "empty": ("", ""),
 }
 
+CLUSTERED = ("estimate", "--hw", "simple", "-n", "lenet5", "--cluster", "kernel:k=8")
 OPTIONS = {
     "unknown hardware": (("estimate", "--hw", "eyeris.yaml"), "did you mean 'eyeriss.yaml'?"),
     "unknown network": (("estimate", "--hw", "eyeriss", "-n", "alexnt"), "'alexnet'?"),
@@ -148,6 +149,42 @@ OPTIONS = {
     ),
     "no such file of zeros": (("estimate", "--hw", "eyeriss", "--zeros", "x.yaml"), "'x.yaml'"),
     "no time": (("estimate", "--hw", "eyeriss", "--time-limit", "0"), "the time limit is 0"),
+    "execution of dense weights": (
+        ("estimate", "--hw", "simple", "-n", "lenet5", "--execution", "auto"),
+        "error: --execution and --decode-level are for clustered weights; expected --cluster or "
+        "--weights\n",
+    ),
+    "decoder of dense weights": (
+        ("estimate", "--hw", "simple", "-n", "lenet5", "--decode-level", "DRAM"), "or --weights",
+    ),
+    "unknown execution": (
+        (*CLUSTERED, "--execution", "share_sum"), "auto; did you mean 'share_sums'?",
+    ),
+    "unknown place of the decoder": (
+        (*CLUSTERED, "--decode-level", "bufer"), "register file; did you mean 'buffer'?",
+    ),
+    "comparison of dense weights": (
+        ("compare", "--hw", "simple", "-n", "lenet5"), "given; expected --cluster or --weights\n",
+    ),
+    "comparison of two clusterings": (
+        ("compare", "--hw", "simple", "--cluster", "kernel:k=8", "--weights", "x"), "one of them",
+    ),
+    "comparison by an unknown objective": (
+        ("compare", "--hw", "simple", "-n", "lenet5", "--cluster", "kernel:k=8", "--objective",
+         "enrgy"), "'energy'?",
+    ),
+    "comparison of an unknown scheme": (
+        ("compare", "--hw", "simple", "-n", "lenet5", "--cluster", "kernels:k=8"), "'kernel'?",
+    ),
+    "comparison drawn as text": (
+        ("compare", "--hw", "simple", "--cluster", "kernel:k=8", "--plot", "x.txt"), "png",
+    ),
+    "comparison into nowhere": (
+        ("compare", "--hw", "simple", "--cluster", "kernel:k=8", "-o", "no/such/x.json"), "folder",
+    ),
+    "comparison of no such weights": (
+        ("compare", "--hw", "simple", "--weights", "no.safetensors"), "no.safetensors",
+    ),
     "unknown format": (("estimate", "--hw", "eyeriss", "--format", "jsn"), "'json'?"),
     "zero batch": (("estimate", "--hw", "eyeriss", "--batch", "0"), "batch"),
     "no such layers": (("estimate", "--hw", "eyeriss", "--layers", "konv*"), "konv*"),
@@ -250,10 +287,11 @@ def test_option(kcsim, case):
     is_clean(kcsim(*arguments), "", text)
 
 
-def test_hardware_without_a_codebook_store(kcsim, tmp_path):
+@pytest.mark.parametrize("command", ["estimate", "compare"])
+def test_hardware_without_a_codebook_store(kcsim, tmp_path, command):
     path = tmp_path / "hw.yaml"
     path.write_text(GOOD_HARDWARE)
-    outcome = kcsim("estimate", "--hw", path, "-n", "lenet5", "--cluster", "scalar:k=4")
+    outcome = kcsim(command, "--hw", path, "-n", "lenet5", "--cluster", "scalar:k=4")
     is_clean(outcome, "", "no codebook store")
 
 

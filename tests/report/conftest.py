@@ -5,8 +5,21 @@ from small_design import LAYER, MAPPING, design
 
 import kcsim
 from kcsim.hardware import CodebookStore
+from kcsim.model.compare import Comparison
 from kcsim.model.results import Estimate, LayerEstimate
 from kcsim.model.weights import WeightFormat
+from kcsim.workload import ConvLayer, Network
+
+# Layers of which cascades are found at once.
+TINY = Network(
+    "tiny",
+    (
+        ConvLayer("conv1", 2, 12, 10, 10, 3, 3),
+        ConvLayer("conv2", 4, 16, 8, 8, 3, 3),
+        ConvLayer.linear("ip1", 32, 10),
+        ConvLayer.linear("ip2", 10, 4),
+    ),
+)
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +30,17 @@ def clustered() -> Estimate:
 @pytest.fixture(scope="session")
 def dense() -> Estimate:
     return kcsim.estimate("eyeriss_isca2016", "lenet5")
+
+
+@pytest.fixture(scope="session")
+def comparison() -> Comparison:
+    return kcsim.compare_executions("simple", TINY, "kernel:k=4,scope=layer")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Estimate:
+    """Both convolutions share products; distinct entries are expected ones."""
+    return kcsim.estimate("simple", TINY, "kernel:k=4,scope=layer", execution="auto")
 
 
 @pytest.fixture(scope="session")

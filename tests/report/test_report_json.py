@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kcsim.report.compare_json import COMPARISON_SCHEMA, comparison_to_dict
 from kcsim.report.json_report import (
     ESTIMATE_SCHEMA,
     LAYER_SCHEMA,
@@ -52,7 +53,7 @@ def faults(value, schema, root, path="$"):
             yield from faults(entry, inner, root, f"{path}[{i}]")
 
 
-@pytest.mark.parametrize("name", ["clustered", "dense"])
+@pytest.mark.parametrize("name", ["clustered", "dense", "shared"])
 def test_an_estimate_survives_json_and_fits_its_schema(name, request):
     document = estimate_to_dict(request.getfixturevalue(name))
     text = json.dumps(document, allow_nan=False)
@@ -95,19 +96,95 @@ def test_numbers_are_those_of_the_estimate(clustered):
     assert storage["uncompressed_bits"] == dense["totals"]["weight_bits"]
 
 
-def test_the_mapping_multiplies_to_the_dimensions(layer):
-    document = layer_to_dict(layer)["layer"]
-    bounds = dict.fromkeys(document["dimensions"], 1)
-    for level in document["mapping"]:
+def test_a_comparison_survives_json_and_fits_its_schema(comparison):
+    document = comparison_to_dict(comparison)
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    assert list(faults(document, COMPARISON_SCHEMA, COMPARISON_SCHEMA)) == []
+    assert document["objective"] == comparison.objective
+    assert [run["execution"] for run in document["runs"]] == list(comparison.runs)
+    for written, run in zip(document["runs"], comparison.runs.values(), strict=True):
+        totals = written["totals"]
+        assert totals["energy_pj"] == run.energy_pj
+        assert totals["operations"] == {
+            "multiplies": sum(layer["operations"]["multiplies"] for layer in written["layers"]),
+            "adds": sum(layer["operations"]["adds"] for layer in written["layers"]),
+            "full_adders": run.full_adders,
+        }
+        assert sum(totals["energy_by_tensor_pj"].values()) == pytest.approx(run.energy_pj)
+        assert 0 < totals["utilization"] <= 1
+
+
+def test_decoded_layers_say_where_and_share_nothing(clustered):
+    dense, written = estimate_to_dict(clustered)["runs"]
+    assert (dense["execution"], written["execution"]) == ("dense", "decode")
+    for layer in (*dense["layers"], *written["layers"]):
+        is_dense = layer["weights"]["unit"] is None
+        assert layer["execution"] == ("dense" if is_dense else "decode")
+        assert layer["decode_level"] == layer["weights"]["decode_level"]
+        assert layer["intermediate"] is layer["plan"] is None
+        assert layer["alternatives"] == []
+        assert layer["note"] == ""
+        assert layer["operations"]["multiplies"] >= layer["macs"]
+
+
+def test_a_layer_that_shares_says_what_where_and_how(shared):
+    written = estimate_to_dict(shared)["runs"][1]["layers"]
+    for layer, document in zip(shared.clustered.layers[:2], written[:2], strict=True):
+        what, model = document["intermediate"], layer.intermediate
+        assert document["execution"] == layer.execution == "share_products"
+        assert document["macs"] == layer.layer.macs
+        assert document["operations"]["multiplies"] < document["macs"]
+        assert what.pop("accesses") == [
+            {"level": name, "reads": reads, "fills": fills, "updates": updates}
+            for name, (reads, fills, updates) in zip(
+                layer.counts.hardware.level_names,
+                layer.intermediate_accesses.tolist(),
+                strict=True,
+            )
+            if reads or fills or updates
+        ]
+        assert what == vars(model)
+        assert what["is_expectation"]
+        best, *others = document["alternatives"]
+        assert (best["execution"], best["energy_pj"]) == (layer.execution, layer.energy_pj)
+        edp = [each["energy_pj"] * each["cycles"] for each in (best, *others)]
+        assert edp == sorted(edp)
+        assert {each["execution"] for each in others} >= {"decode", "share_sums"}
+        intermediate = [e["energy_pj"] for e in document["energy"] if e["tensor"] == "intermediate"]
+        assert sum(intermediate) > 0
+        assert {e["action"] for e in document["energy"] if e["component"] == "adder"} == {"add"}
+
+
+def test_the_mappings_of_both_phases_cover_a_tile(shared):
+    layer = shared.clustered.layers[1]
+    plan = layer_to_dict(layer)["layer"]["plan"]
+    assert plan["tile"] == layer.plan.tile._asdict()
+    shapes = layer.shared.shapes(layer.plan.tile)
+    assert bounds(plan["outer"]) == layer.layer.dimensions
+    assert bounds(plan["gather"]) == shapes.gather.dimensions
+    covered = bounds(plan["entries"])
+    demanded = shapes.entries(layer.intermediate.width).dimensions
+    assert all(covered[name] >= size for name, size in demanded.items())
+
+
+def bounds(loops):
+    """What all loops of a nest amount to, by dimension."""
+    product = dict.fromkeys("NGMCPQRS", 1)
+    for level in loops:
         for loop in (*level["temporal"], *level["spatial_x"], *level["spatial_y"]):
             dimension, _, bound = loop.partition("=")
-            bounds[dimension] *= int(bound)
-    assert bounds == document["dimensions"]
+            product[dimension] *= int(bound)
+    return product
+
+
+def test_the_mapping_multiplies_to_the_dimensions(layer):
+    document = layer_to_dict(layer)["layer"]
+    assert bounds(document["mapping"]) == document["dimensions"]
 
 
 def test_every_field_is_described():
     description = DESCRIPTION.read_text(encoding="utf-8")
-    for root in (ESTIMATE_SCHEMA, LAYER_SCHEMA):
+    for root in (ESTIMATE_SCHEMA, LAYER_SCHEMA, COMPARISON_SCHEMA):
         for part in (root, *root["$defs"].values()):
             assert list(part["properties"]) == part["required"]
             section = description.split(f"## {part['title'].removesuffix('Document')}\n")[1]

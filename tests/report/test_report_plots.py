@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from kcsim.errors import InputError
-from kcsim.report.plots import _colours, energy_by_layer, plot_energy
+from kcsim.report.plots import component_colours, energy_by_layer, plot_energy
 
 
 def test_data_adds_up(clustered):
@@ -34,7 +34,7 @@ def test_the_smallest_of_many_components_are_added_up(clustered):
 @pytest.mark.parametrize(
     ("ending", "magic"), [("png", b"\x89PNG\r\n"), ("pdf", b"%PDF-"), ("SVG", b"<?xml")]
 )
-@pytest.mark.parametrize("name", ["clustered", "dense"])
+@pytest.mark.parametrize("name", ["clustered", "dense", "shared"])
 def test_files(ending, magic, name, request, tmp_path):
     file = tmp_path / f"plot.{ending}"
     plot_energy(request.getfixturevalue(name), file)
@@ -88,10 +88,10 @@ def test_a_failed_drawing_leaves_the_old_file(clustered, tmp_path, monkeypatch):
 
 
 def test_components_keep_their_colours():
-    some = dict(zip("AB", _colours(("A", "B")), strict=True))
+    some = dict(zip("AB", component_colours(("A", "B")), strict=True))
     more = ("A", "B", "C", "D", "E", "MAC", "codebook", "static")
-    colours = dict(zip(more, _colours(more), strict=True))
+    colours = dict(zip(more, component_colours(more), strict=True))
     assert some == {"A": colours["A"], "B": colours["B"]}
-    assert _colours(("static",)) == [colours["static"]]
+    assert component_colours(("static",)) == [colours["static"]]
     for names in (more, tuple("ABCDEFGH"), ("MAC", *"ABCDEFG")):
-        assert len(set(_colours(names))) == 8
+        assert len(set(component_colours(names))) == 8

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from kcsim.cli.terminal import render
 from kcsim.report.cells import shown
+from kcsim.report.compare_data import comparison_tables
 from kcsim.report.data import Column, Table, estimate_tables, layer_tables
 
 
@@ -21,6 +22,14 @@ def rendered(tables, width: int, **settings) -> str:
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_nothing_is_cut_or_wider_than_the_console(clustered, layer, width):
     text = rendered((*estimate_tables(clustered), *layer_tables(layer)), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_nor_are_executions_and_comparisons(shared, comparison, width):
+    tables = (*estimate_tables(shared), *layer_tables(shared.clustered.layers[1]))
+    text = rendered((*tables, *comparison_tables(comparison)), width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
 
@@ -64,7 +73,8 @@ def test_a_plain_console_gets_plain_characters(clustered):
 def test_tables_load_neither_pandas_nor_matplotlib():
     code = (
         "import sys, kcsim.cli.terminal, kcsim.report.data, kcsim.report.tables, "
-        "kcsim.report.json_report, kcsim.report.plots, kcsim.report.mapping_plot; "
+        "kcsim.report.json_report, kcsim.report.plots, kcsim.report.mapping_plot, "
+        "kcsim.report.compare_json, kcsim.report.compare_data, kcsim.report.compare_plot; "
         "print([m for m in ('pandas', 'matplotlib') if m in sys.modules])"
     )
     result = subprocess.run(

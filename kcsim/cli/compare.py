@@ -1,0 +1,79 @@
+"""``kcsim compare``: every way to execute a clustered network, side by side."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kcsim.cli.options import (
+    Batch,
+    Cluster,
+    Format,
+    HardwareFile,
+    Layers,
+    NetworkName,
+    Objective,
+    Output,
+    Overrides,
+    TimeLimit,
+    Weights,
+    Zeros,
+)
+
+__all__ = ["command"]
+
+Plot = Annotated[
+    str | None,
+    typer.Option(
+        "--plot",
+        metavar="FILE",
+        help="Draw energy by component and by tensor, cycles and operations: png, pdf or svg.",
+    ),
+]
+
+
+def command(
+    hw: HardwareFile,
+    network: NetworkName = None,
+    cluster: Cluster = None,
+    weights: Weights = None,
+    batch: Batch = None,
+    zeros: Zeros = None,
+    layers: Layers = None,
+    objective: Objective = "edp",
+    overrides: Overrides = None,
+    format_: Format = None,
+    output: Output = None,
+    plot: Plot = None,
+    time_limit: TimeLimit = None,
+) -> None:
+    """Compare ways to execute a clustered network: decoded, with shared products, shared sums.
+
+    Dense weights stand beside them, and 'auto', which takes the best way for each layer and
+    decodes where it is best.
+    """
+    from kcsim.cli.running import check_output, choose_format, read_workload, report, waiting
+    from kcsim.errors import InputError, Problem
+    from kcsim.hardware import load_hardware
+    from kcsim.model.compare import compare_executions
+
+    chosen_format = choose_format(format_, output)
+    check_output(output)
+    if plot:
+        from kcsim.report.compare_plot import plot_comparison
+        from kcsim.report.pictures import check_plot_path
+
+        check_plot_path(plot)
+    if not (cluster or weights):
+        raise InputError(Problem("no clustered weights are given", "--cluster or --weights"))
+    hardware = load_hardware(hw, overrides or ())
+    chosen, clustered = read_workload(network, cluster, weights, zeros, layers)
+    with waiting() as progress:
+        result = compare_executions(
+            hardware, chosen, cluster, weights=clustered, batch=batch,
+            objective=objective, time_limit=time_limit, progress=progress,
+        )  # fmt: skip
+    if plot:
+        plot_comparison(result, plot)
+    report(chosen_format, output, result)

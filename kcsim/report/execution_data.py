@@ -1,0 +1,221 @@
+"""How clustered layers are executed, and what that wins, as tables of exact numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from kcsim.model.cascade.estimate import CascadeEstimate
+from kcsim.model.results import Alternative, LayerEstimate, Run
+from kcsim.report.table import Column, Row, Table
+from kcsim.workload.layer import TENSORS
+
+__all__ = [
+    "execution_notes",
+    "execution_table",
+    "execution_tables",
+    "expected_entries_note",
+    "intermediate_table",
+    "next_best",
+    "tile_words",
+]
+
+_SHOWN_NAMES = 6
+
+
+def execution_tables(run: Run, subject: str) -> tuple[Table, ...]:
+    """How each clustered layer is executed, and where shared products and sums lie.
+
+    Parameters
+    ----------
+    run : Run
+    subject : str
+        What the run is about, for the titles.
+
+    Returns
+    -------
+    tuple of Table
+        None if all layers are decoded and nothing was chosen.
+    """
+    shared = [layer for layer in run.layers if isinstance(layer, CascadeEstimate)]
+    if not shared and not any(layer.alternatives or layer.note for layer in run.layers):
+        return ()
+    tables = [execution_table(run, subject)]
+    if shared:
+        tables.append(intermediate_table(run, subject))
+    return tuple(tables)
+
+
+def execution_table(run: Run, subject: str) -> Table:
+    """Execution and decoder of every clustered layer, and how much worse the next best one is.
+
+    Parameters
+    ----------
+    run : Run
+    subject : str
+    """
+    clustered = [layer for layer in run.layers if layer.execution != "dense"]
+    columns: tuple[Column, ...] = (
+        Column("layer"),
+        Column("execution"),
+        Column("decoded at"),
+        Column("next best"),
+        Column("energy ratio", "", "ratio"),
+        Column("cycles ratio", "", "ratio"),
+        Column("EDP ratio", "", "ratio", optional=True),
+    )
+    counts = Counter(layer.execution for layer in clustered)
+    notes = [f"Layers: {', '.join(f'{n} {name}' for name, n in counts.most_common())}."]
+    if len(clustered) < len(run.layers):
+        notes[0] = f"{notes[0][:-1]}, {len(run.layers) - len(clustered)} dense (not shown)."
+    rows = [_execution_row(layer) for layer in clustered]
+    if any(layer.alternatives for layer in clustered):
+        notes.append("Ratios: the next best execution (or place of the decoder) over this one.")
+    else:
+        columns, rows = columns[:3], [row[:3] for row in rows]
+    notes += execution_notes(run.layers)
+    return Table(f"Execution: {subject}", columns, tuple(rows), (), tuple(notes))
+
+
+def intermediate_table(run: Run, subject: str) -> Table:
+    """Where products and sums lie that layers share, and how many.
+
+    Parameters
+    ----------
+    run : Run
+    subject : str
+    """
+    shared = [layer for layer in run.layers if isinstance(layer, CascadeEstimate)]
+    columns = (
+        Column("layer"),
+        Column("home"),
+        Column("gathered at"),
+        Column("tile"),
+        Column("table width", "", "integer"),
+        Column("words at home", "", "integer", optional=True),
+        Column("words computed", "", "integer", optional=True),
+        Column("home in use", "bit", "bits", optional=True),
+        Column("energy", run.hardware.energy_unit, "energy"),
+    )
+    rows = tuple(_intermediate_row(layer) for layer in shared)
+    total = ("TOTAL", *[None] * 5, sum(row[6] for row in rows), None, sum(row[8] for row in rows))
+    notes = [
+        "Home: the level that holds the products or sums of one tile. Tile: the extents that are "
+        "cut. Table width: distinct entries of the block or filter with most."
+    ]
+    if any(layer.intermediate.spilled for layer in shared):
+        notes.append("Spilled: all products or sums lie there between the two phases.")
+    title = "Shared products and sums"
+    if expected := expected_entries_note(shared):
+        title, notes = f"{title} (expected)", [*notes, expected]
+    return Table(f"{title}: {subject}", columns, rows, (total,), tuple(notes))
+
+
+def next_best(layer: LayerEstimate) -> Alternative | None:
+    """The best other execution of a layer or, if none was tried, the best other decoder.
+
+    Parameters
+    ----------
+    layer : LayerEstimate
+    """
+    others = [other for other in layer.alternatives if other.execution != layer.execution]
+    moved = [other for other in layer.alternatives if other.decode_level != layer.decode_level]
+    return next(iter(others or moved), None)
+
+
+def execution_notes(layers: Sequence[LayerEstimate]) -> tuple[str, ...]:
+    """Why layers are not executed as they were asked for, one sentence a reason.
+
+    Parameters
+    ----------
+    layers : sequence of LayerEstimate
+    """
+    reasons: dict[str, list[str]] = {}
+    for layer in layers:
+        if layer.note:
+            reason = layer.note.rstrip(".")
+            # Equal layers share a reason, which names one of them.
+            for other in layers:
+                reason = reason.replace(f": {other.layer.name} ", ": ")
+            reasons.setdefault(reason, []).append(layer.layer.name)
+    return tuple(f"{_listed(names)}: {reason}." for reason, names in reasons.items())
+
+
+def expected_entries_note(layers: Sequence[LayerEstimate]) -> str:
+    """Whether figures rest on an expected number of distinct entries; empty if not.
+
+    Parameters
+    ----------
+    layers : sequence of LayerEstimate
+    """
+    shared = [layer for layer in layers if isinstance(layer, CascadeEstimate)]
+    if any(layer.intermediate.is_expectation for layer in shared):
+        return "Figures of shared layers rest on expected distinct entries: no weights given."
+    return ""
+
+
+def tile_words(estimate: LayerEstimate) -> np.ndarray:
+    """What one instance of each level holds of each tensor at one time.
+
+    Parameters
+    ----------
+    estimate : LayerEstimate
+
+    Returns
+    -------
+    ndarray of int64, [levels, tensors]
+        Words. Below the home of a layer that shares, the larger tile of the two phases; the
+        intermediate tensor is none of these.
+    """
+    words = np.array(estimate.counts.tile_words)
+    if isinstance(estimate, CascadeEstimate):
+        products = estimate.execution == "share_products"
+        roles = ("inputs", "outputs") if products else ("outputs", "inputs")
+        home = estimate.counts.hardware.level_index(estimate.plan.home)
+        words[home + 1 :] = 0
+        for phase, role in zip((estimate.gather, estimate.entries), roles, strict=True):
+            held = np.array(phase.counts.tile_words)
+            held[:, TENSORS.index(role)] = 0
+            words[home + 1 :] = np.maximum(words[home + 1 :], held[home + 1 :])
+    return words
+
+
+def _execution_row(layer: LayerEstimate) -> Row:
+    best = next_best(layer)
+    if best is None:
+        return (layer.layer.name, layer.execution, layer.decode_level, *[None] * 4)
+    other = best.execution
+    if other == layer.execution:
+        other = f"{other} at {best.decode_level}"
+    energy = best.energy_pj / layer.energy_pj if layer.energy_pj else None
+    cycles = best.cycles / layer.cycles.total
+    edp = None if energy is None else energy * cycles
+    return (layer.layer.name, layer.execution, layer.decode_level, other, energy, cycles, edp)
+
+
+def _intermediate_row(layer: CascadeEstimate) -> Row:
+    what = layer.intermediate
+    cut = [
+        f"{dimension}={size}"
+        for dimension, size in layer.plan.tile._asdict().items()
+        if size < layer.layer.dimensions[dimension]
+    ]
+    return (
+        layer.layer.name,
+        f"{what.home} (spilled)" if what.spilled else what.home,
+        what.gathered_at,
+        " ".join(cut) or "whole layer",
+        what.width,
+        what.tile_words,
+        what.words,
+        what.home_bits,
+        sum(item.energy_pj for item in layer.items if item.tensor == "intermediate"),
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) > _SHOWN_NAMES:
+        return f"{', '.join(names[:_SHOWN_NAMES])} and {len(names) - _SHOWN_NAMES} more"
+    return ", ".join(names)

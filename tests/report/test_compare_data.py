@@ -1,0 +1,97 @@
+"""Tables of a comparison: numbers are those of its runs, and parts add up."""
+
+import csv
+import io
+
+import pytest
+
+from kcsim.report.compare_data import (
+    comparison_record_table,
+    comparison_tables,
+    costs_table,
+    energies_table,
+    operations_table,
+)
+from kcsim.report.tables import to_csv, to_latex, to_markdown
+
+RUNS = ("dense", "decode", "share_products", "share_sums", "auto")
+
+
+def test_one_row_a_run(comparison):
+    for table in (
+        costs_table(comparison),
+        operations_table(comparison),
+        comparison_record_table(comparison),
+    ):
+        assert table.column("run") == RUNS
+
+
+def test_costs_are_those_of_the_runs(comparison):
+    table = costs_table(comparison)
+    dense, runs = comparison.runs["dense"], comparison.runs.values()
+    assert table.column("energy_mac") == tuple(run.energy_pj for run in runs)
+    assert table.column("energy_ratio") == tuple(dense.energy_pj / r.energy_pj for r in runs)
+    assert table.column("cycles") == tuple(run.cycles for run in runs)
+    assert table.column("edp_ratio") == pytest.approx(
+        [dense.energy_pj * dense.cycles / (run.energy_pj * run.cycles) for run in runs]
+    )
+    assert table.column("weights_bit") == tuple(run.weight_bits for run in runs)
+    assert max(table.column("edp_ratio")) == table.column("edp_ratio")[-1]
+
+
+def test_operations_are_those_of_the_runs(comparison):
+    table = operations_table(comparison)
+    runs = comparison.runs.values()
+    for kind in ("multiplies", "adds"):
+        counted = [getattr(run.operations, kind) for run in runs]
+        assert table.column(kind) == tuple(counted)
+        assert table.column(f"{kind}_ratio") == tuple(counted[0] / n for n in counted)
+    assert table.column("full_adders") == tuple(run.full_adders for run in runs)
+    assert table.column("lookups") == tuple(run.lookups for run in runs)
+    # The kernels of 12 and of 16 filters are 4 for each channel at most.
+    assert table.column("multiplies_ratio")[2] > 2
+
+
+@pytest.mark.parametrize("label", ["component", "tensor"])
+def test_energies_add_up(comparison, label):
+    account = {
+        "component": lambda run: run.energy_by_component(),
+        "tensor": lambda run: run.energy_by_tensor(),
+    }[label]
+    table = energies_table(comparison, label, account)
+    (total,) = table.footers
+    for i, run in enumerate(comparison.runs.values(), 1):
+        assert sum(row[i] or 0 for row in table.rows) == pytest.approx(run.energy_pj)
+        assert total[i] == pytest.approx(run.energy_pj)
+        assert {row[0]: row[i] for row in table.rows if row[i] is not None} == account(run)
+    names = table.column(label)
+    assert names[-1] == {"component": "codebook", "tensor": "other"}[label]
+
+
+def test_csv_has_all_numbers_of_a_run_in_one_row(comparison):
+    table = comparison_record_table(comparison)
+    rows = list(csv.DictReader(io.StringIO(to_csv(table))))
+    keys = [column.key for column in table.columns]
+    assert len(set(keys)) == len(keys)
+    for row, run in zip(rows, comparison.runs.values(), strict=True):
+        assert float(row["energy_mac"]) == run.energy_pj
+        assert int(row["adds"]) == run.operations.adds
+        for label in ("component", "tensor"):
+            parts = [float(value) for key, value in row.items() if key.startswith(f"{label}_")]
+            assert sum(parts) == pytest.approx(run.energy_pj)
+
+
+def test_what_auto_chose_is_shown_and_expectations_are_marked(comparison):
+    titles = [table.title.partition(":")[0] for table in comparison_tables(comparison)]
+    assert titles == [
+        "Executions (expected)", "Operations", "Energy by component", "Energy by tensor",
+        "Execution", "Shared products and sums (expected)",
+    ]  # fmt: skip
+    chosen = comparison_tables(comparison)[4]
+    assert chosen.column("execution") == ("share_products", "share_products")
+
+
+def test_markdown_and_latex_of_a_comparison(comparison):
+    tables = comparison_tables(comparison)
+    assert to_markdown(tables).count("### ") == len(tables)
+    assert to_latex(tables).count(r"\begin{tabular}") == len(tables)
