@@ -147,6 +147,12 @@ class LayerEstimate:
         spared = self.macs_left.computed < self.counts.macs
         return spared or any(stored.coding for stored in self.stored_tensors)
 
+    @property
+    def innermost_accesses(self) -> int:
+        """Words that the innermost level reads and updates."""
+        reads, _, updates = self.counts.accesses[-1].sum(axis=0)
+        return int(reads + updates)
+
     def energy_by_component(self) -> dict[str, float]:
         """Energy of each component, in the order of the hardware."""
         return _by_component(self.items, self.counts.hardware)
@@ -222,12 +228,8 @@ class Run:
 
     @property
     def utilization(self) -> float:
-        """MACs, but for skipped ones, over what the array could do in these cycles."""
-        return (
-            (self.macs - sum(layer.macs_left.skipped for layer in self.layers))
-            * self.hardware.compute.cycles_per_mac
-            / (self.cycles * self.hardware.mac_units)
-        )
+        """Mean utilisation of the layers over their cycles."""
+        return sum(each.utilization * each.cycles.total for each in self.layers) / self.cycles
 
     @property
     def weight_bits(self) -> float:
@@ -260,14 +262,7 @@ class Run:
 
     def mac_side_accesses_per_mac(self) -> float:
         """Accesses of the innermost level by the MAC units, per MAC."""
-        innermost = self.hardware.levels[-1].name
-        accesses = sum(
-            layer.counts.words(innermost, tensor, action)
-            for layer in self.layers
-            for tensor in ("weights", "inputs", "outputs")
-            for action in ("reads", "updates")
-        )
-        return accesses / self.macs
+        return sum(layer.innermost_accesses for layer in self.layers) / self.macs
 
 
 @dataclass(frozen=True, eq=False)

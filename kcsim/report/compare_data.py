@@ -12,7 +12,7 @@ from kcsim.report.execution_data import (
     execution_tables,
     expected_entries_note,
 )
-from kcsim.report.network_data import quotient, utilization
+from kcsim.report.network_data import quotient
 from kcsim.report.table import Column, Row, Table
 
 __all__ = [
@@ -130,7 +130,7 @@ def _costs(comparison: Comparison) -> Measures:
         *_compared(Column("cycles", "", "integer"), lambda run: run.cycles, dense),
         (Column("EDP ratio", "", "ratio"), lambda run: quotient(edp, run.energy_pj * run.cycles)),
         *_compared(Column("weights", "bit", "bits"), lambda run: run.weight_bits, dense),
-        (Column("utilisation", "", "percent", optional=True), utilization),
+        (Column("utilisation", "", "percent", optional=True), lambda run: run.utilization),
     )
 
 

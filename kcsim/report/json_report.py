@@ -14,7 +14,7 @@ from kcsim.hardware import Hardware
 from kcsim.model.results import Estimate, LayerEstimate, Run
 from kcsim.report import schema
 from kcsim.report.layer_json import layer_document, operations_document
-from kcsim.report.network_data import storage_parts, utilization
+from kcsim.report.network_data import storage_parts
 from kcsim.workload import Network
 
 __all__ = [
@@ -131,7 +131,7 @@ def _totals(run: Run) -> schema.TotalsDocument:
         energy_by_tensor_pj=run.energy_by_tensor(),
         cycles=run.cycles,
         macs=run.macs,
-        utilization=utilization(run),
+        utilization=run.utilization,
         seconds=run.seconds,
         weight_bits=run.weight_bits,
         storage=None if run.storage is None else storage_document(run.storage),

@@ -23,7 +23,6 @@ __all__ = [
     "storage_parts",
     "storage_table",
     "tensors_table",
-    "utilization",
 ]
 
 
@@ -99,7 +98,7 @@ def layers_table(estimate: Estimate) -> Table:
         *_beside([run.energy_pj for run in estimate.runs]),
         1.0,
         *(run.cycles for run in estimate.runs),
-        utilization(shown),
+        shown.utilization,
         None,
     )
     subject = "Layers"
@@ -174,19 +173,6 @@ def metrics_table(estimate: Estimate) -> Table:
         "sum is in energies of one 16-bit MAC.",
     )
     return Table(_title(estimate, "Metrics"), tuple(columns), rows, notes=notes)
-
-
-def utilization(run: Run) -> float:
-    """Mean utilisation of the layers of a run over their cycles.
-
-    Where products or sums are shared, multiplies and gathered values are what keeps the array
-    busy, and not the MACs of the network.
-
-    Parameters
-    ----------
-    run : Run
-    """
-    return sum(layer.utilization * layer.cycles.total for layer in run.layers) / run.cycles
 
 
 def storage_parts(storage: NetworkStorage) -> dict[str, float]:

@@ -107,6 +107,12 @@ class CascadeEstimate(LayerEstimate):
             hardware.compute.cycles_per_mac / slots
         )
 
+    @property
+    def innermost_accesses(self) -> int:
+        """Words that the innermost level reads and updates, the intermediate tensor included."""
+        reads, _, updates = self.intermediate_accesses[-1]
+        return super().innermost_accesses + int(reads + updates)
+
     @cached_property
     def operations(self) -> Operations:
         """Multiplies and adds; see `kcsim.conv.counts.count_operations`.
