@@ -31,6 +31,12 @@ MappingFile = Annotated[
     str | None,
     typer.Option("--mapping", metavar="FILE", help="A mapping file. [default: found]"),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster", metavar="SCHEME", help="With --hw and --layer: share products and sums."
+    ),
+]
 Weights = Annotated[
     str | None,
     typer.Option("--weights", metavar="FILE", help="Clustered weights, from 'kcsim cluster'."),
@@ -63,6 +69,7 @@ def command(
     hw: Hardware = None,
     layer: MappedLayer = None,
     mapping: MappingFile = None,
+    cluster: Cluster = None,
     weights: Weights = None,
     network: NetworkName = None,
     layers: Layers = None,
@@ -77,7 +84,9 @@ def command(
 
     With --hw and --layer, a mapped layer: every buffer of every level is filled, read and updated
     word by word. What is counted that way must equal what 'kcsim evaluate' says, and what the
-    outermost level holds in the end must be the convolution.
+    outermost level holds in the end must be the convolution. With --cluster, the layer has random
+    clustered weights and shares products or sums: both phases are executed with real values, as
+    'kcsim estimate --execution' counts them.
 
     With --weights, the clustered layers of a file: executed with random or given inputs, their
     outputs must be those of torch, and their multiplies and adds those of the closed forms.
@@ -85,7 +94,7 @@ def command(
     The exit code is 1 if anything differs.
     """
     if weights is not None:
-        if hw or layer or mapping or overrides:
+        if hw or layer or mapping or cluster or overrides:
             raise InputError(
                 Problem("--weights checks no mapping", "no --hw, --layer or --mapping")
             )
@@ -107,7 +116,9 @@ def command(
         )
     if hw is None or layer is None:
         raise InputError(Problem("nothing to check", "--hw and --layer, or --weights"))
-    _check_mapped(hw, layer, mapping, batch, overrides, limit)
+    if cluster and mapping:
+        raise InputError(Problem("--mapping and --cluster are both given", "one of them"))
+    _check_mapped(hw, layer, mapping, batch, overrides, limit, cluster, execution)
 
 
 def _check_mapped(
@@ -117,6 +128,8 @@ def _check_mapped(
     batch: int | None,
     overrides: list[str] | None,
     limit: float,
+    cluster: str | None,
+    execution: str,
 ) -> None:
     from kcsim.cli.running import waiting
     from kcsim.hardware import load_hardware
@@ -129,6 +142,11 @@ def _check_mapped(
     hardware = load_hardware(hw, overrides or ())
     chosen = load_layer(layer)
     chosen = chosen if batch is None else chosen.with_batch(batch)
+    if cluster:
+        from kcsim.cli.check_sharing import check_sharings
+
+        check_sharings(chosen, hardware, cluster, execution, limit)
+        return
     loops = read_mapping(mapping, chosen, hardware) if mapping else None
     with waiting():
         loops = loops or find_mapping(chosen, hardware)

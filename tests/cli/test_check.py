@@ -89,3 +89,52 @@ def test_a_negative_limit(kcsim):
     outcome = kcsim(*SMALL, "--limit", -1)
     assert outcome.code == 2
     assert "--limit" in outcome.err
+
+
+SHARED = ("check", "--hw", "simple.yaml", "--layer", "lenet5/conv1", "--cluster", "scalar:k=3")
+
+
+def test_shared_products_and_sums_agree(kcsim):
+    pytest.importorskip("torch")
+    outcome = kcsim(*SHARED)
+    assert outcome.code == 0
+    lines = outcome.out.splitlines()
+    assert lines[0].startswith("conv1 on simple, share_products: ")
+    assert lines[3].startswith("conv1 on simple, share_sums: ")
+    same = "reads, fills, updates and transfers of all three nests: equal"
+    assert lines[1] == lines[4] == same
+    assert lines[2] == lines[5] == "outputs: equal to torch, bit for bit"
+
+
+def test_a_wrong_count_of_a_cascade_is_shown(kcsim, monkeypatch):
+    from kcsim.model.cascade import estimate as estimating
+
+    right = estimating.count_outer
+
+    def wrong(*arguments):
+        counts = right(*arguments)
+        accesses = counts.accesses.copy()
+        accesses[0, 1, 0] += 1
+        return dataclasses.replace(counts, accesses=accesses)
+
+    monkeypatch.setattr(estimating, "count_outer", wrong)
+    outcome = kcsim(*SHARED, "--execution", "share_sums")
+    assert outcome.code == 1
+    assert outcome.out.splitlines()[1].endswith("of all three nests: 1 different")
+    assert "  outer DRAM inputs reads: counted " in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--execution", "share_sum"), "--execution is 'share_sum'"),
+        (("--limit", "0.001"), "executing conv1 would take about"),
+        (("--cluster", "kernel:k=3,dense=conv1"), "leaves conv1 dense"),
+        (("--cluster", "kernal:k=3"), "kernal"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused(kcsim, more, message):
+    outcome = kcsim(*SHARED, *more)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert outcome.err.count("error: ") == 1
