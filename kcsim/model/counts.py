@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 
@@ -76,6 +77,16 @@ class Counts:
         """Multiply-accumulates that are counted."""
         return self.layer.macs if self.executed_macs is None else self.executed_macs
 
+    @cached_property
+    def keeps(self) -> np.ndarray:
+        """Which level stores which tensor: bool[levels, 3]."""
+        return self.mapping.keeps_array(self.hardware)
+
+    @cached_property
+    def extents(self) -> tuple[dict[str, int], ...]:
+        """Indices of each dimension that tiles span; see `tile_extents`."""
+        return tile_extents(self.mapping, self.hardware)
+
     @property
     def utilization(self) -> float:
         """Share of the MAC units in use."""
@@ -133,10 +144,10 @@ def delivered_extent(counts: Counts, index: int) -> dict[str, int]:
     network between the innermost level and its MAC units shares nothing.
     """
     hardware = counts.hardware
-    keeps = counts.mapping.keeps_array(hardware)[:, 0]
+    keeps = counts.keeps[:, 0]
     below = (i for i in range(index + 1, len(keeps)) if keeps[i])
     reader = next(below, len(keeps))
-    extent = dict(tile_extents(counts.mapping, hardware)[reader])
+    extent = dict(counts.extents[reader])
     nests = {level.level: level for level in counts.mapping.levels}
     for level in hardware.levels[index : min(reader, len(keeps) - 1)]:
         if level.name in nests and level.fanout.multicast != "none":
@@ -150,7 +161,7 @@ def used_bits(
 ) -> Fraction:
     """Bits that the tiles of some tensors occupy in one instance of a level."""
     precision = counts.hardware.precision_bits
-    extent = tile_extents(counts.mapping, counts.hardware)[index]
+    extent = counts.extents[index]
     used = Fraction(0)
     for tensor in tensors:
         held = int(counts.tile_words[index, TENSORS.index(tensor)])

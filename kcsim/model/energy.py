@@ -9,7 +9,7 @@ from typing import get_args
 
 from kcsim.hardware import CodebookStore, Level
 from kcsim.hardware.level import Access
-from kcsim.model.counts import ACTIONS, Counts, delivered_extent, tile_extents, used_bits
+from kcsim.model.counts import ACTIONS, Counts, delivered_extent, used_bits
 from kcsim.model.cycles import Cycles
 from kcsim.model.hops import count_hops
 from kcsim.model.traffic import expected_words, macs_left, moved_bits, transferred_words
@@ -102,7 +102,7 @@ def storage_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]
 
 def network_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]:
     hardware = counts.hardware
-    extents = tile_extents(counts.mapping, hardware)
+    extents = counts.extents
     for i, level in enumerate(hardware.levels):
         fanout = level.fanout
         if fanout.children == 1 and not fanout.transfer_pj:
@@ -150,7 +150,7 @@ def codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem
     if weights.unit is None or store is None:
         return
     decoder = weights.decode_level
-    if counts.mapping.keeps_array(hardware)[decoder, 0]:
+    if counts.keeps[decoder, 0]:
         words = counts.words(hardware.levels[decoder].name, "weights", "reads")
         read = expected_words(counts, decoder, "weights", "reads", gated=True)
     else:

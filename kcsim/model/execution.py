@@ -158,20 +158,21 @@ def _try_cascades(job: _Cascades, tried: Tried, objective: str) -> Tried:
     """Find the best cascade of every kind; with the decoder elsewhere, only what is better."""
     found: dict[tuple[str, str], LayerEstimate] = {}
     reasons: dict[str, str] = {}
-    least = min(_value(each, objective) for each in tried.found.values())
-    alone = len({shared.sharing for shared in job.shared}) == 1
-    for shared in job.shared:
-        is_first = all(name != shared.sharing for name, _ in found)
-        try:
-            below = np.inf if is_first else least
-            estimate = find_cascade(shared, objective, below)
-        except MappingError as error:
-            reasons.setdefault(shared.sharing, str(error))
-            continue
-        if estimate is not None:
-            found[shared.sharing, estimate.decode_level] = estimate
-            reached = _value(estimate, objective)
-            least = reached if alone and is_first else min(least, reached)
+    decoded = {level: _value(each, objective) for (_, level), each in tried.found.items()}
+    for sharing in SHARINGS:
+        places = [each for each in job.shared if each.sharing == sharing]
+        # Where decoding is cheap, sharing is likely to be; what is found early rules out more.
+        places[1:] = sorted(places[1:], key=lambda each: decoded[each.decode_level])
+        least = np.inf
+        for shared in places:
+            try:
+                estimate = find_cascade(shared, objective, least)
+            except MappingError as error:
+                reasons.setdefault(sharing, str(error))
+                continue
+            if estimate is not None:
+                found[sharing, estimate.decode_level] = estimate
+                least = _value(estimate, objective)
     return Tried(found, reasons)
 
 
@@ -202,7 +203,7 @@ def _cascades(
             for sharing in sharings
             for each, form in zip(hardware, forms, strict=True)
         )
-        real = i if entries.keys is not None else entries.kinds
+        real = i if entries.keys is not None else (entries.kinds, entries.zero_share)
         yield _Cascades(i, shared, (layer.shape_key, real, forms))
 
 

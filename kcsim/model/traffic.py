@@ -20,7 +20,7 @@ from kcsim.hardware.zeros import (
     left_of_reads,
     value_bits,
 )
-from kcsim.model.counts import Counts, delivered_extent, tile_extents
+from kcsim.model.counts import Counts, delivered_extent
 from kcsim.model.weights import WeightFormat
 from kcsim.workload.layer import TENSORS, Tensor
 
@@ -122,7 +122,7 @@ def expected_words(
     hardware = counts.hardware
     words = Fraction(counts.words(hardware.levels[index].name, tensor, action))
     innermost = len(hardware.levels) - 1
-    keeps = counts.mapping.keeps_array(hardware)[innermost, TENSORS.index(tensor)]
+    keeps = counts.keeps[innermost, TENSORS.index(tensor)]
     if index != innermost or not keeps or action not in _SPARED[tensor]:
         return words
     compute, zeros = hardware.compute, counts.layer.zeros
@@ -170,10 +170,7 @@ def moved_bits(
     level, zeros = hardware.levels[index], counts.layer.zeros
     words = expected_words(counts, index, tensor, action, gated=gated)
     if tensor == "weights" and weights.is_indexed(index):
-        if action == "reads":
-            extent = delivered_extent(counts, index)
-        else:
-            extent = tile_extents(counts.mapping, hardware)[index]
+        extent = delivered_extent(counts, index) if action == "reads" else counts.extents[index]
         return words * weights.bits_per_word(index, extent)
     width = _width(hardware, tensor)
     stored = value_bits(level, tensor, width, zeros)

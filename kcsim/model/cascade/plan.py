@@ -99,6 +99,11 @@ class SharedLayer:
         assert self.distinct.part.unit is not None
         return self.distinct.part.unit
 
+    @property
+    def decode_level(self) -> str:
+        """The level at whose output entries are read from the codebook."""
+        return self.hardware.level_names[self.form.decode_level]
+
     @cached_property
     def has_offsets(self) -> bool:
         """Whether sums of whole blocks take part, as one entry more."""
