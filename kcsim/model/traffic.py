@@ -169,6 +169,8 @@ def moved_bits(
     hardware = counts.hardware
     level, zeros = hardware.levels[index], counts.layer.zeros
     words = expected_words(counts, index, tensor, action, gated=gated)
+    if not words:
+        return words
     if tensor == "weights" and weights.is_indexed(index):
         extent = delivered_extent(counts, index) if action == "reads" else counts.extents[index]
         return words * weights.bits_per_word(index, extent)

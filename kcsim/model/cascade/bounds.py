@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from kcsim.hardware.level import Access
+from kcsim.hardware.schema import LevelConstraint
 from kcsim.hardware.zeros import left_of_macs
 from kcsim.mapping.search import objective_value
 from kcsim.model.cascade.plan import SharedLayer, index_level
 from kcsim.model.cascade.tiles import PhaseShapes, Tile
-from kcsim.workload.layer import TENSORS, Tensor
+from kcsim.workload.layer import DIMENSIONS, TENSORS, Tensor
 
 __all__ = ["Bounds"]
 
@@ -39,8 +41,8 @@ class Bounds:
         """All tiles for one place of the intermediate tensor."""
         tiles = _tiles(shared, whole=home == 0)
         table = _Table(shared, tiles, ordered)
-        fits = table.fits(home)
-        energy, cycles = table.energy_pj(home, last), table.cycles()
+        fits, cycles = table.fits(home, last), table.cycles(home, last)
+        energy = table.energy_pj(home, last) + cycles * shared.hardware.static_pj_per_cycle
         kept = [tiles[i] for i in np.flatnonzero(fits)]
         return cls(kept, energy[fits], cycles[fits])
 
@@ -68,6 +70,11 @@ def _divisors(number: int) -> list[int]:
     return [n for n in range(1, number + 1) if number % n == 0]
 
 
+def _twice(width: Any) -> Any:
+    """What a loop over entries may be bounded by: the mapper rounds up to small factors."""
+    return 2 * width
+
+
 def _by_channels(tiles: list[Tile]) -> list[Tile]:
     """One tile for each number of channels."""
     return [each for _, each in sorted({tile.C: tile for tile in tiles}.items())]
@@ -87,6 +94,7 @@ class _Table:
             self.width[key == size] = max(widths, default=0)
             self.entries[key == size] = sum(e * n for e, n in widths.items())
             self.used[key == size] = sum(widths.values())
+        self.widest = self.width
         if ordered:
             self.width = np.minimum(self.width, 1)
         self.index_bits = np.array(
@@ -132,8 +140,8 @@ class _Table:
         tile = self.shapes.tile
         return np.asarray(self.entries * unit.size * tile.N * tile.P * tile.Q * self.again)
 
-    def fits(self, home: int) -> np.ndarray:
-        """Whether the tiles of all tensors have room in the home."""
+    def fits(self, home: int, last: int) -> np.ndarray:
+        """Whether tiles of all tensors have room in the home, and one table where it goes."""
         shared, shapes = self.shared, self.shapes
         hardware = shared.hardware
         level, precision = hardware.levels[home], hardware.precision_bits
@@ -146,6 +154,10 @@ class _Table:
             needed["weights"] = np.zeros(len(self.width))
         needed[shared.role] = needed[shared.role] + self.tables * precision.outputs
         fits = self.width > 0
+        for inner in hardware.levels[home + 1 : last + 1]:
+            room = inner.capacity_bits(shared.role)
+            if room is not None and shared.role in inner.kept_tensors:
+                fits &= self.width * precision.outputs <= room
         for group in [p.tensors for p in level.partitions] or [TENSORS]:
             room = level.capacity_bits(group[0])
             if room is not None:
@@ -264,11 +276,73 @@ class _Table:
             words = words * (covered if dilation == 1 else np.maximum(size, taps))
         return words
 
-    def cycles(self) -> np.ndarray:
-        """Every product and every gathered value takes a MAC unit for a while."""
-        hardware = self.shared.hardware
-        busy = (self.macs + self.gathered) * hardware.compute.cycles_per_mac
-        return np.asarray(busy / hardware.mac_units * self._left)
+    def cycles(self, home: int, last: int) -> np.ndarray:
+        """One phase after the other, each at its units or at what levels give; or the outermost."""
+        shared, shapes = self.shared, self.shapes
+        hardware, products = shared.hardware, shared.sharing == "share_products"
+        each = hardware.compute.cycles_per_mac
+        rows, columns = shapes.shared_positions
+        tile, unit = shapes.tile, shared.unit
+        taps = shapes.units // (shapes.blocks * tile.M * tile.G)
+        sizes = {"N": tile.N, "G": tile.G, "M": tile.M, "R": taps, "S": taps}
+        inner = {"N": tile.N, "R": unit.height * unit.channels, "S": unit.width}
+        if products:
+            gather = sizes | {"C": shapes.blocks, "P": tile.P, "Q": tile.Q}
+            inner |= {"M": _twice(self.widest), "C": unit.channels, "P": rows, "Q": columns}
+        else:
+            gather = sizes | {"C": tile.C, "P": rows, "Q": columns}
+            inner |= {"C": _twice(self.widest), "P": tile.P, "Q": tile.Q}
+        gathering = self.gathered * each / self._units(home, gather)
+        served = self._transfer(last, self.gathered)
+        if not products:
+            served = np.maximum(served, self._transfer(last, self.gathered, is_read=False))
+        if last != home:
+            moved = self._transfer(home, self.tables * self.runs, is_read=products)
+            served = np.maximum(served, moved)
+        multiplying = self.macs * each / self._units(home, inner)
+        stored = self._transfer(home, self.words, is_read=not products)
+        total = np.maximum(gathering, served) + np.maximum(multiplying, stored)
+        return np.asarray(np.maximum(total * self._left, self._outside_cycles()))
+
+    def _units(self, home: int, sizes: dict[str, Any]) -> np.ndarray:
+        """MAC units that loops of these sizes can be spread over, in all homes together."""
+        hardware, units = self.shared.hardware, np.ones(len(self.width))
+        for i, level in enumerate(hardware.levels):
+            fanout = level.fanout
+            constraint = hardware.dataflow.levels.get(level.name, LevelConstraint())
+            axes = (fanout.x, constraint.spatial_x), (fanout.y, constraint.spatial_y)
+            for children, allowed in axes:
+                spread: Any = children
+                if i >= home:
+                    names = DIMENSIONS if allowed is None else allowed
+                    spread = np.minimum(children, math.prod(sizes.get(d, 1) for d in names))
+                units = units * spread
+        return units
+
+    def _transfer(self, index: int, words: np.ndarray, is_read: bool = True) -> np.ndarray:
+        """Cycles that a level takes for words of the intermediate tensor, over all instances."""
+        levels, bits = self.shared.hardware.levels, self.shared.hardware.precision_bits.outputs
+        level = levels[index]
+        rate = level.read_words_per_cycle if is_read else level.write_words_per_cycle
+        if rate is None:
+            return np.zeros(len(self.width))
+        instances = math.prod(outer.fanout.children for outer in levels[:index])
+        return np.asarray(words * bits / (rate * level.word_bits * instances))
+
+    def _outside_cycles(self) -> float:
+        """Cycles of the outermost level for the least that it gives, or takes."""
+        layer, hardware = self.shared.layer, self.shared.hardware
+        outermost, precision = hardware.levels[0], hardware.precision_bits
+        if outermost.compression and layer.zeros:
+            return 0.0
+        pixels = layer.batch * layer.in_channels * self._covered(layer.out_height, layer.out_width)
+        given = int(pixels) * precision.inputs
+        taken = layer.output_words * precision.outputs
+        rates = outermost.read_words_per_cycle, outermost.write_words_per_cycle
+        return max(
+            bits / (rate * outermost.word_bits) if rate else 0.0
+            for bits, rate in zip((given, taken), rates, strict=True)
+        )
 
     @property
     def _left(self) -> float:
