@@ -202,7 +202,7 @@ def _cascades(
             for sharing in sharings
             for each, form in zip(hardware, forms, strict=True)
         )
-        real = i if entries.keys is not None else entries.kinds
+        real = i if entries.keys is not None else (entries.kinds, entries.zero_share)
         yield _Cascades(i, shared, (layer.shape_key, real, forms))
 
 
