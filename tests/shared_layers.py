@@ -1,0 +1,97 @@
+"""Small layers that share products or sums, and ways to execute them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cascades import _hardware
+from hypothesis import assume
+from hypothesis import strategies as st
+
+import kcsim
+from kcsim.clustering.distinct import DistinctEntries
+from kcsim.hardware import CodebookStore, Compute, Fanout, Hardware, Level
+from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.mapping.search import objective_value
+from kcsim.model.cascade.estimate import evaluate_cascade
+from kcsim.model.cascade.plan import CascadeMapping, SharedLayer
+from kcsim.model.cascade.tiles import Tile
+from kcsim.model.weights import weight_formats
+from kcsim.workload import ConvLayer, ZeroShares
+
+LAYER = ConvLayer("layer", 2, 8, 4, 4, 3, 3)
+KERNELS = "kernel:k=3,scope=layer,dense=none"
+CLUSTERINGS = (
+    "scalar:k=3",
+    "row:k=2,dense=none",
+    KERNELS,
+    "product:k=2,length=2",
+    "row:k=3,sparse=0.5,dense=none",
+)
+SMALL = Hardware(
+    name="small",
+    levels=(
+        Level(name="DRAM", read_pj=200, write_pj=200),
+        Level(name="buffer", read_pj=6, write_pj=6, capacity_words=300, fanout=Fanout(x=4)),
+        Level(name="registers", read_pj=1, write_pj=1, capacity_words=24),
+    ),
+    compute=Compute(mac_pj=1),
+    codebook=CodebookStore(level="DRAM", capacity_kib=1, read_pj=0.5, write_pj=0.5),
+)
+
+
+def reached(estimate, objective):
+    return objective_value(objective, estimate.energy_pj, estimate.cycles.total)
+
+
+def layers_of(network, execution, objective="edp", hardware=SMALL, spec=KERNELS, **options):
+    return kcsim.estimate(
+        hardware, network, spec, execution=execution, objective=objective, **options
+    ).clustered.layers
+
+
+@st.composite
+def problems(draw):
+    """One small layer, a clustering and a hardware."""
+    channels = st.sampled_from((1, 2, 4))
+    groups = draw(st.sampled_from((1, 1, 2)))
+    kernel = draw(st.sampled_from((1, 2, 3)))
+    size = kernel + draw(st.integers(0, 1))
+    layer = ConvLayer(
+        "layer", groups * draw(channels), groups * draw(channels), size, size, kernel, kernel,
+        draw(st.sampled_from((1, 1, 2))), groups=groups,
+        zeros=ZeroShares(inputs=draw(st.sampled_from((0, 0.5)))),
+    )  # fmt: skip
+    hardware = _hardware(draw)
+    assume(len(hardware.levels) in (2, 3))
+    room = draw(st.sampled_from((40, 200, 10**6)))
+    levels = (
+        replace(level, capacity_words=room if i else None)
+        for i, level in enumerate(hardware.levels)
+    )
+    return layer, replace(hardware, levels=tuple(levels)), draw(st.sampled_from(CLUSTERINGS))
+
+
+def shared_layer(layer, hardware, spec, sharing, **options):
+    """The layer with expected entries."""
+    clustering = kcsim.parse_clustering(spec)
+    (part,) = kcsim.clustering.resolve_network((layer,), clustering)
+    (form,) = weight_formats((layer,), hardware, clustering)
+    return SharedLayer(layer, hardware, form, DistinctEntries.expected(part, **options), sharing)
+
+
+def on_one_level(layer, hardware, distinct, sharing, form):
+    """The cascade with one whole tile, every loop at the outermost level."""
+    shared = SharedLayer(layer, hardware, form, distinct, sharing)
+    tile, name = Tile.whole(layer), hardware.level_names[0]
+    shapes = shared.shapes(tile)
+
+    def loops(dimensions):
+        nest = (Loop(d, n) for d, n in dimensions.items() if n > 1)
+        return Mapping((LevelLoops(name, tuple(nest)),))
+
+    count = max(shared.widths(tile))
+    return evaluate_cascade(shared, CascadeMapping(
+        sharing, name, name, tile, loops(layer.dimensions), loops(shapes.gather.dimensions),
+        loops(shapes.entries(count).dimensions),
+    ))  # fmt: skip
