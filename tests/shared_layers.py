@@ -92,6 +92,6 @@ def on_one_level(layer, hardware, distinct, sharing, form):
 
     count = max(shared.widths(tile))
     return evaluate_cascade(shared, CascadeMapping(
-        sharing, name, name, tile, loops(layer.dimensions), loops(shapes.gather.dimensions),
-        loops(shapes.entries(count).dimensions),
+        sharing, name, name, False, tile, loops(layer.dimensions),
+        loops(shapes.gather.dimensions), loops(shapes.entries(count).dimensions),
     ))  # fmt: skip

@@ -77,12 +77,15 @@ class Prices:
     factors : float64[levels, 3, 8]
         Times the costs of a `Machine`: 0 for what others account for, above 1 where a word stands
         for several.
-    computes : bool
-        Whether the MACs take cycles.
+    cycles_per_mac : float, optional
+        As the hardware says when absent.
+    more_pj : float
+        Energy of all else that no mapping changes.
     """
 
     factors: np.ndarray
-    computes: bool = True
+    cycles_per_mac: float | None = None
+    more_pj: float = 0.0
 
 
 def window_array(layer: ConvLayer, hardware: Hardware) -> np.ndarray:
@@ -158,10 +161,12 @@ def build_machine(
             _fill_costs(costs[i, j], layer, hardware, i, j, weights)
         costs[i, :, columns.TRANSFER_PJ] = _transfer_pj(hardware, i, weights)
     _leave_out_zeros(layer, hardware, costs, keeps[-1])
-    cycles_per_mac = compute.cycles_per_mac
+    cycles_per_mac, fixed_pj = float(compute.cycles_per_mac), weights.load_pj
     if prices:
         costs *= prices.factors
-        cycles_per_mac *= prices.computes
+        fixed_pj += prices.more_pj
+        if prices.cycles_per_mac is not None:
+            cycles_per_mac = prices.cycles_per_mac
     left = float(left_of_macs(compute, layer.zeros))
     timed = float(left_of_cycles(compute, layer.zeros))
     mac_pj = layer.macs * (left * compute.mac_pj + (timed - left) * compute.gated_mac_pj)
@@ -181,7 +186,7 @@ def build_machine(
         unit=np.array([*weights.unit, weights.decode_level, store], np.int64),
         macs=float(layer.macs),
         cycles_per_mac=cycles_per_mac * timed,
-        mac_pj=float(mac_pj + weights.load_pj),
+        mac_pj=float(mac_pj + fixed_pj),
         static_pj=float(hardware.static_pj_per_cycle),
         lookup_pj=lookup_pj,
         copy_pj=float(weights.copy_pj),

@@ -200,6 +200,8 @@ def estimate(
     plan = plan_network(
         hardware, network, clustering, weights, batch=batch, zeros=zeros, rules=rules
     )
+    if plan.clustering is None and (execution, decode_level) != ("decode", None):
+        plan.demand_clustering()
     if plan.clustering is None:
         return Estimate(
             plan.network, plan.hardware, plan.dense_run(objective, time_limit, progress)

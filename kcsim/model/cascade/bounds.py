@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -179,8 +180,17 @@ class _Table:
             if shared.sharing == "share_products":
                 moved = self._price(home, shared.role, "read")
                 moved += self._price(last, shared.role, "write")
-            energy = energy + self.tables * self.runs * moved
+            energy = energy + self.tables * self.runs * moved * self._touched
         return np.asarray(energy + self._moved_pj(home))
+
+    @cached_property
+    def _touched(self) -> np.ndarray:
+        """Share of the intermediate tensor that the second phase needs: strides may pass some."""
+        share = np.ones(len(self.width))
+        for axis, positions in zip(self.shapes.axes, self.shapes.tile[4:], strict=True):
+            share = share * axis.least_touched(positions, self.shared.sharing)
+            share = share / axis.shared_rows(positions, self.shared.sharing)
+        return share
 
     def _price(self, index: int, tensor: Tensor, action: Access) -> float:
         """Energy of one word of the intermediate tensor, that stands for another."""
@@ -189,7 +199,7 @@ class _Table:
         return words * level.energy_pj(tensor, action)
 
     def _served_pj(self) -> np.ndarray:
-        """What the innermost level spends on operands and sums, which it serves one by one."""
+        """What the innermost level spends on operands and sums of its MAC units."""
         shared, hardware = self.shared, self.shared.hardware
         level, precision = hardware.levels[-1], hardware.precision_bits
         decoded = shared.form.decode_level < len(hardware.levels) - 1
@@ -199,7 +209,8 @@ class _Table:
             if tensor not in level.kept_tensors or tensor in level.may_bypass:
                 return 0.0
             action: Access = "update" if tensor == "outputs" else "read"
-            words = bits / (level.word_bits * level.block_words)
+            # Units below one instance may share what it reads, or add up what it is sent.
+            words = bits / (level.word_bits * level.block_words * level.fanout.children)
             return words * level.energy_pj(tensor, action)
 
         outputs = price("outputs", precision.outputs)
@@ -229,7 +240,7 @@ class _Table:
                 total += self.words * self._price(home, "outputs", "update")
             else:
                 total += shapes.tile.G * shapes.tile.C * pixels * self.runs * read
-                total += self.words * self._price(home, "inputs", "read")
+                total += self.words * self._price(home, "inputs", "read") * self._touched
         return np.asarray(total + (self._fetched_pj(home) if home else 0.0))
 
     def _fetched_pj(self, home: int) -> np.ndarray:
@@ -297,10 +308,10 @@ class _Table:
         if not products:
             served = np.maximum(served, self._transfer(last, self.gathered, is_read=False))
         if last != home:
-            moved = self._transfer(home, self.tables * self.runs, is_read=products)
+            moved = self._transfer(home, self.tables * self.runs * self._touched, is_read=products)
             served = np.maximum(served, moved)
         multiplying = self.macs * each / self._units(home, inner)
-        stored = self._transfer(home, self.words, is_read=not products)
+        stored = self._transfer(home, self.words * self._touched, is_read=not products)
         total = np.maximum(gathering, served) + np.maximum(multiplying, stored)
         return np.asarray(np.maximum(total * self._left, self._outside_cycles()))
 
@@ -316,7 +327,7 @@ class _Table:
                 if i >= home:
                     names = DIMENSIONS if allowed is None else allowed
                     spread = np.minimum(children, math.prod(sizes.get(d, 1) for d in names))
-                units = units * spread
+                units = units * np.maximum(spread, 1)
         return units
 
     def _transfer(self, index: int, words: np.ndarray, is_read: bool = True) -> np.ndarray:

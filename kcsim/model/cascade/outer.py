@@ -21,11 +21,27 @@ __all__ = ["find_outer"]
 
 
 def find_outer(
-    shared: SharedLayer, home: int, tile: Tile, ordered: bool, objective: str
+    shared: SharedLayer,
+    home: int,
+    tile: Tile,
+    ordered: bool,
+    objective: str,
+    within: tuple[float, float],
 ) -> Mapping:
     """The best loops above the home, with the tile below them.
 
     One tile is one word to these loops, but for inputs, whose tiles overlap: there it is a window.
+
+    Parameters
+    ----------
+    shared : SharedLayer
+    home : int
+        Position of the level.
+    tile : Tile
+    ordered : bool
+    objective : {"edp", "energy", "cycles"}
+    within : (float, float)
+        Energy and cycles of the phases for one tile.
 
     Raises
     ------
@@ -45,7 +61,7 @@ def find_outer(
     name = hardware.levels[home].name
     if max(tile.rounds(layer)) == 1:
         return Mapping((LevelLoops(name, inside),))
-    tiles, prices = _tiles_as_words(shared, home, tile, ordered)
+    tiles, prices = _tiles_as_words(shared, home, tile, ordered, within)
     found = search_mapping(tiles, _confined(hardware, home), objective=objective, prices=prices)
     names = hardware.level_names[:home]
     outside = tuple(level for level in found.mapping.levels if level.level in names)
@@ -53,7 +69,7 @@ def find_outer(
 
 
 def _tiles_as_words(
-    shared: SharedLayer, home: int, tile: Tile, ordered: bool
+    shared: SharedLayer, home: int, tile: Tile, ordered: bool, within: tuple[float, float]
 ) -> tuple[ConvLayer, Prices]:
     """A layer whose loops are those over tiles, and what moving one word of it costs."""
     layer, hardware, rounds = shared.layer, shared.hardware, tile.rounds(shared.layer)
@@ -78,7 +94,9 @@ def _tiles_as_words(
     for j, first in enumerate((index_level(hardware, home), home, home)):
         factors[:first, j] = words[j]
         factors[first, j, [FILL_PJ, WRITE_CYCLES]] = words[j]
-    return tiles, Prices(factors, computes=False)
+    energy_pj, cycles = within
+    steps = kernel[0] * kernel[1]
+    return tiles, Prices(factors, cycles / steps, shared.runs(tile) * energy_pj)
 
 
 def _without_taps(allowed: tuple[Dimension, ...] | None) -> tuple[Dimension, ...]:

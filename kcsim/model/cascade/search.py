@@ -2,8 +2,8 @@
 
 A tile, the home of the intermediate tensor and the level that tables are gathered at are chosen
 together: every choice is priced from below (`bounds`), and they are mapped in that order until
-the bounds rule out all others. Given these three, the loops above the home and those of both
-phases do not depend on each other, and each are found with proof (`kcsim.mapping.search`).
+the bounds rule out all others. Given these three, the loops of each phase are found with proof
+(`kcsim.mapping.search`), then those above the home, knowing what the phases take.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from kcsim.kernels.machine import (
     VALUE_BITS,
     WRITE_CYCLES,
 )
-from kcsim.mapping import Mapping
 from kcsim.mapping.costs import Prices
 from kcsim.mapping.search import SearchResult, objective_value, search_mapping
 from kcsim.model.cascade.bounds import Bounds
@@ -100,9 +99,9 @@ def find_cascade(
             return None
         raise MappingError(f"{shared.layer.name} cannot {VERBS[shared.sharing]}: {reason}")
     gap = max(0.0, 1 - remaining / value) if value else 0.0
-    note = "" if gap == 0 else f"only the {mapped} most promising tiles were mapped"
-    if objective == "edp":
-        note = note or "the loops of each phase are the best for its own product"
+    note = "the loops of each phase are the best for that phase and its widest table"
+    if gap:
+        note = f"only the {mapped} most promising tiles were mapped; {note}"
     search = SearchResult(
         best.mapping, best.energy_pj, best.cycles.total, False, gap, len(candidates), mapped,
         mapped, time.monotonic() - started, note,
@@ -146,8 +145,8 @@ class _Known:
     """Mappings of phases that several tiles have in common."""
 
     def __init__(self) -> None:
-        self._gather: dict[object, Mapping | MappingError] = {}
-        self._entries: dict[object, Mapping | MappingError] = {}
+        self._gather: dict[object, SearchResult | MappingError] = {}
+        self._entries: dict[object, SearchResult | MappingError] = {}
 
     def mapped(self, shared: SharedLayer, candidate: _Candidate, objective: str) -> CascadeEstimate:
         """The estimate with the best loops for a tile and its places."""
@@ -155,35 +154,49 @@ class _Known:
         shapes, names = shared.shapes(tile), shared.hardware.level_names
         width = max(shared.widths(tile))
 
-        def map_gather() -> Mapping:
+        def map_gather() -> SearchResult:
             return search_mapping(
                 shapes.gather, phase_hardware(shared, "gather", home, last),
                 objective=objective, weights=(shared.gather_costs(tile, ordered),),
                 prices=_gather_prices(shared, home, last, width * shared.depth),
-            ).mapping  # fmt: skip
+            )  # fmt: skip
 
-        def map_entries() -> Mapping:
+        def map_entries() -> SearchResult:
             hardware = phase_hardware(shared, "entries", home, home)
             return search_mapping(
                 entries, hardware, objective=objective,
                 weights=shared.entry_form(shapes).costs(hardware),
                 prices=_entry_prices(hardware, home),
-            ).mapping  # fmt: skip
+            )  # fmt: skip
 
         entries = shapes.entries(_smooth(width))
         gather_key = home, last, ordered, width, shapes.gather.shape_key
         gather = _remembered(self._gather, gather_key, map_gather)
         multiply = _remembered(self._entries, (home, entries.shape_key), map_entries)
-        outer = find_outer(shared, home, tile, ordered, objective)
+        blocks = tile.G * (shapes.blocks if shared.sharing == "share_products" else tile.M)
+        within = (
+            gather.energy_pj + blocks * multiply.energy_pj,
+            gather.cycles + blocks * multiply.cycles,
+        )
+        outer = find_outer(shared, home, tile, ordered, objective, within)
         mapping = CascadeMapping(
-            shared.sharing, names[home], names[last], ordered, tile, outer, gather, multiply
+            shared.sharing,
+            names[home],
+            names[last],
+            ordered,
+            tile,
+            outer,
+            gather.mapping,
+            multiply.mapping,
         )
         return evaluate_cascade(shared, mapping)
 
 
 def _remembered(
-    known: dict[object, Mapping | MappingError], key: object, find: Callable[[], Mapping]
-) -> Mapping:
+    known: dict[object, SearchResult | MappingError],
+    key: object,
+    find: Callable[[], SearchResult],
+) -> SearchResult:
     """What was found for a key, or could not be."""
     if key not in known:
         try:

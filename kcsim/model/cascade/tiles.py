@@ -9,7 +9,9 @@ inputs by index, and the second one multiplies every sum by its entry. So one ph
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
 
 from kcsim.clustering import Unit
 from kcsim.workload import ConvLayer, ZeroShares
@@ -88,6 +90,17 @@ class _Axis(NamedTuple):
             return positions
         return self.stride * (positions - 1) + distance * (places - 1) + 1
 
+    def least_touched(self, positions: Any, sharing: Sharing) -> Any:
+        """The fewest of these rows that the second phase may move."""
+        places, distance = self.units, self.spacing
+        if sharing == "share_sums":
+            places, distance = self.unit, self.dilation
+        if places == 1:
+            return positions
+        if distance > 1:
+            return np.maximum(positions, places)
+        return min(self.stride, places) * (positions - 1) + places
+
     def strides(self, sharing: Sharing) -> tuple[int, int]:
         """Strides of the first and of the second phase: one of them steps as the layer does."""
         places = self.units if sharing == "share_products" else self.unit
@@ -121,7 +134,7 @@ class PhaseShapes:
     @property
     def input_words(self) -> int:
         """Words of inputs in the tile."""
-        tile, (rows, columns) = self.tile, self._axes
+        tile, (rows, columns) = self.tile, self.axes
         return tile.N * tile.G * tile.C * rows.inputs(tile.P) * columns.inputs(tile.Q)
 
     @property
@@ -133,13 +146,13 @@ class PhaseShapes:
     @property
     def units(self) -> int:
         """Units of weights in the tile."""
-        rows, columns = self._axes
+        rows, columns = self.axes
         return self.tile.G * self.tile.M * self.blocks * rows.units * columns.units
 
     @property
     def shared_positions(self) -> tuple[int, int]:
         """Rows and columns of the intermediate tensor in the tile."""
-        rows, columns = self._axes
+        rows, columns = self.axes
         return (
             rows.shared_rows(self.tile.P, self.sharing),
             columns.shared_rows(self.tile.Q, self.sharing),
@@ -156,8 +169,8 @@ class PhaseShapes:
     @property
     def gather(self) -> ConvLayer:
         """The phase that gathers by index, for the whole tile: one addition a MAC."""
-        tile, (rows, columns), zeros = self.tile, self._axes, self.layer.zeros
-        first, second = zip(*(axis.strides(self.sharing) for axis in self._axes), strict=True)
+        tile, (rows, columns), zeros = self.tile, self.axes, self.layer.zeros
+        first, second = zip(*(axis.strides(self.sharing) for axis in self.axes), strict=True)
         kernel = rows.units, columns.units
         if self.sharing == "share_products":
             strides, sizes, channels = second, (tile.P, tile.Q), self.blocks
@@ -183,8 +196,8 @@ class PhaseShapes:
         count : int
             Distinct entries of the block or filter, at least 1.
         """
-        unit, (rows, columns), zeros = self.unit, self._axes, self.layer.zeros
-        first, second = zip(*(axis.strides(self.sharing) for axis in self._axes), strict=True)
+        unit, (rows, columns), zeros = self.unit, self.axes, self.layer.zeros
+        first, second = zip(*(axis.strides(self.sharing) for axis in self.axes), strict=True)
         kernel, dilation = (unit.height, unit.width), (rows.dilation, columns.dilation)
         if self.sharing == "share_products":
             strides, sizes = first, self.shared_positions
@@ -215,7 +228,8 @@ class PhaseShapes:
         return self.unit.shape
 
     @property
-    def _axes(self) -> tuple[_Axis, _Axis]:
+    def axes(self) -> tuple[_Axis, _Axis]:
+        """Rows and columns."""
         layer, unit = self.layer, self.unit
         return (
             _Axis(layer.stride[0], layer.dilation[0], layer.kernel_height, unit.height),
