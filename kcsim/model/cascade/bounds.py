@@ -97,7 +97,7 @@ class _Table:
             self.used[key == size] = sum(widths.values())
         self.widest = self.width
         if ordered:
-            self.width = np.minimum(self.width, 1)
+            self.width = np.minimum(self.width, 1 + shared.has_offsets)
         self.index_bits = np.array(
             [float(shared.index_bits(each, ordered)) for each in _by_channels(tiles)]
         )[np.unique(tile.C, return_inverse=True)[1]]

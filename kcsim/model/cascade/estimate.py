@@ -46,7 +46,7 @@ class Intermediate:
         or costs least there.
     width : int
         Entries of a table: as many as the block (or filter) with most of them uses; 1 if sums
-        are wanted one at a time.
+        are wanted one at a time, 2 with the sums of whole blocks beside them.
     tile_words : int
         Words of it in the home at one time.
     words : int
@@ -139,7 +139,7 @@ def evaluate_cascade(shared: SharedLayer, mapping: CascadeMapping) -> CascadeEst
     hardware, tile = shared.hardware, mapping.tile
     home = hardware.level_index(mapping.home)
     widths, shapes = shared.widths(tile), shared.shapes(tile)
-    width = 1 if mapping.ordered else max(widths)
+    width = 1 + shared.has_offsets if mapping.ordered else max(widths)
     home_bits = check_home(shared, mapping, width)
     outer = count_outer(shared, mapping)
     gather, entries = count_gather(shared, mapping, width), count_entries(shared, mapping, widths)
