@@ -163,16 +163,23 @@ class _Known:
 
         def map_entries() -> SearchResult:
             hardware = phase_hardware(shared, "entries", home, home)
+            # The codebook is loaded once for all runs.
+            costs = tuple(
+                replace(each, load_pj=each.load_pj / loads, copy_pj=each.copy_pj / loads)
+                for each in shared.entry_form(shapes).costs(hardware)
+            )
             return search_mapping(
-                entries, hardware, objective=objective,
-                weights=shared.entry_form(shapes).costs(hardware),
+                entries, hardware, objective=objective, weights=costs,
                 prices=_entry_prices(hardware, home),
             )  # fmt: skip
 
-        entries = shapes.entries(_smooth(width))
+        entries, rounds = shapes.entries(_smooth(width)), tile.rounds(shared.layer)
+        loads = 1
+        if shared.form.loads_codebook:
+            loads = sum(shared.widths(tile).values()) * rounds.N * rounds.P * rounds.Q
         gather_key = home, last, ordered, width, shapes.gather.shape_key
         gather = _remembered(self._gather, gather_key, map_gather)
-        multiply = _remembered(self._entries, (home, entries.shape_key), map_entries)
+        multiply = _remembered(self._entries, (home, loads, entries.shape_key), map_entries)
         blocks = tile.G * (shapes.blocks if shared.sharing == "share_products" else tile.M)
         within = (
             gather.energy_pj + blocks * multiply.energy_pj,
