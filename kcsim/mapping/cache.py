@@ -26,7 +26,7 @@ from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import SearchResult
 from kcsim.workload import ConvLayer
 
-__all__ = ["CACHE_VARIABLE", "MappingCache", "default_cache"]
+__all__ = ["CACHE_VARIABLE", "MappingCache", "default_cache", "hash_of"]
 
 CACHE_VARIABLE = "KCSIM_CACHE_DIR"
 
@@ -53,25 +53,36 @@ class MappingCache:
         """Hash of everything that the best mapping depends on: 64 hexadecimal digits."""
         # Names and descriptions change nothing, but for those of levels.
         plain = dataclasses.replace(hardware, name="any", description="")
-        parts = (layer.shape_key, plain, objective, tuple(weights), _state_of_the_search())
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
+        sources = "workload", "hardware", "mapping", "kernels"
+        return hash_of((layer.shape_key, plain, objective, tuple(weights)), sources)
 
     def load(self, key: str, layer: ConvLayer, hardware: Hardware) -> SearchResult | None:
         """A stored result; ``None`` if there is none that maps the layer."""
         try:
-            result = _from_document(json.loads(self._path(key).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, InputError):
+            result = _from_document(self.read(key))
+        except (ValueError, TypeError, KeyError, AttributeError, InputError):
             return None
         return None if result.mapping.problems(layer, hardware) else result
 
     def store(self, key: str, result: SearchResult) -> None:
         """Keep a proved result; silently do without where the folder cannot be written."""
-        if not result.is_optimal:
-            return
+        if result.is_optimal:
+            self.write(key, _to_document(result))
+
+    def read(self, key: str) -> dict[str, Any]:
+        """What a file holds; nothing if it cannot be read."""
+        try:
+            document = json.loads(self._path(key).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return document if isinstance(document, dict) else {}
+
+    def write(self, key: str, document: dict[str, Any]) -> None:
+        """Write a file; silently do without where the folder cannot be written."""
         path = self._path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, json.dumps(_to_document(result)))
+            write_whole(path, json.dumps(document))
         except (OSError, InputError):
             return
 
@@ -88,11 +99,14 @@ def default_cache() -> MappingCache | None:
     return MappingCache(folder) if folder else None
 
 
+def hash_of(parts: object, sources: tuple[str, ...]) -> str:
+    """Hash of something that is shown in full, and of folders of the package that decide on it."""
+    return hashlib.sha256(repr((parts, _state_of(sources))).encode()).hexdigest()
+
+
 @cache
-def _state_of_the_search() -> str:
-    """Hash of the sources that decide what is found."""
+def _state_of(folders: tuple[str, ...]) -> str:
     package = Path(__file__).resolve().parent.parent
-    folders = "workload", "hardware", "mapping", "kernels"
     files = sorted(path for folder in folders for path in package.glob(f"{folder}/*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 

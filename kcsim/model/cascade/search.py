@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,10 +27,12 @@ from kcsim.kernels.machine import (
     VALUE_BITS,
     WRITE_CYCLES,
 )
+from kcsim.mapping.cache import default_cache
 from kcsim.mapping.costs import Prices
 from kcsim.mapping.search import SearchResult, objective_value, search_mapping
 from kcsim.model.cascade.bounds import Bounds
 from kcsim.model.cascade.estimate import CascadeEstimate, evaluate_cascade
+from kcsim.model.cascade.keys import cascade_key
 from kcsim.model.cascade.outer import find_outer
 from kcsim.model.cascade.phases import phase_hardware
 from kcsim.model.cascade.plan import (
@@ -76,8 +78,64 @@ def find_cascade(
         If the hardware has no room for the cascade, or it cannot be counted there.
     """
     check_shareable(shared)
-    started, known = time.monotonic(), _Known()
-    best: CascadeEstimate | None = None
+    started, store, outcome = time.monotonic(), default_cache(), None
+    key = "" if store is None else cascade_key(shared, objective, below, MAPPED_TILES)
+    if store is not None:
+        outcome = _Outcome.read(store.read(key))
+    if outcome is None:
+        outcome = _explore(shared, objective, below)
+        if store is not None:
+            store.write(key, outcome._asdict())
+    if outcome.reason:
+        raise MappingError(f"{shared.layer.name} cannot {VERBS[shared.sharing]}: {outcome.reason}")
+    if outcome.best is None:
+        return None
+    best = _Known().mapped(shared, outcome.best, objective)
+    note = "the loops of each phase are the best for that phase and its widest table"
+    if outcome.gap:
+        note = f"only the {outcome.mapped} most promising tiles were mapped; {note}"
+    search = SearchResult(
+        best.mapping, best.energy_pj, best.cycles.total, False, outcome.gap, outcome.candidates,
+        outcome.mapped, outcome.mapped, time.monotonic() - started, note,
+    )  # fmt: skip
+    return replace(best, search=search)
+
+
+class _Candidate(NamedTuple):
+    """A tile and its places, with the least that it may come to."""
+
+    value: float
+    home: int
+    last: int
+    ordered: bool
+    tile: Tile
+
+
+class _Outcome(NamedTuple):
+    """How a search ended: the best tile, if one is of interest, or why there is none."""
+
+    best: _Candidate | None
+    gap: float = 0.0
+    candidates: int = 0
+    mapped: int = 0
+    reason: str = ""
+
+    @classmethod
+    def read(cls, document: dict[str, Any]) -> _Outcome | None:
+        """What a file of the cache says; ``None`` if that is nothing."""
+        try:
+            outcome = cls(**document)
+            if outcome.best is None:
+                return outcome
+            value, home, last, ordered, tile = outcome.best
+            return outcome._replace(best=_Candidate(value, home, last, ordered, Tile(*tile)))
+        except (TypeError, ValueError):
+            return None
+
+
+def _explore(shared: SharedLayer, objective: str, below: float) -> _Outcome:
+    """Map tiles in the order of their bounds."""
+    known, best = _Known(), None
     value, mapped, failed = below, 0, 0
     candidates = _candidates(shared, objective)
     remaining, reason = np.inf, f"no tile fits, not even the smallest, on {shared.hardware.name}"
@@ -93,30 +151,11 @@ def find_cascade(
         mapped += 1
         reached = objective_value(objective, found.energy_pj, found.cycles.total)
         if reached < value:
-            best, value = found, reached
-    if best is None:
-        if mapped or (remaining < np.inf and not failed):
-            return None
-        raise MappingError(f"{shared.layer.name} cannot {VERBS[shared.sharing]}: {reason}")
-    gap = max(0.0, 1 - remaining / value) if value else 0.0
-    note = "the loops of each phase are the best for that phase and its widest table"
-    if gap:
-        note = f"only the {mapped} most promising tiles were mapped; {note}"
-    search = SearchResult(
-        best.mapping, best.energy_pj, best.cycles.total, False, gap, len(candidates), mapped,
-        mapped, time.monotonic() - started, note,
-    )  # fmt: skip
-    return replace(best, search=search)
-
-
-class _Candidate(NamedTuple):
-    """A tile and its places, with the least that it may come to."""
-
-    value: float
-    home: int
-    last: int
-    ordered: bool
-    tile: Tile
+            best, value = candidate, reached
+    if best is None and not mapped and (failed or remaining == np.inf):
+        return _Outcome(None, reason=reason)
+    gap = max(0.0, 1 - remaining / value) if value and best else 0.0
+    return _Outcome(best, gap, len(candidates), mapped)
 
 
 def _candidates(shared: SharedLayer, objective: str) -> list[_Candidate]:
