@@ -13,13 +13,8 @@ from kcsim.clustering.distinct import DistinctEntries
 from kcsim.clustering.precision import StoredValues
 from kcsim.hardware import CodebookStore, Compute, Fanout, Hardware, Level
 from kcsim.mapping import LevelLoops, Loop, Mapping
-from kcsim.model.cascade.plan import (
-    CascadeMapping,
-    SharedLayer,
-    can_order,
-    gathering_levels,
-    possible_homes,
-)
+from kcsim.model.cascade.places import can_order, gathering_levels, possible_homes
+from kcsim.model.cascade.plan import CascadeMapping, SharedLayer
 from kcsim.model.cascade.tiles import SHARINGS, Tile
 from kcsim.model.weights import weight_formats
 from kcsim.workload import ConvLayer, Network

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kcsim.clustering import ClusteredWeights, Clustering
 from kcsim.hardware import Hardware
 from kcsim.model.estimate import plan_network
-from kcsim.model.execution import EXECUTIONS, check_execution, choose_layers, try_executions
+from kcsim.model.execution import EXECUTIONS, choose_layers, decoder_places, try_executions
 from kcsim.model.results import Run
 from kcsim.workload import Network
 from kcsim.workload.zeros_reader import ZerosLike
@@ -95,7 +95,7 @@ def compare_executions(
     """
     plan = plan_network(hardware, network, clustering, weights, batch=batch, zeros=zeros)
     clustered = plan.demand_clustering()
-    places = check_execution("auto", None, plan.hardware)
+    places = decoder_places("auto", None, plan.hardware)
     tried = try_executions(
         plan.layers, places, clustered, EXECUTIONS[:-1],
         objective=objective, time_limit=time_limit, progress=progress,

@@ -206,9 +206,9 @@ def estimate(
         return Estimate(
             plan.network, plan.hardware, plan.dense_run(objective, time_limit, progress)
         )
-    from kcsim.model.execution import EXECUTIONS, check_execution, choose_layers, try_executions
+    from kcsim.model.execution import EXECUTIONS, choose_layers, decoder_places, try_executions
 
-    places = check_execution(execution, decode_level, plan.hardware)
+    places = decoder_places(execution, decode_level, plan.hardware)
     dense = plan.dense_run(objective, time_limit, progress)
     wanted = EXECUTIONS[:-1] if execution == "auto" else (execution,)
     tried = try_executions(

@@ -12,8 +12,9 @@ import numpy as np
 
 from kcsim.clustering import ClusteredWeights, Clustering, resolve_network
 from kcsim.clustering.distinct import DistinctEntries
-from kcsim.clustering.resolve import LayerClustering
-from kcsim.errors import InputError, MappingError, Problem, nearest
+from kcsim.conv.counts import EXECUTIONS as SINGLE_EXECUTIONS
+from kcsim.conv.counts import check_execution
+from kcsim.errors import MappingError
 from kcsim.hardware import Hardware
 from kcsim.mapping.layers import MappingTask, map_layers
 from kcsim.mapping.search import SearchResult, objective_value
@@ -25,9 +26,9 @@ from kcsim.model.results import Alternative, LayerEstimate
 from kcsim.model.weights import WeightFormat, clustered_zeros, decode_at, weight_formats
 from kcsim.workload import ConvLayer
 
-__all__ = ["EXECUTIONS", "Tried", "check_execution", "choose_layers", "try_executions"]
+__all__ = ["EXECUTIONS", "Tried", "choose_layers", "decoder_places", "try_executions"]
 
-EXECUTIONS = ("decode", *SHARINGS, "auto")
+EXECUTIONS = (*SINGLE_EXECUTIONS, "auto")
 Progress = Callable[[int, int], None] | None
 
 
@@ -52,7 +53,7 @@ class Tried:
         return Tried(kept, self.reasons)
 
 
-def check_execution(
+def decoder_places(
     execution: str, decode_level: str | None, hardware: Hardware
 ) -> tuple[Hardware, ...]:
     """The places of the decoder that are to be tried, as hardware.
@@ -62,11 +63,7 @@ def check_execution(
     InputError
         If there is no such execution or level, or the hardware has no codebook store.
     """
-    if execution not in EXECUTIONS:
-        raise InputError(
-            Problem(f"there is no execution '{execution}'", "one of " + ", ".join(EXECUTIONS),
-                    nearest(execution, EXECUTIONS))
-        )  # fmt: skip
+    check_execution(execution, EXECUTIONS)
     if decode_level is None and execution == "auto":
         decode_level = "auto"
     if decode_level is None or hardware.codebook is None:
@@ -95,7 +92,7 @@ def try_executions(
     layers : sequence of ConvLayer
         The network, or some layers of it.
     hardware : sequence of Hardware
-        One for each place of the decoder; see `check_execution`.
+        One for each place of the decoder; see `decoder_places`.
     clustering : Clustering or ClusteredWeights
     executions : sequence of str
         ``decode``, ``share_products``, ``share_sums``. Layers that stay dense are mapped under
@@ -245,11 +242,10 @@ def _distinct_entries(
             yield DistinctEntries.of(known, codebook, without_zeros=without_zeros)
         return
     for part in resolve_network(layers, clustering):
-        yield _expected(part, without_zeros) if part.unit else None
-
-
-def _expected(part: LayerClustering, without_zeros: bool) -> DistinctEntries:
-    return DistinctEntries.expected(part, without_zeros=without_zeros)
+        if part.unit is None:
+            yield None
+        else:
+            yield DistinctEntries.expected(part, without_zeros=without_zeros)
 
 
 def choose_layers(

@@ -16,7 +16,8 @@ from kcsim.hardware import CodebookStore, Compute, Fanout, Hardware, Level
 from kcsim.mapping import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import OBJECTIVES
 from kcsim.model.cascade.estimate import evaluate_cascade
-from kcsim.model.cascade.plan import CascadeMapping, can_order, gathering_levels, possible_homes
+from kcsim.model.cascade.places import can_order, gathering_levels, possible_homes
+from kcsim.model.cascade.plan import CascadeMapping
 from kcsim.model.cascade.search import MAPPED_TILES, _Candidate, _Known, find_cascade
 from kcsim.model.cascade.tiles import SHARINGS, Tile
 from kcsim.workload import ConvLayer

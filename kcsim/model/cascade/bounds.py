@@ -14,7 +14,8 @@ from kcsim.hardware.level import Access
 from kcsim.hardware.schema import LevelConstraint
 from kcsim.hardware.zeros import left_of_macs
 from kcsim.mapping.search import objective_value
-from kcsim.model.cascade.plan import SharedLayer, index_level
+from kcsim.model.cascade.places import index_level
+from kcsim.model.cascade.plan import SharedLayer
 from kcsim.model.cascade.tiles import PhaseShapes, Tile
 from kcsim.workload.layer import DIMENSIONS, TENSORS, Tensor
 
@@ -71,11 +72,6 @@ def _divisors(number: int) -> list[int]:
     return [n for n in range(1, number + 1) if number % n == 0]
 
 
-def _twice(width: Any) -> Any:
-    """What a loop over entries may be bounded by: the mapper rounds up to small factors."""
-    return 2 * width
-
-
 def _by_channels(tiles: list[Tile]) -> list[Tile]:
     """One tile for each number of channels."""
     return [each for _, each in sorted({tile.C: tile for tile in tiles}.items())]
@@ -95,6 +91,7 @@ class _Table:
             self.width[key == size] = max(widths, default=0)
             self.entries[key == size] = sum(e * n for e, n in widths.items())
             self.used[key == size] = sum(widths.values())
+        # A loop over entries may be bounded by more, rounded up to small factors, but not by twice.
         self.widest = self.width
         if ordered:
             self.width = np.minimum(self.width, 1 + shared.has_offsets)
@@ -296,13 +293,13 @@ class _Table:
         tile, unit = shapes.tile, shared.unit
         taps = shapes.units // (shapes.blocks * tile.M * tile.G)
         sizes = {"N": tile.N, "G": tile.G, "M": tile.M, "R": taps, "S": taps}
-        inner = {"N": tile.N, "R": unit.height * unit.channels, "S": unit.width}
+        inner: dict[str, Any] = {"N": tile.N, "R": unit.height * unit.channels, "S": unit.width}
         if products:
             gather = sizes | {"C": shapes.blocks, "P": tile.P, "Q": tile.Q}
-            inner |= {"M": _twice(self.widest), "C": unit.channels, "P": rows, "Q": columns}
+            inner |= {"M": 2 * self.widest, "C": unit.channels, "P": rows, "Q": columns}
         else:
             gather = sizes | {"C": tile.C, "P": rows, "Q": columns}
-            inner |= {"C": _twice(self.widest), "P": tile.P, "Q": tile.Q}
+            inner |= {"C": 2 * self.widest, "P": tile.P, "Q": tile.Q}
         gathering = self.gathered * each / self._units(home, gather)
         served = self._transfer(last, self.gathered)
         if not products:

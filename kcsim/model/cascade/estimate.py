@@ -13,7 +13,8 @@ import numpy as np
 from kcsim.conv.counts import Operations
 from kcsim.errors import MappingError, Problem
 from kcsim.model.cascade.phases import Phase, count_entries, count_gather, count_outer
-from kcsim.model.cascade.plan import CascadeMapping, SharedLayer, index_level
+from kcsim.model.cascade.places import index_level
+from kcsim.model.cascade.plan import CascadeMapping, SharedLayer
 from kcsim.model.counts import Counts
 from kcsim.model.cycles import Cycles, transfer_cycles
 from kcsim.model.energy import (

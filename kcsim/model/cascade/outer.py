@@ -12,7 +12,8 @@ from kcsim.kernels.machine import FILL_PJ, WRITE_CYCLES
 from kcsim.mapping import LevelLoops, Loop, Mapping
 from kcsim.mapping.costs import Prices, window_array
 from kcsim.mapping.search import search_mapping
-from kcsim.model.cascade.plan import SharedLayer, index_level
+from kcsim.model.cascade.places import index_level
+from kcsim.model.cascade.plan import SharedLayer
 from kcsim.model.cascade.tiles import Tile
 from kcsim.workload import ConvLayer
 from kcsim.workload.layer import DIMENSIONS, Dimension

@@ -8,14 +8,9 @@ import numpy as np
 
 from kcsim.hardware import Hardware
 from kcsim.hardware.schema import Precision
-from kcsim.mapping import Mapping
-from kcsim.model.cascade.plan import (
-    CascadeMapping,
-    SharedLayer,
-    confined,
-    index_level,
-    trimmed,
-)
+from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.model.cascade.places import confined, index_level
+from kcsim.model.cascade.plan import CascadeMapping, SharedLayer
 from kcsim.model.counts import Counts, check_fit, count_layer
 from kcsim.model.cycles import count_cycles
 from kcsim.model.weights import WeightFormat
@@ -40,8 +35,9 @@ class Phase:
         Of the phase.
     runs : int
     cycles : int
-        Of all runs, one after the other, on one instance of the home; transfers from above
-        the home left out.
+        Of all runs, one after the other; transfers above the home left out.
+    longest : int
+        Cycles of the run with the most entries.
     """
 
     counts: Counts
@@ -51,20 +47,20 @@ class Phase:
     longest: int
 
 
-def phase_hardware(shared: SharedLayer, phase: str, mapping_home: int, last: int) -> Hardware:
+def phase_hardware(shared: SharedLayer, phase: str, home: int, last: int) -> Hardware:
     """The hardware as one phase sees it.
 
     Parameters
     ----------
     shared : SharedLayer
     phase : {"gather", "entries"}
-    mapping_home : int
+    home : int
         Position of the home.
     last : int
         Position of the level that tables are gathered at.
     """
     is_gather = phase == "gather"
-    hardware = confined(shared.hardware, mapping_home, (shared.role, last) if is_gather else None)
+    hardware = confined(shared.hardware, home, (shared.role, last) if is_gather else None)
     compute, precision = hardware.compute, hardware.precision_bits
     if is_gather:
         compute = replace(compute, mac_pj=hardware.add_pj)
@@ -181,7 +177,26 @@ def count_entries(shared: SharedLayer, mapping: CascadeMapping, widths: dict[int
 
 def fitted_entries(mapping: Mapping, shared: SharedLayer, entries: int) -> Mapping:
     """The mapping of the phase that multiplies, for fewer entries than it was made for."""
-    return trimmed(mapping, "M" if shared.sharing == "share_products" else "C", entries)
+    return _trimmed(mapping, "M" if shared.sharing == "share_products" else "C", entries)
+
+
+def _trimmed(mapping: Mapping, dimension: str, size: int) -> Mapping:
+    """A mapping whose loops over one dimension cover no more than `size`, from inside out."""
+    left, levels = size, []
+    for level in reversed(mapping.levels):
+        nests = []
+        for nest in reversed(level.nests):
+            loops = []
+            for loop in reversed(nest):
+                bound = loop.bound
+                if loop.dimension == dimension:
+                    bound = min(bound, left)
+                    left = -(-left // bound)
+                loops.append(Loop(loop.dimension, bound))
+            nests.append(tuple(reversed(loops)))
+        temporal, along_x, along_y = reversed(nests)
+        levels.append(LevelLoops(level.level, temporal, along_x, along_y, level.bypass))
+    return Mapping(tuple(reversed(levels)))
 
 
 def first_levels(hardware: Hardware, home: int) -> list[int]:

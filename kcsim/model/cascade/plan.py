@@ -11,26 +11,14 @@ from kcsim.clustering import Unit, fixed_index_bits
 from kcsim.clustering.distinct import DistinctEntries
 from kcsim.errors import MappingError
 from kcsim.hardware import Hardware
-from kcsim.hardware.level import Level
-from kcsim.hardware.schema import Dataflow, LevelConstraint
-from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.mapping import Mapping
 from kcsim.mapping.costs import WeightCosts
 from kcsim.model.cascade.tiles import PhaseShapes, Sharing, Tile
 from kcsim.model.weights import WeightFormat
 from kcsim.workload import ConvLayer
 from kcsim.workload.layer import Tensor
 
-__all__ = [
-    "CascadeMapping",
-    "SharedLayer",
-    "can_order",
-    "check_shareable",
-    "confined",
-    "gathering_levels",
-    "index_level",
-    "possible_homes",
-    "trimmed",
-]
+__all__ = ["VERBS", "CascadeMapping", "SharedLayer", "check_shareable"]
 
 
 @dataclass(frozen=True)
@@ -182,24 +170,6 @@ class SharedLayer:
         )
 
 
-def possible_homes(hardware: Hardware) -> tuple[int, ...]:
-    """Positions of the levels that can hold an intermediate tensor: they keep both data tensors."""
-    return tuple(
-        i
-        for i, level in enumerate(hardware.levels)
-        if "inputs" in level.kept_tensors and "outputs" in level.kept_tensors
-    )
-
-
-def gathering_levels(hardware: Hardware, home: int, role: Tensor) -> tuple[int, ...]:
-    """Positions of the levels that tables may be gathered at: the home, and levels below it."""
-    return tuple(
-        i
-        for i, level in enumerate(hardware.levels)
-        if i == home or (i > home and role in level.kept_tensors)
-    )
-
-
 VERBS = {"share_products": "share products", "share_sums": "share sums"}
 
 
@@ -212,71 +182,3 @@ def check_shareable(shared: SharedLayer) -> None:
                 raise MappingError(f"{what}: {name} below '{level.name}' are not counted for that")
     if not shared.widths(Tile.whole(shared.layer)):
         raise MappingError(f"{what}: all of its weights are zero, and zeros are left out")
-
-
-def can_order(hardware: Hardware, home: int, sharing: Sharing) -> bool:
-    """Whether a home can take units in any order: nothing below it holds tiles of data."""
-    below = hardware.levels[home + 1 :]
-    held = any({"inputs", "outputs"} & set(level.kept_tensors) for level in below)
-    return sharing == "share_sums" and not held
-
-
-def confined(hardware: Hardware, home: int, tables: tuple[Tensor, int] | None = None) -> Hardware:
-    """The hardware as a phase sees it: all its loops are at the home and below.
-
-    Parameters
-    ----------
-    hardware : Hardware
-    home : int
-        Position of the level.
-    tables : (str, int), optional
-        The tensor that the intermediate one stands for, and the last level that holds it.
-    """
-    constraints = dict(hardware.dataflow.levels)
-    for level in hardware.levels[:home]:
-        constraints[level.name] = LevelConstraint(temporal=(), spatial_x=(), spatial_y=())
-    levels = [
-        _without(level, tables[0]) if tables and i > tables[1] else level
-        for i, level in enumerate(hardware.levels)
-    ]
-    for i in range(home + 1):
-        levels[i] = replace(levels[i], may_bypass=())
-    return replace(
-        hardware,
-        levels=tuple(levels),
-        dataflow=Dataflow(name=hardware.dataflow.name, levels=constraints),
-    )
-
-
-def _without(level: Level, tensor: str) -> Level:
-    """A level that one tensor passes by."""
-    return replace(
-        level,
-        keeps=tuple(t for t in level.kept_tensors if t != tensor),
-        may_bypass=tuple(t for t in level.may_bypass if t != tensor),
-        compression={t: coding for t, coding in level.compression.items() if t != tensor},
-    )
-
-
-def trimmed(mapping: Mapping, dimension: str, size: int) -> Mapping:
-    """A mapping whose loops over one dimension cover no more than `size`, from inside out."""
-    left, levels = size, []
-    for level in reversed(mapping.levels):
-        nests = []
-        for nest in reversed(level.nests):
-            loops = []
-            for loop in reversed(nest):
-                bound = loop.bound
-                if loop.dimension == dimension:
-                    bound = min(bound, left)
-                    left = -(-left // bound)
-                loops.append(Loop(loop.dimension, bound))
-            nests.append(tuple(reversed(loops)))
-        temporal, along_x, along_y = reversed(nests)
-        levels.append(LevelLoops(level.level, temporal, along_x, along_y, level.bypass))
-    return Mapping(tuple(reversed(levels)))
-
-
-def index_level(hardware: Hardware, home: int) -> int:
-    """Position of the level that the phases take weights from: the home, or one above it."""
-    return max(i for i in range(home + 1) if "weights" in hardware.levels[i].kept_tensors)

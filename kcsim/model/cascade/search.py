@@ -35,16 +35,13 @@ from kcsim.model.cascade.estimate import CascadeEstimate, evaluate_cascade
 from kcsim.model.cascade.keys import cascade_key
 from kcsim.model.cascade.outer import find_outer
 from kcsim.model.cascade.phases import phase_hardware
-from kcsim.model.cascade.plan import (
-    VERBS,
-    CascadeMapping,
-    SharedLayer,
+from kcsim.model.cascade.places import (
     can_order,
-    check_shareable,
     gathering_levels,
     index_level,
     possible_homes,
 )
+from kcsim.model.cascade.plan import VERBS, CascadeMapping, SharedLayer, check_shareable
 from kcsim.model.cascade.tiles import Tile
 from kcsim.workload.layer import TENSORS
 
