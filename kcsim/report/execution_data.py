@@ -205,7 +205,7 @@ def _intermediate_row(layer: CascadeEstimate) -> Row:
     return (
         layer.layer.name,
         f"{what.home} (spilled)" if what.spilled else what.home,
-        what.gathered_at,
+        f"{what.gathered_at} (in order)" if layer.plan.ordered else what.gathered_at,
         " ".join(cut) or "whole layer",
         what.width,
         what.tile_words,

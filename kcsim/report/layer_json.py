@@ -102,6 +102,7 @@ def _intermediate(estimate: CascadeEstimate) -> IntermediateDocument:
 def _plan(plan: CascadeMapping) -> PlanDocument:
     return PlanDocument(
         tile=plan.tile._asdict(),
+        ordered=plan.ordered,
         outer=_mapping(plan.outer),
         gather=_mapping(plan.gather),
         entries=_mapping(plan.entries),

@@ -272,6 +272,8 @@ class PlanDocument:
 
     tile: dict[str, Count]
     """What the home holds at one time: extents of N, G, M, C, P, Q."""
+    ordered: bool
+    """Whether sums are gathered one at a time, units coming in the order of their entries."""
     outer: tuple[LoopsDocument, ...]
     """Of the whole layer: the loops down to the home bring one tile after the other."""
     gather: tuple[LoopsDocument, ...]

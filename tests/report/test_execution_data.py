@@ -60,6 +60,14 @@ def test_decoding_where_the_hardware_says_takes_a_line_and_no_table(clustered):
     assert not any(table.title.startswith("Execution") for table in tables)
 
 
+def test_sums_that_are_gathered_in_order_say_so(shared):
+    run = shared.clustered
+    first, *others = run.layers
+    ordered = replace(first, plan=replace(first.plan, ordered=True))
+    table = intermediate_table(replace(run, layers=(ordered, *others)), "lenet5")
+    assert table.column("gathered_at")[0] == f"{first.plan.gathered_at} (in order)"
+
+
 def test_products_and_sums_are_those_of_the_model(shared):
     table = intermediate_table(shared.clustered, "lenet5")
     layers = shared.clustered.layers[:2]
