@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from fractions import Fraction
 from operator import floordiv
 
@@ -37,17 +38,18 @@ def units_of(layer):
     return st.sampled_from(((1, 1, 1), (1, 1, columns), (1, rows, columns), (depth, 1, 1)))
 
 
-def crossing(layer, hardware, mapping, level, unit):
-    """Weights, and units of them, that leave all instances of a level, by walking every step.
+def crossing(layer, hardware, mapping, level, unit, entry_bits=1, word_bits=1):
+    """Weights, units of them, and words of entries, that leave all instances of a level.
 
-    What children are given together in a step, as their network shares, is one bundle: a unit
-    that several of them need a part of is looked up once.
+    By walking every step. What children are given together in a step, as their network shares,
+    is one bundle: a unit that several of them need a part of is looked up once, in whole words.
     """
     nest = Nest(layer, hardware, mapping)
     source = max(i for i in range(level + 1) if nest.keeps[i, "weights"])
     child = nest.next_keeper("weights", source)
     instances = nest.instances(child)
     held, weights, units = dict.fromkeys(instances), 0, 0
+    read = 0
     for start in nest.steps(child):
         bundles = {}
         for way, offset in instances.items():
@@ -60,8 +62,10 @@ def crossing(layer, hardware, mapping, level, unit):
             bundles = sent_together(bundles, shares and network < nest.levels - 1)
         for bundle in (bundle for sent in bundles.values() for bundle in sent):
             weights += len(bundle)
-            units += len({(*w[:2], *map(floordiv, w[2:], unit)) for w in bundle})
-    return weights, units
+            parts = Counter((*w[:2], *map(floordiv, w[2:], unit)) for w in bundle)
+            units += len(parts)
+            read += sum(-(-values * entry_bits // word_bits) for values in parts.values())
+    return weights, units, read
 
 
 def sent_together(bundles, shares):
@@ -82,7 +86,10 @@ def decoded(draw):
     """A mapped layer with clustered weights, decoded at any level."""
     layer, hardware, mapping = draw(mapped_layers(words=False))
     level = draw(st.integers(0, len(hardware.levels) - 1))
-    hardware = with_store(hardware, level=hardware.level_names[level])
+    rate, width = draw(st.sampled_from((None, 0.3, 1, 2))), draw(st.sampled_from((4, 8, 16, 24)))
+    hardware = with_store(
+        hardware, level=hardware.level_names[level], word_bits=width, read_words_per_cycle=rate
+    )
     unit = draw(units_of(layer))
     words = draw(st.integers(1, 6)) * unit[0] * unit[1] * unit[2]
     bits = words * draw(st.sampled_from((3, 8, 16)))

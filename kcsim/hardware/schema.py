@@ -90,6 +90,8 @@ class CodebookStore:
         Width of a word of the store.
     read_pj, write_pj : float
         Energy of one word.
+    read_words_per_cycle : float, optional
+        Words that each copy gives in a cycle; when absent, as many as what it feeds can take.
     """
 
     level: Name
@@ -97,6 +99,7 @@ class CodebookStore:
     read_pj: EnergyPj
     write_pj: EnergyPj
     word_bits: Bits = 16
+    read_words_per_cycle: Rate | None = None
 
 
 @plain_errors

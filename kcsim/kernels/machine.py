@@ -13,10 +13,12 @@
 *cycles*, float64[levels + 1, 2]
     ``LEAK_PJ``: leakage of one instance in use, a cycle. ``OVERLAPPED``: whether transfers run
     beside the computation. The last row is for the MAC units.
-*unit*, int64[5]
+*unit*, int64[8]
     Clustered weights: channels, rows and columns of the block that one index stands for;
     ``DECODER``: the last level that holds indexes, at whose output they are looked up, -1 for
-    dense weights; ``STORE``: the level whose instances each have a copy of the codebook.
+    dense weights; ``STORE``: the level whose instances each have a copy of the codebook;
+    ``PORT``: the level whose reads lookups add to, or the number of levels where each copy is a
+    store of its own; ``ENTRY_BITS``: bits of one value of an entry; ``WORD_BITS``: of a word read.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ READ_PJ, FILL_PJ, UPDATE_PJ, TRANSFER_PJ, READ_CYCLES, WRITE_CYCLES, VALUE_BITS,
 )
 CAPACITY, GROUP = 0, 3
 LEAK_PJ, OVERLAPPED = 0, 1
-DECODER, STORE = 3, 4
+DECODER, STORE, PORT, ENTRY_BITS, WORD_BITS = 3, 4, 5, 6, 7
 
 
 class Machine(NamedTuple):
@@ -47,7 +49,7 @@ class Machine(NamedTuple):
     costs : float64[levels, 3, 8]
     rooms : float64[levels, 6]
     cycles : float64[levels + 1, 2]
-    unit : int64[5]
+    unit : int64[8]
     macs : float
     cycles_per_mac : float
     mac_pj : float
@@ -58,6 +60,12 @@ class Machine(NamedTuple):
         Energy of looking up one word that leaves the ``DECODER``.
     copy_pj : float
         Energy of writing the codebook into one copy of its store.
+    lookup_cycles : float
+        Cycles of reading one word of the codebook at one copy of it; zero where unlimited.
+    load_cycles : float
+        Cycles of reading the codebook at the outermost level.
+    copy_cycles : float
+        Cycles of writing it into one instance of the level that holds it.
     """
 
     window: np.ndarray
@@ -72,3 +80,6 @@ class Machine(NamedTuple):
     static_pj: float
     lookup_pj: float
     copy_pj: float
+    lookup_cycles: float
+    load_cycles: float
+    copy_cycles: float

@@ -1,6 +1,6 @@
 """What the stages above a level hand down to it, and what loops leave where it is.
 
-A row of *above*, float64[levels + 1, 22 + 2 * levels], for each level (see
+A row of *above*, float64[levels + 1, 28 + 2 * levels], for each level (see
 `kcsim.kernels.stages`):
 
 =========== ==================================================================
@@ -17,7 +17,10 @@ SPREAD      (3) children over C, R and S on networks in between that share reads
 BUSY        cycles that the transfers above need at least
 MOVES, AXIS see below
 OWN         (3) words that the level above sends (takes in) for each that crosses its network
-MOVED       (2 by level) cycles of the reads and of the writes of a level, over all its instances
+LOOKED      words of weights that left the decoder, for one on the level's network
+WIDE        (3) as SPREAD, on the networks below the decoder alone
+MOVED       (2 by level) cycles of the reads and of the writes of a level, over all its instances;
+            behind the last level, those of the stores of codebooks
 =========== ==================================================================
 
 and, for inputs, a row of *moves*, float64[levels + 1, loops, 2]: the bound of each of the innermost
@@ -44,9 +47,10 @@ from kcsim.kernels.nest import (
     window_extent,
 )
 
-COST, IDLE, UNITS, HELD, RUN, SHARE, TRANSIT, SPREAD, BUSY, MOVES, AXIS, OWN, MOVED = (
-    0, 1, 2, 3, 4, 7, 10, 13, 16, 17, 18, 19, 22,
+COST, IDLE, UNITS, HELD, RUN, SHARE, TRANSIT, SPREAD, BUSY, MOVES, AXIS, OWN = (
+    0, 1, 2, 3, 4, 7, 10, 13, 16, 17, 18, 19,
 )  # fmt: skip
+LOOKED, WIDE, MOVED = 22, 23, 26
 STILL = RUN + 1
 """Of inputs."""
 READING, WRITING = 0, 1

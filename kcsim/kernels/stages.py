@@ -13,17 +13,21 @@ from __future__ import annotations
 from kcsim.kernels.counting import (
     distinct_tiles,
 )
+from kcsim.kernels.lookups import lookup_words
 from kcsim.kernels.machine import (
     DECODER,
+    ENTRY_BITS,
     FILL_PJ,
     LEAK_PJ,
     OVERLAPPED,
+    PORT,
     READ_CYCLES,
     READ_PJ,
     SPILL_CYCLES,
     STORE,
     TRANSFER_PJ,
     UPDATE_PJ,
+    WORD_BITS,
     WRITE_CYCLES,
 )
 from kcsim.kernels.nest import (
@@ -51,6 +55,7 @@ from kcsim.kernels.reuse import (
     COST,
     HELD,
     IDLE,
+    LOOKED,
     MOVED,
     OWN,
     READING,
@@ -59,6 +64,7 @@ from kcsim.kernels.reuse import (
     SPREAD,
     TRANSIT,
     UNITS,
+    WIDE,
     WRITING,
     arriving_inputs,
 )
@@ -117,49 +123,84 @@ def arriving_words(tensor, level, machine, below, moves, spans, times):
 
 
 @helper
+def spread_units(level, machine, row, below, spans):
+    """How units of clustered weights meet the children of a level; fills SPREAD, LOOKED and WIDE.
+
+    Returns
+    -------
+    cut : float
+        Indexes that a child needs for each that it would if its tile cut no unit.
+    sent : float
+        Likewise, what leaves the level that keeps weights, for all children that share it.
+    """
+    unit, child = machine.unit, level + 1
+    if unit[DECODER] < 0:
+        return 1.0, 1.0
+    together = child < machine.rules.shape[0] and machine.rules[level, MULTICAST] != NO_MULTICAST
+    sent = 1.0
+    for i, d in ((0, C), (1, R), (2, S)):
+        spread = spans[0, SPATIAL + d] if together else 1
+        below[SPREAD + i] = row[SPREAD + i] * spread
+        below[WIDE + i] = 1.0 if child == unit[DECODER] else row[WIDE + i] * spread
+        whole = spans[1, d] * below[SPREAD + i]
+        sent *= -(-whole // unit[i]) * unit[i] / whole
+    below[LOOKED] = 1.0 if child == unit[DECODER] else row[LOOKED] * below[OWN + WEIGHTS]
+    return cut_share(unit, spans[1, C], spans[1, R], spans[1, S]), sent
+
+
+@helper
+def look_up(machine, below, spans, words):
+    """Add the cycles of looking up weights that leave the decoder, over all copies of the codebook.
+
+    Parameters
+    ----------
+    spans : int64[2, 26]
+        Row 1: ``EXTENT`` of a child that they are decoded for.
+    """
+    unit, port = machine.unit, MOVED + 2 * machine.unit[PORT] + READING
+    channels, rows = int(spans[1, C] * below[WIDE]), int(spans[1, R] * below[WIDE + 1])
+    columns = int(spans[1, S] * below[WIDE + 2])
+    read = lookup_words(channels, rows, columns, unit, unit[ENTRY_BITS], unit[WORD_BITS])
+    below[port] += words * read * machine.lookup_cycles / (channels * rows * columns)
+
+
+@helper
 def give_operands(level, machine, row, below, moves, spans, times):
     """Cost of the weights and inputs that cross the network below a level."""
-    child, levels, costs, unit = level + 1, machine.rules.shape[0], machine.costs, machine.unit
-    energy, together = 0.0, child < levels and machine.rules[level, MULTICAST] != NO_MULTICAST
-    # Clustered weights: a tile needs the index of every unit that it holds a part of.
-    cut, sent = 1.0, 1.0
-    if unit[DECODER] >= 0:
-        cut = cut_share(unit, spans[1, C], spans[1, R], spans[1, S])
-        for i, d in ((0, C), (1, R), (2, S)):
-            below[SPREAD + i] = row[SPREAD + i] * (spans[0, SPATIAL + d] if together else 1)
-            whole = spans[1, d] * below[SPREAD + i]
-            sent *= -(-whole // unit[i]) * unit[i] / whole
+    child, levels, costs = level + 1, machine.rules.shape[0], machine.costs
+    energy, decoder = 0.0, machine.unit[DECODER]
+    cut, sent = spread_units(level, machine, row, below, spans)
     for tensor in (WEIGHTS, INPUTS):
-        clustered = tensor == WEIGHTS and unit[DECODER] >= 0
-        crossing_pj = costs[level, tensor, TRANSFER_PJ]
-        if clustered and child <= unit[DECODER]:
+        indexed = tensor == WEIGHTS and child <= decoder
+        crossing_pj, keeps = costs[level, tensor, TRANSFER_PJ], machine.rules[:, KEEPS + tensor]
+        if indexed:
             crossing_pj *= cut
-            if child == unit[DECODER] and not machine.rules[child, KEEPS + tensor]:
+            if child == decoder and not keeps[child]:
                 # What passes through the level of the decoder is looked up on its way.
                 crossing_pj += machine.lookup_pj
-        if child < levels and not machine.rules[child, KEEPS + tensor]:
+        if child < levels and not keeps[child]:
             below[SHARE + tensor] = row[SHARE + tensor] * below[OWN + tensor]
             below[TRANSIT + tensor] = crossing_pj + row[TRANSIT + tensor] * below[OWN + tensor]
             continue
         words, leaving = arriving_words(tensor, level, machine, below, moves, spans, times)
         keeper = keeper_of(tensor, level, machine.rules)
         read_pj, read_words = costs[keeper, tensor, READ_PJ], leaving * row[SHARE + tensor]
-        looked_up_pj = 0.0
-        if clustered and keeper == unit[DECODER]:
-            looked_up_pj = read_words * machine.lookup_pj
-        if clustered and keeper <= unit[DECODER]:
+        if tensor == WEIGHTS and keeper <= decoder:
+            if keeper == decoder:
+                energy += read_words * machine.lookup_pj
+            if level >= decoder and machine.lookup_cycles > 0:
+                look_up(machine, below, spans, leaving * row[LOOKED])
             read_words *= sent
         below[MOVED + 2 * keeper + READING] += read_words * costs[keeper, tensor, READ_CYCLES]
-        energy += words * crossing_pj + leaving * row[TRANSIT + tensor]
-        energy += read_words * read_pj + looked_up_pj
+        energy += words * crossing_pj + leaving * row[TRANSIT + tensor] + read_words * read_pj
         if child < levels:
-            if clustered and child <= unit[DECODER]:
+            if indexed:
                 words *= cut
             energy += words * costs[child, tensor, FILL_PJ]
             filling = words * costs[child, tensor, WRITE_CYCLES]
             below[MOVED + 2 * child + WRITING] += filling
             below[SHARE + tensor], below[TRANSIT + tensor] = 1.0, 0.0
-            if clustered:
+            if tensor == WEIGHTS:
                 below[SPREAD] = below[SPREAD + 1] = below[SPREAD + 2] = 1.0
     return energy
 
@@ -204,6 +245,13 @@ def take_outputs(level, machine, above, spans, times, returns):
     return energy + updates * (costs[keeper, OUTPUTS, UPDATE_PJ] + costs[keeper, OUTPUTS, READ_PJ])
 
 
+@helper
+def store_cycles(machine, above, row):
+    """Cycles of what a row of `above` looks up in each store of a codebook."""
+    looked_up = above[row, MOVED + 2 * machine.rules.shape[0] + READING]
+    return looked_up / above[machine.unit[DECODER], UNITS]
+
+
 @inlined
 def spend(level, machine, above, moves, spans, times, returns):
     """Fill the row of `above` below a level, with the cost up to there.
@@ -229,10 +277,13 @@ def spend(level, machine, above, moves, spans, times, returns):
     energy += take_outputs(level, machine, above, spans, times, returns)
     if level + 1 == machine.unit[STORE]:
         energy += machine.copy_pj * below[UNITS]
+        below[MOVED + 2 * (level + 1) + WRITING] += machine.copy_cycles * below[UNITS]
     below[COST], below[BUSY] = row[COST] + energy, row[BUSY]
     for i in range(min(level + 2, machine.rules.shape[0])):
         moved = max(below[MOVED + 2 * i + READING], below[MOVED + 2 * i + WRITING])
         below[BUSY] = max(below[BUSY], moved / above[i, UNITS])
+    if 0 <= machine.unit[DECODER] <= level:
+        below[BUSY] = max(below[BUSY], store_cycles(machine, above, level + 1))
 
 
 @inlined
@@ -251,6 +302,8 @@ def finish(machine, above, leakage_pj):
     for i in range(levels):
         moved = max(last[MOVED + 2 * i + READING], last[MOVED + 2 * i + WRITING]) / above[i, UNITS]
         cycles = max(cycles, moved if machine.cycles[i, OVERLAPPED] else computing + moved)
+    if machine.unit[DECODER] >= 0:
+        cycles = max(cycles, store_cycles(machine, above, levels))
     for i in range(levels + 1):
         cycle_pj += machine.cycles[i, LEAK_PJ] * above[i, UNITS]
     last[COST], last[BUSY] = last[COST] - leakage_pj + cycle_pj * cycles, cycles
@@ -274,8 +327,11 @@ def start(machine, above, outputs, floor):
     row[UNITS], row[HELD], row[AXIS] = 1.0, outputs, -1.0
     for tensor in range(3):
         row[RUN + tensor], row[SHARE + tensor], row[SPREAD + tensor] = 1.0, 1.0, 1.0
+        row[WIDE + tensor] = 1.0
+    row[LOOKED] = 1.0
     row[COST], row[IDLE] = machine.mac_pj + floor[1], floor[0]
     row[BUSY] = floor[2]
+    row[MOVED + READING] = machine.load_cycles
     row[COST] -= outputs * machine.costs[0, OUTPUTS, READ_PJ]
     if machine.unit[STORE] == 0:
         row[COST] += machine.copy_pj

@@ -53,6 +53,14 @@ class WeightCosts:
         of the level that is decoded has a store of its own.
     codebook_bits : int
         Room that the codebook takes there.
+    entry_bits, word_bits : int
+        Bits of one value of an entry, and of one word of the store or that level.
+    lookup_cycles : float
+        Cycles of reading one such word, at one instance; 0 where unlimited.
+    load_cycles : float
+        Cycles of reading the codebook at the outermost level, once.
+    copy_cycles : float
+        Cycles of writing it into one instance of `store_level`.
     """
 
     unit: tuple[int, int, int] = (1, 1, 1)
@@ -63,6 +71,11 @@ class WeightCosts:
     copy_pj: float = 0.0
     store_level: int | None = None
     codebook_bits: int = 0
+    entry_bits: int = 1
+    word_bits: int = 1
+    lookup_cycles: float = 0.0
+    load_cycles: float = 0.0
+    copy_cycles: float = 0.0
 
 
 DENSE = WeightCosts()
@@ -170,11 +183,15 @@ def build_machine(
     left = float(left_of_macs(compute, layer.zeros))
     timed = float(left_of_cycles(compute, layer.zeros))
     mac_pj = layer.macs * (left * compute.mac_pj + (timed - left) * compute.gated_mac_pj)
-    store = weights.decode_level if weights.store_level is None else weights.store_level
-    lookup_pj = float(weights.lookup_pj)
+    store, port = weights.store_level, weights.store_level
+    if store is None:
+        store, port = weights.decode_level, count
+    lookup_pj, lookup_cycles = float(weights.lookup_pj), weights.lookup_cycles
     if weights.decode_level == count - 1 and keeps[-1, _WEIGHTS]:
         # Weights that are not read are not looked up.
         lookup_pj *= float(left_of_reads(compute, layer.zeros, "weights"))
+        lookup_cycles *= timed
+    decoder = weights.decode_level, store, port, weights.entry_bits, weights.word_bits
     leaks = [level.leakage_pj_per_cycle for level in levels] + [compute.leakage_pj_per_cycle]
     overlapped = [level.buffering != "single" for level in levels] + [True]
     return Machine(
@@ -183,13 +200,16 @@ def build_machine(
         costs=costs,
         rooms=_room_array(hardware, weights),
         cycles=np.array([leaks, overlapped], np.float64).T.copy(),
-        unit=np.array([*weights.unit, weights.decode_level, store], np.int64),
+        unit=np.array([*weights.unit, *decoder], np.int64),
         macs=float(layer.macs),
         cycles_per_mac=cycles_per_mac * timed,
         mac_pj=float(mac_pj + fixed_pj),
         static_pj=float(hardware.static_pj_per_cycle),
         lookup_pj=lookup_pj,
         copy_pj=float(weights.copy_pj),
+        lookup_cycles=float(lookup_cycles),
+        load_cycles=float(weights.load_cycles),
+        copy_cycles=float(weights.copy_cycles),
     )
 
 

@@ -82,6 +82,8 @@ class SearchResult:
     seconds : float
     note : str
         Why the mapping is not proved to be optimal, if it is not.
+    codebook_level : int, optional
+        Position of the level that holds a codebook too large for its store.
     """
 
     mapping: Mapping
@@ -94,6 +96,7 @@ class SearchResult:
     nodes: int
     seconds: float
     note: str = ""
+    codebook_level: int | None = None
 
     @property
     def pruned(self) -> int:
@@ -108,6 +111,7 @@ class FrontPoint:
     mapping: Mapping
     energy_pj: float
     cycles: float
+    codebook_level: int | None = None
 
 
 @dataclass
@@ -118,6 +122,7 @@ class _Variant:
     """
 
     bypass: tuple[tuple[str, ...], ...]
+    weights: WeightCosts
     machine: Machine
     space: MapSpace
     bounded: tuple[Tables, Floor] | None
@@ -167,7 +172,7 @@ def search_mapping(
     started = time.monotonic()
     until = None if time_limit is None else started + time_limit
     number, best, spaces, tally, lower = OBJECTIVES.index(objective), None, 0, np.zeros(2, int), []
-    costs = np.full(2, np.inf)
+    costs, codebook_level = np.full(2, np.inf), None
     for variant in _variants(layer, hardware, weights, prices):
         spaces += count_mappings_in(variant.space)
         if variant.bounded is None:
@@ -179,6 +184,7 @@ def search_mapping(
         tally += found.tally[[COMPLETE, NODES]]
         if found.tally[COUNT]:
             best, costs = _mapping(hardware, variant, found.choices[0]), found.costs[0]
+            codebook_level = variant.weights.store_level
     if best is None:
         raise MappingError(
             _nothing_fits(layer, hardware)
@@ -193,7 +199,7 @@ def search_mapping(
     return SearchResult(
         best, float(costs[0]), float(costs[1]), not note,
         float("nan") if note and not lower else float(gap), spaces, int(tally[0]), int(tally[1]),
-        time.monotonic() - started, note,
+        time.monotonic() - started, note, codebook_level,
     )  # fmt: skip
 
 
@@ -241,7 +247,8 @@ def find_front(
             raise MappingError(f"the front of {layer.name} has more than {FRONT_PLACES - 1} points")
         for i in range(int(found.tally[COUNT])):
             mapping = _mapping(hardware, variant, found.choices[i])
-            points.append(FrontPoint(mapping, *map(float, found.costs[i])))
+            energy_pj, cycles = map(float, found.costs[i])
+            points.append(FrontPoint(mapping, energy_pj, cycles, variant.weights.store_level))
     if not points:
         raise MappingError(_nothing_fits(layer, hardware))
     front: list[FrontPoint] = []
@@ -306,7 +313,7 @@ def _variants(
         for form in weights:
             machine = build_machine(layer, hardware, keeps, form, prices)
             space = build_space(layer, hardware, machine)
-            yield _Variant(bypass, machine, space, bound_mappings(layer, machine, space))
+            yield _Variant(bypass, form, machine, space, bound_mappings(layer, machine, space))
 
 
 def _found(hardware: Hardware, places: int) -> Found:
@@ -326,7 +333,7 @@ def _explore(
     """Search a variant; returns whether the search is complete."""
     levels, orders = variant.space.order_allowed.shape
     position = Position(
-        np.ones((levels + 1, MOVED + 2 * levels)),
+        np.ones((levels + 1, MOVED + 2 * (levels + 1))),
         np.zeros((levels + 1, 8 * levels, 2)),
         np.zeros((levels, orders, 4 + 16 * levels)),
         np.zeros((levels + 1, BOUNDS + 8), np.int64),

@@ -9,6 +9,8 @@ import numpy as np
 from kcsim.kernels import bounds
 from kcsim.kernels import machine as columns
 from kcsim.kernels.machine import Machine
+from kcsim.kernels.nest import MULTICAST, NO_MULTICAST
+from kcsim.kernels.nest import WEIGHTS as _WEIGHTS
 from kcsim.kernels.optimum import Tables
 from kcsim.kernels.tilings import MapSpace
 from kcsim.workload import ConvLayer
@@ -42,7 +44,7 @@ def bound_mappings(
     ]
     most = np.array([spread.prod(axis=1).max() for spread in spreads])
     shares = np.array([_least_shares(spread) for spread in spreads])
-    floor = _floor(layer, machine, most)
+    floor = _floor(layer, machine, most, shares[:, _WEIGHTS])
     outside = np.zeros((levels, 11))
     bounds.look_outside(machine, most, shares, floor.outputs, outside)
     idle = np.column_stack([np.full(levels, floor.cycles[0]), most])
@@ -116,8 +118,20 @@ def _ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return rows
 
 
-def _floor(layer: ConvLayer, machine: Machine, most: np.ndarray) -> Floor:
-    """See `Floor`; `most` are the children that one instance of each level uses at most."""
+def _floor(
+    layer: ConvLayer, machine: Machine, most: np.ndarray, weight_shares: np.ndarray
+) -> Floor:
+    """See `Floor`.
+
+    Parameters
+    ----------
+    layer : ConvLayer
+    machine : Machine
+    most : float64[levels]
+        Children that one instance of each level uses at most.
+    weight_shares : float64[levels]
+        Least share of them that is sent weights apart, where the network shares.
+    """
     sizes = layer.dimensions
     computing = machine.macs * machine.cycles_per_mac
     static_pj = machine.static_pj * computing / most.prod()
@@ -132,6 +146,30 @@ def _floor(layer: ConvLayer, machine: Machine, most: np.ndarray) -> Floor:
     outputs = float(sizes["N"] * sizes["G"] * sizes["M"] * sizes["P"] * sizes["Q"])
     costs = machine.costs[0]
     # Each word of DRAM is moved once, whatever the mapping.
-    reading = float(np.dot(words, costs[:2, columns.READ_CYCLES]))
+    reading = float(np.dot(words, costs[:2, columns.READ_CYCLES])) + machine.load_cycles
     writing = outputs * costs[2, columns.WRITE_CYCLES]
-    return Floor(outputs, np.array([static_pj, leakage_pj, max(reading, writing)]))
+    looking_up = _least_lookups(layer, machine, weight_shares) * machine.lookup_cycles
+    if machine.unit[columns.PORT] == 0:
+        reading += looking_up
+    # As many copies as there are instances of the level that has them, at most.
+    copies = most[: max(0, int(machine.unit[columns.STORE]))].prod()
+    busy = max(reading, writing, looking_up / copies)
+    return Floor(outputs, np.array([static_pj, leakage_pj, busy]))
+
+
+def _least_lookups(layer: ConvLayer, machine: Machine, shares: np.ndarray) -> float:
+    """Fewest words of codebooks that are read, over all copies.
+
+    Each weight is decoded once, or for every MAC where no level holds it decoded, less what
+    networks share.
+    """
+    decoder, levels = int(machine.unit[columns.DECODER]), len(machine.rules)
+    if decoder < 0:
+        return 0.0
+    decoded = float(layer.weights)
+    if not machine.rules[decoder + 1 :, _WEIGHTS].any():
+        decoded = machine.macs
+        for level in range(decoder, levels - 1):
+            if machine.rules[level, MULTICAST] != NO_MULTICAST:
+                decoded *= shares[level]
+    return float(decoded * machine.unit[columns.ENTRY_BITS] / machine.unit[columns.WORD_BITS])

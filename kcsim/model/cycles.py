@@ -8,12 +8,13 @@ from fractions import Fraction
 
 from kcsim.hardware import Level
 from kcsim.hardware.zeros import left_of_cycles
+from kcsim.model.codebook import CodebookPlace, codebook_place, count_lookups
 from kcsim.model.counts import Counts
 from kcsim.model.traffic import moved_bits
 from kcsim.model.weights import WeightFormat
 from kcsim.workload.layer import TENSORS
 
-__all__ = ["Cycles", "count_cycles", "transfer_cycles"]
+__all__ = ["Cycles", "count_cycles", "lookup_cycles", "transfer_cycles"]
 
 
 @dataclass(frozen=True)
@@ -26,55 +27,102 @@ class Cycles:
         Product of the temporal bounds times the cycles of a MAC; of the steps
         that are left, where zeros are skipped.
     transfer : dict of str to int
-        Cycles that each level needs for its transfers; 0 where the hardware
-        sets no bandwidth.
+        Cycles that each level needs for its transfers, lookups in a codebook that lies there
+        included; 0 where the hardware sets no bandwidth.
+    lookup : int
+        Cycles that the stores of the codebook need; 0 where the hardware sets no rate.
     total : int
         The largest of these, where transfers run beside the computation.
     bound_by : str
-        ``compute``, or the level that decides.
+        ``compute``, ``codebook`` (its stores), or the level that decides.
     """
 
     compute: int
     transfer: dict[str, int]
+    lookup: int
     total: int
     bound_by: str
 
 
-def count_cycles(counts: Counts, weights: WeightFormat) -> Cycles:
+def count_cycles(
+    counts: Counts, weights: WeightFormat, place: CodebookPlace | None = None
+) -> Cycles:
     """Cycles of a counted layer.
 
     A level's reads and its writes (fills and updates) each take ``words /
     bandwidth`` cycles at every instance, side by side. A level that buffers
     singly adds them to the computation; all others run beside it.
+
+    Parameters
+    ----------
+    counts : Counts
+    weights : WeightFormat
+    place : CodebookPlace, optional
+        Where the codebook lies, if not where `kcsim.model.codebook.codebook_place` says.
     """
+    place = place or codebook_place(counts, weights)
     units = counts.hardware.compute
     # As if every unit met its share of zeros: at best.
     steps = math.ceil(counts.temporal_steps * left_of_cycles(units, counts.layer.zeros))
     compute = steps * units.cycles_per_mac
     transfer, total, bound_by = {}, compute, "compute"
     for i, level in enumerate(counts.hardware.levels):
-        cycles = transfer_cycles(counts, weights, i, level)
+        cycles = transfer_cycles(counts, weights, place, i, level)
         transfer[level.name] = cycles
         needed = compute + cycles if level.buffering == "single" else cycles
         if needed > total:
             total, bound_by = needed, level.name
-    return Cycles(compute, transfer, total, bound_by)
+    lookup = lookup_cycles(counts, weights, place)
+    if lookup > total:
+        total, bound_by = lookup, "codebook"
+    return Cycles(compute, transfer, lookup, total, bound_by)
 
 
-def transfer_cycles(counts: Counts, weights: WeightFormat, index: int, level: Level) -> int:
-    """Cycles that a level, given with its position, needs for its reads and writes."""
-    cycles = 0
-    for bandwidth, actions in (
-        (level.read_words_per_cycle, ("reads",)),
-        (level.write_words_per_cycle, ("fills", "updates")),
-    ):
-        if bandwidth is None:
-            continue
-        bits = sum(
-            (moved_bits(counts, weights, index, t, a) for t in TENSORS for a in actions),
-            Fraction(0),
+def transfer_cycles(
+    counts: Counts, weights: WeightFormat, place: CodebookPlace | None, index: int, level: Level
+) -> int:
+    """Cycles that a level, given with its position, needs for its reads and writes.
+
+    Where the codebook lies there, lookups are reads like any other. Loading it is read at the
+    outermost level, and written to every instance of the level that it lies in.
+    """
+    if level.read_words_per_cycle is None and level.write_words_per_cycle is None:
+        return 0
+    instances = int(counts.instances[index])
+    reads, writes = (
+        sum((moved_bits(counts, weights, index, t, a) for t in TENSORS for a in actions), _NOTHING)
+        for actions in (("reads",), ("fills", "updates"))
+    )
+    if place is not None and place.index == index:
+        reads += count_lookups(counts, weights, place).timed_words * place.word_bits
+    if place is not None and weights.loads_codebook and place.index != 0:
+        reads += weights.codebook_bits * (index == 0)
+        writes += weights.codebook_bits * instances * (index == place.index)
+    return max(
+        cycles_at(rate, bits / (level.word_bits * instances))
+        for rate, bits in (
+            (level.read_words_per_cycle, reads),
+            (level.write_words_per_cycle, writes),
         )
-        # Through its digits: 0.6 is meant to be 3/5, not the binary number just below.
-        rate = Fraction(str(bandwidth)) * level.word_bits * int(counts.instances[index])
-        cycles = max(cycles, -(-bits // rate))
-    return int(cycles)
+    )
+
+
+def lookup_cycles(counts: Counts, weights: WeightFormat, place: CodebookPlace | None) -> int:
+    """Cycles that the stores of a codebook need, each instance of the decode level having one."""
+    store = counts.hardware.codebook
+    if place is None or place.index is not None or store is None:
+        return 0
+    words = count_lookups(counts, weights, place).timed_words
+    instances = int(counts.instances[weights.decode_level])
+    return cycles_at(store.read_words_per_cycle, words / instances)
+
+
+def cycles_at(words_per_cycle: float | None, words: Fraction) -> int:
+    """Cycles that words take at a rate; none where it is unlimited."""
+    if words_per_cycle is None:
+        return 0
+    # Through its digits: 0.6 is meant to be 3/5, not the binary number just below.
+    return math.ceil(words / Fraction(str(words_per_cycle)))
+
+
+_NOTHING = Fraction(0)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import get_args
 
-from kcsim.hardware import CodebookStore, Level
 from kcsim.hardware.level import Access
-from kcsim.model.counts import ACTIONS, Counts, delivered_extent, used_bits
+from kcsim.model.codebook import codebook_place, count_lookups
+from kcsim.model.counts import ACTIONS, Counts
 from kcsim.model.cycles import Cycles
 from kcsim.model.hops import count_hops
-from kcsim.model.traffic import expected_words, macs_left, moved_bits, transferred_words
+from kcsim.model.traffic import macs_left, moved_bits, transferred_words
 from kcsim.model.weights import WeightFormat
 from kcsim.workload.layer import TENSORS
 
@@ -141,80 +141,34 @@ def codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem
     """Lookups at the output of the decode level, scaling there, and bringing the codebook there.
 
     Every weight that the decoder hands on is one value of an entry, read from
-    the store. A level that does not keep weights hands on all that arrives. A
-    codebook too large for the store stays at the nearest level above that holds
-    it, and is read there.
+    where the codebook lies (`kcsim.model.codebook`).
     """
-    hardware = counts.hardware
-    store = hardware.codebook
-    if weights.unit is None or store is None:
+    hardware, place = counts.hardware, codebook_place(counts, weights)
+    if place is None:
         return
-    decoder = weights.decode_level
-    if counts.keeps[decoder, 0]:
-        words = counts.words(hardware.levels[decoder].name, "weights", "reads")
-        read = expected_words(counts, decoder, "weights", "reads", gated=True)
-    else:
-        words = counts.moved(hardware.levels[decoder - 1].name, "weights", "down")
-        read = Fraction(words)
-    tile = delivered_extent(counts, decoder)
-    tile_words = tile["G"] * tile["M"] * tile["C"] * tile["R"] * tile["S"]
-    lookups = words * weights.units_in(tile) // tile_words
-    value_bits = Fraction(weights.codebook_bits, weights.codebook_words)
-    place = _codebook_place(counts, weights, store)
+    found = count_lookups(counts, weights, place)
     component = "codebook" if place.level is None else f"codebook ({place.level})"
-    accesses = _ceiling(read * value_bits / place.access_bits)
+    bits = found.paid_weights * weights.entry_bits
+    accesses = _ceiling(bits / place.access_bits)
     yield EnergyItem(
-        component, "weights", "lookup", lookups, float(read * value_bits), accesses,
+        component, "weights", "lookup", found.count, float(bits), accesses,
         accesses * place.read_pj,
     )  # fmt: skip
     for action, each, energy_pj in (
         ("multiply", weights.multiplies_per_weight, hardware.multiply_pj),
         ("add", weights.adds_per_weight, hardware.add_pj),
     ):
-        done = _ceiling(read * each)
-        yield EnergyItem("codebook", "weights", action, words * each, 0, done, done * energy_pj)
-    if weights.loads_codebook and place.level != hardware.levels[0].name:
+        done, count = _ceiling(found.paid_weights * each), found.weights * each
+        yield EnergyItem("codebook", "weights", action, count, 0, done, done * energy_pj)
+    if weights.loads_codebook and place.index != 0:
         outer = hardware.levels[0]
         reads = _ceiling(Fraction(weights.codebook_bits, outer.word_bits * outer.block_words))
         writes = _ceiling(Fraction(weights.codebook_bits, place.access_bits))
-        copies = int(counts.instances[decoder if place.index is None else place.index])
+        copies = int(counts.instances[weights.decode_level if place.index is None else place.index])
         yield EnergyItem(
             component, "weights", "load", weights.codebook_words, float(weights.codebook_bits),
             reads, reads * outer.energy_pj("weights", "read") + writes * copies * place.write_pj,
         )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Place:
-    """The memory that holds a codebook: its store, or a level where the store is too small."""
-
-    index: int | None
-    level: str | None
-    access_bits: int
-    read_pj: float
-    write_pj: float
-
-
-def _codebook_place(counts: Counts, weights: WeightFormat, store: CodebookStore) -> _Place:
-    """The store or, for a larger codebook, the nearest level above with room beside its tiles."""
-    if weights.codebook_bits <= store.capacity_kib * 8192:
-        return _Place(None, None, store.word_bits, store.read_pj, store.write_pj)
-    levels = counts.hardware.levels
-    for i in range(weights.decode_level, 0, -1):
-        level = levels[i]
-        partition = level.partition_of("weights")
-        sharing = partition.tensors if partition else TENSORS
-        capacity = level.capacity_bits("weights")
-        used = used_bits(counts, weights, i, sharing) + weights.codebook_bits
-        if "weights" in level.kept_tensors and capacity is not None and used <= capacity:
-            return _place_in(level, i)
-    return _place_in(levels[0], 0)
-
-
-def _place_in(level: Level, index: int) -> _Place:
-    width = level.word_bits * level.block_words
-    read, write = level.energy_pj("weights", "read"), level.energy_pj("weights", "write")
-    return _Place(index, level.name, width, read, write)
 
 
 def cycle_items(counts: Counts, cycles: int) -> Iterator[EnergyItem]:

@@ -83,4 +83,5 @@ def under_found(
     found: SearchResult, layer: ConvLayer, hardware: Hardware, weights: WeightFormat
 ) -> LayerEstimate:
     """The estimate under a mapping that a search has found."""
+    weights = dataclasses.replace(weights, codebook_level=found.codebook_level)
     return dataclasses.replace(evaluate(layer, hardware, found.mapping, weights), search=found)

@@ -70,7 +70,8 @@ def improve_imperfectly(
                     larger, hardware, objective=objective, weights=weights.costs(hardware)
                 )
                 mapping = _without_idle_rounds(result.mapping, layer)
-                energy, cycles = _costs(layer, hardware, mapping, weights)
+                form = dataclasses.replace(weights, codebook_level=result.codebook_level)
+                energy, cycles = _costs(layer, hardware, mapping, form)
             except KcsimError:
                 # Too large to be searched or counted, or it cuts units of clustered weights.
                 continue

@@ -162,6 +162,13 @@ class LayerEstimate:
         """Codebook entries looked up."""
         return sum(item.count for item in self.items if item.action == "lookup")
 
+    @property
+    def assumes_lookup_rate(self) -> bool:
+        """Whether a store of the codebook is taken to keep up, as the hardware gives it no rate."""
+        store = self.counts.hardware.codebook
+        looks_up = any(i.component == "codebook" and i.action == "lookup" for i in self.items)
+        return looks_up and store is not None and store.read_words_per_cycle is None
+
 
 @dataclass(frozen=True, eq=False)
 class Run:

@@ -17,7 +17,7 @@ from kcsim.clustering import (
     stored_network,
 )
 from kcsim.errors import InputError
-from kcsim.hardware import CodebookStore, Hardware
+from kcsim.hardware import CodebookStore, Hardware, Level
 from kcsim.mapping.costs import DENSE, WeightCosts
 from kcsim.workload import ConvLayer
 
@@ -53,6 +53,9 @@ class WeightFormat:
     multiplies_per_weight, adds_per_weight : int
         1 where units have a scale, or an offset, which the decoder applies to every
         weight; else 0. Flipping an entry is wiring and takes neither.
+    codebook_level : int, optional
+        Position of the level that holds a codebook too large for its store; the nearest one above
+        the decoder with room beside its tiles when absent.
     """
 
     value_bits: int
@@ -64,6 +67,12 @@ class WeightFormat:
     loads_codebook: bool = False
     multiplies_per_weight: int = 0
     adds_per_weight: int = 0
+    codebook_level: int | None = None
+
+    @property
+    def entry_bits(self) -> int:
+        """Bits of one value of an entry, as the codebook stores it."""
+        return self.codebook_bits // self.codebook_words
 
     def units_in(self, extent: dict[str, int]) -> int:
         """Indexes needed for a tile, counting units that it holds in part."""
@@ -104,23 +113,30 @@ class WeightFormat:
         if self.unit is None or hardware.codebook is None:
             return (DENSE,)
         store, outer = hardware.codebook, hardware.levels[0]
-        bits = float(Fraction(self.codebook_bits, self.codebook_words))
         outer_pj = outer.energy_pj("weights", "read")
         reads = -(-self.codebook_bits // (outer.word_bits * outer.block_words))
         load_pj = reads * outer_pj * self.loads_codebook
         affine_pj = self.multiplies_per_weight * hardware.multiply_pj
         affine_pj += self.adds_per_weight * hardware.add_pj
 
-        def stored(width: int, read_pj: float, write_pj: float, level: int | None) -> WeightCosts:
-            writes = -(-self.codebook_bits // width) * self.loads_codebook
+        def stored(
+            holder: Level | CodebookStore, width: int, prices: tuple[float, float], at: int | None
+        ) -> WeightCosts:
+            loaded = self.loads_codebook and at != 0
+            writes = -(-self.codebook_bits // width)
+            rate = holder.write_words_per_cycle if isinstance(holder, Level) else None
             return WeightCosts(
                 self.unit or (1, 1, 1), float(self.unit_bits), self.decode_level,
-                bits / width * read_pj + affine_pj, load_pj if level != 0 else 0.0,
-                writes * write_pj if level != 0 else 0.0, level, self.codebook_bits,
+                self.entry_bits / width * prices[0] + affine_pj, load_pj if loaded else 0.0,
+                writes * prices[1] if loaded else 0.0, at, self.codebook_bits, self.entry_bits,
+                holder.word_bits, _cycles_of(1, holder.read_words_per_cycle),
+                _cycles_of(self.codebook_bits / outer.word_bits, outer.read_words_per_cycle)
+                * loaded,
+                _cycles_of(self.codebook_bits / holder.word_bits, rate) * loaded,
             )  # fmt: skip
 
         if self.codebook_bits <= store.capacity_kib * 8192:
-            return (stored(store.word_bits, store.read_pj, store.write_pj, None),)
+            return (stored(store, store.word_bits, (store.read_pj, store.write_pj), None),)
         places = []
         for i in range(self.decode_level, -1, -1):
             level = hardware.levels[i]
@@ -129,9 +145,13 @@ class WeightFormat:
                 "weights" not in level.kept_tensors or not room or room < self.codebook_bits
             ):
                 continue
-            read_pj, write_pj = (level.energy_pj("weights", action) for action in ("read", "write"))
-            places.append(stored(level.word_bits * level.block_words, read_pj, write_pj, i))
+            prices = level.energy_pj("weights", "read"), level.energy_pj("weights", "write")
+            places.append(stored(level, level.word_bits * level.block_words, prices, i))
         return tuple(places)
+
+
+def _cycles_of(words: float, words_per_cycle: float | None) -> float:
+    return words / words_per_cycle if words_per_cycle else 0.0
 
 
 def weight_formats(

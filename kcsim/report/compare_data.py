@@ -11,6 +11,7 @@ from kcsim.report.execution_data import (
     execution_notes,
     execution_tables,
     expected_entries_note,
+    lookup_rate_note,
 )
 from kcsim.report.network_data import quotient
 from kcsim.report.table import Column, Row, Table
@@ -62,6 +63,7 @@ def costs_table(comparison: Comparison) -> Table:
     ]
     runs = [run for name, run in comparison.runs.items() if name != "auto"]
     notes += [note for run in runs for note in execution_notes(run.layers)]
+    notes += lookup_rate_note([layer for run in runs for layer in run.layers])
     expected = expected_entries_note([layer for run in runs for layer in run.layers])
     notes += [expected] if expected else []
     title = "Executions (expected)" if expected else "Executions"

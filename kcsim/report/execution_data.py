@@ -18,6 +18,7 @@ __all__ = [
     "execution_tables",
     "expected_entries_note",
     "intermediate_table",
+    "lookup_rate_note",
     "next_best",
     "tile_words",
 ]
@@ -154,6 +155,21 @@ def expected_entries_note(layers: Sequence[LayerEstimate]) -> str:
     if any(layer.intermediate.is_expectation for layer in shared):
         return "Figures of shared layers rest on expected distinct entries: no weights given."
     return ""
+
+
+def lookup_rate_note(layers: Sequence[LayerEstimate]) -> tuple[str, ...]:
+    """What is assumed of the stores of codebooks, as at most one sentence.
+
+    Parameters
+    ----------
+    layers : sequence of LayerEstimate
+    """
+    if not any(layer.assumes_lookup_rate for layer in layers):
+        return ()
+    return (
+        "Assumed: the codebook store serves as many lookups a cycle as what it feeds can take "
+        "(no codebook.read_words_per_cycle is given).",
+    )
 
 
 def tile_words(estimate: LayerEstimate) -> np.ndarray:

@@ -6,7 +6,7 @@ from kcsim.hardware.level import Level
 from kcsim.model.cascade.estimate import CascadeEstimate
 from kcsim.model.counts import used_bits
 from kcsim.model.results import LayerEstimate
-from kcsim.report.execution_data import tile_words
+from kcsim.report.execution_data import lookup_rate_note, tile_words
 from kcsim.report.network_data import account_rows, quotient
 from kcsim.report.table import Column, Row, Table
 from kcsim.report.zeros_data import compression_table, expectation_note
@@ -147,6 +147,9 @@ def cycle_table(estimate: LayerEstimate) -> Table:
         taken = cycles.transfer[level.name] if limited else None
         share = None if taken is None else taken / cycles.total
         rows.append((f"{level.name} transfers", taken, share))
+    if estimate.lookups:
+        taken = cycles.lookup or None
+        rows.append(("codebook lookups", taken, taken and taken / cycles.total))
     columns = (
         Column("part"),
         Column("cycles", "", "integer"),
@@ -161,6 +164,7 @@ def cycle_table(estimate: LayerEstimate) -> Table:
         ]
     if any(row[1] is None for row in rows):
         notes.append("No cycles: the hardware sets no bandwidth.")
+    notes += lookup_rate_note([estimate])
     total = ("TOTAL", cycles.total, 1.0)
     return Table(_title(estimate, "Cycles"), columns, tuple(rows), (total,), tuple(notes))
 

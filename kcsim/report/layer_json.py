@@ -59,8 +59,10 @@ def layer_document(estimate: LayerEstimate) -> LayerDocument:
         cycles=CyclesDocument(
             compute=cycles.compute,
             transfer=cycles.transfer,
+            lookup=cycles.lookup,
             total=cycles.total,
             bound_by=cycles.bound_by,
+            assumes_lookup_rate=estimate.assumes_lookup_rate,
         ),
         energy=tuple(EnergyDocument(**vars(item)) for item in estimate.items),
         alternatives=tuple(_alternative(each) for each in estimate.alternatives),

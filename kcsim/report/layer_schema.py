@@ -188,10 +188,14 @@ class CyclesDocument:
     """Of the computation alone."""
     transfer: dict[str, Count]
     """Of the transfers of each level; 0 where the hardware sets no bandwidth."""
+    lookup: Count
+    """Of lookups in the stores of the codebook; 0 without any, or without a rate."""
     total: Count
     """Of the layer."""
     bound_by: str
-    """`compute`, or the level that decides."""
+    """`compute`, `codebook` (its stores), or the level that decides."""
+    assumes_lookup_rate: bool
+    """Whether stores are taken to serve all lookups in time, as the hardware gives no rate."""
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)

@@ -7,7 +7,11 @@ from dataclasses import replace
 
 from kcsim.clustering import NetworkStorage
 from kcsim.model.results import Estimate, Run
-from kcsim.report.execution_data import execution_tables, expected_entries_note
+from kcsim.report.execution_data import (
+    execution_tables,
+    expected_entries_note,
+    lookup_rate_note,
+)
 from kcsim.report.search_data import proof_note
 from kcsim.report.table import Column, Row, Table
 from kcsim.report.zeros_data import expectation_note, zeros_table
@@ -106,7 +110,7 @@ def layers_table(estimate: Estimate) -> Table:
         subject += " (expected)"
     if _has_zeros(estimate):
         notes += (expectation_note(estimate.hardware.name, shown.layers),)
-    notes += _execution_remarks(shown)
+    notes += _execution_remarks(shown) + lookup_rate_note(shown.layers)
     searches = [layer.search for run in estimate.runs for layer in run.layers if layer.search]
     if not all(search.is_optimal for search in searches):
         notes += (proof_note(searches),)

@@ -38,6 +38,8 @@ def slack(estimate):
 
 def check_cost(result, layer, hardware, form=None):
     """What the search says of a mapping is what the mapping costs, but for rounding."""
+    if form is not None:
+        form = dataclasses.replace(form, codebook_level=result.codebook_level)
     estimate = evaluate(layer, hardware, result.mapping, form)
     room = slack(estimate) + ROUNDING * (1 + estimate.energy_pj)
     assert abs(estimate.energy_pj - result.energy_pj) <= room
@@ -222,6 +224,8 @@ def clustered_problems(draw, most=250):
         capacity_kib=draw(st.sampled_from((0.001, 0.01, 8.0))),
         read_pj=draw(st.sampled_from(ENERGIES)),
         write_pj=draw(st.sampled_from(ENERGIES)),
+        word_bits=draw(st.sampled_from((8, 16, 24))),
+        read_words_per_cycle=draw(st.sampled_from((None, 0.3, 1.0, 2.0))),
     )
     words = draw(st.integers(1, 6)) * unit[0] * unit[1] * unit[2]
     bits = draw(st.sampled_from((4, 8, 16)))

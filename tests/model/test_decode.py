@@ -14,10 +14,11 @@ from small_problems import small_problems
 
 import kcsim
 from kcsim import InputError, evaluate, parse_clustering
-from kcsim.hardware import Compute, Fanout, Precision, load_hardware
+from kcsim.hardware import Compute, Fanout, Hardware, Level, Precision, load_hardware
 from kcsim.mapping.search import search_mapping
 from kcsim.model.weights import WeightFormat, decode_at, weight_formats
-from kcsim.workload import ConvLayer
+from kcsim.report.network_data import layers_table
+from kcsim.workload import ConvLayer, Network
 
 SHIPPED = ("eyeriss_codebook", "eyeriss", "simple", "ucnn_like")
 
@@ -26,7 +27,9 @@ def check_decoder(estimate, level):
     """Lookups, scales, offsets and copies of the codebook at a level, against the walk."""
     counts, form, account = estimate.counts, estimate.weights, items(estimate)
     hardware, store = counts.hardware, counts.hardware.codebook
-    weights, units = crossing(counts.layer, hardware, counts.mapping, level, form.unit)
+    weights, units, words = crossing(
+        counts.layer, hardware, counts.mapping, level, form.unit, form.entry_bits, store.word_bits
+    )
     lookup = account["codebook", "weights", "lookup"]
     value_bits = Fraction(form.codebook_bits, form.codebook_words)
     assert (lookup.count, lookup.bits) == (units, float(weights * value_bits))
@@ -35,12 +38,20 @@ def check_decoder(estimate, level):
     for action in ("multiply", "add"):
         assert account["codebook", "weights", action].count == weights
     # The codebook is read once, and written into the store of every instance.
-    outer = hardware.levels[0]
+    outer, stores = hardware.levels[0], len(instances_of(counts, level))
     reads = -(-form.codebook_bits // (outer.word_bits * outer.block_words))
-    writes = -(-form.codebook_bits // store.word_bits)
-    writes *= len(Nest(counts.layer, hardware, counts.mapping).instances(level))
+    writes = -(-form.codebook_bits // store.word_bits) * stores
     paid = reads * outer.energy_pj("weights", "read") + writes * store.write_pj
     assert account["codebook", "weights", "load"].energy_pj == pytest.approx(paid)
+    assert estimate.cycles.lookup == cycles_at(store.read_words_per_cycle, Fraction(words, stores))
+
+
+def instances_of(counts, level):
+    return Nest(counts.layer, counts.hardware, counts.mapping).instances(level)
+
+
+def cycles_at(words_per_cycle, words):
+    return -(-words // Fraction(str(words_per_cycle))) if words_per_cycle else 0
 
 
 # --- energies of additions and multiplications
@@ -185,6 +196,51 @@ def test_what_crosses_the_output_of_the_decoder_is_looked_up(problem):
     check_decoder(evaluate(layer, hardware, mapping, form), form.decode_level)
 
 
+@settings(max_examples=150, deadline=None)
+@given(decoded(), st.data())
+def test_lookups_share_the_port_of_the_level_that_holds_the_codebook(problem, data):
+    layer, hardware, mapping, form = problem
+    rate = st.sampled_from((None, 0.3, 1, 2.5))
+    hardware = dataclasses.replace(
+        hardware,
+        codebook=dataclasses.replace(hardware.codebook, capacity_kib=1e-6),
+        levels=tuple(
+            dataclasses.replace(
+                level,
+                read_words_per_cycle=data.draw(rate),
+                write_words_per_cycle=data.draw(rate),
+                word_bits=data.draw(st.sampled_from((8, 16, 24))),
+            )
+            for level in hardware.levels
+        ),
+    )
+    estimate = evaluate(layer, hardware, mapping, form)
+    (name,) = {i.component for i in estimate.items if i.action == "lookup"}
+    place = hardware.level_index(name.removeprefix("codebook (").removesuffix(")"))
+    width = hardware.levels[place].word_bits
+    decoder = form.decode_level
+    *_, looked_up = crossing(layer, hardware, mapping, decoder, form.unit, form.entry_bits, width)
+    for i, level in enumerate(hardware.levels):
+        moved = {
+            action: sum(Fraction(item.bits) for item in estimate.items
+                        if (item.component, item.action) == (level.name, action))
+            for action in ("read", "fill", "update")
+        }  # fmt: skip
+        reads, writes = moved["read"], moved["fill"] + moved["update"]
+        instances = len(instances_of(estimate.counts, i))
+        reads += looked_up * width * (i == place)
+        if place:
+            reads += form.codebook_bits * (i == 0)
+            writes += form.codebook_bits * instances * (i == place)
+        words = Fraction(1, level.word_bits * instances)
+        expected = max(
+            cycles_at(level.read_words_per_cycle, reads * words),
+            cycles_at(level.write_words_per_cycle, writes * words),
+        )
+        assert estimate.cycles.transfer[level.name] == expected
+    assert estimate.cycles.lookup == 0
+
+
 @pytest.mark.parametrize("unit", ["scalar", "kernel"])
 def test_the_search_pays_where_weights_pass_through_the_decoder(unit):
     # Nothing else costs anything: each PE looks up what it hands to its MACs.
@@ -244,3 +300,66 @@ def test_fewer_entries_never_cost_more_lookups(problem, data):
         assert one[key].energy_pj <= other[key].energy_pj
     if one.keys() == other.keys():
         assert fewer.energy_pj <= more.energy_pj * (1 + 1e-12)
+
+
+# --- lookups take time
+
+
+def lookup_design(**store):
+    """A buffer of 4 words a cycle, with the decoder at its output, and 16 MAC units."""
+    hardware = Hardware(
+        name="fc",
+        levels=(
+            Level(name="DRAM", read_pj=100, write_pj=100),
+            Level(name="buffer", read_pj=1, write_pj=1, capacity_kib=1024,
+                  read_words_per_cycle=4, fanout=Fanout(x=16)),
+        ),
+        compute=Compute(mac_pj=1),
+    )  # fmt: skip
+    return with_store(hardware, level="buffer", **store)
+
+
+@pytest.mark.parametrize(
+    ("rate", "bound"), [(None, "buffer"), (1, "codebook"), (2, "codebook"), (64, "buffer")]
+)
+def test_a_store_serves_no_more_lookups_than_its_rate(rate, bound):
+    hardware = lookup_design(read_words_per_cycle=rate)
+    result = kcsim.estimate(hardware, one_layer(), "scalar:k=2,dense=none", objective="cycles")
+    (layer,) = result.clustered.layers
+    lookups = 256 * 256
+    assert layer.lookups == lookups
+    assert layer.cycles.lookup == (lookups / rate if rate else 0)
+    assert layer.cycles.total >= layer.cycles.lookup
+    assert layer.cycles.bound_by == bound
+    assert layer.assumes_lookup_rate == (rate is None)
+    table = layers_table(result)
+    assert any("Assumed: the codebook store" in note for note in table.notes) == (rate is None)
+
+
+def one_layer():
+    return Network("one", (ConvLayer.linear("fc", 256, 256),))
+
+
+def test_a_codebook_in_dram_bounds_cycles_by_the_bandwidth_of_dram():
+    # One entry more than the store of 256 values has room for.
+    network = Network("one", (kcsim.load_layer("alexnet/conv3"),))
+    (layer,) = kcsim.estimate(
+        "eyeriss_codebook", network, "kernel:k=29,scope=layer"
+    ).clustered.layers
+    assert layer.cycles.bound_by == "DRAM"
+    # Each MAC looks its weight up, a word each, at 1.2 words a cycle.
+    assert layer.cycles.total >= layer.layer.macs / 1.2
+
+
+def test_lookups_spend_time_in_shared_executions_too():
+    layer = kcsim.load_layer("alexnet/conv1")
+    runs = kcsim.compare_executions(
+        "eyeriss_codebook", Network("one", (layer,)), "kernel:k=16,scope=layer,dense=none"
+    ).runs
+    for name in ("share_products", "share_sums"):
+        (shared,) = runs[name].layers
+        assert shared.execution == name
+        (lookup,) = (i for i in shared.items if i.action == "lookup")
+        assert lookup.component == "codebook (DRAM)"
+        # 1.2 words a cycle, of 16 bits.
+        assert shared.cycles.total >= lookup.bits / 16 / 1.2

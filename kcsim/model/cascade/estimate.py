@@ -15,8 +15,9 @@ from kcsim.errors import MappingError, Problem
 from kcsim.model.cascade.phases import Phase, count_entries, count_gather, count_outer
 from kcsim.model.cascade.places import index_level
 from kcsim.model.cascade.plan import CascadeMapping, SharedLayer
+from kcsim.model.codebook import codebook_place
 from kcsim.model.counts import Counts
-from kcsim.model.cycles import Cycles, transfer_cycles
+from kcsim.model.cycles import Cycles, lookup_cycles, transfer_cycles
 from kcsim.model.energy import (
     EnergyItem,
     codebook_items,
@@ -263,19 +264,29 @@ def _cycles(
     home, beside = hardware.level_index(mapping.home), 1
     beside = int(outer.instances[home])
     compute = gather.cycles // beside
-    compute += entries.cycles if beside == 1 else entries.longest * entries.runs // beside
-    transfer, total, bound_by = {}, compute, "compute"
+    entering = entries.cycles if beside == 1 else entries.longest * entries.runs // beside
+    longer = gather if compute > entering else entries
+    compute += entering
+    transfer, total, bound_by = {}, compute, longer.bound_by
+    place = codebook_place(entries.counts, entries.weights)
     index_form = shared.indexed_form(mapping.tile, mapping.ordered)
-    parts = (outer, index_form), *((phase.counts, phase.weights) for phase in (gather, entries))
+    parts = (
+        (outer, index_form, None),
+        (gather.counts, gather.weights, None),
+        (entries.counts, entries.weights, place),
+    )
     for i, level in enumerate(hardware.levels):
-        outside = transfer_cycles(outer, index_form, i, level)
+        outside = transfer_cycles(*parts[0], i, level)
         transfer[level.name] = sum(transfer_cycles(*part, i, level) for part in parts)
         needed = transfer[level.name]
         if level.buffering == "single":
             needed = compute + outside
         if needed > total:
             total, bound_by = needed, level.name
-    return Cycles(compute, transfer, total, bound_by)
+    lookup = lookup_cycles(entries.counts, entries.weights, place)
+    if lookup > total:
+        total, bound_by = lookup, "codebook"
+    return Cycles(compute, transfer, lookup, total, bound_by)
 
 
 def _outer_items(

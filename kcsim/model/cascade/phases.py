@@ -11,8 +11,9 @@ from kcsim.hardware.schema import Precision
 from kcsim.mapping import LevelLoops, Loop, Mapping
 from kcsim.model.cascade.places import confined, index_level
 from kcsim.model.cascade.plan import CascadeMapping, SharedLayer
+from kcsim.model.codebook import CodebookPlace, codebook_place
 from kcsim.model.counts import Counts, check_fit, count_layer
-from kcsim.model.cycles import count_cycles
+from kcsim.model.cycles import Cycles, count_cycles
 from kcsim.model.weights import WeightFormat
 from kcsim.workload.layer import TENSORS
 
@@ -35,9 +36,11 @@ class Phase:
         Of the phase.
     runs : int
     cycles : int
-        Of all runs, one after the other; transfers above the home left out.
+        Of all runs, one after the other; transfers above the home left out, but for lookups.
     longest : int
         Cycles of the run with the most entries.
+    bound_by : str
+        What decides on them, as in `kcsim.model.cycles.Cycles`.
     """
 
     counts: Counts
@@ -45,6 +48,7 @@ class Phase:
     runs: int
     cycles: int
     longest: int
+    bound_by: str
 
 
 def phase_hardware(shared: SharedLayer, phase: str, home: int, last: int) -> Hardware:
@@ -130,8 +134,10 @@ def count_gather(shared: SharedLayer, mapping: CascadeMapping, width: int) -> Ph
     check_fit(counts, form, outermost=home + 1)
     leave_out(counts.accesses, counts.transfers, first_levels(shared.hardware, home))
     runs = shared.runs(mapping.tile)
-    cycles = _cycles(counts, form, home) * (1 + shared.has_offsets)
-    return Phase(_multiplied(counts, runs, layer.macs * runs), form, runs, cycles * runs, cycles)
+    taken = _cycles(counts, form, home)
+    cycles = taken.total * (1 + shared.has_offsets)
+    total = _multiplied(counts, runs, layer.macs * runs)
+    return Phase(total, form, runs, cycles * runs, cycles, taken.bound_by)
 
 
 def count_entries(shared: SharedLayer, mapping: CascadeMapping, widths: dict[int, int]) -> Phase:
@@ -152,17 +158,24 @@ def count_entries(shared: SharedLayer, mapping: CascadeMapping, widths: dict[int
     home = shared.hardware.level_index(mapping.home)
     hardware = phase_hardware(shared, "entries", home, home)
     shapes = shared.shapes(mapping.tile)
-    form, rounds = shared.entry_form(shapes), mapping.tile.rounds(shared.layer)
+    form = replace(shared.entry_form(shapes), codebook_level=mapping.codebook_level)
+    rounds = mapping.tile.rounds(shared.layer)
     first = entry_levels(home)
     total: Counts | None = None
-    runs = cycles = macs = longest = 0
+    place: CodebookPlace | None = None
+    longest: Cycles | None = None
+    runs = cycles = macs = 0
     for entries in sorted(widths, reverse=True):
         count = widths[entries] * rounds.N * rounds.P * rounds.Q
         layer = shapes.entries(entries)
         nest = fitted_entries(mapping.entries, shared, entries)
         counts = count_layer(layer, hardware, nest, form)
-        taken = _cycles(counts, form, home)
-        cycles, longest = cycles + taken * count, max(longest, taken)
+        # The codebook stays where the widest run has it, and is loaded once for all.
+        place = place or codebook_place(counts, form)
+        taken = _cycles(counts, replace(form, loads_codebook=False), home, place)
+        cycles += taken.total * count
+        if longest is None or taken.total > longest.total:
+            longest = taken
         leave_out(counts.accesses, counts.transfers, first)
         runs, macs = runs + count, macs + layer.macs * count
         counts = _multiplied(counts, count, 0)
@@ -172,7 +185,9 @@ def count_entries(shared: SharedLayer, mapping: CascadeMapping, widths: dict[int
             total.accesses[:] += counts.accesses
             total.transfers[:] += counts.transfers
     assert total is not None
-    return Phase(replace(total, executed_macs=macs), form, runs, cycles, longest)
+    assert longest is not None
+    total = replace(total, executed_macs=macs)
+    return Phase(total, form, runs, cycles, longest.total, longest.bound_by)
 
 
 def fitted_entries(mapping: Mapping, shared: SharedLayer, entries: int) -> Mapping:
@@ -232,8 +247,10 @@ def _multiplied(counts: Counts, runs: int, macs: int) -> Counts:
     )  # fmt: skip
 
 
-def _cycles(counts: Counts, form: WeightFormat, home: int) -> int:
+def _cycles(
+    counts: Counts, form: WeightFormat, home: int, place: CodebookPlace | None = None
+) -> Cycles:
     """Cycles of one run, with transfers at the home and below."""
     inside = replace(counts, accesses=counts.accesses.copy(), transfers=counts.transfers.copy())
     leave_out(inside.accesses, inside.transfers, [home] * 3)
-    return count_cycles(inside, form).total
+    return count_cycles(inside, form, place)

@@ -49,6 +49,8 @@ class CascadeMapping:
         Of `PhaseShapes.gather`.
     entries : Mapping
         Of `PhaseShapes.entries` for as many entries as any block or filter has, or a few more.
+    codebook_level : int, optional
+        See `kcsim.model.weights.WeightFormat`.
     """
 
     sharing: Sharing
@@ -59,6 +61,7 @@ class CascadeMapping:
     outer: Mapping
     gather: Mapping
     entries: Mapping
+    codebook_level: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +148,7 @@ class SharedLayer:
     def indexed_form(self, tile: Tile, ordered: bool) -> WeightFormat:
         """The weights as all levels outside of the phases know them: indexes."""
         bits, innermost = self.index_bits(tile, ordered), len(self.hardware.levels) - 1
-        return replace(self.form, unit_bits=bits, decode_level=innermost)
+        return WeightFormat(self.form.value_bits, self.form.unit, bits, innermost)
 
     def gather_form(self, tile: Tile, ordered: bool) -> WeightFormat:
         """The weights of the phase that gathers: indexes, all the way to the adders."""

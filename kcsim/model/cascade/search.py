@@ -201,9 +201,12 @@ class _Known:
             hardware = phase_hardware(shared, "entries", home, home)
             # The codebook is loaded once for all runs.
             costs = tuple(
-                replace(each, load_pj=each.load_pj / loads, copy_pj=each.copy_pj / loads)
+                replace(
+                    each, load_pj=each.load_pj / loads, copy_pj=each.copy_pj / loads,
+                    load_cycles=each.load_cycles / loads, copy_cycles=each.copy_cycles / loads,
+                )
                 for each in shared.entry_form(shapes).costs(hardware)
-            )
+            )  # fmt: skip
             return search_mapping(
                 entries, hardware, objective=objective, weights=costs,
                 prices=_entry_prices(hardware, home),
@@ -231,6 +234,7 @@ class _Known:
             outer,
             gather.mapping,
             multiply.mapping,
+            multiply.codebook_level,
         )
         return evaluate_cascade(shared, mapping)
 
