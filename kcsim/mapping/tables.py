@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -123,7 +124,7 @@ def _floor(layer: ConvLayer, machine: Machine, most: np.ndarray) -> Floor:
     static_pj = machine.static_pj * computing / most.prod()
     # An instance leaks for as long as its own share of the computation takes, at least.
     leaks = machine.cycles[:, columns.LEAK_PJ]
-    leakage_pj = sum(leak * computing / most[level:].prod() for level, leak in enumerate(leaks))
+    leaking = (leak * computing / most[level:].prod() for level, leak in enumerate(leaks))
     words = [layer.weights, sizes["N"] * sizes["G"] * sizes["C"]]
     for axis, (output, tap) in enumerate((("P", "R"), ("Q", "S"))):
         stride, dilation = machine.window[axis], machine.window[2 + axis]
@@ -132,6 +133,6 @@ def _floor(layer: ConvLayer, machine: Machine, most: np.ndarray) -> Floor:
     outputs = float(sizes["N"] * sizes["G"] * sizes["M"] * sizes["P"] * sizes["Q"])
     costs = machine.costs[0]
     # Each word of DRAM is moved once, whatever the mapping.
-    reading = float(np.dot(words, costs[:2, columns.READ_CYCLES]))
+    reading = math.fsum(words * costs[:2, columns.READ_CYCLES])
     writing = outputs * costs[2, columns.WRITE_CYCLES]
-    return Floor(outputs, np.array([static_pj, leakage_pj, max(reading, writing)]))
+    return Floor(outputs, np.array([static_pj, math.fsum(leaking), max(reading, writing)]))
