@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import platform
 import time
 from dataclasses import replace
@@ -149,7 +150,7 @@ def rival_error(
     settings = replace(parts[0].settings, transforms=1)
     key = f"{settings} {clusters}"
     if key not in known:
-        known[key] = sum(
+        known[key] = math.fsum(
             scheme_error(np.concatenate(units).astype(np.float64), settings, clusters[codebook])
             for (codebook, _), units in groups.items()
         )
@@ -225,8 +226,8 @@ def figures(
     """Compression, error, error over scikit-learn's, accuracy, accuracy with new batch norms."""
     weights = {name: tensors[tensor_of(name)] for name in clustered.layers}
     decoded = {name: clustered.decode(name) for name in weights}
-    error = sum(float(((decoded[n] - w) ** 2).sum()) for n, w in weights.items())
-    power = sum(float((w**2).sum()) for w in weights.values())
+    error = math.fsum(float(((decoded[n] - w) ** 2).sum()) for n, w in weights.items())
+    power = math.fsum(float((w**2).sum()) for w in weights.values())
     model = ResNet(tensors | {tensor_of(name): value for name, value in decoded.items()})
     plain = model.accuracy(*test)
     model.estimate_norms(training)

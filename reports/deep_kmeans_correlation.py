@@ -8,6 +8,7 @@ place of the energy tool of Yang et al. (Asilomar 2017).
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -61,7 +62,7 @@ class Point(NamedTuple):
         decoder = hardware.level_index(hardware.codebook.level)
         places = {*hardware.level_names[: decoder + 1]}
         places |= {f"{name} network" for name in hardware.level_names[:decoder]}
-        return sum(
+        return math.fsum(
             item.energy_pj
             for layer in self.run.layers
             if layer.weights.unit is not None

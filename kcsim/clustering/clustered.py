@@ -16,6 +16,7 @@ from kcsim.clustering.scheme import Clustering
 from kcsim.clustering.storage import LayerStorage, NetworkStorage, network_storage, parts_storage
 from kcsim.clustering.units import join_units, shape_text, transformed, weights_shape
 from kcsim.errors import InputError, Problem, nearest
+from kcsim.sums import exact_sum
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 
@@ -305,7 +306,8 @@ class ClusteredWeights:
         biases_bits = len(self.biases.get(name, ())) * bias_bits
         if name not in self.layers:
             return replace(stored, biases_bits=biases_bits)
-        indexes_bits = (self.layers[name].counts @ lengths[stored.clustering.codebook]).item()
+        counts = self.layers[name].counts
+        indexes_bits = exact_sum((counts * lengths[stored.clustering.codebook]).tolist())
         return replace(
             stored, indexes_bits=indexes_bits, biases_bits=biases_bits, is_expectation=False
         )

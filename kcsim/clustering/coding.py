@@ -5,6 +5,7 @@ Bits are counted from the lowest of the first byte on: bit i is bit i % 8 of byt
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any
 
@@ -143,7 +144,7 @@ def worst_case_huffman(clusters: int, sparse: float, units: int) -> float:
     else:
         others = max(1, min(clusters - 1, round((1 - sparse) * units)))
         shares = np.append(np.full(others, (1 - sparse) / others), sparse)
-    return float(shares @ huffman_lengths(shares)) if clusters > 1 else 0.0
+    return math.fsum(shares * huffman_lengths(shares)) if clusters > 1 else 0.0
 
 
 def pack(values: NDArray[Any], bits: int) -> Bytes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from kcsim.clustering.resolve import LayerClustering
 from kcsim.errors import InputError
+from kcsim.sums import exact_sum
 
 __all__ = ["TableCompute", "expected_distinct", "expected_product_share", "table_compute"]
 
@@ -78,7 +79,7 @@ def expected_product_share(part: LayerClustering) -> float:
     columns = _phases(layer.kernel_width // unit.width, layer.dilation[1], layer.stride[1])
     meeting = [filters * high * wide for high in rows for wide in columns]
     entries = part.clusters * part.settings.transforms
-    return sum(expected_distinct(entries, count) for count in meeting) / sum(meeting)
+    return exact_sum(expected_distinct(entries, count) for count in meeting) / sum(meeting)
 
 
 def _phases(taps: int, dilation: int, stride: int) -> list[int]:

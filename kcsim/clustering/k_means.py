@@ -191,7 +191,7 @@ def _scalars(
         centroids[:, None],
         labels[places],
         None if transforms == 1 else np.zeros(len(values), np.uint8),
-        float(merged @ errors**2),
+        float((merged * errors**2).sum()),
         0,
         True,
     )

@@ -20,6 +20,7 @@ from kcsim.clustering.precision import values_bits
 from kcsim.clustering.resolve import LayerClustering, resolve_layer, resolve_network
 from kcsim.clustering.scheme import Clustering
 from kcsim.errors import InputError, Problem, nearest
+from kcsim.sums import exact_sum
 from kcsim.workload.layer import ConvLayer
 
 __all__ = [
@@ -116,9 +117,8 @@ class NetworkStorage:
     @property
     def total_bits(self) -> float:
         """The network as stored."""
-        return sum(layer.total_bits for layer in self.layers) + sum(
-            self.shared_codebook_bits.values()
-        )
+        layers = (layer.total_bits for layer in self.layers)
+        return exact_sum([*layers, *self.shared_codebook_bits.values()])
 
     @property
     def uncompressed_bits(self) -> int:
@@ -157,13 +157,13 @@ class NetworkStorage:
         if not chosen:
             raise InputError(f"no layer to compute the ratio of part {part!r} from")
         used = {layer.clustering.codebook for layer in chosen}
-        stored = sum(layer.total_bits if biases else layer.weights_bits for layer in chosen)
-        stored += sum(bits for name, bits in self.shared_codebook_bits.items() if name in used)
+        bits = [layer.total_bits if biases else layer.weights_bits for layer in chosen]
+        bits += [each for name, each in self.shared_codebook_bits.items() if name in used]
         plain = sum(
             layer.uncompressed_bits if biases else layer.uncompressed_weights_bits
             for layer in chosen
         )
-        return plain / stored
+        return plain / exact_sum(bits)
 
 
 def worst_case_entropy(clusters: int, sparse: float, units: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -137,7 +138,7 @@ def _floor(
     static_pj = machine.static_pj * computing / most.prod()
     # An instance leaks for as long as its own share of the computation takes, at least.
     leaks = machine.cycles[:, columns.LEAK_PJ]
-    leakage_pj = sum(leak * computing / most[level:].prod() for level, leak in enumerate(leaks))
+    leaking = (leak * computing / most[level:].prod() for level, leak in enumerate(leaks))
     words = [layer.weights, sizes["N"] * sizes["G"] * sizes["C"]]
     for axis, (output, tap) in enumerate((("P", "R"), ("Q", "S"))):
         stride, dilation = machine.window[axis], machine.window[2 + axis]
@@ -146,7 +147,7 @@ def _floor(
     outputs = float(sizes["N"] * sizes["G"] * sizes["M"] * sizes["P"] * sizes["Q"])
     costs = machine.costs[0]
     # Each word of DRAM is moved once, whatever the mapping.
-    reading = float(np.dot(words, costs[:2, columns.READ_CYCLES])) + machine.load_cycles
+    reading = math.fsum(words * costs[:2, columns.READ_CYCLES]) + machine.load_cycles
     writing = outputs * costs[2, columns.WRITE_CYCLES]
     looking_up = _least_lookups(layer, machine, weight_shares) * machine.lookup_cycles
     if machine.unit[columns.PORT] == 0:
@@ -154,7 +155,7 @@ def _floor(
     # As many copies as there are instances of the level that has them, at most.
     copies = most[: max(0, int(machine.unit[columns.STORE]))].prod()
     busy = max(reading, writing, looking_up / copies)
-    return Floor(outputs, np.array([static_pj, leakage_pj, busy]))
+    return Floor(outputs, np.array([static_pj, math.fsum(leaking), busy]))
 
 
 def _least_lookups(layer: ConvLayer, machine: Machine, shares: np.ndarray) -> float:

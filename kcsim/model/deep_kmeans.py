@@ -17,6 +17,7 @@ from kcsim.clustering.resolve import LayerClustering
 from kcsim.clustering.scheme import Clustering
 from kcsim.clustering.storage import NetworkStorage
 from kcsim.errors import InputError, Problem, nearest
+from kcsim.sums import exact_sum
 from kcsim.workload.layer import ConvLayer
 
 __all__ = [
@@ -250,7 +251,8 @@ def total_cost(costs: Iterable[DeepKMeansCost]) -> DeepKMeansCost:
     """
     costs = tuple(costs)
     names = [field.name for field in fields(DeepKMeansCost)]
-    return DeepKMeansCost(**{name: sum(getattr(cost, name) for cost in costs) for name in names})
+    sums = {name: exact_sum(getattr(cost, name) for cost in costs) for name in names}
+    return DeepKMeansCost(**sums)
 
 
 def _bit_shares(storage: NetworkStorage) -> list[float]:

@@ -14,6 +14,7 @@ from kcsim.model.cycles import Cycles
 from kcsim.model.hops import count_hops
 from kcsim.model.traffic import macs_left, moved_bits, transferred_words
 from kcsim.model.weights import WeightFormat
+from kcsim.sums import exact_sum
 from kcsim.workload.layer import TENSORS
 
 __all__ = ["EnergyItem", "energy_items"]
@@ -175,8 +176,7 @@ def cycle_items(counts: Counts, cycles: int) -> Iterator[EnergyItem]:
     hardware = counts.hardware
     leaks = [level.leakage_pj_per_cycle for level in hardware.levels]
     leaks.append(hardware.compute.leakage_pj_per_cycle)
-    per_cycle = hardware.static_pj_per_cycle + sum(
-        leak * int(used) for leak, used in zip(leaks, counts.instances, strict=True)
-    )
+    leaking = (leak * int(used) for leak, used in zip(leaks, counts.instances, strict=True))
+    per_cycle = exact_sum([hardware.static_pj_per_cycle, *leaking])
     if per_cycle:
         yield EnergyItem("static", "", "cycle", cycles, 0, cycles, cycles * per_cycle)

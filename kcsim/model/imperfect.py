@@ -20,6 +20,7 @@ from kcsim.model.counts import count_layer
 from kcsim.model.cycles import count_cycles
 from kcsim.model.energy import energy_items
 from kcsim.model.weights import WeightFormat
+from kcsim.sums import exact_sum
 from kcsim.workload import ConvLayer
 
 __all__ = ["improve_imperfectly"]
@@ -93,7 +94,7 @@ def _costs(
 ) -> tuple[float, int]:
     counts = count_layer(layer, hardware, mapping, weights)
     cycles = count_cycles(counts, weights)
-    return sum(item.energy_pj for item in energy_items(counts, weights, cycles)), cycles.total
+    return exact_sum(item.energy_pj for item in energy_items(counts, weights, cycles)), cycles.total
 
 
 def _larger_sizes(size: int) -> list[int]:

@@ -19,6 +19,7 @@ from kcsim.model.deep_kmeans import DeepKMeansCost, total_cost
 from kcsim.model.energy import EnergyItem
 from kcsim.model.traffic import MacsLeft, StoredTensor, macs_left, stored_tensors
 from kcsim.model.weights import WeightFormat
+from kcsim.sums import exact_sum, exact_sums
 from kcsim.workload import ConvLayer, Network
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class LayerEstimate:
     @cached_property
     def energy_pj(self) -> float:
         """Total energy, in the hardware's energy unit."""
-        return sum(item.energy_pj for item in self.items)
+        return exact_sum(item.energy_pj for item in self.items)
 
     @property
     def utilization(self) -> float:
@@ -199,7 +200,7 @@ class Run:
     @cached_property
     def energy_pj(self) -> float:
         """Total energy, in the hardware's energy unit."""
-        return sum(layer.energy_pj for layer in self.layers)
+        return exact_sum(layer.energy_pj for layer in self.layers)
 
     @property
     def cycles(self) -> int:
@@ -236,13 +237,13 @@ class Run:
     @property
     def utilization(self) -> float:
         """Mean utilisation of the layers over their cycles."""
-        return sum(each.utilization * each.cycles.total for each in self.layers) / self.cycles
+        return exact_sum(each.utilization * each.cycles.total for each in self.layers) / self.cycles
 
     @property
     def weight_bits(self) -> float:
         """Bits that the weights (codebooks and indexes included) occupy, biases aside."""
         if self.storage is None:
-            return sum(e.layer.weights * e.weights.value_bits for e in self.layers)
+            return exact_sum(e.layer.weights * e.weights.value_bits for e in self.layers)
         biases = sum(part.biases_bits for part in self.storage.layers)
         return self.storage.total_bits - biases
 
@@ -252,15 +253,10 @@ class Run:
 
     def energy_by_tensor(self) -> dict[str, float]:
         """Energy of moving each tensor over all layers; ``other`` for the rest."""
+        items = [item for layer in self.layers for item in layer.items]
         energy = {"weights": 0.0, "inputs": 0.0, "outputs": 0.0}
-        other = 0.0
-        for layer in self.layers:
-            for item in layer.items:
-                if item.tensor:
-                    energy[item.tensor] = energy.get(item.tensor, 0.0) + item.energy_pj
-                else:
-                    other += item.energy_pj
-        return {**energy, "other": other}
+        energy |= exact_sums((item.tensor, item.energy_pj) for item in items if item.tensor)
+        return {**energy, "other": math.fsum(i.energy_pj for i in items if not i.tensor)}
 
     @property
     def deep_kmeans_total(self) -> DeepKMeansCost:
@@ -374,9 +370,7 @@ class Estimate:
 
 def _by_component(items: Iterable[EnergyItem], hardware: Hardware) -> dict[str, float]:
     """Energy of each component: levels with their networks, then the MAC units, then the rest."""
-    energy: dict[str, float] = {}
-    for item in items:
-        energy[item.component] = energy.get(item.component, 0.0) + item.energy_pj
+    energy = exact_sums((item.component, item.energy_pj) for item in items)
     order = [place for name in hardware.level_names for place in (name, f"{name} network")]
     order = [place for place in (*order, "MAC") if place in energy]
     return {place: energy[place] for place in (*order, *sorted(energy.keys() - set(order)))}

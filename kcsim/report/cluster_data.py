@@ -5,6 +5,7 @@ from __future__ import annotations
 from kcsim.clustering import ClusteredLayer, ClusteredWeights, LayerStorage
 from kcsim.report.network_data import quotient, storage_parts
 from kcsim.report.table import Column, Row, Table
+from kcsim.sums import exact_sum
 
 __all__ = ["cluster_tables"]
 
@@ -50,7 +51,7 @@ def _layers_table(weights: ClusteredWeights) -> Table:
         empty: Row = (None,) * 3
         label = f"shared codebook {number}" if len(storage.shared_codebook_bits) > 1 else "shared"
         rows.append((label, None, None, clusters, *empty, bits, 0, 0, 0, bits, *empty))
-    sums = [sum(row[column] for row in rows) for column in range(7, 12)]
+    sums = [exact_sum(row[column] for row in rows) for column in range(7, 12)]
     plain = sum(layer.uncompressed_weights_bits for layer in storage.layers)
     units = sum(layer.part.units for layer in weights.layers.values())
     total = ("TOTAL", None, units, *(None,) * 4, *sums, quotient(plain, sums[-1]), None, None)

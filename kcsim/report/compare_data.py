@@ -15,6 +15,7 @@ from kcsim.report.execution_data import (
 )
 from kcsim.report.network_data import quotient
 from kcsim.report.table import Column, Row, Table
+from kcsim.sums import exact_sum
 
 __all__ = [
     "account_names",
@@ -102,7 +103,7 @@ def energies_table(
     accounts = [account(run) for run in comparison.runs.values()]
     columns = Column(label), *(Column(_shown(run), unit, "energy") for run in comparison.runs)
     rows = tuple((name, *(each.get(name) for each in accounts)) for name in names)
-    total = ("TOTAL", *(sum(each.values()) for each in accounts))
+    total = ("TOTAL", *(exact_sum(each.values()) for each in accounts))
     title = f"Energy by {label}: {_subject(comparison)}"
     return Table(title, columns, rows, (total,))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -101,7 +102,8 @@ def intermediate_table(run: Run, subject: str) -> Table:
         Column("energy", run.hardware.energy_unit, "energy"),
     )
     rows = tuple(_intermediate_row(layer) for layer in shared)
-    total = ("TOTAL", *[None] * 5, sum(row[6] for row in rows), None, sum(row[8] for row in rows))
+    words, energy = sum(row[6] for row in rows), math.fsum(row[8] for row in rows)
+    total = ("TOTAL", *[None] * 5, words, None, energy)
     notes = [
         "Home: the level that holds the products or sums of one tile. Tile: the extents that are "
         "cut. Table width: distinct entries of the block or filter with most."
@@ -227,7 +229,7 @@ def _intermediate_row(layer: CascadeEstimate) -> Row:
         what.tile_words,
         what.words,
         what.home_bits,
-        sum(item.energy_pj for item in layer.items if item.tensor == "intermediate"),
+        math.fsum(item.energy_pj for item in layer.items if item.tensor == "intermediate"),
     )
 
 

@@ -15,6 +15,7 @@ from kcsim.model.results import Estimate, LayerEstimate, Run
 from kcsim.report import schema
 from kcsim.report.layer_json import layer_document, operations_document
 from kcsim.report.network_data import storage_parts
+from kcsim.sums import exact_sum
 from kcsim.workload import Network
 
 __all__ = [
@@ -152,7 +153,7 @@ def storage_document(storage: NetworkStorage) -> schema.StorageDocument:
     parts = storage_parts(storage)
     return schema.StorageDocument(
         **{f"{name.replace(' ', '_')}_bits": bits for name, bits in parts.items()},
-        total_bits=sum(parts.values()),
+        total_bits=exact_sum(parts.values()),
         uncompressed_bits=sum(layer.uncompressed_weights_bits for layer in storage.layers),
         is_expectation=storage.is_expectation,
     )

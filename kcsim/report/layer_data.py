@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from kcsim.hardware.level import Level
 from kcsim.model.cascade.estimate import CascadeEstimate
 from kcsim.model.counts import used_bits
@@ -77,7 +79,7 @@ def access_table(estimate: LayerEstimate) -> Table:
         Column("updates", "words", "integer"),
         Column("energy", unit, "energy"),
     )
-    total = ("TOTAL", *[None] * 6, sum(row[-1] for row in rows))
+    total = ("TOTAL", *[None] * 6, math.fsum(row[-1] for row in rows))
     notes = ["Tile: what one instance holds at one time. All else: over all instances."]
     if estimate.rests_on_zeros:
         notes.append("Energy: expected, less what zeros save. Words: zeros included.")
@@ -104,7 +106,7 @@ def transfer_table(estimate: LayerEstimate) -> Table:
         Column("forwarded", "words", "integer"),
         Column("energy", unit, "energy"),
     )
-    total = ("TOTAL", *[None] * 4, sum(row[-1] for row in rows))
+    total = ("TOTAL", *[None] * 4, math.fsum(row[-1] for row in rows))
     notes = (
         "Down: arriving at the children. Up: leaving them. Forwarded: taken from a neighbour.",
     )
@@ -207,7 +209,7 @@ def layer_metrics_table(estimate: LayerEstimate) -> Table:
 
 
 def _energy(estimate: LayerEstimate, component: str, tensor: str) -> float:
-    return sum(
+    return math.fsum(
         item.energy_pj
         for item in estimate.items
         if item.component == component and item.tensor == tensor

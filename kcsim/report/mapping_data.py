@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from kcsim.hardware import Level
 from kcsim.mapping import Mapping
 from kcsim.model.counts import tile_extents, used_bits
 from kcsim.model.results import LayerEstimate
+from kcsim.sums import exact_sums
 from kcsim.workload import ConvLayer
 from kcsim.workload.layer import TENSORS, Tensor
 
@@ -82,7 +84,7 @@ class Store:
         """Part of the capacity that all tiles take."""
         if self.capacity_bits is None:
             return None
-        return sum(tile.bits for tile in self.tiles) / self.capacity_bits
+        return math.fsum(tile.bits for tile in self.tiles) / self.capacity_bits
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Account:
     @property
     def total(self) -> float:
         """Of all tensors."""
-        return sum(self.energy.values())
+        return math.fsum(self.energy.values())
 
 
 @dataclass(frozen=True)
@@ -216,9 +218,9 @@ def _accounts(estimate: LayerEstimate) -> list[list[Account]]:
     for i, level in enumerate(hardware.levels):
         places |= _places(level, i, decoder)
     energy: dict[tuple[int, str], dict[str, float]] = {}
-    for item in estimate.items:
-        by_tensor = energy.setdefault(places[item.component], {})
-        by_tensor[item.tensor] = by_tensor.get(item.tensor, 0.0) + item.energy_pj
+    spent = exact_sums(((places[i.component], i.tensor), i.energy_pj) for i in estimate.items)
+    for (place, tensor), energy_pj in spent.items():
+        energy.setdefault(place, {})[tensor] = energy_pj
     accounts: list[list[Account]] = [[] for _ in range(len(hardware.levels) + 1)]
     for i, part in dict.fromkeys(places.values()):
         if (i, part) in energy:

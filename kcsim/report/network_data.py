@@ -15,6 +15,7 @@ from kcsim.report.execution_data import (
 from kcsim.report.search_data import proof_note
 from kcsim.report.table import Column, Row, Table
 from kcsim.report.zeros_data import expectation_note, zeros_table
+from kcsim.sums import exact_sum
 
 __all__ = [
     "account_rows",
@@ -144,7 +145,7 @@ def storage_table(estimate: Estimate) -> Table:
         for part, bits in parts.items()
         if bits or part == "dense weights"
     )
-    total = ("TOTAL", *_beside([plain, sum(parts.values())]))
+    total = ("TOTAL", *_beside([plain, exact_sum(parts.values())]))
     notes = []
     if any(layer.clustering.unit for layer in storage.layers):
         ratio = storage.ratio("clustered", biases=False)
@@ -190,7 +191,7 @@ def storage_parts(storage: NetworkStorage) -> dict[str, float]:
     return {
         "codebooks": sum(layer.codebook_bits for layer in layers)
         + sum(storage.shared_codebook_bits.values()),
-        "indexes": sum(layer.indexes_bits for layer in layers),
+        "indexes": exact_sum(layer.indexes_bits for layer in layers),
         "transforms": sum(layer.transforms_bits for layer in layers),
         "scales": sum(layer.scales_bits for layer in layers),
         "offsets": sum(layer.offsets_bits for layer in layers),
@@ -220,7 +221,7 @@ def account_rows(
     tuple
         The totals.
     """
-    totals = [sum(account.values()) for account in accounts]
+    totals = [exact_sum(account.values()) for account in accounts]
     names = dict.fromkeys(name for account in reversed(accounts) for name in account)
 
     def row(name: str, energies: Sequence[float | None]) -> Row:
@@ -258,7 +259,7 @@ def _metrics(run: Run) -> dict[tuple[str, str], float]:
     hardware = run.hardware
     outermost, innermost = hardware.levels[0].name, hardware.levels[-1].name
     costs = run.deep_kmeans_total
-    outer_bits = sum(
+    outer_bits = exact_sum(
         item.bits for layer in run.layers for item in layer.items if item.component == outermost
     )
     metrics = {

@@ -13,6 +13,7 @@ from kcsim.model.results import Estimate
 from kcsim.report.cells import scale
 from kcsim.report.network_data import clustered_name
 from kcsim.report.pictures import COLOURS, write_picture
+from kcsim.sums import exact_sums
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -124,10 +125,7 @@ def _plain(component: str) -> str:
 
 def plain_account(account: Mapping[str, float]) -> dict[str, float]:
     """An account of components with all codebooks as one."""
-    plain: dict[str, float] = {}
-    for name, energy in account.items():
-        plain[_plain(name)] = plain.get(_plain(name), 0.0) + energy
-    return plain
+    return exact_sums((_plain(name), energy) for name, energy in account.items())
 
 
 def in_few(names: Sequence[str], energy: np.ndarray, largest: int) -> tuple[list[str], np.ndarray]:

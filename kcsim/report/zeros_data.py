@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from kcsim.model.results import Estimate, LayerEstimate
 from kcsim.report.table import Column, Row, Table
 
@@ -77,4 +79,4 @@ def compressed_bits(layer: LayerEstimate) -> tuple[float, float]:
     coded = {(stored.level, stored.tensor) for stored in layer.stored_tensors if stored.coding}
     items = [item for item in layer.items if (item.component, item.tensor) in coded]
     plain = sum(item.count * getattr(precision, item.tensor) for item in items)
-    return sum(item.bits for item in items), plain
+    return math.fsum(item.bits for item in items), plain
