@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kcsim.cli.options import Batch, Layers, Overrides
+from kcsim.cli.streams import say
 from kcsim.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def _check_mapped(
         cost = replay_cost(chosen, hardware, loops)
         cost.check(limit)
         if cost.seconds > ANNOUNCED_SECONDS:
-            typer.echo(f"kcsim: replaying {cost.macs} MACs, {cost.seconds:.0f} seconds", err=True)
+            say(f"kcsim: replaying {cost.macs} MACs, {cost.seconds:.0f} seconds")
         replay = replay_layer(chosen, hardware, loops)
     numbers, agree = _numbers(chosen, replay)
     differences = compare(replay, counts)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from kcsim.cli.streams import say
 from kcsim.errors import InputError, Problem, nearest
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ FORMATS = ("table", "json", "csv", "markdown", "latex")
 ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex"}
 PATIENCE_SECONDS = 1.0
 TEXT_WIDTH = 120
+LEAST_WIDTH = 40
 
 
 def choose_format(name: str | None, output: str | None) -> str:
@@ -72,11 +74,7 @@ def waiting(work: str = "mapping layers") -> Iterator[Callable[[int, int], None]
     started = time.monotonic()
 
     def announce() -> None:
-        print(
-            "kcsim: compiling its kernels, once after an installation (up to half a minute)",
-            file=sys.stderr,
-            flush=True,
-        )
+        say("kcsim: compiling its kernels, once after an installation (up to half a minute)")
 
     def progress(done: int, total: int) -> None:
         nonlocal bar
@@ -209,7 +207,9 @@ def show(tables: Sequence[Table], output: str | None) -> None:
     from kcsim.cli.terminal import render
 
     if output is None:
-        render(tables, Console())
+        console = Console()
+        console.width = max(console.width, LEAST_WIDTH)
+        render(tables, console)
         return
     text = io.StringIO()
     render(tables, Console(file=text, width=TEXT_WIDTH))
