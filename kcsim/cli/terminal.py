@@ -48,7 +48,9 @@ def _render(table: Table, console: Console) -> None:
     headings = [heading(column) for column in table.columns]
     rows, footers = shown_rows(table)
     cells = list(zip(map(_stacked, headings), *rows, *footers, strict=True))
-    columns = [_Column.of(column, texts) for column, texts in zip(table.columns, cells, strict=True)]
+    columns = [
+        _Column.of(column, texts) for column, texts in zip(table.columns, cells, strict=True)
+    ]
     kept = _columns_that_fit(table, columns, console.width)
     console.print(_text(table.title, console, "bold"))
     for number, part in enumerate(_parts([columns[i] for i in kept], console.width)):

@@ -7,7 +7,7 @@ import os
 import re
 from typing import Any
 
-from kcsim.errors import InputError
+from kcsim.errors import InputError, Problem, nearest
 from kcsim.workload import zoo
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
@@ -84,10 +84,32 @@ def load_layer(spec: str | os.PathLike[str]) -> ConvLayer:
     # Slashes may stand in the path of a file and in the name of a layer.
     cuts = [cut.start() for cut in re.finditer("/", text)]
     if not cuts:
-        example = f"{text}/conv1"
-        raise InputError(f"'{text}' names no layer; expected NETWORK/LAYER, as '{example}'")
+        raise InputError(_no_network(text))
     cut = next((cut for cut in cuts if _names_file(text[:cut])), cuts[0])
     return load_network(text[:cut]).layer(text[cut + 1 :])
+
+
+def _no_network(text: str) -> Problem:
+    """What is wrong with a layer without a network: the name of either, or of neither."""
+    message, expected = f"'{text}' names no layer", "NETWORK/LAYER, as 'alexnet/conv3', or a file"
+    try:
+        network = zoo.load(text)
+    except InputError:
+        pass
+    else:
+        example = f"{text}/{network.layers[0].name}"
+        return Problem(f"'{text}' is a network", f"the name of a layer behind it, as '{example}'")
+    spelled = {layer.name.lower(): layer.name for name in zoo.NAMES for layer in zoo.load(name)}
+    wanted = text.lower()
+    layer = spelled.get(wanted) or spelled.get(nearest(wanted, spelled), "")
+    holders = [name for name in zoo.NAMES if any(each.name == layer for each in zoo.load(name))]
+    if not holders:
+        return Problem(message, expected)
+    if len(holders) > 1:
+        shown = ", ".join(holders[:5]) + (", ..." if len(holders) > 5 else "")
+        expected = f"NETWORK/LAYER, as '{layer}' is a layer of {shown}"
+    # The networks that most people mean come first.
+    return Problem(message, expected, f"{holders[0]}/{layer}")
 
 
 def _names_file(text: str) -> bool:
