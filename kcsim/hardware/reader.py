@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from kcsim.arguments import checked
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.hardware.overrides import apply_override
 from kcsim.hardware.schema import Hardware
@@ -56,6 +57,7 @@ def find_hardware(spec: str | os.PathLike[str]) -> Path:
     )
 
 
+@checked
 def load_hardware(
     spec: str | os.PathLike[str] | Hardware | dict[str, Any], overrides: Sequence[str] = ()
 ) -> Hardware:

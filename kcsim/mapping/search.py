@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kcsim.arguments import checked
 from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels import optimum
@@ -123,6 +124,7 @@ class _Variant:
     bounded: tuple[Tables, Floor] | None
 
 
+@checked
 def search_mapping(
     layer: ConvLayer,
     hardware: Hardware,
@@ -197,6 +199,7 @@ def search_mapping(
     )  # fmt: skip
 
 
+@checked
 def find_mapping(
     layer: ConvLayer,
     hardware: Hardware,
@@ -208,6 +211,7 @@ def find_mapping(
     return search_mapping(layer, hardware, objective=objective, weights=weights).mapping
 
 
+@checked
 def find_front(
     layer: ConvLayer, hardware: Hardware, *, weights: Sequence[WeightCosts] = (DENSE,)
 ) -> tuple[FrontPoint, ...]:

@@ -7,6 +7,7 @@ import os
 import re
 from typing import Any
 
+from kcsim.arguments import checked
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.workload import zoo
 from kcsim.workload.layer import ConvLayer
@@ -19,6 +20,7 @@ _PLAIN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _NOT_TEXT = ("null", "true", "false")
 
 
+@checked
 def read_network(path: str | os.PathLike[str]) -> Network:
     """Read a network from a YAML file.
 
@@ -41,6 +43,7 @@ def read_network(path: str | os.PathLike[str]) -> Network:
     return read_network_file(path)
 
 
+@checked
 def load_network(spec: str | os.PathLike[str] | Network) -> Network:
     """The network that `spec` means.
 
@@ -62,6 +65,7 @@ def load_network(spec: str | os.PathLike[str] | Network) -> Network:
     return zoo.load(spec)
 
 
+@checked
 def load_layer(spec: str | os.PathLike[str]) -> ConvLayer:
     """The layer that `spec` means.
 
@@ -97,8 +101,7 @@ def _no_network(text: str) -> Problem:
     except InputError:
         pass
     else:
-        example = f"{text}/{network.layers[0].name}"
-        return Problem(f"'{text}' is a network", f"the name of a layer behind it, as '{example}'")
+        return Problem(message, f"NETWORK/LAYER, as '{text}/{network.layers[0].name}'")
     spelled = {layer.name.lower(): layer.name for name in zoo.NAMES for layer in zoo.load(name)}
     wanted = text.lower()
     layer = spelled.get(wanted) or spelled.get(nearest(wanted, spelled), "")
