@@ -33,6 +33,7 @@ from kcsim.kernels.optimum import (
 from kcsim.kernels.reuse import MOVED
 from kcsim.kernels.tilings import MapSpace
 from kcsim.mapping.costs import DENSE, Prices, WeightCosts, build_machine
+from kcsim.mapping.fit import why_nothing_fits
 from kcsim.mapping.nest import Mapping
 from kcsim.mapping.space import build_space, count_mappings_in, mapping_from
 from kcsim.mapping.tables import Floor, bound_mappings
@@ -183,7 +184,7 @@ def search_mapping(
             best, costs = _mapping(hardware, variant, found.choices[0]), found.costs[0]
     if best is None:
         raise MappingError(
-            _nothing_fits(layer, hardware)
+            why_nothing_fits(layer, hardware, weights)
             if not lower
             else f"no mapping of {layer.name} on {hardware.name} was found within {time_limit} s"
         )
@@ -247,19 +248,12 @@ def find_front(
             mapping = _mapping(hardware, variant, found.choices[i])
             points.append(FrontPoint(mapping, *map(float, found.costs[i])))
     if not points:
-        raise MappingError(_nothing_fits(layer, hardware))
+        raise MappingError(why_nothing_fits(layer, hardware, weights))
     front: list[FrontPoint] = []
     for point in sorted(points, key=lambda p: (p.cycles, p.energy_pj)):
         if not front or point.energy_pj < front[-1].energy_pj * (1 - optimum.TOLERANCE):
             front.append(point)
     return tuple(front)
-
-
-def _nothing_fits(layer: ConvLayer, hardware: Hardware) -> str:
-    reason = "no mapping that its dataflow allows fits"
-    if not hardware.dataflow.levels:
-        reason = "not even tiles of one value fit"
-    return f"{layer.name} has no mapping on {hardware.name}: {reason}"
 
 
 def check_search(objective: str, time_limit: float | None) -> None:
