@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kcsim.cli.options import Batch, Layers, Overrides
+from kcsim.cli.options import Batch, Layers, Overrides, text_option
+from kcsim.cli.streams import say
 from kcsim.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -17,51 +18,66 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 ANNOUNCED_SECONDS = 2.0
+LIMIT_SECONDS = 60.0
 EQUAL = "equal"
 
 
 Hardware = Annotated[
-    str | None, typer.Option("--hw", metavar="FILE", help="Hardware, for a mapped layer.")
+    str | None, text_option("--hw", metavar="FILE", help="Hardware, for a mapped layer.")
 ]
 MappedLayer = Annotated[
     str | None,
-    typer.Option("--layer", metavar="LAYER", help="NETWORK/LAYER or a YAML file; with --hw."),
+    text_option("--layer", metavar="LAYER", help="NETWORK/LAYER or a YAML file; with --hw."),
 ]
 MappingFile = Annotated[
     str | None,
-    typer.Option("--mapping", metavar="FILE", help="A mapping file. [default: found]"),
+    text_option("--mapping", metavar="FILE", help="A mapping file. [default: found]"),
 ]
 Cluster = Annotated[
     str | None,
-    typer.Option(
+    text_option(
         "--cluster", metavar="SCHEME", help="With --hw and --layer: share products and sums."
     ),
 ]
 Weights = Annotated[
     str | None,
-    typer.Option("--weights", metavar="FILE", help="Clustered weights, from 'kcsim cluster'."),
+    text_option("--weights", metavar="FILE", help="Clustered weights, from 'kcsim cluster'."),
 ]
 NetworkName = Annotated[
     str | None,
-    typer.Option(
+    text_option(
         "--network", "-n", metavar="NETWORK", help="What the weights must fit; with --weights."
     ),
 ]
 Execution = Annotated[
-    str,
-    typer.Option("--execution", metavar="NAME", help="decode, share_products, share_sums or auto."),
+    str | None,
+    text_option(
+        "--execution",
+        metavar="NAME",
+        help="decode, share_products, share_sums or auto; with --cluster or --weights. "
+        "[default: auto]",
+    ),
 ]
 Threads = Annotated[
-    int, typer.Option("--threads", metavar="N", min=1, help="Of both sides; with --weights.")
+    int | None,
+    typer.Option(
+        "--threads", metavar="N", min=1, help="Of both sides; with --weights. [default: 1]"
+    ),
 ]
 Inputs = Annotated[
     str | None,
-    typer.Option(
+    text_option(
         "--inputs", metavar="FILE", help="Arrays (N, C, H, W) by layer, as npz; with --weights."
     ),
 ]
 Limit = Annotated[
-    float, typer.Option("--limit", metavar="SECONDS", min=0, help="Refuse what takes longer.")
+    float | None,
+    typer.Option(
+        "--limit",
+        metavar="SECONDS",
+        min=0,
+        help="Refuse what takes longer; with --hw and --layer. [default: 60]",
+    ),
 ]
 
 
@@ -73,12 +89,12 @@ def command(
     weights: Weights = None,
     network: NetworkName = None,
     layers: Layers = None,
-    execution: Execution = "auto",
-    threads: Threads = 1,
+    execution: Execution = None,
+    threads: Threads = None,
     inputs: Inputs = None,
     batch: Batch = None,
     overrides: Overrides = None,
-    limit: Limit = 60.0,
+    limit: Limit = None,
 ) -> None:
     """Execute layers with real numbers and compare their counts and their outputs.
 
@@ -93,11 +109,14 @@ def command(
 
     The exit code is 1 if anything differs.
     """
+    from kcsim.cli.running import refuse_unused
+
     if weights is not None:
         if hw or layer or mapping or cluster or overrides:
             raise InputError(
                 Problem("--weights checks no mapping", "no --hw, --layer or --mapping")
             )
+        refuse_unused({"--limit": limit}, "it is for mapped layers")
         from kcsim.cli.check_weights import check_weights
 
         check_weights(
@@ -105,8 +124,8 @@ def command(
             weights,
             batch=batch,
             layers=layers,
-            execution=execution,
-            threads=threads,
+            execution=execution or "auto",
+            threads=threads or 1,
             inputs=inputs,
         )
         return
@@ -114,11 +133,15 @@ def command(
         raise InputError(
             Problem("--network, --layers and --inputs are given alone", "--weights with them")
         )
+    refuse_unused({"--threads": threads}, "one executes a mapped layer", "--weights")
     if hw is None or layer is None:
         raise InputError(Problem("nothing to check", "--hw and --layer, or --weights"))
     if cluster and mapping:
         raise InputError(Problem("--mapping and --cluster are both given", "one of them"))
-    _check_mapped(hw, layer, mapping, batch, overrides, limit, cluster, execution)
+    if not cluster:
+        refuse_unused({"--execution": execution}, "dense weights are multiplied", "--cluster")
+    limit = LIMIT_SECONDS if limit is None else limit
+    _check_mapped(hw, layer, mapping, batch, overrides, limit, cluster, execution or "auto")
 
 
 def _check_mapped(
@@ -154,7 +177,7 @@ def _check_mapped(
         cost = replay_cost(chosen, hardware, loops)
         cost.check(limit)
         if cost.seconds > ANNOUNCED_SECONDS:
-            typer.echo(f"kcsim: replaying {cost.macs} MACs, {cost.seconds:.0f} seconds", err=True)
+            say(f"kcsim: replaying {cost.macs} MACs, {cost.seconds:.0f} seconds")
         replay = replay_layer(chosen, hardware, loops)
     numbers, agree = _numbers(chosen, replay)
     differences = compare(replay, counts)

@@ -32,11 +32,14 @@ def check_sharings(
         )  # fmt: skip
     chosen = [sharing for sharing in SHARINGS if execution in (sharing, "auto")]
     failed = False
-    for sharing in chosen:
-        with waiting():
-            found = check_sharing(
+    with waiting():
+        checks = [
+            check_sharing(
                 layer, hardware, parse_clustering(clustering), sharing, limit_seconds=limit
             )
+            for sharing in chosen
+        ]
+    for found in checks:
         for line in _lines(found):
             typer.echo(line)
         failed = failed or bool(found.differences or found.wrong_outputs)

@@ -28,7 +28,7 @@ def check_weights(
     inputs: str | None,
 ) -> None:
     """Execute every clustered layer of a file; exit with code 1 if anything differs."""
-    from kcsim.cli.running import waiting
+    from kcsim.cli.running import refuse_unused, waiting
     from kcsim.clustering.clustered_file import load_clustered
     from kcsim.conv.check import LARGEST_DIFFERENCE, check_layer
     from kcsim.conv.counts import EXECUTIONS, check_execution
@@ -45,6 +45,9 @@ def check_weights(
             Problem(f"'{weights}' has no such layer that is clustered", "at least one")
         )
     given: Mapping[str, ArrayLike] = _inputs(inputs, names) if inputs else {}
+    if batch is not None and all(name in given for name in names):
+        reason = "the inputs of all layers are given"
+        refuse_unused({"--batch": batch}, reason, "as many images as they hold")
     checks = []
     with waiting("executing layers") as progress:
         for done, name in enumerate(names):
@@ -57,7 +60,7 @@ def check_weights(
                     codebook,
                     execution=execution,
                     inputs=given.get(name),
-                    batch=batch or 1,
+                    batch=1 if batch is None else batch,
                     threads=threads,
                 )
             )

@@ -6,25 +6,28 @@ from typing import Annotated
 
 import typer
 
-from kcsim.cli.options import Layers
+from kcsim.cli.options import Layers, text_option
 
 __all__ = ["command"]
+
+EXACT = ("found", "scalar")
+"""Clusterings that are the best there are, wherever a search starts."""
 
 
 def command(
     weights: Annotated[
         str,
-        typer.Option(
+        text_option(
             "--weights", metavar="FILE", help="Trained weights: safetensors, npz, torch or ONNX."
         ),
     ],
     network: Annotated[
         str,
-        typer.Option("--network", "-n", metavar="NETWORK", help="A known network or a YAML file."),
+        text_option("--network", "-n", metavar="NETWORK", help="A known network or a YAML file."),
     ],
     cluster: Annotated[
         str,
-        typer.Option(
+        text_option(
             "--cluster",
             metavar="SCHEME",
             help="As kernel:k=256, row:rate=0.05 or scalar:ratio=8; or 'found' for weights that "
@@ -33,38 +36,54 @@ def command(
     ],
     output: Annotated[
         str | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Write the clustered weights."),
+        text_option("-o", "--output", metavar="FILE", help="Write the clustered weights."),
     ] = None,
     names: Annotated[
         str | None,
-        typer.Option("--names", metavar="FILE", help="YAML with 'layer: tensor' a line."),
+        text_option("--names", metavar="FILE", help="YAML with 'layer: tensor' a line."),
     ] = None,
     layers: Layers = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of the k-means.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", metavar="N", min=0, help="Of the k-means. [default: 0]"),
+    ] = None,
     starts: Annotated[
-        int, typer.Option("--starts", metavar="N", min=1, help="Runs for each codebook.")
-    ] = 3,
+        int | None,
+        typer.Option("--starts", metavar="N", min=1, help="Runs for each codebook. [default: 3]"),
+    ] = None,
     format_: Annotated[
         str,
-        typer.Option(
+        text_option(
             "--format", metavar="NAME", help="What to print: table, json, csv, markdown, latex."
         ),
     ] = "table",
 ) -> None:
     """Cluster trained weights; print what was lost and saved, and write them to a file."""
-    from kcsim.cli.running import check_output, choose_format, report, waiting
+    from kcsim.cli.running import (
+        check_ending,
+        check_output,
+        choose_format,
+        refuse_unused,
+        report,
+        waiting,
+    )
     from kcsim.clustering.cluster import cluster_network
     from kcsim.clustering.clustered_file import save_clustered
     from kcsim.workload import load_network
 
     chosen_format = choose_format(format_, None)
+    check_ending(output, (".safetensors",))
     check_output(output)
+    scheme = cluster.partition(":")[0].strip()
+    if scheme in EXACT:
+        refuse_unused({"--seed": seed, "--starts": starts}, f"'{scheme}' makes no random choices")
     chosen = load_network(network)
     chosen = chosen.select(layers) if layers else chosen
     with waiting("clustering") as progress:
         result = cluster_network(
-            chosen, weights, cluster, names=names, seed=seed, starts=starts, progress=progress
-        )
+            chosen, weights, cluster, names=names, seed=seed or 0, starts=starts or 3,
+            progress=progress,
+        )  # fmt: skip
     if output is not None:
         save_clustered(result, output)
     report(chosen_format, None, result)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from kcsim.cli.options import (
     Batch,
     Cluster,
@@ -19,13 +17,14 @@ from kcsim.cli.options import (
     TimeLimit,
     Weights,
     Zeros,
+    text_option,
 )
 
 __all__ = ["command"]
 
 Plot = Annotated[
     str | None,
-    typer.Option(
+    text_option(
         "--plot",
         metavar="FILE",
         help="Draw energy by component and by tensor, cycles and operations: png, pdf or svg.",
@@ -41,7 +40,7 @@ def command(
     batch: Batch = None,
     zeros: Zeros = None,
     layers: Layers = None,
-    objective: Objective = "edp",
+    objective: Objective = None,
     overrides: Overrides = None,
     format_: Format = None,
     output: Output = None,
@@ -59,7 +58,7 @@ def command(
     from kcsim.model.compare import compare_executions
 
     chosen_format = choose_format(format_, output)
-    check_output(output)
+    check_output(output, plot)
     if plot:
         from kcsim.report.compare_plot import plot_comparison
         from kcsim.report.pictures import check_plot_path
@@ -72,7 +71,7 @@ def command(
     with waiting() as progress:
         result = compare_executions(
             hardware, chosen, cluster, weights=clustered, batch=batch,
-            objective=objective, time_limit=time_limit, progress=progress,
+            objective=objective or "edp", time_limit=time_limit, progress=progress,
         )  # fmt: skip
     if plot:
         plot_comparison(result, plot)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from kcsim.cli.options import (
     Batch,
     Cluster,
@@ -19,6 +17,7 @@ from kcsim.cli.options import (
     TimeLimit,
     Weights,
     Zeros,
+    text_option,
 )
 
 __all__ = ["command"]
@@ -26,12 +25,12 @@ __all__ = ["command"]
 
 Plot = Annotated[
     str | None,
-    typer.Option("--plot", metavar="FILE", help="Draw energy by level and layer: png, pdf or svg."),
+    text_option("--plot", metavar="FILE", help="Draw energy by level and layer: png, pdf or svg."),
 ]
 
 Execution = Annotated[
     str | None,
-    typer.Option(
+    text_option(
         "--execution",
         metavar="NAME",
         help="How clustered layers run: decode, share_products, share_sums or auto, the best of "
@@ -40,7 +39,7 @@ Execution = Annotated[
 ]
 DecodeLevel = Annotated[
     str | None,
-    typer.Option(
+    text_option(
         "--decode-level",
         metavar="LEVEL",
         help="The level at whose output entries are read from the codebook, or auto for the best. "
@@ -59,7 +58,7 @@ def command(
     batch: Batch = None,
     zeros: Zeros = None,
     layers: Layers = None,
-    objective: Objective = "edp",
+    objective: Objective = None,
     overrides: Overrides = None,
     format_: Format = None,
     output: Output = None,
@@ -73,7 +72,7 @@ def command(
     from kcsim.model.estimate import estimate
 
     chosen_format = choose_format(format_, output)
-    check_output(output)
+    check_output(output, plot)
     if plot:
         from kcsim.report.pictures import check_plot_path
         from kcsim.report.plots import plot_energy
@@ -87,7 +86,7 @@ def command(
     with waiting() as progress:
         result = estimate(
             hardware, chosen, cluster, weights=clustered, batch=batch,
-            objective=objective, time_limit=time_limit, progress=progress,
+            objective=objective or "edp", time_limit=time_limit, progress=progress,
             execution=execution or "decode", decode_level=decode_level,
         )  # fmt: skip
     if plot:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
-from kcsim.cli.options import Batch, Format, HardwareFile, LayerName, Output, Overrides, Zeros
+from kcsim.cli.options import (
+    Batch,
+    Format,
+    HardwareFile,
+    LayerName,
+    Output,
+    Overrides,
+    Zeros,
+    text_option,
+)
 
 __all__ = ["command"]
 
@@ -14,7 +21,7 @@ __all__ = ["command"]
 def command(
     hw: HardwareFile,
     layer: LayerName,
-    mapping: Annotated[str, typer.Option("--mapping", metavar="FILE", help="A mapping file.")],
+    mapping: Annotated[str, text_option("--mapping", metavar="FILE", help="A mapping file.")],
     batch: Batch = None,
     zeros: Zeros = None,
     overrides: Overrides = None,

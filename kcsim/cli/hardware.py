@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
+from kcsim.cli.options import text_argument
+
 __all__ = ["command"]
 
 
 def command(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Print this file, to start from.")
+        str | None, text_argument(metavar="[NAME]", help="Print this file, to start from.")
     ] = None,
 ) -> None:
     """List the shipped hardware files, or print one."""

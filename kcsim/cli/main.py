@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import typer
@@ -17,11 +18,15 @@ from kcsim.cli import (
     networks,
     schema,
 )
+from kcsim.cli.streams import abandon_output, prepare_streams, say
 from kcsim.errors import InputError, KcsimError
 
 __all__ = ["app", "run"]
 
 MAX_PROBLEMS = 25
+WRONG_INPUT = 2
+BROKEN_PIPE = 141
+"""As of a program that the signal of a broken pipe has ended."""
 
 app = typer.Typer(
     name="kcsim",
@@ -66,23 +71,44 @@ def main(
 
 def run() -> None:
     """Run the command; user errors end with exit code 2 and no traceback."""
+    prepare_streams()
+    try:
+        code = _run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of a pipe has gone, and wants no more.
+        abandon_output()
+        code = BROKEN_PIPE
+    except OSError as error:
+        abandon_output()
+        place = f"'{error.filename}'" if error.filename else "standard output"
+        closed = error.errno == errno.EBADF
+        say(f"error: {place}: {'it is closed' if closed else (error.strerror or 'failed').lower()}")
+        code = WRONG_INPUT
+    sys.exit(code)
+
+
+def _run() -> int | str | None:
+    """What the command ends with, as `sys.exit` takes it."""
     try:
         app()
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):
+            # Typer would end with what says that layers differ.
+            raise stop.__context__ from None
+        return stop.code
     except InputError as error:
         _report(error)
-        sys.exit(2)
+        return WRONG_INPUT
     except KcsimError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except BrokenPipeError:
-        # The reader of a pipe has gone; keep Python from complaining at exit.
-        sys.stderr.close()
-        sys.exit(141)
+        say(f"error: {error}")
+        return WRONG_INPUT
+    return 0
 
 
 def _report(error: InputError) -> None:
     for problem in error.problems[:MAX_PROBLEMS]:
-        print(f"error: {problem.with_excerpt()}", file=sys.stderr)
+        say(f"error: {problem.with_excerpt()}")
     hidden = len(error.problems) - MAX_PROBLEMS
     if hidden > 0:
-        print(f"error: and {hidden} more", file=sys.stderr)
+        say(f"error: and {hidden} more")

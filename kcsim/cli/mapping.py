@@ -16,6 +16,7 @@ from kcsim.cli.options import (
     Overrides,
     TimeLimit,
     Zeros,
+    text_option,
 )
 
 if TYPE_CHECKING:
@@ -28,24 +29,24 @@ __all__ = ["command"]
 
 LayerName = Annotated[
     str | None,
-    typer.Option(
+    text_option(
         "--layer", metavar="LAYER", help="NETWORK/LAYER, as alexnet/conv3, or a YAML file."
     ),
 ]
 NetworkName = Annotated[
     str | None,
-    typer.Option("--network", "-n", metavar="NETWORK", help="Map all its layers instead."),
+    text_option("--network", "-n", metavar="NETWORK", help="Map all its layers instead."),
 ]
 Cluster = Annotated[
     str | None,
-    typer.Option("--cluster", metavar="SCHEME", help="Clustered weights, as scalar:k=16."),
+    text_option("--cluster", metavar="SCHEME", help="Clustered weights, as scalar:k=16."),
 ]
 Loops = Annotated[
     bool, typer.Option("--loops", help="Print the loop nest and its tiles instead of YAML.")
 ]
 Plot = Annotated[
     str | None,
-    typer.Option("--plot", metavar="FILE", help="Draw the nest, its tiles and where energy goes."),
+    text_option("--plot", metavar="FILE", help="Draw the nest, its tiles and where energy goes."),
 ]
 Front = Annotated[
     bool,
@@ -56,7 +57,7 @@ Imperfect = Annotated[
 ]
 Save = Annotated[
     str | None,
-    typer.Option("--save", metavar="FOLDER", help="With --network: a mapping file for each layer."),
+    text_option("--save", metavar="FOLDER", help="With --network: a mapping file for each layer."),
 ]
 
 
@@ -68,7 +69,7 @@ def command(
     cluster: Cluster = None,
     batch: Batch = None,
     zeros: Zeros = None,
-    objective: Objective = "edp",
+    objective: Objective = None,
     time_limit: TimeLimit = None,
     imperfect: Imperfect = False,
     overrides: Overrides = None,
@@ -84,7 +85,7 @@ def command(
     The whole map space that the dataflow leaves is searched: no mapping of it is better. With
     --network, the mappings of all layers, one line each.
     """
-    from kcsim.cli.running import check_output, choose_format
+    from kcsim.cli.running import check_output
     from kcsim.errors import InputError, Problem
     from kcsim.hardware import load_hardware
 
@@ -96,8 +97,11 @@ def command(
         )
     if layer and (save or layers):
         raise InputError(Problem("--save and --layers are for a network", "--network"))
-    check_output(output)
-    chosen_format = choose_format(format_, output if network or front else None)
+    if front:
+        _check_front(objective, time_limit, imperfect, loops, plot)
+    check_output(output, plot)
+    chosen_format = _format(format_, output, is_table=bool(network or front), loops=loops)
+    objective = objective or "edp"
     if plot:
         from kcsim.report.pictures import check_plot_path
 
@@ -114,6 +118,38 @@ def command(
     else:
         best = _map(single, hardware, form, objective, time_limit, imperfect)
         _show_layer(best, objective, plot, loops, output)
+
+
+def _check_front(
+    objective: str | None, time_limit: float | None, imperfect: bool, loops: bool, plot: str | None
+) -> None:
+    from kcsim.cli.running import refuse_unused
+
+    given = {
+        "--objective": objective,
+        "--time-limit": time_limit,
+        "--imperfect": imperfect,
+        "--loops": loops,
+        "--plot": plot,
+    }
+    reason = "--front lists the energy and the cycles of all mappings that no other beats in both"
+    refuse_unused(given, reason, "either")
+
+
+def _format(format_: str | None, output: str | None, *, is_table: bool, loops: bool) -> str:
+    """The format of a table; of one mapping, the ending of its file is checked."""
+    from kcsim.cli.running import check_ending, choose_format, refuse_unused
+    from kcsim.errors import InputError, Problem
+
+    if not is_table:
+        reason = "a loop nest is a text" if loops else "a mapping is YAML"
+        refuse_unused({"--format": format_}, reason, "--network or --front for tables")
+        check_ending(output, (".txt",) if loops else (".yaml", ".yml"))
+        return "table"
+    chosen = choose_format(format_, output)
+    if chosen == "json":
+        raise InputError(Problem("this result has no JSON form", "table, csv, markdown or latex"))
+    return chosen
 
 
 def _estimate(

@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
+from kcsim.cli.options import text_argument
+
 __all__ = ["command"]
 
 
 def command(
     network: Annotated[
-        str | None, typer.Argument(metavar="[NETWORK]", help="A name or a YAML file.")
+        str | None, text_argument(metavar="[NETWORK]", help="A name or a YAML file.")
     ] = None,
     yaml: Annotated[
         bool, typer.Option("--yaml", help="Print the network as a file to start from.")
@@ -22,6 +24,9 @@ def command(
     from kcsim.workload.reader import network_to_yaml
 
     if network is None:
+        from kcsim.cli.running import refuse_unused
+
+        refuse_unused({"--yaml": yaml}, "no network is named", "a NETWORK beside it")
         for name in zoo.NAMES:
             known = zoo.load(name)
             typer.echo(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from kcsim.errors import InputError, Problem
 
 __all__ = [
     "Batch",
@@ -20,11 +22,33 @@ __all__ = [
     "TimeLimit",
     "Weights",
     "Zeros",
+    "text_argument",
+    "text_option",
 ]
+
+
+def _not_empty(parameter: typer.CallbackParam, value: Any) -> Any:
+    """Refuse empty texts, which scripts pass whose variables are not set."""
+    if value == "" or (isinstance(value, list | tuple) and "" in value):
+        name = parameter.opts[0]
+        name = name if name.startswith("-") else name.upper()
+        raise InputError(Problem(f"{name} is given an empty text", "a value, or nothing at all"))
+    return value
+
+
+def text_option(*names: str, metavar: str, help: str) -> Any:
+    """An option that takes a text, or one that may be repeated; empty ones are refused."""
+    return typer.Option(*names, metavar=metavar, help=help, callback=_not_empty)
+
+
+def text_argument(*, metavar: str, help: str) -> Any:
+    """Likewise, an argument."""
+    return typer.Argument(metavar=metavar, help=help, callback=_not_empty)
+
 
 HardwareFile = Annotated[
     str,
-    typer.Option(
+    text_option(
         "--hw",
         metavar="FILE",
         help="Hardware: a shipped file by its bare name ('kcsim hardware' lists them) or a path.",
@@ -32,7 +56,7 @@ HardwareFile = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option(
+    text_option(
         "--set",
         metavar="KEY=VALUE",
         help="Change a value of the hardware file, as levels.buffer.read_pj=12. May be repeated.",
@@ -40,13 +64,13 @@ Overrides = Annotated[
 ]
 LayerName = Annotated[
     str,
-    typer.Option(
+    text_option(
         "--layer", metavar="LAYER", help="NETWORK/LAYER, as alexnet/conv3, or a YAML file."
     ),
 ]
 NetworkName = Annotated[
     str | None,
-    typer.Option(
+    text_option(
         "--network",
         "-n",
         metavar="NETWORK",
@@ -56,7 +80,7 @@ NetworkName = Annotated[
 ]
 Cluster = Annotated[
     str | None,
-    typer.Option(
+    text_option(
         "--cluster",
         metavar="SCHEME",
         help="Estimate clustered weights beside dense ones, as kernel:k=256,scope=network, "
@@ -65,7 +89,7 @@ Cluster = Annotated[
 ]
 Weights = Annotated[
     str | None,
-    typer.Option(
+    text_option(
         "--weights",
         metavar="FILE",
         help="Clustered weights that 'kcsim cluster' wrote, in place of --cluster.",
@@ -73,23 +97,25 @@ Weights = Annotated[
 ]
 Layers = Annotated[
     list[str] | None,
-    typer.Option("--layers", metavar="PATTERN", help="Only these, as 'conv*'. Repeatable."),
+    text_option("--layers", metavar="PATTERN", help="Only these, as 'conv*'. Repeatable."),
 ]
 Batch = Annotated[
     int | None, typer.Option("--batch", metavar="N", help="Images at once. [default: 1]")
 ]
 Zeros = Annotated[
     str | None,
-    typer.Option(
+    text_option(
         "--zeros",
         metavar="SHARES",
         help="Shares of zeros, as inputs=0.5,outputs=0.6;conv1:inputs=0, or a YAML file.",
     ),
 ]
 Objective = Annotated[
-    str,
-    typer.Option(
-        "--objective", metavar="NAME", help="What mappings minimise: edp, energy, cycles."
+    str | None,
+    text_option(
+        "--objective",
+        metavar="NAME",
+        help="What mappings minimise: edp, energy, cycles. [default: edp]",
     ),
 ]
 TimeLimit = Annotated[
@@ -102,12 +128,13 @@ TimeLimit = Annotated[
 ]
 Format = Annotated[
     str | None,
-    typer.Option(
+    text_option(
         "--format",
         metavar="NAME",
-        help="table, json, csv, markdown or latex. [default: by the ending of -o, else table]",
+        help="table, json, csv, markdown or latex. [default: by the ending of -o: .txt, .json, "
+        ".csv, .md or .tex; else table]",
     ),
 ]
 Output = Annotated[
-    str | None, typer.Option("-o", "--output", metavar="FILE", help="Write to a file instead.")
+    str | None, text_option("-o", "--output", metavar="FILE", help="Write to a file instead.")
 ]

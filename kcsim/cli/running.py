@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from kcsim.cli.streams import say
 from kcsim.errors import InputError, Problem, nearest
 
 if TYPE_CHECKING:
@@ -25,10 +27,12 @@ if TYPE_CHECKING:
     Result = Estimate | LayerEstimate | ClusteredWeights | Comparison
 
 __all__ = [
+    "check_ending",
     "check_output",
     "choose_format",
     "emit",
     "read_workload",
+    "refuse_unused",
     "report",
     "show",
     "show_as",
@@ -36,9 +40,10 @@ __all__ = [
 ]
 
 FORMATS = ("table", "json", "csv", "markdown", "latex")
-ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex"}
+ENDINGS = {".txt": "table", ".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex"}
 PATIENCE_SECONDS = 1.0
 TEXT_WIDTH = 120
+LEAST_WIDTH = 40
 
 
 def choose_format(name: str | None, output: str | None) -> str:
@@ -47,16 +52,56 @@ def choose_format(name: str | None, output: str | None) -> str:
     Raises
     ------
     InputError
-        If there is no such format.
+        If there is no such format, or the ending of the file stands for none.
     """
     if name is None:
-        return ENDINGS.get(Path(output).suffix.lower(), "table") if output else "table"
+        ending = check_ending(output, tuple(ENDINGS), ", or --format")
+        return ENDINGS[ending] if ending else "table"
     if name not in FORMATS:
         raise InputError(
             Problem(f"there is no format '{name}'", "one of " + ", ".join(FORMATS),
                     nearest(name, FORMATS))
         )  # fmt: skip
     return name
+
+
+def check_ending(output: str | None, endings: Sequence[str], otherwise: str = "") -> str:
+    """The ending of a file, in small letters; empty where there is none.
+
+    Raises
+    ------
+    InputError
+        If it is none of `endings`.
+    """
+    ending = Path(output or "").suffix.lower()
+    if ending and ending not in endings:
+        problem = f"the ending of '{output}' names no format that is written here"
+        expected = f"one of {', '.join(endings)}, none" + otherwise
+        raise InputError(Problem(problem, expected, nearest(ending, endings)))
+    return ending
+
+
+def refuse_unused(given: Mapping[str, object], reason: str, expected: str = "") -> None:
+    """Refuse options that would be without effect.
+
+    Parameters
+    ----------
+    given : mapping
+        Values of options by their names; those that are ``None``, false or empty are not given.
+    reason : str
+        Why they are without effect, to be read behind their names and a colon.
+    expected : str
+
+    Raises
+    ------
+    InputError
+        If any of them is given.
+    """
+    unused = [name for name, value in given.items() if value not in (None, False, [])]
+    if unused:
+        verb = "have" if len(unused) > 1 else "has"
+        names = " and ".join(unused)
+        raise InputError(Problem(f"{names} {verb} no effect here: {reason}", expected))
 
 
 @contextmanager
@@ -72,11 +117,7 @@ def waiting(work: str = "mapping layers") -> Iterator[Callable[[int, int], None]
     started = time.monotonic()
 
     def announce() -> None:
-        print(
-            "kcsim: compiling its kernels, once after an installation (up to half a minute)",
-            file=sys.stderr,
-            flush=True,
-        )
+        say("kcsim: compiling its kernels, once after an installation (up to half a minute)")
 
     def progress(done: int, total: int) -> None:
         nonlocal bar
@@ -107,12 +148,15 @@ def _progress_bar(work: str, total: int) -> Any:
     return bar
 
 
-def check_output(output: str | None) -> None:
-    """Refuse a file that cannot be written, before long work."""
-    if output is not None:
-        from kcsim.files import check_writable
+def check_output(output: str | None, plot: str | None = None) -> None:
+    """Refuse a file that cannot be written, or one that is to be both, before long work."""
+    if output is None:
+        return
+    from kcsim.files import check_writable
 
-        check_writable(output)
+    check_writable(output)
+    if plot is not None and os.path.realpath(output) == os.path.realpath(plot):
+        raise InputError(Problem(f"both -o and --plot write '{plot}'", "two files"))
 
 
 def read_workload(
@@ -155,8 +199,6 @@ def report(format_: str, output: str | None, result: Result) -> None:
 
 def show_as(format_: str, output: str | None, tables: Sequence[Table]) -> None:
     """Print tables, or write them to a file as a whole, in one of `FORMATS` but JSON."""
-    if format_ == "json":
-        raise InputError(Problem("this result has no JSON form", "table, csv, markdown or latex"))
     if format_ == "table":
         show(tables, output)
         return
@@ -209,7 +251,9 @@ def show(tables: Sequence[Table], output: str | None) -> None:
     from kcsim.cli.terminal import render
 
     if output is None:
-        render(tables, Console())
+        console = Console()
+        console.width = max(console.width, LEAST_WIDTH)
+        render(tables, console)
         return
     text = io.StringIO()
     render(tables, Console(file=text, width=TEXT_WIDTH))

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kcsim.cli.options import text_argument
 from kcsim.errors import InputError, Problem, nearest
 
 __all__ = ["command"]
@@ -15,7 +16,7 @@ KINDS = ("hardware", "network", "mapping", "estimate", "layer", "compare", "clus
 
 
 def command(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help=", ".join(KINDS) + ".")],
+    kind: Annotated[str, text_argument(metavar="KIND", help=", ".join(KINDS) + ".")],
 ) -> None:
     """Print the JSON Schema of a kind of file, for editors and validators."""
     if kind not in KINDS:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kcsim.arguments import checked
 from kcsim.clustering.clustered import ClusteredLayer, ClusteredWeights, Codebook
 from kcsim.clustering.matching import LayerWeights, Names, match_weights
 from kcsim.clustering.options import OPTIONS
@@ -31,6 +32,7 @@ Progress = Callable[[int, int], None]
 Weights = Mapping[str, ArrayLike] | str | os.PathLike[str]
 
 
+@checked
 def cluster_network(
     network: Network | str | os.PathLike[str],
     weights: Weights,

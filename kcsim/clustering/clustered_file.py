@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kcsim.arguments import checked
 from kcsim.clustering.clustered import ClusteredLayer, ClusteredWeights
 from kcsim.clustering.coding import (
     TABLE_ENTRY_BITS,
@@ -31,6 +32,7 @@ METADATA_KEY = "kcsim"
 Tensors = dict[str, NDArray[Any]]
 
 
+@checked
 def save_clustered(weights: ClusteredWeights, path: str | os.PathLike[str]) -> None:
     """Write clustered weights to a file, as a whole.
 
@@ -47,6 +49,7 @@ def save_clustered(weights: ClusteredWeights, path: str | os.PathLike[str]) -> N
     write_whole(path, to_bytes(weights))
 
 
+@checked
 def load_clustered(path: str | os.PathLike[str]) -> ClusteredWeights:
     """Read clustered weights from a file that `save_clustered` wrote.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from kcsim.arguments import checked
 from kcsim.clustering.options import OPTIONS, SCHEMES, override_problems, scheme_problems
 from kcsim.clustering.scheme import Clustering, Override
 from kcsim.errors import InputError, Mark, Problem
@@ -15,6 +16,7 @@ _Settings = dict[str, Any]
 _Columns = dict[str, int]
 
 
+@checked
 def parse_clustering(text: str, file: str = "--cluster") -> Clustering:
     """Read a clustering from its text.
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kcsim.arguments import checked
 from kcsim.errors import InputError, Problem
 
 __all__ = [
@@ -60,6 +61,7 @@ class WeightFile(Mapping[str, NDArray[Any]]):
         return f"WeightFile({self.file!r}: {len(self)} tensors)"
 
 
+@checked
 def load_weights(path: str | os.PathLike[str]) -> WeightFile:
     """Read the tensors of a file.
 

@@ -92,6 +92,7 @@ def check_layer(
     conv = layer.part.layer
     shape = (conv.in_channels, conv.in_height, conv.in_width)
     if inputs is None:
+        conv.with_batch(batch)  # refuses what is no number of images
         images = np.random.default_rng(seed).standard_normal((batch, *shape), np.float32)
     else:
         images = np.asarray(inputs, np.float32)

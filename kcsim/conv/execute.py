@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kcsim.arguments import checked
 from kcsim.clustering.clustered import ClusteredLayer, Codebook
 from kcsim.clustering.units import shape_text
 from kcsim.conv.counts import Operations, choose_execution
@@ -196,6 +197,7 @@ class ClusteredConvolution:
         return array.astype(self._dtype)
 
 
+@checked
 def clustered_conv2d(
     inputs: ArrayLike,
     layer: ClusteredLayer,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kcsim.arguments import checked
 from kcsim.clustering.clustered import ClusteredLayer, ClusteredWeights, Codebook
 from kcsim.clustering.matching import match_names
 from kcsim.clustering.precision import StoredValues
@@ -127,6 +128,7 @@ class ClusteredConv2d(nn.Module):
         super()._load_from_state_dict(*arguments, **options)
 
 
+@checked
 def cluster_model(
     model: nn.Module,
     clustered: ClusteredWeights,

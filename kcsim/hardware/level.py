@@ -68,6 +68,8 @@ def _problems_of(error: ValidationError, name: str) -> Iterator[Problem]:
         raised = detail.get("ctx", {}).get("error")
         if isinstance(raised, InputError):
             yield from raised.problems
+        elif detail["type"] == "missing":
+            yield Problem(f"{name}: '{detail['loc'][-1]}' is not given")
         else:
             place = ".".join(map(str, detail["loc"]))
             text = detail["msg"][:1].lower() + detail["msg"][1:]

@@ -8,14 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kcsim.errors import InputError, Mark, Problem, nearest
+from kcsim.arguments import checked
+from kcsim.errors import InputError, Problem, nearest
+from kcsim.hardware.overrides import apply_override
 from kcsim.hardware.schema import Hardware
-from kcsim.source import Document, parse_yaml, read_yaml
+from kcsim.source import read_yaml
 from kcsim.validation import validate, validate_data
 
 __all__ = ["hardware_schema", "load_hardware", "shipped_folder", "shipped_names"]
-
-_SECTIONS = ("fanout", "precision_bits", "codebook", "dataflow", "compression", "zeros")
 
 
 @cache
@@ -40,7 +40,8 @@ def find_hardware(spec: str | os.PathLike[str]) -> Path:
         If there is no such file here and none of that name is shipped.
     """
     path = Path(spec)
-    if path.exists():
+    # Unlike pathlib, it answers for names that are too long or may not be looked at, too.
+    if os.path.exists(spec) and os.fspath(spec):
         return path
     if path.parent == Path():
         for name in (path.name, f"{path.name}.yaml"):
@@ -56,6 +57,7 @@ def find_hardware(spec: str | os.PathLike[str]) -> Path:
     )
 
 
+@checked
 def load_hardware(
     spec: str | os.PathLike[str] | Hardware | dict[str, Any], overrides: Sequence[str] = ()
 ) -> Hardware:
@@ -67,7 +69,8 @@ def load_hardware(
         The path of a file, the bare name of a shipped one, a hardware (handed
         back as it is) or what a file would hold.
     overrides : sequence of str
-        Changes as ``levels.buffer.read_pj=12``; levels go by their name.
+        Changes as ``levels.buffer.read_pj=12``; levels go by their name, elements of other lists
+        by their position, as ``levels.buffer.partitions[0].capacity_kib=64``.
 
     Returns
     -------
@@ -91,72 +94,8 @@ def load_hardware(
         return validate(document, Hardware, what="hardware file")
     validate(document, Hardware, what="hardware file")
     for override in overrides:
-        _apply(document, override)
-        _check_override(document, override)
+        apply_override(document.data, override)
     return validate_data(document.data, Hardware, what=document.file)
-
-
-def _mark(override: str) -> Mark:
-    return Mark("--set", 1, 1, override)
-
-
-def _apply(document: Document, override: str) -> None:
-    key, separator, text = override.partition("=")
-    if not separator or not key:
-        raise InputError(
-            Problem(
-                f"'{override}' is not an override", "KEY=VALUE, as levels.buffer.read_pj=12",
-                mark=_mark(override),
-            )
-        )  # fmt: skip
-    *parents, last = key.split(".")
-    target: Any = document.data
-    for step in parents:
-        target = _descend(target, step, override)
-    value = parse_yaml(text, "--set").data if text.strip() else None
-    if isinstance(target, list):
-        raise InputError(
-            Problem(f"'{key}' names a whole element of a list", "one of its keys",
-                    mark=_mark(override))
-        )  # fmt: skip
-    target[last] = value
-
-
-def _descend(value: Any, step: str, override: str) -> Any:
-    if isinstance(value, list):
-        choices = {
-            str(item["name"]): item for item in value if isinstance(item, dict) and "name" in item
-        }
-        choices |= {str(index): item for index, item in enumerate(value)}
-    elif isinstance(value, dict):
-        choices = value
-        # A section that the file leaves out may be set key by key.
-        if step not in value and step in _SECTIONS:
-            value[step] = {}
-    else:
-        choices = {}
-    if step not in choices or not isinstance(choices[step], dict | list):
-        names = [name for name, item in choices.items() if isinstance(item, dict | list)]
-        raise InputError(
-            Problem(
-                f"there is no '{step}' to set a value in",
-                "one of " + ", ".join(n for n in names if not n.isdigit()) if names else "",
-                nearest(step, names),
-                mark=_mark(override),
-            )
-        )
-    return choices[step]
-
-
-def _check_override(document: Document, override: str) -> None:
-    try:
-        validate_data(document.data, Hardware, what="hardware")
-    except InputError as error:
-        first = error.problems[0]
-        message = first.message.removeprefix("hardware: ")
-        raise InputError(
-            Problem(message, first.expected, first.suggestion, _mark(override))
-        ) from None
 
 
 def hardware_schema() -> dict[str, Any]:

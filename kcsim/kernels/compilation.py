@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from numba.core import event
@@ -15,12 +15,12 @@ class _Once(event.Listener):
     """Calls back at the first compilation that no cache could spare."""
 
     def __init__(self, callback: Callable[[], None]) -> None:
-        self._callback: Callable[[], None] | None = callback
+        self._callbacks = [callback]
 
     def on_start(self, event: Any) -> None:
-        if self._callback:
-            self._callback()
-            self._callback = None
+        # Several threads may begin to compile at the same time; only one can take it.
+        with suppress(IndexError):
+            self._callbacks.pop()()
 
     def on_end(self, event: Any) -> None:
         """Do nothing; Numba wants it defined."""

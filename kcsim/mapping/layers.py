@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from kcsim.arguments import checked
 from kcsim.errors import InputError
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.cache import MappingCache, default_cache
@@ -29,6 +30,7 @@ class MappingTask(NamedTuple):
         return self.layer.shape_key, self.weights
 
 
+@checked
 def map_layers(
     tasks: Sequence[MappingTask],
     hardware: Hardware,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
+from kcsim.arguments import check_types
 from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
 from kcsim.workload import ConvLayer
@@ -36,6 +39,17 @@ class Loop:
     dimension: str
     bound: int
 
+    def __post_init__(self) -> None:
+        bound: object = self.bound
+        is_whole = isinstance(bound, Integral) and not isinstance(bound, bool)
+        if self.dimension not in DIMENSIONS or not is_whole or not 1 <= self.bound < 2**63:
+            raise InputError(
+                Problem(
+                    f"a loop over {self.dimension!r} with the bound {self.bound!r}",
+                    f"one of {', '.join(DIMENSIONS)}, and a whole number above 0",
+                )
+            )
+
     @classmethod
     def parse(cls, text: str) -> Loop:
         """Read ``P=13``.
@@ -62,6 +76,10 @@ class Loop:
         return f"{self.dimension}={self.bound}"
 
 
+_LOOPS: dict[str, Any] = dict.fromkeys(("temporal", "spatial_x", "spatial_y"), Sequence[Loop])
+"""The lists of loops of a level."""
+
+
 @dataclass(frozen=True)
 class LevelLoops:
     """The loops that belong to one level.
@@ -85,6 +103,15 @@ class LevelLoops:
     spatial_y: tuple[Loop, ...] = ()
     bypass: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        # Searches make many of them, of which nothing has to be looked at in detail.
+        parts = (*self.nests, self.bypass)
+        is_plain = type(self.level) is str and all(type(part) is tuple for part in parts)
+        if not (is_plain and all(type(loop) is Loop for nest in self.nests for loop in nest)):
+            check_types(vars(self), {"level": str, "bypass": Sequence[str], **_LOOPS})
+            for name in (*_LOOPS, "bypass"):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+
     @property
     def nests(self) -> tuple[tuple[Loop, ...], tuple[Loop, ...], tuple[Loop, ...]]:
         """Temporal loops, X loops, Y loops."""
@@ -105,6 +132,10 @@ class Mapping:
     """
 
     levels: tuple[LevelLoops, ...]
+
+    def __post_init__(self) -> None:
+        check_types(vars(self), {"levels": Sequence[LevelLoops]})
+        object.__setattr__(self, "levels", tuple(self.levels))
 
     def bound(self, dimension: str) -> int:
         """Product of the bounds of all loops over a dimension."""
@@ -212,7 +243,7 @@ class Mapping:
             is_plain = level.level.isalpha() and level.level.lower() not in _NO_TEXTS
             name = level.level if is_plain else json.dumps(level.level, ensure_ascii=False)
             parts = [f"level: {name}"]
-            for key, nest in zip(("temporal", "spatial_x", "spatial_y"), level.nests, strict=True):
+            for key, nest in zip(_LOOPS, level.nests, strict=True):
                 if nest:
                     parts.append(f"{key}: [{', '.join(map(str, nest))}]")
             if level.bypass:

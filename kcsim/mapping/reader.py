@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from kcsim.arguments import checked
 from kcsim.errors import MappingError
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
@@ -44,6 +45,7 @@ class _MappingFile:
     levels: tuple[_LevelEntry, ...] = Field(min_length=1, max_length=16)
 
 
+@checked
 def read_mapping(path: str | os.PathLike[str], layer: ConvLayer, hardware: Hardware) -> Mapping:
     """Read a mapping file and check that it maps a layer on a hardware.
 

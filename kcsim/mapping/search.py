@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kcsim.arguments import checked
 from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels import optimum
@@ -32,6 +33,7 @@ from kcsim.kernels.optimum import (
 from kcsim.kernels.reuse import MOVED
 from kcsim.kernels.tilings import MapSpace
 from kcsim.mapping.costs import DENSE, Prices, WeightCosts, build_machine
+from kcsim.mapping.fit import why_nothing_fits
 from kcsim.mapping.nest import Mapping
 from kcsim.mapping.space import build_space, count_mappings_in, mapping_from
 from kcsim.mapping.tables import Floor, bound_mappings
@@ -128,6 +130,7 @@ class _Variant:
     bounded: tuple[Tables, Floor] | None
 
 
+@checked
 def search_mapping(
     layer: ConvLayer,
     hardware: Hardware,
@@ -187,7 +190,7 @@ def search_mapping(
             codebook_level = variant.weights.store_level
     if best is None:
         raise MappingError(
-            _nothing_fits(layer, hardware)
+            why_nothing_fits(layer, hardware, weights)
             if not lower
             else f"no mapping of {layer.name} on {hardware.name} was found within {time_limit} s"
         )
@@ -203,6 +206,7 @@ def search_mapping(
     )  # fmt: skip
 
 
+@checked
 def find_mapping(
     layer: ConvLayer,
     hardware: Hardware,
@@ -214,6 +218,7 @@ def find_mapping(
     return search_mapping(layer, hardware, objective=objective, weights=weights).mapping
 
 
+@checked
 def find_front(
     layer: ConvLayer, hardware: Hardware, *, weights: Sequence[WeightCosts] = (DENSE,)
 ) -> tuple[FrontPoint, ...]:
@@ -250,19 +255,12 @@ def find_front(
             energy_pj, cycles = map(float, found.costs[i])
             points.append(FrontPoint(mapping, energy_pj, cycles, variant.weights.store_level))
     if not points:
-        raise MappingError(_nothing_fits(layer, hardware))
+        raise MappingError(why_nothing_fits(layer, hardware, weights))
     front: list[FrontPoint] = []
     for point in sorted(points, key=lambda p: (p.cycles, p.energy_pj)):
         if not front or point.energy_pj < front[-1].energy_pj * (1 - optimum.TOLERANCE):
             front.append(point)
     return tuple(front)
-
-
-def _nothing_fits(layer: ConvLayer, hardware: Hardware) -> str:
-    reason = "no mapping that its dataflow allows fits"
-    if not hardware.dataflow.levels:
-        reason = "not even tiles of one value fit"
-    return f"{layer.name} has no mapping on {hardware.name}: {reason}"
 
 
 def check_search(objective: str, time_limit: float | None) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kcsim.arguments import checked
 from kcsim.errors import MappingError, Problem
 from kcsim.hardware import Hardware
 from kcsim.kernels.bulk import count_mappings as count_nests
@@ -49,6 +50,7 @@ class BulkCounts:
     fits: np.ndarray
 
 
+@checked
 def stack_mappings(mappings: Sequence[Mapping], hardware: Hardware) -> np.ndarray:
     """Mappings as `count_mappings` takes them: int64[mappings, loops, 4]."""
     arrays = [mapping.loop_array(hardware) for mapping in mappings]
@@ -60,6 +62,7 @@ def stack_mappings(mappings: Sequence[Mapping], hardware: Hardware) -> np.ndarra
     return stacked
 
 
+@checked
 def count_mappings(
     layer: ConvLayer, hardware: Hardware, loops: np.ndarray, bypass: Mapping | None = None
 ) -> BulkCounts:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kcsim.arguments import checked
 from kcsim.clustering import ClusteredWeights, Clustering
 from kcsim.hardware import Hardware
 from kcsim.model.estimate import plan_network
@@ -69,8 +70,9 @@ class Comparison:
         return pd.DataFrame.from_records(list(self.records()))
 
 
+@checked
 def compare_executions(
-    hardware: Hardware | str | os.PathLike[str],
+    hardware: Hardware | str | os.PathLike[str] | dict[str, Any],
     network: Network | str | os.PathLike[str] | None = None,
     clustering: Clustering | str | None = None,
     *,

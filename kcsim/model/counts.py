@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+from kcsim.arguments import checked
 from kcsim.errors import MappingError, OverflowedCountError, Problem
 from kcsim.hardware import Hardware
 from kcsim.kernels.counting import count_mapping
@@ -172,6 +173,7 @@ def used_bits(
     return used
 
 
+@checked
 def count_layer(
     layer: ConvLayer,
     hardware: Hardware,

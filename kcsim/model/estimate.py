@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from kcsim.arguments import checked
 from kcsim.clustering import (
     ClusteredWeights,
     Clustering,
@@ -99,7 +101,7 @@ class NetworkPlan:
 
 
 def plan_network(
-    hardware: Hardware | str | os.PathLike[str],
+    hardware: Hardware | str | os.PathLike[str] | dict[str, Any],
     network: Network | str | os.PathLike[str] | None = None,
     clustering: Clustering | str | None = None,
     weights: ClusteredWeights | str | os.PathLike[str] | None = None,
@@ -127,8 +129,9 @@ def plan_network(
     return NetworkPlan(network, hardware, clustered, rules)
 
 
+@checked
 def estimate(
-    hardware: Hardware | str | os.PathLike[str],
+    hardware: Hardware | str | os.PathLike[str] | dict[str, Any],
     network: Network | str | os.PathLike[str] | None = None,
     clustering: Clustering | str | None = None,
     *,
@@ -146,8 +149,8 @@ def estimate(
 
     Parameters
     ----------
-    hardware : Hardware, str or path
-        A hardware, the bare name of a shipped one, or a file.
+    hardware : Hardware, str, path or dict
+        A hardware, the bare name of a shipped one, a file, or what a file would hold.
     network : Network, str or path, optional
         A network, the name of a known one, or a file; that of `weights` when absent.
     clustering : Clustering or str, optional

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from kcsim.arguments import checked
 from kcsim.hardware import Hardware
 from kcsim.mapping import Mapping
 from kcsim.mapping.layers import MappingTask, map_layers
@@ -19,6 +20,7 @@ from kcsim.workload import ConvLayer
 __all__ = ["evaluate", "map_layer", "under_found"]
 
 
+@checked
 def evaluate(
     layer: ConvLayer, hardware: Hardware, mapping: Mapping, weights: WeightFormat | None = None
 ) -> LayerEstimate:
@@ -43,6 +45,7 @@ def evaluate(
     return LayerEstimate(counts, weights, cycles, energy_items(counts, weights, cycles))
 
 
+@checked
 def map_layer(
     layer: ConvLayer,
     hardware: Hardware,

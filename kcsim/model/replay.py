@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kcsim.arguments import checked
 from kcsim.errors import InputError, Problem
 from kcsim.hardware import Hardware
 from kcsim.kernels.replay import replay_nest
@@ -182,6 +183,7 @@ def replay_cost(layer: ConvLayer, hardware: Hardware, mapping: Mapping) -> Repla
     return ReplayCost(layer.name, layer.macs, words, tiles, memory)
 
 
+@checked
 def replay_layer(
     layer: ConvLayer,
     hardware: Hardware,
@@ -217,6 +219,8 @@ def replay_layer(
         If the inputs or weights have the wrong shape.
     """
     mapping.check(layer, hardware)
+    if seed < 0:
+        raise InputError(Problem(f"seed is {seed}", "a whole number from 0 on"))
     random_inputs, random_weights = random_operands(layer, seed)
     inputs = random_inputs if inputs is None else np.asarray(inputs)
     weights = random_weights if weights is None else np.asarray(weights)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -40,6 +41,10 @@ class Network:
     source: str = ""
 
     def __post_init__(self) -> None:
+        layers: object = self.layers
+        if not isinstance(layers, Iterable) or not all(isinstance(e, ConvLayer) for e in layers):
+            problem = f"the layers of network {self.name!r} are {reprlib.repr(layers)}"
+            raise InputError(Problem(problem, "a sequence of ConvLayer"))
         object.__setattr__(self, "layers", tuple(self.layers))
         if not is_name(self.name):
             raise InputError(f"a network cannot be named {self.name!r}; expected a printable text")

@@ -7,7 +7,8 @@ import os
 import re
 from typing import Any
 
-from kcsim.errors import InputError
+from kcsim.arguments import checked
+from kcsim.errors import InputError, Problem, nearest
 from kcsim.workload import zoo
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
@@ -19,6 +20,7 @@ _PLAIN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _NOT_TEXT = ("null", "true", "false")
 
 
+@checked
 def read_network(path: str | os.PathLike[str]) -> Network:
     """Read a network from a YAML file.
 
@@ -41,6 +43,7 @@ def read_network(path: str | os.PathLike[str]) -> Network:
     return read_network_file(path)
 
 
+@checked
 def load_network(spec: str | os.PathLike[str] | Network) -> Network:
     """The network that `spec` means.
 
@@ -62,6 +65,7 @@ def load_network(spec: str | os.PathLike[str] | Network) -> Network:
     return zoo.load(spec)
 
 
+@checked
 def load_layer(spec: str | os.PathLike[str]) -> ConvLayer:
     """The layer that `spec` means.
 
@@ -84,10 +88,31 @@ def load_layer(spec: str | os.PathLike[str]) -> ConvLayer:
     # Slashes may stand in the path of a file and in the name of a layer.
     cuts = [cut.start() for cut in re.finditer("/", text)]
     if not cuts:
-        example = f"{text}/conv1"
-        raise InputError(f"'{text}' names no layer; expected NETWORK/LAYER, as '{example}'")
+        raise InputError(_no_network(text))
     cut = next((cut for cut in cuts if _names_file(text[:cut])), cuts[0])
     return load_network(text[:cut]).layer(text[cut + 1 :])
+
+
+def _no_network(text: str) -> Problem:
+    """What is wrong with a layer without a network: the name of either, or of neither."""
+    message, expected = f"'{text}' names no layer", "NETWORK/LAYER, as 'alexnet/conv3', or a file"
+    try:
+        network = zoo.load(text)
+    except InputError:
+        pass
+    else:
+        return Problem(message, f"NETWORK/LAYER, as '{text}/{network.layers[0].name}'")
+    spelled = {layer.name.lower(): layer.name for name in zoo.NAMES for layer in zoo.load(name)}
+    wanted = text.lower()
+    layer = spelled.get(wanted) or spelled.get(nearest(wanted, spelled), "")
+    holders = [name for name in zoo.NAMES if any(each.name == layer for each in zoo.load(name))]
+    if not holders:
+        return Problem(message, expected)
+    if len(holders) > 1:
+        shown = ", ".join(holders[:5]) + (", ..." if len(holders) > 5 else "")
+        expected = f"NETWORK/LAYER, as '{layer}' is a layer of {shown}"
+    # The networks that most people mean come first.
+    return Problem(message, expected, f"{holders[0]}/{layer}")
 
 
 def _names_file(text: str) -> bool:

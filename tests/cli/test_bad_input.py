@@ -142,7 +142,7 @@ OPTIONS = {
     "NaN zeros": (("estimate", "--hw", "eyeriss", "--zeros", "inputs=nan"), "zero inputs is nan"),
     "infinite zeros": (("estimate", "--hw", "eyeriss", "--zeros", "inputs=inf"), "inputs is inf"),
     "text for zeros": (("estimate", "--hw", "eyeriss", "--zeros", "inputs=half"), "is 'half'"),
-    "empty zeros": (("estimate", "--hw", "eyeriss", "--zeros", ""), "TENSOR=SHARE"),
+    "empty zeros": (("estimate", "--hw", "eyeriss", "--zeros", " "), "TENSOR=SHARE"),
     "zeros of no layer": (
         ("estimate", "--hw", "eyeriss", "--zeros", "inputs=0.5; conv8:inputs=0"),
         "--zeros:1:13: no layer matches 'conv8'; expected one of conv1, conv2,",
