@@ -1,14 +1,89 @@
-"""Files that are written whole or not at all."""
+"""Files that are read and written as a whole, and what their first bytes say."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
+import stat
 from pathlib import Path
 
-from kcsim.errors import InputError, Problem
+from kcsim.errors import InputError, Problem, nearest
 
-__all__ = ["check_writable", "write_whole"]
+__all__ = ["binary_format", "check_writable", "read_text_file", "too_large", "write_whole"]
+
+
+def binary_format(start: bytes) -> str:
+    """What a file of numbers is by its first 9 bytes; empty for all else.
+
+    Parameters
+    ----------
+    start : bytes
+    """
+    if start[8:9] == b"{" and start[4:8] == bytes(4):
+        return "a file of safetensors"
+    known = {
+        b"PK\x03\x04": "a zip archive, as NumPy and torch write",
+        b"\x80": "a pickle, as torch writes",
+        b"\x08": "a protocol buffer, as ONNX models are",
+        b"\x89HDF": "an HDF5 file, as Keras writes",
+        b"\x93NUMPY": "an array of NumPy",
+    }
+    return next((text for magic, text in known.items() if start.startswith(magic)), "")
+
+
+def read_text_file(file: str, most_bytes: int) -> bytes:
+    """The content of a file that is to be a text.
+
+    Parameters
+    ----------
+    file : str
+    most_bytes : int
+        What it may hold.
+
+    Raises
+    ------
+    InputError
+        If it is no regular file, is larger, holds weights, or cannot be read.
+    """
+    if "\0" in file:
+        raise InputError("a file name cannot contain the character U+0000")
+    try:
+        mode = os.stat(file).st_mode
+        if not stat.S_ISREG(mode):
+            kind = "is a directory" if stat.S_ISDIR(mode) else "is not a regular file"
+            raise InputError(Problem(f"'{file}' {kind}", "a file"))
+        with open(file, "rb") as stream:
+            content = stream.read(most_bytes + 1)
+    except FileNotFoundError:
+        raise InputError(Problem(f"no such file: '{file}'", suggestion=_neighbour(file))) from None
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise InputError(f"cannot read '{file}': {reason}") from None
+    if kind := binary_format(content[:9]):
+        raise InputError(
+            Problem(f"'{file}' is {kind}", "a text in YAML; weights are for --weights")
+        )
+    if len(content) > most_bytes:
+        raise InputError(too_large(file, most_bytes))
+    return content
+
+
+def too_large(file: str, most_bytes: int) -> Problem:
+    """That a file is larger than it may be."""
+    return Problem(f"'{file}' is too large", f"at most {most_bytes // 1_000_000} MB")
+
+
+def _neighbour(file: str) -> str:
+    """The file in the same folder whose name is nearest, or an empty string."""
+    folder, name = os.path.split(file)
+    try:
+        with os.scandir(folder or ".") as entries:
+            names = [entry.name for entry in itertools.islice(entries, 1000) if entry.is_file()]
+    except OSError:
+        return ""
+    near = nearest(name, names)
+    return os.path.join(folder, near) if near else ""
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

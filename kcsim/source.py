@@ -8,10 +8,8 @@ aliases that explode, nesting without end.
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
-import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
@@ -19,6 +17,7 @@ from typing import Any, NoReturn
 import yaml
 
 from kcsim.errors import InputError, Mark, Problem, nearest
+from kcsim.files import read_text_file, too_large
 from kcsim.scalars import SCALAR_KINDS, convert, describe, shown
 
 __all__ = ["Document", "Path_", "in_file_order", "parse_yaml", "read_yaml"]
@@ -142,7 +141,7 @@ def read_yaml(path: str | os.PathLike[str]) -> Document:
         If the file cannot be read or is not acceptable YAML.
     """
     file = os.fspath(path)
-    return parse_yaml(_decode(_read_bytes(file), file), file)
+    return parse_yaml(_decode(read_text_file(file, MAX_BYTES), file), file)
 
 
 def parse_yaml(text: str, file: str = "<text>") -> Document:
@@ -155,7 +154,7 @@ def parse_yaml(text: str, file: str = "<text>") -> Document:
         first error of syntax.
     """
     if len(text) > MAX_BYTES:
-        raise InputError(_too_large(file))
+        raise InputError(too_large(file, MAX_BYTES))
     text = text.removeprefix("\ufeff")
     lines = _Text(text, file)
     bad = _FORBIDDEN.search(text)
@@ -185,42 +184,6 @@ def _end(text: str) -> _Place:
     """The place right behind `text`."""
     lines = _LINE_BREAK.split(text)
     return len(lines) - 1, len(lines[-1])
-
-
-def _too_large(file: str) -> Problem:
-    return Problem(f"'{file}' is too large", f"at most {MAX_BYTES // 1_000_000} MB")
-
-
-def _read_bytes(file: str) -> bytes:
-    if "\0" in file:
-        raise InputError("a file name cannot contain the character U+0000")
-    try:
-        mode = os.stat(file).st_mode
-        if not stat.S_ISREG(mode):
-            kind = "is a directory" if stat.S_ISDIR(mode) else "is not a regular file"
-            raise InputError(Problem(f"'{file}' {kind}", "a file"))
-        with open(file, "rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise InputError(Problem(f"no such file: '{file}'", suggestion=_neighbour(file))) from None
-    except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
-        raise InputError(f"cannot read '{file}': {reason}") from None
-    if len(content) > MAX_BYTES:
-        raise InputError(_too_large(file))
-    return content
-
-
-def _neighbour(file: str) -> str:
-    """The file in the same folder whose name is nearest, or an empty string."""
-    folder, name = os.path.split(file)
-    try:
-        with os.scandir(folder or ".") as entries:
-            names = [entry.name for entry in itertools.islice(entries, 1000) if entry.is_file()]
-    except OSError:
-        return ""
-    near = nearest(name, names)
-    return os.path.join(folder, near) if near else ""
 
 
 def _decode(content: bytes, file: str) -> str:

@@ -94,7 +94,7 @@ def cluster_network(
         word, _, settings = clustering.partition(":")
         if word.strip() == FOUND:
             found = recognise_network(network, matched, _index_of(settings))
-            return replace(found, notes=_matched_by_shape(matched))
+            return replace(found, notes=_matched_notes(matched))
         clustering = parse_clustering(clustering)
     chosen = clustering
 
@@ -167,7 +167,7 @@ def _clustered(
         codebooks,
         {name: given.weight for name, given in weights.items() if name not in layers},
         {name: given.bias for name, given in weights.items() if given.bias is not None},
-        (*small, *_matched_by_shape(weights), *_already_clustered(weights)),
+        (*small, *_matched_notes(weights), *_already_clustered(weights)),
     )
 
 
@@ -188,20 +188,28 @@ def _too_small(parts: Sequence[LayerClustering]) -> tuple[str, ...]:
         raise InputError(
             Problem(f"k is {wanted}, but no codebook serves more than {most} units", "fewer")
         )
-    names = ", ".join(part.layer.name for part in small[:3]) + (", ..." if len(small) > 3 else "")
+    names = _shown([part.layer.name for part in small])
     return (
         f"Fewer units than clusters: {names} ({len(small)} of {len(parts)} layers). Each unit "
         "there keeps an entry of its own.",
     )
 
 
-def _matched_by_shape(weights: Mapping[str, LayerWeights]) -> tuple[str, ...]:
-    """A sentence about tensors that were not found by their names, if there are any."""
+def _matched_notes(weights: Mapping[str, LayerWeights]) -> tuple[str, ...]:
+    """Sentences about what the file did not say of tensors, if there is anything."""
     guessed = [f"{name} is {given.tensor}" for name, given in weights.items() if given.by_shape]
-    if not guessed:
-        return ()
-    shown = ", ".join(guessed[:3]) + (", ..." if len(guessed) > 3 else "")
-    return (f"Matched by shape and order: {shown} ({len(guessed)} of {len(weights)} layers).",)
+    notes = []
+    if guessed:
+        shown = f"{_shown(guessed)} ({len(guessed)} of {len(weights)} layers)"
+        notes.append(f"Matched by shape and order: {shown}.")
+    square = [name for name, given in weights.items() if given.either_way]
+    if square:
+        notes.append(f"Square matrices are taken as (outputs, inputs): {_shown(square)}.")
+    return tuple(notes)
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _already_clustered(weights: Mapping[str, LayerWeights]) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from kcsim.clustering.weight_files import (
     safetensors_metadata,
 )
 from kcsim.errors import InputError, Problem
+from kcsim.files import binary_format
 from kcsim.validation import validate_data
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
@@ -61,10 +62,14 @@ class _Header:
 
 def read_clustered(file: str) -> ClusteredWeights:
     """The weights in a file; see `kcsim.clustering.load_clustered`."""
-    first_bytes(file)
+    start = first_bytes(file)
+    if start[8:9] != b"{":
+        raise InputError(
+            _not_clustered(f"is {binary_format(start) or 'no file of safetensors'}", file)
+        )
     try:
         with reading(file, "file of clustered weights"):
-            header = _header(safetensors_metadata(file))
+            header = _header(safetensors_metadata(file), file)
             return _Reader(header, read_safetensors(file)).weights()
     except InputError as error:
         raise InputError([_placed(problem, file) for problem in error.problems]) from None
@@ -75,9 +80,14 @@ def _placed(problem: Problem, file: str) -> Problem:
     return problem if named else replace(problem, message=f"'{file}': {problem.message}")
 
 
-def _header(metadata: Mapping[str, str]) -> _Header:
+def _not_clustered(what: str, file: str) -> Problem:
+    expected = "clustered weights: cluster them first, with kcsim cluster --weights ... -o FILE"
+    return Problem(f"'{file}' {what}", expected)
+
+
+def _header(metadata: Mapping[str, str], file: str) -> _Header:
     if METADATA_KEY not in metadata:
-        raise InputError(Problem("no clustered weights", "a file that 'kcsim cluster' wrote"))
+        raise InputError(_not_clustered("holds weights that are not clustered", file))
     try:
         data = json.loads(metadata[METADATA_KEY])
     except (ValueError, RecursionError):

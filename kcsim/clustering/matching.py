@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kcsim.clustering.tensor_names import (
+    abbreviates,
+    inside_container,
+    module_of,
+    numbers,
+    skeleton,
+)
+from kcsim.clustering.tensor_shapes import reordered, weight_shapes
 from kcsim.clustering.units import shape_text, weights_shape
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.source import read_yaml
@@ -21,7 +28,6 @@ __all__ = ["LayerWeights", "Names", "match_names", "match_weights"]
 Names = Mapping[str, str] | str | os.PathLike[str]
 Shape = tuple[int, ...]
 
-_WEIGHT_ENDINGS = (".weight", ".kernel", "/kernel")
 _MAX_SHOWN = 8
 
 
@@ -37,12 +43,15 @@ class LayerWeights:
         Name of the tensor that the weights are from.
     by_shape : bool
         Whether shapes and order found it, and not its name.
+    either_way : bool
+        Whether its rows were taken as outputs, and could as well be inputs.
     """
 
     weight: NDArray[np.float32]
     bias: NDArray[np.float32] | None
     tensor: str
     by_shape: bool = False
+    either_way: bool = False
 
 
 def match_weights(
@@ -54,8 +63,8 @@ def match_weights(
     ----------
     network : Network
     tensors : mapping of str to array
-        Arrays of floating point; weights of convolutions as (M, C, R, S), of fully connected
-        layers as (outputs, inputs).
+        Arrays of floating point; weights of convolutions as (M, C, R, S), where R or S may be
+        left out if it is 1, of fully connected layers as (outputs, inputs).
     names : mapping of str to str or path, optional
         Tensor of a layer, by layer; or a YAML file that says so. The other layers are matched as
         by `match_names`.
@@ -72,19 +81,16 @@ def match_weights(
     """
     file = getattr(tensors, "file", "weights")
     arrays = {name: np.asarray(tensor) for name, tensor in tensors.items()}
-    # A fully connected layer is a 1x1 convolution.
-    shapes = {
-        name: (*array.shape, 1, 1) if array.ndim == 2 else array.shape
-        for name, array in arrays.items()
-        if array.ndim in (2, 4) and array.dtype.kind == "f"
-    }
-    matching = _matching(network, shapes, _given(names), file)
+    shapes, unread = weight_shapes(network, arrays)
+    unread |= getattr(tensors, "unread", {})
+    written = {name: array.shape for name, array in arrays.items()}
+    matching = _matching(network, shapes, _given(names), file, unread, written)
     problems: list[Problem] = []
     result = {}
     for layer in network:
         name = matching.found[layer.name]
         weight = _finite(arrays[name].reshape(weights_shape(layer)), name, file, problems)
-        bias_name = f"{_module(name)}.bias"
+        bias_name = f"{module_of(name)}.bias"
         bias = arrays.get(bias_name)
         if bias is not None and bias.shape != (layer.out_channels,):
             problems.append(
@@ -96,7 +102,9 @@ def match_weights(
         elif bias is not None:
             bias = _finite(bias, bias_name, file, problems)
         by_shape = layer.name in matching.by_shape
-        result[layer.name] = LayerWeights(weight, bias, name, by_shape)
+        is_square = written[name] == (layer.out_channels, layer.out_channels)
+        either_way = is_square and not getattr(tensors, "has_outputs_first", False)
+        result[layer.name] = LayerWeights(weight, bias, name, by_shape, either_way)
     if problems:
         raise InputError(problems)
     return result
@@ -134,13 +142,19 @@ def match_names(
 
 
 def _matching(
-    network: Network, shapes: Mapping[str, Shape], names: Mapping[str, str], file: str
+    network: Network,
+    shapes: Mapping[str, Shape],
+    names: Mapping[str, str],
+    file: str,
+    unread: Mapping[str, str] | None = None,
+    written: Mapping[str, Shape] | None = None,
 ) -> _Matching:
-    matching = _Matching(network, shapes, file)
+    matching = _Matching(network, shapes, file, unread or {}, written or shapes)
     matching.take_given(names)
-    for module in (_module, _inside_container(shapes)):
+    for module in (module_of, inside_container(shapes)):
         matching.take_equal(module)
-    matching.take_pairs(_abbreviates)
+    matching.take_pairs(abbreviates)
+    matching.refuse_unread()
     matching.by_shape = set(matching.left)
     matching.take_shapes()
     matching.take_order()
@@ -151,12 +165,21 @@ def _matching(
 class _Matching:
     """Layers and tensors that are still to be matched, and what was found."""
 
-    def __init__(self, network: Network, shapes: Mapping[str, Shape], file: str) -> None:
+    def __init__(
+        self,
+        network: Network,
+        shapes: Mapping[str, Shape],
+        file: str,
+        unread: Mapping[str, str],
+        written: Mapping[str, Shape],
+    ) -> None:
         self.found: dict[str, str] = {}
         self.by_shape: set[str] = set()
         self._network = network
         self._shapes = shapes
         self._file = file
+        self._unread = unread
+        self._written = written
         self._layers: dict[str, Shape] = {layer.name: weights_shape(layer) for layer in network}
         self.left = dict(self._layers)
         self._tensors = dict(shapes)
@@ -167,6 +190,8 @@ class _Matching:
             if layer not in self.left:
                 what = f"network {self._network.name!r} has no layer {layer!r}"
                 problems.append(Problem(what, suggestion=nearest(layer, self.left)))
+            elif tensor in self._unread:
+                problems.append(self._not_read(tensor))
             elif tensor not in self._shapes:
                 what = f"'{self._file}' has no weights {tensor!r} for layer {layer!r}"
                 problems.append(Problem(what, suggestion=nearest(tensor, self._shapes)))
@@ -205,18 +230,27 @@ class _Matching:
             if sum(layer in pair for pair in pairs) == sum(tensor in pair for pair in pairs) == 1:
                 self._take(layer, tensor)
 
+    def refuse_unread(self) -> None:
+        """Complain about layers whose own tensors are not read: no other tensor is theirs."""
+        problems = []
+        for module in (module_of, inside_container([*self._shapes, *self._unread])):
+            named = {module(tensor): tensor for tensor in self._unread}
+            problems += [self._not_read(named[layer]) for layer in self.left if layer in named]
+        if problems:
+            raise InputError(list(dict.fromkeys(problems))[:_MAX_SHOWN])
+
     def take_shapes(self) -> None:
         """Match all layers and tensors of one shape that only their numbers tell apart."""
         for layers, tensors in self._by_shape():
             if len(layers) != len(tensors):
                 continue
-            numbers = {_numbers(tensor): tensor for tensor in tensors}
-            if len(numbers) == len(tensors) and len({_skeleton(name) for name in tensors}) == 1:
-                tensors = [numbers[key] for key in sorted(numbers)]
+            numbered = {numbers(tensor): tensor for tensor in tensors}
+            if len(numbered) == len(tensors) and len({skeleton(name) for name in tensors}) == 1:
+                tensors = [numbered[key] for key in sorted(numbered)]
             else:
                 # Kinds of layers mixed in one shape: the block that each is in may still tell.
-                places = {_numbers(tensor)[:1]: tensor for tensor in tensors}
-                blocks = [_numbers(layer)[:1] for layer in layers]
+                places = {numbers(tensor)[:1]: tensor for tensor in tensors}
+                blocks = [numbers(layer)[:1] for layer in layers]
                 if len(places) < len(tensors) or set(places) != set(blocks):
                     continue
                 tensors = [places[block] for block in blocks]
@@ -237,6 +271,10 @@ class _Matching:
             return
         problems = []
         for layer, shape in list(self.left.items())[:_MAX_SHOWN]:
+            turned = [name for name in self._tensors if reordered(self._written[name], shape)]
+            if turned:
+                problems.append(self._mismatch(layer, turned[0]))
+                continue
             fitting = [tensor for tensor in self._tensors if self._shapes[tensor] == shape]
             expected = f"one of {', '.join(fitting[:4])}" if fitting else ""
             near = nearest(layer, fitting or self._tensors)
@@ -245,10 +283,12 @@ class _Matching:
         more = len(self.left) - len(problems)
         if more > 0:
             problems.append(Problem(f"and {more} more layers have no weights"))
-        unused = [f"{name} ({shape_text(self._shapes[name])})" for name in self._tensors]
-        if unused:
-            shown = ", ".join(unused[:_MAX_SHOWN]) + (", ..." if len(unused) > _MAX_SHOWN else "")
-            problems.append(Problem(f"weights that match no layer: {shown}"))
+        unused = [f"{name} ({shape_text(self._written[name])})" for name in self._tensors]
+        unread = [f"{name} is {reason}" for name, reason in self._unread.items()]
+        for what, names in (("weights that match no layer", unused), ("not read", unread)):
+            if names:
+                shown = ", ".join(names[:_MAX_SHOWN]) + (", ..." if len(names) > _MAX_SHOWN else "")
+                problems.append(Problem(f"{what}: {shown}"))
         remedy = "names that say which tensor each layer has (--names FILE), or fewer layers"
         problems.append(
             Problem(f"{len(self.left)} of {len(self._network)} layers have no weights", remedy)
@@ -260,10 +300,16 @@ class _Matching:
         del self.left[layer], self._tensors[tensor]
 
     def _mismatch(self, layer: str, tensor: str) -> Problem:
+        written, wanted = self._written[tensor], self._layers[layer]
+        order = reordered(written, wanted)
         return Problem(
-            f"'{self._file}': tensor {tensor!r} is {shape_text(self._shapes[tensor])}",
-            f"{shape_text(self._layers[layer])} for layer {layer!r}",
+            f"'{self._file}': tensor {tensor!r} is {shape_text(written)}",
+            f"{shape_text(wanted)} for layer {layer!r}" + (f", as {order}" if order else ""),
         )
+
+    def _not_read(self, tensor: str) -> Problem:
+        what = f"'{self._file}': {tensor!r} is {self._unread[tensor]}"
+        return Problem(what, "weights of floating point")
 
     def _by_shape(self) -> list[tuple[list[str], list[str]]]:
         """Layers and tensors of one shape, for each shape that both have."""
@@ -303,52 +349,3 @@ def _finite(
         what = f"'{file}': tensor {name!r} has {number} that no float32 can hold"
         problems.append(Problem(what, "finite numbers"))
     return single
-
-
-def _module(tensor: str) -> str:
-    """The name of the module that a tensor belongs to."""
-    for ending in _WEIGHT_ENDINGS:
-        tensor = tensor.removesuffix(ending)
-    return tensor
-
-
-def _inside_container(tensors: Iterable[str]) -> Callable[[str], str]:
-    """Names without the modules that all of them are in, as ``backbone.``."""
-    paths = [_module(tensor).split(".") for tensor in tensors]
-    depth = 0
-    while depth < min(map(len, paths), default=0) - 1 and len({path[depth] for path in paths}) == 1:
-        depth += 1
-    return lambda tensor: ".".join(_module(tensor).split(".")[depth:])
-
-
-def _tokens(name: str) -> list[str]:
-    """Words and numbers of a name; a number keeps the single letter behind it, as ``3a``."""
-    pattern = r"\d+x\d+[a-z]?|\d+(?:[a-z](?![a-z]))?|[a-z]+"
-    return re.findall(pattern, _module(name).lower())
-
-
-def _skeleton(name: str) -> tuple[str, ...]:
-    """A name without its numbers."""
-    return tuple("#" if token[0].isdigit() else token for token in _tokens(name))
-
-
-def _numbers(name: str) -> tuple[tuple[int, str], ...]:
-    """The numbers of a name, to be compared as numbers."""
-    numbers = [token for token in _tokens(name) if token[0].isdigit()]
-    return tuple(
-        (int(match[1]), match[2]) for match in (re.match(r"(\d+)(.*)", n) for n in numbers) if match
-    )
-
-
-def _abbreviates(layer: str, tensor: str) -> bool:
-    """Whether each word of one name abbreviates that of the other, numbers being equal."""
-    ours, theirs = _tokens(layer), _tokens(tensor)
-    return len(ours) == len(theirs) and all(
-        a == b or _shortens(a, b) or _shortens(b, a) for a, b in zip(ours, theirs, strict=True)
-    )
-
-
-def _shortens(short: str, long: str) -> bool:
-    """Whether a word has the first letter of another and others of it, in their order."""
-    letters = iter(long)
-    return short[0].isalpha() and short[0] == long[0] and all(letter in letters for letter in short)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kcsim.errors import InputError, Problem
+from kcsim.clustering.onnx_constants import Constants, UnreadError, attribute
+from kcsim.errors import InputError
 
 __all__ = ["read_onnx"]
 
+Array = NDArray[Any]
 
-def read_onnx(file: str) -> dict[str, NDArray[Any]]:
+_MATRIX = ("Gemm", "MatMul")
+
+
+def read_onnx(file: str) -> tuple[dict[str, Array], dict[str, str]]:
     """Weights and biases of Conv, Gemm and MatMul, in the order of the graph.
 
     Parameters
@@ -24,9 +27,12 @@ def read_onnx(file: str) -> dict[str, NDArray[Any]]:
 
     Returns
     -------
-    dict
-        Weights under the names of their initialisers, as (M, C, R, S) or (outputs, inputs); a
-        bias under that name with ``.bias`` in place of ``.weight``.
+    tensors : dict of str to array
+        Weights under the names of their tensors, or of their node where several make them up, as
+        (M, C, R, S) or (outputs, inputs); a bias under that name with ``.bias`` in place of
+        ``.weight``.
+    unread : dict of str to str
+        What other weights are.
 
     Raises
     ------
@@ -40,39 +46,53 @@ def read_onnx(file: str) -> dict[str, NDArray[Any]]:
             f"reading '{file}' needs onnx; install it with: pip install 'kcsim[onnx]'"
         ) from None
     model = onnx.load(file, load_external_data=False)
-    stored = {tensor.name: tensor for tensor in model.graph.initializer}
-    tensors: dict[str, NDArray[Any]] = {}
+    constants = Constants(model, file)
+    tensors: dict[str, Array] = {}
+    unread: dict[str, str] = {}
     for node in model.graph.node:
-        if node.op_type not in ("Conv", "Gemm", "MatMul") or len(node.input) < 2:
-            continue
-        name = node.input[1]
-        if name not in stored:
-            continue
-        weights = _array(stored[name], file)
-        if node.op_type == "MatMul" or (node.op_type == "Gemm" and not _attribute(node, "transB")):
+        if node.op_type == "Conv" or node.op_type in _MATRIX:
+            _read(node, constants, tensors, unread)
+        elif any(word in node.op_type for word in ("Conv", "Gemm", "MatMul")):
+            for name in node.input[1:]:
+                if constants.axes(name) > 1:
+                    unread[name] = f"an input of {node.op_type}"
+    return tensors, unread
+
+
+def _read(
+    node: Any, constants: Constants, tensors: dict[str, Array], unread: dict[str, str]
+) -> None:
+    """The weights and the bias of one node."""
+    inputs = [*node.input, "", "", ""][:3]
+    side = 1
+    if node.op_type in _MATRIX and not constants.is_constant(inputs[1]):
+        # The weights are on the left, or there are none: both sides are computed.
+        side = 0
+        if not constants.is_constant(inputs[0]):
+            return
+    name = constants.name(inputs[side], node)
+    try:
+        weights = constants.value(inputs[side])
+    except UnreadError as error:
+        unread[name] = str(error)
+        return
+    if node.op_type in _MATRIX and weights.ndim == 2:
+        transposed = node.op_type == "Gemm" and bool(attribute(node, ("transA", "transB")[side]))
+        # A matrix on the left has the outputs as rows; on the right, as columns.
+        if transposed == (side == 0):
             weights = np.ascontiguousarray(weights.T)
-        tensors[name] = weights
-        if len(node.input) > 2 and node.input[2] in stored:
-            tensors[f"{name.removesuffix('.weight')}.bias"] = _array(stored[node.input[2]], file)
-    return tensors
+    is_gemm = node.op_type == "Gemm"
+    tensors[name] = _times(weights, attribute(node, "alpha") if is_gemm else None)
+    if not constants.is_constant(inputs[2]):
+        return
+    try:
+        bias = _times(constants.value(inputs[2]), attribute(node, "beta") if is_gemm else None)
+    except UnreadError:
+        return
+    if weights.ndim and bias.size == len(weights):
+        bias = bias.ravel()
+    tensors[f"{name.removesuffix('.weight')}.bias"] = bias
 
 
-def _attribute(node: Any, name: str) -> int:
-    return next((int(item.i) for item in node.attribute if item.name == name), 0)
-
-
-def _array(tensor: Any, file: str) -> NDArray[Any]:
-    import onnx
-
-    folder = Path(file).resolve().parent
-    if tensor.data_location == onnx.TensorProto.EXTERNAL:
-        places = {entry.key: entry.value for entry in tensor.external_data}
-        target = Path(os.path.realpath(folder / places.get("location", "")))
-        if not (target.is_file() and target.is_relative_to(folder)):
-            raise InputError(
-                Problem(f"'{file}': tensor {tensor.name!r} points to "
-                        f"'{places.get('location', '')}'", "a file in the folder of the model")
-            )  # fmt: skip
-        if int(places.get("length", 0)) > target.stat().st_size:
-            raise InputError(f"'{file}': tensor {tensor.name!r} ends behind the end of its file")
-    return np.asarray(onnx.numpy_helper.to_array(tensor, base_dir=str(folder)))
+def _times(values: Array, factor: float | None) -> Array:
+    return values if factor is None or factor == 1 else np.asarray(values * np.float32(factor))

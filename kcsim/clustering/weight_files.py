@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kcsim.arguments import checked
+from kcsim.clustering.weight_parts import join_parts
 from kcsim.errors import InputError, Problem
 
 __all__ = [
@@ -32,6 +33,8 @@ MAX_BYTES = 4 * 2**30
 """What a zip archive may unpack to."""
 
 Tensors = dict[str, NDArray[Any]]
+Read = tuple[Tensors, dict[str, str]]
+_MAX_SHOWN = 3
 _FORMATS = "a file of safetensors, .npz, torch (.pt, .pth) or .onnx"
 
 
@@ -42,10 +45,22 @@ class WeightFile(Mapping[str, NDArray[Any]]):
     ----------
     file : str
         The file as the user named it.
+    unread : dict of str to str
+        What else could be weights, by name, and what it is instead of floating point.
+    has_outputs_first : bool
+        Whether its format says that rows of a matrix are outputs.
     """
 
-    def __init__(self, file: str, tensors: Tensors) -> None:
+    def __init__(
+        self,
+        file: str,
+        tensors: Tensors,
+        unread: Mapping[str, str] | None = None,
+        has_outputs_first: bool = False,
+    ) -> None:
         self.file = file
+        self.unread = dict(unread or {})
+        self.has_outputs_first = has_outputs_first
         self._tensors = tensors
 
     def __getitem__(self, name: str) -> NDArray[Any]:
@@ -70,12 +85,13 @@ def load_weights(path: str | os.PathLike[str]) -> WeightFile:
     path : str or path
         * safetensors;
         * ``.npz``: ``X.codes`` with ``X.codebook`` become ``X.weight``;
-        * a torch state dict (``.pt``, ``.pth``; needs the extra ``torch``), also as the value of
-          the key ``state_dict``; a prefix ``module.`` is dropped;
+        * a torch state dict (``.pt``, ``.pth``; needs the extra ``torch``), also one level down
+          (`kcsim.clustering.torch_weights`); a prefix ``module.`` is dropped;
         * ``.onnx`` (needs the extra ``onnx``): weights of Conv, Gemm and MatMul in the order of
-          the graph.
+          the graph, also behind nodes that reorder, look up or scale constants.
 
-        The content decides, except between ONNX and what is none of these.
+        The content decides, except between ONNX and what is none of these. Masks and weight
+        norms of torch are multiplied out (`kcsim.clustering.weight_parts`).
 
     Returns
     -------
@@ -91,16 +107,32 @@ def load_weights(path: str | os.PathLike[str]) -> WeightFile:
     file = os.fspath(path)
     kind, reader = _reader(file)
     with reading(file, kind):
-        tensors = reader(file)
+        tensors, unread = reader(file)
+        tensors, incomplete = join_parts(tensors)
+    unread |= incomplete
     found = {name: value for name, value in tensors.items() if value.dtype.kind == "f"}
-    if odd := [name for name in found if not name.isprintable()]:
+    # A vector is no layer's weights.
+    unread |= {
+        name: value.dtype.name
+        for name, value in tensors.items()
+        if name not in found and value.ndim > 1
+    }
+    if odd := [name for name in (*found, *unread) if not name.isprintable()]:
         raise InputError(Problem(f"'{file}' has a tensor named {odd[0]!r}", "printable names"))
     if not found:
-        raise InputError(Problem(f"'{file}' holds no tensors of floating point", "weights"))
-    return WeightFile(file, found)
+        raise InputError(_nothing(file, unread))
+    return WeightFile(file, found, unread, reader in (_read_torch, _read_onnx))
 
 
-def _reader(file: str) -> tuple[str, Callable[[str], Tensors]]:
+def _nothing(file: str, unread: Mapping[str, str]) -> Problem:
+    """That a file has no weights, and what it has."""
+    shown = [f"{name} is {reason}" for name, reason in unread.items()]
+    more = ", ..." if len(shown) > _MAX_SHOWN else ""
+    what = f": {', '.join(shown[:_MAX_SHOWN])}{more}" if shown else ""
+    return Problem(f"'{file}' holds no tensors of floating point{what}", "weights")
+
+
+def _reader(file: str) -> tuple[str, Callable[[str], Read]]:
     """The format of a file, and what reads it."""
     start = first_bytes(file)
     if start[:4] == b"PK\x03\x04":
@@ -111,7 +143,7 @@ def _reader(file: str) -> tuple[str, Callable[[str], Tensors]]:
             raise InputError(Problem(f"'{file}' unpacks to {size} bytes", f"at most {MAX_BYTES}"))
         return ("torch file", _read_torch) if is_torch else (".npz file", _read_npz)
     if start[8:9] == b"{":
-        return "safetensors file", read_safetensors
+        return "safetensors file", _read_safetensors
     if start[:1] == b"\x80":
         return "torch file", _read_torch
     if file.lower().endswith(".onnx"):
@@ -188,15 +220,27 @@ _DTYPES = {
 }  # fmt: skip
 
 
-def _read_npz(file: str) -> Tensors:
+def _read_safetensors(file: str) -> Read:
+    return read_safetensors(file), {}
+
+
+def _read_npz(file: str) -> Read:
+    tensors: Tensors = {}
+    unread = {}
     with np.load(file, allow_pickle=False) as arrays:
-        tensors = {name: arrays[name] for name in arrays.files}
+        for name in arrays.files:
+            # What is no .npy comes as bytes.
+            array = arrays[name]
+            if isinstance(array, np.ndarray):
+                tensors[name] = array
+            else:
+                unread[name] = "no array of NumPy (.npy)"
     for name in [name for name in tensors if name.endswith(".codes")]:
         base = name.removesuffix(".codes")
         if f"{base}.codebook" in tensors:
             codes, codebook = tensors.pop(name), tensors.pop(f"{base}.codebook")
             tensors[f"{base}.weight"] = _looked_up(file, name, codes, codebook)
-    return tensors
+    return tensors, unread
 
 
 def _looked_up(file: str, name: str, codes: NDArray[Any], codebook: NDArray[Any]) -> NDArray[Any]:
@@ -214,33 +258,13 @@ def _looked_up(file: str, name: str, codes: NDArray[Any], codebook: NDArray[Any]
     return np.asarray(codebook[codes])
 
 
-def _read_torch(file: str) -> Tensors:
-    import pickle
+def _read_torch(file: str) -> Read:
+    from kcsim.clustering.torch_weights import read_torch
 
-    try:
-        import torch
-    except ImportError:
-        raise InputError(
-            f"reading '{file}' needs torch; install it with: pip install 'kcsim[torch]'"
-        ) from None
-    try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        # Torch's own text advises to load the file with whatever code it brings.
-        expected = "a state dict, which loads without running code"
-        raise InputError(Problem(f"'{file}' holds more than tensors", expected)) from None
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not isinstance(state, dict):
-        raise InputError(Problem(f"'{file}' holds a {type(state).__name__}", "a state dict"))
-    return {
-        str(name).removeprefix("module."): tensor.detach().float().numpy()
-        for name, tensor in state.items()
-        if isinstance(tensor, torch.Tensor) and tensor.is_floating_point()
-    }
+    return read_torch(file)
 
 
-def _read_onnx(file: str) -> Tensors:
+def _read_onnx(file: str) -> Read:
     from kcsim.clustering.onnx_weights import read_onnx
 
     return read_onnx(file)

@@ -151,4 +151,7 @@ def test_one_line_and_no_file_for_mistakes(kcsim, weights, tmp_path, monkeypatch
 def test_weights_that_are_no_clustered_file(kcsim, weights):
     outcome = kcsim("estimate", "--hw", "eyeriss", "--weights", weights)
     assert outcome.code == 2
-    assert "is no sound file of clustered weights" in outcome.err
+    assert outcome.err == (
+        f"error: '{weights}' is a zip archive, as NumPy and torch write; expected clustered "
+        "weights: cluster them first, with kcsim cluster --weights ... -o FILE\n"
+    )

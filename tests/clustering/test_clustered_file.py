@@ -252,7 +252,7 @@ HOSTILE = {
     ),
     "other tensors": (
         lambda: save(load(KERNELS)),
-        "no clustered weights; expected a file that 'kcsim cluster' wrote",
+        "holds weights that are not clustered; expected clustered weights: cluster them first",
     ),
     "no Huffman code": (
         lambda: changed(ROWS, **{"conv1.code_lengths": np.zeros(4, np.uint8)}),

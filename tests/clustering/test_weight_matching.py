@@ -197,7 +197,8 @@ def test_a_tensor_of_the_right_name_and_another_shape():
     with pytest.raises(InputError) as caught:
         match_names(network, tensors, file="w.npz")
     assert str(caught.value) == (
-        "'w.npz': tensor 'conv2.weight' is 3x3x4x4; expected 4x4x3x3 for layer 'conv2'"
+        "'w.npz': tensor 'conv2.weight' is 3x3x4x4; expected 4x4x3x3 for layer 'conv2', as "
+        "(M, C, R, S)"
     )
 
 
