@@ -2,7 +2,8 @@
 
 Run ``python reports/clustering_cifar10.py WEIGHTS IMAGES TRAINING -o REPORT``, with the weights of
 https://github.com/akamaster/pytorch_resnet_cifar10 as ``.npz`` (keys of its state dicts) and images
-as ``.npz`` (``images``, uint8[N, 32, 32, 3], and ``labels``). Needs torch and scikit-learn.
+as ``.npz`` (``images``, uint8[N, 32, 32, 3], and ``labels``). Needs torch and scikit-learn. Each
+report states the command line that it was made with.
 
 Convolutions are clustered, the first one too; batch norms and the last layer stay as they are, and
 nothing is trained. Every error is compared with that of scikit-learn's k-means on the same samples
@@ -15,6 +16,7 @@ import argparse
 import itertools
 import math
 import platform
+import shlex
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -50,20 +52,20 @@ class ResNet:
     """A CIFAR ResNet with shortcuts of option A (He et al. 2016, Section 4.2), from its tensors."""
 
     def __init__(self, tensors: dict[str, np.ndarray]) -> None:
-        self.tensors = {name: torch.from_numpy(value) for name, value in tensors.items()}
+        # Copies: what a model changes must not reach the next model of the same arrays.
+        self.tensors = {name: torch.tensor(value) for name, value in tensors.items()}
         self.blocks = sorted(
             {tuple(map(int, name[5:].split(".")[:2])) for name in tensors if name[:5] == "layer"}
         )
         self.moments: dict[str, list[torch.Tensor]] | None = None
 
     def _norm(self, x: torch.Tensor, name: str) -> torch.Tensor:
-        if self.moments is not None:
-            self.moments.setdefault(name, []).append(
-                torch.stack([x.mean((0, 2, 3)), x.var((0, 2, 3))])
-            )
-        parts = (self.tensors[f"{name}.{part}"] for part in ("running_mean", "running_var"))
         scale, shift = self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"]
-        return functional.batch_norm(x, *parts, scale, shift, training=self.moments is not None)
+        if self.moments is None:
+            parts = (self.tensors[f"{name}.{part}"] for part in ("running_mean", "running_var"))
+            return functional.batch_norm(x, *parts, scale, shift)
+        self.moments.setdefault(name, []).append(torch.stack([x.mean((0, 2, 3)), x.var((0, 2, 3))]))
+        return functional.batch_norm(x, None, None, scale, shift, training=True)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Scores of the classes for some images."""
@@ -257,11 +259,23 @@ scikit-learn's without them). *accuracy*: weights replaced, nothing else; *BN*: 
 estimated again on {training} augmented training images. Accuracies without retraining are noisy
 where they are low.
 
-`python reports/clustering_cifar10.py`; {machine}, Python {python}, kcsim {version}.
+`{command}`
+
+{machine}, Python {python}, kcsim {version}.
 
 | scheme | codebook per | K | ratio | error | vs. scikit-learn | accuracy | BN | CPU s |
 |---|---|---|---|---|---|---|---|---|
 """
+
+
+def command_line(options: argparse.Namespace) -> str:
+    """The command that makes the report again, with the names of its files."""
+    files = [path.name for path in (options.weights, options.images, options.training)]
+    chosen = ["-n", options.network, "--count", str(options.count)]
+    if options.k:
+        chosen += ["-k", *map(str, options.k)]
+    command = ["python", "reports/clustering_cifar10.py", *files, *chosen]
+    return shlex.join([*command, "-o", f"reports/{options.output.name}"])
 
 
 def main() -> None:
@@ -286,8 +300,8 @@ def main() -> None:
     header = HEADER.format(
         network=options.network, weights=options.weights.name, count=len(test[0]), plain=plain,
         normed=dense.accuracy(*test), error=100 * (0.09 / len(test[0])) ** 0.5, starts=STARTS,
-        training=len(training), machine=platform.machine(), python=platform.python_version(),
-        version=kcsim.__version__,
+        training=len(training), command=command_line(options), machine=platform.machine(),
+        python=platform.python_version(), version=kcsim.__version__,
     )  # fmt: skip
     formats = ("", "", "", ".2f", ".4f", ".4f", ".2f", ".2f", ".1f")
     lines = [

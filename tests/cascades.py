@@ -147,7 +147,9 @@ def _whole_numbers(weights, codebook, draw):
 
     entries = small(codebook.entries, -3)
     if len(entries.values) > 1 and draw(st.booleans()):
-        entries.codes[-1] = 0
+        values = entries.values.copy()
+        values[-1] = 0
+        entries = StoredValues(values, 32)
     return (
         replace(weights, scales=small(weights.scales, -3), offsets=small(weights.offsets, -3)),
         replace(codebook, entries=entries),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from kcsim.clustering import (
@@ -87,3 +89,10 @@ def random_clustered(network: Network = SMALL, spec: str = "kernel:k=7", seed: i
         if layer.bias
     }
     return ClusteredWeights(network, spec, layers, codebooks, dense, biases)
+
+
+def zeroed(codebook: Codebook, part=...):
+    """A codebook in which some entries are zero."""
+    codes = codebook.entries.codes.copy()
+    codes[part] = 0
+    return replace(codebook, entries=replace(codebook.entries, codes=codes))

@@ -165,8 +165,8 @@ def _clustered(
         str(clustering),
         {layer.name: layers[layer.name] for layer in network if layer.name in layers},
         codebooks,
-        {name: given.weight for name, given in weights.items() if name not in layers},
-        {name: given.bias for name, given in weights.items() if given.bias is not None},
+        {name: given.weight.copy() for name, given in weights.items() if name not in layers},
+        {name: given.bias.copy() for name, given in weights.items() if given.bias is not None},
         (*small, *_matched_notes(weights), *_already_clustered(weights)),
     )
 

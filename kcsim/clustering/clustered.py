@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kcsim.clustering.coding import TABLE_ENTRY_BITS, code_lengths
-from kcsim.clustering.precision import StoredValues, values_bits
+from kcsim.clustering.precision import StoredValues, read_only, values_bits
 from kcsim.clustering.resolve import LayerClustering
 from kcsim.clustering.scheme import Clustering
 from kcsim.clustering.storage import LayerStorage, NetworkStorage, network_storage, parts_storage
@@ -52,7 +52,7 @@ class Codebook:
 class ClusteredLayer:
     """The units of one layer.
 
-    The arrays have the shape of the units, (M, C/channels, R/rows, S/columns).
+    The arrays have the shape of the units, (M, C/channels, R/rows, S/columns), and are read-only.
 
     Attributes
     ----------
@@ -79,10 +79,15 @@ class ClusteredLayer:
     mean_squared_error: float | None = None
     variance_kept: float | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "indexes", read_only(self.indexes))
+        if self.transforms is not None:
+            object.__setattr__(self, "transforms", read_only(self.transforms))
+
     @cached_property
     def counts(self) -> NDArray[np.int64]:
         """How many units each of the K entries has; shape (K,)."""
-        return np.bincount(self.indexes.ravel(), minlength=self.part.clusters)
+        return read_only(np.bincount(self.indexes.ravel(), minlength=self.part.clusters))
 
     @property
     def used_entries(self) -> int:
@@ -163,7 +168,7 @@ class ClusteredLayer:
 
 @dataclass(frozen=True, eq=False)
 class ClusteredWeights:
-    """The weights of a network, of which some layers are clustered.
+    """The weights of a network, of which some layers are clustered. All arrays are read-only.
 
     Attributes
     ----------
@@ -190,6 +195,11 @@ class ClusteredWeights:
     dense: Mapping[str, Floats]
     biases: Mapping[str, Floats] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("dense", "biases"):
+            arrays = {layer: read_only(values) for layer, values in getattr(self, name).items()}
+            object.__setattr__(self, name, arrays)
 
     def __repr__(self) -> str:
         return (
@@ -218,7 +228,7 @@ class ClusteredWeights:
         Returns
         -------
         float32[M, C, R, S]
-            A fully connected layer has R = S = 1.
+            A new array. A fully connected layer has R = S = 1.
 
         Raises
         ------
@@ -227,7 +237,7 @@ class ClusteredWeights:
         """
         self.network.layer(layer)
         if layer in self.dense:
-            return self.dense[layer]
+            return self.dense[layer].copy()
         clustered = self.layers[layer]
         return clustered.decode(self.codebooks[clustered.part.codebook])
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kcsim.errors import InputError, Problem
 
-__all__ = ["FLOATS", "StoredValues", "quantise", "values_bits"]
+__all__ = ["FLOATS", "StoredValues", "quantise", "read_only", "values_bits"]
 
 FLOATS: dict[int, type[np.floating[Any]]] = {16: np.float16, 32: np.float32}
 """Widths that are stored as floating point; all others are integers times one step."""
@@ -27,6 +27,7 @@ class StoredValues:
     ----------
     codes : array
         What is stored: float16, float32, or int32 from -(2^(bits-1) - 1) to 2^(bits-1) - 1.
+        Read-only.
     bits : int
         Width of one value [bit].
     step : float or None
@@ -37,11 +38,28 @@ class StoredValues:
     bits: int
     step: float | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "codes", read_only(self.codes))
+
     @cached_property
     def values(self) -> NDArray[np.float32]:
         """The values, in the shape of `codes`."""
         values = self.codes.astype(np.float32)
-        return values if self.step is None else values * np.float32(self.step)
+        return read_only(values if self.step is None else values * np.float32(self.step))
+
+
+def read_only(values: NDArray[Any]) -> NDArray[Any]:
+    """A view that cannot be written through.
+
+    What is derived from an array once, and what others share, must not change by accident.
+
+    Parameters
+    ----------
+    values : array
+    """
+    view = np.asarray(values).view()
+    view.flags.writeable = False
+    return view
 
 
 def values_bits(count: int, bits: int) -> int:

@@ -86,8 +86,8 @@ def recognise_network(
         FOUND if index == "fixed" else f"{FOUND}:index={index}",
         layers,
         {each.codebook.name: each.codebook for each in found.values()},
-        {name: given.weight for name, given in weights.items() if name not in found},
-        {name: given.bias for name, given in weights.items() if given.bias is not None},
+        {name: given.weight.copy() for name, given in weights.items() if name not in found},
+        {name: given.bias.copy() for name, given in weights.items() if given.bias is not None},
     )
 
 

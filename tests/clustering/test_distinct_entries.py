@@ -9,7 +9,7 @@ import pytest
 from cascades import SPECS as SMALL_SPECS
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from random_clustered import SPECS, random_clustered
+from random_clustered import SPECS, random_clustered, zeroed
 
 from kcsim.clustering import Clustering, expected_distinct, parse_clustering, resolve_layer
 from kcsim.clustering.distinct import DistinctEntries
@@ -141,8 +141,7 @@ def test_units_are_zero_where_the_short_end_of_an_entry_is():
     layer = ConvLayer("layer", 4, 4, 3, 3, 1, 1)
     everything = random_clustered(Network("one", (layer,)), "product:k=2,length=3", 1)
     weights = everything.layers["layer"]
-    codebook = everything.codebooks[weights.part.codebook]
-    codebook.entries.codes[0, 3:] = 0
+    codebook = zeroed(everything.codebooks[weights.part.codebook], np.s_[0, 3:])
     found = check(weights, codebook, True)
     assert 0 < found.zero_share < 1
 
@@ -152,8 +151,7 @@ def test_all_zero_weights_have_no_entries_where_zeros_are_left_out(without_zeros
     layer = ConvLayer("layer", 4, 4, 3, 3, 3, 3)
     everything = random_clustered(Network("one", (layer,)), "kernel:k=3", 1)
     weights = everything.layers["layer"]
-    codebook = everything.codebooks[weights.part.codebook]
-    codebook.entries.codes[:] = 0
+    codebook = zeroed(everything.codebooks[weights.part.codebook])
     found = DistinctEntries.of(weights, codebook, without_zeros=without_zeros)
     assert (found.per_block(4).sum() == 0) == without_zeros
     assert found.zero_share < 1

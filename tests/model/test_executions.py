@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from random_clustered import random_clustered
+from random_clustered import random_clustered, zeroed
 from shared_layers import KERNELS, LAYER, SMALL, layers_of, problems, reached
 
 import kcsim
@@ -166,8 +166,9 @@ def test_layers_that_cannot_share_are_decoded_and_say_why(sharing):
 def test_weights_that_are_all_zero_are_decoded_where_zeros_are_skipped(sharing):
     network = Network("one", (LAYER,))
     everything = random_clustered(network, KERNELS, 3)
-    for codebook in everything.codebooks.values():
-        codebook.entries.codes[:] = 0
+    everything = replace(
+        everything, codebooks={name: zeroed(each) for name, each in everything.codebooks.items()}
+    )
     skipping = replace(SMALL, compute=Compute(mac_pj=1, zeros={"weights": "skip"}))
     (found,) = kcsim.estimate(
         skipping, network, weights=everything, execution=sharing
