@@ -22,7 +22,7 @@ def mapped_layers(draw, largest=240, most_instances=24, windows=False, words=Tru
     reads every distinct word once. With `imperfect`, bounds may multiply to more than the layer
     has.
     """
-    count = draw(st.integers(2, 3) if windows else st.integers(1, 6))
+    count = draw(st.integers(2, 4) if windows else st.integers(1, 6))
     names = ["DRAM", "L2", "buffer", "cluster", "registers", "latch"][:count]
     loops = [([], [], []) for _ in names]
     sizes = dict.fromkeys("NGMCPQRS", 1)
@@ -60,7 +60,9 @@ def mapped_layers(draw, largest=240, most_instances=24, windows=False, words=Tru
             else draw(st.just(TENSORS) if windows else st.one_of(st.just(TENSORS), subsets))
         )
         # A partial keep comes from the hardware or from the mapping.
-        bypass = () if i == 0 else tuple(t for t in keeps if draw(st.integers(0, 7)) == 0)
+        # Above a level that keeps a tensor, networks forward past levels that do not.
+        seldom = 1 if windows and i < count - 1 else 7
+        bypass = () if i == 0 else tuple(t for t in keeps if draw(st.integers(0, seldom)) == 0)
         levels.append(
             Level(
                 name=name, read_pj=1, write_pj=1, keeps=keeps, fanout=fanout,

@@ -206,7 +206,7 @@ def _walk_operand(nest, tensor, parent, child, result):
     instances = nest.instances(child)
     previous = dict.fromkeys(instances)
     given_before = dict.fromkeys(instances, frozenset())
-    forwards = child == parent + 1 < nest.levels and tensor in levels[parent].fanout.forwarding
+    forwards = child < nest.levels and tensor in levels[child - 1].fanout.forwarding
     for start in nest.steps(child):
         given = {}
         for way, offset in instances.items():
@@ -222,7 +222,7 @@ def _walk_operand(nest, tensor, parent, child, result):
         requests = {}
         for way, words in given.items():
             if forwards and words and _neighbour_has(words, way, given_before):
-                result.forwarded[levels[parent].name, tensor] += len(words)
+                result.forwarded[levels[child - 1].name, tensor] += len(words)
                 result.reads[levels[child].name, tensor] += len(words)
             else:
                 requests[way] = tuple(sorted(words))

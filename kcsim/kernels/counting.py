@@ -309,8 +309,8 @@ def count_nest(loops, loop_count, window, rules, spans, steps, counts):
     count_outputs(loops, steps, spans, temporal_steps, rules, counts)
     for level in range(levels - 1):
         for tensor in range(2):
-            is_kept = rules[level, KEEPS + tensor] and rules[level + 1, KEEPS + tensor]
-            if is_kept and rules[level, FORWARDS + tensor]:
+            forwards = rules[level, FORWARDS + tensor] and rules[level + 1, KEEPS + tensor]
+            if forwards and spans[level, CHILDREN] > 1:
                 forward(tensor, level, loops, loop_count, steps, spans, window, rules, counts)
     return temporal_steps
 

@@ -16,6 +16,7 @@ from kcsim.kernels.nest import (
     INDEXES,
     INPUTS,
     INSTANCES,
+    KEEPS,
     KIND,
     LEVEL,
     MULTICAST,
@@ -23,6 +24,7 @@ from kcsim.kernels.nest import (
     READS,
     SPATIAL_X,
     SPATIAL_Y,
+    SPREAD,
     STEP,
     STRIDE_H,
     TEMPORAL,
@@ -212,8 +214,8 @@ def forward(tensor, level, loops, loop_count, steps, spans, window, rules, count
 
     A child is served by a mesh neighbour if the words it needs now are exactly
     those that the neighbour was given in the previous step. The neighbour then
-    pays one more read, the level above one less. See `count_mapping` for the
-    parameters; `level` is the level above the children.
+    pays one more read, the nearest level above that keeps the tensor one less.
+    See `count_mapping` for the parameters; `level` is the level above the children.
     """
     advances, shifts, innermost = tile_advances(
         tensor, level + 1, loops, loop_count, steps, spans, window
@@ -252,6 +254,12 @@ def forward(tensor, level, loops, loop_count, steps, spans, window, rules, count
         saved += matching * line * (everything - rest)
     instances = spans[level, INSTANCES]
     counts[level + 1, tensor, READS] += forwarded * instances
-    counts[level, tensor, READS] -= saved * instances
     counts[level, tensor, DOWN] -= forwarded * instances
     counts[level, tensor, FORWARDED] += forwarded * instances
+    parent = level
+    while not rules[parent, KEEPS + tensor]:
+        # All instances are spared alike, so that equal streams stay equal.
+        parent -= 1
+        counts[parent, tensor, DOWN] -= saved * spans[parent + 1, INSTANCES]
+        saved *= spans[parent, SPREAD + tensor]
+    counts[parent, tensor, READS] -= saved * spans[parent, INSTANCES]

@@ -36,6 +36,7 @@ from kcsim.kernels.nest import (
     S,
     helper,
 )
+from kcsim.kernels.requests import mixed
 
 LOW, SIZE, OLD_LOW, OLD_SIZE, GIVEN, GIVEN_SIZE, ASKED, ASKED_SIZE = range(8)
 """Rows of tiles: the tile now and when it was last filled; what was given one step before, and
@@ -132,12 +133,23 @@ def is_served(tiles, child, children, columns):
 
 
 @helper
+def asked_word(tile, place, strides):
+    """Number of the word at a place, counted row by row, of what is asked for."""
+    word = 0
+    for axis in range(4, -1, -1):
+        word += (tile[ASKED, axis] + place % tile[ASKED_SIZE, axis]) * strides[axis]
+        place //= tile[ASKED_SIZE, axis]
+    return word
+
+
+@helper
 def read_words(tiles, words, first, last, multicast, strides, seen, clock):
-    """Words that are read for what some siblings ask for (`words` > 0) of the level above.
+    """Words that some siblings ask for (`words` > 0) above their network.
 
     `seen` (int64[words of the tensor]) holds the clock at which a word was last asked for.
     """
     total = 0
+    clock[0] += 1
     for i in range(first, last):
         if words[i] == 0:
             continue
@@ -147,15 +159,64 @@ def read_words(tiles, words, first, last, multicast, strides, seen, clock):
                 is_own = is_own and not (words[j] and is_same(tiles[i], ASKED, tiles[j], ASKED))
             total += words[i] * is_own
             continue
-        low, size = tiles[i, ASKED], tiles[i, ASKED_SIZE]
         for place in range(words[i]):
-            word, rest = 0, place
-            for axis in range(4, -1, -1):
-                word += (low[axis] + rest % size[axis]) * strides[axis]
-                rest //= size[axis]
-            total += seen[word] != clock
-            seen[word] = clock
+            word = asked_word(tiles[i], place, strides)
+            total += seen[word] != clock[0]
+            seen[word] = clock[0]
     return total
+
+
+@helper
+def stream_key(tiles, words, first, last, strides, seen, clock):
+    """A hash of the distinct words that some children ask for; see `read_words`."""
+    key = 0
+    clock[0] += 1
+    for i in range(first, last):
+        for place in range(words[i]):
+            word = asked_word(tiles[i], place, strides)
+            if seen[word] != clock[0]:
+                key += mixed(word, 0)
+                seen[word] = clock[0]
+    return key
+
+
+@helper
+def merged_words(streams, keys, first, last):
+    """Words of some streams, of which those of the same words share the largest one."""
+    total = 0
+    for i in range(first, last):
+        is_own = True
+        for j in range(first, last):
+            more = streams[j] - streams[i]
+            if keys[j] == keys[i] and (more > 0 or (more == 0 and j < i)):
+                is_own = False
+        total += streams[i] * is_own
+    return total
+
+
+@helper
+def climb(tensor, parent, child, tiles, words, spans, rules, strides, seen, clock, counts):
+    """Count what is asked for (`words` > 0) on its way up to the level that is read for it."""
+    below, count = spans[child - 1, CHILDREN], words.shape[0] // spans[child - 1, CHILDREN]
+    streams, keys = np.empty(count, np.int64), np.empty(count, np.int64)
+    multicast = rules[child - 1, MULTICAST]
+    for i in range(count):
+        first, last = i * below, (i + 1) * below
+        streams[i] = read_words(tiles, words, first, last, multicast, strides, seen, clock)
+    for network in range(child - 2, parent - 1, -1):
+        siblings = spans[network, CHILDREN]
+        shares = rules[network, MULTICAST] != NO_MULTICAST and siblings > 1
+        for i in range(count):
+            counts[network, tensor, DOWN] += streams[i]
+            keys[i] = i
+            if shares:
+                first, last = i * below, (i + 1) * below
+                keys[i] = stream_key(tiles, words, first, last, strides, seen, clock)
+        below, count = below * siblings, count // siblings
+        for i in range(count):
+            streams[i] = merged_words(streams, keys, i * siblings, (i + 1) * siblings)
+    for i in range(count):
+        counts[parent, tensor, READS] += streams[i]
 
 
 @helper
@@ -175,24 +236,27 @@ def next_step(loops, steps, above, sizes, index, start):
 
 
 @helper
-def walk_forwarding(tensor, level, loops, steps, spans, sizes, window, rules, counts):
-    """Count what a level that forwards weights or inputs and its children exchange.
+def walk_forwarding(
+    tensor, parent, child, loops, steps, spans, sizes, window, rules, counts
+):  # fmt: skip
+    """Count weights or inputs that come to children which take them from neighbours, too.
 
     Parameters
     ----------
-    level : int64
-        It keeps the tensor, and so do the children.
+    parent, child : int64
+        A level that keeps the tensor, and the next one that does.
     sizes : int64[8]
         Size of each dimension of the layer.
     counts : int64[levels, 3, 6]
         Added to.
     """
-    above, children = spans[level + 1, ABOVE], spans[level, CHILDREN]
+    level = child - 1
+    above, children = spans[child, ABOVE], spans[level, CHILDREN]
     columns = 1
     for i in range(above):
         if loops[i, LEVEL] == level and loops[i, KIND] == SPATIAL_Y:
             columns *= loops[i, BOUND]
-    starts, extent = child_starts(loops, steps, above), spans[level + 1, :8]
+    starts, extent = child_starts(loops, steps, above), spans[child, :8]
     tiles = np.zeros((starts.shape[0], 8, 5), np.int64)
     words = np.empty(starts.shape[0], np.int64)
     index, start = np.zeros(above, np.int64), np.zeros(8, np.int64)
@@ -200,16 +264,16 @@ def walk_forwarding(tensor, level, loops, steps, spans, sizes, window, rules, co
     place_tile(tensor, start, start, sizes, sizes, window, whole)
     for axis in range(3, -1, -1):
         strides[axis] = strides[axis + 1] * whole[SIZE, axis + 1]
-    seen, clock = np.zeros(strides[0] * whole[SIZE, 0], np.int64), 0
+    seen, clock = np.zeros(strides[0] * whole[SIZE, 0], np.int64), np.zeros(1, np.int64)
     while True:
         for i in range(starts.shape[0]):
             is_busy = place_tile(tensor, start, starts[i], extent, sizes, window, tiles[i])
             words[i] = ask(tensor, tiles[i]) if is_busy else 0
-            counts[level + 1, tensor, FILLS] += words[i]
+            counts[child, tensor, FILLS] += words[i]
         for i in range(starts.shape[0]):
             if words[i] and is_served(tiles, i, children, columns):
                 counts[level, tensor, FORWARDED] += words[i]
-                counts[level + 1, tensor, READS] += words[i]
+                counts[child, tensor, READS] += words[i]
                 # Not asked for above, but given.
                 words[i] = -words[i]
         for i in range(starts.shape[0]):
@@ -217,11 +281,6 @@ def walk_forwarding(tensor, level, loops, steps, spans, sizes, window, rules, co
             tiles[i, GIVEN_SIZE, 0] *= words[i] != 0
             words[i] = max(0, words[i])
             counts[level, tensor, DOWN] += words[i]
-        for first in range(0, starts.shape[0], children):
-            clock += 1
-            counts[level, tensor, READS] += read_words(
-                tiles, words, first, first + children, rules[level, MULTICAST], strides, seen,
-                clock,
-            )  # fmt: skip
+        climb(tensor, parent, child, tiles, words, spans, rules, strides, seen, clock, counts)
         if not next_step(loops, steps, above, sizes, index, start):
             return

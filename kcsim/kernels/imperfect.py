@@ -12,6 +12,7 @@ from numba import njit
 from kcsim.kernels.forwarding_walk import walk_forwarding
 from kcsim.kernels.nest import (
     ABOVE,
+    CHILDREN,
     DOWN,
     FILLS,
     FORWARDS,
@@ -206,9 +207,11 @@ def count_imperfect(loops, sizes, window, rules, spans, counts):
         for child in range(1, levels + 1):
             if child < levels and not rules[child, KEEPS + tensor]:
                 continue
-            is_next = parent + 1 == child and child < levels and tensor != OUTPUTS
-            if is_next and rules[parent, FORWARDS + tensor]:
-                walk_forwarding(tensor, parent, loops, steps, spans, sizes, window, rules, counts)
+            forwards = child < levels and tensor != OUTPUTS and spans[child - 1, CHILDREN] > 1
+            if forwards and rules[child - 1, FORWARDS + tensor]:
+                walk_forwarding(
+                    tensor, parent, child, loops, steps, spans, sizes, window, rules, counts
+                )
             else:
                 count_pair(tensor, parent, child, loops, steps, spans, sizes, window, rules, counts)
             parent = child

@@ -101,7 +101,7 @@ def fill_operand(nest, state, level, tensor):
     """Bring the tiles of weights or inputs at a level up to date; return the words moved."""
     parent, first = nest.buffers[level, tensor, PARENT], nest.levels[level, FIRST]
     words = find_new_words(nest, state, level, tensor)
-    forwards = parent == level - 1 and nest.buffers[parent, tensor, FORWARDS]
+    forwards = nest.buffers[level - 1, tensor, FORWARDS]
     if words and forwards:
         take_from_neighbours(nest, state, level, tensor)
     ratio = nest.levels[level, INSTANCES] // nest.levels[parent, INSTANCES]

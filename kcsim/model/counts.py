@@ -256,8 +256,9 @@ def _forwarding_visits(mapping: Mapping, hardware: Hardware) -> int:
     keeps, visits = mapping.keeps_array(hardware), 0
     loops = mapping.loop_array(hardware)
     for i, level in enumerate(hardware.levels[:-1]):
+        children = math.prod(map(int, loops[(loops[:, 0] == i) & (loops[:, 1] > 0), 3]))
         for j, tensor in enumerate(TENSORS[:2]):
-            if tensor in level.fanout.forwarding and keeps[i, j] and keeps[i + 1, j]:
+            if tensor in level.fanout.forwarding and keeps[i + 1, j] and children > 1:
                 visits += math.prod(map(int, loops[loops[:, 0] <= i, 3]))
     return visits
 
