@@ -284,17 +284,19 @@ def widen(lattice, fixed, inside):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def count_entries(level, space, tiles, counts):
-    """Fill `counts` (int64[tiles]) with the number of splits of each block of a level.
+def count_entries(first, last, space, tiles, counts):
+    """Add the number of some splits of each block of a level to `counts` (int64[tiles]).
 
     Parameters
     ----------
+    first, last : int
+        Rows of `MapSpace.splits`, all of one level.
     space : MapSpace
     tiles : int64[:]
         Tiles that the next level may have.
     """
     whole = space.lattice.extents.shape[0] - 1
-    for i in range(space.split_start[level], space.split_start[level + 1]):
+    for i in range(first, last):
         rest = whole - space.splits[i, 0]
         for tile in tiles:
             if tile <= rest and divides(space.lattice, tile, rest):
@@ -302,11 +304,16 @@ def count_entries(level, space, tiles, counts):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def bound_level(level, machine, space, outside, idle, tiles, inside, starts, splits, entries):
-    """Bound every split of every block of a level.
+def bound_level(
+    level, first, last, machine, space, outside, idle, tiles, inside, starts, splits, entries
+):
+    """Bound some splits of every block of a level.
 
     Parameters
     ----------
+    level : int
+    first, last : int
+        Rows of `MapSpace.splits`, of that level.
     machine : Machine
     space : MapSpace
     outside : float64[levels, 11]
@@ -330,7 +337,7 @@ def bound_level(level, machine, space, outside, idle, tiles, inside, starts, spl
     lattice, within, blocks = space.lattice, inside[level + 1], inside[level]
     whole = lattice.extents.shape[0] - 1
     spans, around = np.ones((3, SPANS), np.int64), np.ones(8, np.int64)
-    for i in range(space.split_start[level], space.split_start[level + 1]):
+    for i in range(first, last):
         split = space.splits[i, 0]
         spread_over(lattice, split, spans[0])
         # Cycles that idle children cost, where a cycle costs energy.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +13,14 @@ from kcsim.kernels import machine as columns
 from kcsim.kernels.machine import Machine
 from kcsim.kernels.optimum import Tables
 from kcsim.kernels.tilings import MapSpace
+from kcsim.mapping.deadline import Deadline
+from kcsim.mapping.space import TooLarge, in_cuts
 from kcsim.workload import ConvLayer
 
-__all__ = ["Floor", "bound_mappings"]
+__all__ = ["Floor", "bound_mappings", "least_of_any"]
+
+MOST_ENTRIES = 8_000_000
+"""Splits of blocks that are kept in memory at one time, about 100 bytes each."""
 
 
 class Floor(NamedTuple):
@@ -32,9 +39,18 @@ class Floor(NamedTuple):
 
 
 def bound_mappings(
-    layer: ConvLayer, machine: Machine, space: MapSpace
+    layer: ConvLayer, machine: Machine, space: MapSpace, deadline: Deadline | None = None
 ) -> tuple[Tables, Floor] | None:
-    """Bounds of every block and every tile of every level; ``None`` if no mapping fits."""
+    """Bounds of every block and every tile of every level; ``None`` if no mapping fits.
+
+    Raises
+    ------
+    OutOfTime
+        If the deadline passes.
+    TooLarge
+        If there are too many to be kept.
+    """
+    deadline = deadline or Deadline()
     levels, tiles = space.fits.shape
     spreads = [
         space.lattice.extents[space.splits[first:last, 0]].astype(np.float64)
@@ -50,18 +66,25 @@ def bound_mappings(
     inside[:, :, bounds.MOST_UNITS] = 0
     inside[levels, 0] = 0, 0, 1
     parts: list[tuple[np.ndarray, ...]] = []
+    total = 0
     for level in range(levels - 1, -1, -1):
         reachable = np.flatnonzero(np.isfinite(inside[level + 1, :, 0]))
         if not len(reachable):
             return None
         counts = np.zeros(tiles, np.int64)
-        bounds.count_entries(level, space, reachable, counts)
+        for first, last, cut in _cuts(space, level, reachable, deadline):
+            bounds.count_entries(first, last, space, cut, counts)
+        total += int(counts.sum())
+        if total > MOST_ENTRIES:
+            raise TooLarge(f"{layer.name} has more tilings than can be searched")
         starts = np.cumsum(counts) - counts
         splits, entries = np.empty(counts.sum(), np.int64), np.empty((counts.sum(), 6))
-        bounds.bound_level(
-            level, machine, space, outside, idle[level], reachable, inside, starts.copy(), splits,
-            entries,
-        )  # fmt: skip
+        filled = starts.copy()
+        for first, last, cut in _cuts(space, level, reachable, deadline):
+            bounds.bound_level(
+                level, first, last, machine, space, outside, idle[level], cut, inside, filled,
+                splits, entries,
+            )  # fmt: skip
         blocks = np.flatnonzero(counts)
         blocks = blocks[np.argsort(inside[level, blocks, bounds.WITH_CYCLES], kind="stable")]
         parts.insert(
@@ -71,6 +94,15 @@ def bound_mappings(
     if not space.fits[0, -1]:
         return None
     return _join(parts, outside, inside, idle), floor
+
+
+def _cuts(
+    space: MapSpace, level: int, tiles: np.ndarray, deadline: Deadline
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Splits of a level with tiles below it, all of them, a few at a time."""
+    first, last = space.split_start[level : level + 2]
+    for at, end, cut in in_cuts(int(last - first), tiles, deadline):
+        yield int(first) + at, int(first) + end, cut
 
 
 def _least_shares(spread: np.ndarray) -> np.ndarray:
@@ -118,20 +150,49 @@ def _ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 def _floor(layer: ConvLayer, machine: Machine, most: np.ndarray) -> Floor:
     """See `Floor`; `most` are the children that one instance of each level uses at most."""
-    sizes = layer.dimensions
     computing = machine.macs * machine.cycles_per_mac
     static_pj = machine.static_pj * computing / most.prod()
     # An instance leaks for as long as its own share of the computation takes, at least.
     leaks = machine.cycles[:, columns.LEAK_PJ]
     leakage_pj = sum(leak * computing / most[level:].prod() for level, leak in enumerate(leaks))
-    words = [layer.weights, sizes["N"] * sizes["G"] * sizes["C"]]
-    for axis, (output, tap) in enumerate((("P", "R"), ("Q", "S"))):
-        stride, dilation = machine.window[axis], machine.window[2 + axis]
-        positions = stride * np.arange(sizes[output])[:, None] + dilation * np.arange(sizes[tap])
-        words[1] *= len(np.unique(positions))
-    outputs = float(sizes["N"] * sizes["G"] * sizes["M"] * sizes["P"] * sizes["Q"])
+    moving = _outermost_cycles(layer, machine)
+    return Floor(float(layer.output_words), np.array([static_pj, leakage_pj, moving]))
+
+
+def least_of_any(layer: ConvLayer, machine: Machine, units: int) -> tuple[float, float]:
+    """Energy and cycles that no mapping undercuts, whatever levels keep, at once.
+
+    Parameters
+    ----------
+    units : int
+        MAC units of the hardware.
+    """
+    cycles = machine.macs * machine.cycles_per_mac / units
+    cycles = max(cycles, _outermost_cycles(layer, machine))
+    energy = machine.mac_pj + machine.static_pj * cycles
+    if len(machine.rules) > 1:
+        costs, outputs = machine.costs[0], float(layer.output_words)
+        energy += float(np.dot(_operand_words(layer, machine), costs[:2, columns.READ_PJ]))
+        energy += outputs * costs[2, columns.UPDATE_PJ]
+    return energy, cycles
+
+
+def _outermost_cycles(layer: ConvLayer, machine: Machine) -> float:
+    """Cycles of the outermost level, which moves each word once, whatever the mapping."""
     costs = machine.costs[0]
-    # Each word of DRAM is moved once, whatever the mapping.
-    reading = float(np.dot(words, costs[:2, columns.READ_CYCLES]))
-    writing = outputs * costs[2, columns.WRITE_CYCLES]
-    return Floor(outputs, np.array([static_pj, leakage_pj, max(reading, writing)]))
+    reading = float(np.dot(_operand_words(layer, machine), costs[:2, columns.READ_CYCLES]))
+    return max(reading, float(layer.output_words * costs[2, columns.WRITE_CYCLES]))
+
+
+def _operand_words(layer: ConvLayer, machine: Machine) -> tuple[float, float]:
+    """Words of weights, and words of inputs that windows cover."""
+    covered, stride = layer.batch * layer.in_channels, [int(step) for step in machine.window]
+    for axis, (positions, taps) in enumerate(
+        ((layer.out_height, layer.kernel_height), (layer.out_width, layer.kernel_width))
+    ):
+        step, spread = stride[axis], stride[2 + axis]
+        divisor = math.gcd(step, spread)
+        # Two taps meet in one pixel where they differ by a multiple of this.
+        twice = max(0, positions - spread // divisor) * max(0, taps - step // divisor)
+        covered *= positions * taps - (twice if min(positions, taps) > 1 else 0)
+    return float(layer.weights), float(covered)
