@@ -33,7 +33,7 @@ def check_sharings(
     chosen = [sharing for sharing in SHARINGS if execution in (sharing, "auto")]
     failed = False
     for sharing in chosen:
-        with waiting():
+        with waiting(keeps=True):
             found = check_sharing(
                 layer, hardware, parse_clustering(clustering), sharing, limit_seconds=limit
             )

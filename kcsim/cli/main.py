@@ -17,6 +17,7 @@ from kcsim.cli import (
     networks,
     schema,
 )
+from kcsim.cli.interrupt import interruptible
 from kcsim.errors import InputError, KcsimError
 
 __all__ = ["app", "run"]
@@ -65,9 +66,10 @@ def main(
 
 
 def run() -> None:
-    """Run the command; user errors end with exit code 2 and no traceback."""
+    """Run the command; user errors end with exit code 2 and no traceback, Ctrl-C with 130."""
     try:
-        app()
+        with interruptible():
+            app()
     except InputError as error:
         _report(error)
         sys.exit(2)

@@ -11,8 +11,8 @@ cases, each of which counts exactly what a whole loop nest of that kind would.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from kcsim.kernels.compilation import kernel
 from kcsim.kernels.counting import covered_length, covered_words
 from kcsim.kernels.machine import DECODER, FILL_PJ, READ_PJ, TRANSFER_PJ, UPDATE_PJ
 from kcsim.kernels.nest import (
@@ -54,7 +54,7 @@ REST, LEAST, EXTRA = 3, 4, 5
 """Columns of entries, besides the three tensors."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def look_outside(machine, children, shares, outputs, outside):
     """What is known of each level before those above it have been mapped.
 
@@ -283,7 +283,7 @@ def widen(lattice, fixed, inside):
                 inside[tile, MOST_UNITS] = max(inside[tile, MOST_UNITS], one_less[MOST_UNITS])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def count_entries(first, last, space, tiles, counts):
     """Add the number of some splits of each block of a level to `counts` (int64[tiles]).
 
@@ -303,7 +303,7 @@ def count_entries(first, last, space, tiles, counts):
                 counts[tile + space.splits[i, 0]] += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def bound_level(
     level, first, last, machine, space, outside, idle, tiles, inside, starts, splits, entries
 ):
@@ -365,7 +365,7 @@ def bound_level(
             blocks[block, MOST_UNITS] = max(blocks[block, MOST_UNITS], units)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def bound_tiles(level, space, inside):
     """Make bounds of the blocks of a level (see `bound_level`) those of its own tiles."""
     widen(space.lattice, space.fixed[level], inside[level])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from kcsim.kernels.compilation import kernel
 from kcsim.kernels.nest import CHILDREN, EXTENT, KEEPS, OUTPUTS, SPANS, SPATIAL, WEIGHTS
 from kcsim.kernels.reuse import BUSY, COST, MOVED, RUN, find_moves, run_of
 from kcsim.kernels.stages import finish, spend, start
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def cost_of(machine, tiles, bounds, orders, spread, outputs):
     """Energy and cycles of a mapping.
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from kcsim.kernels.compilation import kernel
 from kcsim.kernels.machine import CAPACITY, DECODER, GROUP, VALUE_BITS
 from kcsim.kernels.nest import CHILDREN, EXTENT, SPANS, SPATIAL, C, helper, tile_size
 
@@ -74,7 +74,7 @@ class MapSpace(NamedTuple):
     fits: np.ndarray
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def number_tiles(digits, extents, exponents):
     """Fill the extents and exponents of all tiles; see `Lattice`."""
     for tile in range(extents.shape[0]):
@@ -115,7 +115,7 @@ def cut_share(unit, channels, rows, columns):
     return share
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def fitting_tiles(level, lattice, machine, fits):
     """Fill `fits` (bool[tiles]): whether a tile fits the capacity of a level."""
     spans = np.empty((1, SPANS), np.int64)
@@ -140,7 +140,7 @@ def fitting_tiles(level, lattice, machine, fits):
                 fits[tile] = False
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def tiles_on_axis(lattice, allowed, room, found):
     """Fill `found` (int64[tiles]) with the tiles that fit along one axis; returns their number.
 
@@ -166,7 +166,7 @@ def tiles_on_axis(lattice, allowed, room, found):
     return count
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def find_splits(lattice, tiles_x, tiles_y, along_x):
     """Ways to spread factors over the children of a level, along X and Y together.
 
@@ -189,7 +189,7 @@ def find_splits(lattice, tiles_x, tiles_y, along_x):
                     along_x[both] = tile_x
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def count_ways(lattice, splits, tiles, ways, found):
     """Add to `found` (float64[tiles]) in how many ways splits make tiles larger.
 
