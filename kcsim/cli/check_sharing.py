@@ -32,7 +32,7 @@ def check_sharings(
         )  # fmt: skip
     chosen = [sharing for sharing in SHARINGS if execution in (sharing, "auto")]
     failed = False
-    with waiting():
+    with waiting(keeps=True):
         checks = [
             check_sharing(
                 layer, hardware, parse_clustering(clustering), sharing, limit_seconds=limit

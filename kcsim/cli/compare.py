@@ -68,7 +68,7 @@ def command(
         raise InputError(Problem("no clustered weights are given", "--cluster or --weights"))
     hardware = load_hardware(hw, overrides or ())
     chosen, clustered = read_workload(network, cluster, weights, zeros, layers)
-    with waiting() as progress:
+    with waiting(keeps=True) as progress:
         result = compare_executions(
             hardware, chosen, cluster, weights=clustered, batch=batch,
             objective=objective or "edp", time_limit=time_limit, progress=progress,

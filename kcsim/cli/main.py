@@ -18,6 +18,7 @@ from kcsim.cli import (
     networks,
     schema,
 )
+from kcsim.cli.interrupt import interruptible
 from kcsim.cli.streams import abandon_output, prepare_streams, say
 from kcsim.errors import InputError, KcsimError
 
@@ -70,7 +71,7 @@ def main(
 
 
 def run() -> None:
-    """Run the command; user errors end with exit code 2 and no traceback."""
+    """Run the command; user errors end with exit code 2 and no traceback, Ctrl-C with 130."""
     prepare_streams()
     try:
         code = _run()
@@ -91,7 +92,8 @@ def run() -> None:
 def _run() -> int | str | None:
     """What the command ends with, as `sys.exit` takes it."""
     try:
-        app()
+        with interruptible():
+            app()
     except SystemExit as stop:
         if isinstance(stop.__context__, BrokenPipeError):
             # Typer would end with what says that layers differ.

@@ -114,7 +114,7 @@ def command(
         return
     single, form = _layer(layer or "", hardware, cluster, batch, zeros)
     if front:
-        _show_front(single, hardware, form, chosen_format, output)
+        _show_front(single, hardware, form, time_limit, chosen_format, output)
     else:
         best = _map(single, hardware, form, objective, time_limit, imperfect)
         _show_layer(best, objective, plot, loops, output)
@@ -163,7 +163,7 @@ def _estimate(
     from kcsim.cli.running import waiting
     from kcsim.model.estimate import estimate
 
-    with waiting() as progress:
+    with waiting(keeps=True) as progress:
         return estimate(
             hardware, network, cluster, batch=batch, objective=objective, time_limit=time_limit,
             progress=progress,
@@ -181,7 +181,7 @@ def _map(
     from kcsim.cli.running import waiting
     from kcsim.model.evaluate import map_layer
 
-    with waiting():
+    with waiting(keeps=True):
         return map_layer(
             layer, hardware, form, objective=objective, time_limit=time_limit, imperfect=imperfect
         )
@@ -199,15 +199,20 @@ def _show_network(
 
 
 def _show_front(
-    layer: ConvLayer, hardware: Hardware, form: WeightFormat, format_: str, output: str | None
+    layer: ConvLayer,
+    hardware: Hardware,
+    form: WeightFormat,
+    time_limit: float | None,
+    format_: str,
+    output: str | None,
 ) -> None:
     from kcsim.cli.running import show_as, waiting
     from kcsim.mapping.search import find_front
     from kcsim.report.search_data import front_table
 
     with waiting():
-        points = find_front(layer, hardware, weights=form.costs(hardware))
-    show_as(format_, output, [front_table(layer, hardware, points)])
+        front = find_front(layer, hardware, weights=form.costs(hardware), time_limit=time_limit)
+    show_as(format_, output, [front_table(layer, hardware, front)])
 
 
 def _show_layer(

@@ -123,7 +123,8 @@ TimeLimit = Annotated[
     typer.Option(
         "--time-limit",
         metavar="SECONDS",
-        help="Seconds that the mapping of a layer may take; then the best one so far is taken.",
+        help="Seconds that the mapping of a layer may take; then the best one so far is taken, "
+        "and said not to be proved. 'inf' for as long as it takes. [default: 60]",
     ),
 ]
 Format = Annotated[

@@ -105,19 +105,24 @@ def refuse_unused(given: Mapping[str, object], reason: str, expected: str = "") 
 
 
 @contextmanager
-def waiting(work: str = "mapping layers") -> Iterator[Callable[[int, int], None]]:
+def waiting(
+    work: str = "mapping layers", *, keeps: bool = False
+) -> Iterator[Callable[[int, int], None]]:
     """Say that kernels are being compiled, and show progress where it takes long.
 
     Yields a function to be called with the number of steps done and of all; `work` is what they
-    are.
+    are. With `keeps`, say why no results are kept, if there is a reason.
     """
-    from kcsim.kernels.compilation import announced_compilation
+    from kcsim.kernels.compilation import announced_compilation, what_is_not_kept
 
     bar: Any = None
     started = time.monotonic()
 
     def announce() -> None:
-        say("kcsim: compiling its kernels, once after an installation (up to half a minute)")
+        unusual = what_is_not_kept()
+        note = f": {unusual}; NUMBA_CACHE_DIR may name a folder" if unusual else ""
+        once = "" if unusual else ", once after an installation"
+        say(f"kcsim: compiling its kernels{once} (up to half a minute){note}")
 
     def progress(done: int, total: int) -> None:
         nonlocal bar
@@ -127,6 +132,12 @@ def waiting(work: str = "mapping layers") -> Iterator[Callable[[int, int], None]
             bar = _progress_bar(work, total)
         bar.update(bar.task_ids[0], completed=done)
 
+    if keeps:
+        from kcsim.mapping.cache import CACHE_VARIABLE, why_nothing_is_kept
+
+        reason = why_nothing_is_kept()
+        if reason:
+            say(f"kcsim: results are not kept: {reason}; {CACHE_VARIABLE} may name a folder")
     try:
         with announced_compilation(announce):
             yield progress
@@ -195,6 +206,9 @@ def report(format_: str, output: str | None, result: Result) -> None:
         emit(json.dumps(_document(result), indent=2, allow_nan=False) + "\n", output)
         return
     show_as(format_, output, _tables(result, format_))
+    if format_ == "csv":
+        # A file of numbers alone has no place for notes.
+        _tell_unproved(result)
 
 
 def show_as(format_: str, output: str | None, tables: Sequence[Table]) -> None:
@@ -206,6 +220,19 @@ def show_as(format_: str, output: str | None, tables: Sequence[Table]) -> None:
 
     renderers = {"csv": to_csv, "markdown": to_markdown, "latex": to_latex}
     emit(renderers[format_](tables), output)
+
+
+def _tell_unproved(result: Result) -> None:
+    from kcsim.model.compare import Comparison
+    from kcsim.model.results import Estimate
+    from kcsim.report.search_data import proof_note
+
+    runs = result.runs if isinstance(result, Estimate) else ()
+    if isinstance(result, Comparison):
+        runs = tuple(result.runs.values())
+    searches = [layer.search for run in runs for layer in run.layers if layer.search]
+    if not all(search.is_optimal for search in searches):
+        say(f"kcsim: {proof_note(searches)}")
 
 
 def _document(result: Result) -> dict[str, Any]:

@@ -11,8 +11,8 @@ cases, each of which counts exactly what a whole loop nest of that kind would.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from kcsim.kernels.compilation import kernel
 from kcsim.kernels.counting import covered_length, covered_words
 from kcsim.kernels.machine import DECODER, FILL_PJ, READ_PJ, TRANSFER_PJ, UPDATE_PJ
 from kcsim.kernels.nest import (
@@ -54,7 +54,7 @@ REST, LEAST, EXTRA = 3, 4, 5
 """Columns of entries, besides the three tensors."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def look_outside(machine, children, shares, outputs, outside):
     """What is known of each level before those above it have been mapped.
 
@@ -283,30 +283,37 @@ def widen(lattice, fixed, inside):
                 inside[tile, MOST_UNITS] = max(inside[tile, MOST_UNITS], one_less[MOST_UNITS])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def count_entries(level, space, tiles, counts):
-    """Fill `counts` (int64[tiles]) with the number of splits of each block of a level.
+@kernel
+def count_entries(first, last, space, tiles, counts):
+    """Add the number of some splits of each block of a level to `counts` (int64[tiles]).
 
     Parameters
     ----------
+    first, last : int
+        Rows of `MapSpace.splits`, all of one level.
     space : MapSpace
     tiles : int64[:]
         Tiles that the next level may have.
     """
     whole = space.lattice.extents.shape[0] - 1
-    for i in range(space.split_start[level], space.split_start[level + 1]):
+    for i in range(first, last):
         rest = whole - space.splits[i, 0]
         for tile in tiles:
             if tile <= rest and divides(space.lattice, tile, rest):
                 counts[tile + space.splits[i, 0]] += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def bound_level(level, machine, space, outside, idle, tiles, inside, starts, splits, entries):
-    """Bound every split of every block of a level.
+@kernel
+def bound_level(
+    level, first, last, machine, space, outside, idle, tiles, inside, starts, splits, entries
+):
+    """Bound some splits of every block of a level.
 
     Parameters
     ----------
+    level : int
+    first, last : int
+        Rows of `MapSpace.splits`, of that level.
     machine : Machine
     space : MapSpace
     outside : float64[levels, 11]
@@ -330,7 +337,7 @@ def bound_level(level, machine, space, outside, idle, tiles, inside, starts, spl
     lattice, within, blocks = space.lattice, inside[level + 1], inside[level]
     whole = lattice.extents.shape[0] - 1
     spans, around = np.ones((3, SPANS), np.int64), np.ones(8, np.int64)
-    for i in range(space.split_start[level], space.split_start[level + 1]):
+    for i in range(first, last):
         split = space.splits[i, 0]
         spread_over(lattice, split, spans[0])
         # Cycles that idle children cost, where a cycle costs energy.
@@ -358,7 +365,7 @@ def bound_level(level, machine, space, outside, idle, tiles, inside, starts, spl
             blocks[block, MOST_UNITS] = max(blocks[block, MOST_UNITS], units)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def bound_tiles(level, space, inside):
     """Make bounds of the blocks of a level (see `bound_level`) those of its own tiles."""
     widen(space.lattice, space.fixed[level], inside[level])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from kcsim.kernels.compilation import kernel
 from kcsim.kernels.counting import count_nest
 from kcsim.kernels.nest import BOUND, DIMENSION, KIND, LEVEL, TEMPORAL
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def count_mappings(loops, window, rules, spans, counts, temporal_steps):
     """Count many mappings of one layer; see `count_mapping`.
 
@@ -29,7 +29,7 @@ def count_mappings(loops, window, rules, spans, counts, temporal_steps):
         temporal_steps[i] = count_nest(loops[i], count, window, rules, spans[i], steps, counts[i])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def find_fault(loops, sizes, room):
     """The first mapping that does not map a layer on a hardware, if there is one.
 

@@ -5,12 +5,13 @@ with its first bit, the one next to the root of the code tree.
 """
 
 import numpy as np
-from numba import njit
+
+from kcsim.kernels.compilation import kernel
 
 __all__ = ["decode", "encode"]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def encode(indexes, words, lengths, packed):
     """Write the code word of every index.
 
@@ -39,7 +40,7 @@ def encode(indexes, words, lengths, packed):
     return position
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def decode(packed, counts, symbols, indexes):
     """Read indexes of a canonical code.
 

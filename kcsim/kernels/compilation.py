@@ -1,14 +1,76 @@
-"""Telling the user when a first run has to compile."""
+"""Compiling kernels, keeping what is compiled, and telling the user when a first run has to."""
 
 from __future__ import annotations
 
+import functools
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
+from numba import config, njit
 from numba.core import event
 
-__all__ = ["announced_compilation"]
+from kcsim.private import why_not_private
+
+__all__ = ["announced_compilation", "kernel", "what_is_not_kept"]
+
+
+def kernel(function):
+    """Compile a function of arrays for callers in Python; it lets other threads run meanwhile."""
+    compiled, folder = njit(nogil=True, error_model="numpy")(function), _folder()
+    if folder is None or not hasattr(compiled, "enable_caching"):
+        return compiled
+    with _kept_in(folder):
+        compiled.enable_caching()
+    return compiled
+
+
+def what_is_not_kept() -> str:
+    """What is unusual about where compiled kernels are kept; empty if nothing is."""
+    folder = _folder()
+    if folder is None:
+        return "kernels are compiled in every run: no folder can be written to to keep them"
+    return f"kernels are kept in '{folder}', which may not last" if folder else ""
+
+
+@functools.cache
+def _folder() -> str | None:
+    """Where kernels are kept: empty where Numba finds a folder by itself, ``None`` for nowhere."""
+    try:
+        njit(_nothing).enable_caching()
+    except AttributeError:
+        return None
+    except RuntimeError:
+        # Neither beside the sources nor in the user's home.
+        return _spare_folder()
+    return ""
+
+
+def _nothing():
+    """Stand for any kernel."""
+
+
+def _spare_folder() -> str | None:
+    """A folder of this user among the temporary files; what is in it is executed."""
+    try:
+        folder = Path(tempfile.gettempdir()) / f"kcsim-kernels-{getattr(os, 'geteuid', int)()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        return None
+    return None if why_not_private(folder) else str(folder)
+
+
+@contextmanager
+def _kept_in(folder: str) -> Iterator[None]:
+    before = config.CACHE_DIR  # type: ignore[attr-defined]  # set when Numba is imported
+    config.CACHE_DIR = folder or before  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = before  # type: ignore[attr-defined]
 
 
 class _Once(event.Listener):

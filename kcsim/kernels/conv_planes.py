@@ -15,12 +15,12 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from kcsim.kernels.compilation import kernel
 from kcsim.kernels.spans import SPAN, load, plus, plus_word, store, store_some, times, word
 
 LINE_BYTES = 64
 SHORT = 16
 
-kernel = njit(cache=True, nogil=True, error_model="numpy")
 helper = njit(  # type: ignore[call-overload]  # the stubs lack these two options
     error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
 )

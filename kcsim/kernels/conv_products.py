@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kcsim.kernels.compilation import kernel
 from kcsim.kernels.conv_planes import (
     add_up,
     aligned,
     helper,
     kept_words,
-    kernel,
     multiply,
     needed_words,
     put,

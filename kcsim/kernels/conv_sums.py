@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kcsim.kernels.conv_planes import aligned, helper, kept_words, kernel, needed_words, put
+from kcsim.kernels.compilation import kernel
+from kcsim.kernels.conv_planes import aligned, helper, kept_words, needed_words, put
 from kcsim.kernels.spans import SPAN, load, plus, store, times, word
 
 __all__ = ["Sums", "share_sums"]

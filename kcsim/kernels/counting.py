@@ -8,8 +8,8 @@ documentation.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from kcsim.kernels.compilation import kernel
 from kcsim.kernels.forwarding import forward
 from kcsim.kernels.nest import (
     ABOVE,
@@ -315,7 +315,7 @@ def count_nest(loops, loop_count, window, rules, spans, steps, counts):
     return temporal_steps
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def count_mapping(loops, loop_count, window, rules, spans, counts):
     """Count every access of a mapped layer.
 

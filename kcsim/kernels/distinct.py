@@ -1,12 +1,13 @@
 """How many different entries the units of a tile have."""
 
 import numpy as np
-from numba import njit
+
+from kcsim.kernels.compilation import kernel
 
 __all__ = ["count_distinct"]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def count_distinct(keys, size, found):
     """Count the different keys of every row.
 

@@ -7,8 +7,8 @@ arrays.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from kcsim.kernels.compilation import kernel
 from kcsim.kernels.forwarding_walk import walk_forwarding
 from kcsim.kernels.nest import (
     ABOVE,
@@ -171,7 +171,7 @@ def count_pair(tensor, parent, child, loops, steps, spans, sizes, window, rules,
                 counts[child, tensor, FILLS] = arriving[child] - held
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def count_imperfect(loops, sizes, window, rules, spans, counts):
     """Count every access of a mapped layer, as `kcsim.kernels.counting.count_mapping` does.
 

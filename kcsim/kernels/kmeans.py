@@ -20,6 +20,8 @@ import numpy as np
 from numba import njit
 from numba.extending import intrinsic
 
+from kcsim.kernels.compilation import kernel
+
 helper = njit(  # type: ignore[call-overload]  # the stubs lack these two options
     error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
 )
@@ -337,7 +339,7 @@ def settle_labels(vectors, centres, start, count, tile):
     return changed
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def assign(vectors, centres, start, stop, sums, totals):
     """Assign the vectors from `start` to before `stop` to their nearest centres.
 
@@ -376,7 +378,7 @@ def assign(vectors, centres, start, stop, sums, totals):
     return changed
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def squared_distances(vectors, centres, squares):
     """Weighted squared distance of every vector to its own centre into float64[n]."""
     for j in range(squares.shape[0]):

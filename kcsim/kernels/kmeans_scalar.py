@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from kcsim.kernels.compilation import kernel
+
 helper = njit(  # type: ignore[call-overload]  # the stubs lack these two options
     error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
 )
@@ -157,7 +159,7 @@ def crossed_paths(few, many, edges):
     return np.concatenate((many[: i + extra + 1], few[i + 1 :]))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def optimal_cuts(values, weights, clusters):
     """Cut sorted values into clusters of least squared error.
 
@@ -220,7 +222,7 @@ def optimal_cuts(values, weights, clusters):
         step += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def cluster_means(values, weights, cuts):
     """Weighted mean of each cluster: float64[clusters]."""
     means = np.empty(cuts.shape[0] - 1)

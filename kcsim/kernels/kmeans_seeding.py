@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from kcsim.kernels.compilation import kernel
+
 helper = njit(  # type: ignore[call-overload]  # the stubs lack these two options
     error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
 )
@@ -59,7 +61,7 @@ def drawn(weights, squares, target):
     return last
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def choose_centres(values, weights, orders, uniforms):
     """Choose vectors as starting centres.
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from kcsim.kernels.bounds import (
     EXTRA,
@@ -25,6 +24,7 @@ from kcsim.kernels.bounds import (
     WITH_CYCLES,
     WITHOUT_CYCLES,
 )
+from kcsim.kernels.compilation import kernel
 from kcsim.kernels.nest import (
     CHILDREN,
     EXTENT,
@@ -335,7 +335,7 @@ def complete(machine, tables, above, cursor, objective, floor, found):
             choices[level, 2 + d] = cursor[level, BOUNDS + d]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def explore(machine, space, tables, outputs, floor, objective, steps, position, found):
     """Search on until `steps` more choices have been looked at, or nothing is left.
 

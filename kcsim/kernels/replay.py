@@ -8,8 +8,7 @@ No count is known beforehand: the rules of the counting page are followed, not t
 
 from __future__ import annotations
 
-from numba import njit
-
+from kcsim.kernels.compilation import kernel
 from kcsim.kernels.nest import INPUTS, OUTPUTS, WEIGHTS, helper
 from kcsim.kernels.replay_operands import (
     fill_operand,
@@ -139,7 +138,7 @@ def multiply(nest, state):
         raise AssertionError("a buffer does not hold an operand of a MAC")
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def replay_nest(nest, state):
     """Execute a nest from its first to its last iteration.
 

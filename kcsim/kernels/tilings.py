@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from kcsim.kernels.compilation import kernel
 from kcsim.kernels.machine import CAPACITY, DECODER, GROUP, VALUE_BITS
 from kcsim.kernels.nest import CHILDREN, EXTENT, SPANS, SPATIAL, C, helper, tile_size
 
@@ -74,7 +74,7 @@ class MapSpace(NamedTuple):
     fits: np.ndarray
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def number_tiles(digits, extents, exponents):
     """Fill the extents and exponents of all tiles; see `Lattice`."""
     for tile in range(extents.shape[0]):
@@ -115,7 +115,7 @@ def cut_share(unit, channels, rows, columns):
     return share
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def fitting_tiles(level, lattice, machine, fits):
     """Fill `fits` (bool[tiles]): whether a tile fits the capacity of a level."""
     spans = np.empty((1, SPANS), np.int64)
@@ -140,7 +140,7 @@ def fitting_tiles(level, lattice, machine, fits):
                 fits[tile] = False
 
 
-@helper
+@kernel
 def tiles_on_axis(lattice, allowed, room, found):
     """Fill `found` (int64[tiles]) with the tiles that fit along one axis; returns their number.
 
@@ -166,34 +166,48 @@ def tiles_on_axis(lattice, allowed, room, found):
     return count
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def find_splits(lattice, allowed, room, along_x):
-    """All ways to spread factors over the children of a level.
+@kernel
+def find_splits(lattice, tiles_x, tiles_y, along_x):
+    """Ways to spread factors over the children of a level, along X and Y together.
 
     Ways that differ only in which factors lie along which axis are one: the first is kept.
 
     Parameters
     ----------
-    allowed : bool[2, 8]
-        Dimensions that may be spread along X, and along Y.
-    room : int64[2]
-        Children along X and Y.
+    tiles_x, tiles_y : int64[:]
+        Tiles that fit along an axis; see `tiles_on_axis`.
     along_x : int64[tiles]
-        For a tile that can be spread, filled with what of it lies along X; else with -1.
+        -1 at first. For a tile that can be spread, filled with what of it lies along X.
     """
     whole = lattice.extents.shape[0] - 1
-    found_x, found_y = np.empty(whole + 1, np.int64), np.empty(whole + 1, np.int64)
-    count_x = tiles_on_axis(lattice, allowed[0], room[0], found_x)
-    count_y = tiles_on_axis(lattice, allowed[1], room[1], found_y)
-    for tile in range(whole + 1):
-        along_x[tile] = -1
-    for j in range(count_y):
-        rest = whole - found_y[j]
-        for i in range(count_x):
-            if found_x[i] <= rest and divides(lattice, found_x[i], rest):
-                both = found_x[i] + found_y[j]
+    for tile_y in tiles_y:
+        rest = whole - tile_y
+        for tile_x in tiles_x:
+            if tile_x <= rest and divides(lattice, tile_x, rest):
+                both = tile_x + tile_y
                 if along_x[both] < 0:
-                    along_x[both] = found_x[i]
+                    along_x[both] = tile_x
+
+
+@kernel
+def count_ways(lattice, splits, tiles, ways, found):
+    """Add to `found` (float64[tiles]) in how many ways splits make tiles larger.
+
+    Parameters
+    ----------
+    splits : int64[:]
+        Tiles, each of which may be spread over the children of a level.
+    tiles : int64[:]
+        Tiles that levels around may have spread together.
+    ways : float64[tiles]
+        In how many ways, for every tile of the lattice.
+    """
+    whole = lattice.extents.shape[0] - 1
+    for tile in tiles:
+        rest = whole - tile
+        for split in splits:
+            if split <= rest and divides(lattice, split, rest):
+                found[tile + split] += ways[tile]
 
 
 @helper

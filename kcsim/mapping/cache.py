@@ -2,12 +2,14 @@
 
 A result is a small JSON file, named by a hash of all that it depends on: the shape of the layer,
 the hardware, the form of the weights, the objective, and the sources of the search. Files are
-written whole, so that several runs may share a folder; one that cannot be read is as good as
-absent. Searches that a time limit ended are not kept.
+written whole, so that several runs may share a folder, and belong to the user alone. One that
+cannot be read, was changed, or whose mapping does not come to what it says, is as good as absent.
+Searches that a time limit ended are not kept.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -16,19 +18,40 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from kcsim.errors import InputError
-from kcsim.files import write_whole
+import numpy as np
+
+from kcsim.errors import KcsimError
 from kcsim.hardware.schema import Hardware
-from kcsim.mapping.costs import WeightCosts
+from kcsim.mapping.costs import DENSE, WeightCosts
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import SearchResult
+from kcsim.mapping.verify import costs_in_space
+from kcsim.private import read_private, why_not_private, write_private
 from kcsim.workload import ConvLayer
 
-__all__ = ["CACHE_VARIABLE", "MappingCache", "default_cache", "hash_of"]
+__all__ = [
+    "CACHE_VARIABLE",
+    "UNREADABLE",
+    "MappingCache",
+    "default_cache",
+    "hash_of",
+    "mapping_from_document",
+    "mapping_to_document",
+    "why_nothing_is_kept",
+]
 
 CACHE_VARIABLE = "KCSIM_CACHE_DIR"
+UNREADABLE = (
+    ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, KcsimError
+)  # fmt: skip
+"""What reading a file may raise that holds something else."""
+T = TypeVar("T")
+_NUMBERS: dict[str, Any] = {
+    "energy_pj": float, "cycles": float, "mappings": int, "evaluated": int, "nodes": int,
+    "seconds": float,
+}  # fmt: skip
 
 
 class MappingCache:
@@ -56,13 +79,23 @@ class MappingCache:
         sources = "workload", "hardware", "mapping", "kernels"
         return hash_of((layer.shape_key, plain, objective, tuple(weights)), sources)
 
-    def load(self, key: str, layer: ConvLayer, hardware: Hardware) -> SearchResult | None:
-        """A stored result; ``None`` if there is none that maps the layer."""
+    def load(
+        self,
+        key: str,
+        layer: ConvLayer,
+        hardware: Hardware,
+        weights: Sequence[WeightCosts] = (DENSE,),
+    ) -> SearchResult | None:
+        """A stored result; ``None`` if there is none that comes to what it says."""
         try:
             result = _from_document(self.read(key))
-        except (ValueError, TypeError, KeyError, AttributeError, InputError):
-            return None
-        return None if result.mapping.problems(layer, hardware) else result
+            forms = [each for each in weights if each.store_level == result.codebook_level]
+            for costs in costs_in_space(result.mapping, layer, hardware, forms):
+                if np.allclose(costs, (result.energy_pj, result.cycles), rtol=1e-9, atol=0):
+                    return result
+        except UNREADABLE:
+            pass
+        return None
 
     def store(self, key: str, result: SearchResult) -> None:
         """Keep a proved result; silently do without where the folder cannot be written."""
@@ -70,21 +103,23 @@ class MappingCache:
             self.write(key, _to_document(result))
 
     def read(self, key: str) -> dict[str, Any]:
-        """What a file holds; nothing if it cannot be read."""
-        try:
-            document = json.loads(self._path(key).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        """What a file holds; nothing if it cannot be read, or has been changed."""
+        if why_not_private(self.folder):
             return {}
-        return document if isinstance(document, dict) else {}
+        try:
+            document = json.loads(read_private(self._path(key)))
+            digest = document.pop("digest")
+            return document if digest == _digest(key, document) else {}
+        except (OSError, *UNREADABLE):
+            return {}
 
     def write(self, key: str, document: dict[str, Any]) -> None:
         """Write a file; silently do without where the folder cannot be written."""
-        path = self._path(key)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, json.dumps(document))
-        except (OSError, InputError):
+        if why_not_private(self.folder):
             return
+        content = json.dumps({**document, "digest": _digest(key, document)})
+        with contextlib.suppress(OSError):
+            write_private(self._path(key), content.encode())
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.json"
@@ -94,9 +129,20 @@ def default_cache() -> MappingCache | None:
     """The cache of this user: the folder that ``KCSIM_CACHE_DIR`` names, none if it is empty."""
     folder = os.environ.get(CACHE_VARIABLE)
     if folder is None:
-        base = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
-        folder = str(Path(base or Path.home() / ".cache") / "kcsim" / "mappings")
+        try:
+            base = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
+            folder = str(Path(base or Path.home() / ".cache") / "kcsim" / "mappings")
+        except RuntimeError:
+            return None
     return MappingCache(folder) if folder else None
+
+
+def why_nothing_is_kept() -> str:
+    """Why no results are kept although the user has not turned that off; else empty."""
+    store = default_cache()
+    if store is not None:
+        return why_not_private(store.folder)
+    return "" if os.environ.get(CACHE_VARIABLE) == "" else "there is no home folder"
 
 
 def hash_of(parts: object, sources: tuple[str, ...]) -> str:
@@ -111,28 +157,48 @@ def _state_of(folders: tuple[str, ...]) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
+def _digest(key: str, document: dict[str, Any]) -> str:
+    """Hash of a file's content and of its name."""
+    return hashlib.sha256(f"{key} {json.dumps(document, sort_keys=True)}".encode()).hexdigest()
+
+
+def mapping_to_document(mapping: Mapping) -> list[Any]:
+    """A mapping in plain types, for JSON."""
+    return [
+        [level.level, *[[[n.dimension, n.bound] for n in nest] for nest in level.nests],
+         list(level.bypass)]
+        for level in mapping.levels
+    ]  # fmt: skip
+
+
+def mapping_from_document(levels: Any) -> Mapping:
+    """The mapping of `mapping_to_document`; raises one of `UNREADABLE` if it is none."""
+    found = []
+    for name, *nests, bypass in levels:
+        temporal, along_x, along_y = (
+            tuple(Loop(_is(str, d), _is(int, bound)) for d, bound in nest) for nest in nests
+        )
+        passing = tuple(_is(str, tensor) for tensor in bypass)
+        found.append(LevelLoops(_is(str, name), temporal, along_x, along_y, passing))
+    return Mapping(tuple(found))
+
+
+def _is(kind: type[T], value: Any) -> T:
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
+
+
 def _to_document(result: SearchResult) -> dict[str, Any]:
-    document = {
-        field.name: getattr(result, field.name)
-        for field in dataclasses.fields(result)
-        if field.name != "mapping"
-    }
-    levels = [
-        [
-            level.level,
-            *[[[n.dimension, n.bound] for n in nest] for nest in level.nests],
-            level.bypass,
-        ]
-        for level in result.mapping.levels
-    ]
-    return {"levels": levels, **document}
+    numbers = {name: getattr(result, name) for name in _NUMBERS}
+    levels = mapping_to_document(result.mapping)
+    return {"levels": levels, "codebook_level": result.codebook_level, **numbers}
 
 
 def _from_document(document: dict[str, Any]) -> SearchResult:
-    levels = []
-    for name, *nests, bypass in document.pop("levels"):
-        temporal, along_x, along_y = (
-            tuple(Loop(str(d), int(bound)) for d, bound in nest) for nest in nests
-        )
-        levels.append(LevelLoops(str(name), temporal, along_x, along_y, tuple(bypass)))
-    return SearchResult(Mapping(tuple(levels)), **document)
+    """The result, which is proved, as only such results are stored."""
+    numbers = {name: _is(kind, document[name]) for name, kind in _NUMBERS.items()}
+    mapping = mapping_from_document(document["levels"])
+    place = document["codebook_level"]
+    place = None if place is None else _is(int, place)
+    return SearchResult(mapping, is_optimal=True, gap=0.0, codebook_level=place, **numbers)

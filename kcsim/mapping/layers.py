@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from kcsim.arguments import checked
-from kcsim.errors import InputError
+from kcsim.errors import InputError, MappingError
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.cache import MappingCache, default_cache
 from kcsim.mapping.costs import DENSE, WeightCosts
+from kcsim.mapping.deadline import Deadline, in_threads
 from kcsim.mapping.search import SearchResult, check_search, search_mapping
 from kcsim.workload import ConvLayer
 
-__all__ = ["MappingTask", "map_layers"]
+__all__ = ["MappingTask", "map_layers", "try_layers"]
 
 
 class MappingTask(NamedTuple):
@@ -48,7 +47,7 @@ def map_layers(
     hardware : Hardware
     objective : {"edp", "energy", "cycles"}
     time_limit : float, optional
-        Seconds for each layer.
+        Seconds for each shape; see `kcsim.mapping.search.search_mapping`.
     progress : callable, optional
         Called with the number of shapes that are mapped, and of all.
     cache : MappingCache, optional
@@ -64,30 +63,53 @@ def map_layers(
     InputError, MappingError
         See `kcsim.mapping.search.search_mapping`; also if there are no layers.
     """
+    found = try_layers(
+        tasks, hardware, objective=objective, time_limit=time_limit, progress=progress, cache=cache
+    )
+    for result in found:
+        if isinstance(result, MappingError):
+            raise result
+    return tuple(result for result in found if isinstance(result, SearchResult))
+
+
+def try_layers(
+    tasks: Sequence[MappingTask],
+    hardware: Hardware,
+    *,
+    objective: str = "edp",
+    time_limit: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    cache: MappingCache | None = None,
+) -> tuple[SearchResult | MappingError, ...]:
+    """The best mapping of every layer, or why it has none; see `map_layers`."""
     if not tasks:
         raise InputError("the network has no layers")
     check_search(objective, time_limit)
     store = cache or default_cache()
     unique = {task.shape: task for task in tasks}
+    deadline = Deadline()
 
-    def solve(task: MappingTask) -> SearchResult:
+    def solve(task: MappingTask) -> SearchResult | MappingError:
         key = store.key(task.layer, hardware, objective, task.weights) if store else ""
-        known = store.load(key, task.layer, hardware) if store else None
+        known = store.load(key, task.layer, hardware, task.weights) if store else None
         if known:
             return known
-        result = search_mapping(
-            task.layer, hardware, objective=objective, weights=task.weights, time_limit=time_limit
-        )
+        try:
+            result = search_mapping(
+                task.layer, hardware, objective=objective, weights=task.weights,
+                time_limit=time_limit, within=deadline,
+            )  # fmt: skip
+        except MappingError as error:
+            return error
         if store:
             store.store(key, result)
         return result
 
     # The largest first, so that no core waits for the last one.
     order = sorted(unique.values(), key=lambda task: -task.layer.macs)
-    found: dict[Hashable, SearchResult] = {}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for task, result in zip(order, pool.map(solve, order), strict=True):
-            found[task.shape] = result
-            if progress:
-                progress(len(found), len(order))
+    found: dict[Hashable, SearchResult | MappingError] = {}
+    for task, result in zip(order, in_threads(solve, order, deadline), strict=True):
+        found[task.shape] = result
+        if progress:
+            progress(len(found), len(order))
     return tuple(found[task.shape] for task in tasks)

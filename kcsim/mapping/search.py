@@ -6,42 +6,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from kcsim.arguments import checked
 from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels import optimum
-from kcsim.kernels.bounds import MOST_UNITS, WITH_CYCLES
-from kcsim.kernels.machine import READ_PJ, Machine
-from kcsim.kernels.optimum import (
-    BOUNDS,
-    COMPLETE,
-    COUNT,
-    NEXT_BLOCK,
-    NODES,
-    Found,
-    Position,
-    Tables,
-)
-from kcsim.kernels.reuse import MOVED
-from kcsim.kernels.tilings import MapSpace
-from kcsim.mapping.costs import DENSE, Prices, WeightCosts, build_machine
+from kcsim.mapping.costs import DENSE, Prices, WeightCosts
+from kcsim.mapping.deadline import Deadline
+from kcsim.mapping.explore import Explored, Task, compile_kernels, explore
 from kcsim.mapping.fit import why_nothing_fits
 from kcsim.mapping.nest import Mapping
-from kcsim.mapping.space import build_space, count_mappings_in, mapping_from
-from kcsim.mapping.tables import Floor, bound_mappings
 from kcsim.workload import ConvLayer
-from kcsim.workload.layer import TENSORS
 
 __all__ = [
     "OBJECTIVES",
+    "TIME_LIMIT",
+    "Front",
     "FrontPoint",
     "SearchResult",
     "check_search",
@@ -52,9 +37,9 @@ __all__ = [
 ]
 
 OBJECTIVES = ("energy", "cycles", "edp")
+TIME_LIMIT = 60.0
+"""Seconds that a search may take where no limit is given."""
 FRONT_PLACES = 4096
-CHUNK = 5_000_000
-"""Choices that are looked at between two looks at the clock."""
 
 
 @dataclass(frozen=True)
@@ -116,18 +101,16 @@ class FrontPoint:
     codebook_level: int | None = None
 
 
-@dataclass
-class _Variant:
-    """One choice of what levels keep and where the codebook lies, ready to be searched.
+class Front(tuple[FrontPoint, ...]):
+    """Mappings of which none is better than another in both energy and cycles.
 
-    Without tables, nothing fits.
+    Attributes
+    ----------
+    note : str
+        Why it is not proved that no mapping betters one of them, if it is not.
     """
 
-    bypass: tuple[tuple[str, ...], ...]
-    weights: WeightCosts
-    machine: Machine
-    space: MapSpace
-    bounded: tuple[Tables, Floor] | None
+    note: str = ""
 
 
 @checked
@@ -139,6 +122,7 @@ def search_mapping(
     weights: Sequence[WeightCosts] = (DENSE,),
     time_limit: float | None = None,
     prices: Prices | None = None,
+    within: Deadline | None = None,
 ) -> SearchResult:
     """Find the best mapping of a layer, within the dataflow of the hardware.
 
@@ -154,9 +138,12 @@ def search_mapping(
         How the weights are stored; where the codebook may lie in several places, one for
         each.
     time_limit : float, optional
-        Seconds after which the best mapping so far is returned with the gap that remains.
+        Seconds after which the best mapping so far is returned with the gap that remains;
+        `TIME_LIMIT` when absent, infinite for a search that takes as long as it takes.
     prices : Prices, optional
         What accesses cost, if not what the hardware says.
+    within : Deadline, optional
+        Of what the search is a part of.
 
     Returns
     -------
@@ -172,37 +159,22 @@ def search_mapping(
         dimension.
     """
     check_search(objective, time_limit)
-    started = time.monotonic()
-    until = None if time_limit is None else started + time_limit
-    number, best, spaces, tally, lower = OBJECTIVES.index(objective), None, 0, np.zeros(2, int), []
-    costs, codebook_level = np.full(2, np.inf), None
-    for variant in _variants(layer, hardware, weights, prices):
-        spaces += count_mappings_in(variant.space)
-        if variant.bounded is None:
-            continue
-        found = _found(hardware, 1)
-        found.costs[0] = costs
-        if not _explore(variant, *variant.bounded, number, found, until):
-            lower.append(_least(variant.machine, *variant.bounded, found, objective))
-        tally += found.tally[[COMPLETE, NODES]]
-        if found.tally[COUNT]:
-            best, costs = _mapping(hardware, variant, found.choices[0]), found.costs[0]
-            codebook_level = variant.weights.store_level
-    if best is None:
-        raise MappingError(
-            why_nothing_fits(layer, hardware, weights)
-            if not lower
-            else f"no mapping of {layer.name} on {hardware.name} was found within {time_limit} s"
-        )
-    note = _not_searched(hardware)
-    value = objective_value(objective, *costs)
-    gap = 1 - min([value, *lower]) / value if value else 0.0
-    if lower:
-        note = f"the time limit of {time_limit:g} s ended the search"
+    compile_kernels()
+    started, limit = time.monotonic(), _limit(time_limit)
+    task = Task(layer, hardware, weights, prices)
+    number = OBJECTIVES.index(objective)
+    known = explore(task, number, 1, Deadline(limit, within))
+    if not known.points:
+        raise MappingError(_nothing_found(task, known, limit))
+    mapping, energy_pj, cycles, codebook_level = known.points[-1]
+    note = _note(task, known, limit)
+    value = objective_value(objective, energy_pj, cycles)
+    least = [objective_value(objective, *costs) for costs in known.left_out]
+    gap = 1 - min([value, *least]) / value if value else 0.0
     return SearchResult(
-        best, float(costs[0]), float(costs[1]), not note,
-        float("nan") if note and not lower else float(gap), spaces, int(tally[0]), int(tally[1]),
-        time.monotonic() - started, note, codebook_level,
+        mapping, energy_pj, cycles, not note, math.nan if _not_searched(hardware) else gap,
+        known.mappings, known.evaluated, known.nodes, time.monotonic() - started, note,
+        codebook_level,
     )  # fmt: skip
 
 
@@ -213,15 +185,22 @@ def find_mapping(
     *,
     objective: str = "edp",
     weights: Sequence[WeightCosts] = (DENSE,),
+    time_limit: float | None = None,
 ) -> Mapping:
     """The best mapping of a layer; see `search_mapping`."""
-    return search_mapping(layer, hardware, objective=objective, weights=weights).mapping
+    return search_mapping(
+        layer, hardware, objective=objective, weights=weights, time_limit=time_limit
+    ).mapping
 
 
 @checked
 def find_front(
-    layer: ConvLayer, hardware: Hardware, *, weights: Sequence[WeightCosts] = (DENSE,)
-) -> tuple[FrontPoint, ...]:
+    layer: ConvLayer,
+    hardware: Hardware,
+    *,
+    weights: Sequence[WeightCosts] = (DENSE,),
+    time_limit: float | None = None,
+) -> Front:
     """All mappings of a layer of which no other is better in both energy and cycles.
 
     Parameters
@@ -230,37 +209,58 @@ def find_front(
     hardware : Hardware
     weights : sequence of WeightCosts
         See `search_mapping`.
+    time_limit : float, optional
+        Likewise: seconds after which what has been found is returned, with a note.
 
     Returns
     -------
-    tuple of FrontPoint
+    Front
         From the fastest to the one with the least energy. Of mappings that are equal
         in both but for a part in 10^9, one.
 
     Raises
     ------
+    InputError
+        If the time limit is not positive.
     MappingError
         As `search_mapping`, or if the front has more than 4,096 points.
     """
-    points: list[FrontPoint] = []
-    for variant in _variants(layer, hardware, weights):
-        if variant.bounded is None:
-            continue
-        found = _found(hardware, FRONT_PLACES)
-        _explore(variant, *variant.bounded, optimum.FRONT, found, None)
-        if found.tally[COUNT] == FRONT_PLACES:
-            raise MappingError(f"the front of {layer.name} has more than {FRONT_PLACES - 1} points")
-        for i in range(int(found.tally[COUNT])):
-            mapping = _mapping(hardware, variant, found.choices[i])
-            energy_pj, cycles = map(float, found.costs[i])
-            points.append(FrontPoint(mapping, energy_pj, cycles, variant.weights.store_level))
-    if not points:
-        raise MappingError(why_nothing_fits(layer, hardware, weights))
-    front: list[FrontPoint] = []
-    for point in sorted(points, key=lambda p: (p.cycles, p.energy_pj)):
-        if not front or point.energy_pj < front[-1].energy_pj * (1 - optimum.TOLERANCE):
-            front.append(point)
-    return tuple(front)
+    check_search("edp", time_limit)
+    compile_kernels()
+    limit, task = _limit(time_limit), Task(layer, hardware, weights)
+    known = explore(task, optimum.FRONT, FRONT_PLACES, Deadline(limit))
+    if not known.points:
+        raise MappingError(_nothing_found(task, known, limit))
+    found: list[FrontPoint] = []
+    for point in sorted(itertools.starmap(FrontPoint, known.points), key=_fastest_first):
+        if not found or point.energy_pj < found[-1].energy_pj * (1 - optimum.TOLERANCE):
+            found.append(point)
+    if len(found) >= FRONT_PLACES:
+        raise MappingError(f"the front of {layer.name} has more than {FRONT_PLACES - 1} points")
+    front = Front(found)
+    front.note = _note(task, known, limit)
+    if known.left_out:
+        energy_pj, cycles = (min(costs) for costs in zip(*known.left_out, strict=True))
+        unit = hardware.energy_unit
+        front.note += f"; what was left out takes {energy_pj:.4g} {unit} and {cycles:.4g} cycles "
+        front.note += "at least"
+    return front
+
+
+def _fastest_first(point: FrontPoint) -> tuple[float, float]:
+    return point.cycles, point.energy_pj
+
+
+def _limit(time_limit: float | None) -> float:
+    return TIME_LIMIT if time_limit is None else time_limit
+
+
+def _nothing_found(task: Task, known: Explored, limit: float) -> str:
+    layer, hardware = task.layer, task.hardware
+    if known.left_out:
+        what = f"no mapping of {layer.name} on {hardware.name} was found within {limit:g} s"
+        return f"{what}: give more time, or a mapping"
+    return why_nothing_fits(layer, hardware, task.weights)
 
 
 def check_search(objective: str, time_limit: float | None) -> None:
@@ -277,6 +277,16 @@ def check_search(objective: str, time_limit: float | None) -> None:
         raise InputError(Problem(f"the time limit is {time_limit}", "a number of seconds above 0"))
 
 
+def _note(task: Task, known: Explored, limit: float) -> str:
+    """Why what was found is not proved to be the best."""
+    reasons = []
+    if known.is_too_large:
+        reasons.append("there are more tilings than can be searched")
+    elif known.left_out:
+        reasons.append(f"the time limit of {limit:g} s ended the search")
+    return "; ".join(filter(None, (*reasons, _not_searched(task.hardware))))
+
+
 def _not_searched(hardware: Hardware) -> str:
     """What costs energy on a hardware that the search does not see."""
     if any(level.fanout.forwarding for level in hardware.levels):
@@ -286,81 +296,6 @@ def _not_searched(hardware: Hardware) -> str:
     return ""
 
 
-def _variants(
-    layer: ConvLayer,
-    hardware: Hardware,
-    weights: Sequence[WeightCosts],
-    prices: Prices | None = None,
-) -> Iterator[_Variant]:
-    """Every choice of what the levels keep, for every form of the weights."""
-    choices = [
-        tuple(
-            left_out
-            for size in range(len(level.may_bypass) + 1)
-            for left_out in itertools.combinations(level.may_bypass, size)
-        )
-        for level in hardware.levels
-    ]
-    for bypass in itertools.product(*choices):
-        keeps = np.array(
-            [
-                [t in level.kept_tensors and t not in left_out for t in TENSORS]
-                for level, left_out in zip(hardware.levels, bypass, strict=True)
-            ]
-        )
-        for form in weights:
-            machine = build_machine(layer, hardware, keeps, form, prices)
-            space = build_space(layer, hardware, machine)
-            yield _Variant(bypass, form, machine, space, bound_mappings(layer, machine, space))
-
-
-def _found(hardware: Hardware, places: int) -> Found:
-    levels = len(hardware.levels)
-    choices = np.zeros((places, levels, 10), np.int64)
-    return Found(np.full((places, 2), np.inf), choices, np.zeros(6, np.int64))
-
-
-def _explore(
-    variant: _Variant,
-    tables: Tables,
-    floor: Floor,
-    objective: int,
-    found: Found,
-    until: float | None,
-) -> bool:
-    """Search a variant; returns whether the search is complete."""
-    levels, orders = variant.space.order_allowed.shape
-    position = Position(
-        np.ones((levels + 1, MOVED + 2 * (levels + 1))),
-        np.zeros((levels + 1, 8 * levels, 2)),
-        np.zeros((levels, orders, 4 + 16 * levels)),
-        np.zeros((levels + 1, BOUNDS + 8), np.int64),
-    )
-    steps = CHUNK if until is not None else 2**60
-    while True:
-        done = optimum.explore(
-            variant.machine, variant.space, tables, floor.outputs, floor.cycles, objective, steps,
-            position, found,
-        )  # fmt: skip
-        if done or (until is not None and time.monotonic() >= until):
-            return bool(done)
-
-
-def _least(machine: Machine, tables: Tables, floor: Floor, found: Found, objective: str) -> float:
-    """The least that mappings not searched yet may come to."""
-    bound = tables.bounds[found.tally[NEXT_BLOCK]]
-    cycles = machine.macs * machine.cycles_per_mac / tables.inside[0, -1, MOST_UNITS]
-    first_sums = floor.outputs * machine.costs[0, 2, READ_PJ]
-    energy = machine.mac_pj + floor.cycles[:2].sum() - first_sums + bound[WITH_CYCLES]
-    return objective_value(objective, energy, max(cycles, floor.cycles[2]))
-
-
 def objective_value(objective: str, energy_pj: float, cycles: float) -> float:
     """What an objective minimises."""
     return {"energy": energy_pj, "cycles": cycles, "edp": energy_pj * cycles}[objective]
-
-
-def _mapping(hardware: Hardware, variant: _Variant, choices: np.ndarray) -> Mapping:
-    plain = mapping_from(hardware, variant.space, choices)
-    levels = zip(plain.levels, variant.bypass, strict=True)
-    return Mapping(tuple(dataclasses.replace(level, bypass=left) for level, left in levels))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -11,11 +14,28 @@ from kcsim.hardware.schema import Hardware, LevelConstraint
 from kcsim.kernels import tilings
 from kcsim.kernels.machine import Machine
 from kcsim.kernels.tilings import LIMIT, SHIFT, STRIDE, Lattice, MapSpace
+from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.workload import ConvLayer
 from kcsim.workload.layer import DIMENSIONS
 
-__all__ = ["ORDERS", "build_space", "count_mappings_in", "mapping_from"]
+__all__ = [
+    "MOST_TILES",
+    "ORDERS",
+    "TooLarge",
+    "allowed_orders",
+    "build_space",
+    "count_mappings_in",
+    "fit_tiles",
+    "in_cuts",
+    "mapping_from",
+]
+
+MOST_TILES = 1_000_000
+"""Different tiles of a layer, of which all can be searched."""
+_PAIRS = 100_000
+"""Pairs of tiles that a kernel looks at between two looks at the clock."""
+_WORD_BITS = 62
 
 _BLIND = {"weights": "NPQ", "inputs": "M", "outputs": "CRS"}
 """Dimensions that a tensor does not see: a loop over them leaves its tile where it is."""
@@ -58,66 +78,136 @@ ORDERS = tuple(
 is blind to a tensor innermost, where a dataflow wants that."""
 
 
-def build_space(layer: ConvLayer, hardware: Hardware, machine: Machine) -> MapSpace:
+def allowed_orders(constraint: LevelConstraint) -> tuple[str, ...]:
+    """The `ORDERS` that a dataflow allows at a level."""
+    if constraint.stationary is None:
+        return _FREE
+    blind = _BLIND[constraint.stationary]
+    return tuple(order for order in ORDERS if _put_innermost(order, blind) == order)
+
+
+class TooLarge(MappingError):  # noqa: N818 (it is no error of the user)
+    """A layer has too many different tiles to be searched in full."""
+
+
+def build_space(
+    layer: ConvLayer,
+    hardware: Hardware,
+    machine: Machine | None = None,
+    *,
+    deadline: Deadline | None = None,
+    coarse: int | None = None,
+) -> MapSpace:
     """All mappings of a layer on a hardware, as arrays.
+
+    Parameters
+    ----------
+    layer : ConvLayer
+    hardware : Hardware
+    machine : Machine, optional
+        Of which tiles have to fit; all do when absent, see `fit_tiles`.
+    deadline : Deadline, optional
+    coarse : int, optional
+        A number of tiles: where there are more, factors are left together until there are not.
+        What is left out is no mapping of the space then.
 
     Raises
     ------
     MappingError
-        If the dataflow leaves no place for a dimension, or the layer has too
-        many different tiles to be searched.
+        If the dataflow leaves no place for a dimension.
+    TooLarge
+        If the layer has too many different tiles to be searched.
+    OutOfTime
+        If the deadline passes.
     """
     _check_places(layer, hardware)
-    lattice = _lattice(layer)
+    deadline = deadline or Deadline()
+    lattice = _lattice(layer, coarse)
     orders = np.array([[DIMENSIONS.index(d) for d in order] for order in ORDERS], np.int64)
-    fixed, allowed_orders, starts, splits = [], [], [0], []
-    fits = np.ones((len(hardware.levels), len(lattice.exponents)), np.bool_)
-    for i, level in enumerate(hardware.levels):
+    fixed, allowed, starts, splits = [], [], [0], []
+    for level in hardware.levels:
         constraint = hardware.dataflow.levels.get(level.name, LevelConstraint())
         choices = constraint.temporal, constraint.spatial_x, constraint.spatial_y
         may = np.array([[c is None or d in c for d in DIMENSIONS] for c in choices])
         fixed.append(sum(_word(row) for row in lattice.digits if not may[0, row[0]]))
-        if constraint.stationary:
-            blind = _BLIND[constraint.stationary]
-            allowed_orders.append([_put_innermost(order, blind) == order for order in ORDERS])
-        else:
-            allowed_orders.append([order in _FREE for order in ORDERS])
-        along_x = np.empty(len(lattice.exponents), np.int64)
-        room = np.array([level.fanout.x, level.fanout.y], np.int64)
-        tilings.find_splits(lattice, may[1:], room, along_x)
+        wanted = allowed_orders(constraint)
+        allowed.append([order in wanted for order in ORDERS])
+        along_x = _splits(lattice, may[1:], (level.fanout.x, level.fanout.y), deadline)
         found = np.flatnonzero(along_x >= 0)
         splits.append(np.column_stack([found, along_x[found]]))
         starts.append(starts[-1] + len(found))
-        tilings.fitting_tiles(i, lattice, machine, fits[i])
-    return MapSpace(
+    space = MapSpace(
         lattice,
         np.array(fixed, np.int64),
         orders,
-        np.array(allowed_orders, np.bool_),
+        np.array(allowed, np.bool_),
         np.concatenate(splits),
         np.array(starts, np.int64),
-        fits,
+        np.ones((len(hardware.levels), len(lattice.exponents)), np.bool_),
     )
+    return space if machine is None else fit_tiles(space, machine)
 
 
-def count_mappings_in(space: MapSpace) -> int:
+def fit_tiles(space: MapSpace, machine: Machine) -> MapSpace:
+    """The space with the tiles that fit each level."""
+    fits = np.empty_like(space.fits)
+    for level in range(len(fits)):
+        tilings.fitting_tiles(level, space.lattice, machine, fits[level])
+    return space._replace(fits=fits)
+
+
+def in_cuts(
+    count: int, tiles: np.ndarray, deadline: Deadline
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Pairs of some things with tiles, all of them, as many at a time as take a moment.
+
+    Yields the first and the last one's successor, and tiles: for every thing in turn, all tiles.
+
+    Raises
+    ------
+    OutOfTime
+        If the deadline passes in between.
+    """
+    together = max(1, _PAIRS // max(1, len(tiles)))
+    for first in range(0, count, together):
+        for at in range(0, len(tiles), _PAIRS):
+            deadline.check()
+            yield first, min(count, first + together), tiles[at : at + _PAIRS]
+
+
+def _splits(
+    lattice: Lattice, may: np.ndarray, room: tuple[int, int], deadline: Deadline
+) -> np.ndarray:
+    """For each tile that can be spread over children, what of it lies along X; else -1."""
+    axes = []
+    for allowed, children in zip(may, room, strict=True):
+        found = np.empty(len(lattice.exponents), np.int64)
+        axes.append(found[: tilings.tiles_on_axis(lattice, allowed, children, found)])
+    along_x = np.full(len(lattice.exponents), -1, np.int64)
+    for first, last, cut in in_cuts(len(axes[1]), axes[0], deadline):
+        tilings.find_splits(lattice, cut, axes[1][first:last], along_x)
+    return along_x
+
+
+def count_mappings_in(space: MapSpace, deadline: Deadline | None = None) -> int:
     """Number of mappings in a space, whether their tiles fit or not.
 
     Every way to spread factors over the children of the levels, times every way to leave the
     others to the levels that may iterate over them, times the loop orders of each level
     that differ in effect.
     """
-    lattice, whole = space.lattice, len(space.lattice.exponents) - 1
-    tiles, ways = np.zeros(1, np.int64), np.ones(1, np.int64)
+    lattice, deadline = space.lattice, deadline or Deadline()
+    every = np.zeros(len(lattice.exponents))
+    every[0] = 1
     for first, last in zip(space.split_start, space.split_start[1:], strict=False):
-        splits = space.splits[first:last, 0]
-        left = lattice.exponents[whole] | lattice.spare
-        left = left - lattice.exponents[tiles][:, None] - lattice.exponents[splits]
-        possible = left & lattice.spare == lattice.spare
-        products = (tiles[:, None] + splits)[possible]
-        tiles, place = np.unique(products, return_inverse=True)
-        ways = np.bincount(place, np.repeat(ways, possible.sum(axis=1))).astype(np.int64)
-    total = ways.astype(object)
+        found = np.zeros_like(every)
+        tiles = np.flatnonzero(every)
+        for at, end, cut in in_cuts(int(last - first), tiles, deadline):
+            splits = space.splits[first + at : first + end, 0]
+            tilings.count_ways(lattice, splits, cut, every, found)
+        every = found
+    tiles = np.flatnonzero(every)
+    total = every[tiles].astype(np.int64).astype(object)
     for row in lattice.digits:
         places = sum(not int(fixed) & _word(row) for fixed in space.fixed)
         left = row[LIMIT] - tiles // row[STRIDE] % (row[LIMIT] + 1)
@@ -183,26 +273,47 @@ def _word(row: np.ndarray) -> int:
     return int((1 << int(row[LIMIT]).bit_length()) - 1) << int(row[SHIFT])
 
 
-def _lattice(layer: ConvLayer) -> Lattice:
+def _lattice(layer: ConvLayer, coarse: int | None) -> Lattice:
+    factors = [
+        [prime for prime, exponent in _prime_factors(size) for _ in range(exponent)]
+        for size in layer.dimensions.values()
+    ]
+    count, bits = _size(factors)
+    if coarse is not None:
+        factors = _coarsened(factors, coarse)
+    elif count > MOST_TILES or bits > _WORD_BITS:
+        raise TooLarge(f"{layer.name} has {count:,} different tiles")
     rows, stride, shift, spare = [], 1, 0, 0
-    for index, size in enumerate(layer.dimensions.values()):
-        for prime, exponent in _prime_factors(size):
-            rows.append((index, prime, exponent, stride, shift))
+    for index, each in enumerate(factors):
+        for factor, exponent in Counter(each).items():
+            rows.append((index, factor, exponent, stride, shift))
             stride *= exponent + 1
             shift += exponent.bit_length() + 1
             spare |= 1 << (shift - 1)
-    if stride > _MOST_TILES or shift > 62:
-        raise MappingError(
-            f"{layer.name} has {stride:,} different tiles, more than can be searched "
-            f"({_MOST_TILES:,}): map it with a smaller batch, or give a mapping"
-        )
     digits = np.array(rows, np.int64).reshape(-1, STRIDE + 2)
     extents, exponents = np.empty((stride, 8), np.int64), np.empty(stride, np.int64)
     tilings.number_tiles(digits, extents, exponents)
     return Lattice(digits, extents, exponents, spare)
 
 
-_MOST_TILES = 2_000_000
+def _size(factors: list[list[int]]) -> tuple[int, int]:
+    """Tiles that factors of each dimension make, and bits that their exponents take."""
+    exponents = [exponent for each in factors for exponent in Counter(each).values()]
+    bits = sum(exponent.bit_length() + 1 for exponent in exponents)
+    return math.prod(exponent + 1 for exponent in exponents), bits
+
+
+def _coarsened(factors: list[list[int]], most: int) -> list[list[int]]:
+    """Factors that make at most so many tiles: those of the dimension with most left together."""
+    primes, factors = factors, list(factors)
+    while True:
+        count, bits = _size(factors)
+        if (count <= most and bits <= _WORD_BITS) or max(map(len, factors)) <= 1:
+            return factors
+        worst = max(range(len(factors)), key=lambda i: (_size([factors[i]])[0], len(factors[i])))
+        groups, own = len(factors[worst]) - 1, primes[worst]
+        ends = [len(own) * i // groups for i in range(groups + 1)]
+        factors[worst] = [math.prod(own[a:b]) for a, b in itertools.pairwise(ends)]
 
 
 def _prime_factors(number: int) -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +15,14 @@ from kcsim.kernels.nest import MULTICAST, NO_MULTICAST
 from kcsim.kernels.nest import WEIGHTS as _WEIGHTS
 from kcsim.kernels.optimum import Tables
 from kcsim.kernels.tilings import MapSpace
+from kcsim.mapping.deadline import Deadline
+from kcsim.mapping.space import TooLarge, in_cuts
 from kcsim.workload import ConvLayer
 
-__all__ = ["Floor", "bound_mappings"]
+__all__ = ["Floor", "bound_mappings", "least_of_any"]
+
+MOST_ENTRIES = 8_000_000
+"""Splits of blocks that are kept in memory at one time, about 100 bytes each."""
 
 
 class Floor(NamedTuple):
@@ -35,9 +41,18 @@ class Floor(NamedTuple):
 
 
 def bound_mappings(
-    layer: ConvLayer, machine: Machine, space: MapSpace
+    layer: ConvLayer, machine: Machine, space: MapSpace, deadline: Deadline | None = None
 ) -> tuple[Tables, Floor] | None:
-    """Bounds of every block and every tile of every level; ``None`` if no mapping fits."""
+    """Bounds of every block and every tile of every level; ``None`` if no mapping fits.
+
+    Raises
+    ------
+    OutOfTime
+        If the deadline passes.
+    TooLarge
+        If there are too many to be kept.
+    """
+    deadline = deadline or Deadline()
     levels, tiles = space.fits.shape
     spreads = [
         space.lattice.extents[space.splits[first:last, 0]].astype(np.float64)
@@ -53,18 +68,25 @@ def bound_mappings(
     inside[:, :, bounds.MOST_UNITS] = 0
     inside[levels, 0] = 0, 0, 1
     parts: list[tuple[np.ndarray, ...]] = []
+    total = 0
     for level in range(levels - 1, -1, -1):
         reachable = np.flatnonzero(np.isfinite(inside[level + 1, :, 0]))
         if not len(reachable):
             return None
         counts = np.zeros(tiles, np.int64)
-        bounds.count_entries(level, space, reachable, counts)
+        for first, last, cut in _cuts(space, level, reachable, deadline):
+            bounds.count_entries(first, last, space, cut, counts)
+        total += int(counts.sum())
+        if total > MOST_ENTRIES:
+            raise TooLarge(f"{layer.name} has more tilings than can be searched")
         starts = np.cumsum(counts) - counts
         splits, entries = np.empty(counts.sum(), np.int64), np.empty((counts.sum(), 6))
-        bounds.bound_level(
-            level, machine, space, outside, idle[level], reachable, inside, starts.copy(), splits,
-            entries,
-        )  # fmt: skip
+        filled = starts.copy()
+        for first, last, cut in _cuts(space, level, reachable, deadline):
+            bounds.bound_level(
+                level, first, last, machine, space, outside, idle[level], cut, inside, filled,
+                splits, entries,
+            )  # fmt: skip
         blocks = np.flatnonzero(counts)
         blocks = blocks[np.argsort(inside[level, blocks, bounds.WITH_CYCLES], kind="stable")]
         parts.insert(
@@ -74,6 +96,15 @@ def bound_mappings(
     if not space.fits[0, -1]:
         return None
     return _join(parts, outside, inside, idle), floor
+
+
+def _cuts(
+    space: MapSpace, level: int, tiles: np.ndarray, deadline: Deadline
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Splits of a level with tiles below it, all of them, a few at a time."""
+    first, last = space.split_start[level : level + 2]
+    for at, end, cut in in_cuts(int(last - first), tiles, deadline):
+        yield int(first) + at, int(first) + end, cut
 
 
 def _least_shares(spread: np.ndarray) -> np.ndarray:
@@ -133,29 +164,16 @@ def _floor(
     weight_shares : float64[levels]
         Least share of them that is sent weights apart, where the network shares.
     """
-    sizes = layer.dimensions
     computing = machine.macs * machine.cycles_per_mac
     static_pj = machine.static_pj * computing / most.prod()
     # An instance leaks for as long as its own share of the computation takes, at least.
     leaks = machine.cycles[:, columns.LEAK_PJ]
     leaking = (leak * computing / most[level:].prod() for level, leak in enumerate(leaks))
-    words = [layer.weights, sizes["N"] * sizes["G"] * sizes["C"]]
-    for axis, (output, tap) in enumerate((("P", "R"), ("Q", "S"))):
-        stride, dilation = machine.window[axis], machine.window[2 + axis]
-        positions = stride * np.arange(sizes[output])[:, None] + dilation * np.arange(sizes[tap])
-        words[1] *= len(np.unique(positions))
-    outputs = float(sizes["N"] * sizes["G"] * sizes["M"] * sizes["P"] * sizes["Q"])
-    costs = machine.costs[0]
-    # Each word of DRAM is moved once, whatever the mapping.
-    reading = math.fsum(words * costs[:2, columns.READ_CYCLES]) + machine.load_cycles
-    writing = outputs * costs[2, columns.WRITE_CYCLES]
     looking_up = _least_lookups(layer, machine, weight_shares) * machine.lookup_cycles
-    if machine.unit[columns.PORT] == 0:
-        reading += looking_up
     # As many copies as there are instances of the level that has them, at most.
     copies = most[: max(0, int(machine.unit[columns.STORE]))].prod()
-    busy = max(reading, writing, looking_up / copies)
-    return Floor(outputs, np.array([static_pj, math.fsum(leaking), busy]))
+    busy = max(_outermost_cycles(layer, machine, looking_up), looking_up / copies)
+    return Floor(float(layer.output_words), np.array([static_pj, math.fsum(leaking), busy]))
 
 
 def _least_lookups(layer: ConvLayer, machine: Machine, shares: np.ndarray) -> float:
@@ -174,3 +192,49 @@ def _least_lookups(layer: ConvLayer, machine: Machine, shares: np.ndarray) -> fl
             if machine.rules[level, MULTICAST] != NO_MULTICAST:
                 decoded *= shares[level]
     return float(decoded * machine.unit[columns.ENTRY_BITS] / machine.unit[columns.WORD_BITS])
+
+
+def least_of_any(layer: ConvLayer, machine: Machine, units: int) -> tuple[float, float]:
+    """Energy and cycles that no mapping undercuts, whatever levels keep, at once.
+
+    Parameters
+    ----------
+    units : int
+        MAC units of the hardware.
+    """
+    cycles = machine.macs * machine.cycles_per_mac / units
+    cycles = max(cycles, _outermost_cycles(layer, machine))
+    energy = machine.mac_pj + machine.static_pj * cycles
+    if len(machine.rules) > 1:
+        costs, outputs = machine.costs[0], float(layer.output_words)
+        energy += math.fsum(_operand_words(layer, machine) * costs[:2, columns.READ_PJ])
+        energy += outputs * costs[2, columns.UPDATE_PJ]
+    return energy, cycles
+
+
+def _outermost_cycles(layer: ConvLayer, machine: Machine, looking_up: float = 0.0) -> float:
+    """Cycles of the outermost level, which moves each word once, whatever the mapping.
+
+    Parameters
+    ----------
+    looking_up : float
+        Cycles that all lookups take at least, which are its own where the codebook lies there.
+    """
+    costs = machine.costs[0]
+    reading = math.fsum(_operand_words(layer, machine) * costs[:2, columns.READ_CYCLES])
+    reading += machine.load_cycles + looking_up * bool(machine.unit[columns.PORT] == 0)
+    return max(reading, layer.output_words * float(costs[2, columns.WRITE_CYCLES]))
+
+
+def _operand_words(layer: ConvLayer, machine: Machine) -> tuple[float, float]:
+    """Words of weights, and words of inputs that windows cover."""
+    covered, stride = layer.batch * layer.in_channels, [int(step) for step in machine.window]
+    for axis, (positions, taps) in enumerate(
+        ((layer.out_height, layer.kernel_height), (layer.out_width, layer.kernel_width))
+    ):
+        step, spread = stride[axis], stride[2 + axis]
+        divisor = math.gcd(step, spread)
+        # Two taps meet in one pixel where they differ by a multiple of this.
+        twice = max(0, positions - spread // divisor) * max(0, taps - step // divisor)
+        covered *= positions * taps - (twice if min(positions, taps) > 1 else 0)
+    return float(layer.weights), float(covered)

@@ -174,7 +174,9 @@ def estimate(
     progress : callable, optional
         Called with the number of mapped layers and of all to map.
     time_limit : float, optional
-        Seconds that the mapping of a layer may take: then the best one so far is used.
+        Seconds that the mapping of a layer may take, once with dense weights and once with
+        clustered ones, in all ways to execute it together: then the best one so far is used.
+        `kcsim.mapping.search.TIME_LIMIT` when absent, infinite for as long as it takes.
     execution : {"decode", "share_products", "share_sums", "auto"}
         How clustered layers are executed: with weights decoded on their way, with products
         that are computed once and gathered, or with inputs that are added up before they are

@@ -7,8 +7,9 @@ import dataclasses
 from kcsim.arguments import checked
 from kcsim.hardware import Hardware
 from kcsim.mapping import Mapping
+from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.layers import MappingTask, map_layers
-from kcsim.mapping.search import SearchResult
+from kcsim.mapping.search import TIME_LIMIT, SearchResult
 from kcsim.model.counts import count_layer
 from kcsim.model.cycles import count_cycles
 from kcsim.model.energy import energy_items
@@ -65,7 +66,8 @@ def map_layer(
         How the weights are stored; dense when absent.
     objective : {"edp", "energy", "cycles"}
     time_limit : float, optional
-        Seconds; see `kcsim.mapping.search.search_mapping`.
+        Seconds, for bounds that do not divide as well; see
+        `kcsim.mapping.search.search_mapping`.
     imperfect : bool
         Also try bounds that do not divide their dimension; see `kcsim.model.imperfect`.
 
@@ -76,9 +78,15 @@ def map_layer(
     """
     weights = weights or WeightFormat(hardware.precision_bits.weights)
     task = MappingTask(layer, weights.costs(hardware))
-    (found,) = map_layers([task], hardware, objective=objective, time_limit=time_limit)
+    limit = TIME_LIMIT if time_limit is None else time_limit
+    deadline = Deadline(limit)
+    # What the best mapping of bounds that divide leaves of the time is for all others.
+    first = limit / 2 if imperfect else limit
+    (found,) = map_layers([task], hardware, objective=objective, time_limit=first)
     if imperfect:
-        found = improve_imperfectly(layer, hardware, weights, found, objective=objective)
+        found = improve_imperfectly(
+            layer, hardware, weights, found, objective=objective, time_limit=deadline.left
+        )
     return under_found(found, layer, hardware, weights)
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +14,9 @@ from kcsim.conv.counts import EXECUTIONS as SINGLE_EXECUTIONS
 from kcsim.conv.counts import check_execution
 from kcsim.errors import MappingError
 from kcsim.hardware import Hardware
-from kcsim.mapping.layers import MappingTask, map_layers
-from kcsim.mapping.search import SearchResult, objective_value
+from kcsim.mapping.deadline import Deadline, in_threads
+from kcsim.mapping.layers import MappingTask, try_layers
+from kcsim.mapping.search import TIME_LIMIT, objective_value
 from kcsim.model.cascade.plan import SharedLayer
 from kcsim.model.cascade.search import find_cascade
 from kcsim.model.cascade.tiles import SHARINGS, Sharing
@@ -98,7 +97,7 @@ def try_executions(
         ``decode``, ``share_products``, ``share_sums``. Layers that stay dense are mapped under
         ``decode``.
     objective, time_limit, progress
-        As for `kcsim.estimate`; the time limit is for each mapping of a layer that is decoded.
+        As for `kcsim.estimate`: all ways to execute a layer share its time.
 
     Returns
     -------
@@ -111,6 +110,8 @@ def try_executions(
     jobs = list(_cascades(layers, hardware, clustering, formats, executions))
     cascades = len({job.key for job in jobs})
     done = 0
+    limit = TIME_LIMIT if time_limit is None else time_limit
+    ways = len(hardware) * (1 + sum(sharing in executions for sharing in SHARINGS))
 
     def tell(mapped: int, of: int) -> None:
         if progress:
@@ -119,7 +120,7 @@ def try_executions(
     for each, forms in zip(hardware, formats, strict=True):
         costs = [form.costs(each) for form in forms]
         tasks = [MappingTask(*pair) for pair in zip(layers, costs, strict=True)]
-        found = _mapped(tasks, each, objective, time_limit, tell)
+        found = try_layers(tasks, each, objective=objective, time_limit=limit / ways, progress=tell)
         done += len({task.shape for task in tasks})
         for entry, layer, form, result in zip(tried, layers, forms, found, strict=True):
             if isinstance(result, MappingError):
@@ -129,14 +130,15 @@ def try_executions(
             entry.found["decode", estimate.decode_level] = estimate
     unique = {job.key: (job, tried[job.layer]) for job in jobs}
 
-    def solve(known: tuple[_Cascades, Tried]) -> Tried:
-        return _try_cascades(*known, objective)
+    deadline = Deadline()
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results: dict[Hashable, Tried] = {}
-        for key, outcome in zip(unique, pool.map(solve, unique.values()), strict=True):
-            results[key] = outcome
-            tell(len(results), 0)
+    def solve(known: tuple[_Cascades, Tried]) -> Tried:
+        return _try_cascades(*known, objective, limit / ways, deadline)
+
+    results: dict[Hashable, Tried] = {}
+    for key, outcome in zip(unique, in_threads(solve, unique.values(), deadline), strict=True):
+        results[key] = outcome
+        tell(len(results), 0)
     for job in jobs:
         outcome = results[job.key]
         for way, estimate in outcome.found.items():
@@ -144,27 +146,6 @@ def try_executions(
             tried[job.layer].found[way] = own
         tried[job.layer].reasons.update(outcome.reasons)
     return tuple(tried)
-
-
-def _mapped(
-    tasks: Sequence[MappingTask],
-    hardware: Hardware,
-    objective: str,
-    time_limit: float | None,
-    progress: Progress,
-) -> Sequence[SearchResult | MappingError]:
-    """The mapping of every layer, or why there is none."""
-    options: dict[str, Any] = {"objective": objective, "time_limit": time_limit}
-    try:
-        return map_layers(tasks, hardware, progress=progress, **options)
-    except MappingError:
-        found: list[SearchResult | MappingError] = []
-        for task in tasks:
-            try:
-                found += map_layers([task], hardware, **options)
-            except MappingError as error:
-                found.append(error)
-        return found
 
 
 class _Cascades(NamedTuple):
@@ -175,11 +156,17 @@ class _Cascades(NamedTuple):
     key: Hashable
 
 
-def _try_cascades(job: _Cascades, tried: Tried, objective: str) -> Tried:
-    """Find the best cascade of every kind; with the decoder elsewhere, only what is better."""
+def _try_cascades(
+    job: _Cascades, tried: Tried, objective: str, seconds: float, within: Deadline
+) -> Tried:
+    """Find the best cascade of every kind; with the decoder elsewhere, only what is better.
+
+    Each may take some seconds, and what those before it have left.
+    """
     found: dict[tuple[str, str], LayerEstimate] = {}
     reasons: dict[str, str] = {}
     decoded = {level: _value(each, objective) for (_, level), each in tried.found.items()}
+    whole, left = Deadline(seconds * len(job.shared), within), len(job.shared)
     for sharing in SHARINGS:
         places = [each for each in job.shared if each.sharing == sharing]
         # Where decoding is cheap, sharing is likely to be; what is found early rules out more.
@@ -187,7 +174,9 @@ def _try_cascades(job: _Cascades, tried: Tried, objective: str) -> Tried:
         least = np.inf
         for shared in places:
             try:
-                estimate = find_cascade(shared, objective, least)
+                share = whole.left / left
+                left -= 1
+                estimate = find_cascade(shared, objective, least, time_limit=share, within=within)
             except MappingError as error:
                 reasons.setdefault(sharing, str(error))
                 continue

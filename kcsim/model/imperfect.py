@@ -12,9 +12,12 @@ import dataclasses
 import math
 import time
 
+import numpy as np
+
 from kcsim.errors import KcsimError
 from kcsim.hardware import Hardware
 from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.search import SearchResult, objective_value, search_mapping
 from kcsim.model.counts import count_layer
 from kcsim.model.cycles import count_cycles
@@ -29,6 +32,8 @@ TRIES = 3
 """Larger sizes that are tried for each dimension."""
 SLACK = 0.25
 """How much larger, as a share."""
+MOST_SIZES = 1000
+"""Sizes that are looked at, of those."""
 _NOTE = "of bounds that do not divide their dimension, only some were tried"
 
 
@@ -39,6 +44,7 @@ def improve_imperfectly(
     perfect: SearchResult,
     *,
     objective: str,
+    time_limit: float = math.inf,
 ) -> SearchResult:
     """Look for a mapping with short last rounds that beats the best one without.
 
@@ -51,6 +57,8 @@ def improve_imperfectly(
     perfect : SearchResult
         The best mapping of bounds that divide.
     objective : {"edp", "energy", "cycles"}
+    time_limit : float
+        Seconds after which the best one so far is returned.
 
     Returns
     -------
@@ -62,14 +70,19 @@ def improve_imperfectly(
         objective_value(objective, perfect.energy_pj, perfect.cycles),
         perfect.evaluated,
     )
+    deadline, note = Deadline(time_limit), _NOTE
     for dimension in "MCPQ":
         found = None
         for size in _larger_sizes(layer.dimensions[dimension]):
+            if deadline.has_passed:
+                note = f"{_NOTE}; the time limit ended the search"
+                break
             larger = _resized(layer, {**sizes, dimension: size})
             try:
                 result = search_mapping(
-                    larger, hardware, objective=objective, weights=weights.costs(hardware)
-                )
+                    larger, hardware, objective=objective, weights=weights.costs(hardware),
+                    time_limit=max(deadline.left, 1e-3),
+                )  # fmt: skip
                 mapping = _without_idle_rounds(result.mapping, layer)
                 form = dataclasses.replace(weights, codebook_level=result.codebook_level)
                 energy, cycles = _costs(layer, hardware, mapping, form)
@@ -85,7 +98,7 @@ def improve_imperfectly(
         sizes[dimension] = found or sizes[dimension]
     return dataclasses.replace(
         best, is_optimal=False, gap=math.nan, mappings=perfect.mappings, evaluated=evaluated,
-        seconds=perfect.seconds + time.monotonic() - started, note=_NOTE,
+        seconds=perfect.seconds + time.monotonic() - started, note=note,
     )  # fmt: skip
 
 
@@ -101,10 +114,16 @@ def _larger_sizes(size: int) -> list[int]:
     """Sizes somewhat above one that divide in more ways, the most divisible first."""
     if size < 3:
         return []
-    candidates = range(size + 1, math.ceil(size * (1 + SLACK)) + 1)
-    divisors = {n: sum(n % d == 0 for d in range(1, n + 1)) for n in (size, *candidates)}
-    better = [n for n in candidates if divisors[n] > divisors[size]]
-    return sorted(better, key=lambda n: (-divisors[n], n))[:TRIES]
+    most = min(math.ceil(size * (1 + SLACK)), size + MOST_SIZES)
+    numbers = np.arange(size, most + 1)
+    divisors = np.zeros(len(numbers), np.int64)
+    for divisor in range(1, math.isqrt(most) + 1):
+        # Each divisor up to the root has a partner above it, but for the root itself.
+        partner = numbers // divisor
+        is_pair = 1 * (partner >= divisor) + (partner > divisor)
+        divisors += np.where(numbers % divisor == 0, is_pair, 0)
+    better = np.flatnonzero(divisors > divisors[0])
+    return [int(numbers[i]) for i in sorted(better, key=lambda i: (-divisors[i], i))[:TRIES]]
 
 
 def _resized(layer: ConvLayer, sizes: dict[str, int]) -> ConvLayer:

@@ -14,6 +14,7 @@ from kcsim.report.execution_data import (
     lookup_rate_note,
 )
 from kcsim.report.network_data import quotient
+from kcsim.report.search_data import proof_note
 from kcsim.report.table import Column, Row, Table
 from kcsim.sums import exact_sum
 
@@ -65,6 +66,8 @@ def costs_table(comparison: Comparison) -> Table:
     runs = [run for name, run in comparison.runs.items() if name != "auto"]
     notes += [note for run in runs for note in execution_notes(run.layers)]
     notes += lookup_rate_note([layer for run in runs for layer in run.layers])
+    searches = [layer.search for run in runs for layer in run.layers if layer.search]
+    notes += [] if all(each.is_optimal for each in searches) else [proof_note(searches)]
     expected = expected_entries_note([layer for run in runs for layer in run.layers])
     notes += [expected] if expected else []
     title = "Executions (expected)" if expected else "Executions"

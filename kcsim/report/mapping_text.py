@@ -5,6 +5,7 @@ from __future__ import annotations
 from kcsim.model.results import LayerEstimate
 from kcsim.report.cells import shown
 from kcsim.report.mapping_data import MappedLevel, Store, Tile, mapped_levels
+from kcsim.report.search_data import proof
 from kcsim.report.table import Column
 
 __all__ = ["listed", "mapping_text", "percent", "totals"]
@@ -24,6 +25,8 @@ def mapping_text(estimate: LayerEstimate) -> str:
         in words; shares are of the capacity of the level, or of its partition.
     """
     lines = [f"{estimate.layer.name} on {estimate.counts.hardware.name}: {totals(estimate)}"]
+    if estimate.search and not estimate.search.is_optimal:
+        lines.append(proof(estimate.search))
     depth = 0
     for level in mapped_levels(estimate):
         parts = [f"{level.name}{_use(level)}", _held(level)]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from kcsim.hardware import Hardware
-from kcsim.mapping.search import FrontPoint, SearchResult
+from kcsim.mapping.search import Front, FrontPoint, SearchResult
 from kcsim.model.results import LayerEstimate, Run
 from kcsim.report.table import Column, Table
 from kcsim.workload import ConvLayer
 
-__all__ = ["front_table", "proof_note", "search_comment", "search_table"]
+__all__ = ["front_table", "proof", "proof_note", "search_comment", "search_table"]
 
 
 def search_table(run: Run, objective: str) -> Table:
@@ -52,27 +53,38 @@ def proof_note(searches: Sequence[SearchResult]) -> str:
     open_ones = [search for search in searches if not search.is_optimal]
     if not searches or not open_ones:
         return "No other mapping of the map space is better (proved)." if searches else ""
-    reasons = sorted({search.note for search in open_ones})
-    return f"{len(open_ones)} of {len(searches)} mappings not proved: {'; '.join(reasons)}."
+    reasons = "; ".join(sorted({search.note for search in open_ones}))
+    gaps = [search.gap for search in open_ones if not math.isnan(search.gap)]
+    gap = f"; at most {shown_gap(max(gaps))} from the best" if gaps else ""
+    return f"{len(open_ones)} of {len(searches)} mappings not proved: {reasons}{gap}."
+
+
+def proof(search: SearchResult) -> str:
+    """Whether a mapping is proved to be the best, and if not, why, and how far it may be away."""
+    if search.is_optimal:
+        return "no other mapping is better (proved)"
+    gap = "" if math.isnan(search.gap) else f"; at most {shown_gap(search.gap)} from the best"
+    return f"not proved: {search.note}{gap}"
+
+
+def shown_gap(gap: float) -> str:
+    """A gap for people, never rounded down."""
+    return f"{math.ceil(1000 * gap) / 10:.1f}%"
 
 
 def search_comment(
     layer: ConvLayer, hardware: Hardware, objective: str, search: SearchResult
 ) -> str:
     """What a mapping file says of how its mapping was found: lines that start with ``#``."""
-    proof = "no other mapping is better (proved)"
-    if not search.is_optimal:
-        gap = "" if search.gap != search.gap else f"; at most {search.gap:.1%} from the best"
-        proof = f"not proved: {search.note}{gap}"
     return (
-        f"# {layer.name} on {hardware.name}, the mapping of least {objective}: {proof}\n"
+        f"# {layer.name} on {hardware.name}, the mapping of least {objective}: {proof(search)}\n"
         f"# {search.energy_pj:.6g} {hardware.energy_unit}, {search.cycles:,.0f} cycles; "
         f"{search.evaluated:,} of {search.mappings:.3g} mappings evaluated"
         f"{', all others pruned' if search.is_optimal else ''}\n"
     )
 
 
-def front_table(layer: ConvLayer, hardware: Hardware, points: Sequence[FrontPoint]) -> Table:
+def front_table(layer: ConvLayer, hardware: Hardware, front: Front) -> Table:
     """The mappings of which no other is better in both energy and cycles, the fastest first."""
     columns = (
         Column("cycles", "", "integer"),
@@ -81,10 +93,12 @@ def front_table(layer: ConvLayer, hardware: Hardware, points: Sequence[FrontPoin
         Column("mapping", optional=True),
     )
     rows = tuple(
-        (round(p.cycles), p.energy_pj, p.energy_pj * p.cycles, _on_one_line(p)) for p in points
+        (round(p.cycles), p.energy_pj, p.energy_pj * p.cycles, _on_one_line(p)) for p in front
     )
     notes = (
-        "No other mapping is better in both energy and cycles.",
+        f"Not proved: {front.note}."
+        if front.note
+        else "No other mapping is better in both energy and cycles.",
         f"EDP: energy times cycles, in {hardware.energy_unit}.",
     )
     return Table(f"Energy and cycles: {layer.name} on {hardware.name}", columns, rows, (), notes)

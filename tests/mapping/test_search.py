@@ -145,7 +145,7 @@ def test_each_objective_is_served_best_by_its_own_search():
 
 @pytest.mark.parametrize("objective", ["energy", "edp"])
 def test_a_time_limit_leaves_an_honest_gap(objective, monkeypatch):
-    monkeypatch.setattr("kcsim.mapping.search.CHUNK", 100)
+    monkeypatch.setattr("kcsim.mapping.explore.FIRST_CHUNK", 100)
     layer, hardware = zoo.load("lenet5").layers[1], shipped("output_stationary.yaml")
     best = search_mapping(layer, hardware, objective=objective)
     assert best.is_optimal

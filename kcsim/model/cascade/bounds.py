@@ -32,21 +32,24 @@ class Bounds:
     ----------
     tiles : list of Tile
     energy_pj, cycles : float64[tiles]
+    are_all : bool
+        Whether these are all tiles that fit: of very many, only some are looked at.
     """
 
     tiles: list[Tile]
     energy_pj: np.ndarray
     cycles: np.ndarray
+    are_all: bool
 
     @classmethod
     def of(cls, shared: SharedLayer, home: int, last: int, ordered: bool = False) -> Bounds:
         """All tiles for one place of the intermediate tensor."""
-        tiles = _tiles(shared, whole=home == 0)
+        tiles, are_all = _tiles(shared, whole=home == 0)
         table = _Table(shared, tiles, ordered)
         fits, cycles = table.fits(home, last), table.cycles(home, last)
         energy = table.energy_pj(home, last) + cycles * shared.hardware.static_pj_per_cycle
         kept = [tiles[i] for i in np.flatnonzero(fits)]
-        return cls(kept, energy[fits], cycles[fits])
+        return cls(kept, energy[fits], cycles[fits], are_all)
 
     def values(self, objective: str) -> np.ndarray:
         """Lower bounds of an objective."""
@@ -54,22 +57,31 @@ class Bounds:
         return np.asarray(found)
 
 
-def _tiles(shared: SharedLayer, whole: bool) -> list[Tile]:
-    """Every tile that divides the layer and cuts no unit."""
+def _tiles(shared: SharedLayer, whole: bool) -> tuple[list[Tile], bool]:
+    """Tiles that divide the layer and cut no unit, and whether these are all."""
     layer, depth = shared.layer, shared.unit.channels
     all_of_it = Tile.whole(layer)
     if whole:
-        return [all_of_it]
+        return [all_of_it], True
     choices = [_divisors(size) for size in all_of_it]
     channels = all_of_it.C
     choices[3] = [channels]
     if channels % depth == 0:
         choices[3] = [depth * blocks for blocks in _divisors(channels // depth)]
-    return [Tile(*sizes) for sizes in itertools.product(*choices)]
+    are_all = True
+    while math.prod(map(len, choices)) > _MOST_TILES:
+        # The smallest tile may be the only one that fits.
+        longest = max(range(len(choices)), key=lambda i: len(choices[i]))
+        choices[longest], are_all = choices[longest][::2], False
+    return [Tile(*sizes) for sizes in itertools.product(*choices)], are_all
+
+
+_MOST_TILES = 200_000
 
 
 def _divisors(number: int) -> list[int]:
-    return [n for n in range(1, number + 1) if number % n == 0]
+    small = [n for n in range(1, math.isqrt(number) + 1) if number % n == 0]
+    return small + [number // n for n in reversed(small) if n * n != number]
 
 
 def _by_channels(tiles: list[Tile]) -> list[Tile]:

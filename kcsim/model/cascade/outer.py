@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from kcsim.hardware.schema import Dataflow, LevelConstraint
 from kcsim.kernels.machine import FILL_PJ, WRITE_CYCLES
 from kcsim.mapping import LevelLoops, Loop, Mapping
 from kcsim.mapping.costs import Prices, window_array
-from kcsim.mapping.search import search_mapping
+from kcsim.mapping.search import SearchResult, search_mapping
 from kcsim.model.cascade.places import index_level
 from kcsim.model.cascade.plan import SharedLayer
 from kcsim.model.cascade.tiles import Tile
@@ -28,6 +29,7 @@ def find_outer(
     ordered: bool,
     objective: str,
     within: tuple[float, float],
+    search: Callable[..., SearchResult] = search_mapping,
 ) -> Mapping:
     """The best loops above the home, with the tile below them.
 
@@ -43,6 +45,8 @@ def find_outer(
     objective : {"edp", "energy", "cycles"}
     within : (float, float)
         Energy and cycles of the phases for one tile.
+    search : callable
+        Takes what `search_mapping` does.
 
     Raises
     ------
@@ -63,7 +67,7 @@ def find_outer(
     if max(tile.rounds(layer)) == 1:
         return Mapping((LevelLoops(name, inside),))
     tiles, prices = _tiles_as_words(shared, home, tile, ordered, within)
-    found = search_mapping(tiles, _confined(hardware, home), objective=objective, prices=prices)
+    found = search(tiles, _confined(hardware, home), objective=objective, prices=prices)
     names = hardware.level_names[:home]
     outside = tuple(level for level in found.mapping.levels if level.level in names)
     return Mapping((*outside, LevelLoops(name, inside)))

@@ -27,9 +27,15 @@ from kcsim.kernels.machine import (
     VALUE_BITS,
     WRITE_CYCLES,
 )
-from kcsim.mapping.cache import default_cache
+from kcsim.mapping.cache import (
+    UNREADABLE,
+    default_cache,
+    mapping_from_document,
+    mapping_to_document,
+)
 from kcsim.mapping.costs import Prices
-from kcsim.mapping.search import SearchResult, objective_value, search_mapping
+from kcsim.mapping.deadline import Deadline
+from kcsim.mapping.search import TIME_LIMIT, SearchResult, objective_value, search_mapping
 from kcsim.model.cascade.bounds import Bounds
 from kcsim.model.cascade.estimate import CascadeEstimate, evaluate_cascade
 from kcsim.model.cascade.keys import cascade_key
@@ -43,16 +49,24 @@ from kcsim.model.cascade.places import (
 )
 from kcsim.model.cascade.plan import VERBS, CascadeMapping, SharedLayer, check_shareable
 from kcsim.model.cascade.tiles import Tile
+from kcsim.workload import ConvLayer
 from kcsim.workload.layer import TENSORS
 
 __all__ = ["find_cascade"]
+
+_PARTS = ("outer", "gather", "entries")
 
 MAPPED_TILES = 100
 """Tiles that are mapped at most: about three seconds."""
 
 
 def find_cascade(
-    shared: SharedLayer, objective: str = "edp", below: float = np.inf
+    shared: SharedLayer,
+    objective: str = "edp",
+    below: float = np.inf,
+    *,
+    time_limit: float | None = None,
+    within: Deadline | None = None,
 ) -> CascadeEstimate | None:
     """Find the best tile, places and loops of a shared convolution.
 
@@ -62,6 +76,10 @@ def find_cascade(
     objective : {"edp", "energy", "cycles"}
     below : float
         What the objective has to be below to be of interest.
+    time_limit : float, optional
+        Seconds after which the best one so far is returned; see `search_mapping`.
+    within : Deadline, optional
+        Of what the search is a part of.
 
     Returns
     -------
@@ -75,21 +93,28 @@ def find_cascade(
         If the hardware has no room for the cascade, or it cannot be counted there.
     """
     check_shareable(shared)
-    started, store, outcome = time.monotonic(), default_cache(), None
+    started, limit = time.monotonic(), TIME_LIMIT if time_limit is None else time_limit
+    deadline = Deadline(limit, within)
+    store, outcome = default_cache(), None
     key = "" if store is None else cascade_key(shared, objective, below, MAPPED_TILES)
     if store is not None:
-        outcome = _Outcome.read(store.read(key))
+        outcome = _read(store.read(key), shared, objective, below)
     if outcome is None:
-        outcome = _explore(shared, objective, below)
-        if store is not None:
-            store.write(key, outcome._asdict())
+        outcome = _explore(shared, objective, below, deadline)
+        if store is not None and not outcome.cut:
+            store.write(key, _to_document(outcome))
     if outcome.reason:
-        raise MappingError(f"{shared.layer.name} cannot {VERBS[shared.sharing]}: {outcome.reason}")
-    if outcome.best is None:
+        reason = outcome.reason
+        if outcome.cut:
+            reason = f"no mapping was found within the time limit of {limit:.3g} s"
+        raise MappingError(f"{shared.layer.name} cannot {VERBS[shared.sharing]}: {reason}")
+    best = outcome.best
+    if best is None:
         return None
-    best = _Known().mapped(shared, outcome.best, objective)
     note = "the loops of each phase are the best for that phase and its widest table"
-    if outcome.gap:
+    if outcome.cut:
+        note = outcome.cut if deadline.left else f"the time limit of {limit:.3g} s ended the search"
+    elif outcome.gap:
         note = f"only the {outcome.mapped} most promising tiles were mapped; {note}"
     search = SearchResult(
         best.mapping, best.energy_pj, best.cycles.total, False, outcome.gap, outcome.candidates,
@@ -109,36 +134,67 @@ class _Candidate(NamedTuple):
 
 
 class _Outcome(NamedTuple):
-    """How a search ended: the best tile, if one is of interest, or why there is none."""
+    """How a search ended: the best cascade, if one is of interest, or why there is none.
 
-    best: _Candidate | None
+    Where it was cut short, `cut` says why.
+    """
+
+    best: CascadeEstimate | None
     gap: float = 0.0
     candidates: int = 0
     mapped: int = 0
     reason: str = ""
-
-    @classmethod
-    def read(cls, document: dict[str, Any]) -> _Outcome | None:
-        """What a file of the cache says; ``None`` if that is nothing."""
-        try:
-            outcome = cls(**document)
-            if outcome.best is None:
-                return outcome
-            value, home, last, ordered, tile = outcome.best
-            return outcome._replace(best=_Candidate(value, home, last, ordered, Tile(*tile)))
-        except (TypeError, ValueError):
-            return None
+    cut: str = ""
 
 
-def _explore(shared: SharedLayer, objective: str, below: float) -> _Outcome:
-    """Map tiles in the order of their bounds."""
-    known, best = _Known(), None
+def _to_document(outcome: _Outcome) -> dict[str, Any]:
+    """What is kept of a search: of the best cascade, its mapping and what it came to."""
+    document = {**outcome._asdict(), "best": None}
+    del document["cut"]
+    if outcome.best is not None:
+        plan, found = outcome.best.plan, outcome.best
+        document["best"] = {
+            "home": plan.home, "gathered_at": plan.gathered_at, "ordered": plan.ordered,
+            "tile": list(plan.tile), "energy_pj": found.energy_pj, "cycles": found.cycles.total,
+            **{part: mapping_to_document(getattr(plan, part)) for part in _PARTS},
+        }  # fmt: skip
+    return document
+
+
+def _read(
+    document: dict[str, Any], shared: SharedLayer, objective: str, below: float
+) -> _Outcome | None:
+    """What a file of the cache says, if it is true; ``None`` if it says nothing."""
+    try:
+        outcome = _Outcome(**document)
+        if outcome.best is None:
+            return outcome
+        kept = document["best"]
+        outer, gather, entries = (mapping_from_document(kept[part]) for part in _PARTS)
+        plan = CascadeMapping(
+            shared.sharing, kept["home"], kept["gathered_at"], kept["ordered"],
+            Tile(*map(int, kept["tile"])), outer, gather, entries,
+        )  # fmt: skip
+        found = evaluate_cascade(shared, plan)
+    except (*UNREADABLE, IndexError, ZeroDivisionError):
+        return None
+    same = (found.energy_pj, found.cycles.total) == (kept["energy_pj"], kept["cycles"])
+    is_better = objective_value(objective, found.energy_pj, found.cycles.total) < below
+    return outcome._replace(best=found) if same and is_better else None
+
+
+def _explore(shared: SharedLayer, objective: str, below: float, deadline: Deadline) -> _Outcome:
+    """Map tiles in the order of their bounds, until the deadline."""
+    known, best = _Known(deadline), None
     value, mapped, failed = below, 0, 0
-    candidates = _candidates(shared, objective)
+    candidates, cut = _candidates(shared, objective, deadline)
     remaining, reason = np.inf, f"no tile fits, not even the smallest, on {shared.hardware.name}"
     for candidate in candidates:
         if candidate.value >= value or mapped == MAPPED_TILES or failed == 10 * MAPPED_TILES:
             remaining = candidate.value
+            break
+        if (mapped or failed) and deadline.has_passed:
+            remaining, cut = candidate.value, cut or _CUT
             break
         try:
             found = known.mapped(shared, candidate, objective)
@@ -148,24 +204,40 @@ def _explore(shared: SharedLayer, objective: str, below: float) -> _Outcome:
         mapped += 1
         reached = objective_value(objective, found.energy_pj, found.cycles.total)
         if reached < value:
-            best, value = candidate, reached
+            best, value = found, reached
     if best is None and not mapped and (failed or remaining == np.inf):
-        return _Outcome(None, reason=reason)
+        return _Outcome(None, reason=reason, cut=cut or known.cut)
+    if cut:
+        # Tiles that are not known have no bounds.
+        remaining = 0.0
+    elif known.cut:
+        # Nor have the loops of those that were mapped been searched in full.
+        remaining = min(remaining, candidates[0].value)
     gap = max(0.0, 1 - remaining / value) if value and best else 0.0
-    return _Outcome(best, gap, len(candidates), mapped)
+    return _Outcome(best, gap, len(candidates), mapped, cut=cut or known.cut)
 
 
-def _candidates(shared: SharedLayer, objective: str) -> list[_Candidate]:
-    """All tiles with all their places, the most promising first."""
-    found = []
+_CUT = "the time limit ended the search"
+
+
+def _candidates(
+    shared: SharedLayer, objective: str, deadline: Deadline
+) -> tuple[list[_Candidate], str]:
+    """Tiles with their places, the most promising first; and why some are left out, if any is."""
+    found: list[_Candidate] = []
+    cut = ""
     for home, last, ordered in _places(shared):
+        if found and deadline.has_passed:
+            cut = _CUT
+            break
         bounds = Bounds.of(shared, home, last, ordered)
         values = bounds.values(objective).tolist()
         found += [
             _Candidate(value, home, last, ordered, tile)
             for value, tile in zip(values, bounds.tiles, strict=True)
         ]
-    return sorted(found, key=lambda candidate: candidate[0])
+        cut = cut if bounds.are_all else "only some of its tiles were looked at"
+    return sorted(found, key=lambda candidate: candidate[0]), cut
 
 
 def _places(shared: SharedLayer) -> Iterator[tuple[int, int, bool]]:
@@ -178,11 +250,28 @@ def _places(shared: SharedLayer) -> Iterator[tuple[int, int, bool]]:
 
 
 class _Known:
-    """Mappings of phases that several tiles have in common."""
+    """Mappings of phases that several tiles have in common, found until a deadline.
 
-    def __init__(self) -> None:
+    Where one is not proved, `cut` says why.
+    """
+
+    def __init__(self, deadline: Deadline | None = None) -> None:
         self._gather: dict[object, SearchResult | MappingError] = {}
         self._entries: dict[object, SearchResult | MappingError] = {}
+        self._deadline = deadline or Deadline()
+        self.cut = ""
+
+    def _search(self, layer: ConvLayer, hardware: Hardware, **options: Any) -> SearchResult:
+        limit = max(self._deadline.left, 1e-3)
+        try:
+            found = search_mapping(
+                layer, hardware, time_limit=limit, within=self._deadline, **options
+            )
+        except MappingError:
+            self.cut = self.cut or (_CUT if self._deadline.has_passed else "")
+            raise
+        self.cut = self.cut or found.note
+        return found
 
     def mapped(self, shared: SharedLayer, candidate: _Candidate, objective: str) -> CascadeEstimate:
         """The estimate with the best loops for a tile and its places."""
@@ -191,7 +280,7 @@ class _Known:
         width = max(shared.widths(tile))
 
         def map_gather() -> SearchResult:
-            return search_mapping(
+            return self._search(
                 shapes.gather, phase_hardware(shared, "gather", home, last),
                 objective=objective, weights=(shared.gather_costs(tile, ordered),),
                 prices=_gather_prices(shared, home, last, width * shared.depth),
@@ -207,7 +296,7 @@ class _Known:
                 )
                 for each in shared.entry_form(shapes).costs(hardware)
             )  # fmt: skip
-            return search_mapping(
+            return self._search(
                 entries, hardware, objective=objective, weights=costs,
                 prices=_entry_prices(hardware, home),
             )  # fmt: skip
@@ -224,7 +313,7 @@ class _Known:
             gather.energy_pj + blocks * multiply.energy_pj,
             gather.cycles + blocks * multiply.cycles,
         )
-        outer = find_outer(shared, home, tile, ordered, objective, within)
+        outer = find_outer(shared, home, tile, ordered, objective, within, self._search)
         mapping = CascadeMapping(
             shared.sharing,
             names[home],
