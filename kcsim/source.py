@@ -19,6 +19,7 @@ import yaml
 from kcsim.errors import InputError, Mark, Problem, nearest
 from kcsim.files import read_text_file, too_large
 from kcsim.scalars import SCALAR_KINDS, convert, describe, shown
+from kcsim.yaml_syntax import is_too_deep, syntax_message
 
 __all__ = ["Document", "Path_", "in_file_order", "parse_yaml", "read_yaml"]
 
@@ -38,19 +39,6 @@ _FORBIDDEN = re.compile(
 )
 _TAB_INDENT = re.compile(r" *\t")
 _TAG_PREFIX = "tag:yaml.org,2002:"
-# Fragments that the messages of PyYAML share with and without libyaml.
-_SYNTAX_MESSAGES = {
-    "mapping values are not": "':' cannot stand here (wrong indentation, or a text without quotes)",
-    "cannot start any token": "a text that starts with this character needs quotes",
-    "unexpected end of stream": "the quotes are never closed",
-    "'-' indicator": "wrong indentation, or something left over after a value",
-    "<block end>": "wrong indentation, or something left over after a value",
-    "expected key": "wrong indentation, or something left over after a value",
-    "expected ':'": "a key without ':', or a text over two lines that needs indentation",
-    "node content": "a value is missing",
-    "',' or ']'": "',' or ']' is missing",
-    "',' or '}'": "',' or '}' is missing",
-}
 _Place = tuple[int, int]
 
 
@@ -161,7 +149,7 @@ def parse_yaml(text: str, file: str = "<text>") -> Document:
     if bad:
         message = f"the character U+{ord(bad[0]):04X} is not allowed"
         raise InputError(Problem(message, mark=lines.mark(_end(text[: bad.start()]))))
-    return Document(lines, _Builder(text, lines).build())
+    return Document(lines, _Builder(text, lines, _LOADER).build())
 
 
 def in_file_order(problems: Iterable[Problem]) -> list[Problem]:
@@ -204,8 +192,9 @@ class _Builder:
     and forgets at which key an alias stood.
     """
 
-    def __init__(self, text: str, lines: _Text) -> None:
-        self._events: Iterator[Any] = iter(yaml.parse(text, Loader=_LOADER))
+    def __init__(self, text: str, lines: _Text, loader: Any) -> None:
+        self._text = text
+        self._events: Iterator[Any] = iter(yaml.parse(text, Loader=loader))
         self._lines = lines
         self._problems: list[Problem] = []
         self._anchors: dict[str, _Node | None] = {}
@@ -214,7 +203,12 @@ class _Builder:
     def build(self) -> _Node:
         try:
             root = self._document()
-        except yaml.YAMLError as error:
+        except InputError:
+            raise
+        # Without libyaml, escapes of characters that there are not raise other errors.
+        except (yaml.YAMLError, ValueError, OverflowError) as error:
+            if is_too_deep(error):
+                return _Builder(self._text, self._lines, yaml.SafeLoader).build()
             self._stop(_syntax_problem(error, self._lines))
         if self._problems:
             raise InputError(in_file_order(self._problems))
@@ -346,17 +340,14 @@ def _is_plain(event: Any) -> bool:
     return isinstance(event, yaml.ScalarEvent) and event.tag is None and event.implicit[0]
 
 
-def _syntax_problem(error: yaml.YAMLError, lines: _Text) -> Problem:
+def _syntax_problem(error: Exception, lines: _Text) -> Problem:
     place = getattr(error, "problem_mark", None)
-    if place is None:
-        return Problem(f"not valid YAML: {str(error).splitlines()[0]}", mark=lines.mark((0, 0)))
-    mark = lines.mark((place.line, place.column))
+    mark = lines.mark((place.line, place.column) if place else (0, 0))
     tab = _TAB_INDENT.match(mark.text)
-    if tab:
+    if tab and place:
         mark = lines.mark((mark.line - 1, tab.end() - 1))
         return Problem("a tab is used for indentation", "spaces", mark=mark)
-    text = str(getattr(error, "problem", None) or "unreadable")
-    message = next((ours for theirs, ours in _SYNTAX_MESSAGES.items() if theirs in text), text)
+    message = syntax_message(error)
     start = getattr(error, "context_mark", None)
     if start and start.line + 1 != mark.line:
         message += f" (in what starts on line {start.line + 1})"

@@ -11,6 +11,15 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from kcsim.errors import InputError, Mark, Problem, nearest
+from kcsim.fault_words import (
+    CHOICES,
+    EXPECTED,
+    LENGTHS,
+    UNKNOWN_KEY,
+    WANTED,
+    choices_in,
+    expected_words,
+)
 from kcsim.scalars import describe, shown
 from kcsim.source import Document, Path_, in_file_order
 from kcsim.type_keys import valid_keys
@@ -22,42 +31,7 @@ T = TypeVar("T")
 _MAX_DEPTH = 100
 _MAX_INTEGER = 10**40
 _MAX_KEYS_SHOWN = 15
-_WANTED = {
-    "int_type": "an integer",
-    "int_from_float": "an integer",
-    "float_type": "a number",
-    "string_type": "a text",
-    "bool_type": "true or false",
-    "list_type": "a list",
-    "tuple_type": "a list",
-    "set_type": "a list",
-    "frozen_set_type": "a list",
-    "dict_type": "a mapping",
-    "mapping_type": "a mapping",
-    "model_type": "a mapping",
-    "model_attributes_type": "a mapping",
-    "dataclass_type": "a mapping",
-    "none_required": "null",
-}
-_BOUNDS = {
-    "greater_than": "a number > {gt}",
-    "greater_than_equal": "a number >= {ge}",
-    "less_than": "a number < {lt}",
-    "less_than_equal": "a number <= {le}",
-    "multiple_of": "a multiple of {multiple_of}",
-    "finite_number": "a finite number",
-}
-_CHOICES = {"literal_error": "{expected}", "enum": "{expected}"}
-_EXPECTED = _WANTED | _BOUNDS | _CHOICES
-_LENGTHS = {
-    "too_short": ("has too few entries ({actual_length})", "at least {min_length}"),
-    "too_long": ("has too many entries ({actual_length})", "at most {max_length}"),
-    "string_too_short": ("is too short", "at least {min_length} characters"),
-    "string_too_long": ("is too long", "at most {max_length} characters"),
-    "string_pattern_mismatch": ("has the wrong form", "a text that matches {pattern}"),
-}
-_UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
-_QUOTED = re.compile(r"'([^']*)'")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _RAISED = ("value_error", "assertion_error")
 
 
@@ -85,13 +59,13 @@ class _Fault:
 
     @property
     def expected(self) -> str:
-        return _EXPECTED.get(self.kind, "").format(**self.context)
+        return expected_words(self.kind, self.context)
 
     @property
     def suggestion(self) -> str:
-        if self.kind not in _CHOICES or not isinstance(self.value, str):
+        if self.kind not in CHOICES or not isinstance(self.value, str):
             return ""
-        return nearest(self.value, _QUOTED.findall(self.expected))
+        return nearest(self.value, choices_in(self.expected))
 
 
 @dataclass(frozen=True)
@@ -219,9 +193,13 @@ class _Validation:
                 if not isinstance(key, str):
                     message = f"{self._name(path)} has the key {key!r}, which is not a text"
                     self._raise([_Finding(path, message)])
+                self._prepared(key, path)
             return {key: self._prepared(child, (*path, key)) for key, child in value.items()}
         if isinstance(value, list | tuple):
             return [self._prepared(child, (*path, i)) for i, child in enumerate(value)]
+        if isinstance(value, str) and (bad := _SURROGATE.search(value)):
+            message = f"{self._name(path)} has the character U+{ord(bad[0]):04X}, which is none"
+            self._raise([_Finding(path, message, "a text")])
         if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
             return int(value)
         if isinstance(value, int) and abs(value) >= _MAX_INTEGER:
@@ -261,7 +239,7 @@ class _Validation:
         path, kind, name = fault.path, fault.kind, self._name(fault.path)
         if kind in _RAISED:
             yield from _raised(fault)
-        elif kind in _UNKNOWN_KEY:
+        elif kind in UNKNOWN_KEY:
             branches = {branch for _, branch in fault.branches}
             yield self._unknown_key(fault, valid_keys(self._type, path[:-1], branches))
         elif kind.startswith("union_tag"):
@@ -270,14 +248,14 @@ class _Validation:
             yield _Finding(path, f"{name} has too few entries ({len(fault.value)})")
         elif kind == "missing":
             yield _Finding(path, f"missing key {name}")
-        elif kind in _WANTED:
+        elif kind in WANTED:
             message = f"{name} must be {fault.expected}, not {describe(fault.value)}"
             yield _Finding(path, message)
-        elif kind in _EXPECTED:
+        elif kind in EXPECTED:
             message = f"unknown key {name}" if fault.on_key else f"{name} is {_brief(fault.value)}"
             yield _Finding(path, message, fault.expected, fault.suggestion, fault.on_key)
-        elif kind in _LENGTHS:
-            message, expected = (text.format(**fault.context) for text in _LENGTHS[kind])
+        elif kind in LENGTHS:
+            message, expected = (text.format(**fault.context) for text in LENGTHS[kind])
             yield _Finding(path, f"{name} {message}", expected, on_key=fault.on_key)
         else:
             yield _Finding(path, f"{name}: {fault.text[:1].lower()}{fault.text[1:]}")
@@ -293,9 +271,10 @@ class _Validation:
         path = (*fault.path, fault.context["discriminator"].strip("'"))
         if fault.kind == "union_tag_not_found":
             return _Finding(path, f"missing key {self._name(path)}")
-        tag, expected = fault.context["tag"], f"one of {fault.context['expected_tags']}"
-        suggestion = nearest(tag, _QUOTED.findall(expected))
-        return _Finding(path, f"{self._name(path)} is '{shown(tag)}'", expected, suggestion)
+        tag, known = fault.context["tag"], choices_in(fault.context["expected_tags"])
+        expected = f"one of {', '.join(map(repr, known))}"
+        message = f"{self._name(path)} is '{shown(tag)}'"
+        return _Finding(path, message, expected, nearest(tag, known))
 
 
 def _raised(fault: _Fault) -> Iterator[_Finding]:
@@ -329,20 +308,16 @@ def _fault(detail: dict[str, Any], data: Any) -> _Fault:
             value, on_key = path[-1], True
         else:
             branches.append((len(path), str(step)))
-    context = {key: _rounded(item) for key, item in detail.get("ctx", {}).items()}
+    context = detail.get("ctx", {})
     return _Fault(
         detail["type"], tuple(path), tuple(branches), on_key, value, context, detail["msg"]
     )
 
 
-def _rounded(value: Any) -> Any:
-    return f"{value:.12g}" if isinstance(value, float) else value
-
-
 def _misfit(faults: list[_Fault], depth: int) -> tuple[bool, bool, int]:
     """How badly a branch of a union at `depth` suits the data: type, then choices, then count."""
-    wrong_type = any(len(f.path) == depth and f.kind in _WANTED | _CHOICES for f in faults)
-    return wrong_type, any(fault.kind in _CHOICES for fault in faults), len(faults)
+    wrong_type = any(len(f.path) == depth and f.kind in WANTED | CHOICES for f in faults)
+    return wrong_type, any(fault.kind in CHOICES for fault in faults), len(faults)
 
 
 def _brief(value: Any) -> str:

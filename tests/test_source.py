@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kcsim import source
 from kcsim.errors import InputError
 from kcsim.source import parse_yaml, read_yaml
+from kcsim.yaml_syntax import OTHER
 
 LOADERS = [yaml.SafeLoader] + ([yaml.CSafeLoader] if hasattr(yaml, "CSafeLoader") else [])
 
@@ -126,7 +127,39 @@ REFUSED = {
         "a: @x",
         "f:1:4: not valid YAML: a text that starts with this character needs quotes",
     ),
-    "yaml 3": ("%YAML 3.0\n---\na: 1", "f:1:1: not valid YAML: found incompatible YAML document"),
+    "yaml 3": ("%YAML 3.0\n---\na: 1", "f:1:1: not valid YAML: a version of YAML other than 1"),
+    "directive": ("%YAML x\n---\na: 1", "f:1:7: not valid YAML: a wrong directive (a text"),
+    "tag without end": (
+        "a: !<x",
+        "f:1:7: not valid YAML: a wrong tag (a text",
+    ),
+    "unknown prefix of a tag": (
+        "a: !b!c d",
+        "f:1:4: not valid YAML: a wrong tag (a text",
+    ),
+    "star": (
+        "a: * 2",
+        "f:1:5: not valid YAML: a name is missing after '*' (a text",
+    ),
+    "ampersand": (
+        "a: & b",
+        "f:1:5: not valid YAML: a name is missing after '&' (a text",
+    ),
+    "greater": (
+        "a: >b",
+        "f:1:5: not valid YAML: '|' or '>' with something else behind it",
+    ),
+    "digits of an escape": ('a: "\\x4"', "f:1:7: not valid YAML: a wrong escape after '\\' in "),
+    "dash": (
+        "a: - b",
+        "f:1:4: not valid YAML: '-' cannot stand here (wrong indentation, ",
+    ),
+    "question mark": ("a: ? b", "f:1:4: not valid YAML: '?' cannot stand here (wrong"),
+    "closing bracket": ("a: ]", "f:1:4: not valid YAML: a value is missing"),
+    "after the end": (
+        "a: 1\n... b",
+        "f:2:5: not valid YAML: wrong indentation, or something",
+    ),
     "unknown alias": (
         "capa: &cap 1\nb: *kap",
         "f:2:4: no anchor '&kap' before this alias; did you",
@@ -186,6 +219,32 @@ def test_refusal(case, loader, monkeypatch):
     assert len(problems) == 1
     assert problems[0].startswith(message)
     assert time.monotonic() - start < 20
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("exceeded maximum nesting depth", "f:1:51: nested more than 50 levels deep"),
+        ("no word of this is known", "f:1:8: not valid YAML: unreadable from here on"),
+        (None, "f:1:8: not valid YAML: unreadable from here on"),
+    ],
+)
+def test_words_of_the_library_are_never_shown(words, message, monkeypatch):
+    class GivesUp(yaml.SafeLoader):
+        def check_event(self, *choices):
+            raise yaml.MarkedYAMLError(None, None, words, yaml.Mark("", 7, 0, 7, None, None))
+
+    monkeypatch.setattr(source, "_LOADER", GivesUp)
+    assert refusal("[" * 100) == [message]
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+@given(text=st.text("[]{}:,-?&*!|>'\"%@`#\\ \n\tabx1.", max_size=30))
+def test_every_error_of_syntax_is_known(loader, text):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "_LOADER", loader)
+        problems = problems_of(text)
+    assert not any(OTHER in problem.message for problem in problems)
 
 
 def test_all_problems_at_once_and_in_order():

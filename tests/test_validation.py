@@ -278,7 +278,9 @@ def test_fault(case):
         ({"a": {1: 2}}, dict, "w: 'a' has the key 1, which is not a text"),
         ([{1}], list, "w: '[0]' is of the type set; expected plain data"),
         ([10**40], list[int], "w: '[0]' has more than 40 digits"),
-        ("x\ud800", int, "w: the whole: invalid JSON: "),
+        ("x\ud800", int, "w: the whole has the character U+D800, which is none; expected a text"),
+        (["a", {"b": "\udfff"}], list, "w: '[1].b' has the character U+DFFF, which is none"),
+        ({"a\ud800": 1}, dict, "w: the whole has the character U+D800, which is none"),
         (
             "x",
             Annotated[int, "i"] | Annotated[float, "f"],

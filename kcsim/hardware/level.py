@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import reprlib
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -11,6 +10,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from kcsim.errors import InputError, Problem
+from kcsim.fault_words import argument_problems
 from kcsim.workload.layer import TENSORS, Tensor
 
 __all__ = [
@@ -57,24 +57,10 @@ def plain_errors(cls: type[T]) -> type[T]:
         try:
             construct(self, *args, **kwargs)
         except ValidationError as error:
-            raise InputError(list(_problems_of(error, cls.__name__))) from None
+            raise InputError(list(argument_problems(error, cls.__name__))) from None
 
     cls.__init__ = __init__  # type: ignore[assignment]
     return cls
-
-
-def _problems_of(error: ValidationError, name: str) -> Iterator[Problem]:
-    for detail in error.errors(include_url=False):
-        raised = detail.get("ctx", {}).get("error")
-        if isinstance(raised, InputError):
-            yield from raised.problems
-        elif detail["type"] == "missing":
-            yield Problem(f"{name}: '{detail['loc'][-1]}' is not given")
-        else:
-            place = ".".join(map(str, detail["loc"]))
-            text = detail["msg"][:1].lower() + detail["msg"][1:]
-            given = reprlib.repr(detail["input"])
-            yield Problem(f"{name}: '{place}' is {given}: {text}")
 
 
 @plain_errors
