@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from kcsim.clustering import (
     ClusteredWeights,
     Clustering,
+    check_units,
     meet_ratio,
     parse_clustering,
+    resolve_network,
+    settings_of,
     stored_network,
 )
 from kcsim.clustering.clustered_file import load_clustered
@@ -122,7 +125,9 @@ def plan_network(
         network = network_with_zeros(network, zeros)
     precision = hardware.precision_bits
     if isinstance(clustered, Clustering):
+        clustered = settings_of(network, clustered)
         clustered = meet_ratio(tuple(network), clustered, weight_bits=precision.weights)
+        check_units(resolve_network(tuple(network), clustered))
     rules = rules or DeepKMeansRules(precision.weights, precision.inputs)
     return NetworkPlan(network, hardware, clustered, rules)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from html import escape
 
@@ -27,6 +27,9 @@ class Network:
         Trained scales and shifts of batch normalisation, which belong to no layer here.
     source : str
         Where the structure comes from: the paper or the framework.
+    whole : tuple of ConvLayer
+        All layers of the network that `select` took these from; empty if these are all. What is
+        said of layers that were left out stays valid.
 
     Raises
     ------
@@ -38,6 +41,7 @@ class Network:
     layers: tuple[ConvLayer, ...]
     norm_parameters: int = 0
     source: str = ""
+    whole: tuple[ConvLayer, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
@@ -142,9 +146,16 @@ class Network:
             if not matches:
                 raise self._no_layer(pattern)
             kept |= matches
-        layers = tuple(layer for layer in self if layer.name in kept)
-        norm_parameters = self.norm_parameters if len(layers) == len(self) else 0
-        return replace(self, layers=layers, norm_parameters=norm_parameters)
+        return self._reduced(tuple(layer for layer in self if layer.name in kept))
+
+    def select_one(self, name: str) -> Network:
+        """The network reduced to the layer called `name`; see `select`."""
+        return self._reduced((self.layer(name),))
+
+    def _reduced(self, layers: tuple[ConvLayer, ...]) -> Network:
+        if len(layers) == len(self):
+            return self
+        return replace(self, layers=layers, norm_parameters=0, whole=self.whole or self.layers)
 
     def with_batch(self, batch: int) -> Network:
         """The same network for another number of images."""
