@@ -69,7 +69,10 @@ def problems(draw):
         replace(level, capacity_words=room if i else None)
         for i, level in enumerate(hardware.levels)
     )
-    return layer, replace(hardware, levels=tuple(levels)), draw(st.sampled_from(CLUSTERINGS))
+    spec = draw(st.sampled_from(CLUSTERINGS))
+    # With more clusters than units there is nothing to share, and an estimate says so.
+    assume(not kcsim.clustering.resolve_layer(layer, kcsim.parse_clustering(spec)).clipped)
+    return layer, replace(hardware, levels=tuple(levels)), spec
 
 
 def shared_layer(layer, hardware, spec, sharing, **options):

@@ -244,15 +244,19 @@ def _network(name: str, zeros: str | None, layers: list[str] | None) -> Network:
 def _layer(
     name: str, hardware: Hardware, cluster: str | None, batch: int | None, zeros: str | None
 ) -> tuple[ConvLayer, WeightFormat]:
-    from kcsim.clustering import parse_clustering
+    from kcsim.clustering import check_units, parse_clustering, resolve_network, settings_of
     from kcsim.model.weights import weight_formats
-    from kcsim.workload import load_layer
+    from kcsim.workload.reader import select_layer
     from kcsim.workload.zeros_reader import layer_with_zeros
 
-    chosen = load_layer(name)
+    network = select_layer(name)
+    chosen = network.layers[0]
     chosen = chosen if batch is None else chosen.with_batch(batch)
     chosen = chosen if zeros is None else layer_with_zeros(chosen, zeros)
-    clustering = parse_clustering(cluster) if cluster else None
+    clustering = None
+    if cluster:
+        clustering = settings_of(network, parse_clustering(cluster))
+        check_units(resolve_network([chosen], clustering))
     return chosen, weight_formats([chosen], hardware, clustering)[0]
 
 

@@ -18,7 +18,14 @@ from kcsim.clustering.compute import (
     table_compute,
 )
 from kcsim.clustering.options import SCHEMES, Scheme
-from kcsim.clustering.resolve import LayerClustering, resolve_layer, resolve_network
+from kcsim.clustering.resolve import (
+    LayerClustering,
+    check_units,
+    few_units_notes,
+    resolve_layer,
+    resolve_network,
+    settings_of,
+)
 from kcsim.clustering.scheme import Clustering, Override, Unit
 from kcsim.clustering.spec import parse_clustering
 from kcsim.clustering.storage import (
@@ -57,8 +64,10 @@ __all__ = [
     "Scheme",
     "TableCompute",
     "Unit",
+    "check_units",
     "expected_distinct",
     "expected_product_share",
+    "few_units_notes",
     "fit_units",
     "fixed_index_bits",
     "kmeans",
@@ -69,6 +78,7 @@ __all__ = [
     "parts_storage",
     "resolve_layer",
     "resolve_network",
+    "settings_of",
     "stored_network",
     "table_compute",
     "worst_case_entropy",

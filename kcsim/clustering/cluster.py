@@ -15,10 +15,16 @@ from kcsim.clustering.matching import LayerWeights, Names, match_weights
 from kcsim.clustering.options import OPTIONS
 from kcsim.clustering.precision import quantise
 from kcsim.clustering.recognise import FOUND, distinct_values, recognise_network
-from kcsim.clustering.resolve import LayerClustering, resolve_network
+from kcsim.clustering.resolve import (
+    LayerClustering,
+    check_units,
+    few_units_notes,
+    resolve_network,
+    settings_of,
+)
 from kcsim.clustering.scheme import Clustering
 from kcsim.clustering.spec import parse_clustering
-from kcsim.clustering.target import largest_that_meets, meet_ratio
+from kcsim.clustering.target import largest_that_meets, meet_ratio, most_units
 from kcsim.clustering.units import cut_units
 from kcsim.clustering.weight_files import load_weights
 from kcsim.errors import InputError, Problem
@@ -96,7 +102,7 @@ def cluster_network(
             found = recognise_network(network, matched, _index_of(settings))
             return replace(found, notes=_matched_notes(matched))
         clustering = parse_clustering(clustering)
-    chosen = clustering
+    chosen = settings_of(network, clustering)
 
     def attempt(settings: Clustering) -> ClusteredWeights:
         return _clustered(network, matched, settings, seed, starts, progress)
@@ -113,7 +119,7 @@ def cluster_network(
         assumed = replace(chosen, ratio=None, k=1)
     if chosen.index == "fixed":
         return attempt(assumed)
-    return largest_that_meets(ratio, attempt, assumed)
+    return largest_that_meets(ratio, attempt, assumed, most_units(network, chosen))
 
 
 def _index_of(settings: str) -> str:
@@ -139,7 +145,7 @@ def _clustered(
     parts = [part for part in resolve_network(network, clustering) if part.unit]
     if not parts:
         raise InputError(f"{clustering} leaves every layer of {network.name!r} dense")
-    small = _too_small(parts)
+    check_units(parts)
     sharing: dict[str, list[LayerClustering]] = {}
     for part in parts:
         sharing.setdefault(part.codebook, []).append(part)
@@ -167,31 +173,7 @@ def _clustered(
         codebooks,
         {name: given.weight.copy() for name, given in weights.items() if name not in layers},
         {name: given.bias.copy() for name, given in weights.items() if given.bias is not None},
-        (*small, *_matched_notes(weights), *_already_clustered(weights)),
-    )
-
-
-def _too_small(parts: Sequence[LayerClustering]) -> tuple[str, ...]:
-    """A sentence about codebooks for fewer units than clusters were asked for.
-
-    Raises
-    ------
-    InputError
-        If that is so for all of them, so that nothing would share an entry.
-    """
-    small = [part for part in parts if part.clipped]
-    if not small:
-        return ()
-    most = max(part.codebook_units for part in parts)
-    wanted = small[0].settings.k
-    if len(small) == len(parts):
-        raise InputError(
-            Problem(f"k is {wanted}, but no codebook serves more than {most} units", "fewer")
-        )
-    names = _shown([part.layer.name for part in small])
-    return (
-        f"Fewer units than clusters: {names} ({len(small)} of {len(parts)} layers). Each unit "
-        "there keeps an entry of its own.",
+        (*few_units_notes(parts), *_matched_notes(weights), *_already_clustered(weights)),
     )
 
 

@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kcsim.clustering.clustered import ClusteredLayer, ClusteredWeights, Codebook
-from kcsim.clustering.coding import fixed_index_bits
+from kcsim.clustering.coding import TABLE_ENTRY_BITS, code_lengths
 from kcsim.clustering.matching import LayerWeights
 from kcsim.clustering.precision import StoredValues
 from kcsim.clustering.resolve import LayerClustering
 from kcsim.clustering.scheme import Clustering, Unit
-from kcsim.clustering.storage import parts_storage
 from kcsim.clustering.units import cut_units
 from kcsim.errors import InputError
 from kcsim.workload.layer import ConvLayer
@@ -46,8 +45,8 @@ def recognise_network(
     """Find the clusters that are in weights.
 
     A layer is taken as clustered if its entries are used twice or more on average, and scalars
-    only up to 256 of them. Of several units, the one that takes the fewest bits is chosen.
-    Layers share a codebook where that takes fewer bits than a codebook for each.
+    only up to 256 of them. Of several units, the one that takes the fewest bits under `index` is
+    chosen. Layers share a codebook where that takes fewer bits than a codebook for each.
 
     Parameters
     ----------
@@ -71,16 +70,12 @@ def recognise_network(
     found = {
         layer.name: best
         for layer in network
-        if (best := _best(layer, weights[layer.name].weight)) is not None
+        if (best := _best(layer, weights[layer.name].weight, index)) is not None
     }
     if not found:
         raise InputError("no layer has few distinct values, rows, kernels or sub-vectors")
     found = _shared(network, weights, found)
-    layers = {
-        layer.name: _coded(found[layer.name].clustered, index)
-        for layer in network
-        if layer.name in found
-    }
+    layers = {layer.name: found[layer.name].clustered for layer in network if layer.name in found}
     return ClusteredWeights(
         network,
         FOUND if index == "fixed" else f"{FOUND}:index={index}",
@@ -112,23 +107,30 @@ class _Found:
     clustered: ClusteredLayer
     codebook: Codebook
 
-    @property
-    def bits(self) -> float:
-        return parts_storage([self.clustered.part]).total_bits
+
+def _bits(found: Sequence[_Found]) -> float:
+    """What the weights of layers take that have one codebook, which counts once."""
+    settings, codebook = found[0].clustered.part.settings, found[0].codebook
+    counts = np.sum([each.clustered.counts for each in found], axis=0)
+    bits = 32 * codebook.entries.codes.size + float(counts @ code_lengths(counts, settings.index))
+    if settings.index == "huffman":
+        bits += TABLE_ENTRY_BITS * counts.size
+    return bits + sum(32 * each.clustered.scales.codes.size for each in found
+                      if each.clustered.scales is not None)  # fmt: skip
 
 
-def _best(layer: ConvLayer, weights: Floats) -> _Found | None:
+def _best(layer: ConvLayer, weights: Floats, index: str) -> _Found | None:
     """The clusters that take the fewest bits."""
-    found = list(_equal_units(layer, weights))
+    found = list(_equal_units(layer, weights, index))
     for length in _LENGTHS:
-        if length < weights.shape[1]:
-            fewest = min((each.bits for each in found), default=math.inf)
-            found += _equal_subvectors(layer, weights, length, fewest)
-    found = found or list(_scaled(layer, weights))
-    return min(found, key=lambda each: each.bits, default=None)
+        if length <= weights.shape[1]:
+            fewest = min((_bits([each]) for each in found), default=math.inf)
+            found += _equal_subvectors(layer, weights, length, fewest, index)
+    found = found or list(_scaled(layer, weights, index))
+    return min(found, key=lambda each: _bits([each]), default=None)
 
 
-def _equal_units(layer: ConvLayer, weights: Floats) -> Iterator[_Found]:
+def _equal_units(layer: ConvLayer, weights: Floats, index: str) -> Iterator[_Found]:
     """Clusters of equal scalars, rows and kernels."""
     rows, columns = weights.shape[2:]
     units = {"scalar": Unit(1, 1, 1), "row": Unit(1, 1, columns), "kernel": Unit(1, rows, columns)}
@@ -142,36 +144,39 @@ def _equal_units(layer: ConvLayer, weights: Floats) -> Iterator[_Found]:
             continue
         if repeated := _repeated(blocks.reshape(-1, unit.size)):
             entries, indexes = repeated
-            settings = Clustering(scheme, k=len(entries), scope="layer", dense="none")
+            settings = Clustering(scheme, k=len(entries), scope="layer", dense="none", index=index)
             yield _found(layer, settings, entries, indexes.reshape(blocks.shape[:4]))
 
 
 def _equal_subvectors(
-    layer: ConvLayer, weights: Floats, length: int, fewest: float
+    layer: ConvLayer, weights: Floats, length: int, fewest: float, index: str
 ) -> Iterator[_Found]:
-    """Clusters of sub-vectors of that many channels; tried while `fewest` bits seem in reach."""
+    """Clusters of sub-vectors of that many channels, if they may take less than `fewest` bits."""
     filters, channels, rows, columns = weights.shape
     codebooks, indexes = [], []
+    # No code for all sub-spaces takes less than the entropy in each.
+    least, bound = 0.0, "fixed" if index == "fixed" else "entropy"
     for start in range(0, channels, length):
         vectors = np.moveaxis(weights[:, start : start + length], 1, -1)
         repeated = _repeated(vectors.reshape(-1, vectors.shape[-1]))
         if repeated is None:
             return
         entries, chosen = repeated
-        bits = 32 * entries.size + fixed_index_bits(len(entries)) * chosen.size
-        if bits * channels / length > 2 * fewest:
+        counts = np.bincount(chosen)
+        least += 32 * entries.size + float(counts @ code_lengths(counts, bound))
+        if least > fewest:
             return
         codebooks.append(entries)
         indexes.append(chosen.reshape(filters, rows, columns))
     clusters = max(map(len, codebooks))
     # Sub-spaces with fewer entries have zeros at the end, which no index stands for.
     padded = [np.pad(entries, ((0, clusters - len(entries)), (0, 0))) for entries in codebooks]
-    settings = Clustering("product", k=clusters, length=length)
+    settings = Clustering("product", k=clusters, length=length, index=index)
     entries = np.concatenate(padded, axis=1)
     yield _found(layer, settings, entries, np.stack(indexes, axis=1))
 
 
-def _scaled(layer: ConvLayer, weights: Floats) -> Iterator[_Found]:
+def _scaled(layer: ConvLayer, weights: Floats, index: str) -> Iterator[_Found]:
     """Clusters of kernels that are one shape times a scale for each."""
     filters, channels, rows, columns = weights.shape
     kernels = weights.reshape(-1, rows * columns).astype(np.float64)
@@ -193,7 +198,9 @@ def _scaled(layer: ConvLayer, weights: Floats) -> Iterator[_Found]:
     error = np.abs(entries[labels] * scales[:, None] - kernels).max(axis=1)
     if (error > _ROUNDING * np.abs(largest)).any():
         return
-    settings = Clustering("scaled_kernel", k=clusters, scope="layer", scale_bits=32, dense="none")
+    settings = Clustering(
+        "scaled_kernel", k=clusters, scope="layer", scale_bits=32, dense="none", index=index
+    )
     shape = (filters, channels, 1, 1)
     yield _found(layer, settings, entries, labels.reshape(shape), scales.reshape(shape))
 
@@ -284,11 +291,6 @@ def _codebook(name: str, entries: Floats, unit: Unit) -> Codebook:
     )
 
 
-def _coded(layer: ClusteredLayer, index: str) -> ClusteredLayer:
-    settings = replace(layer.part.settings, index=index)
-    return replace(layer, part=replace(layer.part, settings=settings))
-
-
 def _shared(
     network: Network, weights: Mapping[str, LayerWeights], found: dict[str, _Found]
 ) -> dict[str, _Found]:
@@ -302,21 +304,42 @@ def _shared(
     for (scheme, unit), names in groups.items():
         own = {name: found[name].codebook.entries.values.reshape(-1, unit.size) for name in names}
         entries, _ = _distinct(np.concatenate([*own.values()]))
-        # Layers too small to be taken for clustered may have no other entries than these.
-        others = [layer for layer in network if layer.name not in found and _cuts(unit, layer)]
-        for layer in others:
-            units = _units(weights[layer.name].weight, unit)
-            if len(_distinct(np.concatenate([entries, units]))[0]) == len(entries):
-                names.append(layer.name)
-        settings = Clustering(scheme, k=len(entries), scope="network", dense="none")
-        shared = _with_codebook([network.layer(name) for name in names], weights, settings, entries)
-        kept = sum(
-            found[name].bits if name in found else 32 * network.layer(name).weights
-            for name in names
-        )
-        if parts_storage([each.clustered.part for each in shared.values()]).total_bits < kept:
-            result |= shared
+        # Layers that are not taken for clustered by themselves, or with other units, may have no
+        # other entries than these.
+        others = [
+            layer.name
+            for layer in network
+            if layer.name not in names
+            and _cuts(unit, layer)
+            and not (layer.name in result and _shares(result[layer.name]))
+            and _adds_none(entries, _units(weights[layer.name].weight, unit))
+        ]
+        index = found[names[0]].clustered.part.settings.index
+        settings = Clustering(scheme, k=len(entries), scope="network", dense="none", index=index)
+        apart = {
+            name: _bits([result[name]]) if name in result else 32 * network.layer(name).weights
+            for name in (*names, *others)
+        }
+        best, fewest = {}, sum(apart.values())
+        dense = [name for name in others if name not in result]
+        for sharing in dict.fromkeys(((*names, *dense), (*names, *others))):
+            layers = [network.layer(name) for name in sharing]
+            shared = _with_codebook(layers, weights, settings, entries)
+            bits = _bits([*shared.values()])
+            bits += sum(apart[name] for name in apart if name not in sharing)
+            if bits < fewest:
+                best, fewest = shared, bits
+        result |= best
     return result
+
+
+def _shares(found: _Found) -> bool:
+    return found.clustered.part.settings.scope == "network"
+
+
+def _adds_none(entries: Floats, units: Floats) -> bool:
+    """Whether units are all among the entries."""
+    return len(_distinct(np.concatenate([entries, units]))[0]) == len(entries)
 
 
 def _cuts(unit: Unit, layer: ConvLayer) -> bool:

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from fractions import Fraction
 
+from kcsim.clustering.options import DENSE_GROUPS
 from kcsim.clustering.scheme import Clustering, Unit
 from kcsim.errors import InputError, Problem
 from kcsim.workload.layer import ConvLayer
+from kcsim.workload.network import Network
 
-__all__ = ["LayerClustering", "resolve_layer", "resolve_network"]
+__all__ = [
+    "LayerClustering",
+    "check_units",
+    "few_units_notes",
+    "resolve_layer",
+    "resolve_network",
+    "settings_of",
+]
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,8 @@ def resolve_network(
     Parameters
     ----------
     layers : iterable of ConvLayer
-        The network.
+        The network; of a selection, settings for layers that were left out have no effect, and
+        codebooks serve the layers that are left.
     clustering : Clustering
         How it is clustered.
 
@@ -107,6 +118,8 @@ def resolve_network(
     InputError
         If a layer has no such units, or a pattern matches no layer or only dense layers.
     """
+    if isinstance(layers, Network):
+        clustering = settings_of(layers, clustering)
     layers = tuple(layers)
     problems = clustering.network_problems(layers)
     units = []
@@ -118,6 +131,73 @@ def resolve_network(
     if problems:
         raise InputError(problems)
     return _resolved(units, clustering)
+
+
+def settings_of(network: Network, clustering: Clustering) -> Clustering:
+    """The clustering of a selection of layers, without what is said of the others.
+
+    Parameters
+    ----------
+    network : Network
+        A network, of which `Network.select` may have left layers out.
+    clustering : Clustering
+        Of the network with all of its layers.
+
+    Raises
+    ------
+    InputError
+        If a pattern matches no layer of the whole network, or only dense layers.
+    """
+    if not network.whole:
+        return clustering
+    if problems := clustering.network_problems(network.whole):
+        raise InputError(problems)
+    first = network.whole[0].name
+    names = [layer.name for layer in network]
+    dense = [
+        item
+        for item in clustering.dense.split("+")
+        if (first in names if item == "first" else item in DENSE_GROUPS)
+        or any(fnmatchcase(name, item) for name in names)
+    ]
+    overrides = tuple(
+        override
+        for override in clustering.overrides
+        if any(
+            override.matches(layer) and not clustering.stays_dense(layer, first=layer.name == first)
+            for layer in network
+        )
+    )
+    return replace(clustering, dense="+".join(dense) or "none", overrides=overrides)
+
+
+def check_units(parts: Iterable[LayerClustering]) -> None:
+    """See whether any codebook has as many units as clusters were asked for.
+
+    Raises
+    ------
+    InputError
+        If none has, so that no two units would share an entry.
+    """
+    clustered = [part for part in parts if part.unit]
+    if clustered and all(part.clipped for part in clustered):
+        largest = max(clustered, key=lambda part: part.codebook_units)
+        most = largest.codebook_units
+        what = f"k is {largest.settings.k}, but no codebook serves more than {most}"
+        raise InputError(Problem(f"{what} unit{'s' if most > 1 else ''}", f"at most {most}"))
+
+
+def few_units_notes(parts: Iterable[LayerClustering]) -> tuple[str, ...]:
+    """A sentence about layers with fewer units than clusters, if there are any."""
+    clustered = [part for part in parts if part.unit]
+    small = [part.layer.name for part in clustered if part.clipped]
+    if not small:
+        return ()
+    names = ", ".join(small[:3]) + (", ..." if len(small) > 3 else "")
+    return (
+        f"Fewer units than clusters: {names} ({len(small)} of {len(clustered)} layers). Each unit "
+        "there keeps an entry of its own.",
+    )
 
 
 def _resolved(

@@ -12,7 +12,7 @@ from kcsim.clustering.storage import NetworkStorage, network_storage
 from kcsim.errors import InputError, Problem
 from kcsim.workload.layer import ConvLayer
 
-__all__ = ["largest_that_meets", "meet_ratio"]
+__all__ = ["largest_that_meets", "meet_ratio", "most_units"]
 
 
 class _HasStorage(Protocol):
@@ -57,14 +57,27 @@ def meet_ratio(
 
     if reached(1) < ratio:
         raise _out_of_reach(ratio, reached(1))
-    # More entries than units change nothing.
-    parts = resolve_network(layers, replace(clustering, ratio=None, k=1))
-    most = max((part.codebook_units for part in parts), default=1)
-    k = _last(lambda k: reached(k) >= ratio, 1, most)
+    k = _last(lambda k: reached(k) >= ratio, 1, most_units(layers, clustering))
     return replace(clustering, ratio=None, k=k)
 
 
-def largest_that_meets(ratio: float, attempt: Callable[[Clustering], T], start: Clustering) -> T:
+def most_units(layers: Iterable[ConvLayer], clustering: Clustering) -> int:
+    """Units that a codebook serves at most; more entries than these mean nothing.
+
+    Parameters
+    ----------
+    layers : iterable of ConvLayer
+        The network.
+    clustering : Clustering
+        How it is clustered, by whatever number of clusters.
+    """
+    parts = resolve_network(layers, replace(clustering, ratio=None, rate=None, k=1))
+    return max((part.codebook_units for part in parts), default=1)
+
+
+def largest_that_meets(
+    ratio: float, attempt: Callable[[Clustering], T], start: Clustering, most: int
+) -> T:
     """The result with most clusters whose real storage meets a ratio.
 
     Parameters
@@ -75,6 +88,8 @@ def largest_that_meets(ratio: float, attempt: Callable[[Clustering], T], start: 
         Clusters for real.
     start : Clustering
         With a `k` to start from: that of the worst indexes, which real ones undercut.
+    most : int
+        As of `most_units`.
 
     Raises
     ------
@@ -97,9 +112,8 @@ def largest_that_meets(ratio: float, attempt: Callable[[Clustering], T], start: 
         if not meets(1):
             raise _out_of_reach(ratio, ratios[1])
         low = 1
-    # Until there are more entries than units, each step makes the ratio worse.
-    while meets(high) and ratios[high] != ratios.get(high // 2):
-        low, high = high, 2 * high
+    while high < most and meets(high):
+        low, high = high, min(2 * high, most)
     _last(meets, low, high)
     return best[0][1]
 

@@ -11,8 +11,11 @@ from kcsim.arguments import checked
 from kcsim.clustering import (
     ClusteredWeights,
     Clustering,
+    check_units,
     meet_ratio,
     parse_clustering,
+    resolve_network,
+    settings_of,
     stored_network,
 )
 from kcsim.clustering.clustered_file import load_clustered
@@ -124,7 +127,9 @@ def plan_network(
         network = network_with_zeros(network, zeros)
     precision = hardware.precision_bits
     if isinstance(clustered, Clustering):
+        clustered = settings_of(network, clustered)
         clustered = meet_ratio(tuple(network), clustered, weight_bits=precision.weights)
+        check_units(resolve_network(tuple(network), clustered))
     rules = rules or DeepKMeansRules(precision.weights, precision.inputs)
     return NetworkPlan(network, hardware, clustered, rules)
 

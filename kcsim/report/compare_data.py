@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from kcsim.clustering import few_units_notes
 from kcsim.model.compare import Comparison
 from kcsim.model.results import Run
 from kcsim.report.execution_data import (
@@ -70,6 +71,8 @@ def costs_table(comparison: Comparison) -> Table:
     notes += [] if all(each.is_optimal for each in searches) else [proof_note(searches)]
     expected = expected_entries_note([layer for run in runs for layer in run.layers])
     notes += [expected] if expected else []
+    stored = runs[-1].storage
+    notes += few_units_notes(layer.clustering for layer in stored.layers) if stored else ()
     title = "Executions (expected)" if expected else "Executions"
     return _table(comparison, title, _costs(comparison), notes)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from kcsim.clustering import NetworkStorage
+from kcsim.clustering import NetworkStorage, few_units_notes
 from kcsim.model.results import Estimate, Run
 from kcsim.report.execution_data import (
     execution_tables,
@@ -150,6 +150,7 @@ def storage_table(estimate: Estimate) -> Table:
     if any(layer.clustering.unit for layer in storage.layers):
         ratio = storage.ratio("clustered", biases=False)
         notes.append(f"Ratio of the clustered layers alone: {ratio:.4g}.")
+    notes += few_units_notes(layer.clustering for layer in storage.layers)
     notes.append("Biases are not counted.")
     subject = "Storage of the weights"
     if storage.is_expectation:

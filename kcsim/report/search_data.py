@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from kcsim.clustering import few_units_notes
 from kcsim.hardware import Hardware
 from kcsim.mapping.search import Front, FrontPoint, SearchResult
 from kcsim.model.results import LayerEstimate, Run
@@ -31,6 +32,8 @@ def search_table(run: Run, objective: str) -> Table:
     rows = tuple(_row(estimate, estimate.search) for estimate in run.layers if estimate.search)
     title = f"Mappings of least {objective}: {run.weights} weights on {run.hardware.name}"
     notes = [proof_note([estimate.search for estimate in run.layers if estimate.search])]
+    if run.storage is not None:
+        notes += few_units_notes(layer.clustering for layer in run.storage.layers)
     return Table(title, columns, rows, (), tuple(note for note in notes if note))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from html import escape
 
@@ -28,6 +28,9 @@ class Network:
         Trained scales and shifts of batch normalisation, which belong to no layer here.
     source : str
         Where the structure comes from: the paper or the framework.
+    whole : tuple of ConvLayer
+        All layers of the network that `select` took these from; empty if these are all. What is
+        said of layers that were left out stays valid.
 
     Raises
     ------
@@ -39,6 +42,7 @@ class Network:
     layers: tuple[ConvLayer, ...]
     norm_parameters: int = 0
     source: str = ""
+    whole: tuple[ConvLayer, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         layers: object = self.layers
@@ -147,9 +151,16 @@ class Network:
             if not matches:
                 raise self._no_layer(pattern)
             kept |= matches
-        layers = tuple(layer for layer in self if layer.name in kept)
-        norm_parameters = self.norm_parameters if len(layers) == len(self) else 0
-        return replace(self, layers=layers, norm_parameters=norm_parameters)
+        return self._reduced(tuple(layer for layer in self if layer.name in kept))
+
+    def select_one(self, name: str) -> Network:
+        """The network reduced to the layer called `name`; see `select`."""
+        return self._reduced((self.layer(name),))
+
+    def _reduced(self, layers: tuple[ConvLayer, ...]) -> Network:
+        if len(layers) == len(self):
+            return self
+        return replace(self, layers=layers, norm_parameters=0, whole=self.whole or self.layers)
 
     def with_batch(self, batch: int) -> Network:
         """The same network for another number of images."""

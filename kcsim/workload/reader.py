@@ -14,7 +14,14 @@ from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 from kcsim.workload.zeros import ZeroShares
 
-__all__ = ["load_layer", "load_network", "network_schema", "network_to_yaml", "read_network"]
+__all__ = [
+    "load_layer",
+    "load_network",
+    "network_schema",
+    "network_to_yaml",
+    "read_network",
+    "select_layer",
+]
 
 _PLAIN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _NOT_TEXT = ("null", "true", "false")
@@ -80,17 +87,34 @@ def load_layer(spec: str | os.PathLike[str]) -> ConvLayer:
     InputError
         If there is no such file, network or layer, or the file is wrong.
     """
+    return select_layer(spec).layers[0]
+
+
+def select_layer(spec: str | os.PathLike[str]) -> Network:
+    """The network of the layer that `spec` means, reduced to this layer.
+
+    Parameters
+    ----------
+    spec : str or path-like
+        As for `load_layer`; the layer of a file is a network of its own.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, network or layer, or the file is wrong.
+    """
     text = os.fspath(spec)
     if _names_file(text):
         from kcsim.workload.network_file import read_layer_file
 
-        return read_layer_file(text)
+        layer = read_layer_file(text)
+        return Network(layer.name, (layer,))
     # Slashes may stand in the path of a file and in the name of a layer.
     cuts = [cut.start() for cut in re.finditer("/", text)]
     if not cuts:
         raise InputError(_no_network(text))
     cut = next((cut for cut in cuts if _names_file(text[:cut])), cuts[0])
-    return load_network(text[:cut]).layer(text[cut + 1 :])
+    return load_network(text[:cut]).select_one(text[cut + 1 :])
 
 
 def _no_network(text: str) -> Problem:

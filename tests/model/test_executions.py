@@ -147,7 +147,7 @@ def test_layers_that_cannot_share_are_decoded_and_say_why(sharing):
     # 144 weights, 128 inputs and 288 outputs; products or sums take 576 words.
     layer = ConvLayer("layer", 2, 8, 8, 8, 3, 3)
     network = Network("two", (layer, ConvLayer("dense", 2, 2, 4, 4, 1, 1)))
-    spec = "kernel:k=99,scope=layer"
+    spec = "kernel:k=16,scope=layer"
     clustered, dense = layers_of(network, sharing, hardware=alone, spec=spec)
     assert (clustered.execution, dense.execution) == ("decode", "dense")
     assert clustered.note == (

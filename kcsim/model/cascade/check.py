@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -87,7 +87,7 @@ def check_sharing(
     weights, codebook = random_weights(part, seed)
     without_zeros = "weights" in hardware.compute.zeros
     distinct = DistinctEntries.of(weights, codebook, without_zeros=without_zeros)
-    (form,) = weight_formats((layer,), hardware, clustering)
+    (form,) = weight_formats((layer,), hardware, replace(part.settings, dense="none"))
     shared = SharedLayer(layer, hardware, form, distinct, sharing)
     estimate = find_cascade(shared, objective)
     assert estimate is not None
