@@ -36,7 +36,14 @@ from kcsim.kernels.tilings import MapSpace
 from kcsim.mapping.costs import DENSE, Prices, WeightCosts, build_machine
 from kcsim.mapping.deadline import Deadline, OutOfTime
 from kcsim.mapping.nest import Mapping
-from kcsim.mapping.space import TooLarge, build_space, count_mappings_in, fit_tiles, mapping_from
+from kcsim.mapping.space import (
+    TooLarge,
+    build_space,
+    count_mappings_in,
+    count_tiles,
+    fit_tiles,
+    mapping_from,
+)
 from kcsim.mapping.tables import Floor, bound_mappings, least_of_any
 from kcsim.workload import ConvLayer
 from kcsim.workload.layer import TENSORS
@@ -46,10 +53,14 @@ __all__ = ["Explored", "Point", "Task", "compile_kernels", "explore"]
 CHUNK_SECONDS = 0.1
 FIRST_CHUNK = 20_000
 """Choices that are looked at before the first look at the clock."""
-COARSE_TILES = 20_000, 512
-"""Tiles of the coarser map spaces that stand in for one that is too large, or takes too long."""
-GRACE_SECONDS = 0.5
-"""Time to find some mapping, after the time in which to find the best."""
+MANY_TILES = 10_000
+"""Tiles, times choices of what levels keep, that may take long to search. Then some mapping is
+looked for first, in a coarser map space of so many tiles, for so much of the time:"""
+EARLY_TILES, EARLY_SHARE = 1024, 0.3
+LATE_TILES = 20_000
+"""Tiles of the one that stands in where there are too many to search all."""
+FEW_TILES, GRACE_SECONDS = 512, 0.5
+"""Tiles of the one in which some mapping is found after the time, and time for that."""
 
 
 @dataclass(frozen=True)
@@ -145,18 +156,36 @@ def explore(task: Task, objective: int, places: int, deadline: Deadline) -> Expl
         If the dataflow leaves no place for a dimension.
     """
     compile_kernels()
+    spare = Explored()
+    if count_tiles(task.layer) * _number_of_choices(task) > MANY_TILES:
+        early = Deadline(EARLY_SHARE * deadline.left, deadline)
+        spare = _explored(task, objective, places, early, EARLY_TILES)
     known = _explored(task, objective, places, deadline, None)
-    for tiles in COARSE_TILES:
-        if known.points or not known.left_out:
-            break
-        last = tiles == COARSE_TILES[-1]
-        until = deadline.extended(GRACE_SECONDS) if last else deadline
-        found = _explored(task, objective, places, until, tiles)
-        known.points = found.points
-        known.mappings = max(known.mappings, found.mappings)
-        known.evaluated += found.evaluated
-        known.nodes += found.nodes
+    if known.is_too_large and not deadline.has_passed:
+        _add(spare, _explored(task, objective, places, deadline, LATE_TILES), objective)
+    if known.left_out and not (known.points or spare.points):
+        until = deadline.extended(GRACE_SECONDS)
+        _add(spare, _explored(task, objective, places, until, FEW_TILES), objective)
+    if known.left_out:
+        _add(known, spare, objective)
     return known
+
+
+def _add(known: Explored, spare: Explored, objective: int) -> None:
+    """Add what a coarser map space has, if it is better."""
+    known.points += spare.points
+    if objective != optimum.FRONT and known.points:
+        known.points = [min(known.points, key=lambda point: _value(objective, *point[1:]))]
+    known.mappings = max(known.mappings, spare.mappings)
+    known.evaluated += spare.evaluated
+    known.nodes += spare.nodes
+
+
+def _value(objective: int, energy_pj: float, cycles: float) -> tuple[float, float]:
+    """What an objective minimises, and what it does among equals."""
+    if objective == optimum.ENERGY_DELAY:
+        return energy_pj * cycles, energy_pj
+    return (cycles, energy_pj) if objective == optimum.CYCLES else (energy_pj, cycles)
 
 
 @functools.cache

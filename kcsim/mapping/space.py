@@ -26,6 +26,7 @@ __all__ = [
     "allowed_orders",
     "build_space",
     "count_mappings_in",
+    "count_tiles",
     "fit_tiles",
     "in_cuts",
     "mapping_from",
@@ -273,11 +274,21 @@ def _word(row: np.ndarray) -> int:
     return int((1 << int(row[LIMIT]).bit_length()) - 1) << int(row[SHIFT])
 
 
-def _lattice(layer: ConvLayer, coarse: int | None) -> Lattice:
-    factors = [
+def count_tiles(layer: ConvLayer) -> int:
+    """Different tiles of a layer: its divisors in every dimension."""
+    return _size(_factors(layer))[0]
+
+
+def _factors(layer: ConvLayer) -> list[list[int]]:
+    """Prime factors of every dimension."""
+    return [
         [prime for prime, exponent in _prime_factors(size) for _ in range(exponent)]
         for size in layer.dimensions.values()
     ]
+
+
+def _lattice(layer: ConvLayer, coarse: int | None) -> Lattice:
+    factors = _factors(layer)
     count, bits = _size(factors)
     if coarse is not None:
         factors = _coarsened(factors, coarse)
