@@ -70,11 +70,15 @@ def transfer_cycles(counts: Counts, weights: WeightFormat, index: int, level: Le
     ):
         if bandwidth is None:
             continue
-        bits = sum(
-            (moved_bits(counts, weights, index, t, a) for t in TENSORS for a in actions),
+        words = sum(
+            (
+                moved_bits(counts, weights, index, t, a) / level.word_bits_of(t)
+                for t in TENSORS
+                for a in actions
+            ),
             Fraction(0),
         )
         # Through its digits: 0.6 is meant to be 3/5, not the binary number just below.
-        rate = Fraction(str(bandwidth)) * level.word_bits * int(counts.instances[index])
-        cycles = max(cycles, -(-bits // rate))
+        rate = Fraction(str(bandwidth)) * int(counts.instances[index])
+        cycles = max(cycles, -(-words // rate))
     return int(cycles)

@@ -88,7 +88,8 @@ def storage_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]
                 if not counts.words(level.name, tensor, action):
                     continue
                 bits = moved_bits(counts, weights, i, tensor, action, gated=True)
-                accesses = _ceiling(bits / (level.word_bits * level.block_words))
+                block_bits = level.word_bits_of(tensor) * level.block_words
+                accesses = _ceiling(bits / block_bits)
                 yield EnergyItem(
                     level.name,
                     tensor,
@@ -175,7 +176,8 @@ def codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem
         yield EnergyItem("codebook", "weights", action, words * each, 0, done, done * energy_pj)
     if weights.loads_codebook and place.level != hardware.levels[0].name:
         outer = hardware.levels[0]
-        reads = _ceiling(Fraction(weights.codebook_bits, outer.word_bits * outer.block_words))
+        block_bits = outer.word_bits_of("weights") * outer.block_words
+        reads = _ceiling(Fraction(weights.codebook_bits, block_bits))
         writes = _ceiling(Fraction(weights.codebook_bits, place.access_bits))
         copies = int(counts.instances[decoder if place.index is None else place.index])
         yield EnergyItem(
@@ -212,7 +214,7 @@ def _codebook_place(counts: Counts, weights: WeightFormat, store: CodebookStore)
 
 
 def _place_in(level: Level, index: int) -> _Place:
-    width = level.word_bits * level.block_words
+    width = level.word_bits_of("weights") * level.block_words
     read, write = level.energy_pj("weights", "read"), level.energy_pj("weights", "write")
     return _Place(index, level.name, width, read, write)
 

@@ -106,7 +106,8 @@ class WeightFormat:
         store, outer = hardware.codebook, hardware.levels[0]
         bits = float(Fraction(self.codebook_bits, self.codebook_words))
         outer_pj = outer.energy_pj("weights", "read")
-        reads = -(-self.codebook_bits // (outer.word_bits * outer.block_words))
+        outer_bits = outer.word_bits_of("weights") * outer.block_words
+        reads = -(-self.codebook_bits // outer_bits)
         load_pj = reads * outer_pj * self.loads_codebook
         affine_pj = self.multiplies_per_weight * hardware.multiply_pj
         affine_pj += self.adds_per_weight * hardware.add_pj
@@ -130,7 +131,8 @@ class WeightFormat:
             ):
                 continue
             read_pj, write_pj = (level.energy_pj("weights", action) for action in ("read", "write"))
-            places.append(stored(level.word_bits * level.block_words, read_pj, write_pj, i))
+            width = level.word_bits_of("weights") * level.block_words
+            places.append(stored(width, read_pj, write_pj, i))
         return tuple(places)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from kcsim.hardware.notes import hardware_notes
 from kcsim.model.compare import Comparison
 from kcsim.model.results import Run
 from kcsim.report.execution_data import (
@@ -64,6 +65,7 @@ def costs_table(comparison: Comparison) -> Table:
     notes += [note for run in runs for note in execution_notes(run.layers)]
     expected = expected_entries_note([layer for run in runs for layer in run.layers])
     notes += [expected] if expected else []
+    notes += hardware_notes(comparison.hardware)
     title = "Executions (expected)" if expected else "Executions"
     return _table(comparison, title, _costs(comparison), notes)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kcsim.hardware import Hardware
+from kcsim.hardware.notes import hardware_notes
 from kcsim.mapping.search import FrontPoint, SearchResult
 from kcsim.model.results import LayerEstimate, Run
 from kcsim.report.table import Column, Table
@@ -30,6 +31,7 @@ def search_table(run: Run, objective: str) -> Table:
     rows = tuple(_row(estimate, estimate.search) for estimate in run.layers if estimate.search)
     title = f"Mappings of least {objective}: {run.weights} weights on {run.hardware.name}"
     notes = [proof_note([estimate.search for estimate in run.layers if estimate.search])]
+    notes += hardware_notes(run.hardware)
     return Table(title, columns, rows, (), tuple(note for note in notes if note))
 
 
@@ -69,6 +71,7 @@ def search_comment(
         f"# {search.energy_pj:.6g} {hardware.energy_unit}, {search.cycles:,.0f} cycles; "
         f"{search.evaluated:,} of {search.mappings:.3g} mappings evaluated"
         f"{', all others pruned' if search.is_optimal else ''}\n"
+        + "".join(f"# {note}\n" for note in hardware_notes(hardware))
     )
 
 
@@ -86,6 +89,7 @@ def front_table(layer: ConvLayer, hardware: Hardware, points: Sequence[FrontPoin
     notes = (
         "No other mapping is better in both energy and cycles.",
         f"EDP: energy times cycles, in {hardware.energy_unit}.",
+        *hardware_notes(hardware),
     )
     return Table(f"Energy and cycles: {layer.name} on {hardware.name}", columns, rows, (), notes)
 
