@@ -11,7 +11,7 @@ from random_clustered import random_clustered
 from kcsim.clustering import ClusteredLayer, Codebook
 from kcsim.clustering.distinct import DistinctEntries
 from kcsim.clustering.precision import StoredValues
-from kcsim.hardware import CodebookStore, Compute, Fanout, Hardware, Level
+from kcsim.hardware import CodebookStore, Compute, Fanout, Hardware, Level, Precision
 from kcsim.mapping import LevelLoops, Loop, Mapping
 from kcsim.model.cascade.places import can_order, gathering_levels, possible_homes
 from kcsim.model.cascade.plan import CascadeMapping, SharedLayer
@@ -113,11 +113,12 @@ def _layer(draw):
 def _hardware(draw):
     names = ("DRAM", "buffer", "cluster", "registers")[: draw(st.sampled_from((1, 2, 2, 3, 3, 4)))]
     subsets = st.lists(st.sampled_from(TENSORS), unique=True).map(tuple)
+    words = st.sampled_from(({}, {"word_bits": 8}, {"word_bits": 24}))
     levels = tuple(
         Level(
             name=name, read_pj=draw(st.sampled_from((0.5, 1, 2, 60))), write_pj=1,
             keeps=TENSORS if i == 0 else draw(st.one_of(st.just(TENSORS), subsets)),
-            capacity_words=ROOM if i else None,
+            capacity_words=ROOM if i else None, **draw(words),
             fanout=Fanout(
                 x=draw(st.sampled_from((1, 1, 2, 3))), y=draw(st.sampled_from((1, 1, 2))),
                 multicast=draw(st.sampled_from(("tile", "word", "none"))),
@@ -128,11 +129,15 @@ def _hardware(draw):
     )  # fmt: skip
     store = CodebookStore(
         level=draw(st.sampled_from(names)), capacity_kib=draw(st.sampled_from((0.01, 4))),
-        read_pj=0.5, write_pj=0.7,
+        read_pj=0.5, write_pj=0.7, **draw(words),
     )  # fmt: skip
     looks = st.sampled_from(({}, {}, {"weights": "gate"}, {"weights": "skip", "inputs": "gate"}))
     compute = Compute(mac_pj=2, zeros=draw(looks))
-    return Hardware(name="random", levels=levels, compute=compute, codebook=store)
+    bits = st.sampled_from((16, 16, 8, 12))
+    precision = Precision(weights=draw(bits), inputs=draw(bits), outputs=draw(bits))
+    return Hardware(
+        name="random", levels=levels, compute=compute, codebook=store, precision_bits=precision
+    )
 
 
 def _whole_numbers(weights, codebook, draw):

@@ -182,16 +182,17 @@ def price(layer, hardware, counts, keeps):
             for k, action in enumerate(("read", "write", "update")):
                 size = width if tensor == "outputs" else stored
                 less = finished * (width - stored) if k == 2 else 0.0
-                price = level.energy_pj(tensor, action) / (level.word_bits * level.block_words)
+                word_bits = level.word_bits_of(tensor)
+                price = level.energy_pj(tensor, action) / (word_bits * level.block_words)
                 energy += (paid[:, k] * size - less) * price
-                taken[int(k > 0)] += spent[:, k] * size - less
+                taken[int(k > 0)] += (spent[:, k] * size - less) / word_bits
             energy += crossing * level.fanout.transfer_pj * width / level.word_bits
         moved = np.zeros(len(words))
-        for bits, rate in zip(
+        for moving, rate in zip(
             taken, (level.read_words_per_cycle, level.write_words_per_cycle), strict=True
         ):
             if rate is not None:
-                moved = np.maximum(moved, bits / (rate * level.word_bits * counts.instances[:, i]))
+                moved = np.maximum(moved, moving / (rate * counts.instances[:, i]))
         cycles = np.maximum(cycles, moved + (computing if level.buffering == "single" else 0.0))
         leaks = leaks + level.leakage_pj_per_cycle * counts.instances[:, i]
     return energy + leaks * cycles, cycles

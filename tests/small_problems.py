@@ -112,7 +112,7 @@ def _level(draw, index, names, free):
         read_pj=draw(energy),
         write_pj=draw(energy),
         update_pj=draw(st.one_of(st.none(), energy)),
-        word_bits=draw(st.sampled_from((16, 16, 24))),
+        **_width(draw),
         block_words=draw(st.sampled_from((1, 1, 2, 4))),
         capacity_words=draw(st.sampled_from((3, 4, 6, 8, 12, 20, 40, 10**6)))
         if index and not partitions
@@ -129,6 +129,11 @@ def _level(draw, index, names, free):
     )
 
 
+def _width(draw):
+    """The width of a word, given or not."""
+    return draw(st.sampled_from(({}, {"word_bits": 16}, {"word_bits": 8}, {"word_bits": 24})))
+
+
 def _partitions(draw, keeps):
     apart = [((t,), tuple(k for k in keeps if k != t)) for t in keeps]
     groups = draw(st.sampled_from(((keeps,), *apart)))
@@ -139,6 +144,7 @@ def _partitions(draw, keeps):
             capacity_words=draw(capacity),
             read_pj=draw(st.one_of(st.none(), st.sampled_from(ENERGIES))),
             write_pj=draw(st.one_of(st.none(), st.sampled_from(ENERGIES))),
+            **_width(draw),
         )
         for group in groups
         if group

@@ -18,10 +18,15 @@ def command(
 ) -> None:
     """List the shipped hardware files, or print one."""
     from kcsim.hardware import load_hardware, shipped_names
+    from kcsim.hardware.notes import hardware_notes
     from kcsim.hardware.reader import find_hardware
 
     if name is not None:
-        typer.echo(find_hardware(name).read_text(encoding="utf-8"), nl=False)
+        text = find_hardware(name).read_text(encoding="utf-8")
+        notes = hardware_notes(load_hardware(name))
+        typer.echo(text if text.endswith("\n") or not notes else text + "\n", nl=False)
+        for note in notes:
+            typer.echo(f"# {note}")
         return
     for shipped in shipped_names():
         typer.echo(f"{shipped:26s} {load_hardware(shipped).description}")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, WrapValidator
 from pydantic.dataclasses import dataclass
 
 from kcsim.errors import InputError, Problem
@@ -16,6 +17,7 @@ from kcsim.workload.layer import TENSORS, Tensor
 __all__ = [
     "STRICT",
     "Access",
+    "AssumedBits",
     "Bits",
     "CapacityKib",
     "Coding",
@@ -26,8 +28,10 @@ __all__ = [
     "Name",
     "Partition",
     "Rate",
+    "WordBits",
     "plain_errors",
     "raise_all",
+    "unknown_word",
 ]
 
 Access = Literal["read", "write", "update"]
@@ -43,6 +47,22 @@ RunBits = Annotated[int, Field(ge=1, le=8)]
 CapacityWords = Annotated[int, Field(ge=1, le=2**50)]
 
 STRICT = ConfigDict(extra="forbid")
+
+
+class AssumedBits(int):
+    """Width of a word that nobody has given; a `Hardware` derives it anew from its precision."""
+
+
+def _keep_assumed(value: Any, validate: Callable[[Any], int]) -> int:
+    return value if isinstance(value, AssumedBits) else validate(value)
+
+
+WordBits = Annotated[Bits, WrapValidator(_keep_assumed)]
+
+
+def unknown_word() -> int:
+    """The width of a word before anything is known of the precision."""
+    return AssumedBits(16)
 
 
 T = TypeVar("T")
@@ -75,9 +95,12 @@ class Partition:
     capacity_kib : float, optional
         Size in units of 1024 bytes; give either this or `capacity_words`.
     capacity_words : int, optional
-        Size in words of the level's `word_bits`.
+        Size in words.
     read_pj, write_pj : float, optional
         Energy of one access of one block; the level's own when absent.
+    word_bits : int
+        Width of a word; when absent that of the level or, if that is absent too, of the widest
+        value kept here.
     """
 
     tensors: tuple[Tensor, ...] = Field(min_length=1)
@@ -85,6 +108,7 @@ class Partition:
     capacity_words: CapacityWords | None = None
     read_pj: EnergyPj | None = None
     write_pj: EnergyPj | None = None
+    word_bits: WordBits = Field(default_factory=unknown_word)
 
 
 @plain_errors
@@ -150,7 +174,9 @@ class Level:
         Energy of accepting a block of partial sums from below; `write_pj` when
         absent.
     word_bits : int
-        Width of a word. Values narrower than a word are packed.
+        Width of a word, also on the network below; values narrower than a word are packed. When
+        absent it is that of the widest value that the level keeps, or of the widest of all if it
+        keeps none. Known only as part of a `Hardware`, which has the precision.
     block_words : int
         Words per access.
     capacity_kib, capacity_words : optional
@@ -182,7 +208,7 @@ class Level:
     read_pj: EnergyPj
     write_pj: EnergyPj
     update_pj: EnergyPj | None = None
-    word_bits: Bits = 16
+    word_bits: WordBits = Field(default_factory=unknown_word)
     block_words: Count = 1
     capacity_kib: CapacityKib | None = None
     capacity_words: CapacityWords | None = None
@@ -213,11 +239,42 @@ class Level:
         """The partition that holds a tensor, if the level has partitions."""
         return next((p for p in self.partitions if tensor in p.tensors), None)
 
+    def word_bits_of(self, tensor: str) -> int:
+        """Width of a word in which the level stores a tensor."""
+        return (self.partition_of(tensor) or self).word_bits
+
+    def with_widths(self, widths: Mapping[str, int]) -> Level:
+        """The level with words, where none are given, as wide as the widest value kept.
+
+        Parameters
+        ----------
+        widths : mapping of str to int
+            Bits of a value of each tensor.
+        """
+
+        def widest(tensors: Iterable[str]) -> int:
+            return AssumedBits(max(widths[tensor] for tensor in tensors))
+
+        own, partitions = self.word_bits, []
+        for part in self.partitions:
+            bits = part.word_bits
+            if isinstance(bits, AssumedBits):
+                bits = widest(part.tensors) if isinstance(own, AssumedBits) else AssumedBits(own)
+            partitions.append(replace(part, word_bits=bits))
+        if isinstance(own, AssumedBits):
+            own = widest(self.kept_tensors or TENSORS)
+        return replace(self, word_bits=own, partitions=tuple(partitions))
+
+    def with_given_words(self) -> Level:
+        """The level with its words as if they had been given."""
+        partitions = tuple(replace(p, word_bits=int(p.word_bits)) for p in self.partitions)
+        return replace(self, word_bits=int(self.word_bits), partitions=partitions)
+
     def capacity_bits(self, tensor: str) -> int | None:
         """Bits that `tensor` may use (shared with others), ``None`` if unlimited."""
         holder = self.partition_of(tensor) or self
         if holder.capacity_words is not None:
-            bits = holder.capacity_words * self.word_bits
+            bits = holder.capacity_words * holder.word_bits
         elif holder.capacity_kib is not None:
             bits = int(holder.capacity_kib * 8192)
         else:

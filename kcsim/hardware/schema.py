@@ -7,6 +7,7 @@ that exists is a consistent one, whether it came from a file or from Python.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
@@ -15,6 +16,7 @@ from pydantic.dataclasses import dataclass
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.hardware.level import (
     STRICT,
+    AssumedBits,
     Bits,
     CapacityKib,
     Count,
@@ -22,8 +24,10 @@ from kcsim.hardware.level import (
     Level,
     Name,
     Rate,
+    WordBits,
     plain_errors,
     raise_all,
+    unknown_word,
 )
 from kcsim.workload.layer import TENSORS, Dimension, Tensor
 
@@ -87,7 +91,7 @@ class CodebookStore:
     capacity_kib : float
         Size of each copy of the store; every instance of the level has one.
     word_bits : int
-        Width of a word of the store.
+        Width of a word of the store; when absent that of a weight.
     read_pj, write_pj : float
         Energy of one word.
     read_words_per_cycle : float, optional
@@ -98,7 +102,7 @@ class CodebookStore:
     capacity_kib: CapacityKib
     read_pj: EnergyPj
     write_pj: EnergyPj
-    word_bits: Bits = 16
+    word_bits: WordBits = Field(default_factory=unknown_word)
     read_words_per_cycle: Rate | None = None
 
 
@@ -196,6 +200,12 @@ class Hardware:
     skipped_pixels: Literal["moved", "left_out"] = "moved"
 
     def __post_init__(self) -> None:
+        widths: dict[str, int] = {t: getattr(self.precision_bits, t) for t in TENSORS}
+        levels = tuple(level.with_widths(widths) for level in self.levels)
+        object.__setattr__(self, "levels", levels)
+        if self.codebook and isinstance(self.codebook.word_bits, AssumedBits):
+            store = replace(self.codebook, word_bits=AssumedBits(widths["weights"]))
+            object.__setattr__(self, "codebook", store)
         raise_all(self._problems())
 
     @property
@@ -210,6 +220,12 @@ class Hardware:
         for level in self.levels:
             units *= level.fanout.children
         return units
+
+    def with_given_words(self) -> Hardware:
+        """The same hardware, of which no word becomes another when something else of it does."""
+        levels = tuple(level.with_given_words() for level in self.levels)
+        store = self.codebook and replace(self.codebook, word_bits=int(self.codebook.word_bits))
+        return replace(self, levels=levels, codebook=store)
 
     @property
     def add_pj(self) -> float:

@@ -230,9 +230,10 @@ def _fill_costs(
     else:
         stored = float(expected_bits(level, name, int(plain), layer.zeros))
     costs[columns.VALUE_BITS] = plain
-    read_rate = (level.read_words_per_cycle or np.inf) * level.word_bits
-    write_rate = (level.write_words_per_cycle or np.inf) * level.word_bits
-    block_bits = level.word_bits * level.block_words
+    word_bits = level.word_bits_of(name)
+    read_rate = (level.read_words_per_cycle or np.inf) * word_bits
+    write_rate = (level.write_words_per_cycle or np.inf) * word_bits
+    block_bits = word_bits * level.block_words
     energies = [level.energy_pj(name, action) / block_bits for action in get_args(Access)]
     costs[: len(energies)] = [stored * energy for energy in energies]
     costs[columns.READ_CYCLES], costs[columns.WRITE_CYCLES] = (

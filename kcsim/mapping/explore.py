@@ -175,14 +175,15 @@ def _add(known: Explored, spare: Explored, objective: int) -> None:
     """Add what a coarser map space has, if it is better."""
     known.points += spare.points
     if objective != optimum.FRONT and known.points:
-        known.points = [min(known.points, key=lambda point: _value(objective, *point[1:]))]
+        known.points = [min(known.points, key=lambda point: _value(objective, point))]
     known.mappings = max(known.mappings, spare.mappings)
     known.evaluated += spare.evaluated
     known.nodes += spare.nodes
 
 
-def _value(objective: int, energy_pj: float, cycles: float) -> tuple[float, float]:
+def _value(objective: int, point: Point) -> tuple[float, float]:
     """What an objective minimises, and what it does among equals."""
+    energy_pj, cycles = point.energy_pj, point.cycles
     if objective == optimum.ENERGY_DELAY:
         return energy_pj * cycles, energy_pj
     return (cycles, energy_pj) if objective == optimum.CYCLES else (energy_pj, cycles)

@@ -88,8 +88,9 @@ def codebook_place(counts: Counts, weights: WeightFormat) -> CodebookPlace | Non
 
 
 def _place_in(level: Level, index: int) -> CodebookPlace:
+    word_bits = level.word_bits_of("weights")
     return CodebookPlace(
-        index, level.name, level.word_bits, level.word_bits * level.block_words,
+        index, level.name, word_bits, word_bits * level.block_words,
         level.energy_pj("weights", "read"), level.energy_pj("weights", "write"),
     )  # fmt: skip
 

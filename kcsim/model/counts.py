@@ -292,19 +292,27 @@ def check_fit(counts: Counts, weights: WeightFormat, outermost: int = 0) -> None
             if capacity is None or needed <= capacity:
                 continue
             tiles = " + ".join(f"{t} {held[t]}" for t in group if held[t])
-            there = f"the {capacity // level.word_bits} that it has"
+            word_bits = level.word_bits_of(group[0])
+            there = f"the {capacity // word_bits} that it has"
             if level.buffering == "double":
-                there = f"{capacity // level.word_bits}, half of what it has (buffering: double)"
+                there = f"{capacity // word_bits}, half of what it has (buffering: double)"
             problems.append(
                 Problem(
                     f"level '{level.name}' is too small for its tiles: {tiles} take "
-                    f"{-(-needed // level.word_bits)} words",
+                    f"{-(-needed // word_bits)} words{_width(counts, group, word_bits)}",
                     f"at most {there}",
                     path=("levels", i),
                 )
             )
     if problems:
         raise MappingError(problems)
+
+
+def _width(counts: Counts, group: Sequence[str], word_bits: int) -> str:
+    """How wide words are, unless each is a value."""
+    precision = counts.hardware.precision_bits
+    plain = all(getattr(precision, tensor) == word_bits for tensor in group)
+    return "" if plain else f" of {word_bits} bits"
 
 
 def _check_sound(counts: Counts) -> None:

@@ -90,17 +90,25 @@ def transfer_cycles(
         return 0
     instances = int(counts.instances[index])
     reads, writes = (
-        sum((moved_bits(counts, weights, index, t, a) for t in TENSORS for a in actions), _NOTHING)
+        sum(
+            (
+                moved_bits(counts, weights, index, t, a) / level.word_bits_of(t)
+                for t in TENSORS
+                for a in actions
+            ),
+            _NOTHING,
+        )
         for actions in (("reads",), ("fills", "updates"))
     )
     if place is not None and place.index == index:
-        reads += count_lookups(counts, weights, place).timed_words * place.word_bits
+        reads += count_lookups(counts, weights, place).timed_words
     if place is not None and weights.loads_codebook and place.index != 0:
-        reads += weights.codebook_bits * (index == 0)
-        writes += weights.codebook_bits * instances * (index == place.index)
+        codebook_words = Fraction(weights.codebook_bits, level.word_bits_of("weights"))
+        reads += codebook_words * (index == 0)
+        writes += codebook_words * instances * (index == place.index)
     return max(
-        cycles_at(rate, bits / (level.word_bits * instances))
-        for rate, bits in (
+        cycles_at(rate, words / instances)
+        for rate, words in (
             (level.read_words_per_cycle, reads),
             (level.write_words_per_cycle, writes),
         )

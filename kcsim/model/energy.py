@@ -89,7 +89,8 @@ def storage_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]
                 if not counts.words(level.name, tensor, action):
                     continue
                 bits = moved_bits(counts, weights, i, tensor, action, gated=True)
-                accesses = _ceiling(bits / (level.word_bits * level.block_words))
+                block_bits = level.word_bits_of(tensor) * level.block_words
+                accesses = _ceiling(bits / block_bits)
                 yield EnergyItem(
                     level.name,
                     tensor,
@@ -163,7 +164,8 @@ def codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem
         yield EnergyItem("codebook", "weights", action, count, 0, done, done * energy_pj)
     if weights.loads_codebook and place.index != 0:
         outer = hardware.levels[0]
-        reads = _ceiling(Fraction(weights.codebook_bits, outer.word_bits * outer.block_words))
+        block_bits = outer.word_bits_of("weights") * outer.block_words
+        reads = _ceiling(Fraction(weights.codebook_bits, block_bits))
         writes = _ceiling(Fraction(weights.codebook_bits, place.access_bits))
         copies = int(counts.instances[weights.decode_level if place.index is None else place.index])
         yield EnergyItem(

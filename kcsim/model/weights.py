@@ -114,7 +114,8 @@ class WeightFormat:
             return (DENSE,)
         store, outer = hardware.codebook, hardware.levels[0]
         outer_pj = outer.energy_pj("weights", "read")
-        reads = -(-self.codebook_bits // (outer.word_bits * outer.block_words))
+        outer_bits = outer.word_bits_of("weights") * outer.block_words
+        reads = -(-self.codebook_bits // outer_bits)
         load_pj = reads * outer_pj * self.loads_codebook
         affine_pj = self.multiplies_per_weight * hardware.multiply_pj
         affine_pj += self.adds_per_weight * hardware.add_pj
@@ -124,15 +125,17 @@ class WeightFormat:
         ) -> WeightCosts:
             loaded = self.loads_codebook and at != 0
             writes = -(-self.codebook_bits // width)
-            rate = holder.write_words_per_cycle if isinstance(holder, Level) else None
+            word_bits, write_rate = holder.word_bits, None
+            if isinstance(holder, Level):
+                word_bits, write_rate = holder.word_bits_of("weights"), holder.write_words_per_cycle
+            outer_words = self.codebook_bits / outer.word_bits_of("weights")
             return WeightCosts(
                 self.unit or (1, 1, 1), float(self.unit_bits), self.decode_level,
                 self.entry_bits / width * prices[0] + affine_pj, load_pj if loaded else 0.0,
                 writes * prices[1] if loaded else 0.0, at, self.codebook_bits, self.entry_bits,
-                holder.word_bits, _cycles_of(1, holder.read_words_per_cycle),
-                _cycles_of(self.codebook_bits / outer.word_bits, outer.read_words_per_cycle)
-                * loaded,
-                _cycles_of(self.codebook_bits / holder.word_bits, rate) * loaded,
+                word_bits, _cycles_of(1, holder.read_words_per_cycle),
+                _cycles_of(outer_words, outer.read_words_per_cycle) * loaded,
+                _cycles_of(self.codebook_bits / word_bits, write_rate) * loaded,
             )  # fmt: skip
 
         if self.codebook_bits <= store.capacity_kib * 8192:
@@ -146,7 +149,8 @@ class WeightFormat:
             ):
                 continue
             prices = level.energy_pj("weights", "read"), level.energy_pj("weights", "write")
-            places.append(stored(level, level.word_bits * level.block_words, prices, i))
+            width = level.word_bits_of("weights") * level.block_words
+            places.append(stored(level, width, prices, i))
         return tuple(places)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kcsim.clustering import few_units_notes
+from kcsim.hardware.notes import hardware_notes
 from kcsim.model.compare import Comparison
 from kcsim.model.results import Run
 from kcsim.report.execution_data import (
@@ -73,6 +74,7 @@ def costs_table(comparison: Comparison) -> Table:
     notes += [expected] if expected else []
     stored = runs[-1].storage
     notes += few_units_notes(layer.clustering for layer in stored.layers) if stored else ()
+    notes += hardware_notes(comparison.hardware)
     title = "Executions (expected)" if expected else "Executions"
     return _table(comparison, title, _costs(comparison), notes)
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 import kcsim
 from kcsim.clustering import NetworkStorage
 from kcsim.hardware import Hardware
+from kcsim.hardware.notes import hardware_notes
 from kcsim.model.results import Estimate, LayerEstimate, Run
 from kcsim.report import schema
 from kcsim.report.layer_json import layer_document, operations_document
@@ -111,6 +112,7 @@ def hardware_document(hardware: Hardware) -> schema.HardwareDocument:
         clock_mhz=hardware.clock_mhz,
         levels=hardware.level_names,
         mac_units=hardware.mac_units,
+        notes=hardware_notes(hardware),
     )
 
 

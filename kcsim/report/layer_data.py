@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from kcsim.hardware.level import Level
+from kcsim.hardware.notes import hardware_notes, never_forwarded
 from kcsim.model.cascade.estimate import CascadeEstimate
-from kcsim.model.counts import used_bits
+from kcsim.model.counts import Counts, used_bits
 from kcsim.model.results import LayerEstimate
 from kcsim.report.execution_data import lookup_rate_note, tile_words
 from kcsim.report.network_data import account_rows, quotient
@@ -109,8 +111,26 @@ def transfer_table(estimate: LayerEstimate) -> Table:
     total = ("TOTAL", *[None] * 4, math.fsum(row[-1] for row in rows))
     notes = (
         "Down: arriving at the children. Up: leaving them. Forwarded: taken from a neighbour.",
+        *_nothing_forwarded(estimate.counts),
     )
     return Table(_title(estimate, "Transfers"), columns, tuple(rows), (total,), notes)
+
+
+def _nothing_forwarded(counts: Counts) -> Iterator[str]:
+    """Why a tensor that a network forwards is not taken from neighbours under this mapping."""
+    hardware = counts.hardware
+    for i, level in enumerate(hardware.levels):
+        for tensor in level.fanout.forwarding:
+            if never_forwarded(hardware, i, tensor) or counts.moved(
+                level.name, tensor, "forwarded"
+            ):
+                continue
+            reason = "no child needs just what a neighbour was given in the step before"
+            if not counts.keeps[i + 1, TENSORS.index(tensor)]:
+                reason = f"under this mapping {hardware.levels[i + 1].name} does not keep them"
+            elif counts.instances[i + 1] == counts.instances[i]:
+                reason = "one child is in use"
+            yield f"{level.name} forwards no {tensor}: {reason}."
 
 
 def capacity_table(estimate: LayerEstimate) -> Table:
@@ -179,7 +199,8 @@ def component_table(estimate: LayerEstimate) -> Table:
         Column("energy", estimate.counts.hardware.energy_unit, "energy"),
         Column("share", "", "percent"),
     )
-    return Table(_title(estimate, "Energy by component"), columns, rows, (total,))
+    notes = hardware_notes(estimate.counts.hardware)
+    return Table(_title(estimate, "Energy by component"), columns, rows, (total,), notes)
 
 
 def layer_metrics_table(estimate: LayerEstimate) -> Table:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from kcsim.clustering import NetworkStorage, few_units_notes
+from kcsim.hardware.notes import hardware_notes
 from kcsim.model.results import Estimate, Run
 from kcsim.report.execution_data import (
     execution_tables,
@@ -123,8 +124,8 @@ def components_table(estimate: Estimate) -> Table:
     accounts = [run.energy_by_component() for run in estimate.runs]
     table = _account_table(estimate, "component", "Energy by component", accounts)
     spilled = [str(row[0]) for row in table.rows if str(row[0]).startswith("codebook (")]
-    notes = tuple(f"{name}: lookups in codebooks too large for their store." for name in spilled)
-    return replace(table, notes=notes)
+    notes = (f"{name}: lookups in codebooks too large for their store." for name in spilled)
+    return replace(table, notes=(*notes, *hardware_notes(estimate.hardware)))
 
 
 def tensors_table(estimate: Estimate) -> Table:

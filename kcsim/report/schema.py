@@ -56,6 +56,8 @@ class HardwareDocument:
     """Names of the levels, outermost first."""
     mac_units: Count
     """MAC units of the array."""
+    notes: tuple[str, ...]
+    """What is assumed where it gives nothing, and what it gives that has no effect."""
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from kcsim.clustering import few_units_notes
 from kcsim.hardware import Hardware
+from kcsim.hardware.notes import hardware_notes
 from kcsim.mapping.search import Front, FrontPoint, SearchResult
 from kcsim.model.results import LayerEstimate, Run
 from kcsim.report.table import Column, Table
@@ -34,6 +35,7 @@ def search_table(run: Run, objective: str) -> Table:
     notes = [proof_note([estimate.search for estimate in run.layers if estimate.search])]
     if run.storage is not None:
         notes += few_units_notes(layer.clustering for layer in run.storage.layers)
+    notes += hardware_notes(run.hardware)
     return Table(title, columns, rows, (), tuple(note for note in notes if note))
 
 
@@ -84,6 +86,7 @@ def search_comment(
         f"# {search.energy_pj:.6g} {hardware.energy_unit}, {search.cycles:,.0f} cycles; "
         f"{search.evaluated:,} of {search.mappings:.3g} mappings evaluated"
         f"{', all others pruned' if search.is_optimal else ''}\n"
+        + "".join(f"# {note}\n" for note in hardware_notes(hardware))
     )
 
 
@@ -103,6 +106,7 @@ def front_table(layer: ConvLayer, hardware: Hardware, front: Front) -> Table:
         if front.note
         else "No other mapping is better in both energy and cycles.",
         f"EDP: energy times cycles, in {hardware.energy_unit}.",
+        *hardware_notes(hardware),
     )
     return Table(f"Energy and cycles: {layer.name} on {hardware.name}", columns, rows, (), notes)
 

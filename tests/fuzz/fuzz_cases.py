@@ -102,7 +102,8 @@ class Case:
         try:
             return function(*arguments, **options)
         except kcsim.KcsimError as error:
-            assert str(error).strip(), "an error without a text"
+            if not str(error).strip():
+                raise AssertionError("an error without a text") from error
             return None
 
 
@@ -261,9 +262,7 @@ def weight_file(case: Case) -> None:
 def _cluster(case: Case, weights: Path, *more: object) -> None:
     network, spec = case.chosen("net.yaml"), case.random.choice(SPECS)
     written = ("-o", case.folder / "out.safetensors") if case.random.random() < 0.3 else ()
-    case.command(
-        "cluster", "-n", network, "--weights", weights, "--cluster", spec, *written, *more
-    )
+    case.command("cluster", "-n", network, "--weights", weights, "--cluster", spec, *written, *more)
 
 
 def _odd_npz(path: Path, random: Random) -> bytes:
@@ -372,8 +371,8 @@ def _overrides(random: Random) -> list[str]:
 def command_line(case: Case) -> None:
     """Options with values, some of them odd, in any combination."""
     random = case.random
-    name = random.choice(("estimate", "compare", "cluster", "evaluate", "check", "map", "networks",
-                          "hardware", "schema", "--help", "--version", odd.odd_text(random)))  # fmt: skip
+    names = "estimate compare cluster evaluate check map networks hardware schema --help --version"
+    name = random.choice((*names.split(), odd.odd_text(random)))
     arguments: list[object] = [name]
     for option, values in _options(case).items():
         if option in _USUAL.get(name, ()) and random.random() < 0.85:

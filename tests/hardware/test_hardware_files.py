@@ -661,7 +661,8 @@ def test_overrides(write):
     assert dram.fanout.transfer_pj == 1
     assert buffer.kept_tensors == ("inputs", "outputs")
     assert hardware.precision_bits == Precision(weights=8)
-    assert hardware.codebook == CodebookStore(level="buffer", capacity_kib=2, read_pj=1, write_pj=1)
+    store = CodebookStore(level="buffer", capacity_kib=2, read_pj=1, write_pj=1, word_bits=8)
+    assert hardware.codebook == store
     assert (hardware.clock_mhz, hardware.name) == (700, "changed")
     assert hardware.dataflow.levels["buffer"].spatial_x == ("M", "C")
 

@@ -356,8 +356,8 @@ def test_every_level_that_is_too_small_is_told():
         "level 'double' is too small for its tiles: weights 288 + inputs 144 + outputs 128 "
         "take 560 words; expected at most 300, half of what it has (buffering: double)",
         # 16-bit values in 8-bit words; 544 of these for inputs and outputs just fit 1 KiB.
-        "level 'registers' is too small for its tiles: weights 288 take 576 words; expected at "
-        "most the 100 that it has",
+        "level 'registers' is too small for its tiles: weights 288 take 576 words of 8 bits; "
+        "expected at most the 100 that it has",
     ]
 
 

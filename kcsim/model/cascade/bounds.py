@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from kcsim.hardware import Level
 from kcsim.hardware.level import Access
 from kcsim.hardware.schema import LevelConstraint
 from kcsim.hardware.zeros import left_of_macs
@@ -77,6 +78,11 @@ def _tiles(shared: SharedLayer, whole: bool) -> tuple[list[Tile], bool]:
 
 
 _MOST_TILES = 200_000
+
+
+def _block_bits(level: Level, tensor: Tensor) -> int:
+    """Bits that one access to a tensor at a level moves."""
+    return level.word_bits_of(tensor) * level.block_words
 
 
 def _divisors(number: int) -> list[int]:
@@ -204,7 +210,7 @@ class _Table:
     def _price(self, index: int, tensor: Tensor, action: Access) -> float:
         """Energy of one word of the intermediate tensor, that stands for another."""
         level, bits = self.shared.hardware.levels[index], self.shared.hardware.precision_bits
-        words = bits.outputs / (level.word_bits * level.block_words)
+        words = bits.outputs / _block_bits(level, tensor)
         return words * level.energy_pj(tensor, action)
 
     def _served_pj(self) -> np.ndarray:
@@ -219,7 +225,7 @@ class _Table:
                 return 0.0
             action: Access = "update" if tensor == "outputs" else "read"
             # Units below one instance may share what it reads, or add up what it is sent.
-            words = bits / (level.word_bits * level.block_words * level.fanout.children)
+            words = bits / (_block_bits(level, tensor) * level.fanout.children)
             return words * level.energy_pj(tensor, action)
 
         outputs = price("outputs", precision.outputs)
@@ -236,10 +242,9 @@ class _Table:
         """
         shared, shapes = self.shared, self.shapes
         level, precision = shared.hardware.levels[home], shared.hardware.precision_bits
-        word = level.word_bits * level.block_words
-        read = level.energy_pj("inputs", "read") * precision.inputs / word
-        update = level.energy_pj("outputs", "update") * precision.outputs / word
-        again = level.energy_pj("outputs", "read") * precision.outputs / word
+        read = level.energy_pj("inputs", "read") * precision.inputs / _block_bits(level, "inputs")
+        sums = precision.outputs / _block_bits(level, "outputs")
+        update, again = (level.energy_pj("outputs", action) * sums for action in _RISE_AND_RETURN)
         total = self.accumulated * again
         if home < len(shared.hardware.levels) - 1:
             total += shapes.output_words * self.runs * update
@@ -263,13 +268,13 @@ class _Table:
         layer, outermost, precision = shared.layer, hardware.levels[0], hardware.precision_bits
         if outermost.compression and layer.zeros:
             return np.zeros(len(self.width))
-        word = outermost.word_bits * outermost.block_words
+        word, value, total = (_block_bits(outermost, tensor) for tensor in TENSORS)
         stored = self.index_bits.min() * shared.distinct.part.units
         pixels = layer.batch * layer.in_channels * self._covered(layer.out_height, layer.out_width)
         weights = stored / word * outermost.energy_pj("weights", "read")
         weights *= index_level(hardware, home) == home
-        inputs = pixels * precision.inputs / word * outermost.energy_pj("inputs", "read")
-        sums = layer.output_words * precision.outputs / word
+        inputs = pixels * precision.inputs / value * outermost.energy_pj("inputs", "read")
+        sums = layer.output_words * precision.outputs / total
         outputs, returned = (sums * outermost.energy_pj("outputs", a) for a in _RISE_AND_RETURN)
         rounds = self.shapes.tile.rounds(layer)
         images, again = rounds.N * rounds.P * rounds.Q, rounds.C - 1
@@ -347,7 +352,9 @@ class _Table:
         if rate is None:
             return np.zeros(len(self.width))
         instances = math.prod(outer.fanout.children for outer in levels[:index])
-        return np.asarray(words * bits / (rate * level.word_bits * instances))
+        # At least: it stands for inputs in one phase, for outputs in the other.
+        word_bits = max(level.word_bits_of("inputs"), level.word_bits_of("outputs"))
+        return np.asarray(words * bits / (rate * word_bits * instances))
 
     def _outside_cycles(self) -> float:
         """Cycles of the outermost level for the least that it gives, or takes."""
@@ -356,12 +363,11 @@ class _Table:
         if outermost.compression and layer.zeros:
             return 0.0
         pixels = layer.batch * layer.in_channels * self._covered(layer.out_height, layer.out_width)
-        given = int(pixels) * precision.inputs
-        taken = layer.output_words * precision.outputs
+        given = int(pixels) * precision.inputs / outermost.word_bits_of("inputs")
+        taken = layer.output_words * precision.outputs / outermost.word_bits_of("outputs")
         rates = outermost.read_words_per_cycle, outermost.write_words_per_cycle
         return max(
-            bits / (rate * outermost.word_bits) if rate else 0.0
-            for bits, rate in zip((given, taken), rates, strict=True)
+            words / rate if rate else 0.0 for words, rate in zip((given, taken), rates, strict=True)
         )
 
     @property

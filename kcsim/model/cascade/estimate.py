@@ -186,14 +186,14 @@ def check_home(shared: SharedLayer, mapping: CascadeMapping, width: int) -> int:
     level = hardware.levels[home]
     groups = [p.tensors for p in level.partitions] or [TENSORS]
     for group in groups:
-        room = level.capacity_bits(group[0])
+        room, word_bits = level.capacity_bits(group[0]), level.word_bits_of(group[0])
         used = sum(needed[tensor] for tensor in group)
         if room is not None and used > room:
             raise MappingError(
                 Problem(
                     f"level '{level.name}' is too small for the tile of {shared.layer.name}, "
-                    f"products or sums included: {math.ceil(used / level.word_bits)} words",
-                    f"at most the {room // level.word_bits} that it has for {', '.join(group)}",
+                    f"products or sums included: {math.ceil(used / word_bits)} words",
+                    f"at most the {room // word_bits} that it has for {', '.join(group)}",
                 )
             )
     return math.ceil(sum(needed.values()))

@@ -49,6 +49,8 @@ def confined(hardware: Hardware, home: int, tables: tuple[Tensor, int] | None = 
     tables : (str, int), optional
         The tensor that the intermediate one stands for, and the last level that holds it.
     """
+    # What is kept changes, and with it what words would be by default.
+    hardware = hardware.with_given_words()
     constraints = dict(hardware.dataflow.levels)
     for level in hardware.levels[:home]:
         constraints[level.name] = LevelConstraint(temporal=(), spatial_x=(), spatial_y=())
