@@ -85,7 +85,8 @@ class Problem:
             line += f"; expected {self.expected}"
         if self.suggestion:
             line += f"; did you mean '{self.suggestion}'?"
-        return line
+        # Damaged files are quoted, too; no terminal shall obey them.
+        return "".join(each if each.isprintable() else "\ufffd" for each in line)
 
     def with_excerpt(self) -> str:
         """The one-line message, followed by the offending line and a caret."""

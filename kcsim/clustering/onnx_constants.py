@@ -66,6 +66,8 @@ class Constants:
         InputError
             If its tensor points outside the folder.
         """
+        if not name:
+            raise UnreadError("missing")
         if name not in self._known:
             self._known[name] = self._value(name, depth)
         return self._known[name]
@@ -85,19 +87,22 @@ class Constants:
         if not self.is_constant(name):
             raise UnreadError(f"computed from the inputs of the graph, by {node.op_type}")
         if read is None:
-            raise UnreadError(f"behind {node.op_type}")
+            raise UnreadError(f"the output of {node.op_type}, which is not read")
         inputs = [self.value(each, depth - 1) if each else None for each in node.input]
         try:
-            return np.asarray(read(node, *inputs))
-        except (ValueError, IndexError, TypeError, OverflowError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-            raise UnreadError(f"behind {node.op_type}, which fails: {reason}") from None
+            return _plain(np.asarray(read(node, *inputs)))
+        # Of inputs that are missing, and attributes that mean nothing.
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            reason = str(error) if isinstance(error, ValueError) else "its inputs do not fit"
+            raise UnreadError(f"the output of {node.op_type}, which fails: {reason}") from None
 
     def name(self, name: str, node: Any) -> str:
         """What to call the weights of a node: as the one tensor they are, else by the node."""
         for _ in range(MAX_DEPTH):
-            if name in self._stored or name not in self._makers:
+            if name and name not in self._makers:
                 return name.removesuffix("_quantized")
+            if not name:
+                break
             maker = self._makers[name]
             if maker.op_type == "Constant":
                 return name
@@ -140,10 +145,13 @@ def _array(tensor: Any, file: str) -> Array:
             )  # fmt: skip
         if int(places.get("length", 0)) > target.stat().st_size:
             raise InputError(f"'{file}': tensor {tensor.name!r} ends behind the end of its file")
-    values = np.asarray(onnx.numpy_helper.to_array(tensor, base_dir=str(folder)))
-    if values.dtype.kind in "biufc":
+    return _plain(np.asarray(onnx.numpy_helper.to_array(tensor, base_dir=str(folder))))
+
+
+def _plain(values: Array) -> Array:
+    """Types that NumPy lacks, which are narrow ones, as wider ones."""
+    if values.dtype.kind != "V":
         return values
-    # Types that NumPy lacks are narrow ones.
     return values.astype(np.float32 if "float" in values.dtype.name else np.int32)
 
 
@@ -151,8 +159,8 @@ def _cast(node: Any, values: Array, *_: Array | None) -> Array:
     import onnx
 
     target = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(attribute(node, "to") or 0))
-    if target.kind not in "biuf":
-        raise ValueError(f"no type for weights: {target}")
+    if target.kind not in "biufV":
+        raise ValueError(f"{target} is no type of numbers")
     return values.astype(target)
 
 

@@ -55,7 +55,7 @@ def read_onnx(file: str) -> tuple[dict[str, Array], dict[str, str]]:
         elif any(word in node.op_type for word in ("Conv", "Gemm", "MatMul")):
             for name in node.input[1:]:
                 if constants.axes(name) > 1:
-                    unread[name] = f"an input of {node.op_type}"
+                    unread[name] = f"an input of {node.op_type}, which is not read"
     return tensors, unread
 
 

@@ -85,8 +85,8 @@ def _state_dict(loaded: Any, file: str) -> dict[Any, Any]:
     expected = f"a state dict, alone or as the only one under {', '.join(PLACES)}"
     if inner:
         raise InputError(Problem(f"'{file}' holds tensors under {_listed(inner)}", expected))
-    keys = f"has nothing but {_listed(list(loaded))}" if loaded else "is empty"
-    raise InputError(Problem(f"'{file}' holds no tensors: its dict {keys}", expected))
+    keys = f"has the keys {_listed(list(loaded))}" if loaded else "is empty"
+    raise InputError(Problem(f"'{file}' holds no state dict: its dict {keys}", expected))
 
 
 def _has_tensors(value: Any, axes: int = 0) -> bool:

@@ -126,10 +126,11 @@ def load_weights(path: str | os.PathLike[str]) -> WeightFile:
 
 def _nothing(file: str, unread: Mapping[str, str]) -> Problem:
     """That a file has no weights, and what it has."""
+    if not unread:
+        return Problem(f"'{file}' holds no tensors of floating point", "weights")
     shown = [f"{name} is {reason}" for name, reason in unread.items()]
-    more = ", ..." if len(shown) > _MAX_SHOWN else ""
-    what = f": {', '.join(shown[:_MAX_SHOWN])}{more}" if shown else ""
-    return Problem(f"'{file}' holds no tensors of floating point{what}", "weights")
+    what = ", ".join(shown[:_MAX_SHOWN]) + (", ..." if len(shown) > _MAX_SHOWN else "")
+    return Problem(f"'{file}' holds no weights that are read: {what}", "floating point")
 
 
 def _reader(file: str) -> tuple[str, Callable[[str], Read]]:

@@ -46,7 +46,9 @@ def join_parts(tensors: Mapping[str, NDArray[Any]]) -> tuple[Tensors, dict[str, 
     for name, tensor in tensors.items():
         parts = _parts(name, tensors)
         if parts is None:
-            joined[name] = tensor
+            # What else a parametrization keeps is no weight.
+            if "parametrizations." not in name:
+                joined[name] = tensor
         elif parts.base not in tensors and parts.base not in joined and parts.base not in unread:
             result = _join(parts, tensors)
             if isinstance(result, str):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -138,6 +141,117 @@ def test_huffman_codes_for_what_was_found():
         with pytest.raises(InputError) as caught:
             kcsim.cluster_network(NETWORK, weights, text)
         assert message in str(caught.value)
+
+
+PRUNED_AND_SHARED = Path(__file__).parent.parent / "data" / "pruned_and_shared.npz"
+
+
+def coded_bits(counts, index):
+    """Bits of the indexes of entries with these counts, tables aside."""
+    counts = counts[counts > 0]
+    if index == "fixed" or len(counts) == 1:
+        return counts.sum() * int(np.ceil(np.log2(len(counts))))
+    if index == "entropy":
+        return float(-(counts * np.log2(counts / counts.sum())).sum())
+    heap, total = counts.tolist(), 0
+    heapq.heapify(heap)
+    while len(heap) > 1:
+        pair = heapq.heappop(heap) + heapq.heappop(heap)
+        total += pair
+        heapq.heappush(heap, pair)
+    return total
+
+
+def bits_of_units(weights, scheme, index):
+    """What a tensor takes as distinct scalars, rows or kernels; ``inf`` if they hardly repeat."""
+    size = {"scalar": 1, "row": weights.shape[3], "kernel": weights[0, 0].size}[scheme]
+    units = weights.reshape(-1, size)
+    entries, counts = np.unique(units, axis=0, return_counts=True)
+    if 2 * len(entries) > len(units) or (scheme == "scalar" and len(entries) > 256):
+        return np.inf
+    table = 5 * len(entries) if index == "huffman" else 0
+    return 32 * entries.size + table + coded_bits(counts, index)
+
+
+@pytest.mark.parametrize("index", ["fixed", "huffman", "entropy"])
+def test_the_units_that_are_found_take_the_fewest_bits_as_they_are_coded(index):
+    (weights,) = np.load(PRUNED_AND_SHARED).values()
+    layer = kcsim.ConvLayer("conv1", 32, 64, 16, 16, 3, 3, padding=1)
+    clustered = kcsim.cluster_network(
+        kcsim.Network("one", (layer,)), {"conv1": weights}, f"found:index={index}"
+    )
+    bits = {s: bits_of_units(weights, s, index) for s in ("scalar", "row", "kernel")}
+    assert clustered.storage().total_bits == pytest.approx(min(bits.values()))
+    # Rows at equal lengths, scalars where zeros take less than other values.
+    best = "row" if index == "fixed" else "scalar"
+    assert clustered.layers["conv1"].part.settings.scheme == min(bits, key=bits.get) == best
+    assert round(clustered.storage().total_bits) == {
+        "fixed": 73248, "huffman": 28625, "entropy": 18565
+    }[index]  # fmt: skip
+
+
+@given(
+    st.sampled_from(["fixed", "huffman", "entropy"]),
+    st.sampled_from([(1, 1), (1, 3), (3, 3)]),
+    st.integers(1, 60),
+    st.floats(0, 0.95),
+    st.integers(0, 10**6),
+)
+@settings(max_examples=60)
+def test_no_units_take_fewer_bits_than_those_that_are_found(index, unit, k, zeros, seed):
+    rng = np.random.default_rng(seed)
+    codebook = rng.choice(rng.normal(size=20), size=(k, *unit)).astype(np.float32)
+    codebook[rng.random(k) < zeros] = 0
+    blocks = codebook[rng.integers(k, size=(16, 8, 3 // unit[0], 3 // unit[1]))]
+    weights = blocks.transpose(0, 1, 2, 4, 3, 5).reshape(16, 8, 3, 3)
+    layer = kcsim.ConvLayer("c", 8, 16, 5, 5, 3, 3)
+    clustered = kcsim.cluster_network(
+        kcsim.Network("one", (layer,)), {"c": weights}, f"found:index={index}"
+    )
+    bits = min(bits_of_units(weights, s, index) for s in ("scalar", "row", "kernel"))
+    part = clustered.layers["c"].part
+    stored = clustered.storage().total_bits
+    assert stored == pytest.approx(bits) or (part.settings.is_product and stored < bits)
+    assert part.settings.index == index
+    assert clustered.decode("c").tobytes() == weights.tobytes()
+
+
+def test_sub_vectors_of_all_channels():
+    rng = np.random.default_rng(5)
+    vectors = rng.normal(size=(8, 4)).astype(np.float32)
+    weights = vectors[rng.integers(8, size=64)].reshape(64, 4, 1, 1)
+    layer = kcsim.ConvLayer("c", 4, 64, 5, 5, 1, 1)
+    clustered = kcsim.cluster_network(kcsim.Network("one", (layer,)), {"c": weights}, "found")
+    part = clustered.layers["c"].part
+    assert (part.settings.length, part.subspaces, part.clusters) == (4, 1, 8)
+    # Less than the 32 scalars, of which each vector is told by 4 indexes.
+    assert clustered.storage().total_bits == 8 * 4 * 32 + 64 * 3
+
+
+@pytest.mark.parametrize("index", ["fixed", "huffman", "entropy"])
+def test_layers_share_kernels_though_scalars_would_be_best_alone(index):
+    # Kernels of 8-bit values: a small layer alone takes less as scalars than with a codebook of
+    # kernels, but next to nothing with that of the large one.
+    rng = np.random.default_rng(6)
+    codebook = rng.integers(-99, 99, size=(150, 3, 3)).astype(np.float32)
+    layers = (kcsim.ConvLayer("small", 20, 20, 9, 9, 3, 3),
+              kcsim.ConvLayer("large", 64, 64, 9, 9, 3, 3))  # fmt: skip
+    network = kcsim.Network("two", layers)
+    weights = {
+        layer.name: codebook[rng.integers(150, size=(layer.out_channels, layer.in_channels))]
+        for layer in layers
+    }
+    alone = kcsim.cluster_network(network.select("small"), weights, f"found:index={index}")
+    assert alone.layers["small"].part.settings.scheme == "scalar"
+    clustered = kcsim.cluster_network(network, weights, f"found:index={index}")
+    assert len(clustered.codebooks) == 1
+    apart = sum(
+        kcsim.cluster_network(network.select(name), weights, f"found:index={index}")
+        .storage().total_bits for name in weights
+    )  # fmt: skip
+    assert clustered.storage().total_bits < apart
+    for name, given_weights in weights.items():
+        assert clustered.decode(name).tobytes() == given_weights.tobytes()
 
 
 def test_a_note_about_weights_that_need_no_clustering():
