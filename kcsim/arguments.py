@@ -86,6 +86,8 @@ def _shown(value: object) -> str:
 def _fits(value: object, hint: Any) -> bool:
     """Whether a value is of a type; in doubt it is."""
     origin, arguments = get_origin(hint) or hint, get_args(hint)
+    if value is None and types.NoneType in arguments:
+        return True
     if _is_array(hint):
         return hasattr(value, "__array__") or isinstance(value, list | tuple | numbers.Number)
     if origin in _UNIONS:

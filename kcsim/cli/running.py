@@ -97,7 +97,9 @@ def refuse_unused(given: Mapping[str, object], reason: str, expected: str = "") 
     InputError
         If any of them is given.
     """
-    unused = [name for name, value in given.items() if value not in (None, False, [])]
+    unused = [
+        name for name, value in given.items() if value not in (None, []) and value is not False
+    ]
     if unused:
         verb = "have" if len(unused) > 1 else "has"
         names = " and ".join(unused)

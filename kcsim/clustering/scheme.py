@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from kcsim.arguments import check_types
 from kcsim.clustering.options import (
     DENSE_GROUPS,
     PER_LAYER,
@@ -80,6 +81,7 @@ class Override:
     transforms: int | None = None
 
     def __post_init__(self) -> None:
+        check_types({"layers": self.layers}, {"layers": str})
         _raise(override_problems(None, self.layers, self.settings))
 
     def __str__(self) -> str:
@@ -162,6 +164,7 @@ class Clustering:
     ratio: float | None = None
 
     def __post_init__(self) -> None:
+        check_types(vars(self), {name: _TYPES.get(name, Any) for name in vars(self)})
         kind = SCHEMES.get(self.scheme)
         problems = scheme_problems(self.scheme, self._given())
         if kind is not None:
@@ -292,8 +295,16 @@ class Clustering:
         return {
             name: getattr(self, name)
             for name, unset in defaults.items()
-            if name not in ("scheme", "overrides") and getattr(self, name) not in unset
+            if name not in ("scheme", "overrides") and not _is_in(getattr(self, name), unset)
         }
+
+
+_TYPES = {"scheme": str, "overrides": Sequence[Override]}
+
+
+def _is_in(value: object, choices: tuple[object, ...]) -> bool:
+    """Whether a value is one of some, where it can be compared with them at all."""
+    return isinstance(value, str | int | float | None) and value in choices
 
 
 def _unmatched(pattern: str, choices: list[str]) -> Problem:

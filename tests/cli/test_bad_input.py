@@ -191,8 +191,39 @@ OPTIONS = {
     "unknown layer": (
         ("map", "--hw", "eyeriss", "--layer", "alexnet/conv9"), "no layer 'conv9'",
     ),
+    "layer without a network": (
+        ("map", "--hw", "eyeriss", "--layer", "conv3"),
+        "'conv3' names no layer; expected NETWORK/LAYER, as 'conv3' is a layer of alexnet, "
+        "alexnet_ungrouped, googlenet, googlenet_torchvision; did you mean 'alexnet/conv3'?",
+    ),
+    "misspelt layer without a network": (
+        ("map", "--hw", "eyeriss", "--layer", "layer1.0.conv"), "mean 'resnet50/layer1.0.conv3'?",
+    ),
+    "name of nothing as a layer": (
+        ("map", "--hw", "eyeriss", "--layer", "qwertz"),
+        "'qwertz' names no layer; expected NETWORK/LAYER, as 'alexnet/conv3', or a file",
+    ),
+    "name that is too long": (("estimate", "--hw", "x" * 5000), "there is no hardware file"),
     "override of nothing": (
         ("estimate", "--hw", "eyeriss", "--set", "levels.bufer.read_pj=1"), "'buffer'?",
+    ),
+    "override without levels": (
+        ("estimate", "--hw", "eyeriss", "--set", "buffer.read_pj=12"),
+        "there is no 'buffer' to set a value in; expected one of precision_bits, levels, compute, "
+        "codebook, dataflow; did you mean 'levels.buffer.read_pj'?",
+    ),
+    "override of a key that stands elsewhere": (
+        ("estimate", "--hw", "eyeriss", "--set", "mac_pj=2"), "did you mean 'compute.mac_pj'?",
+    ),
+    "override of a misspelt key": (
+        ("estimate", "--hw", "eyeriss", "--set", "clock_mz=2"), "did you mean 'clock_mhz'?",
+    ),
+    "override of no partition": (
+        ("estimate", "--hw", "eyeriss", "--set", "levels[2].partitions[3].read_pj=2"),
+        "there is no '3' to set a value in; expected one of 0, 1, 2",
+    ),
+    "override of a whole level": (
+        ("estimate", "--hw", "eyeriss", "--set", "levels[1]=2"), "a whole element of a list",
     ),
     "override without value": (("estimate", "--hw", "eyeriss", "--set", "clock_mhz"), "KEY=VALUE"),
     "bad override": (

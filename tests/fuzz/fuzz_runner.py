@@ -12,14 +12,14 @@ import threading
 import time
 import traceback
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 SECONDS = 20.0
 BYTES = 2 * 2**30
-HANGING_SECONDS = 90.0
-"""After which a process is stopped; more than `SECONDS`, as machines are shared."""
-STARTING_SECONDS = 600.0
+HANGING_SECONDS = 600.0
+"""After which a process is stopped that does not even watch its own time."""
 MARK = "case: "
 
 
@@ -48,15 +48,13 @@ def _run_process(seeds: list[int], folder: Path) -> tuple[dict[int, str], str]:
         lines: queue.Queue[str | None] = queue.Queue()
         reader = threading.Thread(target=_read, args=(process, lines), daemon=True)
         reader.start()
-        limit = STARTING_SECONDS
         while len(done) < len(seeds):
             seed = seeds[len(done)]
             try:
-                line = lines.get(timeout=limit)
+                line = lines.get(timeout=HANGING_SECONDS)
             except queue.Empty:
                 process.kill()
-                return done, f"seed {seed}: no end after {limit:.0f} s"
-            limit = HANGING_SECONDS
+                return done, f"seed {seed}: no end after {HANGING_SECONDS:.0f} s"
             if line is None:
                 process.wait()
                 errors.seek(0)
@@ -103,16 +101,43 @@ def _messages(folder: Path, seeds: list[int]) -> Iterator[dict[str, Any]]:
     yield {"seed": None}
     for seed in seeds:
         failure = ""
-        started, computed = time.monotonic(), time.process_time()
-        try:
-            fuzz_cases.run_case(seed, base, folder / f"case{os.getpid()}")
-        except BaseException:
-            failure = f"seed {seed}\n{traceback.format_exc()}"
+        with _watched() as clock:
+            try:
+                fuzz_cases.run_case(seed, base, folder / f"case{os.getpid()}")
+            except BaseException:
+                failure = f"seed {seed}\n{traceback.format_exc()}"
+        yield {"seed": seed, "failure": failure, "seconds": clock.seconds}
+
+
+class _Clock:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._started, self._computed = time.monotonic(), time.process_time()
+
+    @property
+    def seconds(self) -> float:
         # Other processes make it longer by the clock, threads of its own by the processor.
-        seconds = min(time.monotonic() - started, time.process_time() - computed)
-        if seconds > SECONDS and not failure:
-            failure = f"seed {seed}: {seconds:.1f} s"
-        yield {"seed": seed, "failure": failure, "seconds": time.monotonic() - started}
+        return min(time.monotonic() - self._started, time.process_time() - self._computed)
+
+
+@contextmanager
+def _watched() -> Iterator[_Clock]:
+    """End this process, showing where it is, once the time of a case is over."""
+    clock, over = _Clock(), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.5):
+            if clock.seconds > SECONDS:
+                print(f"more than {SECONDS:.0f} s", file=sys.stderr, flush=True)
+                faulthandler.dump_traceback(all_threads=True)
+                os._exit(3)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield clock
+    finally:
+        over.set()
 
 
 def warm_up(base: Path, folder: Path) -> None:

@@ -66,7 +66,7 @@ def change_structure(tree: Any, random: Random) -> Any:
             return odd_value(random)
         path = random.choice(paths)
         parent, key = parent_of(tree, path), path[-1]
-        kind = random.randrange(8)
+        kind = random.randrange(10)
         if kind == 0:
             del parent[key]
         elif kind == 1 and isinstance(parent, list):
@@ -79,9 +79,10 @@ def change_structure(tree: Any, random: Random) -> Any:
             name = str(key)
             renamed = random.choice((name[:-1], f"{name}s", name.upper(), odd_text(random)))
             parent[renamed] = parent.pop(key)
-        elif kind == 4 and isinstance(parent[key], int | float):
-            parent[key] = parent[key] * random.choice((-1, 0, 0.5, 2, 3, 10**6, 10**12))
-        elif kind == 5 and isinstance(parent, dict):
+        elif kind in (4, 5, 6) and isinstance(parent[key], int | float):
+            near = parent[key] * random.choice((-1, 0, 0.5, 2, 3, 10**6, 10**12))
+            parent[key] = random.choice((near, near, 1, 2, 3, 7, 13, 64, 65536, 1e-9, 1e9))
+        elif kind == 7 and isinstance(parent, dict):
             parent[odd_text(random)] = odd_value(random)
         else:
             parent[key] = odd_value(random)

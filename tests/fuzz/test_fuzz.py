@@ -10,7 +10,7 @@ from __future__ import annotations
 import pytest
 from fuzz_runner import failures_of
 
-PARTS = 4
+PARTS = 2
 CASES = 1_000
 SLOW_PARTS = 20
 SLOW_CASES = 12_000

@@ -667,6 +667,34 @@ def test_overrides(write):
     assert hardware.dataflow.levels["buffer"].spatial_x == ("M", "C")
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("levels[0].read_pj=-1", "levels[0].read_pj"),
+        ("levels.DRAM.read_pj=-1", "levels[0].read_pj"),
+        ("levels.scratchpads.partitions[1].capacity_words=-1", "levels[2].partitions[1].capacity_"),
+        ("levels.2.partitions.1.capacity_words=-1", "levels[2].partitions[1].capacity_words"),
+        ("levels[1].fanout.x=-1", "levels[1].fanout.x"),
+    ],
+)
+def test_an_override_may_name_a_value_as_messages_do(override, said):
+    with pytest.raises(InputError) as caught:
+        load_hardware("eyeriss", [override])
+    message = str(caught.value)
+    assert said in message
+    path = message.split("'")[1]
+    value = 3
+    changed = load_hardware("eyeriss", [f"{path}={value}"])
+    assert changed == load_hardware("eyeriss", [override.replace("-1", str(value))])
+    assert changed != load_hardware("eyeriss")
+
+
+def test_names_in_brackets_are_names(write):
+    write(GOOD.replace("buffer", '"b[0]"'))
+    changed = load_hardware("hw.yaml", ["levels.b[0].read_pj=99"])
+    assert changed.levels[1].read_pj == 99
+
+
 def test_no_overrides_change_nothing(write):
     write(GOOD)
     assert load_hardware("hw.yaml", []) == load_hardware("hw.yaml")

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from kcsim.cli.terminal import render
-from kcsim.report.cells import shown
+from kcsim.report.cells import shown, shown_rows
 from kcsim.report.compare_data import comparison_tables
 from kcsim.report.data import Column, Table, estimate_tables, layer_tables
 
@@ -32,6 +32,50 @@ def test_nor_are_executions_and_comparisons(shared, comparison, width):
     text = rendered((*tables, *comparison_tables(comparison)), width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
+
+
+@pytest.mark.parametrize("width", [1, 40, 60])
+def test_narrow_consoles_cut_no_number_and_break_no_word(clustered, shared, comparison, width):
+    tables = (*estimate_tables(clustered), *estimate_tables(shared), *comparison_tables(comparison))
+    for table in tables:
+        text = rendered(table, width)
+        assert "…" not in text
+        words = text.split()
+        rows, footers = shown_rows(table)
+        for cells in (*rows, *footers):
+            for column, cell in zip(table.columns, cells, strict=True):
+                if not column.optional:
+                    assert set(cell.split()) <= set(words)
+
+
+def test_columns_that_do_not_fit_side_by_side_follow_below_with_the_names_again():
+    table = Table(
+        "title",
+        (Column("layer"), Column("energy", "pJ", "energy"), Column("cycles", kind="integer")),
+        (("layer4.2.downsample.0", 1e6, 123456), ("x" * 60, 2e6, 7)),
+        (("TOTAL", 3e6, 123463),),
+    )
+    # Words of more than 24 characters are broken; 26 are left beside the numbers.
+    assert [line.rstrip() for line in rendered(table, 35).splitlines()] == [
+        "title",
+        "layer                        energy",
+        "─" * 35,
+        "layer4.2.downsample.0       1.00 µJ",
+        f"{'x' * 26}  2.00 µJ",
+        "x" * 26,
+        "x" * 8,
+        "─" * 35,
+        "TOTAL                       3.00 µJ",
+        "",
+        "layer                        cycles",
+        "─" * 35,
+        "layer4.2.downsample.0       123,456",
+        f"{'x' * 26}        7",
+        "x" * 26,
+        "x" * 8,
+        "─" * 35,
+        "TOTAL                       123,463",
+    ]
 
 
 def test_totals_are_there(clustered):

@@ -1,0 +1,137 @@
+"""Options that would change nothing are refused, and so are empty ones."""
+
+from __future__ import annotations
+
+import pytest
+
+LAYER = ("map", "--hw", "simple", "--layer", "lenet5/conv1")
+FRONT = (*LAYER, "--front")
+CHECK = ("check", "--hw", "simple", "--layer", "lenet5/conv1")
+CLUSTER = ("cluster", "--weights", "x.npz", "-n", "lenet5")
+
+UNUSED = {
+    "figure of a front": ((*FRONT, "--plot", "f.pdf"), "--plot has no effect"),
+    "loops of a front": ((*FRONT, "--loops"), "--loops has no effect"),
+    "imperfect bounds of a front": ((*FRONT, "--imperfect"), "--imperfect has no effect"),
+    "objective of a front": ((*FRONT, "--objective", "cycles"), "--objective has no effect"),
+    "several of a front": (
+        (*FRONT, "--objective", "edp", "--loops"), "--objective and --loops have no effect here: "
+        "--front lists the energy and the cycles of all mappings that no other beats in both",
+    ),
+    "format of a mapping": ((*LAYER, "--format", "csv"), "--format has no effect"),
+    "format of a loop nest": ((*LAYER, "--loops", "--format", "csv"), "a loop nest is a text"),
+    "YAML of no network": (("networks", "--yaml"), "--yaml has no effect here: no network"),
+    "threads of a replay": ((*CHECK, "--threads", "1"), "--threads has no effect"),
+    "execution of dense weights": ((*CHECK, "--execution", "auto"), "--execution has no effect"),
+    "limit of clustered layers": (("check", "--weights", "x", "--limit", "9"), "--limit has no"),
+    "seed of exact clusters": ((*CLUSTER, "--cluster", "scalar:k=4", "--seed", "1"), "--seed has"),
+    "starts of exact clusters": (
+        (*CLUSTER, "--cluster", "scalar:ratio=4", "--starts", "3"), "'scalar' makes no random",
+    ),
+    "seed of found clusters": ((*CLUSTER, "--cluster", "found", "--seed", "0"), "--seed has no"),
+}  # fmt: skip
+
+ENDINGS = {
+    "spreadsheet": (
+        ("estimate", "--hw", "simple", "-o", "x.xlsx"),
+        "the ending of 'x.xlsx' names no format that is written here; expected one of .txt, .json, "
+        ".csv, .md, .tex, none, or --format",
+    ),
+    "misspelt": (("compare", "--hw", "simple", "-o", "x.jsn"), "did you mean '.json'?"),
+    "table of a mapping": ((*LAYER, "-o", "x.csv"), "expected one of .yaml, .yml, none"),
+    "mapping as a loop nest": ((*LAYER, "--loops", "-o", "x.yaml"), "expected one of .txt, none"),
+    "clustered weights": ((*CLUSTER, "--cluster", "row:k=4", "-o", "x.npz"), ".safetensors"),
+    "front as JSON": ((*FRONT, "-o", "x.json"), "has no JSON form"),
+    "network as JSON": (("map", "--hw", "simple", "-n", "lenet5", "-o", "x.json"), "no JSON form"),
+    "two results in one file": (
+        ("estimate", "--hw", "simple", "-o", "./x.svg", "--format", "csv", "--plot", "x.svg"),
+        "both -o and --plot write 'x.svg'; expected two files",
+    ),
+}  # fmt: skip
+
+EMPTY = [
+    ("hardware", ""),
+    ("networks", ""),
+    ("schema", ""),
+    ("estimate", "--hw", ""),
+    ("estimate", "--hw", "simple", "-n", ""),
+    ("estimate", "--hw", "simple", "--weights", ""),
+    ("estimate", "--hw", "simple", "--cluster", ""),
+    ("estimate", "--hw", "simple", "--layers", ""),
+    ("estimate", "--hw", "simple", "--set", ""),
+    ("estimate", "--hw", "simple", "--zeros", ""),
+    ("estimate", "--hw", "simple", "--execution", ""),
+    ("estimate", "--hw", "simple", "--decode-level", ""),
+    ("estimate", "--hw", "simple", "--objective", ""),
+    ("estimate", "--hw", "simple", "--format", ""),
+    ("estimate", "--hw", "simple", "--plot", ""),
+    ("estimate", "--hw", "simple", "-o", ""),
+    ("compare", "--hw", "simple", "--cluster", "kernel:k=2", "--plot", ""),
+    ("map", "--hw", "simple", "--layer", ""),
+    ("map", "--hw", "simple", "-n", "lenet5", "--save", ""),
+    ("evaluate", "--hw", "simple", "--layer", "lenet5/conv1", "--mapping", ""),
+    ("check", "--hw", ""),
+    ("check", "--weights", ""),
+    ("check", "--weights", "x", "--inputs", ""),
+    ("cluster", "--weights", "", "-n", "lenet5", "--cluster", "row:k=4"),
+    ("cluster", "--weights", "x", "-n", "lenet5", "--cluster", "row:k=4", "--names", ""),
+]
+
+
+@pytest.mark.parametrize("case", UNUSED)
+def test_an_option_without_effect_is_refused(kcsim, case):
+    arguments, text = UNUSED[case]
+    outcome = kcsim(*arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("error: ")
+    assert text in outcome.err
+
+
+@pytest.mark.parametrize("case", ENDINGS)
+def test_a_file_whose_ending_says_something_else_is_refused(kcsim, tmp_path, monkeypatch, case):
+    monkeypatch.chdir(tmp_path)
+    arguments, text = ENDINGS[case]
+    outcome = kcsim(*arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert text in outcome.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("arguments", EMPTY)
+def test_empty_texts_are_refused(kcsim, arguments):
+    outcome = kcsim(*arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert " is given an empty text; expected a value, or nothing at all\n" in outcome.err
+
+
+def test_a_format_that_is_named_may_go_into_any_file(kcsim, tmp_path):
+    path = tmp_path / "table.out"
+    arguments = ("estimate", "--hw", "simple", "-n", "lenet5", "--layers", "conv1")
+    assert kcsim(*arguments, "--format", "csv", "-o", path).code == 0
+    assert path.read_text().startswith("layer,")
+    assert kcsim(*arguments, "-o", tmp_path / "table.txt").code == 0
+    assert kcsim(*arguments, "-o", tmp_path / "table").code == 0
+
+
+def test_batches_beside_all_inputs_are_refused(kcsim, tmp_path):
+    import numpy as np
+
+    pytest.importorskip("torch")
+    weights, clustered = tmp_path / "weights.npz", tmp_path / "clustered.safetensors"
+    network, inputs = tmp_path / "net.yaml", tmp_path / "inputs.npz"
+    network.write_text(
+        "name: net\nlayers: [{name: a, type: conv, in_channels: 2, in_size: 4, out_channels: 3, "
+        "kernel: 3}]\n"
+    )
+    np.savez(weights, **{"a.weight": np.arange(54, dtype=np.float32).reshape(3, 2, 3, 3)})
+    np.savez(inputs, a=np.ones((2, 2, 4, 4), np.float32))
+    arguments = ("-n", network, "--weights", weights, "--cluster", "kernel:k=4")
+    assert kcsim("cluster", *arguments, "-o", clustered).code == 0
+    check = ("check", "--weights", clustered, "--inputs", inputs)
+    assert kcsim(*check).code == 0
+    outcome = kcsim(*check, "--batch", "2")
+    assert outcome.code == 2
+    assert "--batch has no effect here: the inputs of all layers are given" in outcome.err
+    outcome = kcsim("check", "--weights", clustered, "--batch", "0")
+    assert outcome.code == 2
+    assert "batch is 0" in outcome.err
