@@ -81,3 +81,15 @@ def test_a_report_states_its_command(cifar10):
         "python reports/clustering_cifar10.py resnet56.npz test.npz train.npz -n resnet56 "
         "--count 1000 -k 16 64 -o reports/report.md"
     )
+
+
+@pytest.mark.parametrize(("network", "reached"), [("alexnet", 0.993), ("googlenet", 0.985)])
+def test_the_protocol_of_deep_k_means_comes_near_its_coefficients(network, reached):
+    correlation = script("deep_kmeans_correlation")
+    points = correlation.protocol_points("eyeriss", network)
+    published, in_both, in_neither = correlation.protocol_coefficients(points)
+    assert published == pytest.approx(reached, abs=0.0005)
+    assert published >= correlation.PUBLISHED[network] - 0.001
+    # Codebooks are affine in K/N, but for whole K; what bends the line is indexes alone.
+    assert in_neither == pytest.approx(1, abs=1e-6)
+    assert in_both > published

@@ -32,7 +32,8 @@ __all__ = [
 ]
 
 BUFFER_ACCESS_MACS = 6.0
-"""Energy of a global buffer access over that of a MAC (Chen, Emer, Sze, Eyeriss, ISCA 2016)."""
+"""Representational over computational cost of a MAC (Wu et al., Section 3); the energy of a global
+buffer access over that of a MAC in Chen, Emer, Sze, Eyeriss, ISCA 2016."""
 
 REFERENCE_BITS = 16
 """Word of Eyeriss, whose access and MAC that factor compares [bit]."""
@@ -54,11 +55,12 @@ class DeepKMeansRules:
         What clustering does to the computational cost: nothing; times the expected share of
         distinct products, see `kcsim.clustering.expected_product_share`; or times K/N, the lower
         bound that the paper gives, where all weights that meet an input are shared.
-    buffer_access : {"word", "mac"}
-        What `buffer_access_macs` pays for: a word, so that a dense MAC costs 1 + 6 + 6, or both
-        words of a MAC, 1 + 3 + 3. The paper allows both readings.
+    buffer_access : {"mac", "word"}
+        What `buffer_access_macs` pays for: both words of a MAC, so that a dense one costs
+        1 + 3 + 3, as in the paper, whose representational cost of a MAC is about 6 times its
+        computational cost; or each word, 1 + 6 + 6, as an access of a buffer costs in Eyeriss.
     buffer_access_macs : float
-        Energy of a buffer access over that of a MAC.
+        Energy of that over the energy of a MAC.
     count_bias : bool
         Whether a bias is one more product of its dot product, as Sakr et al. count.
 
@@ -72,7 +74,7 @@ class DeepKMeansRules:
     activation_bits: int = 16
     weight_cost: Literal["rate", "bits"] = "rate"
     products: Literal["dense", "expected", "shared"] = "dense"
-    buffer_access: Literal["word", "mac"] = "word"
+    buffer_access: Literal["mac", "word"] = "mac"
     buffer_access_macs: float = BUFFER_ACCESS_MACS
     count_bias: bool = False
 
@@ -101,7 +103,7 @@ class DeepKMeansRules:
 _CHOICES = {
     "weight_cost": ("rate", "bits"),
     "products": ("dense", "expected", "shared"),
-    "buffer_access": ("word", "mac"),
+    "buffer_access": ("mac", "word"),
 }
 
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import kcsim
 from kcsim.clustering import Clustering, network_storage, parse_clustering
 from kcsim.errors import InputError
 from kcsim.model.deep_kmeans import (
@@ -15,7 +16,7 @@ from kcsim.model.deep_kmeans import (
     representational_bits,
     total_cost,
 )
-from kcsim.workload import zoo
+from kcsim.workload import Network, zoo
 from kcsim.workload.layer import ConvLayer
 
 
@@ -93,19 +94,34 @@ def test_lenet_conv1_figure_2(k):
     assert shared.activation_bit_uses == dense.activation_bit_uses
 
 
-@pytest.mark.parametrize(("access", "units_per_mac"), [("word", 13), ("mac", 7)])
-def test_dense_mac_of_16_bit(access, units_per_mac):
+@pytest.mark.parametrize(
+    ("rules", "operand"),
+    [
+        (None, 3),
+        (DeepKMeansRules(buffer_access="mac"), 3),
+        (DeepKMeansRules(buffer_access="word"), 6),
+    ],
+)
+def test_dense_mac_of_16_bit(rules, operand):
+    # "The representational cost of a MAC is about 6 times" its computation: 1 + 3 + 3.
     layer = LENET.layers[1]
-    cost = layer_cost(layer, DeepKMeansRules(buffer_access=access))
-    assert cost.mac_units == pytest.approx(units_per_mac * layer.macs)
+    cost = layer_cost(layer, rules)
     assert cost.computational_mac_units == pytest.approx(layer.macs)
+    assert cost.weight_mac_units == pytest.approx(operand * layer.macs)
+    assert cost.activation_mac_units == pytest.approx(operand * layer.macs)
+    assert cost.mac_units == pytest.approx((1 + 2 * operand) * layer.macs)
+
+
+def test_an_estimate_counts_as_the_paper_does():
+    run = kcsim.estimate("eyeriss", Network("one", LENET.layers[1:2])).dense
+    assert run.deep_kmeans_total.mac_units == pytest.approx(7 * run.macs)
 
 
 def test_representational_cost_scales_with_bits():
     layer = LENET.layers[1]
     cost = layer_cost(layer, DeepKMeansRules(weight_bits=8, activation_bits=4))
-    assert cost.weight_mac_units == pytest.approx(3 * layer.macs)
-    assert cost.activation_mac_units == pytest.approx(1.5 * layer.macs)
+    assert cost.weight_mac_units == pytest.approx(1.5 * layer.macs)
+    assert cost.activation_mac_units == pytest.approx(0.75 * layer.macs)
     narrow = dot_product_full_adders(500, 8, 4) / dot_product_full_adders(500, 16, 16)
     assert cost.computational_mac_units == pytest.approx(layer.macs * narrow)
 

@@ -159,8 +159,77 @@ def test_row_stationary_needs_least_energy():
     assert min(energy, key=energy.__getitem__) == "eyeriss_isca2016"
 
 
-def test_row_stationary_total_of_figure_10():
-    """Chen, Emer, Sze, ISCA 2016, Fig. 10: convolutions of AlexNet, 16 images, per MAC."""
-    convolutions = kcsim.load_network("alexnet").select(["conv*"])
-    found = kcsim.estimate("eyeriss_isca2016", convolutions, batch=16, objective="energy").dense
-    assert found.energy_pj / found.macs == pytest.approx(64.21 / 10.65, rel=0.05)
+# Chen, Emer, Sze, ISCA 2016, Fig. 10, read off the drawing: row stationary, 256 PEs, 16 images;
+# 10^9 MACs of energy for MACs, DRAM, buffer, array and register files.
+FIGURE_10 = {
+    "conv1": (1.687, 2.190, 0.150, 0.375, 6.440),
+    "conv2": (3.583, 2.223, 0.292, 0.583, 14.124),
+    "conv3": (2.392, 1.837, 0.296, 0.470, 9.339),
+    "conv4": (1.794, 1.568, 0.178, 0.360, 7.028),
+    "conv5": (1.196, 1.045, 0.133, 0.237, 4.685),
+    "fc6": (0.604, 7.622, 0.045, 0.239, 2.315),
+    "fc7": (0.268, 3.395, 0.019, 0.103, 1.040),
+    "fc8": (0.066, 0.836, 0.005, 0.025, 0.253),
+}
+COMPONENTS = ("MAC", "DRAM", "buffer", "buffer network", "register file")
+
+
+@functools.cache
+def of_figure_10():
+    """The energy items of each layer, for the mappings of least energy."""
+    found = kcsim.estimate("eyeriss_isca2016", "alexnet", batch=16, objective="energy").dense
+    return {estimate.layer.name: estimate.items for estimate in found.layers}
+
+
+def energies(layer, without=()):
+    items = of_figure_10()[layer]
+    return [
+        sum(i.energy_pj for i in items if i.component == component and i.action not in without)
+        / 1e9
+        for component in COMPONENTS
+    ]
+
+
+def over_figure_10(layers, without=()):
+    """Energy by component over that of the figure."""
+    ratios = {}
+    for place, component in enumerate(COMPONENTS):
+        found = sum(energies(layer, without)[place] for layer in layers)
+        ratios[component] = found / sum(FIGURE_10[layer][place] for layer in layers)
+    return ratios
+
+
+CONVOLUTIONS = tuple(name for name in FIGURE_10 if name.startswith("conv"))
+LINEAR = tuple(name for name in FIGURE_10 if name.startswith("fc"))
+
+
+@pytest.mark.parametrize("layers", [*((name,) for name in FIGURE_10), CONVOLUTIONS, LINEAR])
+def test_every_level_of_figure_10(layers):
+    # The paper counts no fills of registers. What the mappings choose differs, most of all in the
+    # buffer and the array, where another published model of the same design is 2 to 4 times off.
+    ratio = over_figure_10(layers, without=("fill",))
+    assert ratio["MAC"] == pytest.approx(1, abs=0.01)
+    assert ratio["register file"] == pytest.approx(1, abs=0.05)
+    ratio = over_figure_10(layers)
+    for component in ("buffer", "buffer network"):
+        assert 0.5 <= ratio[component] <= 2
+
+
+@pytest.mark.parametrize("layers", [CONVOLUTIONS, LINEAR])
+def test_dram_of_figure_10(layers):
+    assert over_figure_10(layers)["DRAM"] == pytest.approx(1, abs=0.12)
+
+
+def test_registers_of_figure_10_with_their_fills():
+    assert over_figure_10(CONVOLUTIONS)["register file"] == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(("layers", "tolerance"), [(CONVOLUTIONS, 0.05), (LINEAR, 0.07)])
+def test_total_of_figure_10(layers, tolerance):
+    found = sum(sum(energies(layer)) for layer in layers)
+    assert found / sum(sum(FIGURE_10[layer]) for layer in layers) == pytest.approx(1, abs=tolerance)
+
+
+def test_weights_pass_the_buffer_by_on_the_row_stationary_design():
+    for items in of_figure_10().values():
+        assert not any(i.component == "buffer" and i.tensor == "weights" for i in items)
