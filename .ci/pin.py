@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Write constraints.txt anew: the newest versions of all that tests, lint and builds install.
 
-Run ``python3 .ci/pin PYTHON...`` with one interpreter of each version of Python that the
+Run ``python3 .ci/pin.py PYTHON...`` with one interpreter of each version of Python that the
 constraints shall hold for, oldest first, as in
-``python3 .ci/pin python3.11 python3.12 python3.13``. Needs Linux and Python 3.11 or newer.
+``python3 .ci/pin.py python3.11 python3.12 python3.13``. Needs Linux and Python 3.11 or newer.
 """
 
 import json
@@ -21,7 +21,7 @@ TOOLS = ["build", "editables"]
 HEADER = """\
 # Every version that the commands of README.md and of .ci/run install on Linux, but for the
 # libraries of GPUs that some builds of torch bring along. Written by
-# python3 .ci/pin {pythons}
+# python3 .ci/pin.py {pythons}
 """
 
 
@@ -64,7 +64,7 @@ def main() -> None:
     """Resolve for every Python, then write."""
     pythons = sys.argv[1:]
     if not pythons:
-        sys.exit("no Python given; expected: python3 .ci/pin python3.11 python3.12 python3.13")
+        sys.exit("no Python given; expected: python3 .ci/pin.py python3.11 python3.12 python3.13")
     extras = ["test,torch,lint"] + ["test,lint"] * (len(pythons) - 1)
     found = dict(map(resolve, pythons, extras))
     header = HEADER.format(pythons=" ".join(f"python{version}" for version in found))

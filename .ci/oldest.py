@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Run the tests with the oldest versions that pyproject.toml admits.
 
-Run ``PYTHON .ci/oldest [--extras test,torch] [OPTIONS OF PYTEST]`` with the Python to try, as in
-``python3.13 .ci/oldest``. Packages that pyproject.toml does not name are the newest that fit.
+Run ``PYTHON .ci/oldest.py [--extras test,torch] [OPTIONS OF PYTEST]`` with the Python to try, as in
+``python3.13 .ci/oldest.py``. Packages that pyproject.toml does not name are the newest that fit.
 """
 
 import argparse
@@ -15,13 +15,14 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FLOOR = re.compile(r"(?P<name>[\w.-]+)>=(?P<version>[\w.]+)(?P<marker>\s*;.*)?")
+FLOOR = re.compile(r"(?P<name>[\w.-]+)>=(?P<version>[\w.]+)(,<[\w.]+)?(?P<marker>\s*;.*)?")
 
 
 def floors(extras: list[str]) -> list[str]:
-    """What the metadata requires, each at its lowest version."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    required = [*project["dependencies"]]
+    """What the metadata requires, each at its lowest version; what builds need first."""
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = metadata["project"]
+    required = [*metadata["build-system"]["requires"], *project["dependencies"]]
     for extra in extras:
         required += project["optional-dependencies"][extra]
     found = {each: FLOOR.fullmatch(each) for each in required}
@@ -40,10 +41,13 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "venv", f"{folder}/venv"], check=True)
         python = f"{folder}/venv/bin/python"
         oldest = Path(folder, "oldest.txt")
-        oldest.write_text("\n".join(floors(options.extras.split(","))))
-        print(oldest.read_text(), flush=True)
+        lowest = floors(options.extras.split(","))
+        oldest.write_text("\n".join(lowest))
         install = [python, "-m", "pip", "install", "-q", "-c", str(oldest)]
-        subprocess.run([*install, "-e", f".[{options.extras}]"], check=True, cwd=ROOT)
+        # Outside a build's own environment, constraints hold for builds too.
+        subprocess.run([*install, "editables", lowest[0]], check=True)
+        install += ["--no-build-isolation", "-e", f".[{options.extras}]"]
+        subprocess.run(install, check=True, cwd=ROOT)
         subprocess.run([python, "-m", "pip", "list"], check=True)
         environment = os.environ | {"NUMBA_CACHE_DIR": f"{folder}/numba"}
         tests = [python, "-m", "pytest", "-q", "-n", "auto", *rest]

@@ -1,0 +1,57 @@
+"""constraints.txt pins all that tests, lint and builds install."""
+
+import re
+import tomllib
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+METADATA = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PINS = [
+    Requirement(line)
+    for line in (ROOT / "constraints.txt").read_text().splitlines()
+    if not line.startswith("#")
+]
+HERE = {pin.name: str(pin.specifier) for pin in PINS if pin.marker is None or pin.marker.evaluate()}
+
+
+def required():
+    """What pyproject.toml requires, for any purpose."""
+    project = METADATA["project"]
+    groups = [METADATA["build-system"]["requires"], project["dependencies"]]
+    groups += project["optional-dependencies"].values()
+    return [Requirement(text) for group in groups for text in group]
+
+
+@pytest.mark.parametrize("requirement", required(), ids=str)
+def test_every_requirement_has_one_pin_that_it_admits(requirement):
+    if requirement.marker is None or requirement.marker.evaluate():
+        pin = HERE[canonicalize_name(requirement.name)].removeprefix("==")
+        assert requirement.specifier.contains(pin)
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_what_pinned_packages_require_is_pinned(name):
+    try:
+        found = distribution(name)
+    except PackageNotFoundError:
+        pytest.skip(f"{name} is not installed")
+    if name == "torch" or f"=={found.version}" != HERE[name]:
+        pytest.skip("builds for GPUs require more" if name == "torch" else "another version")
+    for requirement in map(Requirement, found.requires or ()):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            assert canonicalize_name(requirement.name) in HERE
+
+
+def test_each_pin_is_one_version_for_each_python():
+    for pin in PINS:
+        assert re.fullmatch(r"==[^,*]+", str(pin.specifier)), pin
+        assert pin.name == canonicalize_name(pin.name)
+    for version in ("3.11", "3.12", "3.13", "3.14"):
+        place = {"python_version": version}
+        names = [pin.name for pin in PINS if pin.marker is None or pin.marker.evaluate(place)]
+        assert len(names) == len(set(names)) == len(HERE)
