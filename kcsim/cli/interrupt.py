@@ -31,19 +31,24 @@ class _Interrupt(BaseException):
 @contextmanager
 def interruptible() -> Iterator[None]:
     """End the process soon after an interrupt, with one line and exit code 130."""
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        # Whoever started the command does not want it to be interrupted.
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        # Whoever started the command wants to handle interrupts, or to have none.
         yield
         return
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     signal.signal(signal.SIGINT, _unwind)
     threading.Thread(target=_watch, args=(reading,), daemon=True).start()
     try:
         yield
     except _Interrupt:
         _end()
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.set_wakeup_fd(before)
+        os.close(writing)
 
 
 def _unwind(number: int, frame: Any) -> NoReturn:
@@ -52,10 +57,11 @@ def _unwind(number: int, frame: Any) -> NoReturn:
 
 def _watch(signals: int) -> None:
     """Wait for an interrupt; then let the main thread clean up, but not for long."""
-    while signal.SIGINT not in os.read(signals, 1):
-        pass
-    time.sleep(GRACE_SECONDS)
-    _end()
+    with open(signals, "rb", buffering=0) as numbers:
+        while number := numbers.read(1):
+            if signal.SIGINT in number:
+                time.sleep(GRACE_SECONDS)
+                _end()
 
 
 def _end() -> NoReturn:

@@ -88,20 +88,35 @@ def covered_length(count_a, step_a, count_b, step_b, length):
     if count_b == 1 or length >= step_b:
         length += step_b * (count_b - 1)
         return min(step_a, length) * (count_a - 1) + length
+    if length == 1:
+        return distinct_positions(count_a, step_a, count_b, step_b)
+    if count_b > count_a:
+        count_a, step_a, count_b, step_b = count_b, step_b, count_a, step_a
     divisor = greatest_common_divisor(step_a, step_b)
     shift_a, shift_b = step_b // divisor, step_a // divisor
     total = 0
-    for i in range(count_a):
-        for j in range(count_b):
-            if i >= shift_a and j + shift_b < count_b:
-                continue
-            here = step_a * i + step_b * j
-            gap = length
+    for j in range(count_b):
+        # Where a later j has the same places, they are counted there.
+        last = count_a if j + shift_b >= count_b else min(count_a, shift_a)
+        i = 0
+        while i < last:
+            # The nearest interval that follows is as far away for all i up to `until`.
+            gap, until = length, last
             for other in range(count_b):
-                following = max(0, (here - step_b * other) // step_a + 1)
-                if following < count_a:
-                    gap = min(gap, step_a * following + step_b * other - here)
-            total += gap
+                distance = (step_b * (other - j) - 1) % step_a + 1
+                following = i + (distance - step_b * (other - j)) // step_a
+                if distance < gap and following < count_a:
+                    if following >= 0:
+                        gap = distance
+                    else:
+                        until = min(until, i - following)
+            for other in range(count_b):
+                distance = (step_b * (other - j) - 1) % step_a + 1
+                following = i + (distance - step_b * (other - j)) // step_a
+                if distance == gap and 0 <= following < count_a:
+                    until = min(until, i + count_a - following)
+            total += gap * (until - i)
+            i = until
     return total
 
 

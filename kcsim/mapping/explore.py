@@ -212,14 +212,14 @@ def _explored(
         space = None
     for bypass, form, machine in task.choices():
         if space is None or deadline.has_passed:
-            known.left_out.append(least_of_any(task.layer, machine, task.hardware.mac_units))
-            continue
+            known.left_out += _least_of_all(task)
+            break
         fitting = fit_tiles(space, machine)
         try:
             bounded = bound_mappings(task.layer, machine, fitting, deadline)
         except (OutOfTime, TooLarge) as error:
             known.is_too_large |= isinstance(error, TooLarge)
-            known.left_out.append(least_of_any(task.layer, machine, task.hardware.mac_units))
+            known.left_out += _least_of_all(task)
             continue
         if bounded is None:
             continue
@@ -245,6 +245,16 @@ def _explored(
             known.points, costs = points, found.costs[0]
     known.mappings *= _number_of_choices(task)
     return known
+
+
+def _least_of_all(task: Task) -> list[tuple[float, float]]:
+    """Energy and cycles that no mapping undercuts, for each form of the weights.
+
+    What levels keep makes no difference to them.
+    """
+    machines = itertools.islice(task.choices(), len(task.weights))
+    units = task.hardware.mac_units
+    return [least_of_any(task.layer, machine, units) for _, machine in machines]
 
 
 def _number_of_choices(task: Task) -> int:

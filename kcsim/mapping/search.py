@@ -167,7 +167,7 @@ def search_mapping(
     if not known.points:
         raise MappingError(_nothing_found(task, known, limit))
     mapping, energy_pj, cycles, codebook_level = known.points[-1]
-    note = _note(task, known, limit)
+    note = _note(task, known)
     value = objective_value(objective, energy_pj, cycles)
     least = [objective_value(objective, *costs) for costs in known.left_out]
     gap = 1 - min([value, *least]) / value if value else 0.0
@@ -238,7 +238,7 @@ def find_front(
     if len(found) >= FRONT_PLACES:
         raise MappingError(f"the front of {layer.name} has more than {FRONT_PLACES - 1} points")
     front = Front(found)
-    front.note = _note(task, known, limit)
+    front.note = _note(task, known)
     if known.left_out:
         energy_pj, cycles = (min(costs) for costs in zip(*known.left_out, strict=True))
         unit = hardware.energy_unit
@@ -277,13 +277,13 @@ def check_search(objective: str, time_limit: float | None) -> None:
         raise InputError(Problem(f"the time limit is {time_limit}", "a number of seconds above 0"))
 
 
-def _note(task: Task, known: Explored, limit: float) -> str:
+def _note(task: Task, known: Explored) -> str:
     """Why what was found is not proved to be the best."""
     reasons = []
     if known.is_too_large:
         reasons.append("there are more tilings than can be searched")
     elif known.left_out:
-        reasons.append(f"the time limit of {limit:g} s ended the search")
+        reasons.append("the time limit ended the search")
     return "; ".join(filter(None, (*reasons, _not_searched(task.hardware))))
 
 

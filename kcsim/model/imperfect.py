@@ -33,7 +33,7 @@ TRIES = 3
 SLACK = 0.25
 """How much larger, as a share."""
 MOST_SIZES = 1000
-"""Sizes that are looked at, of those."""
+"""Sizes that are looked at, of those, and divisors of them."""
 _NOTE = "of bounds that do not divide their dimension, only some were tried"
 
 
@@ -117,7 +117,7 @@ def _larger_sizes(size: int) -> list[int]:
     most = min(math.ceil(size * (1 + SLACK)), size + MOST_SIZES)
     numbers = np.arange(size, most + 1)
     divisors = np.zeros(len(numbers), np.int64)
-    for divisor in range(1, math.isqrt(most) + 1):
+    for divisor in range(1, min(math.isqrt(most), MOST_SIZES) + 1):
         # Each divisor up to the root has a partner above it, but for the root itself.
         partner = numbers // divisor
         is_pair = 1 * (partner >= divisor) + (partner > divisor)

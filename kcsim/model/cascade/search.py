@@ -113,7 +113,7 @@ def find_cascade(
         return None
     note = "the loops of each phase are the best for that phase and its widest table"
     if outcome.cut:
-        note = outcome.cut if deadline.left else f"the time limit of {limit:.3g} s ended the search"
+        note = outcome.cut
     elif outcome.gap:
         note = f"only the {outcome.mapped} most promising tiles were mapped; {note}"
     search = SearchResult(

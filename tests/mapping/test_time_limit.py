@@ -1,0 +1,272 @@
+"""Searches end when they should, say what is not proved, and need little memory."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_design import LAYER, design
+from small_problems import small_problems
+
+from kcsim import MappingError, evaluate, load_hardware
+from kcsim.hardware import Compute, Dataflow, Fanout, Hardware, Level, LevelConstraint
+from kcsim.kernels import optimum
+from kcsim.mapping import explore, search
+from kcsim.mapping.deadline import Deadline, GivenUp, OutOfTime, in_threads
+from kcsim.mapping.explore import Task
+from kcsim.mapping.layers import MappingTask, map_layers, try_layers
+from kcsim.mapping.search import OBJECTIVES, find_front, objective_value, search_mapping
+from kcsim.mapping.space import build_space, count_mappings_in
+from kcsim.mapping.verify import costs_in_space
+from kcsim.workload import ConvLayer
+
+DATA = Path(__file__).parent.parent / "data" / "searches"
+BYPASS = load_hardware(DATA / "every_bypass.yaml")
+SINGLE = load_hardware(DATA / "single_buffered.yaml")
+WIDE = ConvLayer("wide", 64, 64, 56, 56, 3, 3, padding=1)
+SLOW = ConvLayer("slow", 8, 4, 12, 12, 3, 3, 1, 1, 1, 2)
+SLACK = 3.0
+"""Seconds that a busy machine may take longer."""
+
+
+@pytest.fixture(autouse=True)
+def compiled():
+    explore.compile_kernels()
+
+
+class Clock:
+    """Measures a block."""
+
+    def __enter__(self):
+        self.started = time.monotonic()
+        return self
+
+    def __exit__(self, *error):
+        self.seconds = time.monotonic() - self.started
+
+
+def check_unproved(result, layer, hardware, objective="edp"):
+    assert not result.is_optimal
+    assert "the time limit ended the search" in result.note
+    assert 0 < result.gap <= 1
+    estimate = evaluate(layer, hardware, result.mapping)
+    assert estimate.energy_pj == pytest.approx(result.energy_pj, rel=1e-4)
+    assert estimate.cycles.total == pytest.approx(result.cycles, rel=1e-4)
+
+
+def test_a_limit_holds_where_64_choices_of_bypass_are_to_be_tried():
+    with Clock() as clock:
+        result = search_mapping(WIDE, BYPASS, time_limit=1.0)
+    assert clock.seconds < 1 + SLACK
+    check_unproved(result, WIDE, BYPASS)
+    # Energy and cycles of the optimum, which takes about a minute to prove.
+    assert result.energy_pj * result.cycles * (1 - result.gap) <= 408836080.64 * 451584
+    assert result.energy_pj * result.cycles <= 10 * 408836080.64 * 451584
+
+
+@pytest.mark.parametrize("objective", ["edp", "cycles"])
+def test_what_does_not_end_by_itself_is_stopped(objective, monkeypatch):
+    monkeypatch.setattr(search, "TIME_LIMIT", 1.0)
+    with Clock() as clock:
+        result = search_mapping(SLOW, SINGLE, objective=objective)
+    assert clock.seconds < 1 + SLACK
+    check_unproved(result, SLOW, SINGLE, objective)
+
+
+def test_what_ends_by_itself_needs_no_limit():
+    result = search_mapping(SLOW, SINGLE, objective="energy", time_limit=math.inf)
+    assert result.is_optimal
+    assert result.energy_pj == pytest.approx(602_700.592)
+
+
+def test_a_front_keeps_its_limit():
+    with Clock() as clock:
+        front = find_front(WIDE, BYPASS, time_limit=1.0)
+    assert clock.seconds < 1 + SLACK
+    assert front
+    assert "the time limit ended the search; what was left out takes" in front.note
+    assert [p.cycles for p in front] == sorted({p.cycles for p in front})
+    assert find_front(LAYER, design()).note == ""
+
+
+def test_a_front_on_a_network_that_the_search_does_not_see_is_not_called_proved():
+    hardware = design(buffer={"fanout": Fanout(x=2, forwarding=("inputs",))})
+    assert "not part of the search" in find_front(LAYER, hardware).note
+
+
+def test_all_choices_of_bypass_of_many_levels_are_never_listed():
+    """Fifteen levels that may pass any tensor by: 2^45 choices."""
+    names = [f"L{i}" for i in range(15)]
+    levels = (
+        Level(name="DRAM", read_pj=1, write_pj=1),
+        *(
+            Level(
+                name=name, read_pj=1, write_pj=1, capacity_words=2 ** (20 - i),
+                may_bypass=("weights", "inputs", "outputs"), fanout=Fanout(x=2),
+            )
+            for i, name in enumerate(names)
+        ),
+    )  # fmt: skip
+    hardware = Hardware(name="deep", levels=levels, compute=Compute(mac_pj=1))
+    with Clock() as clock:
+        result = search_mapping(ConvLayer("conv", 8, 8, 8, 8, 3, 3), hardware, time_limit=1.0)
+    assert clock.seconds < 1 + SLACK
+    assert not result.is_optimal
+
+
+@pytest.mark.parametrize("padding", [2**24, 2**31])
+def test_an_endless_margin_takes_no_time(padding):
+    layer = ConvLayer("padded", 8, 8, 8, 8, 3, 3, padding=(0, 1, 2, padding))
+    with Clock() as clock:
+        result = search_mapping(layer, load_hardware("eyeriss"), time_limit=1.0)
+    assert clock.seconds < 1 + SLACK
+    evaluate(layer, load_hardware("eyeriss"), result.mapping)
+
+
+def test_of_too_many_tilings_some_are_searched():
+    layer = ConvLayer("many", 2520, 2520, 360, 360, 1, 1, batch=5040)
+    result = search_mapping(layer, load_hardware("eyeriss"), time_limit=5.0)
+    assert not result.is_optimal
+    assert result.note == "there are more tilings than can be searched"
+    assert 0 < result.gap < 1
+    assert result.mappings > result.evaluated > 0
+    again = search_mapping(layer, load_hardware("eyeriss"), time_limit=5.0)
+    assert again.mapping == result.mapping, "nothing of it depends on time"
+
+
+def test_tables_that_take_too_much_memory_are_not_built(monkeypatch):
+    monkeypatch.setattr("kcsim.mapping.tables.MOST_ENTRIES", 10_000)
+    result = search_mapping(WIDE, load_hardware("simple"))
+    assert result.note == "there are more tilings than can be searched"
+    best = search_mapping(LAYER, design())
+    assert best.is_optimal
+
+
+def test_a_limit_far_too_short_still_finds_a_mapping():
+    for layer, hardware in ((WIDE, BYPASS), (SLOW, SINGLE), (WIDE, load_hardware("eyeriss"))):
+        with Clock() as clock:
+            result = search_mapping(layer, hardware, time_limit=1e-6)
+        assert clock.seconds < SLACK
+        check_unproved(result, layer, hardware)
+
+
+def test_no_mapping_within_the_limit_is_said(monkeypatch):
+    monkeypatch.setattr(explore, "GRACE_SECONDS", 0.0)
+    with pytest.raises(MappingError, match=r"no mapping of wide .* was found within 1e-06 s"):
+        search_mapping(WIDE, BYPASS, time_limit=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(small_problems(), st.sampled_from(OBJECTIVES), st.data())
+def test_what_is_left_of_any_search_is_bounded_from_below(problem, objective, data):
+    """Cut after some choices, however few: the optimum is not below what the gap allows."""
+    layer, hardware, *_ = problem
+    try:
+        best = search_mapping(layer, hardware, objective=objective)
+    except MappingError:
+        return
+    checks = data.draw(st.integers(0, 30))
+
+    class Soon(Deadline):
+        looks = 0
+
+        @property
+        def has_passed(self):
+            self.looks += 1
+            return self.looks > checks
+
+    task = Task(layer, hardware)
+    number = OBJECTIVES.index(objective)
+    before, explore.FIRST_CHUNK = explore.FIRST_CHUNK, 3
+    try:
+        known = explore._explored(task, number, 1, Soon(), None)
+    finally:
+        explore.FIRST_CHUNK = before
+    least = objective_value(objective, best.energy_pj, best.cycles)
+    values = [objective_value(objective, *point[1:]) for point in known.points]
+    values += [objective_value(objective, *costs) for costs in known.left_out]
+    assert min(values) <= least * (1 + 1e-9) + 1e-12
+
+
+@settings(max_examples=60, deadline=None)
+@given(small_problems(), st.sampled_from((1, 8, 64, 512)))
+def test_a_coarse_map_space_is_a_part_of_the_whole(problem, tiles):
+    layer, hardware, *_ = problem
+    known = explore._explored(Task(layer, hardware), optimum.ENERGY_DELAY, 1, Deadline(), tiles)
+    coarse = count_mappings_in(build_space(layer, hardware, coarse=tiles))
+    assert coarse <= count_mappings_in(build_space(layer, hardware))
+    for mapping, energy_pj, cycles in known.points:
+        assert (energy_pj, cycles) == pytest.approx(
+            next(iter(costs_in_space(mapping, layer, hardware))), rel=1e-9
+        )
+        best = search_mapping(layer, hardware)
+        assert energy_pj * cycles >= best.energy_pj * best.cycles * (1 - 1e-9)
+
+
+def test_the_limit_is_for_each_shape():
+    layers = [WIDE, dataclasses.replace(WIDE, out_channels=32), SLOW]
+    with Clock() as clock:
+        found = map_layers([MappingTask(layer) for layer in layers], BYPASS, time_limit=0.5)
+    assert clock.seconds < 3 * 0.5 + SLACK
+    assert [result.is_optimal for result in found].count(False) >= 2
+
+
+def test_one_layer_without_a_mapping_leaves_the_others_theirs():
+    """Of a layer with a kernel that no level may iterate over."""
+    anything = ("N", "G", "M", "C", "P", "Q")
+    constraints = {name: LevelConstraint(temporal=anything) for name in ("DRAM", "buffer", "PE")}
+    hardware = design(dataflow=Dataflow(levels=constraints))
+    plain = ConvLayer("plain", 2, 4, 4, 4, 1, 1)
+    tasks = [MappingTask(plain), MappingTask(LAYER), MappingTask(plain)]
+    first, none, last = try_layers(tasks, hardware)
+    assert first == last
+    assert first.mapping == search_mapping(plain, hardware).mapping
+    assert "lets no level iterate over R" in str(none)
+    with pytest.raises(MappingError, match="lets no level iterate over R"):
+        map_layers(tasks, hardware)
+
+
+def test_a_deadline_passes():
+    deadline = Deadline(0.05)
+    inner, outer = Deadline(10.0, deadline), Deadline(10.0)
+    assert not deadline.has_passed
+    assert inner.left <= 0.05
+    time.sleep(0.06)
+    with pytest.raises(OutOfTime):
+        inner.check()
+    assert inner.has_passed
+    assert not outer.has_passed
+    assert not inner.extended(1.0).has_passed
+    inner.give_up()
+    with pytest.raises(GivenUp):
+        _ = deadline.extended(1.0).has_passed
+    assert not outer.has_passed
+
+
+def test_what_nobody_waits_for_is_given_up():
+    deadline, ended = Deadline(), threading.Event()
+
+    def work(name):
+        if name == "fails":
+            time.sleep(0.1)
+            raise MappingError("no place")
+        try:
+            search_mapping(SLOW, SINGLE, time_limit=60.0, within=deadline)
+        except GivenUp:
+            ended.set()
+            raise
+
+    with Clock() as clock, pytest.raises(MappingError, match="no place"):
+        list(in_threads(work, ["fails", "goes on"], deadline))
+    assert clock.seconds < SLACK
+    assert ended.is_set()
+
+
+def test_many_threads_do_as_one():
+    assert list(in_threads(lambda n: n * n, range(20), Deadline())) == [n * n for n in range(20)]

@@ -1,0 +1,111 @@
+"""What a mapping comes to, told without a search: as the search says, and as the counts say."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_design import LAYER, design
+from small_problems import small_problems
+
+from kcsim import MappingError, evaluate
+from kcsim.hardware import Dataflow, LevelConstraint
+from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.mapping.search import OBJECTIVES, find_front, search_mapping
+from kcsim.mapping.space import ORDERS, allowed_orders
+from kcsim.mapping.verify import costs_in_space
+from kcsim.workload import ConvLayer
+
+
+def only_costs(mapping, layer, hardware):
+    (costs,) = costs_in_space(mapping, layer, hardware)
+    return costs
+
+
+@settings(max_examples=100, deadline=None)
+@given(small_problems(), st.sampled_from(OBJECTIVES))
+def test_what_a_search_finds_comes_to_what_it_says(problem, objective):
+    layer, hardware, *_ = problem
+    try:
+        found = search_mapping(layer, hardware, objective=objective)
+    except MappingError:
+        return
+    expected = pytest.approx((found.energy_pj, found.cycles), rel=1e-12, abs=1e-12)
+    assert only_costs(found.mapping, layer, hardware) == expected
+
+
+def test_every_mapping_of_a_front_comes_to_what_it_says():
+    for point in find_front(LAYER, design()):
+        expected = pytest.approx((point.energy_pj, point.cycles), rel=1e-12)
+        assert only_costs(point.mapping, LAYER, design()) == expected
+
+
+@pytest.mark.parametrize("order", allowed_orders(LevelConstraint()))
+def test_other_loops_come_to_what_they_are_counted_for(order):
+    sizes = {"M": 4, "P": 2, "C": 2, "R": 3}
+    outer = tuple(Loop(d, sizes[d]) for d in order if d in sizes)
+    mapping = Mapping((LevelLoops("DRAM", outer), LevelLoops("PE", (Loop("Q", 2), Loop("S", 3)))))
+    counted = evaluate(LAYER, design(), mapping)
+    found = only_costs(mapping, LAYER, design())
+    assert found == pytest.approx((counted.energy_pj, counted.cycles.total))
+
+
+BEST = search_mapping(LAYER, design()).mapping
+
+
+def with_level(name, **changes):
+    levels = (
+        dataclasses.replace(level, **changes) if level.level == name else level
+        for level in BEST.levels
+    )
+    return Mapping(tuple(levels))
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        Mapping((LevelLoops("DRAM", tuple(Loop(d, 2) for d in "MPQ")),)),
+        Mapping((*BEST.levels, LevelLoops("PE"))),
+        Mapping((*BEST.levels[:-1], dataclasses.replace(BEST.levels[-1], level="chip"))),
+        with_level("PE", bypass=("weights",)),
+        with_level("buffer", spatial_x=(Loop("M", 4),)),
+        # All of the layer in one PE, which has no room for it.
+        Mapping((LevelLoops("PE", tuple(Loop(d, n) for d, n in LAYER.dimensions.items())),)),
+        # Two loops over one dimension at one level, and one with nothing to do.
+        Mapping((LevelLoops("DRAM", (
+            Loop("M", 2), Loop("C", 2), Loop("M", 2), Loop("P", 2), Loop("Q", 2), Loop("R", 3),
+            Loop("S", 3),
+        )),)),
+        Mapping((LevelLoops("DRAM", (
+            Loop("N", 1), Loop("M", 4), Loop("C", 2), Loop("P", 2), Loop("Q", 2), Loop("R", 3),
+            Loop("S", 3),
+        )),)),
+        # Bounds that do not divide.
+        Mapping((LevelLoops("DRAM", (
+            Loop("M", 4), Loop("C", 2), Loop("P", 2), Loop("Q", 2), Loop("R", 2), Loop("S", 3),
+        )), LevelLoops("PE", (Loop("R", 2),)))),
+    ],
+    ids=range(9),
+)  # fmt: skip
+def test_what_no_search_may_find_comes_to_nothing(mapping):
+    assert list(costs_in_space(mapping, LAYER, design())) == []
+
+
+def test_what_a_dataflow_forbids_comes_to_nothing():
+    sizes = {d: n for d, n in LAYER.dimensions.items() if n > 1}
+    every = tuple(Loop(d, sizes[d]) for d in ORDERS[0] if d in sizes)
+    mapping = Mapping((LevelLoops("DRAM", every),))
+    assert list(costs_in_space(mapping, LAYER, design()))
+    names = tuple(loop.dimension for loop in every if loop.dimension != "M")
+    for constraint in (LevelConstraint(temporal=names), LevelConstraint(stationary="inputs")):
+        hardware = design(dataflow=Dataflow(levels={"DRAM": constraint}))
+        assert list(costs_in_space(mapping, LAYER, hardware)) == []
+
+
+def test_a_bypass_that_the_hardware_leaves_open_is_no_fault():
+    hardware = design(pe={"may_bypass": ("weights",), "read_pj": 50.0})
+    found = search_mapping(ConvLayer("conv", 2, 4, 4, 4, 3, 3), hardware)
+    assert any(level.bypass for level in found.mapping.levels)
+    assert only_costs(found.mapping, LAYER, hardware) == (found.energy_pj, found.cycles)
