@@ -254,7 +254,7 @@ def _least_of_all(task: Task) -> list[tuple[float, float]]:
     """
     machines = itertools.islice(task.choices(), len(task.weights))
     units = task.hardware.mac_units
-    return [least_of_any(task.layer, machine, units) for _, machine in machines]
+    return [least_of_any(task.layer, machine, units) for _, _, machine in machines]
 
 
 def _number_of_choices(task: Task) -> int:
