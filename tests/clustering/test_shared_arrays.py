@@ -67,7 +67,7 @@ def test_clustering_leaves_the_given_tensors_as_they_are():
     tensors = tensors_of(SMALL)
     before = {name: tensor.copy() for name, tensor in tensors.items()}
     clustered = kcsim.cluster_network(SMALL, tensors, "linear_kernel:k=4")
-    kcsim.estimate("eyeriss", SMALL, clustered)
+    kcsim.estimate("eyeriss", weights=clustered)
     for name, tensor in tensors.items():
         np.testing.assert_array_equal(tensor, before[name])
         assert tensor.flags.writeable
