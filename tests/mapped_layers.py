@@ -70,7 +70,10 @@ def mapped_layers(draw, largest=240, most_instances=24, windows=False, words=Tru
             )
         )  # fmt: skip
         nests.append(LevelLoops(name, *map(tuple, loops[i]), bypass))
-    hardware = Hardware(name="random", levels=tuple(levels), compute=Compute(mac_pj=1))
+    slides = "any" if imperfect else draw(st.sampled_from(("any", "any", "repeated")))
+    hardware = Hardware(
+        name="random", levels=tuple(levels), compute=Compute(mac_pj=1), slides=slides
+    )
     return layer, hardware, Mapping(tuple(nests))
 
 

@@ -148,10 +148,10 @@ def words_of(low, size):
     return frozenset(itertools.product(*(range(a, a + n) for a, n in zip(low, size, strict=True))))
 
 
-def new_words(tensor, box, previous):
+def new_words(tensor, box, previous, may_slide=True):
     """What an instance must be given when its tile becomes `box`.
 
-    A window that moves forward, or grows, along one axis keeps what it still covers.
+    A window that moves forward, or grows, along one axis keeps what it still covers, if it may.
     """
     words = words_of(*box)
     if previous is None:
@@ -165,9 +165,18 @@ def new_words(tensor, box, previous):
     moved = [axis for axis in axes if box[0][axis] != previous[0][axis] or is_ahead[axis]]
     if not moved:
         return frozenset()
-    if tensor == "inputs" and len(moved) == 1 and moved[0] >= len(axes) - 2 and is_ahead[moved[0]]:
+    is_window = tensor == "inputs" and len(moved) == 1 and moved[0] >= len(axes) - 2
+    if may_slide and is_window and is_ahead[moved[0]]:
         return words - words_of(*previous)
     return words
+
+
+def may_slide(slides, box, previous, last):
+    """Whether a window may keep what it covers, and the move that its next one has to repeat."""
+    if slides == "any" or previous is None or box[0] == previous[0]:
+        return True, last
+    move = tuple(a - b for a, b in zip(box[0], previous[0], strict=True))
+    return (True, move) if last in (None, move) else (False, None)
 
 
 def walk(layer, hardware, mapping):
@@ -206,6 +215,7 @@ def _walk_operand(nest, tensor, parent, child, result):
     instances = nest.instances(child)
     previous = dict.fromkeys(instances)
     given_before = dict.fromkeys(instances, frozenset())
+    last = dict.fromkeys(instances)
     forwards = child < nest.levels and tensor in levels[child - 1].fanout.forwarding
     for start in nest.steps(child):
         given = {}
@@ -216,7 +226,8 @@ def _walk_operand(nest, tensor, parent, child, result):
             if child == nest.levels:
                 given[way] = words_of(*box)  # a MAC keeps nothing from step to step
             else:
-                given[way] = new_words(tensor, box, previous[way])
+                slides, last[way] = may_slide(nest.hardware.slides, box, previous[way], last[way])
+                given[way] = new_words(tensor, box, previous[way], slides)
                 result.fills[levels[child].name, tensor] += len(given[way])
             previous[way] = box
         requests = {}

@@ -1,5 +1,6 @@
 """Every count, cycle and picojoule of the reference cases, through the public interface."""
 
+import dataclasses
 import functools
 
 import pytest
@@ -228,3 +229,12 @@ def test_cycles_of_imperfect_factors_are_the_real_ones():
     assert data["cycles"] == 27 * 3 * 3 * (3 * 6) * 27 * 25 // 3
     assert cycles.total == 27 * 3 * (6 + 6 + 4) * 27 * 25
     assert cycles.total * 256 == CASES[IMPERFECT].layer.macs
+
+
+@pytest.mark.parametrize("name", [name for name in EXACT if name != IMPERFECT])
+def test_slides_of_repeated_moves_are_those_of_the_tool(name):
+    case = CASES[name]
+    hardware = dataclasses.replace(case.hardware, slides="repeated")
+    counts = evaluate(case.layer, hardware, case.mapping).counts
+    truth = case.true_counts()
+    assert {place: accesses(counts, *place) for place in truth} == truth

@@ -184,6 +184,9 @@ class Hardware:
     skipped_pixels : str
         ``moved``: rows and columns of inputs that no window touches, as a stride larger
         than the window skips them, are stored and moved with the others; ``left_out``: not.
+    slides : str
+        Which forward moves of a window along one axis keep what it still covers: ``any``, or
+        ``repeated``, those as long as its last move, as Timeloop has it.
     """
 
     name: Name
@@ -198,6 +201,7 @@ class Hardware:
     clock_mhz: Rate | None = None
     static_pj_per_cycle: EnergyPj = 0.0
     skipped_pixels: Literal["moved", "left_out"] = "moved"
+    slides: Literal["any", "repeated"] = "any"
 
     def __post_init__(self) -> None:
         widths: dict[str, int] = {t: getattr(self.precision_bits, t) for t in TENSORS}

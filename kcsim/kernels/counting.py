@@ -33,6 +33,7 @@ from kcsim.kernels.nest import (
     OUTPUTS,
     READS,
     REDUCES,
+    REPEATED,
     SPATIAL,
     SPREAD,
     STEP,
@@ -170,7 +171,7 @@ def replaced_words(tensor, level, loops, steps, spans):
 
 
 @inlined
-def sliding_words(level, loops, steps, spans, window, by_word):
+def sliding_words(level, loops, steps, spans, window, by_word, repeated):
     """Words that the tile changes of one instance bring in, for inputs.
 
     Every step of the loops above `level` is an advance of one loop with all
@@ -181,6 +182,9 @@ def sliding_words(level, loops, steps, spans, window, by_word):
     ----------
     by_word : bool
         Whether `covered` is wanted.
+    repeated : bool
+        Whether the window slides only by as much as it last moved. As outer loops advance it has
+        always moved with the innermost loop that moves it, and is about to do so again.
 
     Returns
     -------
@@ -195,7 +199,7 @@ def sliding_words(level, loops, steps, spans, window, by_word):
     words = line * rows * columns
     covered = covered_words(spans, level - 1, window, rows, columns) if by_word else 0
     # What one round of all loops inside has moved the tile by; a new round takes it back.
-    plain, round_rows, round_columns = False, 0, 0
+    plain, round_rows, round_columns, last_rows, last_columns = False, 0, 0, 0, 0
     for i in range(spans[level, ABOVE] - 1, -1, -1):
         bound, dimension = loops[i, BOUND], loops[i, DIMENSION]
         if loops[i, KIND] != TEMPORAL or bound == 1:
@@ -209,9 +213,13 @@ def sliding_words(level, loops, steps, spans, window, by_word):
             own_columns = scale * steps[i, STEP] * axis
         elif dimension != M:
             plain = True
-        new_rows, new_columns = filled_box(
-            plain, own_rows - round_rows, own_columns - round_columns, rows, columns
-        )
+        move_rows, move_columns = own_rows - round_rows, own_columns - round_columns
+        new_rows, new_columns = filled_box(plain, move_rows, move_columns, rows, columns)
+        if repeated and new_rows > 0:
+            if last_rows == 0 and last_columns == 0:
+                last_rows, last_columns = move_rows, move_columns
+            if move_rows != last_rows or move_columns != last_columns:
+                new_rows, new_columns = rows, columns
         words += advances * line * new_rows * new_columns
         if by_word and new_rows > 0:
             covered += advances * covered_words(spans, level - 1, window, new_rows, new_columns)
@@ -249,7 +257,9 @@ def count_operand(tensor, loops, steps, spans, temporal_steps, window, rules, co
         else:
             by_word = rules[last, MULTICAST] == WORD_MULTICAST and tensor == INPUTS
             if tensor == INPUTS:
-                arriving, leaving = sliding_words(child, loops, steps, spans, window, by_word)
+                arriving, leaving = sliding_words(
+                    child, loops, steps, spans, window, by_word, rules[0, REPEATED] != 0
+                )
             else:
                 arriving = replaced_words(tensor, child, loops, steps, spans)
             if not by_word:
@@ -341,7 +351,7 @@ def count_mapping(loops, loop_count, window, rules, spans, counts):
     window : int64[4]
         Strides and dilations: vertical stride, horizontal stride, vertical
         dilation, horizontal dilation.
-    rules : int64[levels, 8]
+    rules : int64[levels, 9]
         What each level keeps, and what the network below it can do.
     spans : int64[levels + 1, 26]
         Filled: tiles, instances and more.

@@ -22,6 +22,7 @@ from kcsim.kernels.nest import (
     MULTICAST,
     OUTER,
     READS,
+    REPEATED,
     SPATIAL_X,
     SPATIAL_Y,
     SPREAD,
@@ -162,8 +163,11 @@ def find_served(positions, shift, is_served):
 
 
 @helper
-def tile_advances(tensor, level, loops, loop_count, steps, spans, window):
+def tile_advances(tensor, level, loops, loop_count, steps, spans, window, repeated):
     """Every kind of advance of the loops above a level, innermost loop first.
+
+    Windows may slide only by as much as the last time (`repeated`); see
+    `kcsim.kernels.counting.sliding_words`.
 
     Returns
     -------
@@ -181,7 +185,7 @@ def tile_advances(tensor, level, loops, loop_count, steps, spans, window):
     advances = np.zeros((loop_count, 3), np.int64)
     shifts = np.zeros((loop_count, 8), np.int64)
     reset = np.zeros(8, np.int64)
-    kinds, innermost = 0, 1
+    kinds, innermost, last_rows, last_columns = 0, 1, 0, 0
     for i in range(loop_count - 1, -1, -1):
         bound = loops[i, BOUND]
         if loops[i, LEVEL] >= level or loops[i, KIND] != TEMPORAL or bound == 1:
@@ -201,6 +205,11 @@ def tile_advances(tensor, level, loops, loop_count, steps, spans, window):
         new_rows, new_columns = filled_box(
             plain, shift[P] * is_window, shift[Q] * is_window, rows, columns
         )
+        if repeated and is_window and new_rows > 0:
+            if last_rows == 0 and last_columns == 0:
+                last_rows, last_columns = shift[P], shift[Q]
+            if shift[P] != last_rows or shift[Q] != last_columns:
+                new_rows, new_columns = rows, columns
         advances[kinds, 0] = (bound - 1) * steps[i, OUTER]
         advances[kinds, 1] = new_rows
         advances[kinds, 2] = new_columns
@@ -218,7 +227,7 @@ def forward(tensor, level, loops, loop_count, steps, spans, window, rules, count
     See `count_mapping` for the parameters; `level` is the level above the children.
     """
     advances, shifts, innermost = tile_advances(
-        tensor, level + 1, loops, loop_count, steps, spans, window
+        tensor, level + 1, loops, loop_count, steps, spans, window, rules[0, REPEATED] != 0
     )
     rows, columns = 1, 1
     if tensor == INPUTS:

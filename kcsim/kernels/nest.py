@@ -18,10 +18,11 @@ What a level keeps and what its network can do are one row of *rules*, what can 
 nest is one row of *spans* for each level and one of *steps* for each loop, and what is counted
 is in *counts*. They are few and wide because every array that a kernel hands on costs time.
 
-*rules*, int64[levels, 8]
+*rules*, int64[levels, 9]
     ``KEEPS`` (3 columns): whether the level stores a tensor. ``MULTICAST``: how the network
     below shares reads. ``REDUCES``: whether it adds up partial sums. ``FORWARDS`` (3): whether
-    children take a tensor from their neighbours.
+    children take a tensor from their neighbours. ``REPEATED``: whether windows slide only by as
+    much as the last time (all levels alike).
 *spans*, int64[levels + 1, 26], the last row for the MAC unit
     ``EXTENT`` (8): indices of each dimension that one instance spans. ``SPATIAL`` (8): spatial
     bounds of the network below. ``CHILDREN``: their product. ``SPREAD`` (3): words that the level
@@ -60,7 +61,7 @@ READS, FILLS, UPDATES, DOWN, UP, FORWARDED = range(6)
 """Columns of counts: accesses of a level, words in the network below it."""
 NO_MULTICAST, TILE_MULTICAST, WORD_MULTICAST = 0, 1, 2
 STRIDE_H, STRIDE_W, DILATION_H, DILATION_W = 0, 1, 2, 3
-KEEPS, MULTICAST, REDUCES, FORWARDS = 0, 3, 4, 5
+KEEPS, MULTICAST, REDUCES, FORWARDS, REPEATED = 0, 3, 4, 5, 8
 """Columns of rules."""
 
 INDEXES = np.array(

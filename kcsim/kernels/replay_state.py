@@ -23,7 +23,7 @@ READS, FILLS, UPDATES, DOWN, UP, FORWARDED = range(6)
 """Columns of `State.counted`."""
 LOW, SIZE, HEAD, ROOM, PLACE_SIZE = 1, 6, 11, 13, 18
 """Columns of places."""
-GIVEN, GIVEN_SIZE, GIVEN_AT, HELD_SIZE = 18, 23, 28, 29
+GIVEN, GIVEN_SIZE, GIVEN_AT, MOVE, HELD_SIZE = 18, 23, 28, 29, 34
 """Columns of `State.held`, after those of the place."""
 INSTANCES, CHILDREN, COLUMNS, FIRST, MULTICAST, REDUCES = range(6)
 """Columns of `Nest.levels`."""
@@ -82,6 +82,8 @@ class Nest(NamedTuple):
         slots (3; rows and columns of inputs left out), row and column of its input.
     is_cut : bool
         Whether the bounds over some dimension multiply to more than its size.
+    repeated : bool
+        Whether windows slide only by as much as they last moved.
     """
 
     loops: np.ndarray
@@ -95,6 +97,7 @@ class Nest(NamedTuple):
     offsets: np.ndarray
     macs: np.ndarray
     is_cut: bool
+    repeated: bool
 
 
 class State(NamedTuple):
@@ -115,8 +118,9 @@ class State(NamedTuple):
         Whether instances are idle or tiles short now; steps so far.
     active : bool[rows]
         Whether an instance has something to do now.
-    held : int64[rows, 3, 29]
-        The buffers as places; what they were given last: lowest coordinates, extents, step.
+    held : int64[rows, 3, 34]
+        The buffers as places; what they were given last: lowest coordinates, extents, step; the
+        move that the next one has to repeat, zeros for any.
     boxes : int64[instances + 1, 4, 5]
         Of each instance of a level: what moves now, and the whole tile; lowest coordinates and
         extents. The last row is of an instance that is looked at in between.
@@ -234,12 +238,32 @@ def box_words(size):
 
 
 @helper
-def set_new_words(tensor, held, box):
+def repeats_move(held, box):
+    """Whether a tile that moves does so by as much as the last time; note by how much."""
+    moves, differences, last = 0, 0, held[MOVE : MOVE + AXES]
+    is_first, is_free = held[SIZE] == 0, True
+    for i in range(AXES):
+        move = box[WHOLE, i] - held[LOW + i]
+        moves += move != 0
+        differences += move != last[i]
+        is_free = is_free and last[i] == 0
+    if is_first or moves == 0:
+        return True
+    for i in range(AXES):
+        # After a move of another length any may follow.
+        kept = box[WHOLE, i] - held[LOW + i]
+        last[i] = kept if is_free or differences == 0 else 0
+    return is_free or differences == 0
+
+
+@helper
+def set_new_words(tensor, held, box, repeated):
     """Put the box of what a tile has and the buffer lacks in `box`; return its words.
 
     A window that moves forward or grows along one axis lacks what it did not cover before.
     """
     moved, axis, is_ahead = 0, 0, False
+    slides = repeats_move(held, box) if repeated else True
     for i in range(AXES):
         box[MOVED, i], box[MOVED_SIZE, i] = box[WHOLE, i], box[WHOLE_SIZE, i]
         move = box[WHOLE, i] - held[LOW + i]
@@ -247,7 +271,7 @@ def set_new_words(tensor, held, box):
             moved, axis, is_ahead = moved + 1, i, move >= 0
     if moved == 0:
         box[MOVED_SIZE, 0] = 0
-    elif tensor == INPUTS and moved == 1 and axis >= ROW and is_ahead:
+    elif slides and tensor == INPUTS and moved == 1 and axis >= ROW and is_ahead:
         covered = max(held[LOW + axis] + held[SIZE + axis] - box[WHOLE, axis], 0)
         covered = min(covered, box[WHOLE_SIZE, axis])
         box[MOVED, axis] += covered
@@ -270,7 +294,9 @@ def find_new_words(nest, state, level, tensor):
         streams[i, COUNT] = 0
         if active[first + i]:
             set_tile(start, offsets[first + i], extent, layer, axes, boxes[i])
-            streams[i, COUNT] = set_new_words(tensor, buffers[first + i, tensor], boxes[i])
+            streams[i, COUNT] = set_new_words(
+                tensor, buffers[first + i, tensor], boxes[i], nest.repeated
+            )
             words += streams[i, COUNT]
     return words
 

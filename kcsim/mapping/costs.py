@@ -134,7 +134,7 @@ def forwarding_array(hardware: Hardware) -> np.ndarray:
 
 
 def rule_array(hardware: Hardware, keeps: np.ndarray) -> np.ndarray:
-    """What each level keeps, and what the network below it can do: int64[levels, 8].
+    """What each level keeps, and what the network below it can do: int64[levels, 9].
 
     Parameters
     ----------
@@ -143,7 +143,8 @@ def rule_array(hardware: Hardware, keeps: np.ndarray) -> np.ndarray:
         Whether a level stores a tensor; see `kcsim.mapping.Mapping.keeps_array`.
     """
     networks = multicast_array(hardware), reduction_array(hardware), forwarding_array(hardware)
-    rules = np.column_stack([keeps, *networks])
+    repeated = np.full(len(hardware.levels), hardware.slides == "repeated")
+    rules = np.column_stack([keeps, *networks, repeated])
     return rules.astype(np.int64)
 
 

@@ -293,6 +293,8 @@ def _not_searched(hardware: Hardware) -> str:
         return "what children take from their neighbours is not part of the search"
     if any(level.fanout.hop_pj for level in hardware.levels):
         return "hops depend on places in the array, which are not part of the search"
+    if hardware.slides == "repeated":
+        return "that windows slide by repeated moves alone is not part of the search"
     return ""
 
 

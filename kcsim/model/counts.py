@@ -245,6 +245,9 @@ def _check_imperfect(
         if level.fanout.hop_pj:
             message = f"hops of short tiles are not counted, as of those below '{level.name}'"
             raise MappingError(Problem(message, factors))
+    if hardware.slides == "repeated":
+        message = "windows of short tiles are not counted where they slide by repeated moves alone"
+        raise MappingError(Problem(message, f"slides: any, or {factors}"))
     visits = _forwarding_visits(mapping, hardware)
     if visits > MOST_VISITS:
         message = f"forwarding of short tiles has to be walked, here for {visits} tiles"

@@ -136,6 +136,7 @@ def build_nest(shape: Shape, hardware: Hardware) -> Nest:
         offsets=np.concatenate(shape.starts),
         macs=_macs(shape, buffers),
         is_cut=bool(is_cut.any()),
+        repeated=hardware.slides == "repeated",
     )
 
 
@@ -249,7 +250,7 @@ def build_state(shape: Shape, nest: Nest, values: type[np.int64] | type[np.float
 
 
 def _held(shape: Shape, nest: Nest) -> np.ndarray:
-    """The buffers, of which only those of the outermost level hold anything: int64[rows, 3, 29]."""
+    """The buffers, of which only those of the outermost level hold anything: int64[rows, 3, 34]."""
     held = np.zeros((sum(shape.instances[:-1]), 3, HELD_SIZE), np.int64)
     row = 0
     for level, count in enumerate(shape.instances[:-1]):

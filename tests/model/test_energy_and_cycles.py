@@ -108,8 +108,8 @@ def test_energy_of_updates_and_partitions():
 )
 def test_blocks_and_widths(block, bits, accesses):
     hardware = design(
-        {"block_words": block, "word_bits": 16}, {"capacity_words": 1000}, {"capacity_words": 1000},
-        precision_bits=Precision(weights=bits),
+        {"block_words": block, "word_bits": 16}, {"capacity_words": 1000},
+        {"capacity_words": 1000}, precision_bits=Precision(weights=bits),
     )  # fmt: skip
     account = items(evaluate(LAYER, hardware, MAPPING))
     weights = account["DRAM", "weights", "read"]

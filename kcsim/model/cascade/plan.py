@@ -183,5 +183,7 @@ def check_shareable(shared: SharedLayer) -> None:
         for has, name in ((level.fanout.hop_pj, "hops"), (level.fanout.forwarding, "forwarding")):
             if has:
                 raise MappingError(f"{what}: {name} below '{level.name}' are not counted for that")
+    if shared.hardware.slides == "repeated":
+        raise MappingError(f"{what}: slides by repeated moves alone are not counted for that")
     if not shared.widths(Tile.whole(shared.layer)):
         raise MappingError(f"{what}: all of its weights are zero, and zeros are left out")
