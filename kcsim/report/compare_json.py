@@ -37,7 +37,7 @@ def comparison_to_dict(comparison: Comparison) -> dict[str, Any]:
         Valid under `COMPARISON_SCHEMA`.
     """
     document = ComparisonDocument(
-        schema="kcsim.compare/1",
+        schema="kcsim.compare/2",
         versions=versions(),
         hardware=hardware_document(comparison.hardware),
         network=network_document(comparison.network),

@@ -56,7 +56,7 @@ def estimate_to_dict(estimate: Estimate) -> dict[str, Any]:
         Valid under `ESTIMATE_SCHEMA`.
     """
     document = schema.EstimateDocument(
-        schema="kcsim.estimate/1",
+        schema="kcsim.estimate/2",
         versions=versions(),
         hardware=hardware_document(estimate.hardware),
         network=network_document(estimate.network),
@@ -78,7 +78,7 @@ def layer_to_dict(estimate: LayerEstimate) -> dict[str, Any]:
         Valid under `LAYER_SCHEMA`.
     """
     document = schema.LayerEstimateDocument(
-        schema="kcsim.layer/1",
+        schema="kcsim.layer/2",
         versions=versions(),
         hardware=hardware_document(estimate.counts.hardware),
         layer=layer_document(estimate),

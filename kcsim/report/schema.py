@@ -164,7 +164,7 @@ class RunDocument:
 class EstimateDocument:
     """What `kcsim estimate --format json` writes."""
 
-    schema: Literal["kcsim.estimate/1"]
+    schema: Literal["kcsim.estimate/2"]
     """Name and version of this format."""
     versions: VersionsDocument
     """What computed it."""
@@ -180,7 +180,7 @@ class EstimateDocument:
 class ComparisonDocument:
     """What `kcsim compare --format json` writes."""
 
-    schema: Literal["kcsim.compare/1"]
+    schema: Literal["kcsim.compare/2"]
     """Name and version of this format."""
     versions: VersionsDocument
     """What computed it."""
@@ -200,7 +200,7 @@ class ComparisonDocument:
 class LayerEstimateDocument:
     """What `kcsim evaluate --format json` writes."""
 
-    schema: Literal["kcsim.layer/1"]
+    schema: Literal["kcsim.layer/2"]
     """Name and version of this format."""
     versions: VersionsDocument
     """What computed it."""

@@ -34,7 +34,7 @@ def test_dense_and_clustered_stand_side_by_side(kcsim):
 def test_json(kcsim):
     outcome = kcsim("estimate", "--hw", "eyeriss", "-n", "lenet5", "--format", "json")
     document = json.loads(outcome.out)
-    assert document["schema"] == "kcsim.estimate/1"
+    assert document["schema"] == "kcsim.estimate/2"
     (run,) = document["runs"]
     assert run["totals"]["macs"] == 2_293_000
     assert sum(layer["macs"] for layer in run["layers"]) == 2_293_000

@@ -50,7 +50,7 @@ def test_all_executions_stand_side_by_side(kcsim, design):
 
 def test_json_of_a_comparison(kcsim, design):
     compared = document(kcsim, "compare", *design, "--objective", "energy")
-    assert compared["schema"] == "kcsim.compare/1"
+    assert compared["schema"] == "kcsim.compare/2"
     assert compared["objective"] == "energy"
     assert [run["execution"] for run in compared["runs"]] == RUNS
     energy = {run["execution"]: run["totals"]["energy_pj"] for run in compared["runs"]}

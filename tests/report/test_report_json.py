@@ -69,7 +69,7 @@ def test_a_layer_survives_json_and_fits_its_schema(layer):
 
 def test_the_schema_refuses_what_is_wrong(dense):
     document = estimate_to_dict(dense)
-    document["schema"] = "kcsim.estimate/2"
+    document["schema"] = "kcsim.estimate/9"
     document["runs"][0]["totals"]["cycles"] = -1
     document["runs"][0]["layers"][0]["macs"] = "many"
     document["hardware"]["colour"] = "red"
@@ -79,7 +79,7 @@ def test_the_schema_refuses_what_is_wrong(dense):
 
 def test_numbers_are_those_of_the_estimate(clustered):
     document = estimate_to_dict(clustered)
-    assert document["schema"] == "kcsim.estimate/1"
+    assert document["schema"] == "kcsim.estimate/2"
     for run, written in zip(clustered.runs, document["runs"], strict=True):
         totals = written["totals"]
         assert written["weights"] == run.weights
