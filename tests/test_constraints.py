@@ -34,17 +34,17 @@ def test_every_requirement_has_one_pin_that_it_admits(requirement):
         assert requirement.specifier.contains(pin)
 
 
-@pytest.mark.parametrize("name", HERE)
-def test_what_pinned_packages_require_is_pinned(name):
-    try:
-        found = distribution(name)
-    except PackageNotFoundError:
-        pytest.skip(f"{name} is not installed")
-    if name == "torch" or f"=={found.version}" != HERE[name]:
-        pytest.skip("builds for GPUs require more" if name == "torch" else "another version")
-    for requirement in map(Requirement, found.requires or ()):
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-            assert canonicalize_name(requirement.name) in HERE
+def test_what_pinned_packages_require_is_pinned():
+    """Of those that are installed in that version; builds of torch for GPUs require more."""
+    for name in HERE.keys() - {"torch"}:
+        try:
+            found = distribution(name)
+        except PackageNotFoundError:
+            continue
+        is_pinned = f"=={found.version}" == HERE[name]
+        for requirement in map(Requirement, (found.requires or ()) if is_pinned else ()):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                assert canonicalize_name(requirement.name) in HERE, name
 
 
 def test_each_pin_is_one_version_for_each_python():
