@@ -77,8 +77,8 @@ class ClusteredConvolution:
         conv = layer.part.layer
         self.conv: ConvLayer = replace(
             conv,
-            in_height=height or conv.in_height,
-            in_width=width or conv.in_width,
+            in_height=conv.in_height if height is None else height,
+            in_width=conv.in_width if width is None else width,
             batch=1,
         )
         self.execution = choose_execution(layer, execution, self.conv)

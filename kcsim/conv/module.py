@@ -138,7 +138,8 @@ class ClusteredConv2d(nn.Module):
         What buffers hold is compared, not their versions: changes through ``.data`` or through
         arrays that share their memory leave no trace.
         """
-        if not all(_equal(values, self._seen.get(name)) for name, values in buffers.items()):
+        seen = self._seen
+        if not seen or not all(_equal(values, seen[name]) for name, values in buffers.items()):
             self._ready.clear()
             self._seen = {
                 name: None if values is None else values.copy() for name, values in buffers.items()

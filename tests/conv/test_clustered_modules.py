@@ -232,6 +232,18 @@ def test_wrong_buffers_are_refused(buffer, values, message):
         assert message in str(caught.value)
 
 
+def test_a_module_without_buffers_is_refused_at_its_first_call():
+    module = clustered_model().conv2
+    module.codebook = module.indexes = None
+    with pytest.raises(InputError, match="layer 'conv2' has no codebook"):
+        module(torch.randn(2, 8, 6, 6))
+
+
+def test_images_without_pixels_are_refused():
+    with pytest.raises(InputError, match="in_height is 0"):
+        clustered_model().conv1(torch.randn(2, 3, 0, 12))
+
+
 def test_gradients_are_not_lost():
     module = clustered_model().conv1
     inputs = torch.randn(INPUTS, requires_grad=True)
