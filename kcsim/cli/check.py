@@ -159,7 +159,7 @@ def _check_mapped(
     from kcsim.mapping.reader import read_mapping
     from kcsim.mapping.search import find_mapping
     from kcsim.model.counts import count_layer
-    from kcsim.model.replay import compare, replay_cost, replay_layer
+    from kcsim.model.replay import compare, least_cost, replay_cost, replay_layer
     from kcsim.workload import load_layer
 
     hardware = load_hardware(hw, overrides or ())
@@ -170,6 +170,7 @@ def _check_mapped(
 
         check_sharings(chosen, hardware, cluster, execution, limit)
         return
+    least_cost(chosen).check(limit)
     loops = read_mapping(mapping, chosen, hardware) if mapping else None
     with waiting():
         loops = loops or find_mapping(chosen, hardware)

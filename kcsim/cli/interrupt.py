@@ -36,14 +36,15 @@ def interruptible() -> Iterator[None]:
         # Whoever started the command wants to handle interrupts, or to have none.
         yield
         return
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    signal.signal(signal.SIGINT, _unwind)
-    threading.Thread(target=_watch, args=(reading,), daemon=True).start()
+    before, writing = -1, -1
     try:
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        signal.signal(signal.SIGINT, _unwind)
+        threading.Thread(target=_watch, args=(reading,), daemon=True).start()
         yield
-    except _Interrupt:
+    except (_Interrupt, KeyboardInterrupt):
         _end()
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -25,6 +25,7 @@ Floats = NDArray[np.float32]
 
 TIMED_RUNS = 3
 LARGEST_DIFFERENCE = 1e-4
+LARGEST_MEMORY = 4 * 2**30
 """Of outputs in single precision, relative to the largest output."""
 
 
@@ -91,6 +92,7 @@ def check_layer(
     convolution = ClusteredConvolution(layer, codebook, execution=execution)
     conv = layer.part.layer
     shape = (conv.in_channels, conv.in_height, conv.in_width)
+    _check_memory(conv.with_batch(batch) if inputs is None else conv)
     if inputs is None:
         conv.with_batch(batch)  # refuses what is no number of images
         images = np.random.default_rng(seed).standard_normal((batch, *shape), np.float32)
@@ -121,6 +123,16 @@ def check_layer(
         seconds,
         dense_seconds,
     )
+
+
+def _check_memory(conv: ConvLayer) -> None:
+    """Refuse a layer whose values take too much memory, in float32 and a few times over."""
+    size = 16 * (conv.padded_input_words + conv.output_words)
+    if size > LARGEST_MEMORY:
+        raise InputError(
+            Problem(f"executing {conv.name!r} would take {size / 2**30:.1f} GiB of memory",
+                    f"at most {LARGEST_MEMORY / 2**30:.0f} GiB: fewer images at once")
+        )  # fmt: skip
 
 
 @contextmanager

@@ -28,6 +28,7 @@ __all__ = [
     "ReplayCost",
     "compare",
     "direct_convolution",
+    "least_cost",
     "random_operands",
     "replay_cost",
     "replay_layer",
@@ -39,6 +40,7 @@ TILE_NANOSECONDS = 25.0
 WORD_NANOSECONDS = 40.0
 LARGEST_MEMORY = 4 * 2**30
 SLOT_BYTES = 13
+VALUE_BYTES = 8
 INSTANCE_BYTES = 1100
 
 
@@ -154,6 +156,12 @@ class ReplayCost:
             )
 
 
+def least_cost(layer: ConvLayer) -> ReplayCost:
+    """What any replay of a layer takes at least: of its values and its MACs alone."""
+    words = layer.input_words + layer.weights + layer.output_words
+    return ReplayCost(layer.name, layer.macs, 0, 0, words * VALUE_BYTES)
+
+
 def replay_cost(layer: ConvLayer, hardware: Hardware, mapping: Mapping) -> ReplayCost:
     """Estimate what `replay_layer` would take.
 
@@ -180,6 +188,7 @@ def replay_cost(layer: ConvLayer, hardware: Hardware, mapping: Mapping) -> Repla
         if kept
     )
     memory = slots * SLOT_BYTES + sum(shape.instances) * INSTANCE_BYTES
+    memory += least_cost(layer).memory_bytes
     return ReplayCost(layer.name, layer.macs, words, tiles, memory)
 
 

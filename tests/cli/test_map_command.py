@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,6 +13,7 @@ from kcsim.mapping.reader import read_mapping
 
 LAYER = ("map", "--hw", "eyeriss", "--layer", "lenet5/conv2")
 NETWORK = ("map", "--hw", "simple", "-n", "lenet5")
+SEARCHES = Path(__file__).parent.parent / "data" / "searches"
 
 
 @pytest.mark.parametrize("objective", ["edp", "energy", "cycles"])
@@ -102,3 +105,43 @@ def test_mistakes(kcsim, arguments, message):
     outcome = kcsim("map", "--hw", "simple", *arguments)
     assert outcome.code != 0
     assert message in outcome.err
+
+
+CUT = ("--hw", str(SEARCHES / "every_bypass.yaml"), "--time-limit", "0.3")
+
+
+def test_what_a_limit_cut_short_is_said_in_every_form(kcsim, tmp_path):
+    layer = ("map", *CUT, "--layer", "vgg16/conv2-2")
+    for more in ((), ("--loops",)):
+        out = kcsim(*layer, *more).out
+        assert "not proved: the time limit ended the search; at most" in out
+        assert "% from the best" in out
+    assert "Not proved: the time limit ended the search" in kcsim(*layer, "--front").out
+    network = ("-n", "vgg16", "--layers", "conv2-2")
+    for command in ("map", "estimate"):
+        out = " ".join(kcsim(command, *CUT, *network).out.split())
+        assert "1 of 1 mappings not proved: the time limit ended the search; at most" in out
+    outcome = kcsim("estimate", *CUT, *network, "--format", "csv")
+    assert "kcsim: 1 of 1 mappings not proved: the time limit" in outcome.err
+    document = json.loads(kcsim("estimate", *CUT, *network, "--format", "json").out)
+    search = document["runs"][0]["layers"][0]["search"]
+    assert not search["proved"]
+    assert 0 < search["gap"] <= 1
+    assert search["note"] == "the time limit ended the search"
+
+
+def test_a_comparison_says_what_is_not_proved(kcsim):
+    outcome = kcsim(
+        "compare", "--hw", "eyeriss_codebook", "-n", "lenet5", "--cluster", "kernel:k=16",
+        "--time-limit", "0.001",
+    )  # fmt: skip
+    assert "mappings not proved:" in outcome.out
+    assert "the time limit ended the search" in " ".join(outcome.out.split())
+
+
+def test_a_limit_is_no_limit_or_a_number_of_seconds(kcsim):
+    assert kcsim(*LAYER, "--time-limit", "inf").code == 0
+    for limit in ("0", "-1", "nan"):
+        outcome = kcsim(*LAYER, "--time-limit", limit)
+        assert outcome.code == 2
+        assert "expected a number of seconds above 0" in outcome.err

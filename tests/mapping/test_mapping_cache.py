@@ -2,18 +2,26 @@
 
 import concurrent.futures
 import dataclasses
+import json
 import os
 import stat
 
 import pytest
 from small_design import LAYER, design
 
-from kcsim import InputError
+from kcsim import InputError, load_hardware, load_layer
 from kcsim.mapping import layers as mapping_layers
-from kcsim.mapping.cache import CACHE_VARIABLE, MappingCache, default_cache
+from kcsim.mapping.cache import (
+    CACHE_VARIABLE,
+    MappingCache,
+    _digest,
+    default_cache,
+    why_nothing_is_kept,
+)
 from kcsim.mapping.costs import DENSE, WeightCosts
 from kcsim.mapping.layers import MappingTask, map_layers
 from kcsim.mapping.search import search_mapping
+from kcsim.private import why_not_private
 from kcsim.workload import ConvLayer, ZeroShares
 
 HARDWARE = design()
@@ -121,6 +129,233 @@ def test_damaged_files_are_misses(cache, result, damage):
     assert cache.load(key, LAYER, HARDWARE) is None
     cache.store(key, result)
     assert cache.load(key, LAYER, HARDWARE) == result
+
+
+def change(path, key, edit, sign=True):
+    """Edit what a file says; with a digest that fits, as who means harm would."""
+    document = json.loads(path.read_text(encoding="utf-8"))
+    del document["digest"]
+    edit(document)
+    digest = _digest(key, document) if sign else "0" * 64
+    path.write_text(json.dumps({**document, "digest": digest}), encoding="utf-8")
+
+
+def swap_loops(document):
+    """The outermost level iterates over what the innermost did, and the other way round."""
+    first, *_, last = document["levels"]
+    first[1], last[1] = last[1], first[1]
+
+
+def drop_a_loop(document):
+    document["levels"][-1][1].pop()
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        swap_loops,
+        drop_a_loop,
+        lambda d: d.update(energy_pj=d["energy_pj"] * (1 - 1e-6)),
+        lambda d: d.update(cycles=d["cycles"] + 1),
+        lambda d: d.update(cycles=int(d["cycles"])),
+        lambda d: d.update(energy_pj=str(d["energy_pj"])),
+        lambda d: d.update(energy_pj=float("inf")),
+        lambda d: d.update(energy_pj=float("nan")),
+        lambda d: d.update(mappings=True),
+        lambda d: d.update(levels="DRAM"),
+        lambda d: d.update(levels=d["levels"][::-1]),
+        lambda d: d["levels"][0].append([]),
+        lambda d: d["levels"][0][1].append(["M", float("inf")]),
+        lambda d: d["levels"][0][1].append(["M", 1]),
+        lambda d: d["levels"][0][1].append([7, 2]),
+        lambda d: d["levels"][1].__setitem__(4, ["weights"]),
+        lambda d: d.pop("nodes"),
+    ],
+)
+def test_what_does_not_come_to_what_it_says_is_a_miss(cache, result, edit):
+    key = key_of(cache)
+    cache.store(key, result)
+    (path,) = stored_files(cache)
+    change(path, key, lambda document: None)
+    assert cache.load(key, LAYER, HARDWARE) == result, "nothing has been changed"
+    change(path, key, edit)
+    assert cache.load(key, LAYER, HARDWARE) is None
+
+
+def test_reversed_loops_are_a_miss(cache):
+    layer, hardware = load_layer("lenet5/conv2"), load_hardware("eyeriss")
+    result = search_mapping(layer, hardware)
+    key = key_of(cache, layer, hardware)
+    cache.store(key, result)
+    (path,) = stored_files(cache)
+
+    def reverse(document):
+        for level in document["levels"][:2]:
+            level[1].reverse()
+
+    assert cache.load(key, layer, hardware) == result
+    change(path, key, reverse)
+    assert cache.load(key, layer, hardware) is None
+
+
+def test_any_change_is_noticed(cache, result):
+    key = key_of(cache)
+    cache.store(key, result)
+    (path,) = stored_files(cache)
+    change(path, key, lambda document: document.update(evaluated=1), sign=False)
+    assert cache.load(key, LAYER, HARDWARE) is None
+    cache.store(key, result)
+    text = path.read_text(encoding="utf-8")
+    for i in range(len(text)):
+        changed = text[:i] + ("0" if text[i] != "0" else "1") + text[i + 1 :]
+        path.write_text(changed, encoding="utf-8")
+        assert cache.load(key, LAYER, HARDWARE) is None, changed
+
+
+def test_a_result_under_another_name_is_a_miss(cache, result):
+    key, other = key_of(cache), key_of(cache, objective="energy")
+    cache.store(key, result)
+    cache.store(other, result)
+    stored = {path.stem: path for path in stored_files(cache)}
+    stored[other].write_bytes(stored[key].read_bytes())
+    assert cache.load(other, LAYER, HARDWARE) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        '{"levels": 1e999}',
+        "9" * 5000,
+        '{"digest": [[[]]]}',
+        "NaN",
+    ],
+    ids=["lists", "objects", "infinity", "digits", "digest", "nan"],
+)
+def test_texts_that_break_readers_are_misses(cache, result, text):
+    key = key_of(cache)
+    cache.store(key, result)
+    (path,) = stored_files(cache)
+    path.write_text(text, encoding="utf-8")
+    assert cache.load(key, LAYER, HARDWARE) is None
+
+
+def test_a_very_large_file_is_not_read(cache, result):
+    key = key_of(cache)
+    cache.store(key, result)
+    (path,) = stored_files(cache)
+    path.write_text(" " * 2**21 + path.read_text(encoding="utf-8"), encoding="utf-8")
+    assert cache.load(key, LAYER, HARDWARE) is None
+
+
+posix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners of files")
+
+
+@posix
+def test_what_is_kept_is_for_the_user_alone(cache, result):
+    before = os.umask(0)
+    try:
+        cache.store(key_of(cache), result)
+    finally:
+        os.umask(before)
+    (path,) = stored_files(cache)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(cache.folder.stat().st_mode) == 0o700
+
+
+@posix
+def test_a_link_in_place_of_a_file_is_neither_read_nor_written_through(cache, result, tmp_path):
+    key = key_of(cache)
+    cache.store(key, result)
+    (path,) = stored_files(cache)
+    target = tmp_path / "target"
+    path.rename(target)
+    path.symlink_to(target)
+    assert cache.load(key, LAYER, HARDWARE) is None
+    target.write_text("the user's own", encoding="utf-8")
+    cache.store(key, result)
+    assert target.read_text(encoding="utf-8") == "the user's own"
+    assert not path.is_symlink()
+    assert cache.load(key, LAYER, HARDWARE) == result
+
+
+@posix
+def test_a_link_in_place_of_a_folder_of_files_is_left_alone(cache, result, tmp_path):
+    key = key_of(cache)
+    cache.folder.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (cache.folder / key[:2]).symlink_to(tmp_path / "elsewhere")
+    cache.store(key, result)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@posix
+def test_a_folder_behind_a_link_of_the_user_is_used(result, tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    cache = MappingCache(tmp_path / "link")
+    cache.store(key_of(cache), result)
+    assert cache.load(key_of(cache), LAYER, HARDWARE) == result
+
+
+@posix
+def test_a_folder_that_others_may_write_to_is_not_used(cache, result):
+    cache.store(key_of(cache), result)
+    cache.folder.chmod(0o777)
+    assert cache.load(key_of(cache), LAYER, HARDWARE) is None
+    before = stored_files(cache)
+    cache.store(key_of(cache, objective="energy"), result)
+    assert stored_files(cache) == before
+    assert "other users may write to" in why_not_private(cache.folder)
+    cache.folder.chmod(0o700)
+    (path,) = before
+    path.chmod(0o666)
+    assert cache.load(key_of(cache), LAYER, HARDWARE) is None
+
+
+@posix
+def test_a_folder_of_another_user_is_not_used(cache, result, monkeypatch):
+    cache.store(key_of(cache), result)
+    owner = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    assert cache.load(key_of(cache), LAYER, HARDWARE) is None
+    assert "belongs to another user" in why_not_private(cache.folder)
+
+
+@posix
+def test_a_pipe_in_place_of_a_file_does_not_block(cache, result):
+    key = key_of(cache)
+    cache.store(key, result)
+    (path,) = stored_files(cache)
+    path.unlink()
+    os.mkfifo(path)
+    assert cache.load(key, LAYER, HARDWARE) is None
+
+
+def test_without_a_home_nothing_is_kept(monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in (CACHE_VARIABLE, "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pathlib.Path.home", no_home)
+    assert default_cache() is None
+    assert why_nothing_is_kept() == "there is no home folder"
+    monkeypatch.setenv(CACHE_VARIABLE, "")
+    assert why_nothing_is_kept() == "", "the user has turned it off"
+
+
+def test_why_nothing_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "new" / "folder"))
+    assert why_nothing_is_kept() == ""
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file" / "folder"))
+    assert why_nothing_is_kept().endswith("file' is no folder")
+    monkeypatch.setattr(os, "access", lambda *args: False)
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "new"))
+    assert why_nothing_is_kept().startswith("no permission to write to")
 
 
 def test_a_mapping_of_another_layer_is_a_miss(cache, result):

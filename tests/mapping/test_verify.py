@@ -99,7 +99,7 @@ def test_what_a_dataflow_forbids_comes_to_nothing():
     mapping = Mapping((LevelLoops("DRAM", every),))
     assert list(costs_in_space(mapping, LAYER, design()))
     names = tuple(loop.dimension for loop in every if loop.dimension != "M")
-    for constraint in (LevelConstraint(temporal=names), LevelConstraint(stationary="inputs")):
+    for constraint in (LevelConstraint(temporal=names), LevelConstraint(stationary="weights")):
         hardware = design(dataflow=Dataflow(levels={"DRAM": constraint}))
         assert list(costs_in_space(mapping, LAYER, hardware)) == []
 

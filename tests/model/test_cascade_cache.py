@@ -10,6 +10,7 @@ from shared_layers import shared_layer
 
 from kcsim.errors import MappingError
 from kcsim.hardware import load_hardware
+from kcsim.mapping.cache import _digest
 from kcsim.model.cascade import search
 from kcsim.workload import ConvLayer
 
@@ -71,6 +72,52 @@ def test_files_that_say_nothing_are_misses(folder, shared, text):
     json.loads(path.read_text())
     path.write_text(text)
     same(search.find_cascade(shared, "energy"), first)
+
+
+def better(document):
+    document["best"]["energy_pj"] *= 0.5
+
+
+def smaller_tile(document):
+    document["best"]["tile"] = [1] * 6
+
+
+def elsewhere(document):
+    document["best"]["home"], document["best"]["gathered_at"] = "nowhere", 7
+
+
+def other_loops(document):
+    document["best"]["gather"] = document["best"]["entries"]
+
+
+@pytest.mark.parametrize("edit", [better, smaller_tile, elsewhere, other_loops])
+def test_what_does_not_come_to_what_it_says_is_a_miss(folder, shared, edit):
+    first = search.find_cascade(shared, "energy")
+    (path,) = folder.rglob("*.json")
+    document = json.loads(path.read_text())
+    del document["digest"]
+    edit(document)
+    path.write_text(json.dumps({**document, "digest": _digest(path.stem, document)}))
+    same(search.find_cascade(shared, "energy"), first)
+
+
+def test_a_search_that_is_cut_short_says_so_and_is_not_kept(folder, shared, monkeypatch):
+    whole = search.find_cascade(shared, "energy")
+    for path in folder.rglob("*.json"):
+        path.unlink()
+    found = search.find_cascade(shared, "energy", time_limit=1e-6)
+    assert found.search.note == "the time limit ended the search"
+    assert not found.search.is_optimal
+    assert 0 < found.search.gap <= 1
+    assert found.energy_pj * (1 - found.search.gap) <= whole.energy_pj * (1 + 1e-9)
+    assert list(folder.rglob("*.json")) == []
+
+
+def test_many_tiles_are_thinned_out_and_said_to_be(folder, shared, monkeypatch):
+    monkeypatch.setattr("kcsim.model.cascade.bounds._MOST_TILES", 20)
+    found = search.find_cascade(shared, "energy")
+    assert found.search.note == "only some of its tiles were looked at"
+    assert found.search.gap == 1.0
 
 
 def test_that_nothing_fits_is_kept(folder, monkeypatch):

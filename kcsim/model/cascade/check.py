@@ -17,7 +17,7 @@ from kcsim.model.cascade.plan import SharedLayer
 from kcsim.model.cascade.replay import CascadeReplay, compare_cascade, replay_cascade
 from kcsim.model.cascade.search import find_cascade
 from kcsim.model.cascade.tiles import Sharing
-from kcsim.model.replay import MAC_NANOSECONDS, Difference, trusted_convolution
+from kcsim.model.replay import MAC_NANOSECONDS, Difference, least_cost, trusted_convolution
 from kcsim.model.weights import weight_formats
 from kcsim.workload import ConvLayer
 
@@ -84,6 +84,7 @@ def check_sharing(
     part = resolve_layer(layer, clustering)
     if part.unit is None:
         raise InputError(Problem(f"{clustering} leaves {layer.name} dense", "dense=none"))
+    least_cost(layer).check(limit_seconds)
     weights, codebook = random_weights(part, seed)
     without_zeros = "weights" in hardware.compute.zeros
     distinct = DistinctEntries.of(weights, codebook, without_zeros=without_zeros)

@@ -50,7 +50,7 @@ from kcsim.model.cascade.places import (
 from kcsim.model.cascade.plan import VERBS, CascadeMapping, SharedLayer, check_shareable
 from kcsim.model.cascade.tiles import Tile
 from kcsim.workload import ConvLayer
-from kcsim.workload.layer import TENSORS
+from kcsim.workload.layer import TENSORS, LayerError
 
 __all__ = ["find_cascade"]
 
@@ -198,7 +198,8 @@ def _explore(shared: SharedLayer, objective: str, below: float, deadline: Deadli
             break
         try:
             found = known.mapped(shared, candidate, objective)
-        except MappingError as error:
+        except (MappingError, LayerError) as error:
+            # A phase may be no layer: too large for its sizes to be counted.
             reason, failed = str(error), failed + 1
             continue
         mapped += 1
