@@ -31,6 +31,8 @@ CLUSTERED = ("tests/model/test_clustered_weights.py",)
 CLUSTERED_ZEROS = ("tests/model/test_clustered_zeros.py",)
 STORAGE = ("tests/clustering/test_cluster_storage.py",)
 CASCADE = ("tests/model/test_cascade_by_hand.py",)
+DECODE = ("tests/model/test_decode.py",)
+SEARCH = ("tests/mapping/test_optimum.py::test_best_of_all_mappings_of_clustered_weights",)
 CASCADE_REPLAY = ("tests/model/test_cascade_replay.py",)
 
 
@@ -348,6 +350,42 @@ MUTATIONS = {
         "model/cascade/estimate.py",
         "return mapping.tile.N * rows * columns * shared.depth * rounds.N * rounds.P * rounds.Q",
         "return mapping.tile.N * rows * columns * shared.depth * rounds.N",
+    ),
+    "lookups in a level take no time": Mutation(
+        DECODE,
+        "model/cycles.py",
+        "reads += count_lookups(counts, weights, place).timed_words\n",
+        "reads += 0\n",
+    ),
+    "stores serve any number of lookups": Mutation(
+        DECODE,
+        "model/cycles.py",
+        "return cycles_at(store.read_words_per_cycle, words / instances)\n",
+        "return 0\n",
+    ),
+    "all stores share one port": Mutation(
+        DECODE,
+        "model/cycles.py",
+        "return cycles_at(store.read_words_per_cycle, words / instances)\n",
+        "return cycles_at(store.read_words_per_cycle, words)\n",
+    ),
+    "entries are read in parts of words": Mutation(
+        DECODE,
+        "kernels/lookups.py",
+        "-(-values * entry_bits // word_bits)",
+        "(values * entry_bits // word_bits)",
+    ),
+    "loading a codebook takes no time": Mutation(
+        DECODE,
+        "model/cycles.py",
+        "reads += codebook_words * (index == 0)\n",
+        "reads += 0\n",
+    ),
+    "the search looks entries up at once": Mutation(
+        SEARCH,
+        "kernels/stages.py",
+        "below[port] += words * read * machine.lookup_cycles",
+        "below[port] += 0.0 * read * machine.lookup_cycles",
     ),
 }
 
