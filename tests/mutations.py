@@ -240,7 +240,7 @@ MUTATIONS = {
     "one copy of the codebook written": Mutation(
         (*CLUSTERED, "tests/model/test_decode.py"),
         "model/energy.py",
-        "copies = int(counts.instances[decoder if place.index is None else place.index])",
+        "copies = int(counts.instances[weights.decode_level if place.index is None else place.index])",
         "copies = 1",
     ),
     "dense weights at the decoder's level": Mutation(
