@@ -299,7 +299,7 @@ class Clustering:
         }
 
 
-_TYPES = {"scheme": str, "overrides": Sequence[Override]}
+_TYPES = {"scheme": str, "scope": str, "dense": str, "overrides": Sequence[Override]}
 
 
 def _is_in(value: object, choices: tuple[object, ...]) -> bool:

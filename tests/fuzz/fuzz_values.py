@@ -89,6 +89,37 @@ def change_structure(tree: Any, random: Random) -> Any:
     return tree
 
 
+def change_values(tree: Any, random: Random) -> Any:
+    """A copy with some values replaced by others of their type, most of them allowed."""
+    tree = copy.deepcopy(tree)
+    paths = [path for path in places(tree) if not isinstance(_at(tree, path), dict | list)]
+    words = [_at(tree, path) for path in paths if isinstance(_at(tree, path), str)]
+    for path in random.sample(paths, min(len(paths), random.choice((1, 2, 4, 8)))):
+        value = _at(tree, path)
+        if isinstance(value, bool):
+            value = not value
+        elif isinstance(value, int):
+            value = random.choice((0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 13, 16, 64, 255, 4096, 65536))
+        elif isinstance(value, float):
+            value = random.choice((0.0, 0.5, 1.0, 1e-9, 3.3, 1e6, 1e9))
+        elif isinstance(value, str):
+            value = random.choice((*words, *words, *TEXTS))
+        parent_of(tree, path)[path[-1]] = value
+    return tree
+
+
+def _at(tree: Any, path: tuple[Any, ...]) -> Any:
+    return parent_of(tree, path)[path[-1]]
+
+
+def changed(tree: Any, random: Random) -> Any:
+    """A copy that is a little wrong, or by chance still right."""
+    kind = random.random()
+    if kind < 0.45:
+        return change_values(tree, random)
+    return change_structure(tree, random) if kind < 0.9 else tree
+
+
 def change_bytes(content: bytes, random: Random) -> bytes:
     """Bytes with a few changes: turned, deleted, doubled, inserted, cut off."""
     data = bytearray(content)
@@ -126,15 +157,10 @@ def to_yaml(tree: Any, random: Random) -> bytes:
 
 
 def changed_yaml(tree: Any, random: Random) -> bytes:
-    """A YAML file that is a little wrong, or by chance still right."""
-    if random.random() < 0.75:
-        tree = change_structure(tree, random)
-    content = to_yaml(tree, random)
-    return change_bytes(content, random) if random.random() < 0.3 else content
+    content = to_yaml(changed(tree, random), random)
+    return change_bytes(content, random) if random.random() < 0.2 else content
 
 
 def changed_json(tree: Any, random: Random) -> bytes:
-    if random.random() < 0.75:
-        tree = change_structure(tree, random)
-    content = json.dumps(tree).encode()
-    return change_bytes(content, random) if random.random() < 0.3 else content
+    content = json.dumps(changed(tree, random)).encode()
+    return change_bytes(content, random) if random.random() < 0.2 else content
