@@ -153,6 +153,7 @@ def storage_table(estimate: Estimate) -> Table:
         notes.append(f"Ratio of the clustered layers alone: {ratio:.4g}.")
     notes += few_units_notes(layer.clustering for layer in storage.layers)
     notes.append("Biases are not counted.")
+    notes += _wide_parts(storage, estimate.hardware.precision_bits.weights)
     subject = "Storage of the weights"
     if storage.is_expectation:
         subject += " (expected)"
@@ -164,6 +165,24 @@ def storage_table(estimate: Estimate) -> Table:
         Column("ratio", "", "ratio"),
     )
     return Table(_title(estimate, subject), columns, rows, (total,), tuple(notes))
+
+
+def _wide_parts(storage: NetworkStorage, weight_bits: int) -> list[str]:
+    """Parts whose values are wider than the weights that they make."""
+    widths: dict[tuple[str, int], None] = {}
+    for stored in storage.layers:
+        settings = stored.clustering.settings
+        if stored.clustering.unit:
+            widths["codebook values", settings.codebook_bits or weight_bits] = None
+            if settings.kind.has_scales:
+                widths["scales", settings.scale_bits] = None
+            if settings.kind.has_offsets:
+                widths["offsets", settings.offset_bits] = None
+    return [
+        f"{name.capitalize()} of {bits} bits are wider than weights, of {weight_bits}."
+        for name, bits in widths
+        if bits > weight_bits
+    ]
 
 
 def metrics_table(estimate: Estimate) -> Table:

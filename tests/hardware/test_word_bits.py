@@ -268,3 +268,24 @@ def test_the_mapping_is_evaluated_with_the_same_words():
     hardware = design(precision_bits=Precision(weights=8, inputs=8, outputs=8))
     told = design(*[{"word_bits": 8}] * 3, precision_bits=hardware.precision_bits)
     assert evaluate(LAYER, hardware, MAPPING).energy_pj == evaluate(LAYER, told, MAPPING).energy_pj
+
+
+@pytest.mark.parametrize(
+    ("spec", "notes"),
+    [
+        ("kernel:k=3,scope=layer,dense=none", []),
+        (
+            "linear_kernel:k=3,codebook_bits=12,offset_bits=8,scope=layer,dense=none",
+            [
+                "Codebook values of 12 bits are wider than weights, of 8.",
+                "Scales of 16 bits are wider than weights, of 8.",
+            ],
+        ),
+        ("scaled_kernel:k=3,scale_bits=8,scope=layer,dense=none", []),
+    ],
+)
+def test_parts_that_are_wider_than_weights_are_said(spec, notes):
+    hardware = load_hardware(yaml.safe_load(INT8))
+    result = kcsim.estimate(hardware, SMALL_NETWORK, spec)
+    (storage,) = (t for t in estimate_tables(result) if t.title.startswith("Storage"))
+    assert [note for note in storage.notes if "wider" in note] == notes
