@@ -240,8 +240,8 @@ MUTATIONS = {
     "one copy of the codebook written": Mutation(
         (*CLUSTERED, "tests/model/test_decode.py"),
         "model/energy.py",
-        "copies = int(counts.instances[weights.decode_level if place.index is None else place.index])",
-        "copies = 1",
+        "* copies * place.write_pj",
+        "* place.write_pj",
     ),
     "dense weights at the decoder's level": Mutation(
         CLUSTERED,
