@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from kcsim.clustering.k_means import kmeans
 from kcsim.kernels.kmeans_scalar import optimal_cuts
@@ -106,6 +107,15 @@ def test_spare_entries_repeat_the_last():
     assert found.centroids[:, 0].tolist() == [1, 3, 3]
     assert found.labels.tolist() == [1, 0, 1, 0]
     assert found.inertia == 0
+
+
+def test_threads_of_linear_algebra_change_nothing():
+    values = np.random.default_rng(0).standard_t(4, (40_000, 1)).astype(np.float32)
+    errors = []
+    for threads in (1, 2, 3):
+        with threadpool_limits(threads, "blas"):
+            errors.append(kmeans(values, 16).inertia)
+    assert len(set(errors)) == 1
 
 
 @pytest.mark.slow
