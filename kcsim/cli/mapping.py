@@ -98,7 +98,7 @@ def command(
     if layer and (save or layers):
         raise InputError(Problem("--save and --layers are for a network", "--network"))
     if front:
-        _check_front(objective, time_limit, imperfect, loops, plot)
+        _check_front(objective, imperfect, loops, plot)
     check_output(output, plot)
     chosen_format = _format(format_, output, is_table=bool(network or front), loops=loops)
     objective = objective or "edp"
@@ -120,14 +120,11 @@ def command(
         _show_layer(best, objective, plot, loops, output)
 
 
-def _check_front(
-    objective: str | None, time_limit: float | None, imperfect: bool, loops: bool, plot: str | None
-) -> None:
+def _check_front(objective: str | None, imperfect: bool, loops: bool, plot: str | None) -> None:
     from kcsim.cli.running import refuse_unused
 
     given = {
         "--objective": objective,
-        "--time-limit": time_limit,
         "--imperfect": imperfect,
         "--loops": loops,
         "--plot": plot,
