@@ -77,7 +77,7 @@ def _tiles(shared: SharedLayer, whole: bool) -> tuple[list[Tile], bool]:
     return [Tile(*sizes) for sizes in itertools.product(*choices)], are_all
 
 
-_MOST_TILES = 200_000
+_MOST_TILES = 50_000
 
 
 def _block_bits(level: Level, tensor: Tensor) -> int:

@@ -84,7 +84,8 @@ def check_sharing(
     part = resolve_layer(layer, clustering)
     if part.unit is None:
         raise InputError(Problem(f"{clustering} leaves {layer.name} dense", "dense=none"))
-    least_cost(layer).check(limit_seconds)
+    least_cost(layer).check(np.inf)
+    _check_time(layer, layer.macs, limit_seconds)
     weights, codebook = random_weights(part, seed)
     without_zeros = "weights" in hardware.compute.zeros
     distinct = DistinctEntries.of(weights, codebook, without_zeros=without_zeros)
@@ -93,18 +94,23 @@ def check_sharing(
     estimate = find_cascade(shared, objective)
     assert estimate is not None
     width = estimate.intermediate.width
-    seconds = 1e-9 * MAC_NANOSECONDS * (estimate.gather.counts.macs * width + layer.macs)
+    _check_time(layer, estimate.gather.counts.macs * width + layer.macs, limit_seconds)
+    replay = replay_cascade(shared, estimate.plan, weights, codebook, seed=seed)
+    decoded = weights.decode(codebook).astype(np.int64)
+    expected, reference = trusted_convolution(layer, replay.inputs, decoded)
+    wrong = int(np.count_nonzero(replay.outputs != expected))
+    return SharingCheck(estimate, replay, compare_cascade(replay, estimate), wrong, reference)
+
+
+def _check_time(layer: ConvLayer, steps: int, limit_seconds: float) -> None:
+    """Refuse what would take longer than the limit."""
+    seconds = 1e-9 * MAC_NANOSECONDS * steps
     if seconds > limit_seconds:
         raise InputError(
             Problem(f"executing {layer.name} would take about {seconds:.0f} seconds",
                     f"at most the limit of {limit_seconds:g}: a smaller layer, fewer entries, or "
                     "a higher limit (--limit)")
         )  # fmt: skip
-    replay = replay_cascade(shared, estimate.plan, weights, codebook, seed=seed)
-    decoded = weights.decode(codebook).astype(np.int64)
-    expected, reference = trusted_convolution(layer, replay.inputs, decoded)
-    wrong = int(np.count_nonzero(replay.outputs != expected))
-    return SharingCheck(estimate, replay, compare_cascade(replay, estimate), wrong, reference)
 
 
 def random_weights(part: LayerClustering, seed: int = 0) -> tuple[ClusteredLayer, Codebook]:
