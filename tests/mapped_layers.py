@@ -17,16 +17,20 @@ def mapped_layers(draw, largest=240, most_instances=24, windows=False, words=Tru
     """A layer, a hardware and a mapping that covers the layer.
 
     The loops come first and the layer follows from them, so nothing has to be thrown away.
-    With `windows`, the loops are those over sliding windows, in space and in time, that make
-    neighbours pass words on; otherwise that hardly ever happens. Without `words` no network
-    reads every distinct word once. With `imperfect`, bounds may multiply to more than the layer
-    has.
+    With `windows`, the loops are those over sliding windows, in space and in time, and two of
+    them are such that neighbours may pass words on; otherwise that hardly ever happens. Without
+    `words` no network reads every distinct word once. With `imperfect`, bounds may multiply to
+    more than the layer has.
     """
     count = draw(st.integers(2, 4) if windows else st.integers(1, 6))
     names = ["DRAM", "L2", "buffer", "cluster", "registers", "latch"][:count]
     loops = [([], [], []) for _ in names]
     sizes = dict.fromkeys("NGMCPQRS", 1)
     macs, instances = 1, 1
+    network, axis = (
+        draw(st.integers(0, count - 2)) if windows else count,
+        draw(st.sampled_from(("PR", "QS"))),
+    )
     for _ in range(draw(st.integers(0, 9))):
         level = draw(st.integers(0, count - 1))
         kind = draw(st.sampled_from((0, 0, 0, 1, 2)))
@@ -34,10 +38,14 @@ def mapped_layers(draw, largest=240, most_instances=24, windows=False, words=Tru
         bound = draw(st.integers(2, 4))
         if macs * bound > largest or (kind and instances * bound > most_instances):
             continue
+        if level > network and dimension in axis:
+            continue
         macs *= bound
         instances *= bound if kind else 1
         sizes[dimension] *= bound
         loops[level][kind].append(Loop(dimension, bound))
+    if windows:
+        _pass_on(draw, sizes, loops[network], axis)
     if imperfect:
         _shorten(draw, sizes, loops)
     layer = _layer(draw, sizes, 1 if windows else 3)
@@ -75,6 +83,15 @@ def mapped_layers(draw, largest=240, most_instances=24, windows=False, words=Tru
         name="random", levels=tuple(levels), compute=Compute(mac_pj=1), slides=slides
     )
     return layer, hardware, Mapping(tuple(nests))
+
+
+def _pass_on(draw, sizes, loops, axis):
+    """Have children one index apart, and then a step by which each moves to where the next was."""
+    one, other = draw(st.permutations(axis))
+    for kind, dimension in ((draw(st.sampled_from((1, 2))), one), (0, other)):
+        bound = draw(st.integers(2, 3))
+        loops[kind].append(Loop(dimension, bound))
+        sizes[dimension] *= bound
 
 
 def _shorten(draw, sizes, loops):
