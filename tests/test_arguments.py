@@ -127,7 +127,7 @@ def test_every_public_function_refuses_what_fits_nowhere(name):
         (lambda: kcsim.Clustering({"a": 3}), "scheme is {'a': 3}; expected a text"),
         (lambda: kcsim.Clustering("kernel", k=np.zeros(2)), "expected a whole number of at least"),
         (lambda: kcsim.Clustering("kernel", k=2, overrides=3), "overrides is 3; expected"),
-        (lambda: kcsim.Hardware(name="x"), "Hardware: 'levels' is not given"),
+        (lambda: kcsim.Hardware(name="x"), "Hardware: missing 'levels'"),
         (lambda: kcsim.ZeroShares(inputs="x"), "the share of zero inputs is 'x'"),
     ],
 )

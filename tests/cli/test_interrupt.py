@@ -90,7 +90,7 @@ def test_an_interrupt_ends_a_clustering_and_leaves_no_file(files):
     np.savez(files / "weights.npz", **{"long.weight": weights})
     command = (
         "cluster", "--weights", "weights.npz", "-n", "net.yaml", "--cluster", "kernel:k=512",
-        "--starts", 1000, "-o", "out.npz",
+        "--starts", 1000, "-o", "out.safetensors",
     )  # fmt: skip
     before = sorted(files.iterdir())
     assert check_interrupted(start(*command, folder=files), 4.0)

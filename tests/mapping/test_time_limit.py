@@ -189,7 +189,7 @@ def test_what_is_left_of_any_search_is_bounded_from_below(problem, objective, da
     finally:
         explore.FIRST_CHUNK = before
     least = objective_value(objective, best.energy_pj, best.cycles)
-    values = [objective_value(objective, *point[1:]) for point in known.points]
+    values = [objective_value(objective, *point[1:3]) for point in known.points]
     values += [objective_value(objective, *costs) for costs in known.left_out]
     assert min(values) <= least * (1 + 1e-9) + 1e-12
 
@@ -201,7 +201,7 @@ def test_a_coarse_map_space_is_a_part_of_the_whole(problem, tiles):
     known = explore._explored(Task(layer, hardware), optimum.ENERGY_DELAY, 1, Deadline(), tiles)
     coarse = count_mappings_in(build_space(layer, hardware, coarse=tiles))
     assert coarse <= count_mappings_in(build_space(layer, hardware))
-    for mapping, energy_pj, cycles in known.points:
+    for mapping, energy_pj, cycles, _ in known.points:
         assert (energy_pj, cycles) == pytest.approx(
             next(iter(costs_in_space(mapping, layer, hardware))), rel=1e-9
         )
