@@ -34,6 +34,8 @@ __all__ = [
 
 MOST_VISITS = 10**8
 """Tiles that may be walked, which takes about ten seconds."""
+MOST_PIXELS = 10**8
+"""Pixels of an image that may be marked, one byte each."""
 ACTIONS = ("reads", "fills", "updates")
 DIRECTIONS = ("down", "up", "forwarded")
 
@@ -248,10 +250,22 @@ def _check_imperfect(
     if hardware.slides == "repeated":
         message = "windows of short tiles are not counted where they slide by repeated moves alone"
         raise MappingError(Problem(message, f"slides: any, or {factors}"))
+    pixels = _pixels(layer, hardware)
+    if pixels > MOST_PIXELS and any(each.fanout.multicast == "word" for each in hardware.levels):
+        message = f"words that short tiles share are marked in an image, here of {pixels} pixels"
+        raise MappingError(Problem(message, f"at most {MOST_PIXELS} pixels, or {factors}"))
     visits = _forwarding_visits(mapping, hardware)
     if visits > MOST_VISITS:
         message = f"forwarding of short tiles has to be walked, here for {visits} tiles"
         raise MappingError(Problem(message, f"at most {MOST_VISITS} tiles, or {factors}"))
+
+
+def _pixels(layer: ConvLayer, hardware: Hardware) -> int:
+    """Rows times columns that windows reach over."""
+    sizes, window = layer.dimensions, [int(n) for n in window_array(layer, hardware)]
+    rows = window[0] * (sizes["P"] - 1) + window[2] * (sizes["R"] - 1) + 1
+    columns = window[1] * (sizes["Q"] - 1) + window[3] * (sizes["S"] - 1) + 1
+    return rows * columns
 
 
 def _forwarding_visits(mapping: Mapping, hardware: Hardware) -> int:

@@ -387,7 +387,7 @@ def command_line(case: Case) -> None:
         # In place of AlexNet, which takes long.
         arguments += ["-n", case.chosen("net.yaml")]
     if name in ("estimate", "compare", "map") and "--time-limit" not in arguments:
-        arguments += [] if "--front" in arguments else LIMIT
+        arguments += LIMIT
     case.command(*arguments)
 
 

@@ -129,8 +129,9 @@ def _watched() -> Iterator[_Clock]:
     def watch() -> None:
         while not over.wait(0.5):
             if clock.seconds > SECONDS:
-                print(f"more than {SECONDS:.0f} s", file=sys.stderr, flush=True)
-                faulthandler.dump_traceback(all_threads=True)
+                # Cases have streams of their own.
+                print(f"more than {SECONDS:.0f} s", file=sys.__stderr__, flush=True)
+                faulthandler.dump_traceback(sys.__stderr__, all_threads=True)
                 os._exit(3)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -143,6 +144,8 @@ def _watched() -> Iterator[_Clock]:
 def warm_up(base: Path, folder: Path) -> None:
     """Compile what cases run, which takes longer than they may."""
     import fuzz_cases
+
+    import kcsim
 
     case = fuzz_cases.Case(0, base, folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -159,6 +162,19 @@ def warm_up(base: Path, folder: Path) -> None:
         clustered = base / f"clustered{number}.safetensors"
         if clustered.exists():
             case.command("check", "--weights", clustered)
+    sizes = {"M": 4, "C": 3, "Q": 6, "R": 3, "S": 3}
+    loops = tuple(kcsim.Loop(name, size) for name, size in sizes.items())
+    conv, simple = kcsim.load_layer(layer), kcsim.load_hardware("simple")
+    for outer, inner in ((3, 2), (2, 4)):
+        mapping = kcsim.Mapping(
+            (
+                kcsim.LevelLoops("DRAM", (*loops, kcsim.Loop("P", outer))),
+                kcsim.LevelLoops("buffer", (kcsim.Loop("P", inner),)),
+            )
+        )
+        kcsim.count_layer(conv, simple, mapping)
+        if mapping.is_perfect(conv):
+            kcsim.count_mappings(conv, simple, kcsim.stack_mappings([mapping], simple))
 
 
 def limit_memory() -> None:

@@ -8,6 +8,11 @@ from hypothesis import strategies as st
 
 from kcsim import (
     ConvLayer,
+    LevelLoops,
+    Loop,
+    Mapping,
+    MappingError,
+    count_layer,
     evaluate,
     load_hardware,
     map_layer,
@@ -68,3 +73,13 @@ def test_units_of_clustered_weights_stay_whole():
     assert found.energy_pj == pytest.approx(
         evaluate(layer, hardware, found.mapping, form).energy_pj
     )
+
+
+def test_images_that_are_too_large_to_be_marked_are_refused():
+    layer = ConvLayer("wide", 3, 4, 6, 6, 3, 3, padding=65536)
+    sizes = {"M": 4, "C": 3, "R": 3, "S": 3, "Q": 131076, "P": 26216}
+    loops = tuple(Loop(dimension, size) for dimension, size in sizes.items())
+    mapping = Mapping((LevelLoops("DRAM", loops), LevelLoops("buffer", (Loop("P", 5),))))
+    message = rf"marked in an image, here of {131078**2} pixels; expected at most 100000000 pixels"
+    with pytest.raises(MappingError, match=message):
+        count_layer(layer, load_hardware("eyeriss"), mapping)
