@@ -40,9 +40,10 @@ class Loop:
     bound: int
 
     def __post_init__(self) -> None:
+        name: object = self.dimension
         bound: object = self.bound
-        is_whole = isinstance(bound, Integral) and not isinstance(bound, bool)
-        if self.dimension not in DIMENSIONS or not is_whole or not 1 <= self.bound < 2**63:
+        is_plain = type(name) is str and not isinstance(bound, bool) and isinstance(bound, Integral)
+        if not is_plain or name not in DIMENSIONS or not 1 <= self.bound < 2**63:
             raise InputError(
                 Problem(
                     f"a loop over {self.dimension!r} with the bound {self.bound!r}",

@@ -250,14 +250,14 @@ def _check_imperfect(
     if hardware.slides == "repeated":
         message = "windows of short tiles are not counted where they slide by repeated moves alone"
         raise MappingError(Problem(message, f"slides: any, or {factors}"))
-    pixels = _pixels(layer, hardware)
-    if pixels > MOST_PIXELS and any(each.fanout.multicast == "word" for each in hardware.levels):
-        message = f"words that short tiles share are marked in an image, here of {pixels} pixels"
-        raise MappingError(Problem(message, f"at most {MOST_PIXELS} pixels, or {factors}"))
     visits = _forwarding_visits(mapping, hardware)
     if visits > MOST_VISITS:
         message = f"forwarding of short tiles has to be walked, here for {visits} tiles"
         raise MappingError(Problem(message, f"at most {MOST_VISITS} tiles, or {factors}"))
+    pixels = _pixels(layer, hardware)
+    if pixels > MOST_PIXELS and any(each.fanout.multicast == "word" for each in hardware.levels):
+        message = f"words that short tiles share are marked in an image, here of {pixels} pixels"
+        raise MappingError(Problem(message, f"at most {MOST_PIXELS} pixels, or {factors}"))
 
 
 def _pixels(layer: ConvLayer, hardware: Hardware) -> int:
