@@ -126,10 +126,7 @@ MUTATIONS = {
         "saved *= spans[parent, CHILDREN]",
     ),
     "equal streams of short tiles rise apart": Mutation(
-        (
-            "tests/kernels/test_counting_properties.py::"
-            "test_imperfect_factors_that_forward_equal_the_walk",
-        ),
+        FORWARDING,
         "kernels/forwarding_walk.py",
         "if keys[j] == keys[i] and (more > 0 or (more == 0 and j < i)):",
         "if keys[j] == keys[i] and more > 0:",

@@ -103,6 +103,22 @@ def test_short_tiles_are_forwarded_past_a_level_too():
     assert past[-1] == 9
 
 
+@pytest.mark.parametrize(("multicast", "times"), [("tile", 1), ("none", 2)])
+def test_networks_further_up_share_what_is_left_of_short_tiles(multicast, times):
+    layer, alone = ConvLayer("l", 1, 2, 5, 3, 3, 2), ConvLayer("l", 1, 1, 5, 3, 3, 2)
+    loops = LevelLoops("DRAM", (Loop("P", 2), Loop("S", 2)))
+    buffer, registers = mapping_of(("inputs",)).levels[1:]
+    inner = buffer, replace(registers, temporal=(Loop("P", 2),))
+    once = counted(alone, HARDWARE, Mapping((loops, *inner)))
+    between = (
+        Level(name="L2", fanout=Fanout(x=2, multicast=multicast), keeps=(), **ROOM),
+        Level(name="GLB", fanout=FORWARDING, **ROOM),
+    )
+    spread = LevelLoops("L2", spatial_x=(Loop("M", 2),))
+    twice = counted(layer, hardware_of(*between), Mapping((loops, spread, *inner)))
+    assert twice == [times * once[0], 0, 0, 2 * once[2], 2 * once[3]]
+
+
 def test_a_network_of_one_child_in_use_walks_no_short_tiles():
     # Which takes time, and is refused where it takes too much.
     layer = ConvLayer("l", 64, 64, 101, 10_001, 1, 1)
