@@ -117,6 +117,9 @@ def test_every_public_function_refuses_what_fits_nowhere(name):
         ),
         (lambda: kcsim.map_layers([3], kcsim.load_hardware("simple")), "sequence of MappingTask"),
         (lambda: kcsim.Network("net", [3]), "the layers of network 'net' are [3]"),
+        (lambda: kcsim.Network("net", np.array("x")), "expected a sequence of ConvLayer"),
+        (lambda: kcsim.ConvLayer("c", 1, 1, 1, 1, 1, 1, kind=np.zeros(2)), "expected 'conv' or 'l"),
+        (lambda: kcsim.Loop(np.zeros(2), 3), "expected one of N, G, M"),
         (lambda: kcsim.Network("net", 3), "the layers of network 'net' are 3"),
         (lambda: kcsim.Mapping(3), "levels is 3; expected a sequence of LevelLoops"),
         (lambda: kcsim.LevelLoops("DRAM", [3]), "temporal is [3]; expected a sequence of Loop"),
@@ -143,3 +146,9 @@ def test_lists_of_loops_are_as_good_as_tuples():
     same = kcsim.Mapping((kcsim.LevelLoops("DRAM", tuple(loops), bypass=("inputs",)),))
     assert mapping == same
     assert hash(mapping) == hash(same)
+
+
+def test_a_network_may_be_made_of_any_layers_in_a_row():
+    layer = kcsim.ConvLayer("c", 1, 1, 1, 1, 1, 1)
+    for layers in ([layer], (layer,), iter([layer]), {"c": layer}.values()):
+        assert kcsim.Network("net", layers).layers == (layer,)

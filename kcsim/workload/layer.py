@@ -273,7 +273,8 @@ class ConvLayer:
         bias: object = self.bias
         if not isinstance(bias, bool):
             yield "bias", f"bias is {bias!r}", "true or false"
-        if self.kind not in ("conv", "linear"):
+        kind: object = self.kind
+        if not isinstance(kind, str) or kind not in ("conv", "linear"):
             yield "kind", f"kind is {self.kind!r}", "'conv' or 'linear'"
         zeros: object = self.zeros
         if not isinstance(zeros, ZeroShares):

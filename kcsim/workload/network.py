@@ -45,11 +45,14 @@ class Network:
     whole: tuple[ConvLayer, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        layers: object = self.layers
-        if not isinstance(layers, Iterable) or not all(isinstance(e, ConvLayer) for e in layers):
-            problem = f"the layers of network {self.name!r} are {reprlib.repr(layers)}"
+        try:
+            layers: tuple[object, ...] = tuple(self.layers)
+        except TypeError:
+            layers = (None,)
+        if not all(isinstance(layer, ConvLayer) for layer in layers):
+            problem = f"the layers of network {self.name!r} are {reprlib.repr(self.layers)}"
             raise InputError(Problem(problem, "a sequence of ConvLayer"))
-        object.__setattr__(self, "layers", tuple(self.layers))
+        object.__setattr__(self, "layers", layers)
         if not is_name(self.name):
             raise InputError(f"a network cannot be named {self.name!r}; expected a printable text")
         if not self.layers:
