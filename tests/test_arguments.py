@@ -84,7 +84,15 @@ def test_all_wrong_arguments_are_named_at_once():
         sample()
 
 
-FUNCTIONS = [name for name in kcsim.__all__ if inspect.isfunction(getattr(kcsim, name))]
+def is_function(name):
+    try:
+        return inspect.isfunction(getattr(kcsim, name))
+    except InputError:
+        # It needs torch, which is not here.
+        return False
+
+
+FUNCTIONS = [name for name in kcsim.__all__ if is_function(name)]
 
 
 def test_there_are_public_functions():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -122,9 +123,10 @@ def test_random_layers_against_plain_sets(
         (divisors(filters), found.per_block),
         (divisors(found.blocks), found.per_filter),
     ):
-        totals = [int(count(size).sum()) for size in sizes]
+        totals = {size: int(count(size).sum()) for size in sizes}
         # A larger tile shares all that its parts do.
-        assert totals == sorted(totals, reverse=True)
+        for size, part in itertools.product(sizes, sizes):
+            assert size % part or totals[size] <= totals[part]
 
 
 def test_a_short_last_sub_vector_has_entries_of_its_own():
