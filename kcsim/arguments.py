@@ -124,7 +124,8 @@ def _is_array(hint: Any) -> bool:
     """Whether a type is NumPy's arrays, or what it makes arrays of."""
     choices = get_args(hint) if get_origin(hint) in _UNIONS else ()
     names = [getattr(get_origin(choice) or choice, "__name__", "") for choice in (hint, *choices)]
-    return names[0] == "ndarray" or "_SupportsArray" in names
+    # From Python 3.12 on, newer versions of NumPy have names for these types in place of unions.
+    return names[0] in ("ndarray", "NDArray", "ArrayLike") or "_SupportsArray" in names
 
 
 def _described(hint: Any) -> str:
