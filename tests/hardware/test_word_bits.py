@@ -242,11 +242,11 @@ def test_assumed_words_cost_as_much_as_the_same_words_given(execution):
     levels = (
         replace(SMALL.levels[0], fanout=Fanout(transfer_pj=0.5)),
         replace(SMALL.levels[1], fanout=Fanout(x=4, transfer_pj=0.7)),
-        SMALL.levels[2],
+        replace(SMALL.levels[2], keeps=("weights", "inputs")),
     )
     precision = Precision(weights=8, inputs=6, outputs=20)
     hardware = replace(SMALL, levels=levels, precision_bits=precision)
-    assert words(hardware) == [20, 20, 20]
+    assert words(hardware) == [20, 20, 8]
     for level in hardware.levels:
         assert isinstance(level.word_bits, AssumedBits)
     energies = [

@@ -114,6 +114,29 @@ def test_sums_are_multiplied_once_for_each_entry_of_a_filter(sums):
     assert accesses[:, OUTPUTS, READS].tolist() == [0, 16, 0]
 
 
+@pytest.mark.parametrize("sharing", ["share_products", "share_sums"])
+def test_tiles_of_one_row_compute_as_much_as_tiles_of_two(sharing):
+    whole = plan(sharing, "M=2 P=2 Q=2", "P=2 Q=2" if sharing == "share_sums" else "M=2 P=2 Q=2")
+    rows = replace(
+        whole, tile=whole.tile._replace(P=1),
+        outer=Mapping((*loops("DRAM", "M=2 C=2 P=2").levels, *loops("buffer", "M=2 Q=2").levels)),
+        gather=loops("buffer", "M=2 Q=2"),
+        entries=loops("buffer", "Q=2" if sharing == "share_sums" else "M=2 Q=2"),
+    )  # fmt: skip
+    one, two = (evaluate_cascade(shared(sharing), each) for each in (rows, whole))
+    assert one.intermediate.words == two.intermediate.words == one.entries.counts.macs
+    assert one.operations == two.operations
+    assert one.intermediate.tile_words * 2 == two.intermediate.tile_words
+
+
+def test_units_in_order_have_an_address_and_say_where_their_entry_ends():
+    layer, tile = shared("share_sums"), Tile(N=1, G=1, M=2, C=2, P=2, Q=2)
+    # One of two units of a filter, and a bit for the last one of an entry.
+    assert layer.index_bits(tile, ordered=True) == 1 + 1
+    assert layer.index_bits(tile._replace(C=1), ordered=True) == 0 + 1
+    assert layer.index_bits(tile, ordered=False) == 1
+
+
 def test_spilled_products_go_through_the_outermost_level():
     whole = Tile.whole(LAYER)
     mapping = replace(

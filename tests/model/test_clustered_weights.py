@@ -60,6 +60,9 @@ def test_units_of_a_tile():
     whole = {"N": 1, "G": 2, "M": 4, "C": 3, "P": 5, "Q": 5, "R": 3, "S": 3}
     assert form.units_in(whole) == 2 * 4 * 3
     assert form.units_in(whole | {"R": 1, "S": 2}) == 2 * 4 * 3
+    # Five channels in units of two: the last unit is needed for one of them.
+    pairs = dataclasses.replace(form, unit=(2, 1, 1))
+    assert pairs.units_in(whole | {"C": 5}) == 2 * 4 * 3 * 3 * 3
     assert form.bits_per_word(0, whole) == Fraction(2, 9)
     assert form.bits_per_word(0, whole | {"R": 1}) == Fraction(2, 3)
     assert form.bits_per_word(1, whole) == 16
