@@ -10,6 +10,7 @@ import numpy as np
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Hardware, LevelConstraint
 from kcsim.kernels.machine import CAPACITY, DECODER, GROUP, VALUE_BITS, Machine
+from kcsim.kernels.tilings import cut_share
 from kcsim.mapping.costs import WeightCosts, build_machine
 from kcsim.workload import ConvLayer
 from kcsim.workload.layer import DIMENSIONS, TENSORS
@@ -85,9 +86,7 @@ def _bits(tensor: int, tile: dict[str, int], machine: Machine, index: int) -> fl
             stride, dilation = int(machine.window[axis]), int(machine.window[2 + axis])
             words *= stride * (tile[output] - 1) + dilation * (tile[tap] - 1) + 1
     if TENSORS[tensor] == "weights" and index <= machine.unit[DECODER]:
-        for size, dimension in zip(map(int, machine.unit), "CRS", strict=False):
-            if size > 1:
-                words *= -(-tile[dimension] // size) * size / tile[dimension]
+        words *= cut_share.py_func(machine.unit, tile["C"], tile["R"], tile["S"])
     return words * float(machine.costs[index, tensor, VALUE_BITS])
 
 
@@ -109,7 +108,7 @@ def _reason(
     holder = level.partition_of(tensors[0]) or level
     in_words = holder.capacity_words is not None
     there, here = (
-        (f"{math.ceil(bits / level.word_bits):,} words" if in_words else _size(bits))
+        (f"{math.ceil(bits / holder.word_bits):,} words" if in_words else _size(bits))
         for bits in (needed, room)
     )
     if there == here:

@@ -94,19 +94,16 @@ class TooLarge(MappingError):  # noqa: N818 (it is no error of the user)
 def build_space(
     layer: ConvLayer,
     hardware: Hardware,
-    machine: Machine | None = None,
     *,
     deadline: Deadline | None = None,
     coarse: int | None = None,
 ) -> MapSpace:
-    """All mappings of a layer on a hardware, as arrays.
+    """All mappings of a layer on a hardware, as arrays, whether their tiles fit or not.
 
     Parameters
     ----------
     layer : ConvLayer
     hardware : Hardware
-    machine : Machine, optional
-        Of which tiles have to fit; all do when absent, see `fit_tiles`.
     deadline : Deadline, optional
     coarse : int, optional
         A number of tiles: where there are more, factors are left together until there are not.
@@ -137,7 +134,7 @@ def build_space(
         found = np.flatnonzero(along_x >= 0)
         splits.append(np.column_stack([found, along_x[found]]))
         starts.append(starts[-1] + len(found))
-    space = MapSpace(
+    return MapSpace(
         lattice,
         np.array(fixed, np.int64),
         orders,
@@ -146,7 +143,6 @@ def build_space(
         np.array(starts, np.int64),
         np.ones((len(hardware.levels), len(lattice.exponents)), np.bool_),
     )
-    return space if machine is None else fit_tiles(space, machine)
 
 
 def fit_tiles(space: MapSpace, machine: Machine) -> MapSpace:

@@ -44,6 +44,18 @@ DATAFLOW = {
 }
 
 
+def test_words_are_those_of_the_partition():
+    parts = [
+        {"tensors": ["weights"], "capacity_words": 9, "word_bits": 8},
+        {"tensors": ["inputs", "outputs"], "capacity_words": 100},
+    ]
+    memory = {"name": "memory", "partitions": parts, "read_pj": 1, "write_pj": 1, "word_bits": 32}
+    hardware = load_hardware({"name": "small", "levels": [memory], "compute": {"mac_pj": 1}})
+    with pytest.raises(MappingError, match=r"need 20 words, and level 'memory' has 9 words"):
+        # 10 weights of 16 bits.
+        search_mapping(ConvLayer.linear("fc", 10, 1), hardware)
+
+
 @pytest.mark.parametrize("dataflow", [{}, {"dataflow": DATAFLOW}])
 @pytest.mark.parametrize("search", [search_mapping, find_front])
 def test_a_design_without_dram_says_which_tensor_is_too_large(dataflow, search):

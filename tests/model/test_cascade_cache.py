@@ -50,6 +50,16 @@ def test_a_search_is_not_repeated(folder, shared, monkeypatch):
     assert search.find_cascade(shared, "energy", below=first.energy_pj) is None
 
 
+def test_where_a_spilled_codebook_lies_is_kept(folder, monkeypatch):
+    small = ["codebook.level=register file", "codebook.capacity_kib=0.001"]
+    hardware = load_hardware("simple", small)
+    shared = shared_layer(LAYER, hardware, "kernel:k=3,scope=layer", "share_products")
+    first = search.find_cascade(shared, "energy")
+    assert first.plan.codebook_level is not None
+    forbid(monkeypatch)
+    same(search.find_cascade(shared, "energy"), first)
+
+
 @pytest.mark.parametrize("change", ["objective", "sharing", "layer", "hardware", "entries"])
 def test_whatever_matters_is_searched_anew(folder, shared, monkeypatch, change):
     search.find_cascade(shared, "energy")
@@ -86,11 +96,15 @@ def elsewhere(document):
     document["best"]["home"], document["best"]["gathered_at"] = "nowhere", 7
 
 
+def nowhere_to_look_up(document):
+    document["best"]["codebook_level"] = "buffer"
+
+
 def other_loops(document):
     document["best"]["gather"] = document["best"]["entries"]
 
 
-@pytest.mark.parametrize("edit", [better, smaller_tile, elsewhere, other_loops])
+@pytest.mark.parametrize("edit", [better, smaller_tile, elsewhere, nowhere_to_look_up, other_loops])
 def test_what_does_not_come_to_what_it_says_is_a_miss(folder, shared, edit):
     first = search.find_cascade(shared, "energy")
     (path,) = folder.rglob("*.json")

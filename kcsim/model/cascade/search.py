@@ -155,7 +155,8 @@ def _to_document(outcome: _Outcome) -> dict[str, Any]:
         plan, found = outcome.best.plan, outcome.best
         document["best"] = {
             "home": plan.home, "gathered_at": plan.gathered_at, "ordered": plan.ordered,
-            "tile": list(plan.tile), "energy_pj": found.energy_pj, "cycles": found.cycles.total,
+            "tile": list(plan.tile), "codebook_level": plan.codebook_level,
+            "energy_pj": found.energy_pj, "cycles": found.cycles.total,
             **{part: mapping_to_document(getattr(plan, part)) for part in _PARTS},
         }  # fmt: skip
     return document
@@ -170,10 +171,12 @@ def _read(
         if outcome.best is None:
             return outcome
         kept = document["best"]
+        if kept["codebook_level"] not in (None, *range(len(shared.hardware.levels))):
+            return None
         outer, gather, entries = (mapping_from_document(kept[part]) for part in _PARTS)
         plan = CascadeMapping(
             shared.sharing, kept["home"], kept["gathered_at"], kept["ordered"],
-            Tile(*map(int, kept["tile"])), outer, gather, entries,
+            Tile(*map(int, kept["tile"])), outer, gather, entries, kept["codebook_level"],
         )  # fmt: skip
         found = evaluate_cascade(shared, plan)
     except (*UNREADABLE, IndexError, ZeroDivisionError):
