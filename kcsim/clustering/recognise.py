@@ -112,7 +112,9 @@ def _bits(found: Sequence[_Found]) -> float:
     """What the weights of layers take that have one codebook, which counts once."""
     settings, codebook = found[0].clustered.part.settings, found[0].codebook
     counts = np.sum([each.clustered.counts for each in found], axis=0)
-    bits = 32 * codebook.entries.codes.size + float(counts @ code_lengths(counts, settings.index))
+    bits = 32 * codebook.entries.codes.size + math.fsum(
+        counts * code_lengths(counts, settings.index)
+    )
     if settings.index == "huffman":
         bits += TABLE_ENTRY_BITS * counts.size
     return bits + sum(32 * each.clustered.scales.codes.size for each in found
@@ -163,7 +165,7 @@ def _equal_subvectors(
             return
         entries, chosen = repeated
         counts = np.bincount(chosen)
-        least += 32 * entries.size + float(counts @ code_lengths(counts, bound))
+        least += 32 * entries.size + math.fsum(counts * code_lengths(counts, bound))
         if least > fewest:
             return
         codebooks.append(entries)
