@@ -91,8 +91,8 @@ MUTATIONS = {
     "tiles of overlapping windows are distinct": Mutation(
         (*CASES, *WALK),
         "kernels/counting.py",
-        "\n    return count_a * count_b - max(0, count_a - shift_a) * max(0, count_b - shift_b)",
-        "\n    return count_a * count_b",
+        "return count_a * count_b - max(0, count_a - shift_a) * max(0, count_b - shift_b)",
+        "return count_a * count_b",
     ),
     "short last rounds counted in full": Mutation(
         IMPERFECT,

@@ -89,12 +89,12 @@ def covered_length(count_a, step_a, count_b, step_b, length):
     if count_b == 1 or length >= step_b:
         length += step_b * (count_b - 1)
         return min(step_a, length) * (count_a - 1) + length
+    if length == 1:
+        return distinct_positions(count_a, step_a, count_b, step_b)
     if count_b > count_a:
         count_a, step_a, count_b, step_b = count_b, step_b, count_a, step_a
     divisor = greatest_common_divisor(step_a, step_b)
     shift_a, shift_b = step_b // divisor, step_a // divisor
-    if length == 1:
-        return count_a * count_b - max(0, count_a - shift_a) * max(0, count_b - shift_b)
     total = 0
     for j in range(count_b):
         # Where a later j has the same places, they are counted there.

@@ -195,10 +195,14 @@ def merged_words(streams, keys, first, last):
 
 
 @helper
-def climb(tensor, parent, child, tiles, words, spans, rules, strides, seen, clock, counts):
-    """Count what is asked for (`words` > 0) on its way up to the level that is read for it."""
-    below, count = spans[child - 1, CHILDREN], words.shape[0] // spans[child - 1, CHILDREN]
-    streams, keys = np.empty(count, np.int64), np.empty(count, np.int64)
+def climb(
+    tensor, parent, child, tiles, words, spans, rules, strides, seen, clock, streams, keys, counts
+):
+    """Count what is asked for (`words` > 0) on its way up to the level that is read for it.
+
+    `streams` and `keys` (int64[instances of the level above the children]) are room to work in.
+    """
+    below, count = spans[child - 1, CHILDREN], streams.shape[0]
     multicast = rules[child - 1, MULTICAST]
     for i in range(count):
         first, last = i * below, (i + 1) * below
@@ -259,6 +263,7 @@ def walk_forwarding(
     starts, extent = child_starts(loops, steps, above), spans[child, :8]
     tiles = np.zeros((starts.shape[0], 8, 5), np.int64)
     words = np.empty(starts.shape[0], np.int64)
+    streams, keys = np.empty((2, starts.shape[0] // children), np.int64)
     index, start = np.zeros(above, np.int64), np.zeros(8, np.int64)
     whole, strides = np.zeros((8, 5), np.int64), np.ones(5, np.int64)
     place_tile(tensor, start, start, sizes, sizes, window, whole)
@@ -281,6 +286,9 @@ def walk_forwarding(
             tiles[i, GIVEN_SIZE, 0] *= words[i] != 0
             words[i] = max(0, words[i])
             counts[level, tensor, DOWN] += words[i]
-        climb(tensor, parent, child, tiles, words, spans, rules, strides, seen, clock, counts)
+        climb(
+            tensor, parent, child, tiles, words, spans, rules, strides, seen, clock, streams, keys,
+            counts,
+        )  # fmt: skip
         if not next_step(loops, steps, above, sizes, index, start):
             return

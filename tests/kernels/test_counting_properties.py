@@ -177,7 +177,7 @@ def test_loops_of_one_iteration_change_nothing(mapped, dimension, data):
 def test_distinct_positions(count_a, step_a, count_b, step_b):
     positions = {step_a * i + step_b * j for i in range(count_a) for j in range(count_b)}
     with plain_python():
-        found = counting.distinct_positions.py_func(count_a, step_a, count_b, step_b)
+        found = counting.distinct_positions(count_a, step_a, count_b, step_b)
     assert found == len(positions)
 
 
@@ -207,12 +207,10 @@ def test_a_covered_length_takes_no_longer_for_more_positions():
 @contextmanager
 def plain_python():
     """The helpers call one another; in Python they have to call Python."""
-    compiled = counting.greatest_common_divisor
-    counting.greatest_common_divisor = compiled.py_func
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("greatest_common_divisor", "distinct_positions"):
+            patch.setattr(counting, name, getattr(counting, name).py_func)
         yield
-    finally:
-        counting.greatest_common_divisor = compiled
 
 
 @settings(deadline=None)
