@@ -20,10 +20,14 @@ import numpy as np
 import torch
 from numba import njit
 
-from kcsim.clustering import ClusteredLayer, Codebook, parse_clustering, resolve_layer
 from kcsim.clustering.precision import StoredValues
-from kcsim.conv import EXECUTIONS, ClusteredConvolution, geometry, work
-from kcsim.workload import ConvLayer
+from kcsim.clustering.resolve import resolve_layer
+from kcsim.clustering.spec import parse_clustering
+from kcsim.conv import geometry, work
+from kcsim.conv.execute import ClusteredConvolution
+from kcsim.conv.operations import EXECUTIONS
+from kcsim.weights.clustered import ClusteredLayer, Codebook
+from kcsim.workload.layer import ConvLayer
 
 LAYERS = ((64, 56), (128, 28), (256, 14), (512, 7))
 CLUSTERS = (16, 32)

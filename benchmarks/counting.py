@@ -17,9 +17,9 @@ import numpy as np
 from numba import njit
 
 import kcsim
-from kcsim.kernels.counting import count_nest
+from kcsim.cost.prices import rule_array, window_array
+from kcsim.kernels.count.counting import count_nest
 from kcsim.kernels.nest import SPANS, SPATIAL_X, TEMPORAL
-from kcsim.mapping.costs import rule_array, window_array
 
 MAPPINGS, RUNS = 100_000, 7
 

@@ -59,7 +59,7 @@ DATA = {"kernels": trained_kernels, "shapes": shapes, "clumps": clumps}
 
 def run_kcsim(vectors, start, iterations):
     """Error and iterations by kcsim; seconds of the clock and of the processor."""
-    from kcsim.clustering.lloyd import Samples, lloyd
+    from kcsim.weights.lloyd import Samples, lloyd
 
     order = np.arange(vectors.shape[1])[None]
     small = Samples(np.ascontiguousarray(vectors[:300].T), np.ones(300), order)
@@ -129,7 +129,7 @@ def compare_scalars():
     """Print times and errors for the weights of whole layers."""
     import kmeans1d
 
-    from kcsim.clustering import kmeans
+    from kcsim.weights.k_means import kmeans
 
     kmeans([[0.0], [1.0], [2.0]], 2)
     print("scalars, 256 clusters:")

@@ -10,16 +10,6 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = [
-    "InputError",
-    "KcsimError",
-    "MappingError",
-    "Mark",
-    "OverflowedCountError",
-    "Problem",
-    "nearest",
-]
-
 
 @dataclass(frozen=True)
 class Mark:

@@ -11,8 +11,6 @@ import secrets
 import stat
 from pathlib import Path
 
-__all__ = ["read_private", "why_not_private", "write_private"]
-
 LARGEST_FILE = 2**20
 _OTHERS_WRITE = stat.S_IWOTH
 

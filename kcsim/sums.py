@@ -6,8 +6,6 @@ import math
 from collections.abc import Hashable, Iterable
 from typing import TypeVar, overload
 
-__all__ = ["exact_sum", "exact_sums"]
-
 Name = TypeVar("Name", bound=Hashable)
 
 

@@ -27,7 +27,7 @@ from sklearn.cluster import KMeans
 from torch.nn import functional
 
 import kcsim
-from kcsim.files import write_whole
+from kcsim.reading.files import write_whole
 
 STARTS, SEED = 3, 0
 MEAN, DEVIATION = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])

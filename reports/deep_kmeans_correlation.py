@@ -18,9 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 import kcsim
-from kcsim.clustering import network_storage
-from kcsim.files import check_writable, write_whole
-from kcsim.model.deep_kmeans import DeepKMeansRules, layer_cost, network_cost, total_cost
+from kcsim.clustering.storage import network_storage
+from kcsim.estimation.deep_kmeans import DeepKMeansRules, layer_cost, network_cost, total_cost
+from kcsim.reading.files import check_writable, write_whole
 
 RATES = {
     "alexnet": (0.5, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05, 0.01),

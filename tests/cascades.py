@@ -8,16 +8,18 @@ import numpy as np
 from hypothesis import strategies as st
 from random_clustered import random_clustered
 
-from kcsim.clustering import ClusteredLayer, Codebook
-from kcsim.clustering.distinct import DistinctEntries
 from kcsim.clustering.precision import StoredValues
-from kcsim.hardware import CodebookStore, Compute, Fanout, Hardware, Level, Precision
-from kcsim.mapping import LevelLoops, Loop, Mapping
-from kcsim.model.cascade.places import can_order, gathering_levels, possible_homes
-from kcsim.model.cascade.plan import CascadeMapping, SharedLayer
-from kcsim.model.cascade.tiles import SHARINGS, Tile
-from kcsim.model.weights import weight_formats
-from kcsim.workload import ConvLayer, Network
+from kcsim.cost.weight_format import weight_formats
+from kcsim.hardware.level import Fanout, Level
+from kcsim.hardware.schema import CodebookStore, Compute, Hardware, Precision
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
+from kcsim.sharing.distinct_entries import DistinctEntries
+from kcsim.sharing.places import can_order, gathering_levels, possible_homes
+from kcsim.sharing.plan import CascadeMapping, SharedLayer
+from kcsim.sharing.tiles import SHARINGS, Tile
+from kcsim.weights.clustered import ClusteredLayer, Codebook
+from kcsim.workload.layer import ConvLayer
+from kcsim.workload.network import Network
 
 TENSORS = ("weights", "inputs", "outputs")
 SPECS = (

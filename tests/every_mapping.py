@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from kcsim import Mapping, count_mappings
-from kcsim.hardware import LevelConstraint
-from kcsim.hardware.zeros import left_of_cycles, left_of_macs, left_of_reads, value_bits
-from kcsim.mapping import LevelLoops, Loop
+from kcsim.cost.zero_savings import left_of_cycles, left_of_macs, left_of_reads, value_bits
+from kcsim.hardware.schema import LevelConstraint
+from kcsim.mapping.nest import LevelLoops, Loop
 from kcsim.workload.layer import DIMENSIONS, TENSORS
 
 BLIND = {None: "", "weights": "NPQ", "inputs": "M", "outputs": "CRS"}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from kcsim.hardware import Compute, Fanout, Hardware, Level
-from kcsim.mapping import LevelLoops, Loop, Mapping
-from kcsim.workload import ConvLayer
+from kcsim.hardware.level import Fanout, Level
+from kcsim.hardware.schema import Compute, Hardware
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
+from kcsim.workload.layer import ConvLayer
 
 TENSORS = ("weights", "inputs", "outputs")
 ROOM = 10**6

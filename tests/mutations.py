@@ -30,10 +30,10 @@ HOPS = ("tests/model/test_hops.py",)
 CLUSTERED = ("tests/model/test_clustered_weights.py",)
 CLUSTERED_ZEROS = ("tests/model/test_clustered_zeros.py",)
 STORAGE = ("tests/clustering/test_cluster_storage.py",)
-CASCADE = ("tests/model/test_cascade_by_hand.py",)
+CASCADE = ("tests/sharing/test_sharing_by_hand.py",)
 DECODE = ("tests/model/test_decode.py",)
 SEARCH = ("tests/mapping/test_optimum.py::test_best_of_all_mappings_of_clustered_weights",)
-CASCADE_REPLAY = ("tests/model/test_cascade_replay.py",)
+CASCADE_REPLAY = ("tests/replay/test_sharing_replay.py",)
 
 
 class Mutation(NamedTuple):
@@ -54,92 +54,92 @@ MUTATIONS = {
     ),
     "multicast counted per instance": Mutation(
         CASES,
-        "kernels/counting.py",
+        "kernels/count/counting.py",
         "shares = rules[level, MULTICAST] != NO_MULTICAST\n",
         "shares = False\n",
     ),
     "first-write elision forgotten": Mutation(
         CASES,
-        "kernels/counting.py",
+        "kernels/count/counting.py",
         "returning = rising - spans[parent, HELD]\n",
         "returning = rising\n",
     ),
     "two loops in the wrong order": Mutation(
         CASES,
-        "kernels/counting.py",
+        "kernels/count/counting.py",
         "for i in range(spans[level, ABOVE] - 1, -1, -1):\n        bound = loops[i, BOUND]",
         "for i in range(spans[level, ABOVE]):\n        bound = loops[i, BOUND]",
     ),
     "stationarity ignored": Mutation(
         CASES,
-        "kernels/counting.py",
+        "kernels/count/counting.py",
         "bound > 1 and INDEXES[tensor, loops[i, DIMENSION]]:",
         "bound > 1:",
     ),
     "partial sums never return": Mutation(
         CASES,
-        "kernels/counting.py",
+        "kernels/count/counting.py",
         "returning = rising - spans[child, HELD]\n",
         "returning = 0\n",
     ),
     "networks always add up": Mutation(
         WALK,
-        "kernels/counting.py",
+        "kernels/count/counting.py",
         "shares = rules[level, REDUCES] != 0\n",
         "shares = True\n",
     ),
     "tiles of overlapping windows are distinct": Mutation(
         (*CASES, *WALK),
-        "kernels/counting.py",
+        "kernels/count/counting.py",
         "return count_a * count_b - max(0, count_a - shift_a) * max(0, count_b - shift_b)",
         "return count_a * count_b",
     ),
     "short last rounds counted in full": Mutation(
         IMPERFECT,
-        "kernels/rounds.py",
+        "kernels/imperfect/rounds.py",
         "return max(0, min(walk.extent[dimension], walk.sizes[dimension] - index))",
         "return walk.extent[dimension] if index < walk.sizes[dimension] else 0",
     ),
     "idle children served": Mutation(
         IMPERFECT,
-        "kernels/rounds.py",
+        "kernels/imperfect/rounds.py",
         "if offset >= 0 and classes[k, BASE] + offset < walk.sizes[dimension]:",
         "if offset >= 0:",
     ),
     "windows that grow forget what they hold": Mutation(
         IMPERFECT,
-        "kernels/requests.py",
+        "kernels/imperfect/requests.py",
         "if low >= old_low:",
         "if low > old_low:",
     ),
     "nothing forwarded past a level": Mutation(
         FORWARDING,
-        "kernels/counting.py",
+        "kernels/count/counting.py",
         "forwards = rules[level, FORWARDS + tensor] and rules[level + 1, KEEPS + tensor]\n",
         "forwards = rules[level, FORWARDS + tensor] and rules[level + 1, KEEPS + tensor]\n"
         "            forwards = forwards and rules[level, KEEPS + tensor]\n",
     ),
     "networks above share nothing of what is forwarded": Mutation(
         FORWARDING,
-        "kernels/forwarding.py",
+        "kernels/count/forwarding.py",
         "saved *= spans[parent, SPREAD + tensor]",
         "saved *= spans[parent, CHILDREN]",
     ),
     "equal streams of short tiles rise apart": Mutation(
         FORWARDING,
-        "kernels/forwarding_walk.py",
+        "kernels/imperfect/forwarding_walk.py",
         "if keys[j] == keys[i] and (more > 0 or (more == 0 and j < i)):",
         "if keys[j] == keys[i] and more > 0:",
     ),
     "every window slides": Mutation(
         SLIDES,
-        "kernels/counting.py",
+        "kernels/count/counting.py",
         "if move_rows != last_rows or move_columns != last_columns:",
         "if move_rows < 0 or move_columns < 0:",
     ),
     "executed windows slide by any move": Mutation(
         SLIDES,
-        "kernels/replay_state.py",
+        "kernels/replay/state.py",
         "return is_free or differences == 0",
         "return True",
     ),
@@ -206,7 +206,7 @@ MUTATIONS = {
     ),
     "the mapper takes sums to be as narrow as inputs": Mutation(
         SUMS,
-        "mapping/costs.py",
+        "cost/prices.py",
         "plain = stored = float(getattr(hardware.precision_bits, name))",
         "plain = stored = float(hardware.precision_bits.inputs)",
     ),
@@ -242,31 +242,31 @@ MUTATIONS = {
     ),
     "dense weights at the decoder's level": Mutation(
         CLUSTERED,
-        "model/weights.py",
+        "cost/weight_format.py",
         "return self.unit is not None and level <= self.decode_level",
         "return self.unit is not None and level < self.decode_level",
     ),
     "a cut unit needs a part of its index": Mutation(
         CLUSTERED,
-        "model/weights.py",
+        "cost/weight_format.py",
         "units *= -(-extent[dimension] // size)",
         "units *= max(1, extent[dimension] // size)",
     ),
     "a shared codebook loaded by every layer": Mutation(
         CLUSTERED,
-        "model/weights.py",
+        "cost/weight_format.py",
         "        loaded.add(name)\n",
         "",
     ),
     "scales and offsets move for nothing": Mutation(
         (*CLUSTERED, "tests/model/test_decode.py"),
-        "model/weights.py",
+        "cost/weight_format.py",
         "    bits += part.units * part.settings.extras_bits\n",
         "",
     ),
     "negative weights taken for zeros": Mutation(
         CLUSTERED_ZEROS,
-        "model/weights.py",
+        "cost/weight_format.py",
         "np.count_nonzero(weights == 0)",
         "np.count_nonzero(weights <= 0)",
     ),
@@ -289,62 +289,62 @@ MUTATIONS = {
         "dense_weights_bits=plain,",
     ),
     "products as narrow as inputs": Mutation(
-        ("tests/model/test_shared_widths.py",),
-        "model/cascade/phases.py",
+        ("tests/sharing/test_shared_widths.py",),
+        "sharing/phases.py",
         "weights=precision.weights, inputs=precision.outputs, outputs=precision.outputs",
         "weights=precision.weights, inputs=precision.inputs, outputs=precision.outputs",
     ),
     "products take the room of inputs": Mutation(
-        ("tests/model/test_shared_widths.py",),
-        "model/cascade/estimate.py",
+        ("tests/sharing/test_shared_widths.py",),
+        "sharing/account.py",
         "needed[shared.role] += shapes.shared_tables * width * precision.outputs",
         "needed[shared.role] += shapes.shared_tables * width * precision.inputs",
     ),
     "words of the phases follow what these keep": Mutation(
         WORDS,
-        "model/cascade/places.py",
+        "sharing/places.py",
         "    hardware = hardware.with_given_words()\n",
         "",
     ),
     "sums of whole blocks gathered for nothing": Mutation(
         CASCADE_REPLAY,
-        "model/cascade/phases.py",
+        "sharing/phases.py",
         "gathered = layer.macs * (1 + shared.has_offsets)",
         "gathered = layer.macs",
     ),
     "the phases fill the home": Mutation(
         CASCADE,
-        "model/cascade/phases.py",
+        "sharing/phases.py",
         "        inner[level, FILLS] = False\n",
         "",
     ),
     "the first channels read outputs that are not there": Mutation(
         CASCADE_REPLAY,
-        "model/cascade/estimate.py",
+        "sharing/account.py",
         "shared.layer.output_words * (tile.rounds(shared.layer).C - 1)",
         "shared.layer.output_words * tile.rounds(shared.layer).C",
     ),
     "addresses do not say where an entry ends": Mutation(
         CASCADE,
-        "model/cascade/plan.py",
+        "sharing/plan.py",
         "return Fraction(fixed_index_bits(units) + 1 + extras)",
         "return Fraction(fixed_index_bits(units) + extras)",
     ),
     "homes wait for the mean of the entries": Mutation(
-        ("tests/model/test_shared_widths.py",),
-        "model/cascade/estimate.py",
+        ("tests/sharing/test_shared_widths.py",),
+        "sharing/account.py",
         "entries.cycles if beside == 1 else entries.longest * entries.runs // beside",
         "entries.cycles // beside",
     ),
     "scales of gathered values for nothing": Mutation(
-        (*CASCADE, "tests/model/test_execution_counts.py"),
-        "model/cascade/estimate.py",
+        (*CASCADE, "tests/estimation/test_execution_counts.py"),
+        "sharing/account.py",
         "factors = gathered * (shared.has_factors + shared.has_offsets)",
         "factors = gathered * shared.has_offsets",
     ),
     "an entry lies in every place of its tile once": Mutation(
         CASCADE,
-        "model/cascade/estimate.py",
+        "sharing/account.py",
         "return mapping.tile.N * rows * columns * shared.depth * rounds.N * rounds.P * rounds.Q",
         "return mapping.tile.N * rows * columns * shared.depth * rounds.N",
     ),
@@ -368,7 +368,7 @@ MUTATIONS = {
     ),
     "entries are read in parts of words": Mutation(
         DECODE,
-        "kernels/lookups.py",
+        "kernels/count/lookups.py",
         "-(-values * entry_bits // word_bits)",
         "(values * entry_bits // word_bits)",
     ),
@@ -380,7 +380,7 @@ MUTATIONS = {
     ),
     "the search looks entries up at once": Mutation(
         SEARCH,
-        "kernels/stages.py",
+        "kernels/search/stages.py",
         "below[port] += words * read * machine.lookup_cycles",
         "below[port] += 0.0 * read * machine.lookup_cycles",
     ),

@@ -6,16 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from kcsim.clustering import (
-    ClusteredLayer,
-    ClusteredWeights,
-    Codebook,
-    parse_clustering,
-    resolve_network,
-)
 from kcsim.clustering.precision import quantise
+from kcsim.clustering.resolve import resolve_network
+from kcsim.clustering.spec import parse_clustering
 from kcsim.clustering.units import weights_shape
-from kcsim.workload import ConvLayer, Network
+from kcsim.weights.clustered import ClusteredLayer, ClusteredWeights, Codebook
+from kcsim.workload.layer import ConvLayer
+from kcsim.workload.network import Network
 
 SMALL = Network(
     "small",

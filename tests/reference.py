@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kcsim.hardware import Compute, Fanout, Hardware, Level, Precision
-from kcsim.mapping import LevelLoops, Loop, Mapping
-from kcsim.workload import ConvLayer
+from kcsim.hardware.level import Fanout, Level
+from kcsim.hardware.schema import Compute, Hardware, Precision
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
+from kcsim.workload.layer import ConvLayer
 
 FILE = Path(__file__).parent / "data" / "timeloop" / "cases.jsonl"
 

@@ -9,15 +9,17 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 import kcsim
-from kcsim.clustering.distinct import DistinctEntries
-from kcsim.hardware import CodebookStore, Compute, Fanout, Hardware, Level
-from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.cost.weight_format import weight_formats
+from kcsim.hardware.level import Fanout, Level
+from kcsim.hardware.schema import CodebookStore, Compute, Hardware
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import objective_value
-from kcsim.model.cascade.estimate import evaluate_cascade
-from kcsim.model.cascade.plan import CascadeMapping, SharedLayer
-from kcsim.model.cascade.tiles import Tile
-from kcsim.model.weights import weight_formats
-from kcsim.workload import ConvLayer, ZeroShares
+from kcsim.sharing.account import evaluate_cascade
+from kcsim.sharing.distinct_entries import DistinctEntries
+from kcsim.sharing.plan import CascadeMapping, SharedLayer
+from kcsim.sharing.tiles import Tile
+from kcsim.workload.layer import ConvLayer
+from kcsim.workload.zeros import ZeroShares
 
 LAYER = ConvLayer("layer", 2, 8, 4, 4, 3, 3)
 KERNELS = "kernel:k=3,scope=layer,dense=none"
@@ -71,14 +73,14 @@ def problems(draw):
     )
     spec = draw(st.sampled_from(CLUSTERINGS))
     # With more clusters than units there is nothing to share, and an estimate says so.
-    assume(not kcsim.clustering.resolve_layer(layer, kcsim.parse_clustering(spec)).clipped)
+    assume(not kcsim.clustering.resolve.resolve_layer(layer, kcsim.parse_clustering(spec)).clipped)
     return layer, replace(hardware, levels=tuple(levels)), spec
 
 
 def shared_layer(layer, hardware, spec, sharing, **options):
     """The layer with expected entries."""
     clustering = kcsim.parse_clustering(spec)
-    (part,) = kcsim.clustering.resolve_network((layer,), clustering)
+    (part,) = kcsim.clustering.resolve.resolve_network((layer,), clustering)
     (form,) = weight_formats((layer,), hardware, clustering)
     return SharedLayer(layer, hardware, form, DistinctEntries.expected(part, **options), sharing)
 

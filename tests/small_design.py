@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from kcsim.hardware import Compute, Fanout, Hardware, Level
-from kcsim.mapping import LevelLoops, Loop, Mapping
-from kcsim.workload import ConvLayer
+from kcsim.hardware.level import Fanout, Level
+from kcsim.hardware.schema import Compute, Hardware
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
+from kcsim.workload.layer import ConvLayer
 
 LAYER = ConvLayer("conv", 2, 4, 4, 4, 3, 3)
 MAPPING = Mapping(

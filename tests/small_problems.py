@@ -5,17 +5,10 @@ from __future__ import annotations
 from every_mapping import every_nest
 from hypothesis import strategies as st
 
-from kcsim.hardware import (
-    Compute,
-    Dataflow,
-    Fanout,
-    Hardware,
-    Level,
-    LevelConstraint,
-    Partition,
-    Precision,
-)
-from kcsim.workload import ConvLayer, ZeroShares
+from kcsim.hardware.level import Fanout, Level, Partition
+from kcsim.hardware.schema import Compute, Dataflow, Hardware, LevelConstraint, Precision
+from kcsim.workload.layer import ConvLayer
+from kcsim.workload.zeros import ZeroShares
 
 TENSORS = ("weights", "inputs", "outputs")
 ENERGIES = (0.0, 0.0, 0.1, 0.5, 1.0, 2.0, 3.7, 10.0, 60.0)

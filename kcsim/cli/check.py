@@ -12,10 +12,8 @@ from kcsim.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from kcsim.model.counts import Counts
-    from kcsim.model.replay import Difference, Replay
-    from kcsim.workload import ConvLayer
-
-__all__ = ["command"]
+    from kcsim.replay.dense import Difference, Replay
+    from kcsim.workload.layer import ConvLayer
 
 ANNOUNCED_SECONDS = 2.0
 LIMIT_SECONDS = 60.0
@@ -155,12 +153,12 @@ def _check_mapped(
     execution: str,
 ) -> None:
     from kcsim.cli.running import waiting
-    from kcsim.hardware import load_hardware
+    from kcsim.hardware.reader import load_hardware
     from kcsim.mapping.reader import read_mapping
     from kcsim.mapping.search import find_mapping
     from kcsim.model.counts import count_layer
-    from kcsim.model.replay import compare, least_cost, replay_cost, replay_layer
-    from kcsim.workload import load_layer
+    from kcsim.replay.dense import compare, least_cost, replay_cost, replay_layer
+    from kcsim.workload.reader import load_layer
 
     hardware = load_hardware(hw, overrides or ())
     chosen = load_layer(layer)
@@ -210,7 +208,7 @@ def _lines(counts: Counts, differences: tuple[Difference, ...]) -> list[str]:
 
 def _numbers(layer: ConvLayer, replay: Replay) -> tuple[str, bool]:
     """One line about the outputs, and whether they are the convolution."""
-    from kcsim.model.replay import trusted_convolution
+    from kcsim.replay.dense import trusted_convolution
 
     expected, name = trusted_convolution(layer, replay.inputs, replay.weights)
     wrong = int((replay.outputs != expected).sum())

@@ -9,11 +9,9 @@ import typer
 from kcsim.errors import InputError, Problem, nearest
 
 if TYPE_CHECKING:
-    from kcsim.hardware import Hardware
-    from kcsim.model.cascade.check import SharingCheck
-    from kcsim.workload import ConvLayer
-
-__all__ = ["check_sharings"]
+    from kcsim.hardware.schema import Hardware
+    from kcsim.replay.sharing_check import SharingCheck
+    from kcsim.workload.layer import ConvLayer
 
 
 def check_sharings(
@@ -21,9 +19,9 @@ def check_sharings(
 ) -> None:
     """Check one way of sharing, or both for ``auto``; exit with 1 if anything differs."""
     from kcsim.cli.running import waiting
-    from kcsim.clustering import parse_clustering
-    from kcsim.model.cascade.check import check_sharing
-    from kcsim.model.cascade.tiles import SHARINGS
+    from kcsim.clustering.spec import parse_clustering
+    from kcsim.replay.sharing_check import check_sharing
+    from kcsim.sharing.tiles import SHARINGS
 
     if execution not in (*SHARINGS, "auto"):
         raise InputError(

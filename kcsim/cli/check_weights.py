@@ -12,9 +12,7 @@ from kcsim.errors import InputError, Problem, nearest
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from kcsim.conv.check import LayerCheck
-
-__all__ = ["check_weights"]
+    from kcsim.conv.checking import LayerCheck
 
 
 def check_weights(
@@ -29,10 +27,10 @@ def check_weights(
 ) -> None:
     """Execute every clustered layer of a file; exit with code 1 if anything differs."""
     from kcsim.cli.running import refuse_unused, waiting
-    from kcsim.clustering.clustered_file import load_clustered
-    from kcsim.conv.check import LARGEST_DIFFERENCE, check_layer
-    from kcsim.conv.counts import EXECUTIONS, check_execution
-    from kcsim.workload import load_network
+    from kcsim.conv.checking import LARGEST_DIFFERENCE, check_layer
+    from kcsim.conv.operations import EXECUTIONS, check_execution
+    from kcsim.weights.clustered_reader import load_clustered
+    from kcsim.workload.reader import load_network
 
     check_execution(execution, ("auto", *EXECUTIONS))
     stored = load_clustered(weights)
@@ -78,7 +76,7 @@ def check_weights(
 
 def _inputs(file: str, names: Sequence[str]) -> Mapping[str, ArrayLike]:
     """Inputs of layers, by name."""
-    from kcsim.clustering.weight_files import load_weights
+    from kcsim.weights.weight_files import load_weights
 
     given = load_weights(file)
     for name in given:

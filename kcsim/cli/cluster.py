@@ -8,8 +8,6 @@ import typer
 
 from kcsim.cli.options import Layers, text_option
 
-__all__ = ["command"]
-
 EXACT = ("found", "scalar")
 """Clusterings that are the best there are, wherever a search starts."""
 
@@ -75,9 +73,9 @@ def command(
         report,
         waiting,
     )
-    from kcsim.clustering.cluster import cluster_network
-    from kcsim.clustering.clustered_file import save_clustered
-    from kcsim.workload import load_network
+    from kcsim.weights.cluster import cluster_network
+    from kcsim.weights.clustered_writer import save_clustered
+    from kcsim.workload.reader import load_network
 
     chosen_format = choose_format(format_, None)
     check_ending(output, (".safetensors",))

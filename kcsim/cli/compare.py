@@ -20,8 +20,6 @@ from kcsim.cli.options import (
     text_option,
 )
 
-__all__ = ["command"]
-
 Plot = Annotated[
     str | None,
     text_option(
@@ -54,8 +52,8 @@ def command(
     """
     from kcsim.cli.running import check_output, choose_format, read_workload, report, waiting
     from kcsim.errors import InputError, Problem
-    from kcsim.hardware import load_hardware
-    from kcsim.model.compare import compare_executions
+    from kcsim.estimation.compare import compare_executions
+    from kcsim.hardware.reader import load_hardware
 
     chosen_format = choose_format(format_, output)
     check_output(output, plot)

@@ -20,9 +20,6 @@ from kcsim.cli.options import (
     text_option,
 )
 
-__all__ = ["command"]
-
-
 Plot = Annotated[
     str | None,
     text_option("--plot", metavar="FILE", help="Draw energy by level and layer: png, pdf or svg."),
@@ -68,8 +65,8 @@ def command(
     """Estimate energy, traffic, storage and cycles of a network on a hardware."""
     from kcsim.cli.running import check_output, choose_format, read_workload, report, waiting
     from kcsim.errors import InputError, Problem
-    from kcsim.hardware import load_hardware
-    from kcsim.model.estimate import estimate
+    from kcsim.estimation.estimate import estimate
+    from kcsim.hardware.reader import load_hardware
 
     chosen_format = choose_format(format_, output)
     check_output(output, plot)

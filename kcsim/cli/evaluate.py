@@ -15,8 +15,6 @@ from kcsim.cli.options import (
     text_option,
 )
 
-__all__ = ["command"]
-
 
 def command(
     hw: HardwareFile,
@@ -30,10 +28,10 @@ def command(
 ) -> None:
     """Count a layer under a mapping: accesses of every level and tensor, cycles, energy."""
     from kcsim.cli.running import check_output, choose_format, report, waiting
-    from kcsim.hardware import load_hardware
+    from kcsim.hardware.reader import load_hardware
     from kcsim.mapping.reader import read_mapping
     from kcsim.model.evaluate import evaluate
-    from kcsim.workload import load_layer
+    from kcsim.workload.reader import load_layer
     from kcsim.workload.zeros_reader import layer_with_zeros
 
     chosen_format = choose_format(format_, output)

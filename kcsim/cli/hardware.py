@@ -8,8 +8,6 @@ import typer
 
 from kcsim.cli.options import text_argument
 
-__all__ = ["command"]
-
 
 def command(
     name: Annotated[
@@ -17,9 +15,8 @@ def command(
     ] = None,
 ) -> None:
     """List the shipped hardware files, or print one."""
-    from kcsim.hardware import load_hardware, shipped_names
     from kcsim.hardware.notes import hardware_notes
-    from kcsim.hardware.reader import find_hardware
+    from kcsim.hardware.reader import find_hardware, load_hardware, shipped_names
 
     if name is not None:
         text = find_hardware(name).read_text(encoding="utf-8")

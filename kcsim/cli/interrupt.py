@@ -16,8 +16,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-__all__ = ["interruptible"]
-
 EXIT_CODE = 128 + signal.SIGINT
 GRACE_SECONDS = 1.0
 """Time to put away what is half written."""

@@ -22,8 +22,6 @@ from kcsim.cli.interrupt import interruptible
 from kcsim.cli.streams import abandon_output, prepare_streams, say
 from kcsim.errors import InputError, KcsimError
 
-__all__ = ["app", "run"]
-
 MAX_PROBLEMS = 25
 WRONG_INPUT = 2
 BROKEN_PIPE = 141

@@ -20,12 +20,12 @@ from kcsim.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from kcsim.hardware import Hardware
-    from kcsim.model.results import Estimate, LayerEstimate
-    from kcsim.model.weights import WeightFormat
-    from kcsim.workload import ConvLayer, Network
-
-__all__ = ["command"]
+    from kcsim.cost.weight_format import WeightFormat
+    from kcsim.estimation.result import Estimate
+    from kcsim.hardware.schema import Hardware
+    from kcsim.model.layer_estimate import LayerEstimate
+    from kcsim.workload.layer import ConvLayer
+    from kcsim.workload.network import Network
 
 LayerName = Annotated[
     str | None,
@@ -87,7 +87,7 @@ def command(
     """
     from kcsim.cli.running import check_output
     from kcsim.errors import InputError, Problem
-    from kcsim.hardware import load_hardware
+    from kcsim.hardware.reader import load_hardware
 
     if (layer is None) == (network is None):
         raise InputError(Problem("--layer and --network say what to map", "one of them"))
@@ -158,7 +158,7 @@ def _estimate(
     time_limit: float | None,
 ) -> Estimate:
     from kcsim.cli.running import waiting
-    from kcsim.model.estimate import estimate
+    from kcsim.estimation.estimate import estimate
 
     with waiting(keeps=True) as progress:
         return estimate(
@@ -230,7 +230,7 @@ def _show_layer(
 
 
 def _network(name: str, zeros: str | None, layers: list[str] | None) -> Network:
-    from kcsim.workload import load_network
+    from kcsim.workload.reader import load_network
     from kcsim.workload.zeros_reader import network_with_zeros
 
     chosen = load_network(name)
@@ -241,8 +241,9 @@ def _network(name: str, zeros: str | None, layers: list[str] | None) -> Network:
 def _layer(
     name: str, hardware: Hardware, cluster: str | None, batch: int | None, zeros: str | None
 ) -> tuple[ConvLayer, WeightFormat]:
-    from kcsim.clustering import check_units, parse_clustering, resolve_network, settings_of
-    from kcsim.model.weights import weight_formats
+    from kcsim.clustering.resolve import check_units, resolve_network, settings_of
+    from kcsim.clustering.spec import parse_clustering
+    from kcsim.cost.weight_format import weight_formats
     from kcsim.workload.reader import select_layer
     from kcsim.workload.zeros_reader import layer_with_zeros
 
@@ -270,7 +271,7 @@ def _save(result: Estimate, objective: str, folder: str) -> None:
     from pathlib import Path
 
     from kcsim.errors import InputError
-    from kcsim.files import write_whole
+    from kcsim.reading.files import write_whole
 
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)

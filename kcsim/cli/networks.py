@@ -8,8 +8,6 @@ import typer
 
 from kcsim.cli.options import text_argument
 
-__all__ = ["command"]
-
 
 def command(
     network: Annotated[
@@ -20,8 +18,8 @@ def command(
     ] = False,
 ) -> None:
     """List the known networks, or print the layers of one."""
-    from kcsim.workload import load_network, zoo
-    from kcsim.workload.reader import network_to_yaml
+    from kcsim.workload import zoo
+    from kcsim.workload.reader import load_network, network_to_yaml
 
     if network is None:
         from kcsim.cli.running import refuse_unused

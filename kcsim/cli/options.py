@@ -8,24 +8,6 @@ import typer
 
 from kcsim.errors import InputError, Problem
 
-__all__ = [
-    "Batch",
-    "Cluster",
-    "Format",
-    "HardwareFile",
-    "LayerName",
-    "Layers",
-    "NetworkName",
-    "Objective",
-    "Output",
-    "Overrides",
-    "TimeLimit",
-    "Weights",
-    "Zeros",
-    "text_argument",
-    "text_option",
-]
-
 
 def _not_empty(parameter: typer.CallbackParam, value: Any) -> Any:
     """Refuse empty texts, which scripts pass whose variables are not set."""

@@ -18,26 +18,14 @@ from kcsim.cli.streams import say
 from kcsim.errors import InputError, Problem, nearest
 
 if TYPE_CHECKING:
-    from kcsim.clustering import ClusteredWeights
-    from kcsim.model.compare import Comparison
-    from kcsim.model.results import Estimate, LayerEstimate
+    from kcsim.estimation.compare import Comparison
+    from kcsim.estimation.result import Estimate
+    from kcsim.model.layer_estimate import LayerEstimate
     from kcsim.report.table import Table
-    from kcsim.workload import Network
+    from kcsim.weights.clustered import ClusteredWeights
+    from kcsim.workload.network import Network
 
     Result = Estimate | LayerEstimate | ClusteredWeights | Comparison
-
-__all__ = [
-    "check_ending",
-    "check_output",
-    "choose_format",
-    "emit",
-    "read_workload",
-    "refuse_unused",
-    "report",
-    "show",
-    "show_as",
-    "waiting",
-]
 
 FORMATS = ("table", "json", "csv", "markdown", "latex")
 ENDINGS = {".txt": "table", ".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex"}
@@ -165,7 +153,7 @@ def check_output(output: str | None, plot: str | None = None) -> None:
     """Refuse a file that cannot be written, or one that is to be both, before long work."""
     if output is None:
         return
-    from kcsim.files import check_writable
+    from kcsim.reading.files import check_writable
 
     check_writable(output)
     if plot is not None and os.path.realpath(output) == os.path.realpath(plot):
@@ -186,8 +174,8 @@ def read_workload(
     InputError
         If one cannot be read, or weights are given twice.
     """
-    from kcsim.clustering.clustered_file import load_clustered
-    from kcsim.workload import load_network
+    from kcsim.weights.clustered_reader import load_clustered
+    from kcsim.workload.reader import load_network
     from kcsim.workload.zeros_reader import network_with_zeros
 
     if weights and cluster:
@@ -225,8 +213,8 @@ def show_as(format_: str, output: str | None, tables: Sequence[Table]) -> None:
 
 
 def _tell_unproved(result: Result) -> None:
-    from kcsim.model.compare import Comparison
-    from kcsim.model.results import Estimate
+    from kcsim.estimation.compare import Comparison
+    from kcsim.estimation.result import Estimate
     from kcsim.report.search_data import proof_note
 
     runs = result.runs if isinstance(result, Estimate) else ()
@@ -238,9 +226,9 @@ def _tell_unproved(result: Result) -> None:
 
 
 def _document(result: Result) -> dict[str, Any]:
-    from kcsim.clustering import ClusteredWeights
-    from kcsim.model.compare import Comparison
-    from kcsim.model.results import Estimate
+    from kcsim.estimation.compare import Comparison
+    from kcsim.estimation.result import Estimate
+    from kcsim.weights.clustered import ClusteredWeights
 
     if isinstance(result, ClusteredWeights):
         from kcsim.report.cluster_json import cluster_to_dict
@@ -256,9 +244,9 @@ def _document(result: Result) -> dict[str, Any]:
 
 
 def _tables(result: Result, format_: str) -> Sequence[Table]:
-    from kcsim.clustering import ClusteredWeights
-    from kcsim.model.compare import Comparison
-    from kcsim.model.results import Estimate
+    from kcsim.estimation.compare import Comparison
+    from kcsim.estimation.result import Estimate
+    from kcsim.weights.clustered import ClusteredWeights
 
     if isinstance(result, Comparison):
         from kcsim.report.compare_data import comparison_record_table, comparison_tables
@@ -266,7 +254,9 @@ def _tables(result: Result, format_: str) -> Sequence[Table]:
         # A CSV file holds one table.
         one = format_ == "csv"
         return (comparison_record_table(result),) if one else comparison_tables(result)
-    from kcsim.report.data import cluster_tables, estimate_tables, layer_tables
+    from kcsim.report.cluster_data import cluster_tables
+    from kcsim.report.layer_data import layer_tables
+    from kcsim.report.network_data import estimate_tables
 
     if isinstance(result, ClusteredWeights):
         return cluster_tables(result)
@@ -294,6 +284,6 @@ def emit(text: str, output: str | None) -> None:
     if output is None:
         typer.echo(text, nl=False)
         return
-    from kcsim.files import write_whole
+    from kcsim.reading.files import write_whole
 
     write_whole(output, text)

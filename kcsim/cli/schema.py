@@ -10,8 +10,6 @@ import typer
 from kcsim.cli.options import text_argument
 from kcsim.errors import InputError, Problem, nearest
 
-__all__ = ["command"]
-
 KINDS = ("hardware", "network", "mapping", "estimate", "layer", "compare", "cluster")
 
 
@@ -29,7 +27,7 @@ def command(
 
 def _schema(kind: str) -> dict[str, Any]:
     if kind == "hardware":
-        from kcsim.hardware import hardware_schema
+        from kcsim.hardware.reader import hardware_schema
 
         return hardware_schema()
     if kind == "network":

@@ -7,8 +7,6 @@ import io
 import os
 import sys
 
-__all__ = ["abandon_output", "prepare_streams", "say"]
-
 
 def prepare_streams() -> None:
     """Put something in place of streams that are closed, so that nothing else takes their number.

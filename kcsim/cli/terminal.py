@@ -14,8 +14,6 @@ from rich.text import Text
 from kcsim.report.cells import heading, shown_rows
 from kcsim.report.table import Column, Table
 
-__all__ = ["render"]
-
 _GAP = 2
 _LONGEST_WORD = 24
 """Names that are longer may be broken."""

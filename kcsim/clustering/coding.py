@@ -14,19 +14,6 @@ from numpy.typing import NDArray
 
 from kcsim.errors import InputError
 
-__all__ = [
-    "MAX_CODE_LENGTH",
-    "TABLE_ENTRY_BITS",
-    "code_lengths",
-    "fixed_index_bits",
-    "huffman_decode",
-    "huffman_encode",
-    "huffman_lengths",
-    "pack",
-    "unpack",
-    "worst_case_huffman",
-]
-
 TABLE_ENTRY_BITS = 5
 """Width of one code length in a stored table [bit]."""
 MAX_CODE_LENGTH = 2**TABLE_ENTRY_BITS - 1
@@ -128,7 +115,7 @@ def _depths(weights: list[float]) -> NDArray[np.int64]:
 def worst_case_huffman(clusters: int, sparse: float, units: int) -> float:
     """Mean length of a Huffman code for the worst distribution [bit per index].
 
-    The distribution is that of `kcsim.clustering.worst_case_entropy`.
+    The distribution is that of `kcsim.clustering.storage.worst_case_entropy`.
 
     Parameters
     ----------

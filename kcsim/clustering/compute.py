@@ -10,8 +10,6 @@ from kcsim.clustering.resolve import LayerClustering
 from kcsim.errors import InputError
 from kcsim.sums import exact_sum
 
-__all__ = ["TableCompute", "expected_distinct", "expected_product_share", "table_compute"]
-
 
 @dataclass(frozen=True)
 class TableCompute:

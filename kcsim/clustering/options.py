@@ -8,17 +8,6 @@ from typing import Any
 
 from kcsim.errors import Problem, nearest
 
-__all__ = [
-    "DENSE_GROUPS",
-    "OPTIONS",
-    "PER_LAYER",
-    "SCHEMES",
-    "Option",
-    "Scheme",
-    "override_problems",
-    "scheme_problems",
-]
-
 DENSE_GROUPS = ("first", "pointwise", "linear", "none")
 """Words of the setting ``dense`` that are not patterns of layer names."""
 

@@ -11,8 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from kcsim.errors import InputError, Problem
 
-__all__ = ["FLOATS", "StoredValues", "quantise", "read_only", "values_bits"]
-
 FLOATS: dict[int, type[np.floating[Any]]] = {16: np.float16, 32: np.float32}
 """Widths that are stored as floating point; all others are integers times one step."""
 

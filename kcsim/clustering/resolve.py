@@ -14,15 +14,6 @@ from kcsim.errors import InputError, Problem
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 
-__all__ = [
-    "LayerClustering",
-    "check_units",
-    "few_units_notes",
-    "resolve_layer",
-    "resolve_network",
-    "settings_of",
-]
-
 
 @dataclass(frozen=True)
 class LayerClustering:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from kcsim.arguments import check_types
 from kcsim.clustering.options import (
     DENSE_GROUPS,
     PER_LAYER,
@@ -17,9 +16,8 @@ from kcsim.clustering.options import (
     scheme_problems,
 )
 from kcsim.errors import InputError, Problem, nearest
+from kcsim.reading.arguments import check_types
 from kcsim.workload.layer import ConvLayer
-
-__all__ = ["Clustering", "Override", "Unit"]
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,7 @@ class Override:
 class Clustering:
     """How the weights of a network are clustered.
 
-    `str` gives the specification that `kcsim.clustering.parse_clustering` reads.
+    `str` gives the specification that `kcsim.clustering.spec.parse_clustering` reads.
 
     Parameters
     ----------
@@ -140,7 +138,7 @@ class Clustering:
         Settings of single layers; of several that match, a later one wins.
     ratio : float or None
         Compression ratio that the whole network is to reach with as many entries as possible;
-        `kcsim.clustering.meet_ratio` finds the `k`.
+        `kcsim.clustering.target.meet_ratio` finds the `k`.
 
     Raises
     ------

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from kcsim.arguments import checked
 from kcsim.clustering.options import OPTIONS, SCHEMES, override_problems, scheme_problems
 from kcsim.clustering.scheme import Clustering, Override
 from kcsim.errors import InputError, Mark, Problem
-
-__all__ = ["parse_clustering"]
+from kcsim.reading.arguments import checked
 
 _Settings = dict[str, Any]
 _Columns = dict[str, int]

@@ -23,15 +23,6 @@ from kcsim.errors import InputError, Problem, nearest
 from kcsim.sums import exact_sum
 from kcsim.workload.layer import ConvLayer
 
-__all__ = [
-    "LayerStorage",
-    "NetworkStorage",
-    "layer_storage",
-    "network_storage",
-    "parts_storage",
-    "worst_case_entropy",
-]
-
 PARTS = ("all", "clustered", "conv")
 
 

@@ -12,8 +12,6 @@ from kcsim.clustering.storage import NetworkStorage, network_storage
 from kcsim.errors import InputError, Problem
 from kcsim.workload.layer import ConvLayer
 
-__all__ = ["largest_that_meets", "meet_ratio", "most_units"]
-
 
 class _HasStorage(Protocol):
     def storage(self) -> NetworkStorage: ...
@@ -34,13 +32,13 @@ def meet_ratio(
     clustering : Clustering
         How it is clustered; returned as it is if it has no ratio.
     weight_bits : int
-        As for `kcsim.clustering.network_storage`.
+        As for `kcsim.clustering.storage.network_storage`.
 
     Returns
     -------
     Clustering
         With `k`. The ratio is that of all layers with their biases, by the formulas of
-        `kcsim.clustering.network_storage`.
+        `kcsim.clustering.storage.network_storage`.
 
     Raises
     ------

@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 from kcsim.clustering.scheme import Unit
 from kcsim.workload.layer import ConvLayer
 
-__all__ = ["cut_units", "join_units", "shape_text", "transformed", "weights_shape"]
-
 Floats = NDArray[np.float32]
 
 

@@ -12,20 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kcsim.arguments import checked
-from kcsim.clustering.clustered import ClusteredLayer, Codebook
 from kcsim.clustering.units import shape_text
-from kcsim.conv.counts import Operations, choose_execution
 from kcsim.conv.geometry import Geometry
+from kcsim.conv.operations import Operations, choose_execution
 from kcsim.conv.work import dense_work, products_work, sums_work
 from kcsim.errors import InputError, Problem
-from kcsim.kernels.conv_planes import convolve, pack
-from kcsim.kernels.conv_products import share_products
-from kcsim.kernels.conv_sums import share_sums
-from kcsim.kernels.spans import SPAN
+from kcsim.kernels.conv.planes import convolve, pack
+from kcsim.kernels.conv.products import share_products
+from kcsim.kernels.conv.sums import share_sums
+from kcsim.kernels.conv.vectors import SPAN
+from kcsim.reading.arguments import checked
+from kcsim.weights.clustered import ClusteredLayer, Codebook
 from kcsim.workload.layer import ConvLayer
-
-__all__ = ["ClusteredConvolution", "clustered_conv2d"]
 
 Array = NDArray[Any]
 Task = Callable[[int, int], Any]
@@ -45,7 +43,7 @@ class ClusteredConvolution:
         Of an image; the layer's when absent.
     execution : str
         ``decode``, ``share_products``, ``share_sums``, or ``auto`` for the one of fewest
-        operations (`kcsim.conv.count_operations`).
+        operations (`kcsim.conv.operations.count_operations`).
     whole : bool
         Whether inputs are integers: weights must then be whole numbers, sums are int64 and exact.
         Else all is float32.

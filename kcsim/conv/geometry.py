@@ -1,4 +1,4 @@
-"""Where words, taps and units of a layer lie in the planes of `kcsim.kernels.conv_planes`."""
+"""Where words, taps and units of a layer lie in the planes of `kcsim.kernels.conv.planes`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kcsim.clustering.scheme import Unit
-from kcsim.kernels.conv_planes import Planes, Tiles
-from kcsim.kernels.spans import SPAN
+from kcsim.kernels.conv.planes import Planes, Tiles
+from kcsim.kernels.conv.vectors import SPAN
 from kcsim.workload.layer import ConvLayer
-
-__all__ = ["Geometry", "Place", "flat_tiles", "line_strips", "strip_tiles", "whole_map"]
 
 TILE_WORDS = 128
 STRIP_WORDS = 2048

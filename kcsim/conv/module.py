@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from kcsim.arguments import checked
-from kcsim.clustering.clustered import ClusteredLayer, ClusteredWeights, Codebook
-from kcsim.clustering.matching import match_names
 from kcsim.clustering.precision import StoredValues
 from kcsim.clustering.units import shape_text
-from kcsim.conv.counts import Operations, choose_execution
 from kcsim.conv.execute import ClusteredConvolution
+from kcsim.conv.operations import Operations, choose_execution
 from kcsim.errors import InputError, Problem
+from kcsim.reading.arguments import checked
+from kcsim.weights.clustered import ClusteredLayer, ClusteredWeights, Codebook
+from kcsim.weights.matching import match_names
 
 try:
     import torch
@@ -27,14 +27,12 @@ except ImportError:
 
 from kcsim.conv.tensors import plain_array, refuse_tracing
 
-__all__ = ["ClusteredConv2d", "cluster_model"]
-
 _PARTS = ("transforms", "scales", "offsets")
 _TYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 
 class ClusteredConv2d(nn.Module):
-    """A convolution with clustered weights, executed by `kcsim.conv.ClusteredConvolution`.
+    """A convolution with clustered weights, executed by `kcsim.conv.execute.ClusteredConvolution`.
 
     Its buffers, and thus its state dict, are ``codebook`` (K, channels, rows, columns) and
     ``indexes`` (M, C/channels, R/rows, S/columns), and those of ``transforms``, ``scales``,
@@ -50,7 +48,7 @@ class ClusteredConv2d(nn.Module):
     codebook : Codebook
     bias : float32[M], optional
     execution : str
-        As for `kcsim.conv.ClusteredConvolution`.
+        As for `kcsim.conv.execute.ClusteredConvolution`.
     threads : int, optional
         Those of torch when absent.
 
@@ -208,7 +206,7 @@ def cluster_model(
 
     Convolutions that are clustered become `ClusteredConv2d`, with the stride, padding, dilation
     and bias of the model; other layers of the network get their decoded weights. Layers and
-    modules are matched by `kcsim.clustering.matching`.
+    modules are matched by `kcsim.weights.matching`.
 
     Parameters
     ----------

@@ -11,8 +11,6 @@ from torch.autograd import forward_ad
 
 from kcsim.errors import InputError, Problem
 
-__all__ = ["plain_array", "refuse_tracing"]
-
 
 def refuse_tracing(inputs: Any, layer: str) -> None:
     """Raise an InputError where torch records operations, of which there would be none.

@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kcsim.clustering.clustered import ClusteredLayer, Codebook
 from kcsim.clustering.units import transformed
 from kcsim.conv.geometry import Geometry, Place, flat_tiles, strip_tiles, whole_map
-from kcsim.kernels.conv_planes import Filters, Tiles
-from kcsim.kernels.conv_products import Products
-from kcsim.kernels.conv_sums import Sums
+from kcsim.kernels.conv.planes import Filters, Tiles
+from kcsim.kernels.conv.products import Products
+from kcsim.kernels.conv.sums import Sums
+from kcsim.weights.clustered import ClusteredLayer, Codebook
 from kcsim.workload.layer import ConvLayer
-
-__all__ = ["Units", "dense_work", "products_work", "sums_work"]
 
 CHUNK_WORDS = 131072
 CHUNK_BLOCKS = 8
@@ -89,7 +87,7 @@ def dense_work(layer: ConvLayer, weights: Words) -> tuple[Filters, Tiles]:
 def products_work(
     layer: ClusteredLayer, codebook: Codebook, conv: ConvLayer, dtype: Any
 ) -> tuple[Products, Tiles]:
-    """The lists for `kcsim.kernels.conv_products.share_products`."""
+    """The lists for `kcsim.kernels.conv.products.share_products`."""
     unit = layer.part.unit
     assert unit is not None
     geometry, units = Geometry(conv), Units.of(layer, codebook, dtype)
@@ -184,7 +182,7 @@ class _ProductLists:
 def sums_work(
     layer: ClusteredLayer, codebook: Codebook, conv: ConvLayer, dtype: Any
 ) -> tuple[Sums, Tiles]:
-    """The lists for `kcsim.kernels.conv_sums.share_sums`."""
+    """The lists for `kcsim.kernels.conv.sums.share_sums`."""
     unit = layer.part.unit
     assert unit is not None
     geometry, units = Geometry(conv), Units.of(layer, codebook, dtype)
@@ -265,7 +263,7 @@ def _parts(
 
 
 def _in_fours(rows: Words) -> Words:
-    """Rows of weights in the order of `kcsim.kernels.conv_planes.multiply`."""
+    """Rows of weights in the order of `kcsim.kernels.conv.planes.multiply`."""
     fours = len(rows) // 4 * 4
     taken = rows[:fours].reshape(-1, 4, rows.shape[1]).transpose(0, 2, 1)
     return np.concatenate([taken.ravel(), rows[fours:].ravel()])

@@ -11,28 +11,8 @@ from pydantic import ConfigDict, Field, ValidationError, WrapValidator
 from pydantic.dataclasses import dataclass
 
 from kcsim.errors import InputError, Problem
-from kcsim.fault_words import argument_problems
+from kcsim.reading.fault_words import argument_problems
 from kcsim.workload.layer import TENSORS, Tensor
-
-__all__ = [
-    "STRICT",
-    "Access",
-    "AssumedBits",
-    "Bits",
-    "CapacityKib",
-    "Coding",
-    "Count",
-    "EnergyPj",
-    "Fanout",
-    "Level",
-    "Name",
-    "Partition",
-    "Rate",
-    "WordBits",
-    "plain_errors",
-    "raise_all",
-    "unknown_word",
-]
 
 Access = Literal["read", "write", "update"]
 Coding = Literal["run_length", "bitmask"]

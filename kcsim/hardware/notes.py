@@ -8,8 +8,6 @@ from kcsim.hardware.level import AssumedBits
 from kcsim.hardware.schema import Hardware
 from kcsim.workload.layer import TENSORS, Tensor
 
-__all__ = ["hardware_notes", "never_forwarded"]
-
 
 def hardware_notes(hardware: Hardware) -> tuple[str, ...]:
     """What a user of a hardware should know: a sentence each.

@@ -8,10 +8,8 @@ from typing import Any
 
 from kcsim.errors import InputError, Mark, Problem, nearest
 from kcsim.hardware.schema import Hardware
-from kcsim.source import parse_yaml
-from kcsim.validation import validate_data
-
-__all__ = ["apply_override"]
+from kcsim.reading.source import parse_yaml
+from kcsim.reading.validation import validate_data
 
 _SECTIONS = ("fanout", "precision_bits", "codebook", "dataflow", "compression", "zeros")
 _POSITIONS = re.compile(r"([^\[\]]*)((?:\[[0-9]+\])+)")

@@ -8,14 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kcsim.arguments import checked
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.hardware.overrides import apply_override
 from kcsim.hardware.schema import Hardware
-from kcsim.source import read_yaml
-from kcsim.validation import validate, validate_data
-
-__all__ = ["hardware_schema", "load_hardware", "shipped_folder", "shipped_names"]
+from kcsim.reading.arguments import checked
+from kcsim.reading.source import read_yaml
+from kcsim.reading.validation import validate, validate_data
 
 
 @cache

@@ -31,16 +31,6 @@ from kcsim.hardware.level import (
 )
 from kcsim.workload.layer import TENSORS, Dimension, Tensor
 
-__all__ = [
-    "CodebookStore",
-    "Compute",
-    "Dataflow",
-    "Hardware",
-    "LevelConstraint",
-    "Operand",
-    "Precision",
-]
-
 Operand = Literal["inputs", "weights"]
 
 
@@ -86,7 +76,7 @@ class CodebookStore:
     ----------
     level : str
         The decoder sits at the output of this level: it and all levels above
-        hold indexes, all below hold dense weights. `kcsim.model.weights.decode_at`
+        hold indexes, all below hold dense weights. `kcsim.cost.weight_format.decode_at`
         moves it.
     capacity_kib : float
         Size of each copy of the store; every instance of the level has one.

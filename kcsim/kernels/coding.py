@@ -8,8 +8,6 @@ import numpy as np
 
 from kcsim.kernels.compilation import kernel
 
-__all__ = ["decode", "encode"]
-
 
 @kernel
 def encode(indexes, words, lengths, packed):

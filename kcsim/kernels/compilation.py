@@ -15,8 +15,6 @@ from numba.core import event
 
 from kcsim.private import why_not_private
 
-__all__ = ["announced_compilation", "kernel", "what_is_not_kept"]
-
 
 def kernel(function):
     """Compile a function of arrays for callers in Python; it lets other threads run meanwhile."""

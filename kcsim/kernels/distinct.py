@@ -4,8 +4,6 @@ import numpy as np
 
 from kcsim.kernels.compilation import kernel
 
-__all__ = ["count_distinct"]
-
 
 @kernel
 def count_distinct(keys, size, found):

@@ -22,25 +22,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from kcsim.cost.prices import DENSE, WeightCosts
 from kcsim.errors import KcsimError
 from kcsim.hardware.schema import Hardware
-from kcsim.mapping.costs import DENSE, WeightCosts
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import SearchResult
 from kcsim.mapping.verify import costs_in_space
 from kcsim.private import read_private, why_not_private, write_private
-from kcsim.workload import ConvLayer
-
-__all__ = [
-    "CACHE_VARIABLE",
-    "UNREADABLE",
-    "MappingCache",
-    "default_cache",
-    "hash_of",
-    "mapping_from_document",
-    "mapping_to_document",
-    "why_nothing_is_kept",
-]
+from kcsim.workload.layer import ConvLayer
 
 CACHE_VARIABLE = "KCSIM_CACHE_DIR"
 UNREADABLE = (

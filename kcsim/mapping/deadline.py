@@ -12,8 +12,6 @@ from typing import TypeVar
 
 from kcsim.errors import KcsimError
 
-__all__ = ["Deadline", "GivenUp", "OutOfTime", "in_threads"]
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

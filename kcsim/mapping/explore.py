@@ -16,12 +16,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kcsim.cost.prices import DENSE, Prices, WeightCosts, build_machine
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Compute, Hardware
-from kcsim.kernels import optimum
-from kcsim.kernels.bounds import MOST_UNITS, WITH_CYCLES
-from kcsim.kernels.machine import READ_PJ, Machine
-from kcsim.kernels.optimum import (
+from kcsim.kernels.search import optimum
+from kcsim.kernels.search.bounds import MOST_UNITS, WITH_CYCLES
+from kcsim.kernels.search.machine import READ_PJ, Machine
+from kcsim.kernels.search.optimum import (
     BOUNDS,
     COMPLETE,
     COUNT,
@@ -31,9 +32,8 @@ from kcsim.kernels.optimum import (
     Position,
     Tables,
 )
-from kcsim.kernels.reuse import MOVED
-from kcsim.kernels.tilings import MapSpace
-from kcsim.mapping.costs import DENSE, Prices, WeightCosts, build_machine
+from kcsim.kernels.search.reuse import MOVED
+from kcsim.kernels.search.tilings import MapSpace
 from kcsim.mapping.deadline import Deadline, OutOfTime
 from kcsim.mapping.nest import Mapping
 from kcsim.mapping.space import (
@@ -45,10 +45,7 @@ from kcsim.mapping.space import (
     mapping_from,
 )
 from kcsim.mapping.tables import Floor, bound_mappings, least_of_any
-from kcsim.workload import ConvLayer
-from kcsim.workload.layer import TENSORS
-
-__all__ = ["Explored", "Point", "Task", "compile_kernels", "explore"]
+from kcsim.workload.layer import TENSORS, ConvLayer
 
 CHUNK_SECONDS = 0.1
 FIRST_CHUNK = 20_000
@@ -144,7 +141,7 @@ def explore(task: Task, objective: int, places: int, deadline: Deadline) -> Expl
     ----------
     task : Task
     objective : int
-        See `kcsim.kernels.optimum`.
+        See `kcsim.kernels.search.optimum`.
     places : int
         Points to keep at most for each choice of what levels keep.
     deadline : Deadline

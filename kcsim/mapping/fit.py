@@ -7,19 +7,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from kcsim.cost.prices import WeightCosts, build_machine
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Hardware, LevelConstraint
-from kcsim.kernels.machine import CAPACITY, DECODER, GROUP, VALUE_BITS, Machine
-from kcsim.kernels.tilings import cut_share
-from kcsim.mapping.costs import WeightCosts, build_machine
-from kcsim.workload import ConvLayer
-from kcsim.workload.layer import DIMENSIONS, TENSORS
-
-__all__ = ["why_nothing_fits"]
+from kcsim.kernels.search.machine import CAPACITY, DECODER, GROUP, VALUE_BITS, Machine
+from kcsim.kernels.search.tilings import cut_share
+from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
 
 _INDEXED_BY = {"weights": "GMCRS", "inputs": "NGC", "outputs": "NGMPQ"}
 _SLACK = 1 + 1e-12
-"""As in `kcsim.kernels.tilings.fitting_tiles`."""
+"""As in `kcsim.kernels.search.tilings.fitting_tiles`."""
 
 
 def why_nothing_fits(layer: ConvLayer, hardware: Hardware, weights: Sequence[WeightCosts]) -> str:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
-from kcsim.arguments import checked
+from kcsim.cost.prices import DENSE, WeightCosts
 from kcsim.errors import InputError, MappingError
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.cache import MappingCache, default_cache
-from kcsim.mapping.costs import DENSE, WeightCosts
 from kcsim.mapping.deadline import Deadline, in_threads
 from kcsim.mapping.search import SearchResult, check_search, search_mapping
-from kcsim.workload import ConvLayer
-
-__all__ = ["MappingTask", "map_layers", "try_layers"]
+from kcsim.reading.arguments import checked
+from kcsim.workload.layer import ConvLayer
 
 
 class MappingTask(NamedTuple):

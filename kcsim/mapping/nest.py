@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
-from kcsim.arguments import check_types
 from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
-from kcsim.workload import ConvLayer
-from kcsim.workload.layer import DIMENSIONS, TENSORS
+from kcsim.reading.arguments import check_types
+from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
 
 if TYPE_CHECKING:
     import numpy as np
-
-__all__ = ["LevelLoops", "Loop", "Mapping"]
 
 _NO_TEXTS = ("true", "false", "null")
 """Words that YAML takes for something else unless they stand in quotes."""
@@ -152,7 +149,7 @@ class Mapping:
         return all(self.bound(d) == size for d, size in layer.dimensions.items())
 
     def loop_array(self, hardware: Hardware) -> np.ndarray:
-        """The loops as `kcsim.kernels.counting` takes them: int64[loops, 4]."""
+        """The loops as `kcsim.kernels.count.counting` takes them: int64[loops, 4]."""
         import numpy as np
 
         rows = [

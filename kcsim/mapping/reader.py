@@ -8,15 +8,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from kcsim.arguments import checked
 from kcsim.errors import MappingError
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
-from kcsim.source import read_yaml
-from kcsim.validation import validate
-from kcsim.workload import ConvLayer
-
-__all__ = ["mapping_schema", "read_mapping"]
+from kcsim.reading.arguments import checked
+from kcsim.reading.source import read_yaml
+from kcsim.reading.validation import validate
+from kcsim.workload.layer import ConvLayer
 
 
 def _checked(text: str) -> str:

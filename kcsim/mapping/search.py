@@ -1,7 +1,8 @@
 """The best mapping of a layer, proved to be the best.
 
 `search_mapping` explores the whole map space of a layer on a hardware by branch and bound
-(`kcsim.kernels.optimum`), for every choice of what levels keep that the hardware leaves open.
+(`kcsim.kernels.search.optimum`), for every choice of what levels keep that the hardware leaves
+open.
 """
 
 from __future__ import annotations
@@ -12,29 +13,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kcsim.arguments import checked
+from kcsim.cost.prices import DENSE, Prices, WeightCosts
 from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
-from kcsim.kernels import optimum
-from kcsim.mapping.costs import DENSE, Prices, WeightCosts
+from kcsim.kernels.search import optimum
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.explore import Explored, Task, compile_kernels, explore
 from kcsim.mapping.fit import why_nothing_fits
 from kcsim.mapping.nest import Mapping
-from kcsim.workload import ConvLayer
-
-__all__ = [
-    "OBJECTIVES",
-    "TIME_LIMIT",
-    "Front",
-    "FrontPoint",
-    "SearchResult",
-    "check_search",
-    "find_front",
-    "find_mapping",
-    "objective_value",
-    "search_mapping",
-]
+from kcsim.reading.arguments import checked
+from kcsim.workload.layer import ConvLayer
 
 OBJECTIVES = ("energy", "cycles", "edp")
 TIME_LIMIT = 60.0

@@ -11,26 +11,12 @@ import numpy as np
 
 from kcsim.errors import MappingError
 from kcsim.hardware.schema import Hardware, LevelConstraint
-from kcsim.kernels import tilings
-from kcsim.kernels.machine import Machine
-from kcsim.kernels.tilings import LIMIT, SHIFT, STRIDE, Lattice, MapSpace
+from kcsim.kernels.search import tilings
+from kcsim.kernels.search.machine import Machine
+from kcsim.kernels.search.tilings import LIMIT, SHIFT, STRIDE, Lattice, MapSpace
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
-from kcsim.workload import ConvLayer
-from kcsim.workload.layer import DIMENSIONS
-
-__all__ = [
-    "MOST_TILES",
-    "ORDERS",
-    "TooLarge",
-    "allowed_orders",
-    "build_space",
-    "count_mappings_in",
-    "count_tiles",
-    "fit_tiles",
-    "in_cuts",
-    "mapping_from",
-]
+from kcsim.workload.layer import DIMENSIONS, ConvLayer
 
 MOST_TILES = 1_000_000
 """Different tiles of a layer, of which all can be searched."""
@@ -223,7 +209,7 @@ def mapping_from(hardware: Hardware, space: MapSpace, choices: np.ndarray) -> Ma
     Parameters
     ----------
     choices : int64[levels, 10]
-        See `kcsim.kernels.optimum.Found`.
+        See `kcsim.kernels.search.optimum.Found`.
     """
     extents, entries = space.lattice.extents, []
     for i, level in enumerate(hardware.levels):

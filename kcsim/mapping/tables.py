@@ -8,18 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kcsim.kernels import bounds
-from kcsim.kernels import machine as columns
-from kcsim.kernels.machine import Machine
 from kcsim.kernels.nest import MULTICAST, NO_MULTICAST
 from kcsim.kernels.nest import WEIGHTS as _WEIGHTS
-from kcsim.kernels.optimum import Tables
-from kcsim.kernels.tilings import MapSpace
+from kcsim.kernels.search import bounds
+from kcsim.kernels.search import machine as columns
+from kcsim.kernels.search.machine import Machine
+from kcsim.kernels.search.optimum import Tables
+from kcsim.kernels.search.tilings import MapSpace
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.space import TooLarge, in_cuts
-from kcsim.workload import ConvLayer
-
-__all__ = ["Floor", "bound_mappings", "least_of_any"]
+from kcsim.workload.layer import ConvLayer
 
 MOST_ENTRIES = 8_000_000
 """Splits of blocks that are kept in memory at one time, about 100 bytes each."""
@@ -33,7 +31,7 @@ class Floor(NamedTuple):
     outputs : float
         Words of outputs.
     cycles : float64[3]
-        Least energy of the cycles, and number; see `kcsim.kernels.stages.start`.
+        Least energy of the cycles, and number; see `kcsim.kernels.search.stages.start`.
     """
 
     outputs: float

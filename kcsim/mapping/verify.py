@@ -7,17 +7,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from kcsim.cost.prices import DENSE, WeightCosts, build_machine
 from kcsim.hardware.schema import Hardware, LevelConstraint
-from kcsim.kernels.machine import Machine
-from kcsim.kernels.recount import cost_of
-from kcsim.kernels.tilings import Lattice, fitting_tiles
-from kcsim.mapping.costs import DENSE, WeightCosts, build_machine
+from kcsim.kernels.search.machine import Machine
+from kcsim.kernels.search.recount import cost_of
+from kcsim.kernels.search.tilings import Lattice, fitting_tiles
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.space import allowed_orders
-from kcsim.workload import ConvLayer
-from kcsim.workload.layer import DIMENSIONS
-
-__all__ = ["costs_in_space"]
+from kcsim.workload.layer import DIMENSIONS, ConvLayer
 
 
 def costs_in_space(

@@ -1,1 +1,1 @@
-"""Estimates: counts, cycles and energy of layers on hardware."""
+"""One layer: counts, traffic, cycles, energy."""

@@ -7,19 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kcsim.arguments import checked
+from kcsim.cost.prices import rule_array, window_array
 from kcsim.errors import MappingError, Problem
-from kcsim.hardware import Hardware
-from kcsim.kernels.bulk import count_mappings as count_nests
-from kcsim.kernels.bulk import find_fault
+from kcsim.hardware.schema import Hardware
+from kcsim.kernels.count.bulk import count_mappings as count_nests
+from kcsim.kernels.count.bulk import find_fault
 from kcsim.kernels.nest import DOWN, INSTANCES, SPANS, TILE
-from kcsim.mapping import Mapping
-from kcsim.mapping.costs import rule_array, window_array
+from kcsim.mapping.nest import Mapping
 from kcsim.model.counts import check_range
-from kcsim.workload import ConvLayer
-from kcsim.workload.layer import DIMENSIONS, TENSORS
-
-__all__ = ["BulkCounts", "count_mappings", "stack_mappings"]
+from kcsim.reading.arguments import checked
+from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from kcsim.hardware import Level
-from kcsim.kernels.lookups import lookup_words
+from kcsim.cost.weight_format import WeightFormat
+from kcsim.hardware.level import Level
+from kcsim.kernels.count.lookups import lookup_words
 from kcsim.model.counts import Counts, delivered_extent, used_bits
 from kcsim.model.traffic import expected_words
-from kcsim.model.weights import WeightFormat
 from kcsim.workload.layer import TENSORS
-
-__all__ = ["CodebookPlace", "Lookups", "codebook_place", "count_lookups"]
 
 
 @dataclass(frozen=True)

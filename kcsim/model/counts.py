@@ -10,27 +10,16 @@ from functools import cached_property
 
 import numpy as np
 
-from kcsim.arguments import checked
+from kcsim.cost.prices import rule_array, window_array
+from kcsim.cost.weight_format import WeightFormat
 from kcsim.errors import MappingError, OverflowedCountError, Problem
-from kcsim.hardware import Hardware
-from kcsim.kernels.counting import count_mapping
-from kcsim.kernels.imperfect import count_imperfect
+from kcsim.hardware.schema import Hardware
+from kcsim.kernels.count.counting import count_mapping
+from kcsim.kernels.imperfect.imperfect import count_imperfect
 from kcsim.kernels.nest import DOWN, INSTANCES, SPANS, TILE
-from kcsim.mapping import Mapping
-from kcsim.mapping.costs import rule_array, window_array
-from kcsim.model.weights import WeightFormat
-from kcsim.workload import ConvLayer
-from kcsim.workload.layer import DIMENSIONS, TENSORS
-
-__all__ = [
-    "Counts",
-    "check_fit",
-    "check_range",
-    "count_layer",
-    "delivered_extent",
-    "tile_extents",
-    "used_bits",
-]
+from kcsim.mapping.nest import Mapping
+from kcsim.reading.arguments import checked
+from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
 
 MOST_VISITS = 10**8
 """Tiles that may be walked, which takes about ten seconds."""

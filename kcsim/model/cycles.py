@@ -6,15 +6,13 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from kcsim.hardware import Level
-from kcsim.hardware.zeros import left_of_cycles
+from kcsim.cost.weight_format import WeightFormat
+from kcsim.cost.zero_savings import left_of_cycles
+from kcsim.hardware.level import Level
 from kcsim.model.codebook import CodebookPlace, codebook_place, count_lookups
 from kcsim.model.counts import Counts
 from kcsim.model.traffic import moved_bits
-from kcsim.model.weights import WeightFormat
 from kcsim.workload.layer import TENSORS
-
-__all__ = ["Cycles", "count_cycles", "lookup_cycles", "transfer_cycles"]
 
 
 @dataclass(frozen=True)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import get_args
 
+from kcsim.cost.weight_format import WeightFormat
 from kcsim.hardware.level import Access
+from kcsim.hardware.schema import Hardware
 from kcsim.model.codebook import codebook_place, count_lookups
 from kcsim.model.counts import ACTIONS, Counts
 from kcsim.model.cycles import Cycles
 from kcsim.model.hops import count_hops
 from kcsim.model.traffic import macs_left, moved_bits, transferred_words
-from kcsim.model.weights import WeightFormat
-from kcsim.sums import exact_sum
+from kcsim.sums import exact_sum, exact_sums
 from kcsim.workload.layer import TENSORS
-
-__all__ = ["EnergyItem", "energy_items"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,7 @@ def _ceiling(value: Fraction) -> int:
 
 
 def mac_items(counts: Counts) -> Iterator[EnergyItem]:
+    """MACs that are computed, and those that are gated."""
     compute, left = counts.hardware.compute, macs_left(counts)
     for action, macs, energy_pj in (
         ("compute", left.computed, compute.mac_pj),
@@ -83,6 +83,7 @@ def mac_items(counts: Counts) -> Iterator[EnergyItem]:
 
 
 def storage_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]:
+    """Reads, fills and updates of every level."""
     for i, level in enumerate(counts.hardware.levels):
         for tensor in TENSORS:
             for action, access in zip(ACTIONS, get_args(Access), strict=True):
@@ -103,6 +104,7 @@ def storage_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]
 
 
 def network_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]:
+    """Words that cross the network below every level."""
     hardware = counts.hardware
     extents = counts.extents
     for i, level in enumerate(hardware.levels):
@@ -175,6 +177,7 @@ def codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem
 
 
 def cycle_items(counts: Counts, cycles: int) -> Iterator[EnergyItem]:
+    """What every cycle costs, whatever happens in it: leakage, and all else that is static."""
     hardware = counts.hardware
     leaks = [level.leakage_pj_per_cycle for level in hardware.levels]
     leaks.append(hardware.compute.leakage_pj_per_cycle)
@@ -182,3 +185,11 @@ def cycle_items(counts: Counts, cycles: int) -> Iterator[EnergyItem]:
     per_cycle = exact_sum([hardware.static_pj_per_cycle, *leaking])
     if per_cycle:
         yield EnergyItem("static", "", "cycle", cycles, 0, cycles, cycles * per_cycle)
+
+
+def energy_by_component(items: Iterable[EnergyItem], hardware: Hardware) -> dict[str, float]:
+    """Energy of each component: levels with their networks, then the MAC units, then the rest."""
+    energy = exact_sums((item.component, item.energy_pj) for item in items)
+    order = [place for name in hardware.level_names for place in (name, f"{name} network")]
+    order = [place for place in (*order, "MAC") if place in energy]
+    return {place: energy[place] for place in (*order, *sorted(energy.keys() - set(order)))}

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 
-from kcsim.arguments import checked
-from kcsim.hardware import Hardware
-from kcsim.mapping import Mapping
+from kcsim.cost.weight_format import WeightFormat
+from kcsim.hardware.schema import Hardware
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.layers import MappingTask, map_layers
+from kcsim.mapping.nest import Mapping
 from kcsim.mapping.search import TIME_LIMIT, SearchResult
 from kcsim.model.counts import count_layer
 from kcsim.model.cycles import count_cycles
 from kcsim.model.energy import energy_items
 from kcsim.model.imperfect import improve_imperfectly
-from kcsim.model.results import LayerEstimate
-from kcsim.model.weights import WeightFormat
-from kcsim.workload import ConvLayer
-
-__all__ = ["evaluate", "map_layer", "under_found"]
+from kcsim.model.layer_estimate import LayerEstimate
+from kcsim.reading.arguments import checked
+from kcsim.workload.layer import ConvLayer
 
 
 @checked

@@ -14,10 +14,7 @@ import numpy as np
 
 from kcsim.model.counts import Counts, tile_extents
 from kcsim.model.traffic import transferred_words
-from kcsim.workload import ConvLayer
-from kcsim.workload.layer import DIMENSIONS, Tensor
-
-__all__ = ["count_hops"]
+from kcsim.workload.layer import DIMENSIONS, ConvLayer, Tensor
 
 _INDEXED = {"weights": "GMCRS", "outputs": "NGMPQ"}
 

@@ -14,19 +14,17 @@ import time
 
 import numpy as np
 
+from kcsim.cost.weight_format import WeightFormat
 from kcsim.errors import KcsimError
-from kcsim.hardware import Hardware
-from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.hardware.schema import Hardware
 from kcsim.mapping.deadline import Deadline
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import SearchResult, objective_value, search_mapping
 from kcsim.model.counts import count_layer
 from kcsim.model.cycles import count_cycles
 from kcsim.model.energy import energy_items
-from kcsim.model.weights import WeightFormat
 from kcsim.sums import exact_sum
-from kcsim.workload import ConvLayer
-
-__all__ = ["improve_imperfectly"]
+from kcsim.workload.layer import ConvLayer
 
 TRIES = 3
 """Larger sizes that are tried for each dimension."""

@@ -11,28 +11,18 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import NamedTuple
 
-from kcsim.hardware import Hardware
-from kcsim.hardware.level import Coding
-from kcsim.hardware.zeros import (
+from kcsim.cost.weight_format import WeightFormat
+from kcsim.cost.zero_savings import (
     coding_of,
     left_of_cycles,
     left_of_macs,
     left_of_reads,
     value_bits,
 )
+from kcsim.hardware.level import Coding
+from kcsim.hardware.schema import Hardware
 from kcsim.model.counts import Counts, delivered_extent
-from kcsim.model.weights import WeightFormat
 from kcsim.workload.layer import TENSORS, Tensor
-
-__all__ = [
-    "MacsLeft",
-    "StoredTensor",
-    "expected_words",
-    "macs_left",
-    "moved_bits",
-    "stored_tensors",
-    "transferred_words",
-]
 
 
 class MacsLeft(NamedTuple):
@@ -105,7 +95,7 @@ def expected_words(
 
     Only the innermost level of the hardware serves MACs one by one: what other
     levels read may serve several, and is not spared. There a MAC that is left out
-    spares its reads (`kcsim.hardware.zeros.left_of_reads`) and adds nothing to
+    spares its reads (`kcsim.cost.zero_savings.left_of_reads`) and adds nothing to
     its partial sum, unless it is the first: that one starts the sum.
 
     Parameters

@@ -7,8 +7,6 @@ from typing import Any
 
 from kcsim.report.table import Column, Table
 
-__all__ = ["NOTHING", "heading", "scale", "shown", "shown_rows"]
-
 NOTHING = "–"
 """What stands where a table has no value."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from kcsim.clustering import ClusteredLayer, ClusteredWeights, LayerStorage
+from kcsim.clustering.storage import LayerStorage
 from kcsim.report.network_data import quotient, storage_parts
 from kcsim.report.table import Column, Row, Table
 from kcsim.sums import exact_sum
-
-__all__ = ["cluster_tables"]
+from kcsim.weights.clustered import ClusteredLayer, ClusteredWeights
 
 _COLUMNS = (
     Column("layer"),

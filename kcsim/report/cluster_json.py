@@ -7,12 +7,11 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from kcsim.clustering import ClusteredWeights, LayerStorage
+from kcsim.clustering.storage import LayerStorage
 from kcsim.report.json_report import DRAFT, storage_document, versions
 from kcsim.report.layer_schema import STRICT, Amount, Count, Number
 from kcsim.report.schema import StorageDocument, VersionsDocument
-
-__all__ = ["CLUSTER_SCHEMA", "cluster_to_dict"]
+from kcsim.weights.clustered import ClusteredWeights
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)

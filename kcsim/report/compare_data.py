@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kcsim.clustering import few_units_notes
+from kcsim.clustering.resolve import few_units_notes
+from kcsim.estimation.compare import Comparison
+from kcsim.estimation.result import Run
 from kcsim.hardware.notes import hardware_notes
-from kcsim.model.compare import Comparison
-from kcsim.model.results import Run
 from kcsim.report.execution_data import (
     execution_notes,
     execution_tables,
@@ -19,15 +19,6 @@ from kcsim.report.network_data import quotient
 from kcsim.report.search_data import proof_note
 from kcsim.report.table import Column, Row, Table
 from kcsim.sums import exact_sum
-
-__all__ = [
-    "account_names",
-    "comparison_record_table",
-    "comparison_tables",
-    "costs_table",
-    "energies_table",
-    "operations_table",
-]
 
 Measures = Sequence[tuple[Column, Callable[[Run], Any]]]
 

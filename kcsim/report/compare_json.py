@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from kcsim.model.compare import Comparison
+from kcsim.estimation.compare import Comparison
 from kcsim.report.json_report import (
     DRAFT,
     hardware_document,
@@ -15,8 +15,6 @@ from kcsim.report.json_report import (
     versions,
 )
 from kcsim.report.schema import ComparisonDocument
-
-__all__ = ["COMPARISON_SCHEMA", "comparison_to_dict"]
 
 _COMPARISON = TypeAdapter(ComparisonDocument)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kcsim.model.compare import Comparison
-from kcsim.model.results import Run
+from kcsim.estimation.compare import Comparison
+from kcsim.estimation.result import Run
 from kcsim.report.cells import scale
 from kcsim.report.compare_data import account_names
 from kcsim.report.pictures import COLOURS, STYLE, write_picture
@@ -18,8 +18,6 @@ from kcsim.report.plots import component_colours, in_few, plain_account
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-__all__ = ["draw_comparison", "plot_comparison", "work_by_run"]
 
 # All measures in inches, of a figure as wide as two columns of a paper.
 _WIDTH = 7.16

@@ -8,21 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kcsim.model.cascade.estimate import CascadeEstimate
-from kcsim.model.results import Alternative, LayerEstimate, Run
+from kcsim.estimation.result import Run
+from kcsim.model.layer_estimate import Alternative, LayerEstimate
 from kcsim.report.table import Column, Row, Table
+from kcsim.sharing.account import CascadeEstimate
 from kcsim.workload.layer import TENSORS
-
-__all__ = [
-    "execution_notes",
-    "execution_table",
-    "execution_tables",
-    "expected_entries_note",
-    "intermediate_table",
-    "lookup_rate_note",
-    "next_best",
-    "tile_words",
-]
 
 _SHOWN_NAMES = 6
 

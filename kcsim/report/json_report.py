@@ -9,28 +9,16 @@ import numpy as np
 from pydantic import TypeAdapter
 
 import kcsim
-from kcsim.clustering import NetworkStorage
-from kcsim.hardware import Hardware
+from kcsim.clustering.storage import NetworkStorage
+from kcsim.estimation.result import Estimate, Run
 from kcsim.hardware.notes import hardware_notes
-from kcsim.model.results import Estimate, LayerEstimate, Run
+from kcsim.hardware.schema import Hardware
+from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.report import schema
 from kcsim.report.layer_json import layer_document, operations_document
 from kcsim.report.network_data import storage_parts
 from kcsim.sums import exact_sum
-from kcsim.workload import Network
-
-__all__ = [
-    "DRAFT",
-    "ESTIMATE_SCHEMA",
-    "LAYER_SCHEMA",
-    "estimate_to_dict",
-    "hardware_document",
-    "layer_to_dict",
-    "network_document",
-    "run_document",
-    "storage_document",
-    "versions",
-]
+from kcsim.workload.network import Network
 
 _ESTIMATE = TypeAdapter(schema.EstimateDocument)
 _LAYER = TypeAdapter(schema.LayerEstimateDocument)

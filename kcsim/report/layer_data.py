@@ -7,24 +7,14 @@ from collections.abc import Iterator
 
 from kcsim.hardware.level import Level
 from kcsim.hardware.notes import hardware_notes, never_forwarded
-from kcsim.model.cascade.estimate import CascadeEstimate
 from kcsim.model.counts import Counts, used_bits
-from kcsim.model.results import LayerEstimate
+from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.report.execution_data import lookup_rate_note, tile_words
 from kcsim.report.network_data import account_rows, quotient
 from kcsim.report.table import Column, Row, Table
 from kcsim.report.zeros_data import compression_table, expectation_note
+from kcsim.sharing.account import CascadeEstimate
 from kcsim.workload.layer import TENSORS
-
-__all__ = [
-    "access_table",
-    "capacity_table",
-    "component_table",
-    "cycle_table",
-    "layer_metrics_table",
-    "layer_tables",
-    "transfer_table",
-]
 
 
 def layer_tables(estimate: LayerEstimate) -> tuple[Table, ...]:

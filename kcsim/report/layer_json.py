@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 
-from kcsim.conv.counts import Operations
-from kcsim.mapping import Mapping
+from kcsim.conv.operations import Operations
+from kcsim.mapping.nest import Mapping
 from kcsim.mapping.search import SearchResult
-from kcsim.model.cascade.estimate import CascadeEstimate
-from kcsim.model.cascade.plan import CascadeMapping
 from kcsim.model.counts import Counts
-from kcsim.model.results import Alternative, LayerEstimate
+from kcsim.model.layer_estimate import Alternative, LayerEstimate
 from kcsim.report.execution_data import tile_words
 from kcsim.report.layer_schema import (
     AccessDocument,
@@ -29,9 +27,9 @@ from kcsim.report.layer_schema import (
     WeightsDocument,
     ZerosDocument,
 )
+from kcsim.sharing.account import CascadeEstimate
+from kcsim.sharing.plan import CascadeMapping
 from kcsim.workload.layer import TENSORS
-
-__all__ = ["layer_document", "operations_document"]
 
 
 def layer_document(estimate: LayerEstimate) -> LayerDocument:

@@ -7,29 +7,6 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-__all__ = [
-    "STRICT",
-    "AccessDocument",
-    "AlternativeDocument",
-    "Amount",
-    "Count",
-    "CyclesDocument",
-    "EnergyDocument",
-    "Execution",
-    "IntermediateDocument",
-    "LayerDocument",
-    "LoopsDocument",
-    "Number",
-    "OperationsDocument",
-    "PlanDocument",
-    "SearchDocument",
-    "StoredDocument",
-    "TableAccessDocument",
-    "TransferDocument",
-    "WeightsDocument",
-    "ZerosDocument",
-]
-
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Number = Count | Amount

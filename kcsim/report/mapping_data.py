@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from kcsim.hardware import Level
-from kcsim.mapping import Mapping
+from kcsim.hardware.level import Level
+from kcsim.mapping.nest import Mapping
 from kcsim.model.counts import tile_extents, used_bits
-from kcsim.model.results import LayerEstimate
+from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.sums import exact_sums
-from kcsim.workload import ConvLayer
-from kcsim.workload.layer import TENSORS, Tensor
-
-__all__ = ["Account", "MappedLevel", "NestLoop", "Store", "Tile", "mapped_levels"]
+from kcsim.workload.layer import TENSORS, ConvLayer, Tensor
 
 _AXES = ("", "X", "Y")
 

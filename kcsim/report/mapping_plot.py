@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kcsim.model.results import LayerEstimate
+from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.report.cells import shown
 from kcsim.report.mapping_data import Account, MappedLevel, NestLoop, Store, Tile, mapped_levels
 from kcsim.report.mapping_text import listed, percent, totals
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.font_manager import FontProperties
-
-__all__ = ["draw_mapping", "plot_mapping"]
 
 _COLOURS = {"weights": COLOURS[0], "inputs": COLOURS[1], "outputs": COLOURS[2], "": COLOURS[7]}
 _DIM = "0.4"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from kcsim.model.results import LayerEstimate
+from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.report.cells import shown
 from kcsim.report.mapping_data import MappedLevel, Store, Tile, mapped_levels
 from kcsim.report.search_data import proof
 from kcsim.report.table import Column
-
-__all__ = ["listed", "mapping_text", "percent", "totals"]
 
 
 def mapping_text(estimate: LayerEstimate) -> str:

@@ -5,31 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from kcsim.clustering import NetworkStorage, few_units_notes
+from kcsim.clustering.resolve import few_units_notes
+from kcsim.clustering.storage import NetworkStorage
+from kcsim.estimation.result import Estimate, Run
 from kcsim.hardware.notes import hardware_notes
-from kcsim.model.results import Estimate, Run
-from kcsim.report.execution_data import (
-    execution_tables,
-    expected_entries_note,
-    lookup_rate_note,
-)
+from kcsim.report.execution_data import execution_tables, expected_entries_note, lookup_rate_note
 from kcsim.report.search_data import proof_note
 from kcsim.report.table import Column, Row, Table
 from kcsim.report.zeros_data import expectation_note, zeros_table
 from kcsim.sums import exact_sum
-
-__all__ = [
-    "account_rows",
-    "clustered_name",
-    "components_table",
-    "estimate_tables",
-    "layers_table",
-    "metrics_table",
-    "quotient",
-    "storage_parts",
-    "storage_table",
-    "tensors_table",
-]
 
 
 def estimate_tables(estimate: Estimate) -> tuple[Table, ...]:

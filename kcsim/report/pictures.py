@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kcsim.errors import InputError, Problem, nearest
-from kcsim.files import check_writable, write_whole
+from kcsim.reading.files import check_writable, write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-__all__ = ["COLOURS", "STYLE", "check_plot_path", "write_picture"]
 
 FORMATS = ("png", "pdf", "svg")
 # Okabe and Ito, "Color Universal Design", 2008; grey for black, so that edges stay visible.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kcsim.model.results import Estimate
+from kcsim.estimation.result import Estimate
 from kcsim.report.cells import scale
 from kcsim.report.network_data import clustered_name
 from kcsim.report.pictures import COLOURS, write_picture
@@ -18,15 +18,6 @@ from kcsim.sums import exact_sums
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-__all__ = [
-    "LayerEnergies",
-    "component_colours",
-    "energy_by_layer",
-    "in_few",
-    "plain_account",
-    "plot_energy",
-]
 
 # What every hardware has looks the same in every plot.
 _FIXED = {"MAC": "#56B4E9", "codebook": "#D55E00", "static": "#999999"}

@@ -16,19 +16,6 @@ from kcsim.report.layer_schema import (
     OperationsDocument,
 )
 
-__all__ = [
-    "ComparisonDocument",
-    "DeepKMeansDocument",
-    "EstimateDocument",
-    "HardwareDocument",
-    "LayerEstimateDocument",
-    "NetworkDocument",
-    "RunDocument",
-    "StorageDocument",
-    "TotalsDocument",
-    "VersionsDocument",
-]
-
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class VersionsDocument:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from kcsim.clustering import few_units_notes
-from kcsim.hardware import Hardware
+from kcsim.clustering.resolve import few_units_notes
+from kcsim.estimation.result import Run
 from kcsim.hardware.notes import hardware_notes
+from kcsim.hardware.schema import Hardware
 from kcsim.mapping.search import Front, FrontPoint, SearchResult
-from kcsim.model.results import LayerEstimate, Run
+from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.report.table import Column, Table
-from kcsim.workload import ConvLayer
-
-__all__ = ["front_table", "proof", "proof_note", "search_comment", "search_table"]
+from kcsim.workload.layer import ConvLayer
 
 
 def search_table(run: Run, objective: str) -> Table:

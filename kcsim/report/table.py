@@ -6,8 +6,6 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["Column", "Kind", "Row", "Table"]
-
 Kind = Literal["text", "integer", "number", "energy", "bits", "ratio", "percent"]
 Row = tuple[Any, ...]
 

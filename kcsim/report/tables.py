@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from kcsim.report.cells import heading, shown_rows
 from kcsim.report.table import Column, Table
 
-__all__ = ["to_csv", "to_latex", "to_markdown"]
-
 _LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -42,8 +40,8 @@ def to_csv(tables: Table | Sequence[Table]) -> str:
     """The exact numbers of a table as comma-separated values.
 
     A file holds one table: of several, the first, which is that of the layers
-    (`kcsim.report.data.estimate_tables`) or of the accesses
-    (`kcsim.report.data.layer_tables`). Totals are left out, so that
+    (`kcsim.report.network_data.estimate_tables`) or of the accesses
+    (`kcsim.report.layer_data.layer_tables`). Totals are left out, so that
     columns can be added up; a share is a fraction of 1; nothing stands where
     there is no value.
 

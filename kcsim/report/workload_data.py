@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from kcsim.report.table import Column, Table
-from kcsim.workload import ConvLayer, Network
-
-__all__ = ["network_table"]
+from kcsim.workload.layer import ConvLayer
+from kcsim.workload.network import Network
 
 
 def network_table(network: Network) -> Table:

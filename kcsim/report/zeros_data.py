@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-from kcsim.model.results import Estimate, LayerEstimate
+from kcsim.estimation.result import Estimate
+from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.report.table import Column, Row, Table
-
-__all__ = ["compressed_bits", "compression_table", "expectation_note", "zeros_table"]
 
 _PLAIN = "plain"
 

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Literal, get_args
 from kcsim.errors import InputError, Problem
 from kcsim.workload.zeros import NO_ZEROS, ZeroShares
 
-__all__ = ["DIMENSIONS", "TENSORS", "ConvLayer", "Dimension", "LayerError", "Tensor"]
-
 Dimension = Literal["N", "G", "M", "C", "P", "Q", "R", "S"]
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 """Loop variables: batch, group, output and input channel within the group, output row and

@@ -11,8 +11,6 @@ from html import escape
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.workload.layer import ConvLayer, is_name
 
-__all__ = ["Network"]
-
 
 @dataclass(frozen=True, repr=False)
 class Network:

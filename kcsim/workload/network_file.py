@@ -14,13 +14,11 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from kcsim.errors import InputError, Mark, Problem
-from kcsim.source import Document, Path_, in_file_order, parse_yaml, read_yaml
-from kcsim.validation import validate
+from kcsim.reading.source import Document, Path_, in_file_order, parse_yaml, read_yaml
+from kcsim.reading.validation import validate
 from kcsim.workload.layer import LARGEST_COUNT, LARGEST_SIZE, ConvLayer, LayerError
 from kcsim.workload.network import Network
 from kcsim.workload.zeros import ZeroShares
-
-__all__ = ["read_layer_file", "read_network_file", "read_zeros_file"]
 
 Size = Annotated[int, Field(ge=1, le=LARGEST_SIZE)]
 Margin = Annotated[int, Field(ge=0, le=LARGEST_SIZE)]

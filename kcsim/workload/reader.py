@@ -7,21 +7,12 @@ import os
 import re
 from typing import Any
 
-from kcsim.arguments import checked
 from kcsim.errors import InputError, Problem, nearest
+from kcsim.reading.arguments import checked
 from kcsim.workload import zoo
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 from kcsim.workload.zeros import ZeroShares
-
-__all__ = [
-    "load_layer",
-    "load_network",
-    "network_schema",
-    "network_to_yaml",
-    "read_network",
-    "select_layer",
-]
 
 _PLAIN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _NOT_TEXT = ("null", "true", "false")

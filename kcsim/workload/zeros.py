@@ -8,8 +8,6 @@ from fractions import Fraction
 
 from kcsim.errors import InputError, Problem
 
-__all__ = ["NO_ZEROS", "ZeroShares", "share_problem"]
-
 
 @dataclass(frozen=True)
 class ZeroShares:

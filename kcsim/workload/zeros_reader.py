@@ -12,8 +12,6 @@ from kcsim.workload.layer import TENSORS, ConvLayer
 from kcsim.workload.network import Network
 from kcsim.workload.zeros import ZeroShares, share_problem
 
-__all__ = ["ZerosLike", "layer_with_zeros", "network_with_zeros"]
-
 ZerosLike = str | os.PathLike[str] | ZeroShares | Mapping[str, ZeroShares]
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from kcsim.model import counts as counting
-from kcsim.model import replay as replaying
+from kcsim.replay import dense as replaying
 
 SMALL = ("check", "--hw", "eyeriss.yaml", "--layer", "lenet5/conv1")
 
@@ -107,7 +107,7 @@ def test_shared_products_and_sums_agree(kcsim):
 
 
 def test_a_wrong_count_of_a_cascade_is_shown(kcsim, monkeypatch):
-    from kcsim.model.cascade import estimate as estimating
+    from kcsim.sharing import account as estimating
 
     right = estimating.count_outer
 

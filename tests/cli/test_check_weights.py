@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from random_clustered import random_clustered
 
-from kcsim.clustering.clustered_file import save_clustered
-from kcsim.conv import check as checking
+from kcsim.conv import checking as checking
+from kcsim.weights.clustered_writer import save_clustered
 
 
 @pytest.fixture

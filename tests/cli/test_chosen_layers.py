@@ -8,12 +8,9 @@ import numpy as np
 import pytest
 
 import kcsim as package
-from kcsim.clustering import (
-    network_storage,
-    parse_clustering,
-    resolve_network,
-    settings_of,
-)
+from kcsim.clustering.resolve import resolve_network, settings_of
+from kcsim.clustering.spec import parse_clustering
+from kcsim.clustering.storage import network_storage
 from kcsim.clustering.units import weights_shape
 from kcsim.errors import InputError
 

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 import kcsim as package
-from kcsim.hardware import shipped_names
+from kcsim.hardware.reader import shipped_names
 
 
 def test_the_default_run_is_alexnet_with_the_published_macs(kcsim):

@@ -7,15 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcsim.clustering import (
-    Clustering,
-    expected_distinct,
-    expected_product_share,
-    parse_clustering,
-    resolve_layer,
-    resolve_network,
-    table_compute,
-)
+from kcsim.clustering.compute import expected_distinct, expected_product_share, table_compute
+from kcsim.clustering.resolve import resolve_layer, resolve_network
+from kcsim.clustering.scheme import Clustering
+from kcsim.clustering.spec import parse_clustering
 from kcsim.errors import InputError
 from kcsim.workload import zoo
 from kcsim.workload.layer import ConvLayer

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcsim.clustering import Clustering, parse_clustering, resolve_layer, resolve_network
+from kcsim.clustering.resolve import resolve_layer, resolve_network
+from kcsim.clustering.scheme import Clustering
+from kcsim.clustering.spec import parse_clustering
 from kcsim.errors import InputError
 from kcsim.workload import zoo
 from kcsim.workload.layer import ConvLayer

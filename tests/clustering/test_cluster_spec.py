@@ -2,7 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcsim.clustering import SCHEMES, Clustering, Override, parse_clustering
+from kcsim.clustering.options import SCHEMES
+from kcsim.clustering.scheme import Clustering, Override
+from kcsim.clustering.spec import parse_clustering
 from kcsim.errors import InputError
 
 COUNTS = st.integers(1, 2**62)

@@ -5,14 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcsim.clustering import (
-    Clustering,
-    fixed_index_bits,
-    layer_storage,
-    network_storage,
-    parse_clustering,
-    worst_case_entropy,
-)
+from kcsim.clustering.coding import fixed_index_bits
+from kcsim.clustering.scheme import Clustering
+from kcsim.clustering.spec import parse_clustering
+from kcsim.clustering.storage import layer_storage, network_storage, worst_case_entropy
 from kcsim.errors import InputError
 from kcsim.workload import zoo
 from kcsim.workload.layer import ConvLayer

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from kcsim.clustering import Clustering, network_storage, worst_case_entropy
 from kcsim.clustering.coding import (
     MAX_CODE_LENGTH,
     code_lengths,
@@ -24,6 +23,8 @@ from kcsim.clustering.coding import (
     unpack,
     worst_case_huffman,
 )
+from kcsim.clustering.scheme import Clustering
+from kcsim.clustering.storage import network_storage, worst_case_entropy
 from kcsim.errors import InputError
 from kcsim.workload import zoo
 

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from random_clustered import random_clustered
 
 from kcsim.clustering.precision import StoredValues
-from kcsim.conv import EXECUTIONS, ClusteredConvolution, clustered_conv2d, count_operations
+from kcsim.conv.execute import ClusteredConvolution, clustered_conv2d
+from kcsim.conv.operations import EXECUTIONS, count_operations
 from kcsim.errors import InputError
-from kcsim.workload import ConvLayer, Network
+from kcsim.workload.layer import ConvLayer
+from kcsim.workload.network import Network
 
 torch = pytest.importorskip("torch")
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from random_clustered import random_clustered
 
-from kcsim.conv import EXECUTIONS
+from kcsim.conv.operations import EXECUTIONS
 from kcsim.errors import InputError
-from kcsim.workload import ConvLayer, Network
+from kcsim.workload.layer import ConvLayer
+from kcsim.workload.network import Network
 
 torch = pytest.importorskip("torch")
 

@@ -3,8 +3,9 @@
 import pytest
 
 import kcsim
-from kcsim.workload import ConvLayer, Network, zoo
-from kcsim.workload.layer import TENSORS
+from kcsim.workload import zoo
+from kcsim.workload.layer import TENSORS, ConvLayer
+from kcsim.workload.network import Network
 
 # Lookups a MAC: lanes of UCNN may share one.
 LANES = {"eyeriss_codebook": 1, "eie_like": 1, "ucnn_like": 8}

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kcsim.cost.zero_savings import bitmask_bits, coding_of, run_length_bits, value_bits
 from kcsim.errors import InputError
-from kcsim.hardware import Compute, Hardware, Level, load_hardware
-from kcsim.hardware.zeros import bitmask_bits, coding_of, run_length_bits, value_bits
-from kcsim.workload import ZeroShares
+from kcsim.hardware.level import Level
+from kcsim.hardware.reader import load_hardware
+from kcsim.hardware.schema import Compute, Hardware
+from kcsim.workload.zeros import ZeroShares
 
 
 def pairs(stream, longest):

@@ -7,19 +7,9 @@ import re
 import pytest
 
 from kcsim import InputError, load_hardware
-from kcsim.hardware import (
-    CodebookStore,
-    Compute,
-    Dataflow,
-    Fanout,
-    Hardware,
-    Level,
-    Partition,
-    Precision,
-    hardware_schema,
-    shipped_names,
-)
-from kcsim.hardware.reader import shipped_folder
+from kcsim.hardware.level import Fanout, Level, Partition
+from kcsim.hardware.reader import hardware_schema, shipped_folder, shipped_names
+from kcsim.hardware.schema import CodebookStore, Compute, Dataflow, Hardware, Precision
 
 GOOD = """\
 name: tiny

@@ -11,22 +11,16 @@ from small_problems import hardwares
 
 import kcsim
 from kcsim import evaluate, load_hardware
-from kcsim.hardware import (
-    CodebookStore,
-    Compute,
-    Fanout,
-    Hardware,
-    Level,
-    Partition,
-    Precision,
-    shipped_names,
-)
-from kcsim.hardware.level import AssumedBits
+from kcsim.hardware.level import AssumedBits, Fanout, Level, Partition
 from kcsim.hardware.notes import hardware_notes
-from kcsim.mapping import LevelLoops, Loop, Mapping
-from kcsim.report.data import estimate_tables, layer_tables
+from kcsim.hardware.reader import shipped_names
+from kcsim.hardware.schema import CodebookStore, Compute, Hardware, Precision
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.report.json_report import estimate_to_dict
-from kcsim.workload import ConvLayer, Network
+from kcsim.report.layer_data import layer_tables
+from kcsim.report.network_data import estimate_tables
+from kcsim.workload.layer import ConvLayer
+from kcsim.workload.network import Network
 
 INT8 = """\
 name: clusteracc

@@ -12,11 +12,12 @@ from mapped_layers import mapped_layers
 from oracle import TENSORS, walk
 from reference import CASES
 
-from kcsim.hardware import Compute, Fanout, Hardware, Level
-from kcsim.kernels import counting
-from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.hardware.level import Fanout, Level
+from kcsim.hardware.schema import Compute, Hardware
+from kcsim.kernels.count import counting
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.model.counts import count_layer
-from kcsim.workload import ConvLayer
+from kcsim.workload.layer import ConvLayer
 
 NORMAL = settings(
     max_examples=300,

@@ -6,14 +6,15 @@ import oracle
 import pytest
 
 from kcsim.errors import MappingError
-from kcsim.hardware import Compute, Fanout, Hardware, Level
+from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.notes import hardware_notes
-from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.hardware.schema import Compute, Hardware
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.model.counts import count_layer
 from kcsim.model.evaluate import evaluate
-from kcsim.model.replay import compare, replay_layer
-from kcsim.report.data import layer_tables
-from kcsim.workload import ConvLayer
+from kcsim.replay.dense import compare, replay_layer
+from kcsim.report.layer_data import layer_tables
+from kcsim.workload.layer import ConvLayer
 
 LAYER = ConvLayer("l", 1, 1, 6, 3, 3, 2)
 ROOM = {"read_pj": 1, "write_pj": 1, "capacity_words": 220}

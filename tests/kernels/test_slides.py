@@ -6,14 +6,16 @@ import oracle
 import pytest
 
 from kcsim.errors import MappingError
-from kcsim.hardware import CodebookStore, Compute, Fanout, Hardware, Level
-from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.estimation.estimate import estimate
+from kcsim.hardware.level import Fanout, Level
+from kcsim.hardware.schema import CodebookStore, Compute, Hardware
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import search_mapping
 from kcsim.model.counts import count_layer
-from kcsim.model.estimate import estimate
 from kcsim.model.evaluate import map_layer
-from kcsim.model.replay import compare, replay_layer
-from kcsim.workload import ConvLayer, Network
+from kcsim.replay.dense import compare, replay_layer
+from kcsim.workload.layer import ConvLayer
+from kcsim.workload.network import Network
 
 LEVELS = (
     Level(name="DRAM", read_pj=200, write_pj=200),

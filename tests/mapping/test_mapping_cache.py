@@ -10,6 +10,7 @@ import pytest
 from small_design import LAYER, design
 
 from kcsim import InputError, load_hardware, load_layer
+from kcsim.cost.prices import DENSE, WeightCosts
 from kcsim.mapping import layers as mapping_layers
 from kcsim.mapping.cache import (
     CACHE_VARIABLE,
@@ -18,11 +19,11 @@ from kcsim.mapping.cache import (
     default_cache,
     why_nothing_is_kept,
 )
-from kcsim.mapping.costs import DENSE, WeightCosts
 from kcsim.mapping.layers import MappingTask, map_layers
 from kcsim.mapping.search import search_mapping
 from kcsim.private import why_not_private
-from kcsim.workload import ConvLayer, ZeroShares
+from kcsim.workload.layer import ConvLayer
+from kcsim.workload.zeros import ZeroShares
 
 HARDWARE = design()
 FORMS = (DENSE,)

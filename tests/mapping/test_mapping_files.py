@@ -7,10 +7,13 @@ from hypothesis import given, settings
 from mapped_layers import mapped_layers
 
 from kcsim import InputError, MappingError, count_layer, find_mapping, load_hardware
-from kcsim.hardware import Compute, Fanout, Hardware, Level, Partition, shipped_names
-from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.hardware.level import Fanout, Level, Partition
+from kcsim.hardware.reader import shipped_names
+from kcsim.hardware.schema import Compute, Hardware
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.reader import mapping_schema, read_mapping
-from kcsim.workload import ConvLayer, zoo
+from kcsim.workload import zoo
+from kcsim.workload.layer import ConvLayer
 
 LAYER = ConvLayer("conv", 4, 8, 6, 6, 3, 3)
 HARDWARE = Hardware(

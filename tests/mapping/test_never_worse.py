@@ -11,9 +11,9 @@ from reference import CASES
 from small_problems import hardwares, small_problems
 
 from kcsim import MappingError, evaluate
-from kcsim.hardware import Dataflow
+from kcsim.hardware.schema import Dataflow
 from kcsim.mapping.search import OBJECTIVES, search_mapping
-from kcsim.workload import ConvLayer
+from kcsim.workload.layer import ConvLayer
 
 RUNS = list(
     csv.DictReader(

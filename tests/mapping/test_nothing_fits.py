@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kcsim import Hardware, MappingError, find_front, load_hardware, load_network, search_mapping
-from kcsim.hardware import Compute, Dataflow, Fanout, Level, LevelConstraint
-from kcsim.mapping.costs import DENSE, WeightCosts
+from kcsim.cost.prices import DENSE, WeightCosts
+from kcsim.hardware.level import Fanout, Level
+from kcsim.hardware.schema import Compute, Dataflow, LevelConstraint
 from kcsim.mapping.fit import why_nothing_fits
-from kcsim.workload import ConvLayer
-from kcsim.workload.layer import DIMENSIONS, TENSORS
+from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
 
 SHIDIANNAO = {
     "name": "shidiannao",

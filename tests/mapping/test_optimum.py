@@ -12,17 +12,10 @@ from hypothesis import strategies as st
 from small_problems import ENERGIES, hardwares, layer_of, small_problems
 
 from kcsim import MappingError, evaluate
-from kcsim.hardware import (
-    CodebookStore,
-    Compute,
-    Dataflow,
-    Fanout,
-    Hardware,
-    Level,
-    LevelConstraint,
-)
+from kcsim.cost.weight_format import WeightFormat
+from kcsim.hardware.level import Fanout, Level
+from kcsim.hardware.schema import CodebookStore, Compute, Dataflow, Hardware, LevelConstraint
 from kcsim.mapping.search import OBJECTIVES, find_front, search_mapping
-from kcsim.model.weights import WeightFormat
 
 ROUNDING = 1e-8
 

@@ -10,19 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kcsim import InputError, MappingError, count_layer, evaluate, find_mapping, load_hardware
-from kcsim.hardware import (
-    Compute,
-    Dataflow,
-    Fanout,
-    Hardware,
-    Level,
-    LevelConstraint,
-    shipped_names,
-)
-from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.hardware.level import Fanout, Level
+from kcsim.hardware.reader import shipped_names
+from kcsim.hardware.schema import Compute, Dataflow, Hardware, LevelConstraint
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import find_front, search_mapping
 from kcsim.mapping.space import build_space, count_mappings_in
-from kcsim.workload import ConvLayer, zoo
+from kcsim.workload import zoo
+from kcsim.workload.layer import ConvLayer
 
 RELEVANT = {"weights": "GMCRS", "inputs": "NGCPQRS", "outputs": "NGMPQ"}
 OBJECTIVES = ("edp", "energy", "cycles")

@@ -15,8 +15,9 @@ from small_design import LAYER, design
 from small_problems import small_problems
 
 from kcsim import MappingError, evaluate, load_hardware
-from kcsim.hardware import Compute, Dataflow, Fanout, Hardware, Level, LevelConstraint
-from kcsim.kernels import optimum
+from kcsim.hardware.level import Fanout, Level
+from kcsim.hardware.schema import Compute, Dataflow, Hardware, LevelConstraint
+from kcsim.kernels.search import optimum
 from kcsim.mapping import explore, search
 from kcsim.mapping.deadline import Deadline, GivenUp, OutOfTime, in_threads
 from kcsim.mapping.explore import Task
@@ -24,7 +25,7 @@ from kcsim.mapping.layers import MappingTask, map_layers, try_layers
 from kcsim.mapping.search import OBJECTIVES, find_front, objective_value, search_mapping
 from kcsim.mapping.space import build_space, count_mappings_in
 from kcsim.mapping.verify import costs_in_space
-from kcsim.workload import ConvLayer
+from kcsim.workload.layer import ConvLayer
 
 DATA = Path(__file__).parent.parent / "data" / "searches"
 BYPASS = load_hardware(DATA / "every_bypass.yaml")

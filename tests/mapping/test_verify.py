@@ -11,12 +11,12 @@ from small_design import LAYER, design
 from small_problems import small_problems
 
 from kcsim import MappingError, evaluate
-from kcsim.hardware import Dataflow, LevelConstraint
-from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.hardware.schema import Dataflow, LevelConstraint
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import OBJECTIVES, find_front, search_mapping
 from kcsim.mapping.space import ORDERS, allowed_orders
 from kcsim.mapping.verify import costs_in_space
-from kcsim.workload import ConvLayer
+from kcsim.workload.layer import ConvLayer
 
 
 def only_costs(mapping, layer, hardware):

@@ -9,10 +9,11 @@ from mapped_layers import mapped_layers
 
 from kcsim import MappingError, count_layer, load_layer
 from kcsim.errors import OverflowedCountError
-from kcsim.hardware import Compute, Fanout, Hardware, Level
-from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.hardware.level import Fanout, Level
+from kcsim.hardware.schema import Compute, Hardware
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.model.bulk import count_mappings, stack_mappings
-from kcsim.workload import ConvLayer
+from kcsim.workload.layer import ConvLayer
 
 LAYER = ConvLayer("conv", 4, 6, 10, 10, 3, 3)
 HARDWARE = Hardware(

@@ -13,10 +13,11 @@ from mapped_layers import mapped_layers
 
 import kcsim
 from kcsim import InputError, MappingError, evaluate, parse_clustering
-from kcsim.hardware import CodebookStore, Compute, Fanout, Hardware, Level
-from kcsim.mapping import LevelLoops, Loop, Mapping
-from kcsim.model.weights import WeightFormat, weight_formats
-from kcsim.workload import ConvLayer
+from kcsim.cost.weight_format import WeightFormat, weight_formats
+from kcsim.hardware.level import Fanout, Level
+from kcsim.hardware.schema import CodebookStore, Compute, Hardware
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
+from kcsim.workload.layer import ConvLayer
 
 LAYER = ConvLayer("conv", 2, 4, 4, 4, 3, 3)
 MAPPING = Mapping(

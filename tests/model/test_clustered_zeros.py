@@ -12,12 +12,14 @@ from random_clustered import SMALL, random_clustered
 from small_design import LAYER, MAPPING, design
 
 from kcsim import InputError, evaluate, parse_clustering
-from kcsim.clustering import Codebook
 from kcsim.clustering.precision import quantise
-from kcsim.hardware import Compute, Fanout
+from kcsim.cost.weight_format import clustered_zeros, weight_formats
+from kcsim.hardware.level import Fanout
+from kcsim.hardware.schema import Compute
 from kcsim.mapping.search import search_mapping
-from kcsim.model.weights import clustered_zeros, weight_formats
-from kcsim.workload import ConvLayer, ZeroShares
+from kcsim.weights.clustered import Codebook
+from kcsim.workload.layer import ConvLayer
+from kcsim.workload.zeros import ZeroShares
 
 
 def test_zeros_of_a_specification():

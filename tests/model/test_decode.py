@@ -14,11 +14,14 @@ from small_problems import small_problems
 
 import kcsim
 from kcsim import InputError, evaluate, parse_clustering
-from kcsim.hardware import Compute, Fanout, Hardware, Level, Precision, load_hardware
+from kcsim.cost.weight_format import WeightFormat, decode_at, weight_formats
+from kcsim.hardware.level import Fanout, Level
+from kcsim.hardware.reader import load_hardware
+from kcsim.hardware.schema import Compute, Hardware, Precision
 from kcsim.mapping.search import search_mapping
-from kcsim.model.weights import WeightFormat, decode_at, weight_formats
 from kcsim.report.network_data import layers_table
-from kcsim.workload import ConvLayer, Network
+from kcsim.workload.layer import ConvLayer
+from kcsim.workload.network import Network
 
 SHIPPED = ("eyeriss_codebook", "eyeriss", "simple", "ucnn_like")
 
@@ -63,7 +66,7 @@ def test_a_mac_is_a_multiplication_and_an_addition(weights, inputs):
     hardware = design(compute={"mac_pj": 5}, precision_bits=bits)
     # Full adders of two products and their sum, less the two products (Sakr et al.).
     adders = {"multiply": weights * inputs}
-    whole = kcsim.model.deep_kmeans.dot_product_full_adders(2, weights, inputs)
+    whole = kcsim.estimation.deep_kmeans.dot_product_full_adders(2, weights, inputs)
     adders["add"] = whole - 2 * adders["multiply"]
     assert hardware.multiply_pj + hardware.add_pj == pytest.approx(5)
     ratio = adders["multiply"] / adders["add"]

@@ -13,9 +13,10 @@ from small_design import LAYER, MAPPING, design
 
 from kcsim import count_layer, evaluate
 from kcsim.errors import MappingError, OverflowedCountError
-from kcsim.hardware import Compute, Fanout, Hardware, Level, Partition, Precision
-from kcsim.mapping import LevelLoops, Loop, Mapping
-from kcsim.workload import ConvLayer
+from kcsim.hardware.level import Fanout, Level, Partition
+from kcsim.hardware.schema import Compute, Hardware, Precision
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
+from kcsim.workload.layer import ConvLayer
 
 
 def items(estimate):

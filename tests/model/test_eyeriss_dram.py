@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kcsim import evaluate, load_hardware, load_network
-from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.workload.zeros_reader import network_with_zeros
 
 ZEROS = Path(__file__).parents[1] / "data" / "eyeriss_alexnet_zeros.yaml"

@@ -9,11 +9,11 @@ from mapped_layers import mapped_layers
 
 from kcsim import count_layer, evaluate
 from kcsim.errors import InputError
-from kcsim.hardware import Compute, Fanout, Hardware, Level
-from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.hardware.level import Fanout, Level
+from kcsim.hardware.schema import Compute, Hardware
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.model.hops import count_hops
-from kcsim.workload import ConvLayer
-from kcsim.workload.layer import DIMENSIONS, TENSORS
+from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
 
 
 def route(x, y):

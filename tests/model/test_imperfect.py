@@ -19,8 +19,8 @@ from kcsim import (
     parse_clustering,
     search_mapping,
 )
+from kcsim.cost.weight_format import WeightFormat, weight_formats
 from kcsim.model.imperfect import improve_imperfectly
-from kcsim.model.weights import WeightFormat, weight_formats
 
 DENSE = WeightFormat(16)
 

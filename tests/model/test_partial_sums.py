@@ -5,17 +5,18 @@ from dataclasses import replace
 import pytest
 from small_design import LAYER, design
 
-from kcsim.clustering import parse_clustering
+from kcsim.clustering.spec import parse_clustering
+from kcsim.cost.weight_format import WeightFormat, weight_formats
 from kcsim.errors import MappingError, OverflowedCountError
-from kcsim.hardware import CodebookStore, Fanout, Partition, Precision
-from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.hardware.level import Fanout, Partition
+from kcsim.hardware.schema import CodebookStore, Precision
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import search_mapping
 from kcsim.model.bulk import count_mappings
 from kcsim.model.counts import check_range, count_layer
 from kcsim.model.evaluate import evaluate
 from kcsim.model.traffic import moved_bits
-from kcsim.model.weights import WeightFormat, weight_formats
-from kcsim.workload import ConvLayer
+from kcsim.workload.layer import ConvLayer
 
 PRECISION = Precision(weights=4, inputs=8, outputs=32)
 NETWORK = Fanout(x=2, transfer_pj=3)

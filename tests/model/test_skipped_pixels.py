@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kcsim import count_layer, estimate, load_hardware, load_layer
-from kcsim.hardware import Compute, Hardware, Level
-from kcsim.mapping import LevelLoops, Loop, Mapping
-from kcsim.workload import ConvLayer
+from kcsim.hardware.level import Level
+from kcsim.hardware.schema import Compute, Hardware
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
+from kcsim.workload.layer import ConvLayer
 
 LEVELS = (
     Level(name="DRAM", read_pj=1, write_pj=1),

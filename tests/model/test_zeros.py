@@ -12,15 +12,17 @@ from small_design import LAYER, MAPPING, design
 
 import kcsim
 from kcsim import count_layer, evaluate
+from kcsim.cost.prices import build_machine
+from kcsim.cost.weight_format import WeightFormat
+from kcsim.cost.zero_savings import left_of_cycles, left_of_macs
 from kcsim.errors import InputError, MappingError
-from kcsim.hardware import Compute, Fanout, Hardware, Level, Precision
-from kcsim.hardware.zeros import left_of_cycles, left_of_macs
-from kcsim.kernels.machine import READ_CYCLES, TRANSFER_PJ, UPDATE_PJ
-from kcsim.mapping import LevelLoops, Loop, Mapping
-from kcsim.mapping.costs import build_machine
+from kcsim.hardware.level import Fanout, Level
+from kcsim.hardware.schema import Compute, Hardware, Precision
+from kcsim.kernels.search.machine import READ_CYCLES, TRANSFER_PJ, UPDATE_PJ
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.model.traffic import expected_words
-from kcsim.model.weights import WeightFormat
-from kcsim.workload import ConvLayer, ZeroShares
+from kcsim.workload.layer import ConvLayer
+from kcsim.workload.zeros import ZeroShares
 
 TREATMENTS = (None, "gate", "skip")
 TENSORS = ("weights", "inputs", "outputs")

@@ -4,11 +4,13 @@ import pytest
 from small_design import LAYER, MAPPING, design
 
 import kcsim
-from kcsim.hardware import CodebookStore
-from kcsim.model.compare import Comparison
-from kcsim.model.results import Estimate, LayerEstimate
-from kcsim.model.weights import WeightFormat
-from kcsim.workload import ConvLayer, Network
+from kcsim.cost.weight_format import WeightFormat
+from kcsim.estimation.compare import Comparison
+from kcsim.estimation.result import Estimate
+from kcsim.hardware.schema import CodebookStore
+from kcsim.model.layer_estimate import LayerEstimate
+from kcsim.workload.layer import ConvLayer
+from kcsim.workload.network import Network
 
 # Layers of which cascades are found at once.
 TINY = Network(

@@ -7,7 +7,6 @@ import pytest
 from random_clustered import random_clustered
 
 import kcsim
-from kcsim.report.data import estimate_tables, layer_tables
 from kcsim.report.execution_data import (
     execution_notes,
     execution_table,
@@ -16,7 +15,8 @@ from kcsim.report.execution_data import (
     next_best,
     tile_words,
 )
-from kcsim.report.network_data import components_table, tensors_table
+from kcsim.report.layer_data import layer_tables
+from kcsim.report.network_data import components_table, estimate_tables, tensors_table
 
 EXPECTED = "Figures of shared layers rest on expected distinct entries: no weights given."
 

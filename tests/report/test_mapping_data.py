@@ -8,8 +8,8 @@ from mapped_layers import mapped_layers
 from small_design import LAYER, MAPPING, design
 
 import kcsim
-from kcsim.hardware import Partition
-from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.hardware.level import Partition
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.report.mapping_data import NestLoop, Store, Tile, mapped_levels
 from kcsim.workload.layer import TENSORS
 

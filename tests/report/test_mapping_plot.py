@@ -13,10 +13,11 @@ from matplotlib.patches import Rectangle
 from small_design import LAYER, MAPPING, design
 
 import kcsim
+from kcsim.cost.weight_format import WeightFormat
 from kcsim.errors import InputError
-from kcsim.hardware import CodebookStore, Compute, Fanout, Hardware, Level, Partition
-from kcsim.mapping import LevelLoops, Loop, Mapping
-from kcsim.model.weights import WeightFormat
+from kcsim.hardware.level import Fanout, Level, Partition
+from kcsim.hardware.schema import CodebookStore, Compute, Hardware
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.report.mapping_plot import draw_mapping, plot_mapping
 
 LAYERS = {

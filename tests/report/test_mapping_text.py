@@ -6,7 +6,7 @@ from dataclasses import replace
 from small_design import LAYER, MAPPING, design
 
 import kcsim
-from kcsim.mapping import LevelLoops, Loop, Mapping
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.report.mapping_text import listed, mapping_text
 
 

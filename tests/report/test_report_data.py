@@ -4,14 +4,16 @@ import pytest
 
 import kcsim
 from kcsim.report.cells import heading, scale, shown
-from kcsim.report.data import Column, Table, estimate_tables, layer_tables
+from kcsim.report.layer_data import layer_tables
 from kcsim.report.network_data import (
     components_table,
+    estimate_tables,
     layers_table,
     metrics_table,
     storage_table,
     tensors_table,
 )
+from kcsim.report.table import Column, Table
 
 
 def test_layers_add_up_to_the_total(clustered):

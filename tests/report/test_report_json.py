@@ -6,12 +6,7 @@ from pathlib import Path
 import pytest
 
 from kcsim.report.compare_json import COMPARISON_SCHEMA, comparison_to_dict
-from kcsim.report.json_report import (
-    ESTIMATE_SCHEMA,
-    LAYER_SCHEMA,
-    estimate_to_dict,
-    layer_to_dict,
-)
+from kcsim.report.json_report import ESTIMATE_SCHEMA, LAYER_SCHEMA, estimate_to_dict, layer_to_dict
 
 TYPES = {
     "object": dict, "array": list, "string": str, "boolean": bool, "null": type(None),

@@ -4,8 +4,9 @@ import csv
 import io
 import re
 
-from kcsim.report.data import Column, Table, estimate_tables, layer_tables
-from kcsim.report.network_data import layers_table
+from kcsim.report.layer_data import layer_tables
+from kcsim.report.network_data import estimate_tables, layers_table
+from kcsim.report.table import Column, Table
 from kcsim.report.tables import to_csv, to_latex, to_markdown
 
 AWKWARD = Table(

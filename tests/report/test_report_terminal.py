@@ -10,7 +10,9 @@ from rich.console import Console
 from kcsim.cli.terminal import render
 from kcsim.report.cells import shown, shown_rows
 from kcsim.report.compare_data import comparison_tables
-from kcsim.report.data import Column, Table, estimate_tables, layer_tables
+from kcsim.report.layer_data import layer_tables
+from kcsim.report.network_data import estimate_tables
+from kcsim.report.table import Column, Table
 
 
 def rendered(tables, width: int, **settings) -> str:
@@ -116,7 +118,7 @@ def test_a_plain_console_gets_plain_characters(clustered):
 
 def test_tables_load_neither_pandas_nor_matplotlib():
     code = (
-        "import sys, kcsim.cli.terminal, kcsim.report.data, kcsim.report.tables, "
+        "import sys, kcsim.cli.terminal, kcsim.report.network_data, kcsim.report.tables, "
         "kcsim.report.json_report, kcsim.report.plots, kcsim.report.mapping_plot, "
         "kcsim.report.compare_json, kcsim.report.compare_data, kcsim.report.compare_plot; "
         "print([m for m in ('pandas', 'matplotlib') if m in sys.modules])"

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kcsim.errors import InputError
-from kcsim.workload import DIMENSIONS, ConvLayer, ZeroShares
-from kcsim.workload.layer import LayerError
+from kcsim.workload.layer import DIMENSIONS, ConvLayer, LayerError
+from kcsim.workload.zeros import ZeroShares
 
 SHAPE = {
     "name": "a",

@@ -3,7 +3,9 @@ import pickle
 import pytest
 
 from kcsim.errors import InputError
-from kcsim.workload import ConvLayer, Network, zoo
+from kcsim.workload import zoo
+from kcsim.workload.layer import ConvLayer
+from kcsim.workload.network import Network
 
 
 def small():

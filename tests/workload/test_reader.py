@@ -4,16 +4,11 @@ import sys
 import pytest
 
 from kcsim.errors import InputError
-from kcsim.workload import (
-    ConvLayer,
-    Network,
-    ZeroShares,
-    load_layer,
-    load_network,
-    network_to_yaml,
-    read_network,
-    zoo,
-)
+from kcsim.workload import zoo
+from kcsim.workload.layer import ConvLayer
+from kcsim.workload.network import Network
+from kcsim.workload.reader import load_layer, load_network, network_to_yaml, read_network
+from kcsim.workload.zeros import ZeroShares
 
 
 @pytest.fixture
@@ -354,7 +349,7 @@ def test_broken_layer_files(write, text, message):
 
 def test_the_zoo_needs_no_heavy_imports():
     program = (
-        "import sys; from kcsim.workload import load_network; load_network('resnet18');"
+        "import sys; from kcsim.workload.reader import load_network; load_network('resnet18');"
         "assert not {'numpy', 'pydantic', 'yaml'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

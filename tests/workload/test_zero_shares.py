@@ -6,8 +6,9 @@ from fractions import Fraction
 import pytest
 
 from kcsim.errors import InputError
-from kcsim.workload import ConvLayer, ZeroShares, load_layer, load_network
-from kcsim.workload.layer import LayerError
+from kcsim.workload.layer import ConvLayer, LayerError
+from kcsim.workload.reader import load_layer, load_network
+from kcsim.workload.zeros import ZeroShares
 from kcsim.workload.zeros_reader import layer_with_zeros, network_with_zeros
 
 LENET = load_network("lenet5")

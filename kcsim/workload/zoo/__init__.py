@@ -9,8 +9,6 @@ from kcsim.errors import InputError, Problem, nearest
 from kcsim.workload.network import Network
 from kcsim.workload.zoo import compact, inception, residual, sequential
 
-__all__ = ["NAMES", "load"]
-
 _BUILDERS: dict[str, Callable[[], Network]] = {
     "lenet5": sequential.lenet5,
     "lenet5_1998": sequential.lenet5_1998,

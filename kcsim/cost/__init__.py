@@ -1,0 +1,1 @@
+"""What one access costs: prices, formats of weights, what zeros save."""

@@ -1,0 +1,296 @@
+"""What one access costs: a layer and a hardware as arrays for the kernels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+
+from kcsim.cost.zero_savings import left_of_cycles, left_of_macs, left_of_reads
+from kcsim.cost.zero_savings import value_bits as expected_bits
+from kcsim.hardware.level import Access, Level
+from kcsim.hardware.schema import Hardware
+from kcsim.kernels.search import machine as columns
+from kcsim.kernels.search.machine import Machine
+from kcsim.workload.layer import TENSORS, ConvLayer
+
+_MULTICAST = {"none": 0, "tile": 1, "word": 2}
+_WEIGHTS, _OUTPUTS = TENSORS.index("weights"), TENSORS.index("outputs")
+
+
+@dataclass(frozen=True)
+class WeightCosts:
+    """What the mapper has to know of clustered weights; the defaults are dense ones.
+
+    Attributes
+    ----------
+    unit : tuple of int
+        Channels, rows and columns of the block that one index stands for.
+    unit_bits : float
+        Bits of one stored unit.
+    decode_level : int
+        Position of the last level that holds indexes; -1 for dense weights.
+    lookup_pj : float
+        Energy of looking up one weight.
+    load_pj : float
+        Energy of reading the codebook, once.
+    copy_pj : float
+        Energy of writing it into one copy of its store.
+    store_level : int, optional
+        Position of the level that holds the codebook beside its tiles; ``None`` where each instance
+        of the level that is decoded has a store of its own.
+    codebook_bits : int
+        Room that the codebook takes there.
+    entry_bits, word_bits : int
+        Bits of one value of an entry, and of one word of the store or that level.
+    lookup_cycles : float
+        Cycles of reading one such word, at one instance; 0 where unlimited.
+    load_cycles : float
+        Cycles of reading the codebook at the outermost level, once.
+    copy_cycles : float
+        Cycles of writing it into one instance of `store_level`.
+    """
+
+    unit: tuple[int, int, int] = (1, 1, 1)
+    unit_bits: float = 0.0
+    decode_level: int = -1
+    lookup_pj: float = 0.0
+    load_pj: float = 0.0
+    copy_pj: float = 0.0
+    store_level: int | None = None
+    codebook_bits: int = 0
+    entry_bits: int = 1
+    word_bits: int = 1
+    lookup_cycles: float = 0.0
+    load_cycles: float = 0.0
+    copy_cycles: float = 0.0
+
+
+DENSE = WeightCosts()
+
+
+@dataclass(frozen=True, eq=False)
+class Prices:
+    """What the accesses of a nest cost that is part of a larger account.
+
+    Attributes
+    ----------
+    factors : float64[levels, 3, 8]
+        Times the costs of a `Machine`: 0 for what others account for, above 1 where a word stands
+        for several.
+    cycles_per_mac : float, optional
+        As the hardware says when absent.
+    more_pj : float
+        Energy of all else that no mapping changes.
+    """
+
+    factors: np.ndarray
+    cycles_per_mac: float | None = None
+    more_pj: float = 0.0
+
+
+def window_array(layer: ConvLayer, hardware: Hardware) -> np.ndarray:
+    """Vertical and horizontal stride, vertical and horizontal dilation: int64[4].
+
+    Where the hardware leaves skipped pixels out, windows stand side by side that are further
+    apart in the image.
+    """
+    strides = list(layer.stride)
+    if hardware.skipped_pixels == "left_out":
+        taps = layer.kernel_height, layer.kernel_width
+        reaches = [d * (n - 1) + 1 for d, n in zip(layer.dilation, taps, strict=True)]
+        strides = [min(pair) for pair in zip(strides, reaches, strict=True)]
+    return np.array([*strides, *layer.dilation], np.int64)
+
+
+def multicast_array(hardware: Hardware) -> np.ndarray:
+    """How the network below each level shares reads: int64[levels]."""
+    return np.array([_MULTICAST[level.fanout.multicast] for level in hardware.levels], np.int64)
+
+
+def reduction_array(hardware: Hardware) -> np.ndarray:
+    """Whether the network below each level adds up partial sums: bool[levels]."""
+    return np.array([level.fanout.reduction for level in hardware.levels], np.bool_)
+
+
+def forwarding_array(hardware: Hardware) -> np.ndarray:
+    """What children below each level take from neighbours: bool[levels, 3]."""
+    return np.array(
+        [[tensor in level.fanout.forwarding for tensor in TENSORS] for level in hardware.levels],
+        np.bool_,
+    )
+
+
+def rule_array(hardware: Hardware, keeps: np.ndarray) -> np.ndarray:
+    """What each level keeps, and what the network below it can do: int64[levels, 9].
+
+    Parameters
+    ----------
+    hardware : Hardware
+    keeps : bool[levels, 3]
+        Whether a level stores a tensor; see `kcsim.mapping.nest.Mapping.keeps_array`.
+    """
+    networks = multicast_array(hardware), reduction_array(hardware), forwarding_array(hardware)
+    repeated = np.full(len(hardware.levels), hardware.slides == "repeated")
+    rules = np.column_stack([keeps, *networks, repeated])
+    return rules.astype(np.int64)
+
+
+def build_machine(
+    layer: ConvLayer,
+    hardware: Hardware,
+    keeps: np.ndarray,
+    weights: WeightCosts = DENSE,
+    prices: Prices | None = None,
+) -> Machine:
+    """Everything the search needs to know, as arrays; see `Machine`.
+
+    Parameters
+    ----------
+    layer : ConvLayer
+    hardware : Hardware
+    keeps : bool[levels, 3]
+        Whether a level stores a tensor.
+    weights : WeightCosts
+    prices : Prices, optional
+        Those of the hardware when absent.
+    """
+    levels, compute = hardware.levels, hardware.compute
+    count = len(levels)
+    costs = np.zeros((count, 3, 8))
+    for i in range(count):
+        for j in range(3):
+            _fill_costs(costs[i, j], layer, hardware, i, j, weights)
+        costs[i, :, columns.TRANSFER_PJ] = _transfer_pj(hardware, i, weights)
+    _leave_out_zeros(layer, hardware, costs, keeps[-1])
+    cycles_per_mac, fixed_pj = float(compute.cycles_per_mac), weights.load_pj
+    if prices:
+        costs *= prices.factors
+        fixed_pj += prices.more_pj
+        if prices.cycles_per_mac is not None:
+            cycles_per_mac = prices.cycles_per_mac
+    left = float(left_of_macs(compute, layer.zeros))
+    timed = float(left_of_cycles(compute, layer.zeros))
+    mac_pj = layer.macs * (left * compute.mac_pj + (timed - left) * compute.gated_mac_pj)
+    store, port = weights.store_level, weights.store_level
+    if store is None:
+        store, port = weights.decode_level, count
+    lookup_pj, lookup_cycles = float(weights.lookup_pj), weights.lookup_cycles
+    if weights.decode_level == count - 1 and keeps[-1, _WEIGHTS]:
+        # Weights that are not read are not looked up.
+        lookup_pj *= float(left_of_reads(compute, layer.zeros, "weights"))
+        lookup_cycles *= timed
+    decoder = weights.decode_level, store, port, weights.entry_bits, weights.word_bits
+    leaks = [level.leakage_pj_per_cycle for level in levels] + [compute.leakage_pj_per_cycle]
+    overlapped = [level.buffering != "single" for level in levels] + [True]
+    return Machine(
+        window=window_array(layer, hardware),
+        rules=rule_array(hardware, keeps),
+        costs=costs,
+        rooms=_room_array(hardware, weights),
+        cycles=np.array([leaks, overlapped], np.float64).T.copy(),
+        unit=np.array([*weights.unit, *decoder], np.int64),
+        macs=float(layer.macs),
+        cycles_per_mac=cycles_per_mac * timed,
+        mac_pj=float(mac_pj + fixed_pj),
+        static_pj=float(hardware.static_pj_per_cycle),
+        lookup_pj=lookup_pj,
+        copy_pj=float(weights.copy_pj),
+        lookup_cycles=float(lookup_cycles),
+        load_cycles=float(weights.load_cycles),
+        copy_cycles=float(weights.copy_cycles),
+    )
+
+
+def _fill_costs(
+    costs: np.ndarray,
+    layer: ConvLayer,
+    hardware: Hardware,
+    index: int,
+    tensor: int,
+    weights: WeightCosts,
+) -> None:
+    """Fill the costs of one tensor at one level (float64[8]), networks and zeros in MACs aside."""
+    level, name = hardware.levels[index], TENSORS[tensor]
+    plain = stored = float(getattr(hardware.precision_bits, name))
+    if tensor == _WEIGHTS and index <= weights.decode_level:
+        channels, rows, columns_ = weights.unit
+        plain = stored = weights.unit_bits / (channels * rows * columns_)
+    else:
+        stored = float(expected_bits(level, name, int(plain), layer.zeros))
+    costs[columns.VALUE_BITS] = plain
+    word_bits = level.word_bits_of(name)
+    read_rate = (level.read_words_per_cycle or np.inf) * word_bits
+    write_rate = (level.write_words_per_cycle or np.inf) * word_bits
+    block_bits = word_bits * level.block_words
+    energies = [level.energy_pj(name, action) / block_bits for action in get_args(Access)]
+    costs[: len(energies)] = [stored * energy for energy in energies]
+    costs[columns.READ_CYCLES], costs[columns.WRITE_CYCLES] = (
+        stored / read_rate,
+        stored / write_rate,
+    )
+    if tensor == _OUTPUTS:
+        # Only finished outputs are compressed: a partial sum comes and goes in full.
+        spilled = plain - stored
+        costs[columns.READ_PJ] += spilled * (energies[0] + energies[2])
+        costs[columns.READ_CYCLES] += spilled / read_rate
+        costs[columns.SPILL_CYCLES] = spilled / write_rate
+
+
+def _transfer_pj(hardware: Hardware, index: int, weights: WeightCosts) -> np.ndarray:
+    """Energy of one word of each tensor on the network below a level: float64[3].
+
+    Hops depend on the mapping; one is counted for each word.
+    """
+    level, precision = hardware.levels[index], hardware.precision_bits
+    bits = np.array([getattr(precision, name) for name in TENSORS], np.float64)
+    if index + 1 <= weights.decode_level:
+        channels, rows, columns_ = weights.unit
+        bits[_WEIGHTS] = weights.unit_bits / (channels * rows * columns_)
+    return (level.fanout.transfer_pj + level.fanout.hop_pj) * bits / level.word_bits
+
+
+def _room_array(hardware: Hardware, weights: WeightCosts) -> np.ndarray:
+    """Bits of room of each group of tensors at each level, and the groups: float64[levels, 6]."""
+    rooms = np.full((len(hardware.levels), 6), np.inf)
+    for i, level in enumerate(hardware.levels):
+        for j, tensor in enumerate(TENSORS):
+            group, limit = _group(level, tensor), level.capacity_bits(tensor)
+            rooms[i, columns.GROUP + j] = group
+            if tensor in level.kept_tensors and limit is not None:
+                rooms[i, columns.CAPACITY + group] = limit
+        if i == weights.store_level:
+            rooms[i, columns.CAPACITY + _group(level, "weights")] -= weights.codebook_bits
+    return rooms
+
+
+def _leave_out_zeros(
+    layer: ConvLayer, hardware: Hardware, costs: np.ndarray, keeps: np.ndarray
+) -> None:
+    """Spare what MACs with zeros do not do, at the innermost level and on its network.
+
+    Nothing is added to a partial sum, unless it is the first: so what is spared of
+    outputs is spared of those that are read.
+    """
+    compute, last = hardware.compute, costs[-1]
+    timed = float(left_of_cycles(compute, layer.zeros))
+    for j, tensor in enumerate(TENSORS):
+        if not keeps[j]:
+            continue
+        left = float(left_of_reads(compute, layer.zeros, tensor))
+        last[j, columns.READ_PJ] *= left
+        last[j, columns.READ_CYCLES] *= timed
+        if tensor == "outputs":
+            spared = last[j, columns.UPDATE_PJ] + last[j, columns.TRANSFER_PJ]
+            last[j, columns.READ_PJ] -= spared * (1 - left)
+            last[j, columns.SPILL_CYCLES] *= timed
+            last[j, columns.SPILL_CYCLES] -= last[j, columns.WRITE_CYCLES] * (1 - timed)
+        else:
+            last[j, columns.TRANSFER_PJ] *= left
+
+
+def _group(level: Level, tensor: str) -> int:
+    """Number of the partition that holds a tensor; 0 where all share the level."""
+    partition = level.partition_of(tensor)
+    return level.partitions.index(partition) if partition else 0

@@ -1,0 +1,1 @@
+"""Whole networks: what is planned, how layers are executed, and the result."""

@@ -1,0 +1,116 @@
+"""Estimating a network: dense and, if asked for, clustered beside it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from kcsim.clustering.scheme import Clustering
+from kcsim.estimation.deep_kmeans import DeepKMeansRules
+from kcsim.estimation.plan import Progress, plan_network
+from kcsim.estimation.result import Estimate
+from kcsim.hardware.schema import Hardware
+from kcsim.reading.arguments import checked
+from kcsim.weights.clustered import ClusteredWeights
+from kcsim.workload.network import Network
+from kcsim.workload.zeros_reader import ZerosLike
+
+
+@checked
+def estimate(
+    hardware: Hardware | str | os.PathLike[str] | dict[str, Any],
+    network: Network | str | os.PathLike[str] | None = None,
+    clustering: Clustering | str | None = None,
+    *,
+    weights: ClusteredWeights | str | os.PathLike[str] | None = None,
+    batch: int | None = None,
+    zeros: ZerosLike | None = None,
+    objective: str = "edp",
+    rules: DeepKMeansRules | None = None,
+    progress: Progress = None,
+    time_limit: float | None = None,
+    execution: str = "decode",
+    decode_level: str | None = None,
+) -> Estimate:
+    """Estimate a network, dense and (if a clustering is given) clustered.
+
+    Parameters
+    ----------
+    hardware : Hardware, str, path or dict
+        A hardware, the bare name of a shipped one, a file, or what a file would hold.
+    network : Network, str or path, optional
+        A network, the name of a known one, or a file; that of `weights` when absent.
+    clustering : Clustering or str, optional
+        As ``kernel:k=256,scope=network``.
+    weights : ClusteredWeights, str or path, optional
+        Clustered weights in place of a clustering, or their file: counted with the bits that
+        their indexes take.
+    batch : int, optional
+        Images at once; as the network says when absent.
+    zeros : str, path, ZeroShares or mapping, optional
+        Shares of zero inputs, weights and outputs of the layers, as
+        ``inputs=0.5;conv1:inputs=0``, a YAML file or values by layer; see
+        `kcsim.workload.zeros_reader.network_with_zeros`. As the network says when
+        absent.
+    objective : {"edp", "energy", "cycles"}
+        What the mapping of each layer minimises; the best one is found, and kept for later
+        runs (see `kcsim.mapping.cache`).
+    rules : DeepKMeansRules, optional
+        How the Deep k-Means metrics count; the hardware's precision and the
+        paper's choices when absent.
+    progress : callable, optional
+        Called with the number of mapped layers and of all to map.
+    time_limit : float, optional
+        Seconds that the mapping of a layer may take, once with dense weights and once with
+        clustered ones, in all ways to execute it together: then the best one so far is used.
+        `kcsim.mapping.search.TIME_LIMIT` when absent, infinite for as long as it takes.
+    execution : {"decode", "share_products", "share_sums", "auto"}
+        How clustered layers are executed: with weights decoded on their way, with products
+        that are computed once and gathered, or with inputs that are added up before they are
+        multiplied (docs/clustered-execution.md). ``auto`` takes the best by the objective for
+        each layer; its `alternatives` say by how much.
+    decode_level : str, optional
+        The level at whose output entries are read from the codebook; ``auto`` tries all. As the
+        hardware says when absent, but under ``execution="auto"``, which tries all.
+
+    Returns
+    -------
+    Estimate
+
+    Raises
+    ------
+    InputError
+        If an input is wrong; carries everything that is.
+
+    Examples
+    --------
+    >>> import kcsim
+    >>> result = kcsim.estimate("eyeriss", "lenet5", "kernel:k=16")
+    >>> result.dense.macs
+    2293000
+    """
+    plan = plan_network(
+        hardware, network, clustering, weights, batch=batch, zeros=zeros, rules=rules
+    )
+    if plan.clustering is None and (execution, decode_level) != ("decode", None):
+        plan.demand_clustering()
+    if plan.clustering is None:
+        return Estimate(
+            plan.network, plan.hardware, plan.dense_run(objective, time_limit, progress)
+        )
+    from kcsim.estimation.executions import (
+        EXECUTIONS,
+        choose_layers,
+        decoder_places,
+        try_executions,
+    )
+
+    places = decoder_places(execution, decode_level, plan.hardware)
+    dense = plan.dense_run(objective, time_limit, progress)
+    wanted = EXECUTIONS[:-1] if execution == "auto" else (execution,)
+    tried = try_executions(
+        plan.layers, places, plan.clustering, wanted,
+        objective=objective, time_limit=time_limit, progress=progress,
+    )  # fmt: skip
+    layers = choose_layers(tried, execution, objective, plan.hardware)
+    return Estimate(plan.network, plan.hardware, dense, plan.clustered_run(layers, execution))

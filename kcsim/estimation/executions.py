@@ -1,0 +1,275 @@
+"""How clustered layers are executed: decoded at some level, or with shared products or sums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from kcsim.clustering.resolve import resolve_network
+from kcsim.clustering.scheme import Clustering
+from kcsim.conv.operations import EXECUTIONS as SINGLE_EXECUTIONS
+from kcsim.conv.operations import check_execution
+from kcsim.cost.weight_format import WeightFormat, clustered_zeros, decode_at, weight_formats
+from kcsim.errors import MappingError
+from kcsim.hardware.schema import Hardware
+from kcsim.mapping.deadline import Deadline, in_threads
+from kcsim.mapping.layers import MappingTask, try_layers
+from kcsim.mapping.search import TIME_LIMIT, objective_value
+from kcsim.model.evaluate import under_found
+from kcsim.model.layer_estimate import Alternative, LayerEstimate
+from kcsim.sharing.distinct_entries import DistinctEntries
+from kcsim.sharing.plan import SharedLayer
+from kcsim.sharing.search import find_cascade
+from kcsim.sharing.tiles import SHARINGS, Sharing
+from kcsim.weights.clustered import ClusteredWeights
+from kcsim.workload.layer import ConvLayer
+
+EXECUTIONS = (*SINGLE_EXECUTIONS, "auto")
+Progress = Callable[[int, int], None] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """What every way to execute a layer spends.
+
+    Attributes
+    ----------
+    found : dict of (str, str) to LayerEstimate
+        By execution and decode level; ways that do not fit are missing.
+    reasons : dict of str to str
+        Why an execution fits nowhere.
+    """
+
+    found: dict[tuple[str, str], LayerEstimate]
+    reasons: dict[str, str]
+
+    def at(self, decode_level: str) -> Tried:
+        """With the decoder in one place; of a dense layer, all."""
+        kept = {key: found for key, found in self.found.items() if key[1] in (decode_level, "")}
+        return Tried(kept, self.reasons)
+
+
+def decoder_places(
+    execution: str, decode_level: str | None, hardware: Hardware
+) -> tuple[Hardware, ...]:
+    """The places of the decoder that are to be tried, as hardware.
+
+    Raises
+    ------
+    InputError
+        If there is no such execution or level, or the hardware has no codebook store.
+    """
+    check_execution(execution, EXECUTIONS)
+    if decode_level is None and execution == "auto":
+        decode_level = "auto"
+    if decode_level is None or hardware.codebook is None:
+        return (hardware,)
+    if decode_level != "auto":
+        return (decode_at(hardware, decode_level),)
+    own = hardware.codebook.level
+    others = [name for name in hardware.level_names if name != own]
+    return (hardware, *(decode_at(hardware, name) for name in others))
+
+
+def try_executions(
+    layers: Sequence[ConvLayer],
+    hardware: Sequence[Hardware],
+    clustering: Clustering | ClusteredWeights,
+    executions: Sequence[str],
+    *,
+    objective: str = "edp",
+    time_limit: float | None = None,
+    progress: Progress = None,
+) -> tuple[Tried, ...]:
+    """Find what every way of executing each layer spends.
+
+    Parameters
+    ----------
+    layers : sequence of ConvLayer
+        The network, or some layers of it.
+    hardware : sequence of Hardware
+        One for each place of the decoder; see `decoder_places`.
+    clustering : Clustering or ClusteredWeights
+    executions : sequence of str
+        ``decode``, ``share_products``, ``share_sums``. Layers that stay dense are mapped under
+        ``decode``.
+    objective, time_limit, progress
+        As for `kcsim.estimate`: all ways to execute a layer share its time.
+
+    Returns
+    -------
+    tuple of Tried
+        In the order of the layers.
+    """
+    layers = clustered_zeros(layers, clustering)
+    formats = [weight_formats(layers, each, clustering) for each in hardware]
+    tried = [Tried({}, {}) for _ in layers]
+    jobs = list(_cascades(layers, hardware, clustering, formats, executions))
+    cascades = len({job.key for job in jobs})
+    done = 0
+    limit = TIME_LIMIT if time_limit is None else time_limit
+    ways = len(hardware) * (1 + sum(sharing in executions for sharing in SHARINGS))
+
+    def tell(mapped: int, of: int) -> None:
+        if progress:
+            progress(done + mapped, done + of + cascades)
+
+    for each, forms in zip(hardware, formats, strict=True):
+        costs = [form.costs(each) for form in forms]
+        tasks = [MappingTask(*pair) for pair in zip(layers, costs, strict=True)]
+        found = try_layers(tasks, each, objective=objective, time_limit=limit / ways, progress=tell)
+        done += len({task.shape for task in tasks})
+        for entry, layer, form, result in zip(tried, layers, forms, found, strict=True):
+            if isinstance(result, MappingError):
+                entry.reasons.setdefault("decode", str(result))
+                continue
+            estimate = under_found(result, layer, each, form)
+            entry.found["decode", estimate.decode_level] = estimate
+    unique = {job.key: (job, tried[job.layer]) for job in jobs}
+
+    deadline = Deadline()
+
+    def solve(known: tuple[_Cascades, Tried]) -> Tried:
+        return _try_cascades(*known, objective, limit / ways, deadline)
+
+    results: dict[Hashable, Tried] = {}
+    for key, outcome in zip(unique, in_threads(solve, unique.values(), deadline), strict=True):
+        results[key] = outcome
+        tell(len(results), 0)
+    for job in jobs:
+        outcome = results[job.key]
+        for way, estimate in outcome.found.items():
+            own = replace(estimate, counts=replace(estimate.counts, layer=layers[job.layer]))
+            tried[job.layer].found[way] = own
+        tried[job.layer].reasons.update(outcome.reasons)
+    return tuple(tried)
+
+
+class _Cascades(NamedTuple):
+    """The cascades to be tried for a layer, and what it shares with equal layers."""
+
+    layer: int
+    shared: tuple[SharedLayer, ...]
+    key: Hashable
+
+
+def _try_cascades(
+    job: _Cascades, tried: Tried, objective: str, seconds: float, within: Deadline
+) -> Tried:
+    """Find the best cascade of every kind; with the decoder elsewhere, only what is better.
+
+    Each may take some seconds, and what those before it have left.
+    """
+    found: dict[tuple[str, str], LayerEstimate] = {}
+    reasons: dict[str, str] = {}
+    decoded = {level: _value(each, objective) for (_, level), each in tried.found.items()}
+    whole, left = Deadline(seconds * len(job.shared), within), len(job.shared)
+    for sharing in SHARINGS:
+        places = [each for each in job.shared if each.sharing == sharing]
+        # Where decoding is cheap, sharing is likely to be; what is found early rules out more.
+        places[1:] = sorted(places[1:], key=lambda each: decoded.get(each.decode_level, np.inf))
+        least = np.inf
+        for shared in places:
+            try:
+                share = whole.left / left
+                left -= 1
+                estimate = find_cascade(shared, objective, least, time_limit=share, within=within)
+            except MappingError as error:
+                reasons.setdefault(sharing, str(error))
+                continue
+            if estimate is not None:
+                found[sharing, estimate.decode_level] = estimate
+                least = _value(estimate, objective)
+    return Tried(found, reasons)
+
+
+def _value(estimate: LayerEstimate, objective: str) -> float:
+    return objective_value(objective, estimate.energy_pj, estimate.cycles.total)
+
+
+def _cascades(
+    layers: Sequence[ConvLayer],
+    hardware: Sequence[Hardware],
+    clustering: Clustering | ClusteredWeights,
+    formats: Sequence[Sequence[WeightFormat]],
+    executions: Sequence[str],
+) -> Iterator[_Cascades]:
+    sharings: list[Sharing] = [sharing for sharing in SHARINGS if sharing in executions]
+    if not sharings:
+        return
+    without_zeros = "weights" in hardware[0].compute.zeros
+    distinct = _distinct_entries(layers, clustering, without_zeros)
+    for i, (layer, entries) in enumerate(zip(layers, distinct, strict=True)):
+        if entries is None:
+            continue
+        if entries.keys is not None:
+            layer = replace(layer, zeros=replace(layer.zeros, weights=entries.zero_share))
+        forms = tuple(each[i] for each in formats)
+        shared = tuple(
+            SharedLayer(layer, each, form, entries, sharing)
+            for sharing in sharings
+            for each, form in zip(hardware, forms, strict=True)
+        )
+        real = i if entries.keys is not None else (entries.kinds, entries.zero_share)
+        yield _Cascades(i, shared, (layer.shape_key, real, forms))
+
+
+def _distinct_entries(
+    layers: Sequence[ConvLayer], clustering: Clustering | ClusteredWeights, without_zeros: bool
+) -> Iterator[DistinctEntries | None]:
+    """Distinct entries of every layer; ``None`` where it stays dense."""
+    if isinstance(clustering, ClusteredWeights):
+        for layer in layers:
+            known = clustering.layers.get(layer.name)
+            if known is None:
+                yield None
+                continue
+            codebook = clustering.codebooks[known.part.codebook]
+            yield DistinctEntries.of(known, codebook, without_zeros=without_zeros)
+        return
+    for part in resolve_network(layers, clustering):
+        if part.unit is None:
+            yield None
+        else:
+            yield DistinctEntries.expected(part, without_zeros=without_zeros)
+
+
+def choose_layers(
+    tried: Sequence[Tried], execution: str, objective: str, hardware: Hardware
+) -> tuple[LayerEstimate, ...]:
+    """The best estimate of every layer, of those that an execution allows.
+
+    Parameters
+    ----------
+    tried : sequence of Tried
+    execution : str
+        One of `EXECUTIONS`. A layer that cannot share is decoded, and says why.
+    objective : str
+    hardware : Hardware
+        As the file says: of equally good places of the decoder, its own.
+    """
+    return tuple(_chosen(each, execution, objective, hardware) for each in tried)
+
+
+def _chosen(tried: Tried, execution: str, objective: str, hardware: Hardware) -> LayerEstimate:
+    def value(estimate: LayerEstimate) -> tuple[float, ...]:
+        away = hardware.codebook is None or estimate.decode_level != hardware.codebook.level
+        return _value(estimate, objective), estimate.energy_pj, estimate.cycles.total, away
+
+    wanted = [e for (name, _), e in tried.found.items() if execution in (name, "auto")]
+    note = ""
+    if not wanted:
+        wanted = [e for (name, _), e in tried.found.items() if name == "decode"]
+        reason = tried.reasons.get(execution)
+        if not wanted:
+            raise MappingError(reason or tried.reasons["decode"])
+        note = f"decoded, not {execution}: {reason}" if reason else ""
+    best = min(wanted, key=value)
+    alternatives = tuple(
+        Alternative(each.execution, each.decode_level, each.energy_pj, each.cycles.total)
+        for each in sorted(wanted, key=value)
+    )
+    return replace(best, alternatives=alternatives if len(wanted) > 1 else (), note=note)

@@ -1,0 +1,1 @@
+"""Clustered convolution: planes of inputs, shared products, shared sums."""

@@ -1,0 +1,1 @@
+"""Counts of a mapped loop nest with short tiles, walked where no closed form holds."""

@@ -1,0 +1,1 @@
+"""k-means: seeding, Lloyd's iterations, and the exact solution for scalars."""

@@ -1,0 +1,1 @@
+"""The replay of a mapped loop nest, word by word."""

@@ -1,0 +1,1 @@
+"""The search of a map space: tilings, bounds, costs in stages, the proved optimum."""

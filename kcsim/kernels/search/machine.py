@@ -1,0 +1,83 @@
+"""What one layer meets on one hardware, as arrays: the prices of every access.
+
+*costs*, float64[levels, 3, 8]
+    By level and tensor. ``READ_PJ``, ``FILL_PJ``, ``UPDATE_PJ``, ``TRANSFER_PJ``: energy of one
+    word read, filled, updated, and crossing the network below. ``READ_CYCLES``,
+    ``WRITE_CYCLES``: cycles that one word takes at one instance, zero where unlimited.
+    ``VALUE_BITS``: bits of one stored value. ``SPILL_CYCLES``: a partial sum that is read back may
+    make its update dearer, as it does not compress, or spare it, as nothing is added to it; the
+    energy of that is part of ``READ_PJ``.
+*rooms*, float64[levels, 6]
+    ``CAPACITY`` (3): bits of each group of tensors, infinite where unlimited. ``GROUP`` (3): the
+    group that holds a tensor.
+*cycles*, float64[levels + 1, 2]
+    ``LEAK_PJ``: leakage of one instance in use, a cycle. ``OVERLAPPED``: whether transfers run
+    beside the computation. The last row is for the MAC units.
+*unit*, int64[8]
+    Clustered weights: channels, rows and columns of the block that one index stands for;
+    ``DECODER``: the last level that holds indexes, at whose output they are looked up, -1 for
+    dense weights; ``STORE``: the level whose instances each have a copy of the codebook;
+    ``PORT``: the level whose reads lookups add to, or the number of levels where each copy is a
+    store of its own; ``ENTRY_BITS``: bits of one value of an entry; ``WORD_BITS``: of a word read.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+READ_PJ, FILL_PJ, UPDATE_PJ, TRANSFER_PJ, READ_CYCLES, WRITE_CYCLES, VALUE_BITS, SPILL_CYCLES = (
+    range(8)
+)
+CAPACITY, GROUP = 0, 3
+LEAK_PJ, OVERLAPPED = 0, 1
+DECODER, STORE, PORT, ENTRY_BITS, WORD_BITS = 3, 4, 5, 6, 7
+
+
+class Machine(NamedTuple):
+    """The prices of one layer on one hardware; see the module for its arrays.
+
+    Attributes
+    ----------
+    window : int64[4]
+        Strides and dilations.
+    rules : int64[levels, 8]
+        What each level keeps, and what the network below it can do.
+    costs : float64[levels, 3, 8]
+    rooms : float64[levels, 6]
+    cycles : float64[levels + 1, 2]
+    unit : int64[8]
+    macs : float
+    cycles_per_mac : float
+    mac_pj : float
+        Energy of all MACs, and of all else that no mapping changes.
+    static_pj : float
+        Energy of a cycle that depends on nothing.
+    lookup_pj : float
+        Energy of looking up one word that leaves the ``DECODER``.
+    copy_pj : float
+        Energy of writing the codebook into one copy of its store.
+    lookup_cycles : float
+        Cycles of reading one word of the codebook at one copy of it; zero where unlimited.
+    load_cycles : float
+        Cycles of reading the codebook at the outermost level.
+    copy_cycles : float
+        Cycles of writing it into one instance of the level that holds it.
+    """
+
+    window: np.ndarray
+    rules: np.ndarray
+    costs: np.ndarray
+    rooms: np.ndarray
+    cycles: np.ndarray
+    unit: np.ndarray
+    macs: float
+    cycles_per_mac: float
+    mac_pj: float
+    static_pj: float
+    lookup_pj: float
+    copy_pj: float
+    lookup_cycles: float
+    load_cycles: float
+    copy_cycles: float

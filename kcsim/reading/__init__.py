@@ -1,0 +1,1 @@
+"""Reading what users write: YAML with marks, scalars, validation, arguments, files."""

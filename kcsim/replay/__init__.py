@@ -1,0 +1,1 @@
+"""All that executes a mapped layer word by word and compares: dense, and with shared parts."""

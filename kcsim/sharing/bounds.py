@@ -1,0 +1,375 @@
+"""What every tile of a cascade costs at least, all tiles of a layer at once."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from kcsim.cost.zero_savings import left_of_macs
+from kcsim.hardware.level import Access, Level
+from kcsim.hardware.schema import LevelConstraint
+from kcsim.mapping.search import objective_value
+from kcsim.sharing.places import index_level
+from kcsim.sharing.plan import SharedLayer
+from kcsim.sharing.tiles import PhaseShapes, Tile
+from kcsim.workload.layer import DIMENSIONS, TENSORS, Tensor
+
+_RISE_AND_RETURN: tuple[Access, Access] = ("update", "read")
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """The tiles that fit a home, and lower bounds of what they cost.
+
+    Attributes
+    ----------
+    tiles : list of Tile
+    energy_pj, cycles : float64[tiles]
+    are_all : bool
+        Whether these are all tiles that fit: of very many, only some are looked at.
+    """
+
+    tiles: list[Tile]
+    energy_pj: np.ndarray
+    cycles: np.ndarray
+    are_all: bool
+
+    @classmethod
+    def of(cls, shared: SharedLayer, home: int, last: int, ordered: bool = False) -> Bounds:
+        """All tiles for one place of the intermediate tensor."""
+        tiles, are_all = _tiles(shared, whole=home == 0)
+        table = _Table(shared, tiles, ordered)
+        fits, cycles = table.fits(home, last), table.cycles(home, last)
+        energy = table.energy_pj(home, last) + cycles * shared.hardware.static_pj_per_cycle
+        kept = [tiles[i] for i in np.flatnonzero(fits)]
+        return cls(kept, energy[fits], cycles[fits], are_all)
+
+    def values(self, objective: str) -> np.ndarray:
+        """Lower bounds of an objective."""
+        found = objective_value(objective, self.energy_pj, self.cycles)  # type: ignore[arg-type]
+        return np.asarray(found)
+
+
+def _tiles(shared: SharedLayer, whole: bool) -> tuple[list[Tile], bool]:
+    """Tiles that divide the layer and cut no unit, and whether these are all."""
+    layer, depth = shared.layer, shared.unit.channels
+    all_of_it = Tile.whole(layer)
+    if whole:
+        return [all_of_it], True
+    choices = [_divisors(size) for size in all_of_it]
+    channels = all_of_it.C
+    choices[3] = [channels]
+    if channels % depth == 0:
+        choices[3] = [depth * blocks for blocks in _divisors(channels // depth)]
+    are_all = True
+    while math.prod(map(len, choices)) > _MOST_TILES:
+        # The smallest tile may be the only one that fits.
+        longest = max(range(len(choices)), key=lambda i: len(choices[i]))
+        choices[longest], are_all = choices[longest][::2], False
+    return [Tile(*sizes) for sizes in itertools.product(*choices)], are_all
+
+
+_MOST_TILES = 50_000
+
+
+def _block_bits(level: Level, tensor: Tensor) -> int:
+    """Bits that one access to a tensor at a level moves."""
+    return level.word_bits_of(tensor) * level.block_words
+
+
+def _divisors(number: int) -> list[int]:
+    small = [n for n in range(1, math.isqrt(number) + 1) if number % n == 0]
+    return small + [number // n for n in reversed(small) if n * n != number]
+
+
+def _by_channels(tiles: list[Tile]) -> list[Tile]:
+    """One tile for each number of channels."""
+    return [each for _, each in sorted({tile.C: tile for tile in tiles}.items())]
+
+
+class _Table:
+    """All tiles of a layer as arrays."""
+
+    def __init__(self, shared: SharedLayer, tiles: list[Tile], ordered: bool) -> None:
+        self.shared, self.ordered = shared, ordered
+        tile = Tile(*np.array(tiles, np.int64).T)
+        self.shapes = PhaseShapes(shared.layer, shared.unit, shared.sharing, tile)
+        key = tile.M if shared.sharing == "share_products" else tile.C
+        self.width, self.entries, self.used = (np.zeros(len(tiles)) for _ in range(3))
+        for size in np.unique(key):
+            widths = shared.widths(tiles[int(np.argmax(key == size))])
+            self.width[key == size] = max(widths, default=0)
+            self.entries[key == size] = sum(e * n for e, n in widths.items())
+            self.used[key == size] = sum(widths.values())
+        # A loop over entries may be bounded by more, rounded up to small factors, but not by twice.
+        self.widest = self.width
+        if ordered:
+            self.width = np.minimum(self.width, 1 + shared.has_offsets)
+        self.index_bits = np.array(
+            [float(shared.index_bits(each, ordered)) for each in _by_channels(tiles)]
+        )[np.unique(tile.C, return_inverse=True)[1]]
+        rounds = tile.rounds(shared.layer)
+        self.again = rounds.N * rounds.P * rounds.Q
+        self.runs = self.again * rounds.G * rounds.M * rounds.C
+        self.accumulated = shared.layer.output_words * (rounds.C - 1)
+
+    @property
+    def tables(self) -> np.ndarray:
+        """Words of the intermediate tensor in one tile."""
+        return np.asarray(self.shapes.shared_tables * self.width)
+
+    @property
+    def tables_used(self) -> np.ndarray:
+        """Blocks (or filters) that have entries, over all tiles."""
+        return np.asarray(self.used * self.again)
+
+    @property
+    def gathered(self) -> np.ndarray:
+        """Values gathered, over all tiles."""
+        tile, (rows, columns) = self.shapes.tile, self.shapes.shared_positions
+        uses = self.shapes.units * tile.P * tile.Q
+        if self.shared.sharing == "share_sums":
+            uses = self.shapes.units // self.shapes.blocks * tile.C * rows * columns
+        return np.asarray(uses * tile.N * self.runs * (1 + self.shared.has_offsets))
+
+    @property
+    def words(self) -> np.ndarray:
+        """Words of the intermediate tensor that are computed, over all tiles."""
+        rows, columns = self.shapes.shared_positions
+        depth = self.shared.depth
+        return np.asarray(self.entries * self.shapes.tile.N * rows * columns * depth * self.again)
+
+    @property
+    def macs(self) -> np.ndarray:
+        """Products with entries, over all tiles."""
+        unit = self.shared.unit
+        if self.shared.sharing == "share_products":
+            return self.words * unit.size
+        tile = self.shapes.tile
+        return np.asarray(self.entries * unit.size * tile.N * tile.P * tile.Q * self.again)
+
+    def fits(self, home: int, last: int) -> np.ndarray:
+        """Whether tiles of all tensors have room in the home, and one table where it goes."""
+        shared, shapes = self.shared, self.shapes
+        hardware = shared.hardware
+        level, precision = hardware.levels[home], hardware.precision_bits
+        needed: dict[str, Any] = {
+            "weights": shapes.units * self.index_bits,
+            "inputs": shapes.input_words * float(precision.inputs),
+            "outputs": shapes.output_words * float(precision.outputs),
+        }
+        if index_level(hardware, home) != home:
+            needed["weights"] = np.zeros(len(self.width))
+        needed[shared.role] = needed[shared.role] + self.tables * precision.outputs
+        fits = self.width > 0
+        for inner in hardware.levels[home + 1 : last + 1]:
+            room = inner.capacity_bits(shared.role)
+            if room is not None and shared.role in inner.kept_tensors:
+                fits &= self.width * precision.outputs <= room
+        for group in [p.tensors for p in level.partitions] or [TENSORS]:
+            room = level.capacity_bits(group[0])
+            if room is not None:
+                fits &= sum(needed[tensor] for tensor in group) <= room
+        return np.asarray(fits)
+
+    def energy_pj(self, home: int, last: int) -> np.ndarray:
+        """What must be spent: computing, gathering, and moving everything through the home once."""
+        shared, hardware = self.shared, self.shared.hardware
+        gathers = self.gathered / (1 + shared.has_offsets)
+        energy = self.macs * hardware.compute.mac_pj + self.gathered * hardware.add_pj
+        energy += gathers * hardware.multiply_pj * (shared.has_factors + shared.has_offsets)
+        energy += self.gathered * self._price(last, shared.role, "read")
+        if shared.sharing == "share_sums":
+            energy += self.gathered * self._price(last, shared.role, "update")
+        energy = self._left * (energy + self._served_pj())
+        if last != home:
+            moved = self._price(home, shared.role, "update")
+            if shared.sharing == "share_products":
+                moved = self._price(home, shared.role, "read")
+                moved += self._price(last, shared.role, "write")
+            energy = energy + self.tables * self.runs * moved * self._touched
+        return np.asarray(energy + self._moved_pj(home))
+
+    @cached_property
+    def _touched(self) -> np.ndarray:
+        """Share of the intermediate tensor that the second phase needs: strides may pass some."""
+        share = np.ones(len(self.width))
+        for axis, positions in zip(self.shapes.axes, self.shapes.tile[4:], strict=True):
+            share = share * axis.least_touched(positions, self.shared.sharing)
+            share = share / axis.shared_rows(positions, self.shared.sharing)
+        return share
+
+    def _price(self, index: int, tensor: Tensor, action: Access) -> float:
+        """Energy of one word of the intermediate tensor, that stands for another."""
+        level, bits = self.shared.hardware.levels[index], self.shared.hardware.precision_bits
+        words = bits.outputs / _block_bits(level, tensor)
+        return words * level.energy_pj(tensor, action)
+
+    def _served_pj(self) -> np.ndarray:
+        """What the innermost level spends on operands and sums of its MAC units."""
+        shared, hardware = self.shared, self.shared.hardware
+        level, precision = hardware.levels[-1], hardware.precision_bits
+        decoded = shared.form.decode_level < len(hardware.levels) - 1
+        entry_bits = precision.weights if decoded else 0
+
+        def price(tensor: Tensor, bits: Any) -> Any:
+            if tensor not in level.kept_tensors or tensor in level.may_bypass:
+                return 0.0
+            action: Access = "update" if tensor == "outputs" else "read"
+            # Units below one instance may share what it reads, or add up what it is sent.
+            words = bits / (_block_bits(level, tensor) * level.fanout.children)
+            return words * level.energy_pj(tensor, action)
+
+        outputs = price("outputs", precision.outputs)
+        inputs = price("inputs", min(precision.inputs, precision.outputs))
+        other = outputs if shared.role == "inputs" else inputs
+        gathered = price("weights", self.index_bits) + other
+        total = self.macs * (price("weights", entry_bits) + inputs + outputs)
+        return np.asarray(total + self.gathered / (1 + shared.has_offsets) * gathered)
+
+    def _moved_pj(self, home: int) -> np.ndarray:
+        """Inputs, outputs and the other side of the intermediate tensor, at the home and outside.
+
+        The innermost level serves them one by one, which is counted there.
+        """
+        shared, shapes = self.shared, self.shapes
+        level, precision = shared.hardware.levels[home], shared.hardware.precision_bits
+        read = level.energy_pj("inputs", "read") * precision.inputs / _block_bits(level, "inputs")
+        sums = precision.outputs / _block_bits(level, "outputs")
+        update, again = (level.energy_pj("outputs", action) * sums for action in _RISE_AND_RETURN)
+        total = self.accumulated * again
+        if home < len(shared.hardware.levels) - 1:
+            total += shapes.output_words * self.runs * update
+            pixels = self._covered(shapes.tile.P, shapes.tile.Q) * shapes.tile.N
+            if shared.sharing == "share_products":
+                total += self.tables_used * shared.unit.channels * pixels * read
+                total += self.words * self._price(home, "outputs", "update")
+            else:
+                total += shapes.tile.G * shapes.tile.C * pixels * self.runs * read
+                total += self.words * self._price(home, "inputs", "read") * self._touched
+        return np.asarray(total + (self._fetched_pj(home) if home else 0.0))
+
+    def _fetched_pj(self, home: int) -> np.ndarray:
+        """What the outermost level gives and takes.
+
+        Loops of one level alone above the home leave one tensor where it is from tile to
+        tile, and one at most: that which the innermost loops do not index. Where there are more
+        levels, each tensor is moved once at least.
+        """
+        shared, hardware = self.shared, self.shared.hardware
+        layer, outermost, precision = shared.layer, hardware.levels[0], hardware.precision_bits
+        if outermost.compression and layer.zeros:
+            return np.zeros(len(self.width))
+        word, value, total = (_block_bits(outermost, tensor) for tensor in TENSORS)
+        stored = self.index_bits.min() * shared.distinct.part.units
+        pixels = layer.batch * layer.in_channels * self._covered(layer.out_height, layer.out_width)
+        weights = stored / word * outermost.energy_pj("weights", "read")
+        weights *= index_level(hardware, home) == home
+        inputs = pixels * precision.inputs / value * outermost.energy_pj("inputs", "read")
+        sums = layer.output_words * precision.outputs / total
+        outputs, returned = (sums * outermost.energy_pj("outputs", a) for a in _RISE_AND_RETURN)
+        rounds = self.shapes.tile.rounds(layer)
+        images, again = rounds.N * rounds.P * rounds.Q, rounds.C - 1
+        if home > 1 or outermost.fanout.children > 1:
+            return np.full(len(self.width), inputs + weights + outputs)
+        spilled = outputs + again * (outputs + returned)
+        return np.asarray(
+            np.minimum.reduce([
+                inputs * rounds.M + weights * images + outputs,
+                inputs + weights * images + spilled,
+                inputs * rounds.M + weights + spilled,
+            ])
+        )  # fmt: skip
+
+    def _covered(self, rows: Any, columns: Any) -> Any:
+        """Pixels of a channel that the windows of some outputs cover."""
+        layer, words = self.shared.layer, 1
+        for size, taps, stride, dilation in zip(
+            (rows, columns), (layer.kernel_height, layer.kernel_width),
+            layer.stride, layer.dilation, strict=True,
+        ):  # fmt: skip
+            # What lies between windows, or between taps, may be left out.
+            covered = min(stride, taps) * (size - 1) + taps
+            words = words * (covered if dilation == 1 else np.maximum(size, taps))
+        return words
+
+    def cycles(self, home: int, last: int) -> np.ndarray:
+        """One phase after the other, each at its units or at what levels give; or the outermost."""
+        shared, shapes = self.shared, self.shapes
+        hardware, products = shared.hardware, shared.sharing == "share_products"
+        each = hardware.compute.cycles_per_mac
+        rows, columns = shapes.shared_positions
+        tile, unit = shapes.tile, shared.unit
+        taps = shapes.units // (shapes.blocks * tile.M * tile.G)
+        sizes = {"N": tile.N, "G": tile.G, "M": tile.M, "R": taps, "S": taps}
+        inner: dict[str, Any] = {"N": tile.N, "R": unit.height * unit.channels, "S": unit.width}
+        if products:
+            gather = sizes | {"C": shapes.blocks, "P": tile.P, "Q": tile.Q}
+            inner |= {"M": 2 * self.widest, "C": unit.channels, "P": rows, "Q": columns}
+        else:
+            gather = sizes | {"C": tile.C, "P": rows, "Q": columns}
+            inner |= {"C": 2 * self.widest, "P": tile.P, "Q": tile.Q}
+        gathering = self.gathered * each / self._units(home, gather)
+        served = self._transfer(last, self.gathered)
+        if not products:
+            served = np.maximum(served, self._transfer(last, self.gathered, is_read=False))
+        if last != home:
+            moved = self._transfer(home, self.tables * self.runs * self._touched, is_read=products)
+            served = np.maximum(served, moved)
+        multiplying = self.macs * each / self._units(home, inner)
+        stored = self._transfer(home, self.words * self._touched, is_read=not products)
+        total = np.maximum(gathering, served) + np.maximum(multiplying, stored)
+        return np.asarray(np.maximum(total * self._left, self._outside_cycles()))
+
+    def _units(self, home: int, sizes: dict[str, Any]) -> np.ndarray:
+        """MAC units that loops of these sizes can be spread over, in all homes together."""
+        hardware, units = self.shared.hardware, np.ones(len(self.width))
+        for i, level in enumerate(hardware.levels):
+            fanout = level.fanout
+            constraint = hardware.dataflow.levels.get(level.name, LevelConstraint())
+            axes = (fanout.x, constraint.spatial_x), (fanout.y, constraint.spatial_y)
+            for children, allowed in axes:
+                spread: Any = children
+                if i >= home:
+                    names = DIMENSIONS if allowed is None else allowed
+                    spread = np.minimum(children, math.prod(sizes.get(d, 1) for d in names))
+                units = units * np.maximum(spread, 1)
+        return units
+
+    def _transfer(self, index: int, words: np.ndarray, is_read: bool = True) -> np.ndarray:
+        """Cycles that a level takes for words of the intermediate tensor, over all instances."""
+        levels, bits = self.shared.hardware.levels, self.shared.hardware.precision_bits.outputs
+        level = levels[index]
+        rate = level.read_words_per_cycle if is_read else level.write_words_per_cycle
+        if rate is None:
+            return np.zeros(len(self.width))
+        instances = math.prod(outer.fanout.children for outer in levels[:index])
+        # At least: it stands for inputs in one phase, for outputs in the other.
+        word_bits = max(level.word_bits_of("inputs"), level.word_bits_of("outputs"))
+        return np.asarray(words * bits / (rate * word_bits * instances))
+
+    def _outside_cycles(self) -> float:
+        """Cycles of the outermost level for the least that it gives, or takes."""
+        layer, hardware = self.shared.layer, self.shared.hardware
+        outermost, precision = hardware.levels[0], hardware.precision_bits
+        if outermost.compression and layer.zeros:
+            return 0.0
+        pixels = layer.batch * layer.in_channels * self._covered(layer.out_height, layer.out_width)
+        given = int(pixels) * precision.inputs / outermost.word_bits_of("inputs")
+        taken = layer.output_words * precision.outputs / outermost.word_bits_of("outputs")
+        rates = outermost.read_words_per_cycle, outermost.write_words_per_cycle
+        return max(
+            words / rate if rate else 0.0 for words, rate in zip((given, taken), rates, strict=True)
+        )
+
+    @property
+    def _left(self) -> float:
+        """Share of the work that is left at least, where the MAC units leave out zeros."""
+        zeros, units = self.shared.layer.zeros, self.shared.distinct.zero_share
+        zeros = replace(zeros, weights=max(zeros.weights, units))
+        return float(left_of_macs(self.shared.hardware.compute, zeros))

@@ -1,0 +1,208 @@
+"""Distinct entries that tiles of a clustered layer use: what sharing products or sums saves.
+
+Units that meet the same inputs and have the same entry give the same products; units of one filter
+that have the same entry can be added up before they are multiplied (Son, Nah, Lee, ECCV 2018,
+Section 3.4). A tile shares only what it contains.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kcsim.clustering.compute import expected_distinct
+from kcsim.clustering.resolve import LayerClustering
+from kcsim.kernels.distinct import count_distinct
+from kcsim.weights.clustered import ClusteredLayer, Codebook
+
+Integers = NDArray[np.int64]
+MOST_ZEROS = math.nextafter(1.0, 0.0)
+"""Share of zeros where all are zero: a share is below 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class DistinctEntries:
+    """Distinct entries of one layer, tile by tile; of real indexes, or expected ones.
+
+    A transformed entry counts as an entry of its own, and so do entries of different sub-spaces.
+
+    Attributes
+    ----------
+    part : LayerClustering
+        The layer; it is clustered.
+    keys : int64[G, M/G, blocks, units of a kernel] or None
+        A number for the entry of each unit, -1 for those that are left out; ``None`` without
+        weights: then entries are drawn uniformly, and numbers are expectations, rounded to
+        whole ones such that their sum is right to one half.
+    kinds : int
+        Numbers that there are.
+    zero_share : float
+        Share of the units that are left out, as their entry is zero.
+    """
+
+    part: LayerClustering
+    keys: Integers | None
+    kinds: int
+    zero_share: float = 0.0
+    _known: dict[tuple[str, int], Integers] = field(default_factory=dict, repr=False)
+    _histograms: dict[tuple[str, int], tuple[tuple[int, int], ...]] = field(
+        default_factory=dict, repr=False
+    )
+
+    @classmethod
+    def expected(cls, part: LayerClustering, *, without_zeros: bool = False) -> DistinctEntries:
+        """For the units of a layer without weights; the sparse variant has zero units."""
+        share = part.settings.sparse if without_zeros else 0.0
+        kinds = part.clusters * part.settings.transforms - (share > 0)
+        return cls(part, None, max(kinds, 1), share)
+
+    @classmethod
+    def of(
+        cls, layer: ClusteredLayer, codebook: Codebook, *, without_zeros: bool = False
+    ) -> DistinctEntries:
+        """For the real indexes of a layer.
+
+        Parameters
+        ----------
+        layer : ClusteredLayer
+        codebook : Codebook
+            That of the layer.
+        without_zeros : bool
+            Whether units whose weights are all zero are left out.
+        """
+        part, groups = layer.part, layer.part.layer.groups
+        filters, blocks = layer.indexes.shape[:2]
+        keys = layer.indexes.astype(np.int64)
+        if part.settings.is_product:
+            keys += part.clusters * np.arange(blocks)[:, None, None]
+        kinds = part.clusters * (blocks if part.settings.is_product else 1)
+        if layer.transforms is not None:
+            keys = keys * part.settings.transforms + layer.transforms
+            kinds *= part.settings.transforms
+        zero = np.zeros(keys.shape, np.bool_)
+        if without_zeros:
+            zero = _zero_units(layer, codebook)
+        keys = np.where(zero, -1, keys).reshape(groups, filters // groups, blocks, -1)
+        return cls(part, keys, kinds, min(float(zero.mean()), MOST_ZEROS))
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of input channels of a group that a unit spans."""
+        layer, unit = self.part.layer, self.part.unit
+        assert unit is not None
+        return -(-(layer.in_channels // layer.groups) // unit.channels)
+
+    @property
+    def units_per_kernel(self) -> int:
+        """Units that one filter has in one block of channels."""
+        layer, unit = self.part.layer, self.part.unit
+        assert unit is not None
+        return layer.kernel_height // unit.height * (layer.kernel_width // unit.width)
+
+    @property
+    def is_expectation(self) -> bool:
+        """Whether there are no real indexes."""
+        return self.keys is None
+
+    def per_block(self, filters: int) -> Integers:
+        """Distinct entries that a tile of filters has for each block of channels.
+
+        Parameters
+        ----------
+        filters : int
+            Filters of a group that are in a tile; a divisor of their number.
+
+        Returns
+        -------
+        int64[G, tiles, blocks]
+        """
+        if ("block", filters) not in self._known:
+            self._known["block", filters] = self._per_block(filters)
+        return self._known["block", filters]
+
+    def per_filter(self, blocks: int) -> Integers:
+        """Distinct entries that each filter has in a tile of channels.
+
+        Parameters
+        ----------
+        blocks : int
+            Blocks of channels of a group that are in a tile; a divisor of their number.
+
+        Returns
+        -------
+        int64[G, M/G, tiles]
+        """
+        if ("filter", blocks) not in self._known:
+            self._known["filter", blocks] = self._per_filter(blocks)
+        return self._known["filter", blocks]
+
+    def widths_per_block(self, filters: int) -> tuple[tuple[int, int], ...]:
+        """How many blocks of all tiles have each number of entries; see `per_block`."""
+        return self._widths("block", filters)
+
+    def widths_per_filter(self, blocks: int) -> tuple[tuple[int, int], ...]:
+        """How many filters of all tiles have each number of entries; see `per_filter`."""
+        return self._widths("filter", blocks)
+
+    def _widths(self, of: str, size: int) -> tuple[tuple[int, int], ...]:
+        if (of, size) not in self._histograms:
+            found = self.per_block(size) if of == "block" else self.per_filter(size)
+            counts = np.bincount(found.ravel())
+            entries = np.flatnonzero(counts)
+            pairs = zip(entries.tolist(), counts[entries].tolist(), strict=True)
+            self._histograms[of, size] = tuple(pairs)
+        return self._histograms[of, size]
+
+    def _per_block(self, filters: int) -> Integers:
+        layer = self.part.layer
+        shape = (layer.groups, layer.out_channels // layer.groups // filters, self.blocks)
+        if self.keys is None:
+            return _spread(self._expected(filters * self.units_per_kernel), shape)
+        tiled = self.keys.reshape(*shape[:2], filters, *self.keys.shape[2:])
+        return self._count(tiled.transpose(0, 1, 3, 2, 4), shape)
+
+    def _per_filter(self, blocks: int) -> Integers:
+        layer = self.part.layer
+        shape = (layer.groups, layer.out_channels // layer.groups, self.blocks // blocks)
+        if self.keys is None:
+            # Sub-spaces have entries of their own.
+            spaces = blocks if self.part.settings.is_product else 1
+            drawn = blocks // spaces * self.units_per_kernel
+            return _spread(spaces * self._expected(drawn), shape)
+        return self._count(self.keys.reshape(*shape, blocks, -1), shape)
+
+    def _expected(self, draws: int) -> float:
+        return expected_distinct(self.kinds, round(draws * (1 - self.zero_share)))
+
+    def _count(self, keys: Integers, shape: tuple[int, ...]) -> Integers:
+        rows = np.ascontiguousarray(keys).reshape(int(np.prod(shape)), -1)
+        found = np.zeros(len(rows), np.int64)
+        count_distinct(rows, self.kinds, found)
+        return found.reshape(shape)
+
+
+def _zero_units(layer: ClusteredLayer, codebook: Codebook) -> NDArray[np.bool_]:
+    """Units whose weights are all zero."""
+    entries = codebook.entries.values
+    if layer.part.settings.is_product:
+        length = layer.part.settings.length or 1
+        starts = np.arange(0, entries.shape[1], length)
+        empty = np.logical_and.reduceat(entries[:, :, 0, 0] == 0, starts, axis=1)
+        zero: NDArray[np.bool_] = empty[layer.indexes, np.arange(len(starts))[:, None, None]]
+        return zero
+    zero = (entries == 0).all(axis=(1, 2, 3))[layer.indexes]
+    if layer.scales is not None:
+        zero = zero | (layer.scales.values == 0)
+    return zero if layer.offsets is None else zero & (layer.offsets.values == 0)
+
+
+def _spread(mean: float, shape: tuple[int, ...]) -> Integers:
+    """Whole numbers next to a mean that add up to the rounded total."""
+    count = int(np.prod(shape))
+    total = max(round(mean * count), 0)
+    spread = np.full(count, total // count, np.int64)
+    spread[: total % count] += 1
+    return spread.reshape(shape)

@@ -1,0 +1,35 @@
+"""What the best cascade of a layer depends on, as a name for a file of the cache."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from kcsim.mapping.cache import hash_of
+from kcsim.sharing.plan import SharedLayer
+
+_SOURCES = (
+    "workload", "hardware", "mapping", "kernels", "clustering", "model", "model/cascade"
+)  # fmt: skip
+
+
+def cascade_key(shared: SharedLayer, objective: str, below: float, most: int) -> str:
+    """Hash of a search for a cascade.
+
+    Parameters
+    ----------
+    shared : SharedLayer
+    objective : str
+    below : float
+        What the objective has to be below.
+    most : int
+        Tiles that are mapped at most.
+    """
+    distinct, layer = shared.distinct, shared.layer.shape_key
+    plain = replace(shared.hardware, name="any", description="")
+    keys = None
+    if distinct.keys is not None:
+        keys = distinct.keys.shape, hashlib.sha256(distinct.keys.tobytes()).hexdigest()
+    entries = distinct.kinds, distinct.zero_share, distinct.part.settings, distinct.part.clusters
+    parts = layer, plain, shared.form, shared.sharing, entries, keys, objective, below, most
+    return hash_of(parts, _SOURCES)

@@ -1,0 +1,253 @@
+"""What one run of a phase counts: words below the home, and none of what others account for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kcsim.cost.weight_format import WeightFormat
+from kcsim.hardware.schema import Hardware, Precision
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
+from kcsim.model.codebook import CodebookPlace, codebook_place
+from kcsim.model.counts import Counts, check_fit, count_layer
+from kcsim.model.cycles import Cycles, count_cycles
+from kcsim.sharing.places import confined, index_level
+from kcsim.sharing.plan import CascadeMapping, SharedLayer
+from kcsim.workload.layer import TENSORS
+
+READS, FILLS, UPDATES = range(3)
+DOWN, UP = range(2)
+
+
+@dataclass(frozen=True, eq=False)
+class Phase:
+    """Everything that one part of a cascade counts, over all its runs.
+
+    Attributes
+    ----------
+    counts : Counts
+        Of a representative run; words and MACs are those of all runs, and those that belong to
+        another part are zero.
+    weights : WeightFormat
+        Of the phase.
+    runs : int
+    cycles : int
+        Of all runs, one after the other; transfers above the home left out, but for lookups.
+    longest : int
+        Cycles of the run with the most entries.
+    bound_by : str
+        What decides on them, as in `kcsim.model.cycles.Cycles`.
+    """
+
+    counts: Counts
+    weights: WeightFormat
+    runs: int
+    cycles: int
+    longest: int
+    bound_by: str
+
+
+def phase_hardware(shared: SharedLayer, phase: str, home: int, last: int) -> Hardware:
+    """The hardware as one phase sees it.
+
+    Parameters
+    ----------
+    shared : SharedLayer
+    phase : {"gather", "entries"}
+    home : int
+        Position of the home.
+    last : int
+        Position of the level that tables are gathered at.
+    """
+    is_gather = phase == "gather"
+    hardware = confined(shared.hardware, home, (shared.role, last) if is_gather else None)
+    compute, precision = hardware.compute, hardware.precision_bits
+    if is_gather:
+        compute = replace(compute, mac_pj=hardware.add_pj)
+    if is_gather == (shared.sharing == "share_products"):
+        # It takes the intermediate tensor in, which is as wide as a partial sum.
+        precision = Precision(
+            weights=precision.weights, inputs=precision.outputs, outputs=precision.outputs
+        )
+    return replace(hardware, compute=compute, precision_bits=precision)
+
+
+def count_outer(shared: SharedLayer, mapping: CascadeMapping) -> Counts:
+    """Words that come to the home and leave it, and all above.
+
+    Raises
+    ------
+    MappingError
+        If the mapping does not cover the layer or does not fit.
+    """
+    hardware = shared.hardware
+    home = hardware.level_index(mapping.home)
+    form = shared.indexed_form(mapping.tile, mapping.ordered)
+    counts = count_layer(shared.layer, hardware, mapping.outer, form)
+    leave_out(counts.accesses, counts.transfers, first_levels(hardware, home), outside=True)
+    return counts
+
+
+def count_gather(shared: SharedLayer, mapping: CascadeMapping, width: int) -> Phase:
+    """The phase that gathers by index, over all tiles.
+
+    The tables of a tile are all as wide as the widest one of any tile, and move as a whole.
+    What is gathered is read (or, of sums, read and updated) one by one, and never shared.
+
+    Parameters
+    ----------
+    shared : SharedLayer
+    mapping : CascadeMapping
+    width : int
+        Entries of the widest table.
+
+    Raises
+    ------
+    MappingError
+        If the mapping does not cover the tile or does not fit.
+    """
+    home, last = (shared.hardware.level_index(n) for n in (mapping.home, mapping.gathered_at))
+    hardware = phase_hardware(shared, "gather", home, last)
+    layer = shared.shapes(mapping.tile).gather
+    form = shared.gather_form(mapping.tile, mapping.ordered)
+    counts = count_layer(layer, hardware, mapping.gather, form)
+    role = TENSORS.index(shared.role)
+    accesses, transfers = counts.accesses.copy(), counts.transfers.copy()
+    tiles = counts.tile_words.copy()
+    values = width * shared.depth
+    accesses[: last + 1, role] *= values
+    transfers[:last, role] *= values
+    tiles[: last + 1, role] *= values
+    gathered = layer.macs * (1 + shared.has_offsets)
+    transfers[last:, role] = 0
+    if role == TENSORS.index("inputs"):
+        accesses[last, role, READS] = gathered
+        transfers[last:, role, DOWN] = gathered
+    else:
+        accesses[last, role, READS] = accesses[last, role, UPDATES] = gathered
+        transfers[last:, role, UP] = gathered
+    counts = replace(counts, accesses=accesses, transfers=transfers, tile_words=tiles)
+    check_fit(counts, form, outermost=home + 1)
+    leave_out(counts.accesses, counts.transfers, first_levels(shared.hardware, home))
+    runs = shared.runs(mapping.tile)
+    taken = _cycles(counts, form, home)
+    cycles = taken.total * (1 + shared.has_offsets)
+    total = _multiplied(counts, runs, layer.macs * runs)
+    return Phase(total, form, runs, cycles * runs, cycles, taken.bound_by)
+
+
+def count_entries(shared: SharedLayer, mapping: CascadeMapping, widths: dict[int, int]) -> Phase:
+    """The phase that multiplies by entries, over all blocks (or filters) of all tiles.
+
+    Parameters
+    ----------
+    shared : SharedLayer
+    mapping : CascadeMapping
+    widths : dict of int to int
+        How many blocks have a number of entries; see `SharedLayer.widths`.
+
+    Raises
+    ------
+    MappingError
+        If the mapping does not cover the entries or does not fit.
+    """
+    home = shared.hardware.level_index(mapping.home)
+    hardware = phase_hardware(shared, "entries", home, home)
+    shapes = shared.shapes(mapping.tile)
+    form = replace(shared.entry_form(shapes), codebook_level=mapping.codebook_level)
+    rounds = mapping.tile.rounds(shared.layer)
+    first = entry_levels(home)
+    total: Counts | None = None
+    place: CodebookPlace | None = None
+    longest: Cycles | None = None
+    runs = cycles = macs = 0
+    for entries in sorted(widths, reverse=True):
+        count = widths[entries] * rounds.N * rounds.P * rounds.Q
+        layer = shapes.entries(entries)
+        nest = fitted_entries(mapping.entries, shared, entries)
+        counts = count_layer(layer, hardware, nest, form)
+        # The codebook stays where the widest run has it, and is loaded once for all.
+        place = place or codebook_place(counts, form)
+        taken = _cycles(counts, replace(form, loads_codebook=False), home, place)
+        cycles += taken.total * count
+        if longest is None or taken.total > longest.total:
+            longest = taken
+        leave_out(counts.accesses, counts.transfers, first)
+        runs, macs = runs + count, macs + layer.macs * count
+        counts = _multiplied(counts, count, 0)
+        if total is None:
+            total = counts
+        else:
+            total.accesses[:] += counts.accesses
+            total.transfers[:] += counts.transfers
+    assert total is not None
+    assert longest is not None
+    total = replace(total, executed_macs=macs)
+    return Phase(total, form, runs, cycles, longest.total, longest.bound_by)
+
+
+def fitted_entries(mapping: Mapping, shared: SharedLayer, entries: int) -> Mapping:
+    """The mapping of the phase that multiplies, for fewer entries than it was made for."""
+    return _trimmed(mapping, "M" if shared.sharing == "share_products" else "C", entries)
+
+
+def _trimmed(mapping: Mapping, dimension: str, size: int) -> Mapping:
+    """A mapping whose loops over one dimension cover no more than `size`, from inside out."""
+    left, levels = size, []
+    for level in reversed(mapping.levels):
+        nests = []
+        for nest in reversed(level.nests):
+            loops = []
+            for loop in reversed(nest):
+                bound = loop.bound
+                if loop.dimension == dimension:
+                    bound = min(bound, left)
+                    left = -(-left // bound)
+                loops.append(Loop(loop.dimension, bound))
+            nests.append(tuple(reversed(loops)))
+        temporal, along_x, along_y = reversed(nests)
+        levels.append(LevelLoops(level.level, temporal, along_x, along_y, level.bypass))
+    return Mapping(tuple(reversed(levels)))
+
+
+def first_levels(hardware: Hardware, home: int) -> list[int]:
+    """The levels that hold a tile's indexes, inputs and outputs."""
+    return [index_level(hardware, home), home, home]
+
+
+def entry_levels(home: int) -> list[int]:
+    """Likewise, of the phase that multiplies: it is told its entries by the outermost level."""
+    return [0, home, home]
+
+
+def leave_out(
+    accesses: np.ndarray, transfers: np.ndarray, first: list[int], outside: bool = False
+) -> None:
+    """Clear counts (int64[levels, 3, 3]) of what the phases do, or of what is `outside` of them.
+
+    A phase finds each tensor in one level, filled. What happens above, and the filling, is the
+    business of the loops outside.
+    """
+    for j, level in enumerate(first):
+        inner = np.zeros((len(accesses), 3), np.bool_)
+        inner[level:] = True
+        inner[level, FILLS] = False
+        accesses[:, j][inner == outside] = 0
+        transfers[:, j][inner[:, READS] == outside] = 0
+
+
+def _multiplied(counts: Counts, runs: int, macs: int) -> Counts:
+    return replace(
+        counts, accesses=counts.accesses * runs, transfers=counts.transfers * runs,
+        executed_macs=macs,
+    )  # fmt: skip
+
+
+def _cycles(
+    counts: Counts, form: WeightFormat, home: int, place: CodebookPlace | None = None
+) -> Cycles:
+    """Cycles of one run, with transfers at the home and below."""
+    inside = replace(counts, accesses=counts.accesses.copy(), transfers=counts.transfers.copy())
+    leave_out(inside.accesses, inside.transfers, [home] * 3)
+    return count_cycles(inside, form, place)

@@ -1,0 +1,187 @@
+"""What a cascade needs to know of weights, and how it is mapped: plain data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+
+from kcsim.clustering.coding import fixed_index_bits
+from kcsim.clustering.scheme import Unit
+from kcsim.cost.prices import WeightCosts
+from kcsim.cost.weight_format import WeightFormat
+from kcsim.errors import MappingError
+from kcsim.hardware.schema import Hardware
+from kcsim.mapping.nest import Mapping
+from kcsim.sharing.distinct_entries import DistinctEntries
+from kcsim.sharing.tiles import PhaseShapes, Sharing, Tile
+from kcsim.workload.layer import ConvLayer, Tensor
+
+
+@dataclass(frozen=True)
+class CascadeMapping:
+    """How a shared convolution runs on a hardware.
+
+    The loops of `outer` above the home bring one tile of the layer after the other there. For each
+    tile the two phases run below the home, one after the other, with the intermediate tensor
+    between them in the home: loops of levels above it have nothing to do in `gather` and `entries`.
+
+    Attributes
+    ----------
+    sharing : {"share_products", "share_sums"}
+    home : str
+        The level that holds the intermediate tensor: the outermost one if it is spilled.
+    gathered_at : str
+        The innermost level that holds tables of it while they are gathered from, or into; the home
+        or below it.
+    ordered : bool
+        Of sums: whether the units of a filter come in the order of their entries, with an address
+        in place of an index (Hegde et al., UCNN, ISCA 2018, Section III). Then one sum is
+        wanted at a time, in place of a table.
+    tile : Tile
+        What the home holds of the layer at one time.
+    outer : Mapping
+        Of the whole layer; its loops below the outer ones are those of the tile.
+    gather : Mapping
+        Of `PhaseShapes.gather`.
+    entries : Mapping
+        Of `PhaseShapes.entries` for as many entries as any block or filter has, or a few more.
+    codebook_level : int, optional
+        See `kcsim.cost.weight_format.WeightFormat`.
+    """
+
+    sharing: Sharing
+    home: str
+    gathered_at: str
+    ordered: bool
+    tile: Tile
+    outer: Mapping
+    gather: Mapping
+    entries: Mapping
+    codebook_level: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SharedLayer:
+    """A clustered layer that is to be run as a cascade on a hardware.
+
+    Attributes
+    ----------
+    layer : ConvLayer
+    hardware : Hardware
+    form : WeightFormat
+        How the weights are stored where they are decoded.
+    distinct : DistinctEntries
+    sharing : {"share_products", "share_sums"}
+    """
+
+    layer: ConvLayer
+    hardware: Hardware
+    form: WeightFormat
+    distinct: DistinctEntries
+    sharing: Sharing
+
+    @property
+    def unit(self) -> Unit:
+        """What an index stands for."""
+        assert self.distinct.part.unit is not None
+        return self.distinct.part.unit
+
+    @property
+    def decode_level(self) -> str:
+        """The level at whose output entries are read from the codebook."""
+        return self.hardware.level_names[self.form.decode_level]
+
+    @cached_property
+    def has_offsets(self) -> bool:
+        """Whether sums of whole blocks take part, as one entry more."""
+        return self.distinct.part.settings.kind.has_offsets
+
+    @cached_property
+    def has_factors(self) -> bool:
+        """Whether what is gathered is multiplied by a scale."""
+        return self.distinct.part.settings.kind.has_scales or self.has_offsets
+
+    def shapes(self, tile: Tile) -> PhaseShapes:
+        """The layers that the phases of a tile are."""
+        return PhaseShapes(self.layer, self.unit, self.sharing, tile)
+
+    def widths(self, tile: Tile) -> dict[int, int]:
+        """Entries that blocks (or filters) use in a tile, and in how many of all tiles' blocks.
+
+        Tiles that differ in images, rows or columns alone count once.
+        """
+        if self.sharing == "share_products":
+            found = self.distinct.widths_per_block(tile.M)
+        else:
+            found = self.distinct.widths_per_filter(-(-tile.C // self.unit.channels))
+        return {n + self.has_offsets: count for n, count in found if n + self.has_offsets}
+
+    def runs(self, tile: Tile) -> int:
+        """Tiles of the layer: all that differ in any dimension."""
+        return math.prod(tile.rounds(self.layer))
+
+    @property
+    def depth(self) -> int:
+        """Values that the intermediate tensor has for one entry at one place."""
+        return 1 if self.sharing == "share_products" else self.unit.channels
+
+    @property
+    def role(self) -> Tensor:
+        """The tensor that the intermediate one is to the phase that gathers."""
+        return "inputs" if self.sharing == "share_products" else "outputs"
+
+    def index_bits(self, tile: Tile, ordered: bool) -> Fraction:
+        """Bits of what is stored for a unit: its index, or its address in a tile; and factors.
+
+        An address says which unit of the filter it is, and whether it is the last with its entry.
+        """
+        if not ordered:
+            return self.form.unit_bits
+        units = self.shapes(tile).units // (tile.G * tile.M)
+        extras = self.distinct.part.settings.extras_bits
+        return Fraction(fixed_index_bits(units) + 1 + extras)
+
+    def indexed_form(self, tile: Tile, ordered: bool) -> WeightFormat:
+        """The weights as all levels outside of the phases know them: indexes."""
+        bits, innermost = self.index_bits(tile, ordered), len(self.hardware.levels) - 1
+        return WeightFormat(self.form.value_bits, self.form.unit, bits, innermost)
+
+    def gather_form(self, tile: Tile, ordered: bool) -> WeightFormat:
+        """The weights of the phase that gathers: indexes, all the way to the adders."""
+        bits, innermost = self.index_bits(tile, ordered), len(self.hardware.levels) - 1
+        return WeightFormat(self.form.value_bits, (self.depth, 1, 1), bits, innermost)
+
+    def gather_costs(self, tile: Tile, ordered: bool) -> WeightCosts:
+        """Likewise, for the mapper."""
+        form = self.gather_form(tile, ordered)
+        return WeightCosts((self.depth, 1, 1), float(form.unit_bits), form.decode_level)
+
+    def entry_form(self, shapes: PhaseShapes) -> WeightFormat:
+        """The weights of the phase that multiplies: which entries there are, decoded on the way."""
+        part = self.distinct.part
+        bits = fixed_index_bits(part.clusters) + fixed_index_bits(part.settings.transforms)
+        return replace(
+            self.form,
+            unit=shapes.entry_unit,
+            unit_bits=Fraction(bits),
+            multiplies_per_weight=0,
+            adds_per_weight=0,
+        )
+
+
+VERBS = {"share_products": "share products", "share_sums": "share sums"}
+
+
+def check_shareable(shared: SharedLayer) -> None:
+    """Raise a MappingError if a layer cannot share on a hardware, whatever the mapping."""
+    what = f"{shared.layer.name} cannot {VERBS[shared.sharing]}"
+    for level in shared.hardware.levels:
+        for has, name in ((level.fanout.hop_pj, "hops"), (level.fanout.forwarding, "forwarding")):
+            if has:
+                raise MappingError(f"{what}: {name} below '{level.name}' are not counted for that")
+    if shared.hardware.slides == "repeated":
+        raise MappingError(f"{what}: slides by repeated moves alone are not counted for that")
+    if not shared.widths(Tile.whole(shared.layer)):
+        raise MappingError(f"{what}: all of its weights are zero, and zeros are left out")

@@ -1,0 +1,1 @@
+"""Real weights: files, matching, k-means, recognized codebooks, the clustered file."""

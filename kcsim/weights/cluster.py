@@ -1,0 +1,279 @@
+"""Clustering the weights of a network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kcsim.clustering.options import OPTIONS
+from kcsim.clustering.precision import quantise
+from kcsim.clustering.resolve import (
+    LayerClustering,
+    check_units,
+    few_units_notes,
+    resolve_network,
+    settings_of,
+)
+from kcsim.clustering.scheme import Clustering
+from kcsim.clustering.spec import parse_clustering
+from kcsim.clustering.target import largest_that_meets, meet_ratio, most_units
+from kcsim.clustering.units import cut_units
+from kcsim.errors import InputError, Problem
+from kcsim.reading.arguments import checked
+from kcsim.weights.clustered import ClusteredLayer, ClusteredWeights, Codebook
+from kcsim.weights.matching import LayerWeights, Names, match_weights
+from kcsim.weights.recognize import FOUND, distinct_values, recognise_network
+from kcsim.weights.weight_files import load_weights
+from kcsim.workload.network import Network
+from kcsim.workload.reader import load_network
+
+Floats = NDArray[np.float32]
+Progress = Callable[[int, int], None]
+Weights = Mapping[str, ArrayLike] | str | os.PathLike[str]
+
+
+@checked
+def cluster_network(
+    network: Network | str | os.PathLike[str],
+    weights: Weights,
+    clustering: Clustering | str,
+    *,
+    names: Names | None = None,
+    seed: int = 0,
+    starts: int = 3,
+    progress: Progress | None = None,
+) -> ClusteredWeights:
+    """Cluster the weights of a network.
+
+    Parameters
+    ----------
+    network : Network, str or path
+        A network, the name of a known one, or a file.
+    weights : mapping of str to array, str or path
+        The tensors, or a file that `kcsim.load_weights` reads. They are matched to layers by
+        their names and shapes.
+    clustering : Clustering or str
+        As ``"kernel:k=256,scope=network"``; or ``"found"``, ``"found:index=huffman"`` for weights
+        that are clustered already and are taken over without loss
+        (`kcsim.weights.recognize`).
+    names : mapping of str to str or path, optional
+        Tensor of each layer whose name does not tell, by layer; or a YAML file that says so.
+    seed : int
+        Of the k-means; equal seeds give equal results.
+    starts : int
+        Runs of the k-means for each codebook, of which the best is kept.
+    progress : callable, optional
+        Called with the number of codebooks done and of all.
+
+    Returns
+    -------
+    ClusteredWeights
+
+    Raises
+    ------
+    InputError
+        If an input is wrong, weights and layers do not match, or no number of clusters meets a
+        `Clustering.ratio`.
+
+    Examples
+    --------
+    >>> weights = {"conv": np.random.default_rng(0).normal(size=(16, 8, 3, 3))}
+    >>> network = Network("small", (ConvLayer("conv", 8, 16, 14, 14, 3, 3),))
+    >>> clustered = cluster_network(network, weights, "kernel:k=16")  # doctest: +SKIP
+    >>> clustered.decode("conv").shape  # doctest: +SKIP
+    (16, 8, 3, 3)
+    """
+    for name, number, least in (("seed", seed, 0), ("starts", starts, 1)):
+        if not isinstance(number, int | np.integer) or number < least:
+            raise InputError(Problem(f"{name} is {number!r}", f"a whole number from {least} on"))
+    network = load_network(network)
+    if isinstance(weights, str | os.PathLike):
+        weights = load_weights(weights)
+    matched = match_weights(network, weights, names)
+    if isinstance(clustering, str):
+        word, _, settings = clustering.partition(":")
+        if word.strip() == FOUND:
+            found = recognise_network(network, matched, _index_of(settings))
+            return replace(found, notes=_matched_notes(matched))
+        clustering = parse_clustering(clustering)
+    chosen = settings_of(network, clustering)
+
+    def attempt(settings: Clustering) -> ClusteredWeights:
+        return _clustered(network, matched, settings, seed, starts, progress)
+
+    ratio = chosen.ratio
+    if ratio is None:
+        return attempt(chosen)
+    try:
+        assumed = meet_ratio(network, chosen)
+    except InputError:
+        # Real indexes may take fewer bits than the worst ones.
+        if chosen.index == "fixed":
+            raise
+        assumed = replace(chosen, ratio=None, k=1)
+    if chosen.index == "fixed":
+        return attempt(assumed)
+    return largest_that_meets(ratio, attempt, assumed, most_units(network, chosen))
+
+
+def _index_of(settings: str) -> str:
+    """The coding in the settings behind ``found``."""
+    key, _, value = (part.strip() for part in settings.partition("="))
+    if not settings:
+        return "fixed"
+    if key != "index":
+        raise InputError(Problem(f"{FOUND} has no setting {key!r}", "index"))
+    if problem := OPTIONS["index"].problem("index", value):
+        raise InputError(problem)
+    return value
+
+
+def _clustered(
+    network: Network,
+    weights: Mapping[str, LayerWeights],
+    clustering: Clustering,
+    seed: int,
+    starts: int,
+    progress: Progress | None,
+) -> ClusteredWeights:
+    parts = [part for part in resolve_network(network, clustering) if part.unit]
+    if not parts:
+        raise InputError(f"{clustering} leaves every layer of {network.name!r} dense")
+    check_units(parts)
+    sharing: dict[str, list[LayerClustering]] = {}
+    for part in parts:
+        sharing.setdefault(part.codebook, []).append(part)
+    steps = sum(group[0].subspaces for group in sharing.values())
+    done = 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(done, steps)
+
+    codebooks, layers = {}, {}
+    for name, group in sharing.items():
+        tensors = [weights[part.layer.name].weight for part in group]
+        fit = _fit_subspaces if group[0].settings.is_product else _fit_units
+        codebook, fitted = fit(group, tensors, seed, starts, advance)
+        codebooks[name] = codebook
+        for layer, tensor in zip(fitted, tensors, strict=True):
+            layers[layer.part.layer.name] = _with_error(layer, codebook, tensor)
+    return ClusteredWeights(
+        network,
+        str(clustering),
+        {layer.name: layers[layer.name] for layer in network if layer.name in layers},
+        codebooks,
+        {name: given.weight.copy() for name, given in weights.items() if name not in layers},
+        {name: given.bias.copy() for name, given in weights.items() if given.bias is not None},
+        (*few_units_notes(parts), *_matched_notes(weights), *_already_clustered(weights)),
+    )
+
+
+def _matched_notes(weights: Mapping[str, LayerWeights]) -> tuple[str, ...]:
+    """Sentences about what the file did not say of tensors, if there is anything."""
+    guessed = [f"{name} is {given.tensor}" for name, given in weights.items() if given.by_shape]
+    notes = []
+    if guessed:
+        shown = f"{_shown(guessed)} ({len(guessed)} of {len(weights)} layers)"
+        notes.append(f"Matched by shape and order: {shown}.")
+    square = [name for name, given in weights.items() if given.either_way]
+    if square:
+        notes.append(f"Square matrices are taken as (outputs, inputs): {_shown(square)}.")
+    return tuple(notes)
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def _already_clustered(weights: Mapping[str, LayerWeights]) -> tuple[str, ...]:
+    """A sentence about layers that need no clustering, if there are any."""
+    counts = {name: distinct_values(given.weight) for name, given in weights.items()}
+    few = {name: count for name, count in counts.items() if count is not None}
+    if not few:
+        return ()
+    name, count = next(iter(few.items()))
+    others = f", and {len(few) - 1} more layers have few" if len(few) > 1 else ""
+    return (
+        f"Layer {name} has only {count} distinct values{others}; '{FOUND}' in place of a scheme "
+        "takes them over as they are.",
+    )
+
+
+def _with_error(layer: ClusteredLayer, codebook: Codebook, weights: Floats) -> ClusteredLayer:
+    """The layer with its error against the weights that it stands for."""
+    error = np.square(layer.decode(codebook) - weights, dtype=np.float64)
+    variance = float(weights.var(dtype=np.float64))
+    mean = float(error.mean())
+    kept = 1 - mean / variance if variance else float(mean == 0)
+    return replace(layer, mean_squared_error=mean, variance_kept=kept)
+
+
+def _fit_units(
+    parts: Sequence[LayerClustering],
+    tensors: Sequence[Floats],
+    seed: int,
+    starts: int,
+    advance: Callable[[], None],
+) -> tuple[Codebook, list[ClusteredLayer]]:
+    """One codebook for the units of all layers that share it."""
+    from kcsim.weights.fit import fit_units
+
+    name, settings, unit = parts[0].codebook, parts[0].settings, parts[0].unit
+    assert unit is not None
+    blocks = [cut_units(tensor, unit) for tensor in tensors]
+    shapes = [block.shape[:4] for block in blocks]
+    units = np.concatenate([block.reshape(-1, *unit.shape) for block in blocks])
+    fitted = fit_units(units, settings, parts[0].clusters, seed=seed, starts=starts)
+    advance()
+    layers, start = [], 0
+    for part, shape in zip(parts, shapes, strict=True):
+        own = slice(start, start + part.units)
+        start += part.units
+        turns = fitted.transforms
+        scales, offsets = (
+            None if values is None else quantise(values[own].reshape(shape), bits, what)
+            for values, bits, what in (
+                (fitted.scales, settings.scale_bits, f"the scale of layer {part.layer.name!r}"),
+                (fitted.offsets, settings.offset_bits, f"the offset of layer {part.layer.name!r}"),
+            )
+        )
+        indexes = fitted.indexes[own].reshape(shape)
+        turned = None if turns is None else turns[own].reshape(shape)
+        layers.append(ClusteredLayer(part, indexes, turned, scales, offsets))
+    return _codebook(name, fitted.entries, settings), layers
+
+
+def _fit_subspaces(
+    parts: Sequence[LayerClustering],
+    tensors: Sequence[Floats],
+    seed: int,
+    starts: int,
+    advance: Callable[[], None],
+) -> tuple[Codebook, list[ClusteredLayer]]:
+    """The codebooks of one layer in product quantization, one for each sub-space."""
+    from kcsim.weights.fit import fit_units
+
+    (part,), (weights,) = parts, tensors
+    settings, length = part.settings, part.settings.length or 1
+    filters, channels, rows, columns = weights.shape
+    entries, indexes = [], []
+    for start in range(0, channels, length):
+        vectors = np.moveaxis(weights[:, start : start + length], 1, -1)
+        units = vectors.reshape(-1, vectors.shape[-1], 1, 1)
+        fitted = fit_units(units, settings, part.clusters, seed=seed, starts=starts)
+        advance()
+        entries.append(fitted.entries)
+        indexes.append(fitted.indexes.reshape(filters, rows, columns))
+    codebook = _codebook(part.codebook, np.concatenate(entries, axis=1), settings)
+    return codebook, [ClusteredLayer(part, np.stack(indexes, axis=1))]
+
+
+def _codebook(name: str, entries: Floats, settings: Clustering) -> Codebook:
+    return Codebook(name, quantise(entries, settings.codebook_bits or 32, f"codebook {name!r}"))

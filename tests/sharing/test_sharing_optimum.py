@@ -1,0 +1,113 @@
+"""The search of cascades finds the least of all tiles and places."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+
+import pytest
+from cascades import cascades
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from shared_layers import problems, reached, shared_layer
+
+from kcsim.errors import MappingError
+from kcsim.hardware.level import Fanout, Level
+from kcsim.hardware.schema import CodebookStore, Compute, Hardware
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
+from kcsim.mapping.search import OBJECTIVES
+from kcsim.sharing.account import evaluate_cascade
+from kcsim.sharing.places import can_order, gathering_levels, possible_homes
+from kcsim.sharing.plan import CascadeMapping
+from kcsim.sharing.search import MAPPED_TILES, _Candidate, _Known, find_cascade
+from kcsim.sharing.tiles import SHARINGS, Tile
+from kcsim.workload.layer import ConvLayer
+
+
+def divisors(number):
+    return [n for n in range(1, number + 1) if number % n == 0]
+
+
+def every_cascade(shared, objective):
+    """The best mapping of every tile and place, without bounds."""
+    known, depth = _Known(), shared.unit.channels
+    for home in possible_homes(shared.hardware):
+        whole = Tile.whole(shared.layer)
+        choices = [divisors(size) if home else [size] for size in whole]
+        # Tiles that cut no unit.
+        choices[3] = [c for c in choices[3] if c % depth == 0 or c == whole.C]
+        places = [(at, False) for at in gathering_levels(shared.hardware, home, shared.role)]
+        if can_order(shared.hardware, home, shared.sharing):
+            places.append((home, True))
+        for (last, ordered), sizes in itertools.product(places, itertools.product(*choices)):
+            candidate = _Candidate(0, home, last, ordered, Tile(*sizes))
+            with contextlib.suppress(MappingError):
+                yield known.mapped(shared, candidate, objective)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@given(problems(), st.sampled_from(OBJECTIVES), st.sampled_from(SHARINGS))
+def test_the_search_finds_the_least_of_all_tiles_and_places(problem, objective, sharing):
+    check_search(problem, objective, sharing)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(problems(), st.sampled_from(OBJECTIVES), st.sampled_from(SHARINGS))
+def test_the_search_finds_the_least_of_200_problems(problem, objective, sharing):
+    check_search(problem, objective, sharing)
+
+
+def check_search(problem, objective, sharing):
+    layer, hardware, spec = problem
+    shared = shared_layer(layer, hardware, spec, sharing)
+    values = [reached(each, objective) for each in every_cascade(shared, objective)]
+    if not values:
+        with pytest.raises(MappingError, match="cannot share"):
+            find_cascade(shared, objective)
+        return
+    found = find_cascade(shared, objective)
+    assert reached(found, objective) >= min(values)
+    assert reached(found, objective) * (1 - found.search.gap) <= min(values) * (1 + 1e-9)
+    if found.search.gap == 0:
+        assert reached(found, objective) == min(values)
+    else:
+        assert found.search.evaluated == MAPPED_TILES
+    assert find_cascade(shared, objective, below=min(values)) is None
+    again = evaluate_cascade(shared, found.plan)
+    assert (again.energy_pj, again.cycles) == (found.energy_pj, found.cycles)
+
+
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cascades())
+def test_none_of_300_random_mappings_takes_less_energy(cascade):
+    check_random(cascade)
+
+
+def check_random(cascade):
+    assume(cascade is not None)
+    tried = evaluate_cascade(cascade.shared, cascade.mapping)
+    found = find_cascade(cascade.shared, "energy")
+    assert found.energy_pj * (1 - found.search.gap) <= tried.energy_pj * (1 + 1e-9)
+
+
+def test_homes_work_side_by_side_where_that_takes_the_fewest_cycles():
+    levels = (
+        Level(name="DRAM", read_pj=0.5, write_pj=1, fanout=Fanout(x=4, reduction=False)),
+        Level(name="buffer", read_pj=0.5, write_pj=1, capacity_words=10**6),
+    )
+    store = CodebookStore(level="DRAM", capacity_kib=0.01, read_pj=0.5, write_pj=0.7)
+    hardware = Hardware(name="wide", levels=levels, compute=Compute(mac_pj=2), codebook=store)
+    layer = ConvLayer("layer", 4, 2, 1, 1, 1, 1)
+    shared = shared_layer(layer, hardware, "kernel:k=1,scope=layer,dense=none", "share_products")
+    one, none = Tile(1, 1, 1, 1, 1, 1), Mapping(())
+    beside = LevelLoops("DRAM", (Loop("M", 2),), (Loop("C", 4),))
+    better = CascadeMapping(
+        "share_products", "buffer", "buffer", False, one, Mapping((beside,)), none, none
+    )
+    # One product and one gathered value for each of 8 weights, on 4 units.
+    assert evaluate_cascade(shared, better).cycles.total == 4
+    found = find_cascade(shared, "cycles")
+    assert found.search.gap == 0
+    assert found.cycles.total <= 4

@@ -1,0 +1,100 @@
+"""The search of cascades: bounds are below all mappings, and no other loops are better."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from cascades import cascades
+from every_mapping import every_nest
+from hypothesis import assume, given, settings
+from small_problems import layer_of
+
+from kcsim.errors import MappingError
+from kcsim.hardware.schema import Dataflow, LevelConstraint
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
+from kcsim.sharing.account import evaluate_cascade
+from kcsim.sharing.bounds import Bounds
+from kcsim.sharing.phases import phase_hardware
+from kcsim.sharing.search import _Candidate, _Known, _smooth
+from kcsim.sharing.tiles import Tile
+from kcsim.workload.layer import DIMENSIONS
+
+MOST_TRIED = 80
+
+
+@settings(max_examples=200, deadline=None)
+@given(cascades())
+def test_no_mapping_of_a_tile_costs_less_than_its_bound(cascade):
+    assume(cascade is not None)
+    shared, mapping = cascade.shared, cascade.mapping
+    places = (shared.hardware.level_index(n) for n in (mapping.home, mapping.gathered_at))
+    bounds = Bounds.of(shared, *places, mapping.ordered)
+    found = evaluate_cascade(shared, mapping)
+    i = bounds.tiles.index(mapping.tile)
+    assert bounds.energy_pj[i] <= found.energy_pj * (1 + 1e-9)
+    assert bounds.cycles[i] <= found.cycles.total
+
+
+@settings(max_examples=40, deadline=None)
+@given(cascades())
+def test_no_other_loops_of_any_part_take_less_energy(cascade):
+    assume(cascade is not None)
+    shared, tile = cascade.shared, cascade.mapping.tile
+    # Loops are found for tables of one width that has small factors.
+    widths = shared.widths(tile)
+    assume(len(widths) == 1 and _smooth(max(widths)) == max(widths))
+    home, last = (
+        shared.hardware.level_index(n) for n in (cascade.mapping.home, cascade.mapping.gathered_at)
+    )
+    candidate = _Candidate(0.0, home, last, cascade.mapping.ordered, tile)
+    best = _Known().mapped(shared, candidate, "energy")
+    # Accesses are rounded up to whole ones, which the search does not see.
+    slack = sum(item.energy_pj / item.accesses for item in best.items if item.accesses)
+    for part, other in _others(shared, best.plan, home, last):
+        try:
+            found = evaluate_cascade(shared, replace(best.plan, **{part: other}))
+        except MappingError:
+            continue
+        assert found.energy_pj >= best.energy_pj - slack - 1e-9, part
+
+
+def _others(shared, plan, home, last):
+    """Other loops of every part."""
+    shapes = shared.shapes(plan.tile)
+    gather = phase_hardware(shared, "gather", home, last)
+    entries = phase_hardware(shared, "entries", home, home)
+    for mapping in _nests(shapes.gather, gather):
+        yield "gather", mapping
+    for mapping in _nests(shapes.entries(max(shared.widths(plan.tile))), entries):
+        yield "entries", mapping
+    if home:
+        rounds = dict(zip(Tile._fields, plan.tile.rounds(shared.layer), strict=True))
+        below = [level for level in plan.outer.levels if level.level == plan.home]
+        for mapping in _nests(layer_of(rounds), _above(shared.hardware, home)):
+            yield "outer", Mapping((*mapping.levels[:home], *below))
+
+
+def _above(hardware, home):
+    """The hardware with loops above the home alone."""
+    nothing = LevelConstraint(temporal=(), spatial_x=(), spatial_y=())
+    closed = dict.fromkeys(hardware.level_names[home:], nothing)
+    return replace(hardware, dataflow=Dataflow(levels=closed))
+
+
+def _nests(layer, hardware):
+    nests = every_nest(layer, hardware)
+    if nests is None:
+        return
+    chosen = np.random.default_rng(0).permutation(len(nests))[:MOST_TRIED]
+    for nest in nests[chosen].tolist():
+        loops = [([], [], []) for _ in hardware.levels]
+        for level, kind, dimension, bound in nest:
+            if bound > 1:
+                loops[level][kind].append(Loop(DIMENSIONS[dimension], bound))
+        yield Mapping(
+            tuple(
+                LevelLoops(name, *map(tuple, own))
+                for name, own in zip(hardware.level_names, loops, strict=True)
+            )
+        )
