@@ -9,7 +9,7 @@ from .errors import KcsimError as KcsimError
 from .errors import MappingError as MappingError
 from .estimation.compare import compare_executions as compare_executions
 from .estimation.estimate import estimate as estimate
-from .estimation.result import Estimate as Estimate
+from .estimation.result import Result as Result
 from .estimation.result import Run as Run
 from .hardware.reader import load_hardware as load_hardware
 from .hardware.schema import Hardware as Hardware
@@ -49,6 +49,7 @@ from .model.evaluate import evaluate as evaluate
 from .model.evaluate import map_layer as map_layer
 from .model.layer_estimate import LayerEstimate as LayerEstimate
 from .replay.dense import replay_layer as replay_layer
+from .report import plot as plot
 from .weights.cluster import cluster_network as cluster_network
 from .weights.clustered import ClusteredWeights as ClusteredWeights
 from .weights.clustered_reader import load_clustered as load_clustered

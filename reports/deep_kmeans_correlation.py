@@ -172,7 +172,7 @@ def points_of(network: str, case: Case) -> tuple[kcsim.Run, list[Point]]:
         found = kcsim.estimate(hardware, layers, spec, objective="energy")
         rules = DeepKMeansRules(weight_cost="bits")
         of_bits = total_cost(network_cost(layers, kcsim.parse_clustering(spec), rules))
-        run = found.clustered
+        run = found["decode"]
         points.append(Point(rate, run, run.deep_kmeans_total.mac_units, of_bits.mac_units))
     return found.dense, points
 

@@ -49,7 +49,7 @@ def reached(estimate, objective):
 def layers_of(network, execution, objective="edp", hardware=SMALL, spec=KERNELS, **options):
     return kcsim.estimate(
         hardware, network, spec, execution=execution, objective=objective, **options
-    ).clustered.layers
+    )[execution].layers
 
 
 @st.composite

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import kcsim
+from kcsim.report.beside import Beside
 from kcsim.report.layer_data import access_table, component_table
 from kcsim.report.network_data import components_table
 from kcsim.sums import exact_sum, exact_sums
@@ -52,7 +53,7 @@ def test_each_name_has_its_own_sum_in_the_order_of_the_first():
 
 
 def test_energies_of_estimates_are_sums_that_are_rounded_once(estimate):
-    for run in estimate.runs:
+    for run in estimate.runs.values():
         assert run.energy_pj == rounded(layer.energy_pj for layer in run.layers)
         for layer in run.layers:
             assert layer.energy_pj == rounded(item.energy_pj for item in layer.items)
@@ -73,7 +74,7 @@ def test_totals_of_tables_are_sums_that_are_rounded_once(estimate):
     for layer in estimate.dense.layers:
         for table, column in ((access_table(layer), -1), (component_table(layer), 1)):
             assert table.footers[0][column] == rounded(row[column] for row in table.rows)
-    table = components_table(estimate)
+    table = components_table(Beside.last(estimate))
     for column in (1, 3):
         energies = [row[column] for row in table.rows if row[column] is not None]
         assert table.footers[0][column] == rounded(energies)
@@ -81,7 +82,7 @@ def test_totals_of_tables_are_sums_that_are_rounded_once(estimate):
 
 def test_sums_of_one_value_after_the_other_are_other_sums(estimate):
     """So that the tests above would tell one from the other, on every Python."""
-    layers = [layer for run in estimate.runs for layer in run.layers]
+    layers = [layer for run in estimate.runs.values() for layer in run.layers]
     energies = [[item.energy_pj for item in layer.items] for layer in layers]
     assert any(functools.reduce(operator.add, each) != rounded(each) for each in energies)
 

@@ -73,6 +73,7 @@ def command(
         report,
         waiting,
     )
+    from kcsim.report.cluster_data import cluster_tables
     from kcsim.weights.cluster import cluster_network
     from kcsim.weights.clustered_writer import save_clustered
     from kcsim.workload.reader import load_network
@@ -92,4 +93,4 @@ def command(
         )  # fmt: skip
     if output is not None:
         save_clustered(result, output)
-    report(chosen_format, None, result)
+    report(chosen_format, None, result, cluster_tables)

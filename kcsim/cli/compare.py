@@ -53,12 +53,14 @@ def command(
     from kcsim.cli.running import check_output, choose_format, read_workload, report, waiting
     from kcsim.errors import InputError, Problem
     from kcsim.estimation.compare import compare_executions
+    from kcsim.estimation.result import Result
     from kcsim.hardware.reader import load_hardware
+    from kcsim.report.compare_data import comparison_tables
 
     chosen_format = choose_format(format_, output)
     check_output(output, plot)
     if plot:
-        from kcsim.report.compare_plot import plot_comparison
+        from kcsim.report.comparison_figure import plot_comparison
         from kcsim.report.pictures import check_plot_path
 
         check_plot_path(plot)
@@ -73,4 +75,4 @@ def command(
         )  # fmt: skip
     if plot:
         plot_comparison(result, plot)
-    report(chosen_format, output, result)
+    report(chosen_format, output, result, comparison_tables, Result.summary_rows)

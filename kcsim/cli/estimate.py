@@ -66,13 +66,15 @@ def command(
     from kcsim.cli.running import check_output, choose_format, read_workload, report, waiting
     from kcsim.errors import InputError, Problem
     from kcsim.estimation.estimate import estimate
+    from kcsim.estimation.result import Result
     from kcsim.hardware.reader import load_hardware
+    from kcsim.report.network_data import estimate_tables
 
     chosen_format = choose_format(format_, output)
     check_output(output, plot)
     if plot:
+        from kcsim.report.energy_figure import plot_energy
         from kcsim.report.pictures import check_plot_path
-        from kcsim.report.plots import plot_energy
 
         check_plot_path(plot)
     if (execution or decode_level) and not (cluster or weights):
@@ -88,4 +90,4 @@ def command(
         )  # fmt: skip
     if plot:
         plot_energy(result, plot)
-    report(chosen_format, output, result)
+    report(chosen_format, output, result, estimate_tables, Result.layer_rows)

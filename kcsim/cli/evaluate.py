@@ -31,6 +31,7 @@ def command(
     from kcsim.hardware.reader import load_hardware
     from kcsim.mapping.reader import read_mapping
     from kcsim.model.evaluate import evaluate
+    from kcsim.report.layer_data import layer_tables
     from kcsim.workload.reader import load_layer
     from kcsim.workload.zeros_reader import layer_with_zeros
 
@@ -43,4 +44,4 @@ def command(
     loops = read_mapping(mapping, chosen, hardware)
     with waiting():
         result = evaluate(chosen, hardware, loops)
-    report(chosen_format, output, result)
+    report(chosen_format, output, result, layer_tables)

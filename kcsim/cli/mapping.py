@@ -21,7 +21,7 @@ from kcsim.cli.options import (
 
 if TYPE_CHECKING:
     from kcsim.cost.weight_format import WeightFormat
-    from kcsim.estimation.result import Estimate
+    from kcsim.estimation.result import Result
     from kcsim.hardware.schema import Hardware
     from kcsim.model.layer_estimate import LayerEstimate
     from kcsim.workload.layer import ConvLayer
@@ -156,7 +156,7 @@ def _estimate(
     batch: int | None,
     objective: str,
     time_limit: float | None,
-) -> Estimate:
+) -> Result:
     from kcsim.cli.running import waiting
     from kcsim.estimation.estimate import estimate
 
@@ -185,14 +185,14 @@ def _map(
 
 
 def _show_network(
-    found: Estimate, objective: str, save: str | None, format_: str, output: str | None
+    found: Result, objective: str, save: str | None, format_: str, output: str | None
 ) -> None:
     from kcsim.cli.running import show_as
     from kcsim.report.search_data import search_table
 
     if save:
         _save(found, objective, save)
-    show_as(format_, output, [search_table(run, objective) for run in found.runs])
+    show_as(format_, output, [search_table(run, objective) for run in found.runs.values()])
 
 
 def _show_front(
@@ -218,7 +218,7 @@ def _show_layer(
     from kcsim.cli.running import emit
 
     if plot:
-        from kcsim.report.mapping_plot import plot_mapping
+        from kcsim.report.mapping_figure import plot_mapping
 
         plot_mapping(best, plot)
     if loops:
@@ -266,7 +266,7 @@ def _mapping_file(found: LayerEstimate, objective: str) -> str:
     return search_comment(found.layer, hardware, objective, found.search) + found.mapping.to_yaml()
 
 
-def _save(result: Estimate, objective: str, folder: str) -> None:
+def _save(result: Result, objective: str, folder: str) -> None:
     """Write ``LAYER.yaml`` for every layer; of clustered weights, ``LAYER.clustered.yaml`` too."""
     from pathlib import Path
 
@@ -277,8 +277,8 @@ def _save(result: Estimate, objective: str, folder: str) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder '{folder}': {error.strerror}") from error
-    for run in result.runs:
-        ending = ".yaml" if run is result.dense else ".clustered.yaml"
+    for run in result.runs.values():
+        ending = ".yaml" if run.clustering is None else ".clustered.yaml"
         for found in run.layers:
             name = found.layer.name.replace("/", ".") + ending
             write_whole(Path(folder) / name, _mapping_file(found, objective))

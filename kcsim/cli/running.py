@@ -18,14 +18,11 @@ from kcsim.cli.streams import say
 from kcsim.errors import InputError, Problem, nearest
 
 if TYPE_CHECKING:
-    from kcsim.estimation.compare import Comparison
-    from kcsim.estimation.result import Estimate
-    from kcsim.model.layer_estimate import LayerEstimate
+    from kcsim.estimation.result import Result
     from kcsim.report.table import Table
     from kcsim.weights.clustered import ClusteredWeights
     from kcsim.workload.network import Network
 
-    Result = Estimate | LayerEstimate | ClusteredWeights | Comparison
 
 FORMATS = ("table", "json", "csv", "markdown", "latex")
 ENDINGS = {".txt": "table", ".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex"}
@@ -190,15 +187,37 @@ def read_workload(
     return chosen.select(layers) if layers else chosen, clustered
 
 
-def report(format_: str, output: str | None, result: Result) -> None:
-    """Print a result, or write it to a file as a whole, in one of `FORMATS`."""
+def report(
+    format_: str,
+    output: str | None,
+    result: Any,
+    tables: Callable[[Any], Sequence[Table]],
+    rows: Callable[[Any], Sequence[dict[str, Any]]] | None = None,
+) -> None:
+    """Print a result, or write it to a file as a whole, in one of `FORMATS`.
+
+    Parameters
+    ----------
+    format_ : str
+    output : str, optional
+        The file.
+    result : Result, LayerEstimate or ClusteredWeights
+    tables : callable
+        Makes of it what people read.
+    rows : callable, optional
+        Makes of a `Result` what programs read as CSV; the first table when absent.
+    """
     if format_ == "json":
-        emit(json.dumps(_document(result), indent=2, allow_nan=False) + "\n", output)
-        return
-    show_as(format_, output, _tables(result, format_))
-    if format_ == "csv":
-        # A file of numbers alone has no place for notes.
+        from kcsim.report.documents import to_dict
+
+        emit(json.dumps(to_dict(result), indent=2, allow_nan=False) + "\n", output)
+    elif format_ == "csv" and rows is not None:
+        from kcsim.report.tables import rows_to_csv
+
+        emit(rows_to_csv(rows(result)), output)
         _tell_unproved(result)
+    else:
+        show_as(format_, output, tables(result))
 
 
 def show_as(format_: str, output: str | None, tables: Sequence[Table]) -> None:
@@ -213,54 +232,11 @@ def show_as(format_: str, output: str | None, tables: Sequence[Table]) -> None:
 
 
 def _tell_unproved(result: Result) -> None:
-    from kcsim.estimation.compare import Comparison
-    from kcsim.estimation.result import Estimate
-    from kcsim.report.search_data import proof_note
+    """Say what is not proved, where a file of numbers alone has no place for notes."""
+    from kcsim.report.search_data import unproved_note
 
-    runs = result.runs if isinstance(result, Estimate) else ()
-    if isinstance(result, Comparison):
-        runs = tuple(result.runs.values())
-    searches = [layer.search for run in runs for layer in run.layers if layer.search]
-    if not all(search.is_optimal for search in searches):
-        say(f"kcsim: {proof_note(searches)}")
-
-
-def _document(result: Result) -> dict[str, Any]:
-    from kcsim.estimation.compare import Comparison
-    from kcsim.estimation.result import Estimate
-    from kcsim.weights.clustered import ClusteredWeights
-
-    if isinstance(result, ClusteredWeights):
-        from kcsim.report.cluster_json import cluster_to_dict
-
-        return cluster_to_dict(result)
-    if isinstance(result, Comparison):
-        from kcsim.report.compare_json import comparison_to_dict
-
-        return comparison_to_dict(result)
-    from kcsim.report.json_report import estimate_to_dict, layer_to_dict
-
-    return estimate_to_dict(result) if isinstance(result, Estimate) else layer_to_dict(result)
-
-
-def _tables(result: Result, format_: str) -> Sequence[Table]:
-    from kcsim.estimation.compare import Comparison
-    from kcsim.estimation.result import Estimate
-    from kcsim.weights.clustered import ClusteredWeights
-
-    if isinstance(result, Comparison):
-        from kcsim.report.compare_data import comparison_record_table, comparison_tables
-
-        # A CSV file holds one table.
-        one = format_ == "csv"
-        return (comparison_record_table(result),) if one else comparison_tables(result)
-    from kcsim.report.cluster_data import cluster_tables
-    from kcsim.report.layer_data import layer_tables
-    from kcsim.report.network_data import estimate_tables
-
-    if isinstance(result, ClusteredWeights):
-        return cluster_tables(result)
-    return estimate_tables(result) if isinstance(result, Estimate) else layer_tables(result)
+    for note in unproved_note([each for run in result.runs.values() for each in run.searches]):
+        say(f"kcsim: {note}")
 
 
 def show(tables: Sequence[Table], output: str | None) -> None:

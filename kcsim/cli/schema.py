@@ -10,7 +10,7 @@ import typer
 from kcsim.cli.options import text_argument
 from kcsim.errors import InputError, Problem, nearest
 
-KINDS = ("hardware", "network", "mapping", "estimate", "layer", "compare", "cluster")
+KINDS = ("hardware", "network", "mapping", "result", "layer", "cluster")
 
 
 def command(
@@ -38,14 +38,6 @@ def _schema(kind: str) -> dict[str, Any]:
         from kcsim.mapping.reader import mapping_schema
 
         return mapping_schema()
-    if kind == "cluster":
-        from kcsim.report.cluster_json import CLUSTER_SCHEMA
+    from kcsim.report.documents import DOCUMENTS
 
-        return CLUSTER_SCHEMA
-    if kind == "compare":
-        from kcsim.report.compare_json import COMPARISON_SCHEMA
-
-        return COMPARISON_SCHEMA
-    from kcsim.report.json_report import ESTIMATE_SCHEMA, LAYER_SCHEMA
-
-    return ESTIMATE_SCHEMA if kind == "estimate" else LAYER_SCHEMA
+    return DOCUMENTS[kind].schema()

@@ -117,6 +117,35 @@ class NetworkStorage:
         return sum(layer.uncompressed_bits for layer in self.layers)
 
     @property
+    def parts(self) -> dict[str, float]:
+        """What the weights occupy by part, biases aside: fields of `kcsim.fields`."""
+        layers = self.layers
+        own = sum(layer.codebook_bits for layer in layers)
+        return {
+            "codebooks_bits": own + sum(self.shared_codebook_bits.values()),
+            "indexes_bits": exact_sum(layer.indexes_bits for layer in layers),
+            "transforms_bits": sum(layer.transforms_bits for layer in layers),
+            "scales_bits": sum(layer.scales_bits for layer in layers),
+            "offsets_bits": sum(layer.offsets_bits for layer in layers),
+            "dense_weights_bits": sum(layer.dense_weights_bits for layer in layers),
+        }
+
+    @property
+    def weights_bits(self) -> float:
+        """The weights as stored: everything but the biases."""
+        return exact_sum(self.parts.values())
+
+    @property
+    def uncompressed_weights_bits(self) -> int:
+        """The weights without clustering."""
+        return sum(layer.uncompressed_weights_bits for layer in self.layers)
+
+    @property
+    def biases_bits(self) -> int:
+        """The biases, which no scheme clusters."""
+        return sum(layer.biases_bits for layer in self.layers)
+
+    @property
     def is_expectation(self) -> bool:
         """Whether any indexes are counted for an assumed distribution."""
         return any(layer.is_expectation for layer in self.layers)

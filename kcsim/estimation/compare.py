@@ -3,70 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from kcsim.clustering.scheme import Clustering
 from kcsim.estimation.executions import EXECUTIONS, choose_layers, decoder_places, try_executions
 from kcsim.estimation.plan import plan_network
-from kcsim.estimation.result import Run
+from kcsim.estimation.result import Result
 from kcsim.hardware.schema import Hardware
 from kcsim.reading.arguments import checked
 from kcsim.weights.clustered import ClusteredWeights
 from kcsim.workload.network import Network
 from kcsim.workload.zeros_reader import ZerosLike
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """A network on a hardware: dense, and clustered in every way to execute it.
-
-    Attributes
-    ----------
-    network : Network
-    hardware : Hardware
-    clustering : str
-    objective : str
-        What each layer was mapped for, and what ``auto`` chose by.
-    runs : dict of str to Run
-        ``dense``, ``decode``, ``share_products``, ``share_sums`` and ``auto``, in this order.
-        But for ``auto``, which may move the decoder, entries are decoded where the hardware
-        says. A layer that cannot be executed in a way is decoded, and its `note` says why.
-    """
-
-    network: Network
-    hardware: Hardware
-    clustering: str
-    objective: str
-    runs: dict[str, Run]
-
-    def records(self) -> Iterator[dict[str, Any]]:
-        """One flat record an execution and layer."""
-        for name, run in self.runs.items():
-            for layer in run.layers:
-                yield {
-                    "run": name,
-                    "layer": layer.layer.name,
-                    "execution": layer.execution,
-                    "decode_level": layer.decode_level,
-                    "energy_pj": layer.energy_pj,
-                    "cycles": layer.cycles.total,
-                    "multiplies": layer.operations.multiplies,
-                    "adds": layer.operations.adds,
-                    "full_adders": layer.full_adders,
-                    "lookups": layer.lookups,
-                    "note": layer.note,
-                }
-
-    def to_frame(self) -> pd.DataFrame:
-        """The records as a table."""
-        import pandas as pd
-
-        return pd.DataFrame.from_records(list(self.records()))
 
 
 @checked
@@ -81,13 +29,21 @@ def compare_executions(
     objective: str = "edp",
     progress: Callable[[int, int], None] | None = None,
     time_limit: float | None = None,
-) -> Comparison:
+) -> Result:
     """Estimate a clustered network in every way to execute it, and dense beside them.
+
+    But under ``auto``, which may move the decoder, entries are decoded where the hardware says. A
+    layer that cannot be executed in a way is decoded, and its `note` says why.
 
     Parameters
     ----------
     hardware, network, clustering, weights, batch, zeros, objective, progress, time_limit
         As for `kcsim.estimate`; a clustering or clustered weights must be given.
+
+    Returns
+    -------
+    Result
+        With the runs ``dense``, ``decode``, ``share_products``, ``share_sums`` and ``auto``.
 
     Raises
     ------
@@ -109,4 +65,4 @@ def compare_executions(
             allowed = tuple(each.at(own) for each in tried)
         layers = choose_layers(allowed, execution, objective, plan.hardware)
         runs[execution] = plan.clustered_run(layers, execution)
-    return Comparison(plan.network, plan.hardware, plan.clustering_name, objective, runs)
+    return Result(plan.network, plan.hardware, runs, objective)

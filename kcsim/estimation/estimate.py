@@ -7,8 +7,9 @@ from typing import Any
 
 from kcsim.clustering.scheme import Clustering
 from kcsim.estimation.deep_kmeans import DeepKMeansRules
+from kcsim.estimation.executions import EXECUTIONS, choose_layers, decoder_places, try_executions
 from kcsim.estimation.plan import Progress, plan_network
-from kcsim.estimation.result import Estimate
+from kcsim.estimation.result import Result
 from kcsim.hardware.schema import Hardware
 from kcsim.reading.arguments import checked
 from kcsim.weights.clustered import ClusteredWeights
@@ -31,7 +32,7 @@ def estimate(
     time_limit: float | None = None,
     execution: str = "decode",
     decode_level: str | None = None,
-) -> Estimate:
+) -> Result:
     """Estimate a network, dense and (if a clustering is given) clustered.
 
     Parameters
@@ -75,7 +76,8 @@ def estimate(
 
     Returns
     -------
-    Estimate
+    Result
+        With the run ``dense`` and, of a clustered network, one that is called as its execution.
 
     Raises
     ------
@@ -95,16 +97,8 @@ def estimate(
     if plan.clustering is None and (execution, decode_level) != ("decode", None):
         plan.demand_clustering()
     if plan.clustering is None:
-        return Estimate(
-            plan.network, plan.hardware, plan.dense_run(objective, time_limit, progress)
-        )
-    from kcsim.estimation.executions import (
-        EXECUTIONS,
-        choose_layers,
-        decoder_places,
-        try_executions,
-    )
-
+        dense = plan.dense_run(objective, time_limit, progress)
+        return Result(plan.network, plan.hardware, {"dense": dense}, objective)
     places = decoder_places(execution, decode_level, plan.hardware)
     dense = plan.dense_run(objective, time_limit, progress)
     wanted = EXECUTIONS[:-1] if execution == "auto" else (execution,)
@@ -113,4 +107,5 @@ def estimate(
         objective=objective, time_limit=time_limit, progress=progress,
     )  # fmt: skip
     layers = choose_layers(tried, execution, objective, plan.hardware)
-    return Estimate(plan.network, plan.hardware, dense, plan.clustered_run(layers, execution))
+    runs = {"dense": dense, execution: plan.clustered_run(layers, execution)}
+    return Result(plan.network, plan.hardware, runs, objective)

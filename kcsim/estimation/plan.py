@@ -87,7 +87,7 @@ class NetworkPlan:
             for result, layer, form in zip(found, layers, forms, strict=True)
         )
         costs = network_cost(layers, None, self.rules)
-        return Run("dense", hardware, estimates, None, costs)
+        return Run("dense", hardware, estimates, costs)
 
     def clustered_run(self, estimates: Sequence[LayerEstimate], execution: str) -> Run:
         """The network with clustered weights, from the estimates of its layers."""
@@ -96,7 +96,7 @@ class NetworkPlan:
         storage = stored_network(self.layers, clustering, weight_bits=bits)
         costs = network_cost(self.layers, clustering, self.rules)
         name = self.clustering_name
-        return Run(name, self.hardware, tuple(estimates), storage, costs, execution)
+        return Run(execution, self.hardware, tuple(estimates), costs, name, storage)
 
 
 def plan_network(

@@ -1,51 +1,56 @@
-"""What a whole network spends on a hardware."""
+"""What a whole network spends on a hardware, in one way to run it or in several."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from kcsim.clustering.storage import NetworkStorage
 from kcsim.conv.operations import Operations
+from kcsim.errors import InputError, Problem, nearest
 from kcsim.estimation.deep_kmeans import DeepKMeansCost, total_cost
 from kcsim.hardware.schema import Hardware
-from kcsim.model.energy import energy_by_component
-from kcsim.model.layer_estimate import LayerEstimate
+from kcsim.mapping.search import SearchResult
+from kcsim.model.energy import EnergyItem, energy_by_component
+from kcsim.model.layer_estimate import LAYER_FIGURES, LayerEstimate
 from kcsim.sums import exact_sum, exact_sums
 from kcsim.workload.network import Network
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Row = dict[str, Any]
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A whole network on a hardware, with dense or with clustered weights.
+    """A whole network on a hardware, run in one way.
 
     Attributes
     ----------
-    weights : str
-        ``dense``, or the clustering.
+    name : str
+        ``dense``, or how clustered layers were to be executed: ``decode``, ``share_products``,
+        ``share_sums`` or ``auto``.
     hardware : Hardware
     layers : tuple of LayerEstimate
         In the order of the network.
-    storage : NetworkStorage or None
-        What the clustered weights occupy; ``None`` for dense weights.
     deep_kmeans : tuple of DeepKMeansCost
         The metrics of the Deep k-Means paper, layer by layer.
-    execution : str
-        How clustered layers were to be executed; ``dense`` without any.
+    clustering : str or None
+        How the weights are clustered; ``None`` for dense ones.
+    storage : NetworkStorage or None
+        What the clustered weights occupy; ``None`` for dense ones.
     """
 
-    weights: str
+    name: str
     hardware: Hardware
     layers: tuple[LayerEstimate, ...]
-    storage: NetworkStorage | None
     deep_kmeans: tuple[DeepKMeansCost, ...]
-    execution: str = "dense"
+    clustering: str | None = None
+    storage: NetworkStorage | None = None
 
     @cached_property
     def energy_pj(self) -> float:
@@ -58,9 +63,19 @@ class Run:
         return sum(layer.cycles.total for layer in self.layers)
 
     @property
+    def edp(self) -> float:
+        """Energy times cycles."""
+        return self.energy_pj * self.cycles
+
+    @property
     def macs(self) -> int:
         """Total multiply-accumulates of the network, whatever becomes of them."""
         return sum(layer.layer.macs for layer in self.layers)
+
+    @property
+    def energy_per_mac(self) -> float:
+        """Energy over MACs."""
+        return self.energy_pj / self.macs
 
     @property
     def operations(self) -> Operations:
@@ -85,134 +100,301 @@ class Run:
         return None if clock is None else self.cycles / (clock * 1e6)
 
     @property
+    def average_power(self) -> float | None:
+        """Energy over time [W], if the hardware names its clock and gives energies in pJ."""
+        if self.seconds is None or self.hardware.energy_unit != "pJ":
+            return None
+        return self.energy_pj * 1e-12 / self.seconds
+
+    @property
     def utilization(self) -> float:
-        """Mean utilisation of the layers over their cycles."""
+        """Mean utilization of the layers over their cycles."""
         return exact_sum(each.utilization * each.cycles.total for each in self.layers) / self.cycles
 
     @property
-    def weight_bits(self) -> float:
+    def weights_bits(self) -> float:
         """Bits that the weights (codebooks and indexes included) occupy, biases aside."""
         if self.storage is None:
             return exact_sum(e.layer.weights * e.weights.value_bits for e in self.layers)
-        biases = sum(part.biases_bits for part in self.storage.layers)
-        return self.storage.total_bits - biases
+        return self.storage.weights_bits
+
+    @property
+    def items(self) -> Iterator[EnergyItem]:
+        """The energy account of all layers."""
+        return (item for layer in self.layers for item in layer.items)
+
+    @property
+    def searches(self) -> list[SearchResult]:
+        """How the mappings of the layers were found, if they were searched for."""
+        return [layer.search for layer in self.layers if layer.search]
 
     def energy_by_component(self) -> dict[str, float]:
-        """Energy of each component over all layers."""
-        return energy_by_component((i for layer in self.layers for i in layer.items), self.hardware)
+        """Energy of each component over all layers, in the order of the hardware."""
+        return energy_by_component(self.items, self.hardware)
 
     def energy_by_tensor(self) -> dict[str, float]:
         """Energy of moving each tensor over all layers; ``other`` for the rest."""
-        items = [item for layer in self.layers for item in layer.items]
         energy = {"weights": 0.0, "inputs": 0.0, "outputs": 0.0}
-        energy |= exact_sums((item.tensor, item.energy_pj) for item in items if item.tensor)
-        return {**energy, "other": math.fsum(i.energy_pj for i in items if not i.tensor)}
+        energy |= exact_sums((item.tensor, item.energy_pj) for item in self.items if item.tensor)
+        return {**energy, "other": exact_sum(i.energy_pj for i in self.items if not i.tensor)}
 
-    @property
+    @cached_property
     def deep_kmeans_total(self) -> DeepKMeansCost:
         """The Deep k-Means metrics of the whole network."""
         return total_cost(self.deep_kmeans)
 
-    def mac_side_accesses_per_mac(self) -> float:
-        """Accesses of the innermost level by the MAC units, per MAC."""
+    @property
+    def innermost_accesses_per_mac(self) -> float:
+        """Words that the MAC units read and write at the innermost level, per MAC."""
         return sum(layer.innermost_accesses for layer in self.layers) / self.macs
+
+    @property
+    def outermost_bits_per_mac(self) -> float:
+        """Traffic of the outermost level, per MAC."""
+        outermost = self.hardware.levels[0].name
+        bits = exact_sum(item.bits for item in self.items if item.component == outermost)
+        return bits / self.macs
+
+
+RUN_FIGURES: dict[str, Callable[[Run], Any]] = {
+    "run": attrgetter("name"),
+    "clustering": attrgetter("clustering"),
+    "energy": attrgetter("energy_pj"),
+    "energy_unit": attrgetter("hardware.energy_unit"),
+    "cycles": attrgetter("cycles"),
+    "edp": attrgetter("edp"),
+    "weights_bits": attrgetter("weights_bits"),
+    "utilization": attrgetter("utilization"),
+    "macs": attrgetter("macs"),
+    "multiplies": attrgetter("operations.multiplies"),
+    "adds": attrgetter("operations.adds"),
+    "full_adders": attrgetter("full_adders"),
+    "lookups": attrgetter("lookups"),
+    "computational_full_adders": attrgetter("deep_kmeans_total.computational_full_adders"),
+    "weight_bit_uses": attrgetter("deep_kmeans_total.weight_bit_uses"),
+    "activation_bit_uses": attrgetter("deep_kmeans_total.activation_bit_uses"),
+    "deep_kmeans_mac_units": attrgetter("deep_kmeans_total.mac_units"),
+    "innermost_accesses_per_mac": attrgetter("innermost_accesses_per_mac"),
+    "outermost_bits_per_mac": attrgetter("outermost_bits_per_mac"),
+    "energy_per_mac": attrgetter("energy_per_mac"),
+    "seconds": attrgetter("seconds"),
+    "average_power": attrgetter("average_power"),
+}
+"""What a network spends in one value each, by the names of `kcsim.fields`."""
+
+COMPARED = ("energy", "cycles", "edp", "weights_bits", "multiplies", "adds", "full_adders")
+"""Figures of which the first run is put over each."""
+
+_LAYER_KEYS: dict[str, Callable[[LayerEstimate], str]] = {
+    key: LAYER_FIGURES[key] for key in ("layer", "kind", "execution")
+}
+_ITEM_KEYS = ("component", "tensor", "action")
 
 
 @dataclass(frozen=True, eq=False)
-class Estimate:
-    """A network on a hardware: dense and, if asked for, clustered beside it.
+class Result:
+    """A network on a hardware, in every way that it was run.
 
     Attributes
     ----------
     network : Network
     hardware : Hardware
-    dense : Run
-    clustered : Run or None
+    runs : mapping of str to Run
+        By name; ``dense`` first, with which the others are compared.
+    objective : {"edp", "energy", "cycles"}
+        What mappings minimize, and what ``auto`` chose by.
+
+    Examples
+    --------
+    >>> import kcsim
+    >>> result = kcsim.estimate("eyeriss", "lenet5", "kernel:k=16")
+    >>> result["decode"].cycles
+    371418
+    >>> result.energy(by=["layer", "tensor"]).columns.tolist()
+    ['run', 'layer', 'tensor', 'energy', 'energy_unit']
     """
 
     network: Network
     hardware: Hardware
-    dense: Run
-    clustered: Run | None = None
+    runs: Mapping[str, Run]
+    objective: str = "edp"
+
+    def __getitem__(self, run: str) -> Run:
+        if run not in self.runs:
+            names = ", ".join(self.runs)
+            raise InputError(Problem(f"there is no run '{run}'", names, nearest(run, self.runs)))
+        return self.runs[run]
 
     @property
-    def runs(self) -> tuple[Run, ...]:
-        """The dense run and, if there is one, the clustered one."""
-        return (self.dense,) if self.clustered is None else (self.dense, self.clustered)
+    def dense(self) -> Run:
+        """The run with dense weights."""
+        return self["dense"]
 
     @property
-    def energy_ratio(self) -> float | None:
-        """Dense over clustered energy."""
-        return None if self.clustered is None else self.dense.energy_pj / self.clustered.energy_pj
+    def clustering(self) -> str | None:
+        """How the weights of all runs but the dense one are clustered."""
+        return next((run.clustering for run in self.runs.values() if run.clustering), None)
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """The energy account of every layer and run, one flat record an item."""
-        for run in self.runs:
-            for layer in run.layers:
-                for item in layer.items:
-                    yield {
-                        "run": run.weights,
-                        "layer": layer.layer.name,
-                        "component": item.component,
-                        "tensor": item.tensor,
-                        "action": item.action,
-                        "count": item.count,
-                        "bits": item.bits,
-                        "accesses": item.accesses,
-                        "energy_pj": item.energy_pj,
-                    }
+    def energy(self, by: str | Sequence[str] = ()) -> pd.DataFrame:
+        """Energy of every run, or of its parts.
 
-    def to_frame(self) -> pd.DataFrame:
-        """The energy account as a table.
+        Parameters
+        ----------
+        by : str or sequence of str
+            What to tell apart: ``layer``, ``kind``, ``execution`` (of a layer), ``component``,
+            ``tensor``, ``action``. Runs always are.
 
         Returns
         -------
         pandas.DataFrame
-            Columns run, layer, component, tensor, action, count, bits,
-            accesses, energy_pj. Group and sum it as you like:
-            ``frame.groupby(["run", "component"]).energy_pj.sum()``.
+            Columns run, those of `by`, energy, energy_unit. Sums are exact, rounded once.
+
+        Raises
+        ------
+        InputError
+            If `by` names anything else.
         """
-        import pandas as pd
+        keys, groups = self._grouped(by)
+        unit = self.hardware.energy_unit
+        rows = [
+            (*key, exact_sum(item.energy_pj for item in items), unit)
+            for key, items in groups.items()
+        ]
+        return _frame(rows, (*keys, "energy", "energy_unit"))
 
-        return pd.DataFrame.from_records(list(self.records()))
+    def counts(self, by: str | Sequence[str] = ()) -> pd.DataFrame:
+        """What every run does, how often: words moved, MACs, lookups, operations, cycles.
 
-    def layer_frame(self) -> pd.DataFrame:
-        """One row a run and layer: MACs, energy, cycles, utilisation, weight bits."""
-        import pandas as pd
+        Parameters
+        ----------
+        by : str or sequence of str
+            As for `energy`. Runs and actions are always told apart.
 
-        return pd.DataFrame.from_records(list(self.layer_records()))
+        Returns
+        -------
+        pandas.DataFrame
+            Columns run, those of `by`, action, count, bits, accesses.
 
-    def layer_records(self) -> Iterator[dict[str, Any]]:
-        """One flat record a run and layer."""
-        for run in self.runs:
-            for layer, metrics in zip(run.layers, run.deep_kmeans, strict=True):
-                yield {
-                    "run": run.weights,
-                    "layer": layer.layer.name,
-                    "macs": layer.counts.macs,
-                    "energy_pj": layer.energy_pj,
-                    "cycles": layer.cycles.total,
-                    "bound_by": layer.cycles.bound_by,
-                    "utilization": layer.utilization,
-                    "lookups": layer.lookups,
-                    "dkm_mac_units": metrics.mac_units,
-                }
+        Raises
+        ------
+        InputError
+            If `by` names anything else.
+        """
+        names = [by] if isinstance(by, str) else list(by)
+        keys, groups = self._grouped([*(name for name in names if name != "action"), "action"])
+        rows = [
+            (
+                *key,
+                sum(item.count for item in items),
+                exact_sum(item.bits for item in items),
+                sum(item.accesses for item in items),
+            )
+            for key, items in groups.items()
+        ]
+        return _frame(rows, (*keys, "count", "bits", "accesses"))
+
+    def layers(self) -> pd.DataFrame:
+        """One row a run and layer; `kcsim.fields` says what the columns are."""
+        return _frame_of(self.layer_rows())
+
+    def summary(self) -> pd.DataFrame:
+        """One row a run; ``<field>_ratio`` is what the first run has over it."""
+        return _frame_of(self.summary_rows())
+
+    def layer_rows(self) -> list[Row]:
+        """The rows of `layers`, by column."""
+        unit, rows = self.hardware.energy_unit, []
+        for run in self.runs.values():
+            for layer, cost in zip(run.layers, run.deep_kmeans, strict=True):
+                row: Row = {"run": run.name}
+                for name, figure in LAYER_FIGURES.items():
+                    row[name] = figure(layer)
+                    if name == "energy":
+                        row["energy_unit"] = unit
+                row["proved"] = None if layer.search is None else layer.search.is_optimal
+                row["deep_kmeans_mac_units"] = cost.mac_units
+                rows.append(row)
+        return rows
+
+    def summary_rows(self) -> list[Row]:
+        """The rows of `summary`, by column."""
+        first, rows = next(iter(self.runs.values())), []
+        for run in self.runs.values():
+            row: Row = {}
+            for name, figure in RUN_FIGURES.items():
+                row[name] = figure(run)
+                if name in COMPARED:
+                    row[f"{name}_ratio"] = quotient(figure(first), row[name])
+            rows.append(row)
+        return rows
+
+    def _grouped(
+        self, by: str | Sequence[str]
+    ) -> tuple[tuple[str, ...], dict[tuple[str, ...], list[EnergyItem]]]:
+        """The items of the energy account of every run and whatever else is told apart."""
+        names = [name for name in ([by] if isinstance(by, str) else by) if name != "run"]
+        known = (*_LAYER_KEYS, *_ITEM_KEYS)
+        problems = [
+            Problem(f"cannot tell apart by '{name}'", ", ".join(known), nearest(name, known))
+            for name in names
+            if name not in known
+        ]
+        if problems:
+            raise InputError(problems)
+        groups: dict[tuple[str, ...], list[EnergyItem]] = {}
+        for run in self.runs.values():
+            for layer in run.layers:
+                of_layer = {n: get(layer) for n, get in _LAYER_KEYS.items() if n in names}
+                for item in layer.items:
+                    key = tuple(
+                        of_layer[name] if name in of_layer else getattr(item, name)
+                        for name in names
+                    )
+                    groups.setdefault((run.name, *key), []).append(item)
+        order = [dict.fromkeys(values) for values in zip(*groups, strict=True)]
+        if "component" in names:
+            # As the hardware has them, and not as the account comes upon them.
+            everything = [item for run in self.runs.values() for item in run.items]
+            found = energy_by_component(everything, self.hardware)
+            order[1 + names.index("component")] = dict.fromkeys(found)
+        ranks = [{name: i for i, name in enumerate(each)} for each in order]
+
+        def rank(key: tuple[str, ...]) -> list[int]:
+            return [each[name] for each, name in zip(ranks, key, strict=True)]
+
+        return ("run", *names), {key: groups[key] for key in sorted(groups, key=rank)}
 
     def __str__(self) -> str:
         unit = "pJ" if self.hardware.energy_unit == "pJ" else "MACs"
-        lines = [f"{self.network.name} on {self.hardware.name}: {self.dense.macs} MACs"]
-        for run in self.runs:
+        lines = [f"{self.network.name} on {self.hardware.name}: {self.network.macs} MACs"]
+        for run, row in zip(self.runs.values(), self.summary_rows(), strict=True):
+            of = f" ({run.clustering})" if run.clustering else ""
+            ratio = row["energy_ratio"]
+            beside = f", energy ratio {ratio:.3f}" if of and ratio else ""
             lines.append(
-                f"  {run.weights}: {run.energy_pj:.4g} {unit}, {run.cycles} cycles, "
-                f"utilisation {run.utilization:.1%}, weights {run.weight_bits / 8192:.4g} KiB"
+                f"  {run.name}{of}: {run.energy_pj:.4g} {unit}, {run.cycles} cycles, utilization "
+                f"{run.utilization:.1%}, weights {run.weights_bits / 8192:.4g} KiB{beside}"
             )
-        if self.energy_ratio is not None:
-            lines.append(f"  energy ratio dense / clustered: {self.energy_ratio:.3f}")
         return "\n".join(lines)
 
     def __repr__(self) -> str:
         return str(self)
 
     def _repr_html_(self) -> str:
-        table = self.layer_frame().to_html(index=False, float_format=lambda v: f"{v:.4g}")
+        table = self.layers().to_html(index=False, float_format=lambda value: f"{value:.4g}")
         return f"<pre>{self}</pre>{table}"
+
+
+def quotient(over: float, under: float) -> float | None:
+    """A quotient, or ``None`` where one of the two is zero."""
+    return over / under if over and under else None
+
+
+def _frame(rows: Iterable[tuple[Any, ...]], columns: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame.from_records(list(rows), columns=list(columns))
+
+
+def _frame_of(rows: list[Row]) -> pd.DataFrame:
+    return _frame((tuple(row.values()) for row in rows), tuple(rows[0]))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from kcsim.conv.operations import Operations
 from kcsim.cost.weight_format import WeightFormat
@@ -17,9 +19,6 @@ from kcsim.model.energy import EnergyItem, energy_by_component
 from kcsim.model.traffic import MacsLeft, StoredTensor, macs_left, stored_tensors
 from kcsim.sums import exact_sum
 from kcsim.workload.layer import ConvLayer
-
-if TYPE_CHECKING:
-    pass
 
 
 class Alternative(NamedTuple):
@@ -163,3 +162,26 @@ class LayerEstimate:
         store = self.counts.hardware.codebook
         looks_up = any(i.component == "codebook" and i.action == "lookup" for i in self.items)
         return looks_up and store is not None and store.read_words_per_cycle is None
+
+
+LAYER_FIGURES: dict[str, Callable[[LayerEstimate], Any]] = {
+    "layer": attrgetter("layer.name"),
+    "kind": attrgetter("layer.kind"),
+    "execution": attrgetter("execution"),
+    "decode_level": lambda estimate: estimate.decode_level or None,
+    "macs": attrgetter("layer.macs"),
+    "energy": attrgetter("energy_pj"),
+    "cycles": attrgetter("cycles.total"),
+    "bound_by": attrgetter("cycles.bound_by"),
+    "compute_cycles": attrgetter("cycles.compute"),
+    "lookup_cycles": attrgetter("cycles.lookup"),
+    "assumes_lookup_rate": attrgetter("assumes_lookup_rate"),
+    "utilization": attrgetter("utilization"),
+    "mac_units_used": lambda estimate: int(estimate.counts.instances[-1]),
+    "lookups": attrgetter("lookups"),
+    "multiplies": attrgetter("operations.multiplies"),
+    "adds": attrgetter("operations.adds"),
+    "full_adders": attrgetter("full_adders"),
+    "note": attrgetter("note"),
+}
+"""What a layer spends in one value each, by the names of `kcsim.fields`."""

@@ -103,5 +103,5 @@ _FORMATS: dict[str, Callable[[float], str]] = {
     "energy": _count,
     "bits": _size,
     "ratio": lambda value: f"{value:.2f}" if 0.1 <= value < 100 else _count(value),
-    "percent": lambda value: f"{100 * value:.1f} %",
+    "share": lambda value: f"{100 * value:.1f} %",
 }

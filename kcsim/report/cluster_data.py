@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from kcsim.clustering.storage import LayerStorage
-from kcsim.report.network_data import quotient, storage_parts
-from kcsim.report.table import Column, Row, Table
+from kcsim.estimation.result import quotient
+from kcsim.fields import field_named
+from kcsim.report.table import Row, Table, column
 from kcsim.sums import exact_sum
 from kcsim.weights.clustered import ClusteredLayer, ClusteredWeights
 
 _COLUMNS = (
-    Column("layer"),
-    Column("unit", optional=True),
-    Column("units", "", "integer", optional=True),
-    Column("K", "", "integer"),
-    Column("used entries", "", "integer"),
-    Column("entries per channel", "", "number"),
-    Column("entries per filter", "", "number"),
-    Column("codebook", "bit", "bits", optional=True),
-    Column("indexes", "bit", "bits", optional=True),
-    Column("extras", "bit", "bits", optional=True),
-    Column("dense", "bit", "bits", optional=True),
-    Column("total", "bit", "bits"),
-    Column("ratio", "", "ratio"),
-    Column("squared error", "", "number", optional=True),
-    Column("variance kept", "", "percent"),
+    column("layer"),
+    column("unit", optional=True),
+    column("units", optional=True),
+    column("clusters", heading="K"),
+    column("used_entries"),
+    column("entries_per_channel"),
+    column("entries_per_filter"),
+    column("codebook_bits", optional=True),
+    column("indexes_bits", optional=True),
+    column("extras_bits", optional=True),
+    column("dense_weights_bits", heading="dense", optional=True),
+    column("weights_bits", heading="total"),
+    column("compression_ratio", heading="ratio"),
+    column("mean_squared_error", heading="squared error", optional=True),
+    column("variance_kept", heading="variance kept"),
 )
 
 
@@ -51,7 +52,7 @@ def _layers_table(weights: ClusteredWeights) -> Table:
         label = f"shared codebook {number}" if len(storage.shared_codebook_bits) > 1 else "shared"
         rows.append((label, None, None, clusters, *empty, bits, 0, 0, 0, bits, *empty))
     sums = [exact_sum(row[column] for row in rows) for column in range(7, 12)]
-    plain = sum(layer.uncompressed_weights_bits for layer in storage.layers)
+    plain = storage.uncompressed_weights_bits
     units = sum(layer.part.units for layer in weights.layers.values())
     total = ("TOTAL", None, units, *(None,) * 4, *sums, quotient(plain, sums[-1]), None, None)
     notes = [
@@ -94,8 +95,8 @@ def _counts(layer: ClusteredLayer) -> Row:
 
 def _storage_table(weights: ClusteredWeights) -> Table:
     storage = weights.storage()
-    parts = storage_parts(storage) | {"biases": sum(each.biases_bits for each in storage.layers)}
-    rows = tuple((part, bits) for part, bits in parts.items() if bits)
+    parts = storage.parts | {"biases_bits": storage.biases_bits}
+    rows = tuple((field_named(part).heading, bits) for part, bits in parts.items() if bits)
     notes = [
         f"Ratio with biases: {storage.ratio():.4g}; of the clustered layers alone, without "
         f"biases: {storage.ratio('clustered', biases=False):.4g}. Dense values take 32 bits.",
@@ -104,5 +105,5 @@ def _storage_table(weights: ClusteredWeights) -> Table:
     if any(layer.part.settings.index == "entropy" for layer in weights.layers.values()):
         notes.append("Indexes count as their entropy; the file holds Huffman codes.")
     title = f"Storage: {weights.network.name}, {weights.clustering}"
-    columns = (Column("part"), Column("size", "bit", "bits"))
+    columns = (column("part"), column("size_bits"))
     return Table(title, columns, rows, (("TOTAL", storage.total_bits),), tuple(notes))

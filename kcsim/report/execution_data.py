@@ -10,7 +10,7 @@ import numpy as np
 
 from kcsim.estimation.result import Run
 from kcsim.model.layer_estimate import Alternative, LayerEstimate
-from kcsim.report.table import Column, Row, Table
+from kcsim.report.table import Column, Row, Table, column
 from kcsim.sharing.account import CascadeEstimate
 from kcsim.workload.layer import TENSORS
 
@@ -50,9 +50,9 @@ def execution_table(run: Run, subject: str) -> Table:
     """
     clustered = [layer for layer in run.layers if layer.execution != "dense"]
     columns: tuple[Column, ...] = (
-        Column("layer"),
-        Column("execution"),
-        Column("decoded at"),
+        column("layer"),
+        column("execution"),
+        column("decode_level"),
         Column("next best"),
         Column("energy ratio", "", "ratio"),
         Column("cycles ratio", "", "ratio"),
@@ -81,15 +81,15 @@ def intermediate_table(run: Run, subject: str) -> Table:
     """
     shared = [layer for layer in run.layers if isinstance(layer, CascadeEstimate)]
     columns = (
-        Column("layer"),
-        Column("home"),
-        Column("gathered at"),
-        Column("tile"),
-        Column("table width", "", "integer"),
-        Column("words at home", "", "integer", optional=True),
-        Column("words computed", "", "integer", optional=True),
-        Column("home in use", "bit", "bits", optional=True),
-        Column("energy", run.hardware.energy_unit, "energy"),
+        column("layer"),
+        column("home"),
+        column("gathered_at"),
+        column("tile"),
+        column("width", heading="table width"),
+        column("tile_words", heading="words at home", optional=True),
+        column("words", heading="words computed", optional=True),
+        column("home_bits", heading="home in use", optional=True),
+        column("energy", unit=run.hardware.energy_unit),
     )
     rows = tuple(_intermediate_row(layer) for layer in shared)
     words, energy = sum(row[6] for row in rows), math.fsum(row[8] for row in rows)

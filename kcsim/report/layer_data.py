@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from kcsim.estimation.result import quotient
 from kcsim.hardware.level import Level
 from kcsim.hardware.notes import hardware_notes, never_forwarded
 from kcsim.model.counts import Counts, used_bits
 from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.report.execution_data import lookup_rate_note, tile_words
-from kcsim.report.network_data import account_rows, quotient
-from kcsim.report.table import Column, Row, Table
+from kcsim.report.network_data import account_columns, account_rows
+from kcsim.report.table import Column, Row, Table, column
 from kcsim.report.zeros_data import compression_table, expectation_note
 from kcsim.sharing.account import CascadeEstimate
 from kcsim.workload.layer import TENSORS
@@ -62,14 +63,14 @@ def access_table(estimate: LayerEstimate) -> Table:
                 row = (level.name, tensor, words[0], int(counts.instances[i]), *words[1:], energy)
                 rows.append(row)
     columns = (
-        Column("level"),
-        Column("tensor"),
-        Column("tile", "words", "integer"),
-        Column("instances", "", "integer", optional=True),
-        Column("reads", "words", "integer"),
-        Column("fills", "words", "integer"),
-        Column("updates", "words", "integer"),
-        Column("energy", unit, "energy"),
+        column("level"),
+        column("tensor"),
+        column("tile_words"),
+        column("instances", optional=True),
+        column("reads"),
+        column("fills"),
+        column("updates"),
+        column("energy", unit=unit),
     )
     total = ("TOTAL", *[None] * 6, math.fsum(row[-1] for row in rows))
     notes = ["Tile: what one instance holds at one time. All else: over all instances."]
@@ -91,12 +92,12 @@ def transfer_table(estimate: LayerEstimate) -> Table:
         if shared := _energy(estimate, f"{level.name} network", "intermediate"):
             rows.append((level.name, "intermediate", None, None, None, shared))
     columns = (
-        Column("network below"),
-        Column("tensor"),
-        Column("down", "words", "integer"),
-        Column("up", "words", "integer"),
-        Column("forwarded", "words", "integer"),
-        Column("energy", unit, "energy"),
+        column("level", heading="network below"),
+        column("tensor"),
+        column("down"),
+        column("up"),
+        column("forwarded"),
+        column("energy", unit=unit),
     )
     total = ("TOTAL", *[None] * 4, math.fsum(row[-1] for row in rows))
     notes = (
@@ -135,11 +136,11 @@ def capacity_table(estimate: LayerEstimate) -> Table:
                 share = None if capacity is None else used / capacity
                 rows.append((level.name, ", ".join(group), used, capacity, share))
     columns = (
-        Column("level"),
-        Column("holds"),
-        Column("used", "bit", "bits"),
-        Column("capacity", "bit", "bits"),
-        Column("share", "", "percent"),
+        column("level"),
+        column("holds"),
+        column("used_bits"),
+        column("capacity_bits"),
+        column("capacity_used", heading="share"),
     )
     notes = ["Of one instance."]
     if any(row[3] is None for row in rows):
@@ -163,9 +164,9 @@ def cycle_table(estimate: LayerEstimate) -> Table:
         taken = cycles.lookup or None
         rows.append(("codebook lookups", taken, taken and taken / cycles.total))
     columns = (
-        Column("part"),
-        Column("cycles", "", "integer"),
-        Column("of total", "", "percent"),
+        column("part"),
+        column("cycles"),
+        column("share_of_cycles", heading="of total"),
     )
     notes = [f"Bound by {cycles.bound_by}; all parts run side by side."]
     single = [x.name for x in estimate.counts.hardware.levels if x.buffering == "single"]
@@ -184,11 +185,7 @@ def cycle_table(estimate: LayerEstimate) -> Table:
 def component_table(estimate: LayerEstimate) -> Table:
     """Energy of every component."""
     rows, total = account_rows([estimate.energy_by_component()])
-    columns = (
-        Column("component"),
-        Column("energy", estimate.counts.hardware.energy_unit, "energy"),
-        Column("share", "", "percent"),
-    )
+    columns = account_columns("component", estimate.counts.hardware.energy_unit)
     notes = hardware_notes(estimate.counts.hardware)
     return Table(_title(estimate, "Energy by component"), columns, rows, (total,), notes)
 
@@ -204,7 +201,7 @@ def layer_metrics_table(estimate: LayerEstimate) -> Table:
         ("MAC units in use", "", used),
         ("MAC units", "", hardware.mac_units),
         ("share of MAC units in use", "%", 100 * counts.utilization),
-        ("utilisation over all cycles", "%", 100 * estimate.utilization),
+        ("utilization over all cycles", "%", 100 * estimate.utilization),
         ("energy per MAC", hardware.energy_unit, estimate.energy_pj / estimate.layer.macs),
     ]
     if estimate.lookups:

@@ -55,7 +55,7 @@ def totals(estimate: LayerEstimate) -> str:
 
 def percent(share: float) -> str:
     """A share for people."""
-    return shown(share, Column("share", "", "percent"))
+    return shown(share, Column("share", "", "share"))
 
 
 def listed(names: tuple[str, ...]) -> str:

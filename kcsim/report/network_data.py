@@ -1,4 +1,4 @@
-"""What the estimate of a network says, as tables of exact numbers."""
+"""What a run of a network says, as tables of exact numbers."""
 
 from __future__ import annotations
 
@@ -7,21 +7,31 @@ from dataclasses import replace
 
 from kcsim.clustering.resolve import few_units_notes
 from kcsim.clustering.storage import NetworkStorage
-from kcsim.estimation.result import Estimate, Run
+from kcsim.estimation.result import RUN_FIGURES, Result, Run, quotient
+from kcsim.fields import field_named
 from kcsim.hardware.notes import hardware_notes
+from kcsim.report.beside import Beside, with_ratio
 from kcsim.report.execution_data import execution_tables, expected_entries_note, lookup_rate_note
-from kcsim.report.search_data import proof_note
-from kcsim.report.table import Column, Row, Table
+from kcsim.report.search_data import unproved_note
+from kcsim.report.table import Column, Row, Table, column
 from kcsim.report.zeros_data import expectation_note, zeros_table
 from kcsim.sums import exact_sum
 
+_METRICS = (
+    "computational_full_adders", "weight_bit_uses", "activation_bit_uses", "deep_kmeans_mac_units",
+    "innermost_accesses_per_mac", "outermost_bits_per_mac", "lookups", "multiplies", "adds",
+    "full_adders", "energy_per_mac", "cycles", "seconds", "average_power",
+)  # fmt: skip
 
-def estimate_tables(estimate: Estimate) -> tuple[Table, ...]:
-    """Everything there is to say about a network, the layers first.
+
+def estimate_tables(result: Result, run: str = "") -> tuple[Table, ...]:
+    """Everything there is to say about one run of a network, the layers first.
 
     Parameters
     ----------
-    estimate : Estimate
+    result : Result
+    run : str
+        Its name; the last one if empty. All but the first are shown beside that.
 
     Returns
     -------
@@ -29,126 +39,122 @@ def estimate_tables(estimate: Estimate) -> tuple[Table, ...]:
         Layers, executions (if there was a choice), components, tensors, storage (if clustered),
         zeros (if there are any), metrics.
     """
-    tables = [layers_table(estimate)]
-    if estimate.clustered is not None:
-        tables += execution_tables(estimate.clustered, _clustered_title(estimate))
-    tables += [components_table(estimate), tensors_table(estimate)]
-    if estimate.clustered is not None:
-        tables.append(storage_table(estimate))
-    if _has_zeros(estimate):
-        tables.append(zeros_table(estimate))
-    return (*tables, metrics_table(estimate))
+    shown = Beside(result, result[run]) if run else Beside.last(result)
+    tables = [layers_table(shown)]
+    if shown.run.storage is not None:
+        subject = f"{result.network.name} on {result.hardware.name}, {shown.name}"
+        tables += execution_tables(shown.run, subject)
+    tables += [components_table(shown), tensors_table(shown)]
+    if shown.run.storage is not None:
+        tables.append(storage_table(shown))
+    if _has_zeros(result):
+        tables.append(zeros_table(shown))
+    return (*tables, metrics_table(shown))
 
 
-def layers_table(estimate: Estimate) -> Table:
+def layers_table(shown: Beside) -> Table:
     """MACs, energy and cycles of every layer."""
-    unit = estimate.hardware.energy_unit
-    shown = estimate.runs[-1]
-    if estimate.clustered is None:
-        energy = [Column("energy", unit, "energy")]
-        cycles = [Column("cycles", "", "integer")]
-        notes: tuple[str, ...] = ()
-    else:
-        energy = [
-            Column("dense energy", unit, "energy"),
-            Column("clustered energy", unit, "energy"),
-            Column("ratio", "", "ratio"),
-        ]
-        cycles = [
-            Column("dense cycles", "", "integer", optional=True),
-            Column("clustered cycles", "", "integer"),
-        ]
-        notes = (
-            "Ratio: dense over clustered. Share, utilisation, bound: of the clustered network.",
-        )
+    run, several = shown.run, len(shown.runs) > 1
     columns = (
-        Column("layer"),
-        Column("MACs", "", "integer"),
-        *energy,
-        Column("share", "", "percent"),
-        *cycles,
-        Column("utilisation", "", "percent", optional=True),
-        Column("bound by", optional=True),
+        column("layer"),
+        column("macs"),
+        *shown.columns("energy", unit=shown.unit),
+        column("energy_share", heading="share"),
+        *(
+            replace(each, optional=several and each.key.startswith(shown.names[0]))
+            for each in shown.columns("cycles", ratio=False)
+        ),
+        column("utilization", optional=True),
+        column("bound_by", optional=True),
     )
     rows = tuple(
         (
-            both[0].layer.name,
-            both[0].counts.macs,
-            *_beside([layer.energy_pj for layer in both]),
-            quotient(both[-1].energy_pj, shown.energy_pj),
-            *(layer.cycles.total for layer in both),
-            both[-1].utilization,
-            both[-1].cycles.bound_by,
+            layers[-1].layer.name,
+            layers[-1].counts.macs,
+            *with_ratio([layer.energy_pj for layer in layers]),
+            quotient(layers[-1].energy_pj, run.energy_pj),
+            *(layer.cycles.total for layer in layers),
+            layers[-1].utilization,
+            layers[-1].cycles.bound_by,
         )
-        for both in zip(*(run.layers for run in estimate.runs), strict=True)
+        for layers in zip(*(each.layers for each in shown.runs), strict=True)
     )
     total = (
         "TOTAL",
-        shown.macs,
-        *_beside([run.energy_pj for run in estimate.runs]),
+        run.macs,
+        *shown.values(lambda each: each.energy_pj),
         1.0,
-        *(run.cycles for run in estimate.runs),
-        shown.utilization,
+        *(each.cycles for each in shown.runs),
+        run.utilization,
         None,
     )
     subject = "Layers"
-    if any(layer.rests_on_zeros for layer in shown.layers):
+    if any(layer.rests_on_zeros for layer in run.layers):
         subject += " (expected)"
-    if _has_zeros(estimate):
-        notes += (expectation_note(estimate.hardware.name, shown.layers),)
-    notes += _execution_remarks(shown) + lookup_rate_note(shown.layers)
-    searches = [layer.search for run in estimate.runs for layer in run.layers if layer.search]
-    if not all(search.is_optimal for search in searches):
-        notes += (proof_note(searches),)
-    return Table(_title(estimate, subject), columns, rows, (total,), notes)
+    return Table(shown.title(subject), columns, rows, (total,), _layer_notes(shown))
 
 
-def components_table(estimate: Estimate) -> Table:
+def _layer_notes(shown: Beside) -> tuple[str, ...]:
+    run, notes = shown.run, []
+    if len(shown.runs) > 1:
+        first = shown.names[0]
+        notes.append(
+            f"Ratio: {first} over {run.name}. Share, utilization, bound by: of {run.name}."
+        )
+    if _has_zeros(shown.result):
+        notes.append(expectation_note(shown.result.hardware.name, run.layers))
+    notes += [*_execution_remarks(run), *lookup_rate_note(run.layers)]
+    return (*notes, *unproved_note([each for one in shown.runs for each in one.searches]))
+
+
+def components_table(shown: Beside) -> Table:
     """Energy of every component of the hardware."""
-    accounts = [run.energy_by_component() for run in estimate.runs]
-    table = _account_table(estimate, "component", "Energy by component", accounts)
+    accounts = [run.energy_by_component() for run in shown.runs]
+    table = _account_table(shown, "component", accounts)
     spilled = [str(row[0]) for row in table.rows if str(row[0]).startswith("codebook (")]
     notes = (f"{name}: lookups in codebooks too large for their store." for name in spilled)
-    return replace(table, notes=(*notes, *hardware_notes(estimate.hardware)))
+    return replace(table, notes=(*notes, *hardware_notes(shown.result.hardware)))
 
 
-def tensors_table(estimate: Estimate) -> Table:
+def tensors_table(shown: Beside) -> Table:
     """Energy of moving every tensor."""
-    accounts = [run.energy_by_tensor() for run in estimate.runs]
-    return _account_table(estimate, "tensor", "Energy by tensor", accounts)
+    return _account_table(shown, "tensor", [run.energy_by_tensor() for run in shown.runs])
 
 
-def storage_table(estimate: Estimate) -> Table:
-    """Bits of the weights part by part; for clustered networks only."""
-    storage = estimate.runs[-1].storage
+def storage_table(shown: Beside) -> Table:
+    """Bits of the weights part by part; for clustered networks only.
+
+    Raises
+    ------
+    ValueError
+        If the run has dense weights.
+    """
+    storage = shown.run.storage
     if storage is None:
-        raise ValueError(f"{estimate.network.name} is not clustered")
-    plain = sum(layer.uncompressed_weights_bits for layer in storage.layers)
-    parts = storage_parts(storage)
+        raise ValueError(f"{shown.result.network.name} is not clustered")
+    plain = storage.uncompressed_weights_bits
     rows = tuple(
-        (part, *_beside([plain if part == "dense weights" else 0, bits]))
-        for part, bits in parts.items()
-        if bits or part == "dense weights"
+        (
+            field_named(part).heading,
+            *with_ratio([plain if part == "dense_weights_bits" else 0, bits]),
+        )
+        for part, bits in storage.parts.items()
+        if bits or part == "dense_weights_bits"
     )
-    total = ("TOTAL", *_beside([plain, exact_sum(parts.values())]))
+    total = ("TOTAL", *with_ratio([plain, storage.weights_bits]))
     notes = []
     if any(layer.clustering.unit for layer in storage.layers):
         ratio = storage.ratio("clustered", biases=False)
         notes.append(f"Ratio of the clustered layers alone: {ratio:.4g}.")
     notes += few_units_notes(layer.clustering for layer in storage.layers)
     notes.append("Biases are not counted.")
-    notes += _wide_parts(storage, estimate.hardware.precision_bits.weights)
+    notes += _wide_parts(storage, shown.result.hardware.precision_bits.weights)
     subject = "Storage of the weights"
     if storage.is_expectation:
         subject += " (expected)"
         notes.append("Indexes are expected values, from the entropy of the worst case.")
-    columns = (
-        Column("part"),
-        Column("dense", "bit", "bits"),
-        Column("clustered", "bit", "bits"),
-        Column("ratio", "", "ratio"),
-    )
-    return Table(_title(estimate, subject), columns, rows, (total,), tuple(notes))
+    columns = (column("part"), *shown.columns("size_bits"))
+    return Table(shown.title(subject), columns, rows, (total,), tuple(notes))
 
 
 def _wide_parts(storage: NetworkStorage, weight_bits: int) -> list[str]:
@@ -169,44 +175,25 @@ def _wide_parts(storage: NetworkStorage, weight_bits: int) -> list[str]:
     ]
 
 
-def metrics_table(estimate: Estimate) -> Table:
+def metrics_table(shown: Beside) -> Table:
     """Costs of the Deep k-Means paper, accesses per MAC, time and power."""
-    metrics = [_metrics(run) for run in estimate.runs]
-    rows = tuple(
-        (name, unit, *_beside([m[name, unit] for m in metrics])) for name, unit in metrics[0]
-    )
-    columns = [Column("metric"), Column("unit"), Column("dense", "", "number")]
-    if estimate.clustered is not None:
-        columns += [Column("clustered", "", "number"), Column("ratio", "", "ratio")]
+    rows: list[Row] = []
+    for name in _METRICS:
+        values = [RUN_FIGURES[name](run) for run in shown.runs]
+        if None not in values:
+            field = field_named(name)
+            unit = shown.unit if name == "energy_per_mac" else field.unit
+            rows.append((field.heading, unit, *with_ratio(values)))
+    columns = [Column("metric"), Column("unit")]
+    columns += [Column(run or "value", "", "number") for run in shown.names]
+    columns += [Column("ratio", "", "ratio") for _ in shown.names[1:]]
+    levels = shown.result.hardware.level_names
     notes = (
-        "Computational cost and bit uses are those of Deep k-Means (Wu et al., ICML 2018); their "
-        "sum is in energies of one 16-bit MAC.",
+        "Computational cost and bit uses are those of Deep k-Means (Wu et al., ICML 2018); deep "
+        "k-means MAC units are their sum, in energies of one 16-bit MAC.",
+        f"Innermost: {levels[-1]}. Outermost: {levels[0]}.",
     )
-    return Table(_title(estimate, "Metrics"), tuple(columns), rows, notes=notes)
-
-
-def storage_parts(storage: NetworkStorage) -> dict[str, float]:
-    """Bits of all weights by part: codebooks, indexes and so on, without biases.
-
-    Parameters
-    ----------
-    storage : NetworkStorage
-    """
-    layers = storage.layers
-    return {
-        "codebooks": sum(layer.codebook_bits for layer in layers)
-        + sum(storage.shared_codebook_bits.values()),
-        "indexes": exact_sum(layer.indexes_bits for layer in layers),
-        "transforms": sum(layer.transforms_bits for layer in layers),
-        "scales": sum(layer.scales_bits for layer in layers),
-        "offsets": sum(layer.offsets_bits for layer in layers),
-        "dense weights": sum(layer.dense_weights_bits for layer in layers),
-    }
-
-
-def quotient(over: float, under: float) -> float | None:
-    """A quotient, or ``None`` where one of the two is zero."""
-    return over / under if over and under else None
+    return Table(shown.title("Metrics"), tuple(columns), tuple(rows), notes=notes)
 
 
 def account_rows(
@@ -217,7 +204,7 @@ def account_rows(
     Parameters
     ----------
     accounts : sequence of mapping
-        Energy by name, dense first.
+        Energy by name, that of the first run first.
 
     Returns
     -------
@@ -235,66 +222,30 @@ def account_rows(
             for energy, total in zip(energies, totals, strict=True)
         ]
         values = [value for pair in zip(energies, shares, strict=True) for value in pair]
-        return (
-            name,
-            *values,
-            *([quotient(*(e or 0 for e in energies))] if len(energies) == 2 else []),
-        )
+        return (name, *values, *with_ratio([energy or 0 for energy in energies])[2:])
 
     rows = tuple(row(name, [account.get(name) for account in accounts]) for name in names)
     return rows, row("TOTAL", totals)
 
 
-def _account_table(
-    estimate: Estimate, label: str, subject: str, accounts: Sequence[Mapping[str, float]]
-) -> Table:
-    unit = estimate.hardware.energy_unit
-    columns = [Column(label)]
-    for run in ("dense ", "clustered ") if estimate.clustered else ("",):
-        columns.append(Column(f"{run}energy", unit, "energy"))
-        columns.append(Column(f"{run}share", "", "percent"))
-    if estimate.clustered:
-        columns.append(Column("ratio", "", "ratio"))
+def account_columns(label: str, unit: str, runs: Sequence[str] = ("",)) -> tuple[Column, ...]:
+    """The columns of such rows."""
+    columns = [column(label)]
+    for run in runs:
+        columns.append(column("energy", of=run, unit=unit))
+        columns.append(column("energy_share", of=run, heading="share"))
+    ratios = [column("energy_ratio", heading="ratio") for _ in runs[1:]]
+    return (*columns, *ratios)
+
+
+def _account_table(shown: Beside, label: str, accounts: Sequence[Mapping[str, float]]) -> Table:
     rows, total = account_rows(accounts)
-    return Table(_title(estimate, subject), tuple(columns), rows, (total,))
+    columns = account_columns(label, shown.unit, shown.names)
+    return Table(shown.title(f"Energy by {label}"), columns, rows, (total,))
 
 
-def _metrics(run: Run) -> dict[tuple[str, str], float]:
-    """The metrics of a run, by name and unit."""
-    hardware = run.hardware
-    outermost, innermost = hardware.levels[0].name, hardware.levels[-1].name
-    costs = run.deep_kmeans_total
-    outer_bits = exact_sum(
-        item.bits for layer in run.layers for item in layer.items if item.component == outermost
-    )
-    metrics = {
-        ("computational cost", "full adders"): costs.computational_full_adders,
-        ("weight bit uses", "bit"): costs.weight_bit_uses,
-        ("activation bit uses", "bit"): costs.activation_bit_uses,
-        ("sum of these costs", "MAC"): costs.mac_units,
-        (f"{innermost} accesses per MAC", "words"): run.mac_side_accesses_per_mac(),
-        (f"{outermost} traffic per MAC", "bit"): outer_bits / run.macs,
-        ("codebook lookups", ""): run.lookups,
-        ("multiplies", ""): run.operations.multiplies,
-        ("adds", ""): run.operations.adds,
-        ("multiplies and adds", "full adders"): run.full_adders,
-        ("energy per MAC", hardware.energy_unit): run.energy_pj / run.macs,
-        ("cycles", ""): run.cycles,
-    }
-    if run.seconds is not None:
-        metrics["time", "s"] = run.seconds
-        if hardware.energy_unit == "pJ":
-            metrics["average power", "W"] = run.energy_pj * 1e-12 / run.seconds
-    return metrics
-
-
-def _has_zeros(estimate: Estimate) -> bool:
-    return any(layer.zeros for layer in estimate.network)
-
-
-def _beside(values: Sequence[float]) -> tuple[float | None, ...]:
-    """The value alone, or dense, clustered and their ratio."""
-    return (*values, quotient(*values)) if len(values) == 2 else tuple(values)
+def _has_zeros(result: Result) -> bool:
+    return any(layer.zeros for layer in result.network)
 
 
 def _execution_remarks(run: Run) -> tuple[str, ...]:
@@ -304,19 +255,3 @@ def _execution_remarks(run: Run) -> tuple[str, ...]:
         return (f"Clustered layers are decoded at {', '.join(places)}.",)
     expected = expected_entries_note(run.layers)
     return (expected,) if expected else ()
-
-
-def _title(estimate: Estimate, subject: str) -> str:
-    beside = f", dense beside {clustered_name(estimate.clustered)}" if estimate.clustered else ""
-    return f"{subject}: {estimate.network.name} on {estimate.hardware.name}{beside}"
-
-
-def _clustered_title(estimate: Estimate) -> str:
-    assert estimate.clustered is not None
-    name = clustered_name(estimate.clustered)
-    return f"{estimate.network.name} on {estimate.hardware.name}, {name}"
-
-
-def clustered_name(run: Run) -> str:
-    """The clustering and, if it is not decoded, the execution."""
-    return run.weights if run.execution == "decode" else f"{run.weights}, {run.execution}"

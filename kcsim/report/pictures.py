@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = ("png", "pdf", "svg")
-# Okabe and Ito, "Color Universal Design", 2008; grey for black, so that edges stay visible.
-COLOURS = (
+# Okabe and Ito, "Color Universal Design", 2008; gray for black, so that edges stay visible.
+COLORS = (
     "#0072B2", "#E69F00", "#009E73", "#F0E442", "#56B4E9", "#D55E00", "#CC79A7", "#999999",
 )  # fmt: skip
 STYLE: dict[Any, Any] = {

@@ -11,27 +11,27 @@ from kcsim.hardware.notes import hardware_notes
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.search import Front, FrontPoint, SearchResult
 from kcsim.model.layer_estimate import LayerEstimate
-from kcsim.report.table import Column, Table
+from kcsim.report.table import Table, column
 from kcsim.workload.layer import ConvLayer
 
 
 def search_table(run: Run, objective: str) -> Table:
     """Optimum, and the effort of its proof, of every layer of a run that the mapper has mapped."""
-    unit = run.hardware.energy_unit
     columns = (
-        Column("layer"),
-        Column("energy", unit, "energy"),
-        Column("cycles", "", "integer"),
-        Column("proved"),
-        Column("gap", "", "percent", optional=True),
-        Column("mappings", "", "number"),
-        Column("evaluated", "", "integer"),
-        Column("pruned", "", "number", optional=True),
-        Column("search", "s", "number"),
+        column("layer"),
+        column("energy", unit=run.hardware.energy_unit),
+        column("cycles"),
+        column("proved"),
+        column("gap", optional=True),
+        column("mappings"),
+        column("evaluated"),
+        column("pruned", optional=True),
+        column("search_seconds", heading="search"),
     )
     rows = tuple(_row(estimate, estimate.search) for estimate in run.layers if estimate.search)
-    title = f"Mappings of least {objective}: {run.weights} weights on {run.hardware.name}"
-    notes = [proof_note([estimate.search for estimate in run.layers if estimate.search])]
+    name = run.clustering or run.name
+    title = f"Mappings of least {objective}: {name} weights on {run.hardware.name}"
+    notes = [proof_note(run.searches)]
     if run.storage is not None:
         notes += few_units_notes(layer.clustering for layer in run.storage.layers)
     notes += hardware_notes(run.hardware)
@@ -63,6 +63,11 @@ def proof_note(searches: Sequence[SearchResult]) -> str:
     return f"{len(open_ones)} of {len(searches)} mappings not proved: {reasons}{gap}."
 
 
+def unproved_note(searches: Sequence[SearchResult]) -> tuple[str, ...]:
+    """Likewise, as at most one sentence: nothing where all are proved."""
+    return () if all(search.is_optimal for search in searches) else (proof_note(searches),)
+
+
 def proof(search: SearchResult) -> str:
     """Whether a mapping is proved to be the best, and if not, why, and how far it may be away."""
     if search.is_optimal:
@@ -92,10 +97,10 @@ def search_comment(
 def front_table(layer: ConvLayer, hardware: Hardware, front: Front) -> Table:
     """The mappings of which no other is better in both energy and cycles, the fastest first."""
     columns = (
-        Column("cycles", "", "integer"),
-        Column("energy", hardware.energy_unit, "energy"),
-        Column("EDP", "", "number"),
-        Column("mapping", optional=True),
+        column("cycles"),
+        column("energy", unit=hardware.energy_unit),
+        column("edp"),
+        column("mapping", optional=True),
     )
     rows = tuple(
         (round(p.cycles), p.energy_pj, p.energy_pj * p.cycles, _on_one_line(p)) for p in front

@@ -6,8 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["text", "integer", "number", "energy", "bits", "ratio", "percent"]
+from kcsim.fields import field_named
+
+Kind = Literal["text", "integer", "number", "energy", "bits", "ratio", "share"]
 Row = tuple[Any, ...]
+
+_KINDS: dict[str, Kind] = {
+    "texts": "text", "flag": "text", "integers": "text", "by name": "text", "record": "text",
+    "records": "text", "signed share": "share",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -21,20 +28,50 @@ class Column:
     unit : str
         Unit of the exact numbers; empty for counts and quotients.
     kind : str
-        How numbers are rounded for people; a ``percent`` is kept as a share of 1.
+        How numbers are rounded for people; a ``share`` is one of 1.
     optional : bool
         Whether a narrow display may leave it out.
+    key : str
+        The heading for programs: the heading in small letters unless given.
     """
 
     name: str
     unit: str = ""
     kind: Kind = "text"
     optional: bool = False
+    key: str = ""
 
-    @property
-    def key(self) -> str:
-        """The heading for programs, as ``dense_energy_pj``."""
-        return re.sub(r"\W+", "_", f"{self.name} {self.unit}".lower()).strip("_")
+    def __post_init__(self) -> None:
+        if not self.key:
+            object.__setattr__(self, "key", re.sub(r"\W+", "_", self.name.lower()).strip("_"))
+
+
+def column(
+    name: str, *, of: str = "", unit: str = "", heading: str = "", optional: bool = False
+) -> Column:
+    """The column of a field.
+
+    Parameters
+    ----------
+    name : str
+        Of the field.
+    of : str
+        The run that it is of, where a table has several.
+    unit : str
+        Of an energy.
+    heading : str
+        In place of the field's.
+    optional : bool
+    """
+    field = field_named(name)
+    words = heading or field.heading
+    return Column(
+        f"{of.replace('_', ' ')} {words}".strip(),
+        unit or field.unit,
+        _KINDS.get(field.kind, field.kind),  # type: ignore[arg-type]
+        optional,
+        f"{of}_{name}" if of else name,
+    )
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from kcsim.report.cells import heading, shown_rows
 from kcsim.report.table import Column, Table
@@ -39,21 +40,35 @@ _LATEX_TABLE = str.maketrans(_LATEX)
 def to_csv(tables: Table | Sequence[Table]) -> str:
     """The exact numbers of a table as comma-separated values.
 
-    A file holds one table: of several, the first, which is that of the layers
-    (`kcsim.report.network_data.estimate_tables`) or of the accesses
-    (`kcsim.report.layer_data.layer_tables`). Totals are left out, so that
-    columns can be added up; a share is a fraction of 1; nothing stands where
-    there is no value.
+    A file holds one table: of several, the first. Totals are left out, so that columns can be
+    added up; a share is a fraction of 1; nothing stands where there is no value. Where there are
+    energies, a column ``energy_unit`` says their unit.
 
     Parameters
     ----------
     tables : Table or sequence of Table
     """
     table = tables if isinstance(tables, Table) else tables[0]
+    unit = next((column.unit for column in table.columns if column.kind == "energy"), "")
+    keys = [column.key for column in table.columns]
+    last = {"energy_unit": unit} if unit else {}
+    return rows_to_csv([dict(zip(keys, row, strict=True)) | last for row in table.rows], keys)
+
+
+def rows_to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
+    """Rows of values as comma-separated values.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Values by column, all alike.
+    columns : sequence of str
+        Columns where there are no rows.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([column.key for column in table.columns])
-    writer.writerows(table.rows)
+    writer.writerow(list(rows[0]) if rows else columns)
+    writer.writerows(row.values() for row in rows)
     return text.getvalue()
 
 

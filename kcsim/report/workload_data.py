@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kcsim.report.table import Column, Table
+from kcsim.report.table import Table, column
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 
@@ -10,14 +10,14 @@ from kcsim.workload.network import Network
 def network_table(network: Network) -> Table:
     """Shape, weights and MACs of every layer."""
     columns = (
-        Column("layer"),
-        Column("input"),
-        Column("output"),
-        Column("kernel"),
-        Column("stride", optional=True),
-        Column("groups", "", "integer", optional=True),
-        Column("weights", "", "integer"),
-        Column("MACs", "", "integer"),
+        column("layer"),
+        column("input"),
+        column("output"),
+        column("kernel"),
+        column("stride", optional=True),
+        column("groups", optional=True),
+        column("weight_words", heading="weights"),
+        column("macs"),
     )
     rows = tuple(_row(layer) for layer in network)
     total = ("TOTAL", None, None, None, None, None, network.weights, network.macs)

@@ -4,44 +4,39 @@ from __future__ import annotations
 
 import math
 
-from kcsim.estimation.result import Estimate
 from kcsim.model.layer_estimate import LayerEstimate
-from kcsim.report.table import Column, Row, Table
+from kcsim.report.beside import Beside
+from kcsim.report.table import Column, Row, Table, column
 
 _PLAIN = "plain"
 
 
-def zeros_table(estimate: Estimate) -> Table:
-    """Shares of zeros, what becomes of the MACs, and compressed traffic of every layer.
-
-    Parameters
-    ----------
-    estimate : Estimate
-        Of clustered networks the clustered one is shown.
-    """
+def zeros_table(shown: Beside) -> Table:
+    """Shares of zeros, what becomes of the MACs, and compressed traffic of every layer."""
     rows: list[Row] = []
-    for layer in estimate.runs[-1].layers:
+    for layer in shown.run.layers:
         zeros, macs = layer.layer.zeros, layer.macs_left
         moved, plain = compressed_bits(layer)
         ratio = plain / moved if moved else None
         shares = (zeros.inputs, zeros.weights, zeros.outputs)
         rows.append((layer.layer.name, *shares, *macs, moved or None, ratio))
     columns = (
-        Column("layer"),
-        Column("zero inputs", "", "percent"),
-        Column("zero weights", "", "percent", optional=True),
-        Column("zero outputs", "", "percent", optional=True),
-        Column("computed MACs", "", "integer"),
-        Column("gated MACs", "", "integer"),
-        Column("skipped MACs", "", "integer", optional=True),
-        Column("compressed traffic", "bit", "bits"),
-        Column("ratio", "", "ratio"),
+        column("layer"),
+        column("zero_inputs"),
+        column("zero_weights", optional=True),
+        column("zero_outputs", optional=True),
+        column("computed_macs"),
+        column("gated_macs"),
+        column("skipped_macs", optional=True),
+        column("compressed_bits", heading="compressed traffic"),
+        column("traffic_ratio", heading="ratio"),
     )
     total = ("TOTAL", *[None] * 3, *(sum(row[i] for row in rows) for i in (4, 5, 6)), None, None)
-    title = f"Zeros: {estimate.network.name} on {estimate.hardware.name}"
-    notes = [expectation_note(estimate.hardware.name, estimate.runs[-1].layers)]
+    hardware = shown.result.hardware.name
+    notes = [expectation_note(hardware, shown.run.layers)]
     if any(row[-1] for row in rows):
         notes.append("Ratio: plain over compressed traffic of the compressed tensors.")
+    title = f"Zeros: {shown.result.network.name} on {hardware}"
     return Table(title, columns, tuple(rows), (total,), tuple(notes))
 
 
@@ -53,11 +48,11 @@ def compression_table(estimate: LayerEstimate) -> Table:
         for s in estimate.stored_tensors
     )
     columns = (
-        Column("level"),
-        Column("tensor"),
-        Column("zeros", "", "percent"),
-        Column("coding"),
-        Column("value", "bit", "number"),
+        column("level"),
+        column("tensor"),
+        Column("zeros", "", "share"),
+        column("coding"),
+        column("value_bits"),
     )
     hardware = estimate.counts.hardware
     notes = ("Plain: the coding would not be smaller. No size: indexes of a codebook.",)

@@ -55,13 +55,13 @@ def test_the_file_decodes_to_what_was_clustered(kcsim, weights, tmp_path):
 def test_json_says_what_the_data_say(kcsim, weights):
     document = json.loads(cluster(kcsim, weights, "--format", "json").out)
     expected = package.cluster_network("lenet5", TENSORS, "kernel:k=16,dense=linear")
-    assert document["schema"] == "kcsim.cluster/1"
-    assert document["ratio"] == expected.storage().ratio()
+    assert document["schema"] == "kcsim.cluster/2"
+    assert document["compression_ratio"] == expected.storage().ratio()
     assert document["payload_bytes"] == expected.payload_bytes
-    names = [layer["name"] for layer in document["layers"]]
+    names = [layer["layer"] for layer in document["layers"]]
     assert names == [layer.name for layer in LENET]
     for layer in document["layers"]:
-        ours = expected.layers.get(layer["name"])
+        ours = expected.layers.get(layer["layer"])
         if ours is None:
             assert layer["unit"] is layer["mean_squared_error"] is None
             continue
@@ -78,7 +78,7 @@ def test_rows_of_csv_add_up_to_the_weights(kcsim, weights):
     rows = list(csv.DictReader(io.StringIO(cluster(kcsim, weights, "--format", "csv").out)))
     storage = package.cluster_network("lenet5", TENSORS, "kernel:k=16,dense=linear").storage()
     biases = sum(layer.biases_bits for layer in storage.layers)
-    assert sum(float(row["total_bit"]) for row in rows) == storage.total_bits - biases
+    assert sum(float(row["weights_bits"]) for row in rows) == storage.total_bits - biases
 
 
 def test_an_estimate_of_the_file(kcsim, weights, tmp_path):
@@ -88,16 +88,16 @@ def test_an_estimate_of_the_file(kcsim, weights, tmp_path):
     arguments = ("estimate", "--hw", "eyeriss", "--weights", path, "--format", "json")
     document = json.loads(kcsim(*arguments).out)
     assert document["network"]["name"] == "lenet5"
-    storage = document["runs"][1]["totals"]["storage"]
+    storage = document["runs"][1]["storage"]
     loaded = package.load_clustered(path)
-    assert document["runs"][1]["weights"] == spec.replace("linear,index=huffman", "") \
+    assert document["runs"][1]["clustering"] == spec.replace("linear,index=huffman", "") \
         .replace("dense=", "index=huffman,dense=linear")  # fmt: skip
     assert storage["indexes_bits"] == sum(layer.indexes_bits for layer in loaded.storage().layers)
     assert not storage["is_expectation"]
     one = json.loads(kcsim(*arguments, "-n", "lenet5", "--layers", "conv2").out)
-    assert one["runs"][1]["layers"][0]["weights"] == document["runs"][1]["layers"][1]["weights"] | {
-        "loads_codebook": True
-    }
+    assert one["runs"][1]["layers"][0]["weight_format"] == document["runs"][1]["layers"][1][
+        "weight_format"
+    ] | {"loads_codebook": True}
 
 
 def test_weights_and_a_scheme_exclude_each_other(kcsim, tmp_path):

@@ -50,12 +50,12 @@ def test_all_executions_stand_side_by_side(kcsim, design):
 
 def test_json_of_a_comparison(kcsim, design):
     compared = document(kcsim, "compare", *design, "--objective", "energy")
-    assert compared["schema"] == "kcsim.compare/2"
+    assert compared["schema"] == "kcsim.result/2"
     assert compared["objective"] == "energy"
-    assert [run["execution"] for run in compared["runs"]] == RUNS
-    energy = {run["execution"]: run["totals"]["energy_pj"] for run in compared["runs"]}
+    assert [run["run"] for run in compared["runs"]] == RUNS
+    energy = {run["run"]: run["energy"] for run in compared["runs"]}
     assert energy["auto"] == min(energy.values())
-    schema = json.loads(kcsim("schema", "compare").out)
+    schema = json.loads(kcsim("schema", "result").out)
     assert list(compared) == list(schema["properties"])
 
 
@@ -65,9 +65,7 @@ def test_csv_has_one_row_a_run(kcsim, design, tiny, tmp_path):
     rows = list(csv.DictReader(io.StringIO(path.read_text())))
     assert [row["run"] for row in rows] == RUNS
     result = package.compare_executions("simple", package.load_network(tiny), SPEC)
-    assert [float(row["energy_mac"]) for row in rows] == [
-        run.energy_pj for run in result.runs.values()
-    ]
+    assert [float(row["energy"]) for row in rows] == [run.energy_pj for run in result.runs.values()]
 
 
 @pytest.mark.parametrize("name", ["a.md", "a.tex"])
@@ -79,7 +77,7 @@ def test_tables_of_a_comparison_in_files(kcsim, design, tmp_path, name):
 
 
 def test_each_execution_is_that_of_the_estimate(kcsim, design):
-    runs = {run["execution"]: run for run in document(kcsim, "compare", *design)["runs"]}
+    runs = {run["run"]: run for run in document(kcsim, "compare", *design)["runs"]}
     dense = runs.pop("dense")
     for execution, run in runs.items():
         estimated = document(kcsim, "estimate", *design, "--execution", execution)["runs"]
@@ -92,7 +90,7 @@ def test_each_execution_is_that_of_the_estimate(kcsim, design):
 
 def test_decode_is_the_default(kcsim, design):
     plain = document(kcsim, "estimate", *design)
-    assert plain["runs"][1]["execution"] == "decode"
+    assert plain["runs"][1]["run"] == "decode"
     assert document(kcsim, "estimate", *design, "--execution", "decode") == plain
 
 
@@ -105,8 +103,8 @@ def test_a_place_for_the_decoder(kcsim, design):
         assert {layer["decode_level"] for layer in found[level]["layers"]} == {level}
     for layers in zip(*(run["layers"] for run in found.values()), strict=True):
         *given, best = layers
-        edp = [layer["energy_pj"] * layer["cycles"]["total"] for layer in given]
-        assert best["energy_pj"] * best["cycles"]["total"] == min(edp)
+        edp = [layer["energy"] * layer["cycles"] for layer in given]
+        assert best["energy"] * best["cycles"] == min(edp)
         assert len(best["alternatives"]) == 3
     assert "decode at" in " ".join(kcsim(*arguments, "auto").out.split())
 
@@ -127,7 +125,7 @@ def test_clustered_weights_of_a_file_are_no_expectation(kcsim, tiny, tmp_path):
     arguments = ("--hw", "simple", "--weights", path)
     compared = document(kcsim, "compare", *arguments)
     shares = compared["runs"][2]
-    assert shares["execution"] == "share_products"
+    assert shares["run"] == "share_products"
     for layer in shares["layers"]:
         assert layer["intermediate"]["is_expectation"] is False
     assert "expected" not in kcsim("compare", *arguments).out
@@ -140,6 +138,6 @@ def test_batch_zeros_and_overrides_of_a_comparison(kcsim, design):
     )  # fmt: skip
     (layer,) = compared["runs"][0]["layers"]
     assert layer["macs"] == 2 * 2 * 4 * 4 * 4 * 3 * 3
-    assert layer["zeros"]["inputs"] == 0.5
-    (item,) = (item for item in layer["energy"] if item["component"] == "MAC")
-    assert item["energy_pj"] == 2 * layer["macs"]
+    assert layer["zeros"]["zero_inputs"] == 0.5
+    (item,) = (item for item in layer["energy_items"] if item["component"] == "MAC")
+    assert item["energy"] == 2 * layer["macs"]

@@ -56,7 +56,7 @@ def test_the_front(kcsim):
     rows = list(csv.DictReader(io.StringIO(outcome.out)))
     points = find_front(load_layer("lenet5/conv2"), load_hardware("simple"))
     assert [int(row["cycles"]) for row in rows] == [round(point.cycles) for point in points]
-    energies = [float(row["energy_mac"]) for row in rows]
+    energies = [float(row["energy"]) for row in rows]
     assert energies == sorted(energies, reverse=True)
 
 

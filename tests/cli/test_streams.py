@@ -41,7 +41,7 @@ def test_a_file_is_written_with_all_streams_closed(tmp_path):
     path = tmp_path / "x.json"
     done = shell(f"KCSIM {ESTIMATE} -o {path} <&- >&- 2>&-")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert json.loads(path.read_text())["schema"] == "kcsim.estimate/2"
+    assert json.loads(path.read_text())["schema"] == "kcsim.result/2"
 
 
 def test_nothing_read():

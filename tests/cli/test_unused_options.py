@@ -108,7 +108,7 @@ def test_a_format_that_is_named_may_go_into_any_file(kcsim, tmp_path):
     path = tmp_path / "table.out"
     arguments = ("estimate", "--hw", "simple", "-n", "lenet5", "--layers", "conv1")
     assert kcsim(*arguments, "--format", "csv", "-o", path).code == 0
-    assert path.read_text().startswith("layer,")
+    assert path.read_text().startswith("run,layer,")
     assert kcsim(*arguments, "-o", tmp_path / "table.txt").code == 0
     assert kcsim(*arguments, "-o", tmp_path / "table").code == 0
 

@@ -28,7 +28,7 @@ def test_real_and_expected_weights_give_the_same_structure(sharing):
     network = Network("one", (LAYER,))
     real = random_clustered(network, KERNELS, 3)
     (expected,) = layers_of(network, sharing)
-    (found,) = kcsim.estimate(SMALL, network, weights=real, execution=sharing).clustered.layers
+    (found,) = kcsim.estimate(SMALL, network, weights=real, execution=sharing)[sharing].layers
     for each in (expected, found):
         assert isinstance(each, CascadeEstimate)
         assert each.execution == sharing
@@ -84,7 +84,7 @@ def test_operations_where_a_stride_passes_over_rows(spec, sharing):
 def test_operations_of_decoding(spec):
     network = Network("one", (ConvLayer("layer", 6, 8, 5, 6, 3, 3, padding=1, batch=2),))
     everything = random_clustered(network, spec, 5)
-    (found,) = kcsim.estimate(SMALL, network, weights=everything).clustered.layers
+    (found,) = kcsim.estimate(SMALL, network, weights=everything)["decode"].layers
     counted, kind = count_operations(everything.layers["layer"], "decode"), found.weights
     # The decoder multiplies every weight that it gives by a scale, and adds an offset.
     assert found.operations.multiplies - counted.multiplies == (

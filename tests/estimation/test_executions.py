@@ -97,7 +97,7 @@ def test_compared_executions_are_those_of_estimate(objective):
             assert all(reached(a, objective) <= reached(b, objective) for a, b in pairs)
     plain = kcsim.estimate(SMALL, network, objective=objective).dense
     assert plain.energy_pj == compared.runs["dense"].energy_pj
-    frame = compared.to_frame()
+    frame = compared.layers()
     assert len(frame) == 5 * len(network)
     assert set(frame.execution) <= {"dense", *SINGLE}
 
@@ -173,9 +173,9 @@ def test_weights_that_are_all_zero_are_decoded_where_zeros_are_skipped(sharing):
         everything, codebooks={name: zeroed(each) for name, each in everything.codebooks.items()}
     )
     skipping = replace(SMALL, compute=Compute(mac_pj=1, zeros={"weights": "skip"}))
-    (found,) = kcsim.estimate(
-        skipping, network, weights=everything, execution=sharing
-    ).clustered.layers
+    (found,) = kcsim.estimate(skipping, network, weights=everything, execution=sharing)[
+        sharing
+    ].layers
     assert found.execution == "decode"
     assert found.note.count("\n") == 0
     assert found.note.startswith(f"decoded, not {sharing}: ")
@@ -236,10 +236,10 @@ def test_equal_layers_with_different_shares_of_zero_units():
 def test_places_of_the_decoder_that_fit_nowhere_are_passed_over(execution):
     # Index, scale and offset take 33 bits; the cell register has 16.
     network, spec = Network("one", (ConvLayer("layer", 3, 4, 4, 4, 3, 3),)), "linear_kernel:k=2"
-    own = kcsim.estimate("nvdla_like", network, spec).clustered.layers[0]
-    found = kcsim.estimate(
-        "nvdla_like", network, spec, execution=execution, decode_level="auto"
-    ).clustered.layers[0]
+    own = kcsim.estimate("nvdla_like", network, spec)["decode"].layers[0]
+    found = kcsim.estimate("nvdla_like", network, spec, execution=execution, decode_level="auto")[
+        execution
+    ].layers[0]
     assert reached(found, "edp") <= reached(own, "edp")
 
 

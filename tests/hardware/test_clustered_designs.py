@@ -22,14 +22,14 @@ EIE_LAYERS = {
 @pytest.mark.parametrize("hardware", LANES)
 def test_every_layer_is_decoded_beside_its_macs(hardware, network):
     found = kcsim.estimate(hardware, network, "scalar:k=16", objective="energy")
-    assert len(found.clustered.layers) == len(zoo.load(network).layers)
-    for layer in found.clustered.layers:
+    assert len(found["decode"].layers) == len(zoo.load(network).layers)
+    for layer in found["decode"].layers:
         assert layer.counts.macs / LANES[hardware] <= layer.lookups <= layer.counts.macs
         components = layer.energy_by_component()
         assert components["codebook"] > 0
         assert "codebook (DRAM)" not in components
     if LANES[hardware] == 1:
-        assert found.clustered.lookups == found.clustered.macs
+        assert found["decode"].lookups == found["decode"].macs
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_every_layer_is_decoded_beside_its_macs(hardware, network):
 def test_the_codebook_has_room_for_the_entries_of_the_design(hardware, clusters):
     for entries in (clusters, clusters + 1):
         found = kcsim.estimate(hardware, "lenet5", f"scalar:k={entries}")
-        layer = found.clustered.layers[-2]  # with more weights than entries
+        layer = found["decode"].layers[-2]  # with more weights than entries
         assert ("codebook" in layer.energy_by_component()) == (entries == clusters)
 
 
@@ -46,7 +46,7 @@ def test_the_filter_scratchpad_holds_more_indexes_than_weights():
     found = kcsim.estimate("eyeriss_codebook", "alexnet", "scalar:k=16", objective="energy")
     dense, clustered = (
         max(layer.counts.tile_words[-1, TENSORS.index("weights")] for layer in run.layers)
-        for run in found.runs
+        for run in found.runs.values()
     )
     assert dense <= 224 < clustered <= 4 * 224
 
@@ -68,4 +68,4 @@ def test_times_of_eie(name):
     zeros = f"inputs={1 - input_density},weights={1 - weight_density}"
     found = kcsim.estimate("eie_like", network, "scalar:k=16", zeros=zeros, objective="cycles")
     # Without the zeros that EIE pads, the time comes out shorter.
-    assert found.clustered.cycles / 800 == pytest.approx(microseconds, rel=0.2)
+    assert found["decode"].cycles / 800 == pytest.approx(microseconds, rel=0.2)

@@ -120,5 +120,5 @@ def test_short_tiles_and_shared_products_are_refused():
     store = CodebookStore(level="DRAM", capacity_kib=1, read_pj=1, write_pj=1)
     shared = replace(REPEATED, codebook=store)
     network = Network("one", (LAYER,))
-    run = estimate(shared, network, "scalar:k=2", execution="share_products").clustered
+    run = estimate(shared, network, "scalar:k=2", execution="share_products")["share_products"]
     assert [layer.execution for layer in run.layers] == ["decode"]

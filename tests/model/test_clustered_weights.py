@@ -285,7 +285,7 @@ def test_clustering_changes_no_count_and_nothing_below(mapped, data):
 @pytest.mark.parametrize("hardware", ["eyeriss_isca2016", "simple", "tpu_like"])
 def test_estimates_beside_each_other(hardware):
     result = kcsim.estimate(hardware, "lenet5", "kernel:k=16,scope=network")
-    dense, clustered = result.runs
+    dense, clustered = result.runs.values()
     assert dense.macs == clustered.macs
     assert clustered.lookups > 0
     assert dense.lookups == 0
@@ -299,9 +299,9 @@ def test_estimates_beside_each_other(hardware):
         assert read.bits >= times * units * other.weights.unit_bits
     loads = [i for layer in clustered.layers for i in layer.items if i.action == "load"]
     assert len(loads) == 1
-    frame = result.to_frame()
-    assert frame.energy_pj.sum() == pytest.approx(dense.energy_pj + clustered.energy_pj)
-    assert set(frame.run) == {"dense", clustered.weights}
+    frame = result.energy(by=["layer", "component"])
+    assert frame.energy.sum() == pytest.approx(dense.energy_pj + clustered.energy_pj)
+    assert set(frame.run) == {"dense", "decode"}
 
 
 def test_macs_that_read_parts_of_a_unit_pay_for_whole_indexes():

@@ -19,6 +19,7 @@ from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.reader import load_hardware
 from kcsim.hardware.schema import Compute, Hardware, Precision
 from kcsim.mapping.search import search_mapping
+from kcsim.report.beside import Beside
 from kcsim.report.network_data import layers_table
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
@@ -328,14 +329,14 @@ def lookup_design(**store):
 def test_a_store_serves_no_more_lookups_than_its_rate(rate, bound):
     hardware = lookup_design(read_words_per_cycle=rate)
     result = kcsim.estimate(hardware, one_layer(), "scalar:k=2,dense=none", objective="cycles")
-    (layer,) = result.clustered.layers
+    (layer,) = result["decode"].layers
     lookups = 256 * 256
     assert layer.lookups == lookups
     assert layer.cycles.lookup == (lookups / rate if rate else 0)
     assert layer.cycles.total >= layer.cycles.lookup
     assert layer.cycles.bound_by == bound
     assert layer.assumes_lookup_rate == (rate is None)
-    table = layers_table(result)
+    table = layers_table(Beside.last(result))
     assert any("Assumed: the codebook store" in note for note in table.notes) == (rate is None)
 
 
@@ -346,9 +347,9 @@ def one_layer():
 def test_a_codebook_in_dram_bounds_cycles_by_the_bandwidth_of_dram():
     # One entry more than the store of 256 values has room for.
     network = Network("one", (kcsim.load_layer("alexnet/conv3"),))
-    (layer,) = kcsim.estimate(
-        "eyeriss_codebook", network, "kernel:k=29,scope=layer"
-    ).clustered.layers
+    (layer,) = kcsim.estimate("eyeriss_codebook", network, "kernel:k=29,scope=layer")[
+        "decode"
+    ].layers
     assert layer.cycles.bound_by == "DRAM"
     # Each MAC looks its weight up, a word each, at 1.2 words a cycle.
     assert layer.cycles.total >= layer.layer.macs / 1.2

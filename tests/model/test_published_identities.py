@@ -72,7 +72,7 @@ def test_row_stationary_registers():
         # Every instance holds the outputs of its loops, all instances at least all outputs.
         assert first >= estimate.layer.output_words
         assert first % instances == 0
-    assert 3.9 <= run("eyeriss_isca2016").mac_side_accesses_per_mac() <= 4.0
+    assert 3.9 <= run("eyeriss_isca2016").innermost_accesses_per_mac <= 4.0
 
 
 def test_output_stationary_registers():
@@ -131,7 +131,7 @@ def test_input_stationary():
 
 
 def test_no_local_reuse():
-    assert run("no_local_reuse").mac_side_accesses_per_mac() == 0
+    assert run("no_local_reuse").innermost_accesses_per_mac == 0
     for estimate in layers("no_local_reuse"):
         counts = estimate.counts
         assert (counts.accesses[-1] == 0).all()

@@ -341,7 +341,7 @@ def test_zeros_of_a_network():
     plain, sparse = (
         kcsim.estimate("eyeriss", "lenet5", "kernel:k=16", zeros=zeros) for zeros in (None, text)
     )
-    for one, other in zip(plain.runs, sparse.runs, strict=True):
+    for one, other in zip(plain.runs.values(), sparse.runs.values(), strict=True):
         assert one.macs == other.macs
         assert one.energy_pj > other.energy_pj
         assert not any(layer.rests_on_zeros for layer in one.layers)
@@ -353,7 +353,9 @@ def test_zeros_of_a_network():
         "eyeriss", "lenet5", "kernel:k=16",
         zeros={"*": ZeroShares(inputs=0.5, outputs=0.5), "conv1": ZeroShares(outputs=0.5)},
     )  # fmt: skip
-    assert [run.energy_pj for run in by_name.runs] == [run.energy_pj for run in sparse.runs]
+    assert [run.energy_pj for run in by_name.runs.values()] == [
+        run.energy_pj for run in sparse.runs.values()
+    ]
 
 
 @pytest.mark.parametrize("zeros", ["inputs=nan", 0.5, {"conv1": 0.5}, {"conv9": ZeroShares()}])

@@ -5,8 +5,7 @@ from small_design import LAYER, MAPPING, design
 
 import kcsim
 from kcsim.cost.weight_format import WeightFormat
-from kcsim.estimation.compare import Comparison
-from kcsim.estimation.result import Estimate
+from kcsim.estimation.result import Result
 from kcsim.hardware.schema import CodebookStore
 from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.workload.layer import ConvLayer
@@ -25,30 +24,29 @@ TINY = Network(
 
 
 @pytest.fixture(scope="session")
-def clustered() -> Estimate:
+def clustered() -> Result:
     return kcsim.estimate("eyeriss", "lenet5", "kernel:k=16,scope=network")
 
 
 @pytest.fixture(scope="session")
-def dense() -> Estimate:
+def dense() -> Result:
     return kcsim.estimate("eyeriss_isca2016", "lenet5")
 
 
 @pytest.fixture(scope="session")
-def comparison() -> Comparison:
+def comparison() -> Result:
     return kcsim.compare_executions("simple", TINY, "kernel:k=4,scope=layer")
 
 
 @pytest.fixture(scope="session")
-def shared() -> Estimate:
+def shared() -> Result:
     """Both convolutions share products; distinct entries are expected ones."""
     return kcsim.estimate("simple", TINY, "kernel:k=4,scope=layer", execution="auto")
 
 
 @pytest.fixture(scope="session")
-def layer(clustered: Estimate) -> LayerEstimate:
-    assert clustered.clustered is not None
-    return clustered.clustered.layers[1]
+def layer(clustered: Result) -> LayerEstimate:
+    return clustered["decode"].layers[1]
 
 
 @pytest.fixture

@@ -1,18 +1,19 @@
 """JSON: plain types, the schema, and its description."""
 
 import json
-from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from kcsim.report.compare_json import COMPARISON_SCHEMA, comparison_to_dict
-from kcsim.report.json_report import ESTIMATE_SCHEMA, LAYER_SCHEMA, estimate_to_dict, layer_to_dict
+from kcsim.fields import FIELDS
+from kcsim.report.documents import DOCUMENTS, to_dict
+
+RESULT_SCHEMA, LAYER_SCHEMA = DOCUMENTS["result"].schema(), DOCUMENTS["layer"].schema()
 
 TYPES = {
     "object": dict, "array": list, "string": str, "boolean": bool, "null": type(None),
     "integer": int, "number": (int, float),
 }  # fmt: skip
-DESCRIPTION = Path(__file__).parents[2] / "docs" / "estimate-json.md"
 
 
 def faults(value, schema, root, path="$"):
@@ -50,86 +51,99 @@ def faults(value, schema, root, path="$"):
 
 @pytest.mark.parametrize("name", ["clustered", "dense", "shared"])
 def test_an_estimate_survives_json_and_fits_its_schema(name, request):
-    document = estimate_to_dict(request.getfixturevalue(name))
+    document = to_dict(request.getfixturevalue(name))
     text = json.dumps(document, allow_nan=False)
     assert json.loads(text) == document
-    assert list(faults(document, ESTIMATE_SCHEMA, ESTIMATE_SCHEMA)) == []
+    assert list(faults(document, RESULT_SCHEMA, RESULT_SCHEMA)) == []
 
 
 def test_a_layer_survives_json_and_fits_its_schema(layer):
-    document = layer_to_dict(layer)
+    document = to_dict(layer)
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     assert list(faults(document, LAYER_SCHEMA, LAYER_SCHEMA)) == []
 
 
 def test_the_schema_refuses_what_is_wrong(dense):
-    document = estimate_to_dict(dense)
-    document["schema"] = "kcsim.estimate/9"
-    document["runs"][0]["totals"]["cycles"] = -1
+    document = to_dict(dense)
+    document["schema"] = "kcsim.result/9"
+    document["runs"][0]["cycles"] = -1
     document["runs"][0]["layers"][0]["macs"] = "many"
     document["hardware"]["colour"] = "red"
     del document["network"]["batch"]
-    assert len(list(faults(document, ESTIMATE_SCHEMA, ESTIMATE_SCHEMA))) == 5
+    assert len(list(faults(document, RESULT_SCHEMA, RESULT_SCHEMA))) == 5
 
 
-def test_numbers_are_those_of_the_estimate(clustered):
-    document = estimate_to_dict(clustered)
-    assert document["schema"] == "kcsim.estimate/2"
-    for run, written in zip(clustered.runs, document["runs"], strict=True):
-        totals = written["totals"]
-        assert written["weights"] == run.weights
-        assert totals["energy_pj"] == run.energy_pj
-        assert totals["cycles"] == sum(layer["cycles"]["total"] for layer in written["layers"])
-        assert type(totals["weight_bits"]) is int
+def test_numbers_are_those_of_the_result(clustered):
+    document = to_dict(clustered)
+    assert document["schema"] == "kcsim.result/2"
+    assert document["hardware"]["energy_unit"] == "pJ"
+    for run, written in zip(clustered.runs.values(), document["runs"], strict=True):
+        assert (written["run"], written["clustering"]) == (run.name, run.clustering)
+        assert written["energy"] == run.energy_pj
+        assert written["cycles"] == sum(layer["cycles"] for layer in written["layers"])
+        assert type(written["weights_bits"]) is int
         for layer in written["layers"]:
-            parts = sum(item["energy_pj"] for item in layer["energy"])
-            assert parts == pytest.approx(layer["energy_pj"])
+            parts = sum(item["energy"] for item in layer["energy_items"])
+            assert parts == pytest.approx(layer["energy"])
     dense, clustered_run = document["runs"]
-    assert dense["totals"]["storage"] is None
-    storage = clustered_run["totals"]["storage"]
-    assert storage["total_bits"] == clustered_run["totals"]["weight_bits"]
-    assert storage["uncompressed_bits"] == dense["totals"]["weight_bits"]
+    assert dense["storage"] is None
+    storage = clustered_run["storage"]
+    assert storage["weights_bits"] == clustered_run["weights_bits"]
+    assert storage["uncompressed_weights_bits"] == dense["weights_bits"]
 
 
 def test_a_comparison_survives_json_and_fits_its_schema(comparison):
-    document = comparison_to_dict(comparison)
+    document = to_dict(comparison)
     assert json.loads(json.dumps(document, allow_nan=False)) == document
-    assert list(faults(document, COMPARISON_SCHEMA, COMPARISON_SCHEMA)) == []
+    assert list(faults(document, RESULT_SCHEMA, RESULT_SCHEMA)) == []
     assert document["objective"] == comparison.objective
-    assert [run["execution"] for run in document["runs"]] == list(comparison.runs)
+    assert [run["run"] for run in document["runs"]] == list(comparison.runs)
     for written, run in zip(document["runs"], comparison.runs.values(), strict=True):
-        totals = written["totals"]
-        assert totals["energy_pj"] == run.energy_pj
-        assert totals["operations"] == {
-            "multiplies": sum(layer["operations"]["multiplies"] for layer in written["layers"]),
-            "adds": sum(layer["operations"]["adds"] for layer in written["layers"]),
-            "full_adders": run.full_adders,
-        }
-        assert sum(totals["energy_by_tensor_pj"].values()) == pytest.approx(run.energy_pj)
-        assert 0 < totals["utilization"] <= 1
+        assert written["energy"] == run.energy_pj
+        for name in ("multiplies", "adds", "full_adders"):
+            assert written[name] == sum(layer[name] for layer in written["layers"])
+        assert sum(written["energy_by_tensor"].values()) == pytest.approx(run.energy_pj)
+        assert 0 < written["utilization"] <= 1
+
+
+def test_frames_columns_and_json_have_the_same_names(clustered):
+    document = to_dict(clustered)
+    (summary, layers) = clustered.summary(), clustered.layers()
+    for frame, written in (
+        (summary, document["runs"][0]),
+        (layers, document["runs"][0]["layers"][0]),
+    ):
+        shared = [name for name in frame.columns if name in written]
+        assert len(shared) > 10
+        for name in shared:
+            value = frame[name].iloc[0]
+            assert pd.isna(value) if written[name] is None else value == written[name]
+        assert all(
+            name in FIELDS or name.removesuffix("_ratio") in FIELDS for name in frame.columns
+        )
 
 
 def test_decoded_layers_say_where_and_share_nothing(clustered):
-    dense, written = estimate_to_dict(clustered)["runs"]
-    assert (dense["execution"], written["execution"]) == ("dense", "decode")
+    dense, written = to_dict(clustered)["runs"]
+    assert (dense["run"], written["run"]) == ("dense", "decode")
     for layer in (*dense["layers"], *written["layers"]):
-        is_dense = layer["weights"]["unit"] is None
+        is_dense = layer["weight_format"]["unit"] is None
         assert layer["execution"] == ("dense" if is_dense else "decode")
-        assert layer["decode_level"] == layer["weights"]["decode_level"]
+        assert layer["decode_level"] == layer["weight_format"]["decode_level"]
         assert layer["intermediate"] is layer["plan"] is None
         assert layer["alternatives"] == []
         assert layer["note"] == ""
-        assert layer["operations"]["multiplies"] >= layer["macs"]
+        assert layer["multiplies"] >= layer["macs"]
 
 
 def test_a_layer_that_shares_says_what_where_and_how(shared):
-    written = estimate_to_dict(shared)["runs"][1]["layers"]
-    for layer, document in zip(shared.clustered.layers[:2], written[:2], strict=True):
+    written = to_dict(shared)["runs"][1]["layers"]
+    for layer, document in zip(shared["auto"].layers[:2], written[:2], strict=True):
         what, model = document["intermediate"], layer.intermediate
         assert document["execution"] == layer.execution == "share_products"
         assert document["macs"] == layer.layer.macs
-        assert document["operations"]["multiplies"] < document["macs"]
-        assert what.pop("accesses") == [
+        assert document["multiplies"] < document["macs"]
+        assert what.pop("accesses_by_level") == [
             {"level": name, "reads": reads, "fills": fills, "updates": updates}
             for name, (reads, fills, updates) in zip(
                 layer.counts.hardware.level_names,
@@ -141,18 +155,22 @@ def test_a_layer_that_shares_says_what_where_and_how(shared):
         assert what == vars(model)
         assert what["is_expectation"]
         best, *others = document["alternatives"]
-        assert (best["execution"], best["energy_pj"]) == (layer.execution, layer.energy_pj)
-        edp = [each["energy_pj"] * each["cycles"] for each in (best, *others)]
+        assert (best["execution"], best["energy"]) == (layer.execution, layer.energy_pj)
+        edp = [each["energy"] * each["cycles"] for each in (best, *others)]
         assert edp == sorted(edp)
         assert {each["execution"] for each in others} >= {"decode", "share_sums"}
-        intermediate = [e["energy_pj"] for e in document["energy"] if e["tensor"] == "intermediate"]
+        intermediate = [
+            e["energy"] for e in document["energy_items"] if e["tensor"] == "intermediate"
+        ]
         assert sum(intermediate) > 0
-        assert {e["action"] for e in document["energy"] if e["component"] == "adder"} == {"add"}
+        assert {e["action"] for e in document["energy_items"] if e["component"] == "adder"} == {
+            "add"
+        }
 
 
 def test_the_mappings_of_both_phases_cover_a_tile(shared):
-    layer = shared.clustered.layers[1]
-    plan = layer_to_dict(layer)["layer"]["plan"]
+    layer = shared["auto"].layers[1]
+    plan = to_dict(layer)["layers"][0]["plan"]
     assert plan["tile"] == layer.plan.tile._asdict()
     shapes = layer.shared.shapes(layer.plan.tile)
     assert bounds(plan["outer"]) == layer.layer.dimensions
@@ -173,17 +191,12 @@ def bounds(loops):
 
 
 def test_the_mapping_multiplies_to_the_dimensions(layer):
-    document = layer_to_dict(layer)["layer"]
+    document = to_dict(layer)["layers"][0]
     assert bounds(document["mapping"]) == document["dimensions"]
 
 
-def test_every_field_is_described():
-    description = DESCRIPTION.read_text(encoding="utf-8")
-    for root in (ESTIMATE_SCHEMA, LAYER_SCHEMA, COMPARISON_SCHEMA):
-        for part in (root, *root["$defs"].values()):
-            assert list(part["properties"]) == part["required"]
-            section = description.split(f"## {part['title'].removesuffix('Document')}\n")[1]
-            rows = [r for r in section.split("\n## ")[0].splitlines() if r.startswith("| `")]
-            assert [row.split("`")[1] for row in rows] == list(part["properties"])
-            for row, field in zip(rows, part["properties"].values(), strict=True):
-                assert row.endswith(f"| {field['description']} |")
+def test_every_number_of_a_schema_is_a_field():
+    for record in DOCUMENTS.values():
+        for part in record.parts():
+            assert set(part.fields) <= set(FIELDS)
+            assert set(part.of) | set(part.choices) <= set(part.fields)

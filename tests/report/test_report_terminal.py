@@ -30,7 +30,7 @@ def test_nothing_is_cut_or_wider_than_the_console(clustered, layer, width):
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_nor_are_executions_and_comparisons(shared, comparison, width):
-    tables = (*estimate_tables(shared), *layer_tables(shared.clustered.layers[1]))
+    tables = (*estimate_tables(shared), *layer_tables(shared["auto"].layers[1]))
     text = rendered((*tables, *comparison_tables(comparison)), width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
@@ -90,7 +90,7 @@ def test_totals_are_there(clustered):
 def test_columns_that_do_not_fit_are_named(clustered):
     table = estimate_tables(clustered)[0]
     narrow = " ".join(rendered(table, 60).split())
-    assert "Not shown at this width: dense cycles, utilisation, bound by." in narrow
+    assert "Not shown at this width: dense cycles, utilization, bound by." in narrow
     assert "Not shown" not in rendered(table, 120)
 
 
@@ -119,8 +119,8 @@ def test_a_plain_console_gets_plain_characters(clustered):
 def test_tables_load_neither_pandas_nor_matplotlib():
     code = (
         "import sys, kcsim.cli.terminal, kcsim.report.network_data, kcsim.report.tables, "
-        "kcsim.report.json_report, kcsim.report.plots, kcsim.report.mapping_plot, "
-        "kcsim.report.compare_json, kcsim.report.compare_data, kcsim.report.compare_plot; "
+        "kcsim.report.documents, kcsim.report.plot, kcsim.report.energy_figure, "
+        "kcsim.report.mapping_figure, kcsim.report.compare_data, kcsim.report.comparison_figure; "
         "print([m for m in ('pandas', 'matplotlib') if m in sys.modules])"
     )
     result = subprocess.run(

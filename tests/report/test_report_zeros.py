@@ -3,7 +3,8 @@
 import pytest
 
 import kcsim
-from kcsim.report.json_report import estimate_to_dict
+from kcsim.report.beside import Beside
+from kcsim.report.documents import to_dict
 from kcsim.report.layer_data import layer_tables
 from kcsim.report.network_data import estimate_tables
 from kcsim.report.zeros_data import compressed_bits, zeros_table
@@ -16,9 +17,9 @@ def sparse():
 
 
 def test_macs_and_traffic_of_the_table(sparse):
-    table = zeros_table(sparse)
+    table = zeros_table(Beside.last(sparse))
     (total,) = table.footers
-    for row, layer in zip(table.rows, sparse.clustered.layers, strict=True):
+    for row, layer in zip(table.rows, sparse["decode"].layers, strict=True):
         assert row[:2] == (layer.layer.name, layer.layer.zeros.inputs)
         assert sum(row[4:7]) == layer.counts.macs
         moved, plain = compressed_bits(layer)
@@ -40,12 +41,12 @@ def test_tables_say_that_they_are_expectations(sparse):
 
 
 def test_json_says_what_is_an_expectation(sparse):
-    for run, written in zip(sparse.runs, estimate_to_dict(sparse)["runs"], strict=True):
+    for run, written in zip(sparse.runs.values(), to_dict(sparse)["runs"], strict=True):
         for layer, document in zip(run.layers, written["layers"], strict=True):
             zeros = document["zeros"]
             assert zeros["is_expectation"]
             macs = [zeros[f"{what}_macs"] for what in ("computed", "gated", "skipped")]
             assert tuple(macs) == layer.macs_left
-            assert [s["coding"] for s in zeros["stored"]] == [
+            assert [s["coding"] for s in zeros["stored_tensors"]] == [
                 None if layer.layer.name == "conv1" else "run_length", "run_length",
             ]  # fmt: skip

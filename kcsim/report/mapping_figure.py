@@ -10,7 +10,7 @@ from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.report.cells import shown
 from kcsim.report.mapping_data import Account, MappedLevel, NestLoop, Store, Tile, mapped_levels
 from kcsim.report.mapping_text import listed, percent, totals
-from kcsim.report.pictures import COLOURS, STYLE, write_picture
+from kcsim.report.pictures import COLORS, STYLE, write_picture
 from kcsim.report.table import Column
 from kcsim.workload.layer import TENSORS
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.font_manager import FontProperties
 
-_COLOURS = {"weights": COLOURS[0], "inputs": COLOURS[1], "outputs": COLOURS[2], "": COLOURS[7]}
+_COLORS = {"weights": COLORS[0], "inputs": COLORS[1], "outputs": COLORS[2], "": COLORS[7]}
 _DIM = "0.4"
 
 # All measures in inches, of a figure as wide as two columns of a paper.
@@ -194,7 +194,7 @@ def _draw_rails(page: Axes, bands: list[_Band]) -> None:
     end = bands[-1].line(0)
     for x, tensor in zip(_RAILS, TENSORS, strict=True):
         ends = bands[0].line(_tile_places(bands[0].level)[tensor]), end
-        page.plot((x, x), ends, color=_COLOURS[tensor], linewidth=1.2, solid_capstyle="butt")
+        page.plot((x, x), ends, color=_COLORS[tensor], linewidth=1.2, solid_capstyle="butt")
     page.plot((_RAILS[0], _RAILS[-1]), (end, end), color="0.2", linewidth=2)
 
 
@@ -231,7 +231,7 @@ def _draw_tiles(page: Axes, band: _Band) -> None:
     for store in level.stores:
         for tile in store.tiles:
             x, y = _RAILS[TENSORS.index(tile.tensor)], band.line(places[tile.tensor])
-            page.plot(x, y, marker="s", markersize=4.5, color=_COLOURS[tile.tensor])
+            page.plot(x, y, marker="s", markersize=4.5, color=_COLORS[tile.tensor])
             _write(page, _TILES, y, tile.tensor)
             _write(page, _TILES, y, _number(tile.words, _EXACT_WORDS), right=True)
             if tile.indexes is not None:
@@ -254,7 +254,7 @@ def _draw_share(page: Axes, store: Store, capacity_bits: int, y: float) -> None:
     _draw_box(page, left, top, width, height, facecolor="white")
     for tile in store.tiles:
         length = tile.bits / capacity_bits * width
-        _draw_box(page, left, top, length, height, facecolor=_COLOURS[tile.tensor])
+        _draw_box(page, left, top, length, height, facecolor=_COLORS[tile.tensor])
         left += length
     _draw_box(page, _STORE[0], top, width, height, fill=False, edgecolor="0.3", linewidth=0.6)
     room = shown(capacity_bits, Column("capacity", "bit", "bits"))
@@ -270,9 +270,9 @@ def _draw_energy(page: Axes, bands: list[_Band], estimate: LayerEstimate) -> Non
         for line, account in enumerate(_spent(band.level)):
             y, left = band.line(line), _ENERGY[0]
             _write(page, _PARTS, y, account.part, color=_DIM)
-            for tensor, colour in _COLOURS.items():
+            for tensor, color in _COLORS.items():
                 length = account.energy.get(tensor, 0.0) / largest * (_ENERGY[1] - _ENERGY[0])
-                _draw_box(page, left, y - _BAR / 2, length, _BAR, facecolor=colour)
+                _draw_box(page, left, y - _BAR / 2, length, _BAR, facecolor=color)
                 left += length
             share = percent(account.total / estimate.energy_pj)
             span = left + _VALUES[0] - _ENERGY[1], _VALUES[1]

@@ -10,7 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import kcsim
 from kcsim.errors import InputError
-from kcsim.report.compare_plot import draw_comparison, plot_comparison, work_by_run
+from kcsim.report.comparison_figure import draw_comparison, plot_comparison
+from kcsim.report.plot import work_by_run
 
 RUNS = 5
 
@@ -65,7 +66,11 @@ def test_bars_are_the_energies(comparison):
         (left, [run.energy_by_component() for run in runs]),
         (middle, [run.energy_by_tensor() for run in runs]),
     ):
-        drawn = {c.get_label(): [bar.get_height() for bar in c] for c in axis.containers}
+        drawn = {c.get_label(): [0.0] * RUNS for c in axis.containers}
+        for bars in axis.containers:
+            for bar in bars:
+                place = round(bar.get_x() + bar.get_width() / 2)
+                drawn[bars.get_label()][place] = bar.get_height()
         for name, heights in drawn.items():
             expected = [account.get(name, 0) / 1e3 for account in accounts]
             assert heights == pytest.approx(expected)

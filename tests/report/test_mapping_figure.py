@@ -18,7 +18,7 @@ from kcsim.errors import InputError
 from kcsim.hardware.level import Fanout, Level, Partition
 from kcsim.hardware.schema import CodebookStore, Compute, Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
-from kcsim.report.mapping_plot import draw_mapping, plot_mapping
+from kcsim.report.mapping_figure import draw_mapping, plot_mapping
 
 LAYERS = {
     "conv": kcsim.ConvLayer("conv3", 32, 48, 15, 15, 3, 3),

@@ -7,27 +7,29 @@ import pytest
 from matplotlib.figure import Figure
 
 from kcsim.errors import InputError
-from kcsim.report.plots import component_colours, energy_by_layer, plot_energy
+from kcsim.report import plot
+from kcsim.report.energy_figure import plot_energy
+from kcsim.report.plot import bars, part_colors
 
 
 def test_data_adds_up(clustered):
-    data = energy_by_layer(clustered)
+    data = bars(clustered)
     assert data.unit == "pJ"
-    assert data.layers == ("conv1", "conv2", "ip1", "ip2")
-    assert data.kinds == ("conv", "conv", "linear", "linear")
-    assert data.components == (
+    assert data.runs == ("dense", "decode")
+    assert data.groups == ("conv1", "conv2", "ip1", "ip2")
+    assert data.parts == (
         "DRAM", "buffer", "buffer network", "scratchpads", "MAC", "codebook", "static",
     )  # fmt: skip
-    for run, energy in zip(clustered.runs, data.energy, strict=True):
+    for run, energy in zip(clustered.runs.values(), data.energy, strict=True):
         assert energy.sum() == pytest.approx(run.energy_pj)
         by_layer = [layer.energy_pj for layer in run.layers]
         assert energy.sum(axis=1) == pytest.approx(np.array(by_layer))
-    assert not data.energy[0, :, data.components.index("codebook")].any()
+    assert not data.energy[0, :, data.parts.index("codebook")].any()
 
 
 def test_the_smallest_of_many_components_are_added_up(clustered):
-    whole, few = energy_by_layer(clustered), energy_by_layer(clustered, largest=3)
-    assert few.components == ("DRAM", "static", "other")
+    whole, few = bars(clustered), bars(clustered, largest=3)
+    assert few.parts == ("DRAM", "static", "other")
     assert few.energy.sum(axis=-1) == pytest.approx(whole.energy.sum(axis=-1))
 
 
@@ -53,7 +55,7 @@ def test_equal_estimates_give_equal_files(clustered, tmp_path):
 def test_text_stays_text(clustered, tmp_path):
     plot_energy(clustered, tmp_path / "a.svg")
     text = (tmp_path / "a.svg").read_text(encoding="utf-8")
-    for word in ("conv2", "scratchpads", "energy [µJ]", "right: clustered", "lenet5 on eyeriss"):
+    for word in ("conv2", "scratchpads", "energy [µJ]", "decode", "lenet5 on eyeriss"):
         assert word in text
     plot_energy(clustered, tmp_path / "a.pdf")
     assert b"/Type3" not in (tmp_path / "a.pdf").read_bytes()
@@ -87,11 +89,37 @@ def test_a_failed_drawing_leaves_the_old_file(clustered, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["plot.png"]
 
 
-def test_components_keep_their_colours():
-    some = dict(zip("AB", component_colours(("A", "B")), strict=True))
+def test_components_keep_their_colors():
+    some = dict(zip("AB", part_colors(("A", "B")), strict=True))
     more = ("A", "B", "C", "D", "E", "MAC", "codebook", "static")
-    colours = dict(zip(more, component_colours(more), strict=True))
-    assert some == {"A": colours["A"], "B": colours["B"]}
-    assert component_colours(("static",)) == [colours["static"]]
+    colors = dict(zip(more, part_colors(more), strict=True))
+    assert some == {"A": colors["A"], "B": colors["B"]}
+    assert part_colors(("static",)) == [colors["static"]]
     for names in (more, tuple("ABCDEFGH"), ("MAC", *"ABCDEFG")):
-        assert len(set(component_colours(names))) == 8
+        assert len(set(part_colors(names))) == 8
+
+
+@pytest.mark.parametrize("by", ["component", ["layer", "tensor"], ["run", "kind"], "layer"])
+def test_bars_of_any_keys_are_the_energies_of_the_result(clustered, by):
+    axis = Figure().subplots()
+    assert plot.energy(clustered, by=by, ax=axis) is axis
+    unit = {"µ": 1e6, "m": 1e9}[axis.get_ylabel()[-3]]
+    heights = sum(bar.get_height() for bar in axis.patches)
+    total = sum(run.energy_pj for run in clustered.runs.values())
+    assert heights * unit == pytest.approx(total)
+
+
+def test_a_frame_is_drawn_as_its_result(clustered):
+    one, other = Figure().subplots(), Figure().subplots()
+    plot.energy(clustered, by=["layer", "component"], ax=one)
+    plot.energy(clustered.energy(by=["layer", "component"]), ax=other)
+    assert [b.get_bbox().bounds for b in one.patches] == [
+        b.get_bbox().bounds for b in other.patches
+    ]
+
+
+def test_bars_of_unknown_or_too_many_keys_are_refused(clustered):
+    with pytest.raises(InputError, match="did you mean 'layer'"):
+        plot.energy(clustered, by="layers", ax=Figure().subplots())
+    with pytest.raises(InputError, match="one key, or two"):
+        plot.energy(clustered, by=["layer", "tensor", "action"], ax=Figure().subplots())
