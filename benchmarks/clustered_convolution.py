@@ -25,8 +25,8 @@ from kcsim.clustering.resolve import resolve_layer
 from kcsim.clustering.spec import parse_clustering
 from kcsim.conv import geometry, work
 from kcsim.conv.execute import ClusteredConvolution
-from kcsim.conv.operations import EXECUTIONS
 from kcsim.weights.clustered import ClusteredLayer, Codebook
+from kcsim.workload.execution import EXECUTIONS
 from kcsim.workload.layer import ConvLayer
 
 LAYERS = ((64, 56), (128, 28), (256, 14), (512, 7))

@@ -38,3 +38,8 @@ def exact_sums(items: Iterable[tuple[Name, float]]) -> dict[Name, float]:
     for name, value in items:
         values.setdefault(name, []).append(value)
     return {name: exact_sum(each) for name, each in values.items()}
+
+
+def quotient(over: float, under: float) -> float | None:
+    """A quotient, or ``None`` where one of the two is zero."""
+    return over / under if over and under else None

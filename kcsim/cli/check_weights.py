@@ -28,8 +28,8 @@ def check_weights(
     """Execute every clustered layer of a file; exit with code 1 if anything differs."""
     from kcsim.cli.running import refuse_unused, waiting
     from kcsim.conv.checking import LARGEST_DIFFERENCE, check_layer
-    from kcsim.conv.operations import EXECUTIONS, check_execution
     from kcsim.weights.clustered_reader import load_clustered
+    from kcsim.workload.execution import EXECUTIONS, check_execution
     from kcsim.workload.reader import load_network
 
     check_execution(execution, ("auto", *EXECUTIONS))

@@ -14,9 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from kcsim.clustering.units import shape_text
 from kcsim.conv.execute import ClusteredConvolution
-from kcsim.conv.operations import Operations, count_operations
+from kcsim.conv.operations import count_operations
 from kcsim.errors import InputError, Problem
 from kcsim.weights.clustered import ClusteredLayer, Codebook
+from kcsim.workload.execution import Operations
 from kcsim.workload.layer import ConvLayer
 
 Floats = NDArray[np.float32]

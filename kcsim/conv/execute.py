@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kcsim.clustering.units import shape_text
 from kcsim.conv.geometry import Geometry
-from kcsim.conv.operations import Operations, choose_execution
+from kcsim.conv.operations import choose_execution
 from kcsim.conv.work import dense_work, products_work, sums_work
 from kcsim.errors import InputError, Problem
 from kcsim.kernels.conv.planes import convolve, pack
@@ -23,6 +23,7 @@ from kcsim.kernels.conv.sums import share_sums
 from kcsim.kernels.conv.vectors import SPAN
 from kcsim.reading.arguments import checked
 from kcsim.weights.clustered import ClusteredLayer, Codebook
+from kcsim.workload.execution import Operations
 from kcsim.workload.layer import ConvLayer
 
 Array = NDArray[Any]

@@ -10,11 +10,12 @@ import numpy as np
 from kcsim.clustering.precision import StoredValues
 from kcsim.clustering.units import shape_text
 from kcsim.conv.execute import ClusteredConvolution
-from kcsim.conv.operations import Operations, choose_execution
+from kcsim.conv.operations import choose_execution
 from kcsim.errors import InputError, Problem
 from kcsim.reading.arguments import checked
 from kcsim.weights.clustered import ClusteredLayer, ClusteredWeights, Codebook
 from kcsim.weights.matching import match_names
+from kcsim.workload.execution import Operations
 
 try:
     import torch

@@ -3,32 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kcsim.conv.geometry import Geometry, Place, line_strips
-from kcsim.errors import InputError, Problem, nearest
 from kcsim.weights.clustered import ClusteredLayer
+from kcsim.workload.execution import EXECUTIONS, Operations, check_execution
 from kcsim.workload.layer import ConvLayer
-
-EXECUTIONS = ("decode", "share_products", "share_sums")
-
-
-@dataclass(frozen=True)
-class Operations:
-    """Multiplies and adds of a whole batch; those of biases are not counted.
-
-    Attributes
-    ----------
-    multiplies, adds : int
-    """
-
-    multiplies: int
-    adds: int
-
-    @property
-    def total(self) -> int:
-        """Both."""
-        return self.multiplies + self.adds
 
 
 def count_operations(
@@ -90,15 +70,6 @@ def choose_execution(layer: ClusteredLayer, execution: str, conv: ConvLayer) -> 
     if execution != "auto":
         return execution
     return min(EXECUTIONS, key=lambda name: count_operations(layer, name, conv).total)
-
-
-def check_execution(execution: str, known: tuple[str, ...]) -> None:
-    """Refuse what is none of the known executions."""
-    if execution not in known:
-        raise InputError(
-            Problem(f"there is no execution {execution!r}", "one of " + ", ".join(known),
-                    nearest(execution, known))
-        )  # fmt: skip
 
 
 def _of_products(layer: ClusteredLayer, conv: ConvLayer) -> Operations:

@@ -10,8 +10,6 @@ import numpy as np
 
 from kcsim.clustering.resolve import resolve_network
 from kcsim.clustering.scheme import Clustering
-from kcsim.conv.operations import EXECUTIONS as SINGLE_EXECUTIONS
-from kcsim.conv.operations import check_execution
 from kcsim.cost.weight_format import WeightFormat, clustered_zeros, decode_at, weight_formats
 from kcsim.errors import MappingError
 from kcsim.hardware.schema import Hardware
@@ -25,6 +23,8 @@ from kcsim.sharing.plan import SharedLayer
 from kcsim.sharing.search import find_cascade
 from kcsim.sharing.tiles import SHARINGS, Sharing
 from kcsim.weights.clustered import ClusteredWeights
+from kcsim.workload.execution import EXECUTIONS as SINGLE_EXECUTIONS
+from kcsim.workload.execution import check_execution
 from kcsim.workload.layer import ConvLayer
 
 EXECUTIONS = (*SINGLE_EXECUTIONS, "auto")

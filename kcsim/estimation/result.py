@@ -9,14 +9,14 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from kcsim.clustering.storage import NetworkStorage
-from kcsim.conv.operations import Operations
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.estimation.deep_kmeans import DeepKMeansCost, total_cost
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.search import SearchResult
 from kcsim.model.energy import EnergyItem, energy_by_component
 from kcsim.model.layer_estimate import LAYER_FIGURES, LayerEstimate
-from kcsim.sums import exact_sum, exact_sums
+from kcsim.sums import exact_sum, exact_sums, quotient
+from kcsim.workload.execution import Operations
 from kcsim.workload.network import Network
 
 if TYPE_CHECKING:
@@ -383,11 +383,6 @@ class Result:
     def _repr_html_(self) -> str:
         table = self.layers().to_html(index=False, float_format=lambda value: f"{value:.4g}")
         return f"<pre>{self}</pre>{table}"
-
-
-def quotient(over: float, under: float) -> float | None:
-    """A quotient, or ``None`` where one of the two is zero."""
-    return over / under if over and under else None
 
 
 def _frame(rows: Iterable[tuple[Any, ...]], columns: Sequence[str]) -> pd.DataFrame:

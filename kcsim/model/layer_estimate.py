@@ -9,7 +9,6 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from kcsim.conv.operations import Operations
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.mapping.nest import Mapping
 from kcsim.mapping.search import SearchResult
@@ -18,6 +17,7 @@ from kcsim.model.cycles import Cycles
 from kcsim.model.energy import EnergyItem, energy_by_component
 from kcsim.model.traffic import MacsLeft, StoredTensor, macs_left, stored_tensors
 from kcsim.sums import exact_sum
+from kcsim.workload.execution import Operations
 from kcsim.workload.layer import ConvLayer
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kcsim.estimation.result import Result, Run, quotient
-from kcsim.report.table import Column, column
+from kcsim.estimation.result import Result, Run
+from kcsim.report.table import Column, column, with_ratio
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +66,3 @@ class Beside:
         """The clustering and, if it is not decoded, the execution."""
         clustering = self.run.clustering or self.run.name
         return clustering if self.run.name == "decode" else f"{clustering}, {self.run.name}"
-
-
-def with_ratio(values: Sequence[Any]) -> tuple[Any, ...]:
-    """One value, or two and their ratio."""
-    return (*values, quotient(*values)) if len(values) == 2 else tuple(values)

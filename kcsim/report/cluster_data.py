@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from kcsim.clustering.storage import LayerStorage
-from kcsim.estimation.result import quotient
 from kcsim.fields import field_named
 from kcsim.report.table import Row, Table, column
-from kcsim.sums import exact_sum
+from kcsim.sums import exact_sum, quotient
 from kcsim.weights.clustered import ClusteredLayer, ClusteredWeights
 
 _COLUMNS = (

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from kcsim.estimation.result import quotient
 from kcsim.hardware.level import Level
 from kcsim.hardware.notes import hardware_notes, never_forwarded
 from kcsim.model.counts import Counts, used_bits
 from kcsim.model.layer_estimate import LayerEstimate
+from kcsim.report.account import account_columns, account_rows
 from kcsim.report.execution_data import lookup_rate_note, tile_words
-from kcsim.report.network_data import account_columns, account_rows
 from kcsim.report.table import Column, Row, Table, column
 from kcsim.report.zeros_data import compression_table, expectation_note
 from kcsim.sharing.account import CascadeEstimate
+from kcsim.sums import quotient
 from kcsim.workload.layer import TENSORS
 
 

@@ -7,15 +7,16 @@ from dataclasses import replace
 
 from kcsim.clustering.resolve import few_units_notes
 from kcsim.clustering.storage import NetworkStorage
-from kcsim.estimation.result import RUN_FIGURES, Result, Run, quotient
+from kcsim.estimation.result import RUN_FIGURES, Result, Run
 from kcsim.fields import field_named
 from kcsim.hardware.notes import hardware_notes
-from kcsim.report.beside import Beside, with_ratio
+from kcsim.report.account import account_columns, account_rows
+from kcsim.report.beside import Beside
 from kcsim.report.execution_data import execution_tables, expected_entries_note, lookup_rate_note
 from kcsim.report.search_data import unproved_note
-from kcsim.report.table import Column, Row, Table, column
+from kcsim.report.table import Column, Row, Table, column, with_ratio
 from kcsim.report.zeros_data import expectation_note, zeros_table
-from kcsim.sums import exact_sum
+from kcsim.sums import quotient
 
 _METRICS = (
     "computational_full_adders", "weight_bit_uses", "activation_bit_uses", "deep_kmeans_mac_units",
@@ -194,48 +195,6 @@ def metrics_table(shown: Beside) -> Table:
         f"Innermost: {levels[-1]}. Outermost: {levels[0]}.",
     )
     return Table(shown.title("Metrics"), tuple(columns), tuple(rows), notes=notes)
-
-
-def account_rows(
-    accounts: Sequence[Mapping[str, float]],
-) -> tuple[tuple[Row, ...], Row]:
-    """Energy and share of every entry of one account, or of two and their ratio.
-
-    Parameters
-    ----------
-    accounts : sequence of mapping
-        Energy by name, that of the first run first.
-
-    Returns
-    -------
-    tuple of tuple
-        One row an entry: name, energy and share for each account, ratio.
-    tuple
-        The totals.
-    """
-    totals = [exact_sum(account.values()) for account in accounts]
-    names = dict.fromkeys(name for account in reversed(accounts) for name in account)
-
-    def row(name: str, energies: Sequence[float | None]) -> Row:
-        shares = [
-            None if energy is None else energy / total if total else 0.0
-            for energy, total in zip(energies, totals, strict=True)
-        ]
-        values = [value for pair in zip(energies, shares, strict=True) for value in pair]
-        return (name, *values, *with_ratio([energy or 0 for energy in energies])[2:])
-
-    rows = tuple(row(name, [account.get(name) for account in accounts]) for name in names)
-    return rows, row("TOTAL", totals)
-
-
-def account_columns(label: str, unit: str, runs: Sequence[str] = ("",)) -> tuple[Column, ...]:
-    """The columns of such rows."""
-    columns = [column(label)]
-    for run in runs:
-        columns.append(column("energy", of=run, unit=unit))
-        columns.append(column("energy_share", of=run, heading="share"))
-    ratios = [column("energy_ratio", heading="ratio") for _ in runs[1:]]
-    return (*columns, *ratios)
 
 
 def _account_table(shown: Beside, label: str, accounts: Sequence[Mapping[str, float]]) -> Table:

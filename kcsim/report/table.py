@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from kcsim.fields import field_named
+from kcsim.sums import quotient
 
 Kind = Literal["text", "integer", "number", "energy", "bits", "ratio", "share"]
 Row = tuple[Any, ...]
@@ -105,3 +107,8 @@ class Table:
         """The values of a column, by its `Column.key`, without the totals."""
         index = [column.key for column in self.columns].index(key)
         return tuple(row[index] for row in self.rows)
+
+
+def with_ratio(values: Sequence[Any]) -> tuple[Any, ...]:
+    """One value, or two and their ratio."""
+    return (*values, quotient(*values)) if len(values) == 2 else tuple(values)

@@ -10,7 +10,6 @@ from functools import cached_property
 
 import numpy as np
 
-from kcsim.conv.operations import Operations
 from kcsim.errors import MappingError, Problem
 from kcsim.model.codebook import codebook_place
 from kcsim.model.counts import Counts
@@ -28,6 +27,7 @@ from kcsim.model.traffic import macs_left
 from kcsim.sharing.phases import Phase, count_entries, count_gather, count_outer
 from kcsim.sharing.places import index_level
 from kcsim.sharing.plan import CascadeMapping, SharedLayer
+from kcsim.workload.execution import Operations
 from kcsim.workload.layer import TENSORS
 
 

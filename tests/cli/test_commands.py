@@ -162,7 +162,7 @@ def test_a_printed_network_is_a_network_file(kcsim, tmp_path):
     assert "349,151,936" in outcome.out
 
 
-@pytest.mark.parametrize("kind", ["hardware", "network", "mapping", "estimate", "layer", "compare"])
+@pytest.mark.parametrize("kind", ["hardware", "network", "mapping", "result", "layer", "cluster"])
 def test_schemas(kcsim, kind):
     schema = json.loads(kcsim("schema", kind).out)
     assert schema["type"] == "object"

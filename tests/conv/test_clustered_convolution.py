@@ -12,8 +12,9 @@ from random_clustered import random_clustered
 
 from kcsim.clustering.precision import StoredValues
 from kcsim.conv.execute import ClusteredConvolution, clustered_conv2d
-from kcsim.conv.operations import EXECUTIONS, count_operations
+from kcsim.conv.operations import count_operations
 from kcsim.errors import InputError
+from kcsim.workload.execution import EXECUTIONS
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 

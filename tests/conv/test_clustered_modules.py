@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from random_clustered import random_clustered
 
-from kcsim.conv.operations import EXECUTIONS
 from kcsim.errors import InputError
+from kcsim.workload.execution import EXECUTIONS
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 
