@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Every option of the commands, declared once: a command takes those that mean something to it."""
 
 from __future__ import annotations
 
@@ -28,6 +28,16 @@ def text_argument(*, metavar: str, help: str) -> Any:
     return typer.Argument(metavar=metavar, help=help, callback=_not_empty)
 
 
+_CLUSTER = text_option(
+    "--cluster",
+    metavar="SCHEME",
+    help="Clustered weights, as kernel:k=256,scope=network, row:rate=0.05, scalar:k=16 or "
+    "product:k=128,length=8.",
+)
+_EXECUTIONS = "share_products, share_sums or auto"
+
+# --- what is estimated
+
 HardwareFile = Annotated[
     str,
     text_option(
@@ -51,30 +61,22 @@ LayerName = Annotated[
     ),
 ]
 NetworkName = Annotated[
+    str,
+    text_option(
+        "--network",
+        "-n",
+        metavar="NETWORK",
+        help="A known network ('kcsim networks' lists them) or a YAML file.",
+    ),
+]
+NetworkOfWeights = Annotated[
     str | None,
     text_option(
         "--network",
         "-n",
         metavar="NETWORK",
-        help="A known network ('kcsim networks' lists them) or a YAML file. "
-        "[default: that of --weights, else alexnet]",
-    ),
-]
-Cluster = Annotated[
-    str | None,
-    text_option(
-        "--cluster",
-        metavar="SCHEME",
-        help="Estimate clustered weights beside dense ones, as kernel:k=256,scope=network, "
-        "row:rate=0.05, scalar:k=16 or product:k=128,length=8.",
-    ),
-]
-Weights = Annotated[
-    str | None,
-    text_option(
-        "--weights",
-        metavar="FILE",
-        help="Clustered weights that 'kcsim cluster' wrote, in place of --cluster.",
+        help="As 'kcsim networks' lists them, or a YAML file. [default: that of --weights, else "
+        "alexnet]",
     ),
 ]
 Layers = Annotated[
@@ -92,12 +94,89 @@ Zeros = Annotated[
         help="Shares of zeros, as inputs=0.5,outputs=0.6;conv1:inputs=0, or a YAML file.",
     ),
 ]
-Objective = Annotated[
+
+# --- clustered weights
+
+Cluster = Annotated[str | None, _CLUSTER]
+ClusterToCheck = Annotated[str, _CLUSTER]
+ClusterToMake = Annotated[
+    str,
+    text_option(
+        "--cluster",
+        metavar="SCHEME",
+        help="As kernel:k=256, row:rate=0.05 or scalar:ratio=8; or 'found' for weights that are "
+        "clustered already.",
+    ),
+]
+Weights = Annotated[
     str | None,
+    text_option(
+        "--weights",
+        metavar="FILE",
+        help="Clustered weights that 'kcsim cluster' wrote, in place of --cluster.",
+    ),
+]
+WeightsToCheck = Annotated[
+    str, text_option("--weights", metavar="FILE", help="Clustered weights, from 'kcsim cluster'.")
+]
+TrainedWeights = Annotated[
+    str,
+    text_option(
+        "--weights", metavar="FILE", help="Trained weights: safetensors, npz, torch or ONNX."
+    ),
+]
+NetworkToFit = Annotated[
+    str | None,
+    text_option("--network", "-n", metavar="NETWORK", help="What the weights must fit."),
+]
+Execution = Annotated[
+    str | None,
+    text_option(
+        "--execution",
+        metavar="NAME",
+        help=f"How clustered layers run: decode, {_EXECUTIONS}, the best of these for each layer. "
+        "[default: decode]",
+    ),
+]
+SharingToCheck = Annotated[
+    str, text_option("--execution", metavar="NAME", help=f"{_EXECUTIONS}, for both.")
+]
+ExecutionToCheck = Annotated[
+    str,
+    text_option(
+        "--execution",
+        metavar="NAME",
+        help=f"decode, {_EXECUTIONS}, the one of fewest operations.",
+    ),
+]
+DecodeLevel = Annotated[
+    str | None,
+    text_option(
+        "--decode-level",
+        metavar="LEVEL",
+        help="The level at whose output entries are read from the codebook, or auto for the best. "
+        "[default: as the hardware says; auto under --execution auto]",
+    ),
+]
+Names = Annotated[
+    str | None, text_option("--names", metavar="FILE", help="YAML with 'layer: tensor' a line.")
+]
+Seed = Annotated[
+    int | None, typer.Option("--seed", metavar="N", min=0, help="Of the k-means. [default: 0]")
+]
+Starts = Annotated[
+    int | None,
+    typer.Option("--starts", metavar="N", min=1, help="Runs for each codebook. [default: 3]"),
+]
+
+# --- mappings
+
+Objective = Annotated[
+    str,
     text_option(
         "--objective",
         metavar="NAME",
-        help="What mappings minimise: edp, energy, cycles. [default: edp]",
+        help="What mappings minimize: edp, energy, cycles.",
     ),
 ]
 TimeLimit = Annotated[
@@ -109,6 +188,38 @@ TimeLimit = Annotated[
         "and said not to be proved. 'inf' for as long as it takes. [default: 60]",
     ),
 ]
+Imperfect = Annotated[
+    bool, typer.Option("--imperfect", help="Also try bounds that do not divide their dimension.")
+]
+MappingFile = Annotated[str, text_option("--mapping", metavar="FILE", help="A mapping file.")]
+MappingToCheck = Annotated[
+    str | None,
+    text_option("--mapping", metavar="FILE", help="A mapping file. [default: the best one]"),
+]
+
+# --- checks
+
+Limit = Annotated[
+    float,
+    typer.Option(
+        "--limit",
+        metavar="SECONDS",
+        min=0,
+        show_default=False,
+        help="Refuse what takes longer. [default: 60]",
+    ),
+]
+Threads = Annotated[
+    int,
+    typer.Option("--threads", metavar="N", min=1, help="Of kcsim and of torch."),
+]
+Inputs = Annotated[
+    str | None,
+    text_option("--inputs", metavar="FILE", help="Arrays (N, C, H, W) by layer, as npz."),
+]
+
+# --- output
+
 Format = Annotated[
     str | None,
     text_option(
@@ -118,6 +229,50 @@ Format = Annotated[
         ".csv, .md or .tex; else table]",
     ),
 ]
+TableFormat = Annotated[
+    str | None,
+    text_option(
+        "--format",
+        metavar="NAME",
+        help="table, csv, markdown or latex. [default: by the ending of -o: .txt, .csv, .md or "
+        ".tex; else table]",
+    ),
+]
+PrintedFormat = Annotated[
+    str,
+    text_option(
+        "--format", metavar="NAME", help="What to print: table, json, csv, markdown, latex."
+    ),
+]
 Output = Annotated[
     str | None, text_option("-o", "--output", metavar="FILE", help="Write to a file instead.")
+]
+ClusteredOutput = Annotated[
+    str | None, text_option("-o", "--output", metavar="FILE", help="Write the clustered weights.")
+]
+Save = Annotated[
+    str | None, text_option("--save", metavar="FOLDER", help="Write a mapping file of each layer.")
+]
+Loops = Annotated[
+    bool, typer.Option("--loops", help="Print the loop nest and its tiles instead of YAML.")
+]
+EnergyPlot = Annotated[
+    str | None,
+    text_option("--plot", metavar="FILE", help="Draw energy by level and layer: png, pdf or svg."),
+]
+ComparisonPlot = Annotated[
+    str | None,
+    text_option(
+        "--plot",
+        metavar="FILE",
+        help="Draw energy by component and by tensor, cycles and operations: png, pdf or svg.",
+    ),
+]
+MappingPlot = Annotated[
+    str | None,
+    text_option(
+        "--plot",
+        metavar="FILE",
+        help="Draw the nest, its tiles and where energy goes: png, pdf or svg.",
+    ),
 ]
