@@ -15,6 +15,7 @@ import re
 import shlex
 import shutil
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -146,3 +147,12 @@ def test_commands_that_are_named_exist_and_have_their_options():
             if not command or not options <= {*known, "--help"}:
                 wrong.add((text, words))
     assert wrong == set()
+
+
+def test_the_rooms_are_those_of_the_import_contract():
+    (drawn,) = re.findall(
+        r"^```text\n(.*?)^```$", TEXTS["CONTRIBUTING.md"], re.DOTALL | re.MULTILINE
+    )
+    rooms = [line.split("  ")[0].replace(", ", " | ") for line in drawn.splitlines()]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert rooms == project["tool"]["importlinter"]["contracts"][0]["layers"]
