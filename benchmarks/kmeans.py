@@ -108,10 +108,10 @@ def one_run(side, name, kernels, iterations):
     print(json.dumps([*map(float, result), peak]))
 
 
-def compare_vectors(kernels, iterations, runs):
+def compare_vectors(names, kernels, iterations, runs):
     """Print the first of several pairs of runs, and the medians of their ratios."""
     print(f"{kernels} kernels, {CLUSTERS} clusters, at most {iterations} iterations:")
-    for name in DATA:
+    for name in names:
         for threads in (1, 2):
             pairs = [
                 [measured(side, name, kernels, iterations, threads) for side in SIDES]
@@ -161,13 +161,14 @@ def main() -> None:
         one_run(*sys.argv[2:])
         return
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", nargs="+", choices=DATA, default=[*DATA], help="kinds of kernels")
     parser.add_argument("--kernels", type=int, default=1_634_496, help="at most these")
     parser.add_argument("--iterations", type=int, default=100, help="at most these")
     parser.add_argument("--runs", type=int, default=3, help="pairs of runs, for the median")
     parser.add_argument("--scalars", type=int, nargs="+", default=(100_000, 2_359_296))
     options = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    compare_vectors(options.kernels, options.iterations, options.runs)
+    compare_vectors(options.data, options.kernels, options.iterations, options.runs)
     compare_scalars(options.scalars)
 
 

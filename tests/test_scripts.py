@@ -21,7 +21,8 @@ ARGUMENTS = {
     "benchmarks/counting.py": ("--runs", "1", "--mappings", "100"),
     "benchmarks/executions.py": ("--runs", "1", "--networks", "net.yaml"),
     "benchmarks/kmeans.py": (
-        "--runs", "1", "--kernels", "2000", "--iterations", "3", "--scalars", "1000",
+        "--runs", "1", "--data", "kernels", "--kernels", "2000", "--iterations", "3",
+        "--scalars", "1000",
     ),
     "benchmarks/mapping.py": ("--runs", "1", "--networks", "net.yaml"),
     "reports/clustering_cifar10.py": (
