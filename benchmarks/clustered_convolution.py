@@ -10,6 +10,7 @@ are loaded as such instead of found by the compiler.
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import statistics
@@ -31,7 +32,6 @@ from kcsim.workload.layer import ConvLayer
 
 LAYERS = ((64, 56), (128, 28), (256, 14), (512, 7))
 CLUSTERS = (16, 32)
-ROUNDS = 31
 
 
 def random_layer(channels, side, clusters):
@@ -101,10 +101,10 @@ def sides(layer, codebook, inputs):
     return runs
 
 
-def measured(runs):
+def measured(runs, rounds):
     """Seconds of every side in every round."""
     times = {name: [] for name in runs}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, run in runs.items():
             started = time.perf_counter()
             run()
@@ -114,19 +114,23 @@ def measured(runs):
 
 def main() -> None:
     """Print the machine and the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=31, help="runs of each side, for the median")
+    parser.add_argument("--layers", type=int, default=len(LAYERS), help="of these, the last ones")
+    options = parser.parse_args()
     torch.set_num_threads(1)
     load = os.getloadavg()[0]
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
           f"torch {torch.__version__}; load {load:.1f}")  # fmt: skip
-    print(f"medians of {ROUNDS} rounds, ms; in brackets how many times as fast as torch")
+    print(f"medians of {options.rounds} rounds, ms; in brackets how many times as fast as torch")
     generator = np.random.default_rng(1)
     with torch.inference_mode():
         # At first, memory is returned to the system after every run, which slows torch most.
-        for number, (channels, side) in enumerate((LAYERS[-1], *LAYERS)):
+        for number, (channels, side) in enumerate((LAYERS[-1], *LAYERS[-options.layers :])):
             for clusters in CLUSTERS:
                 layer, codebook = random_layer(channels, side, clusters)
                 inputs = generator.standard_normal((1, channels, side, side), np.float32)
-                times = measured(sides(layer, codebook, inputs))
+                times = measured(sides(layer, codebook, inputs), options.rounds)
                 if number == 0:
                     continue
                 cells = []

@@ -7,6 +7,7 @@ seconds. The first run is timed with an empty cache of compiled kernels.
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import resource
@@ -17,6 +18,7 @@ import tempfile
 import time
 
 KCSIM = [sys.executable, "-c", "from kcsim.cli.main import run; run()"]
+FIRST = "first run, compiling"
 CASES = {
     "kcsim --help": ["--help"],
     "estimate AlexNet on Eyeriss": ["estimate", "--hw", "eyeriss.yaml"],
@@ -42,13 +44,18 @@ def timed(arguments: list[str], environment: dict[str, str]) -> tuple[float, flo
 
 def main() -> None:
     """Print the machine and the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=5, help="runs of each command, for the median")
+    parser.add_argument("--cases", nargs="+", default=(FIRST, *CASES), help="titles of figures")
+    options = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
-        cpu, wall = timed(CASES["estimate AlexNet on Eyeriss"], environment)
-        print(f"{'first run, compiling':38s} {cpu:6.2f} s CPU {wall:6.2f} s wall")
-        for name, arguments in CASES.items():
-            runs = [timed(arguments, environment) for _ in range(5)]
+        if FIRST in options.cases:
+            cpu, wall = timed(CASES["estimate AlexNet on Eyeriss"], environment)
+            print(f"{FIRST:38s} {cpu:6.2f} s CPU {wall:6.2f} s wall")
+        for name in [name for name in CASES if name in options.cases]:
+            runs = [timed(CASES[name], environment) for _ in range(options.runs)]
             cpu, wall = (statistics.median(column) for column in zip(*runs, strict=True))
             print(f"{name:38s} {cpu:6.2f} s CPU {wall:6.2f} s wall (median of {len(runs)})")
 

@@ -8,6 +8,7 @@ tensor, every transfer, all tiles; once within a kernel, and once through
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import statistics
@@ -20,8 +21,6 @@ import kcsim
 from kcsim.cost.prices import rule_array, window_array
 from kcsim.kernels.count.counting import count_nest
 from kcsim.kernels.nest import SPANS, SPATIAL_X, TEMPORAL
-
-MAPPINGS, RUNS = 100_000, 7
 
 
 @njit
@@ -38,7 +37,7 @@ def count_all(nests, lengths, window, rules):
     return total
 
 
-def random_nests(layer, hardware, generator):
+def random_nests(layer, hardware, count, generator):
     """Random tile factors in random loop orders, as int64[mappings, loops, 4]."""
     levels, room = len(hardware.levels), hardware.levels[1].fanout.x
     primes = [
@@ -46,9 +45,9 @@ def random_nests(layer, hardware, generator):
         for dimension, size in enumerate(layer.dimensions.values())
         for prime in factors(size)
     ]
-    nests = np.zeros((MAPPINGS, len(primes), 4), np.int64)
-    lengths = np.zeros(MAPPINGS, np.int64)
-    for i in range(MAPPINGS):
+    nests = np.zeros((count, len(primes), 4), np.int64)
+    lengths = np.zeros(count, np.int64)
+    for i in range(count):
         bounds: dict[tuple[int, int, int], int] = {}
         spread = 1
         for (dimension, prime), place in zip(
@@ -76,29 +75,34 @@ def factors(number):
         divisor += 1
 
 
-def rate(count, *arguments):
+def rate(count, mappings, runs, *arguments):
     """Mappings a second of CPU time, the median of some runs after one that compiles."""
     rates = []
-    for _ in range(RUNS + 1):
+    for _ in range(runs + 1):
         started = time.process_time()
         count(*arguments)
-        rates.append(MAPPINGS / (time.process_time() - started))
+        rates.append(mappings / (time.process_time() - started))
     return statistics.median(rates[1:])
 
 
 def main() -> None:
     """Print the machine and the rates."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mappings", type=int, default=100_000, help="mappings of each run")
+    parser.add_argument("--runs", type=int, default=7, help="runs, for the median")
+    sizes = vars(parser.parse_args())
     layer, hardware = kcsim.load_layer("resnet18/layer2.0.conv2"), kcsim.load_hardware("simple")
     keeps = np.ones((len(hardware.levels), 3), np.bool_)
     machine = window_array(layer, hardware), rule_array(hardware, keeps)
-    nests, lengths = random_nests(layer, hardware, np.random.default_rng(0))
-    in_kernel = rate(count_all, nests, lengths, *machine)
+    nests, lengths = random_nests(layer, hardware, sizes["mappings"], np.random.default_rng(0))
+    in_kernel = rate(count_all, *sizes.values(), nests, lengths, *machine)
     for nest, length in zip(nests, lengths, strict=True):
         nest[length:] = len(hardware.levels) - 1, 0, 0, 1
-    in_bulk = rate(kcsim.count_mappings, layer, hardware, nests)
+    in_bulk = rate(kcsim.count_mappings, *sizes.values(), layer, hardware, nests)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     print(f"{layer.name} on {hardware.name}, {lengths.mean():.1f} loops a mapping; one core")
-    print(f"{in_kernel / 1e6:.2f} million mappings a second in the kernel (median of {RUNS})")
+    print(f"medians of {sizes['runs']} runs:")
+    print(f"{in_kernel / 1e6:.2f} million mappings a second in the kernel")
     print(f"{in_bulk / 1e6:.2f} million mappings a second through kcsim.count_mappings")
 
 

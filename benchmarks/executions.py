@@ -67,7 +67,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3, help="runs of each network, for the median")
     parser.add_argument("--objective", choices=OBJECTIVES, default="edp")
-    parser.add_argument("--networks", nargs="+", default=NETWORKS, help="names of networks")
+    parser.add_argument(
+        "--networks", nargs="+", default=NETWORKS, help="names or files of networks"
+    )
     options = parser.parse_args()
     # Mappings that earlier runs have found would hide what finding them takes.
     os.environ[CACHE_VARIABLE] = ""

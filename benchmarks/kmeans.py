@@ -1,6 +1,6 @@
 """How long k-means takes, against scikit-learn and kmeans1d.
 
-Run ``python benchmarks/kmeans.py [iterations]``. It clusters as many 3x3 kernels as VGG-16 for
+Run ``python benchmarks/kmeans.py``. It clusters as many 3x3 kernels as VGG-16 for
 CIFAR has into one codebook of 256: once as they are, once divided by norm and sign as Son, Nah,
 Lee (ECCV 2018) do, and once around 256 real centres. Both sides get the same starting centres,
 iterations and threads, in turn, each run in a process of its own, whose peak memory it
@@ -9,6 +9,7 @@ reports. Scalars follow: the optimum against kmeans1d (the same optimum) and Llo
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -20,12 +21,12 @@ import time
 
 import numpy as np
 
-KERNELS, CLUSTERS, PAIRS = 1_634_496, 256, 3
+CLUSTERS = 256
 LAYERS = ((3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 256),
           (256, 512), *[(512, 512)] * 5)  # fmt: skip
 
 
-def trained_kernels():
+def trained_kernels(count):
     """3x3 kernels of VGG-16: neighbouring taps are alike, norms differ by layer and kernel."""
     generator = np.random.default_rng(0)
     rows, columns = np.divmod(np.arange(9), 3)
@@ -33,27 +34,30 @@ def trained_kernels():
     factor = np.linalg.cholesky(np.exp(-distance / 1.5))
     layers = []
     for inputs, outputs in LAYERS:
+        if sum(map(len, layers)) >= count:
+            break
         taps = generator.standard_normal((inputs * outputs, 9)) @ factor.T
         spread = np.exp(0.5 * generator.standard_normal((inputs * outputs, 1)))
         layers.append((taps * spread * np.sqrt(2 / (9 * outputs))).astype(np.float32))
-    return np.concatenate(layers)
+    return np.concatenate(layers)[:count]
 
 
-def shapes():
+def shapes(count):
     """The same at unit norm, with positive centre taps."""
-    kernels = trained_kernels()
+    kernels = trained_kernels(count)
     norms = np.linalg.norm(kernels, axis=1) * np.where(kernels[:, 4] < 0, -1, 1)
     return (kernels / norms[:, None]).astype(np.float32)
 
 
-def clumps():
+def clumps(count):
     """Kernels around as many centres as there are clusters."""
     generator = np.random.default_rng(0)
     centres = generator.standard_normal((CLUSTERS, 9))
-    noise = 0.25 * generator.standard_normal((KERNELS, 9))
-    return (centres[generator.integers(0, CLUSTERS, KERNELS)] + noise).astype(np.float32)
+    noise = 0.25 * generator.standard_normal((count, 9))
+    return (centres[generator.integers(0, CLUSTERS, count)] + noise).astype(np.float32)
 
 
+SIDES = ("kcsim", "scikit-learn")
 DATA = {"kernels": trained_kernels, "shapes": shapes, "clumps": clumps}
 
 
@@ -85,18 +89,18 @@ def run_sklearn(vectors, start, iterations):
     return model.inertia_, model.n_iter_, *seconds
 
 
-def measured(side, name, iterations, threads):
+def measured(side, name, kernels, iterations, threads):
     """One run in a fresh process: as `run_kcsim`, and the peak of memory in GB."""
     environment = {**os.environ, "NUMBA_NUM_THREADS": str(threads)}
     environment |= {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
-    command = [sys.executable, __file__, "--one", side, name, str(iterations)]
+    command = [sys.executable, __file__, "--one", side, name, str(kernels), str(iterations)]
     output = subprocess.run(command, check=True, env=environment, capture_output=True).stdout
     return json.loads(output)
 
 
-def one_run(side, name, iterations):
+def one_run(side, name, kernels, iterations):
     """Print what `measured` reads."""
-    vectors = DATA[name]()
+    vectors = DATA[name](int(kernels))
     chosen = np.random.default_rng(1).choice(len(vectors), CLUSTERS, replace=False)
     run = {"kcsim": run_kcsim, "scikit-learn": run_sklearn}[side]
     result = run(vectors, vectors[chosen].copy(), int(iterations))
@@ -104,14 +108,14 @@ def one_run(side, name, iterations):
     print(json.dumps([*map(float, result), peak]))
 
 
-def compare_vectors(iterations):
+def compare_vectors(names, kernels, iterations, runs):
     """Print the first of several pairs of runs, and the medians of their ratios."""
-    print(f"{KERNELS} kernels, {CLUSTERS} clusters, at most {iterations} iterations:")
-    for name in DATA:
+    print(f"{kernels} kernels, {CLUSTERS} clusters, at most {iterations} iterations:")
+    for name in names:
         for threads in (1, 2):
             pairs = [
-                [measured(side, name, iterations, threads) for side in ("kcsim", "scikit-learn")]
-                for _ in range(PAIRS)
+                [measured(side, name, kernels, iterations, threads) for side in SIDES]
+                for _ in range(runs)
             ]
             ratios = [[theirs[i] / ours[i] for ours, theirs in pairs] for i in (2, 3)]
             fast, frugal = (statistics.median(ratio) for ratio in ratios)
@@ -125,7 +129,7 @@ def compare_vectors(iterations):
             )
 
 
-def compare_scalars():
+def compare_scalars(counts):
     """Print times and errors for the weights of whole layers."""
     import kmeans1d
 
@@ -133,7 +137,7 @@ def compare_scalars():
 
     kmeans([[0.0], [1.0], [2.0]], 2)
     print("scalars, 256 clusters:")
-    for count in (100_000, 2_359_296):
+    for count in counts:
         values = np.random.default_rng(0).standard_t(4, count).astype(np.float32)
         started = time.perf_counter()
         found = kmeans(values[:, None], CLUSTERS)
@@ -156,9 +160,16 @@ def main() -> None:
     if sys.argv[1:2] == ["--one"]:
         one_run(*sys.argv[2:])
         return
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", nargs="+", choices=DATA, default=[*DATA], help="kinds of kernels")
+    parser.add_argument("--kernels", type=int, default=1_634_496, help="at most these")
+    parser.add_argument("--iterations", type=int, default=100, help="at most these")
+    parser.add_argument("--runs", type=int, default=3, help="pairs of runs, for the median")
+    parser.add_argument("--scalars", type=int, nargs="+", default=(100_000, 2_359_296))
+    options = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    compare_vectors(int(sys.argv[1]) if len(sys.argv) > 1 else 100)
-    compare_scalars()
+    compare_vectors(options.data, options.kernels, options.iterations, options.runs)
+    compare_scalars(options.scalars)
 
 
 if __name__ == "__main__":

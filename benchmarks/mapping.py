@@ -3,8 +3,9 @@
 Run ``python benchmarks/mapping.py``. It maps every distinct convolution of AlexNet, VGG-16 and
 ResNet-18 (batch 1) on Eyeriss and on a plain DRAM + 128 KB buffer + 256 PEs of 512 B, for the
 least energy and the least energy-delay product, and prints the optimum, CPU seconds, mappings
-evaluated and pruned; then how long all of ResNet-18 takes on all cores, mapped anew and with the
-results of an earlier run. Compilation is not timed, nor are results kept between runs.
+evaluated and pruned; then how long all of ResNet-18 (the last network) takes on all cores, mapped
+anew and with the results of an earlier run. Compilation is not timed, nor are results kept between
+runs.
 """
 
 from __future__ import annotations
@@ -25,23 +26,23 @@ HARDWARES = ("eyeriss", "simple")
 OBJECTIVES = ("energy", "edp")
 
 
-def convolutions():
+def convolutions(networks):
     """Every distinct convolution, with a name; fully connected layers are left out."""
     found = {}
-    for name in NETWORKS:
+    for name in networks:
         for layer in kcsim.load_network(name):
             if (layer.out_height, layer.out_width) != (1, 1):
                 found.setdefault(layer.shape_key, (f"{name}/{layer.name}", layer))
     return list(found.values())
 
 
-def time_layers(hardware, objective, runs):
+def time_layers(hardware, networks, objective, runs):
     """Map every convolution some times; prints a line each and returns the medians."""
     unit, medians = hardware.energy_unit, []
     print(f"\n{hardware.name}, least {objective}")
     print(f"{'layer':32s} {f'energy [{unit}]':>14s} {'cycles':>12s} {'CPU s':>7s}", end="")
     print(f" {'evaluated':>9s} {'pruned':>9s}")
-    for name, layer in convolutions():
+    for name, layer in convolutions(networks):
         seconds = []
         for _ in range(runs):
             started = time.process_time()
@@ -57,29 +58,33 @@ def time_layers(hardware, objective, runs):
     print(f"median {statistics.median(medians):.3f} s, longest {max(medians):.3f} s")
 
 
-def time_network(hardware):
-    """All of ResNet-18 on all cores, without and with results of an earlier run."""
-    tasks = [MappingTask(layer) for layer in kcsim.load_network("resnet18")]
+def time_network(hardware, network):
+    """All of a network on all cores, without and with results of an earlier run."""
+    tasks = [MappingTask(layer) for layer in kcsim.load_network(network)]
     with tempfile.TemporaryDirectory() as folder:
         for label in ("mapped anew", "from the cache"):
             started = time.perf_counter()
             map_layers(tasks, hardware, objective="energy", cache=MappingCache(folder))
-            print(f"ResNet-18 on {hardware.name}, {label}: {time.perf_counter() - started:.3f} s")
+            seconds = time.perf_counter() - started
+            print(f"{network} on {hardware.name}, {label}: {seconds:.3f} s")
 
 
 def main() -> None:
     """Print the machine and all times."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3, help="runs of each layer, for the median")
-    runs = parser.parse_args().runs
+    parser.add_argument(
+        "--networks", nargs="+", default=NETWORKS, help="names or files of networks"
+    )
+    options = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     kcsim.search_mapping(kcsim.load_layer("lenet5/conv1"), kcsim.load_hardware("simple"))
     for name in HARDWARES:
         for objective in OBJECTIVES:
-            time_layers(kcsim.load_hardware(name), objective, runs)
+            time_layers(kcsim.load_hardware(name), options.networks, objective, options.runs)
     print()
     for name in HARDWARES:
-        time_network(kcsim.load_hardware(name))
+        time_network(kcsim.load_hardware(name), options.networks[-1])
 
 
 if __name__ == "__main__":

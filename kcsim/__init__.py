@@ -1,7 +1,7 @@
 """kcsim: what a CNN accelerator spends on a network, with dense or clustered weights.
 
 >>> import kcsim
->>> kcsim.estimate("eyeriss.yaml", "alexnet", "kernel:k=256,scope=network")  # doctest: +SKIP
+>>> result = kcsim.estimate("eyeriss.yaml", "lenet5", "kernel:k=16,scope=network")
 """
 
 import lazy_loader

@@ -29,7 +29,7 @@ from torch.nn import functional
 import kcsim
 from kcsim.reading.files import write_whole
 
-STARTS, SEED = 3, 0
+STARTS, SEED, NORMS = 3, 0, 1000
 MEAN, DEVIATION = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 SCALARS, VECTORS = (4, 8, 16, 32), (16, 32, 64, 128, 256)
 SCHEMES = {
@@ -272,6 +272,8 @@ def command_line(options: argparse.Namespace) -> str:
     """The command that makes the report again, with the names of its files."""
     files = [path.name for path in (options.weights, options.images, options.training)]
     chosen = ["-n", options.network, "--count", str(options.count)]
+    if options.norms != NORMS:
+        chosen += ["--norms", str(options.norms)]
     if options.k:
         chosen += ["-k", *map(str, options.k)]
     command = ["python", "reports/clustering_cifar10.py", *files, *chosen]
@@ -287,13 +289,14 @@ def main() -> None:
     parser.add_argument("-n", "--network", default="resnet20")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--count", type=int, default=5000, help="images to test")
+    parser.add_argument("--norms", type=int, default=NORMS, help="images to estimate norms on")
     parser.add_argument("-k", type=int, nargs="*", default=[], help="only these clusters")
     options = parser.parse_args()
     torch.set_grad_enabled(False)
     with np.load(options.weights, allow_pickle=False) as file:
         tensors = dict(file)
     test = read_images(options.images, np.arange(options.count))
-    training = training_images(options.training, 1000)
+    training = training_images(options.training, options.norms)
     dense = ResNet(tensors)
     plain = dense.accuracy(*test)
     dense.estimate_norms(training)

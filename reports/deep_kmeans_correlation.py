@@ -22,7 +22,9 @@ from kcsim.clustering.storage import network_storage
 from kcsim.estimation.deep_kmeans import DeepKMeansRules, layer_cost, network_cost, total_cost
 from kcsim.reading.files import check_writable, write_whole
 
-RATES = {
+Rates = dict[str, tuple[float, ...]]
+
+RATES: Rates = {
     "alexnet": (0.5, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05, 0.01),
     "googlenet": (0.33, 0.18, 0.05, 0.012),
 }
@@ -88,7 +90,7 @@ class ProtocolPoint(NamedTuple):
     indexes: float
 
 
-def protocol_points(design: str, network: str) -> list[ProtocolPoint]:
+def protocol_points(design: str, network: str, rates: Iterable[float]) -> list[ProtocolPoint]:
     """What a tool finds that takes sizes and bit widths, and knows no codebook.
 
     The mapping is that of the dense weights, and every word of a layer's weights has as many bits
@@ -96,7 +98,7 @@ def protocol_points(design: str, network: str) -> list[ProtocolPoint]:
     """
     layers = kcsim.load_network(network)
     dense = kcsim.estimate(design, layers, objective="energy").dense
-    return [protocol_point(dense, layers, rate) for rate in RATES[network]]
+    return [protocol_point(dense, layers, rate) for rate in rates]
 
 
 def protocol_point(dense: kcsim.Run, layers: kcsim.Network, rate: float) -> ProtocolPoint:
@@ -162,12 +164,12 @@ def protocol_table(points: list[ProtocolPoint]) -> str:
     return table(header, rows)
 
 
-def points_of(network: str, case: Case) -> tuple[kcsim.Run, list[Point]]:
+def points_of(network: str, case: Case, rates: Iterable[float]) -> tuple[kcsim.Run, list[Point]]:
     """The dense run, and one point for each cluster rate."""
     hardware = kcsim.load_hardware("eyeriss", case.overrides)
     layers = kcsim.load_network(network).with_batch(case.batch)
     points = []
-    for rate in RATES[network]:
+    for rate in rates:
         spec = f"row:rate={rate},dense={case.dense}"
         found = kcsim.estimate(hardware, layers, spec, objective="energy")
         rules = DeepKMeansRules(weight_cost="bits")
@@ -297,14 +299,18 @@ def main() -> None:
     """Write the report."""
     parser = argparse.ArgumentParser(description="R^2 of the metric over the published rates")
     parser.add_argument("-o", "--output", type=Path, required=True)
-    output = parser.parse_args().output
+    parser.add_argument("--rates", type=int, help="of each network, the first ones")
+    parser.add_argument("--networks", nargs="+", choices=PUBLISHED, default=[*PUBLISHED])
+    options = parser.parse_args()
+    output = options.output
+    chosen = {name: RATES[name][: options.rates] for name in options.networks}
     check_writable(output)
-    published = ["*published*", *(c for value in PUBLISHED.values() for c in (f"{value}", "", ""))]
+    published = ["*published*", *(c for name in chosen for c in (f"{PUBLISHED[name]}", "", ""))]
     sections: list[str] = []
-    protocol = [published, *(protocol_row(design, sections) for design in PROTOCOL_DESIGNS)]
-    rows = [published, *(case_row(name, case, sections) for name, case in CASES.items())]
+    protocol = [published, *(protocol_row(design, chosen, sections) for design in PROTOCOL_DESIGNS)]
+    rows = [published, *(case_row(name, case, chosen, sections) for name, case in CASES.items())]
     readings = ("as published", "indexes in both", "indexes in neither")
-    columns = " | ".join(f"{n}: {r}" for n in PUBLISHED for r in readings)
+    columns = " | ".join(f"{n}: {r}" for n in chosen for r in readings)
     text = TEXT.format(
         **PUBLISHED, version=kcsim.__version__, protocol=table(f"design | {columns}", protocol),
         summary=table(f"codebook | {columns}", rows),
@@ -312,12 +318,12 @@ def main() -> None:
     write_whole(output, "\n".join([text, *sections]))
 
 
-def protocol_row(design: str, sections: list[str]) -> list[str]:
+def protocol_row(design: str, chosen: Rates, sections: list[str]) -> list[str]:
     """The coefficients on one design; adds its sweep on the chip to the sections."""
     row = [f"`{design}`"]
-    for network, published in PUBLISHED.items():
-        points = protocol_points(design, network)
-        row += marked(f"protocol, {design}", network, protocol_coefficients(points), published)
+    for network, rates in chosen.items():
+        points = protocol_points(design, network, rates)
+        row += marked(f"protocol, {design}", network, protocol_coefficients(points))
         if design == PROTOCOL_DESIGNS[0]:
             sections.append(
                 f"## {network}, protocol of the paper, {design}\n\n{protocol_table(points)}\n"
@@ -325,22 +331,22 @@ def protocol_row(design: str, sections: list[str]) -> list[str]:
     return row
 
 
-def case_row(name: str, case: Case, sections: list[str]) -> list[str]:
+def case_row(name: str, case: Case, chosen: Rates, sections: list[str]) -> list[str]:
     """The coefficients of one case; adds the sweep of the main ones to the sections."""
     row = [name]
-    for network, published in PUBLISHED.items():
-        dense, points = points_of(network, case)
-        row += marked(name, network, coefficients(points), published)
+    for network, rates in chosen.items():
+        dense, points = points_of(network, case, rates)
+        row += marked(name, network, coefficients(points))
         if name in (SHIPPED, LARGE):
             sections.append(f"## {network}, {name}\n\n{sweep_table(dense, points)}\n")
     return row
 
 
-def marked(name: str, network: str, found: Iterable[float], published: float) -> list[str]:
+def marked(name: str, network: str, found: Iterable[float]) -> list[str]:
     """Coefficients as text, those in bold that are at least the published one."""
     cells = [f"{value:.4f}" for value in found]
     print(name, network, *cells, flush=True)
-    return [f"**{cell}**" if float(cell) >= published else cell for cell in cells]
+    return [f"**{cell}**" if float(cell) >= PUBLISHED[network] else cell for cell in cells]
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def test_estimated_norms_are_the_moments_of_the_images(cifar10, tensors):
 def test_a_report_states_its_command(cifar10):
     options = argparse.Namespace(
         weights=Path("somewhere/resnet56.npz"), images=Path("a/test.npz"),
-        training=Path("b/train.npz"), network="resnet56", count=1000, k=[16, 64],
+        training=Path("b/train.npz"), network="resnet56", count=1000, norms=1000, k=[16, 64],
         output=Path("elsewhere/report.md"),
     )  # fmt: skip
     assert cifar10.command_line(options) == (
@@ -86,7 +86,7 @@ def test_a_report_states_its_command(cifar10):
 @pytest.mark.parametrize(("network", "reached"), [("alexnet", 0.993), ("googlenet", 0.985)])
 def test_the_protocol_of_deep_k_means_comes_near_its_coefficients(network, reached):
     correlation = script("deep_kmeans_correlation")
-    points = correlation.protocol_points("eyeriss", network)
+    points = correlation.protocol_points("eyeriss", network, correlation.RATES[network])
     published, in_both, in_neither = correlation.protocol_coefficients(points)
     assert published == pytest.approx(reached, abs=0.0005)
     assert published >= correlation.PUBLISHED[network] - 0.001

@@ -1,14 +1,12 @@
-"""``kcsim check``: execute a mapped layer or clustered layers, and compare what comes out."""
+"""``kcsim check``: execute a mapped layer of dense weights, and compare what comes out."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from kcsim.cli.options import Batch, Layers, Overrides, text_option
-from kcsim.cli.streams import say
-from kcsim.errors import InputError, Problem
+from kcsim.cli.options import Batch, HardwareFile, LayerName, Limit, MappingToCheck, Overrides
 
 if TYPE_CHECKING:
     from kcsim.model.counts import Counts
@@ -16,158 +14,36 @@ if TYPE_CHECKING:
     from kcsim.workload.layer import ConvLayer
 
 ANNOUNCED_SECONDS = 2.0
-LIMIT_SECONDS = 60.0
 EQUAL = "equal"
 
 
-Hardware = Annotated[
-    str | None, text_option("--hw", metavar="FILE", help="Hardware, for a mapped layer.")
-]
-MappedLayer = Annotated[
-    str | None,
-    text_option("--layer", metavar="LAYER", help="NETWORK/LAYER or a YAML file; with --hw."),
-]
-MappingFile = Annotated[
-    str | None,
-    text_option("--mapping", metavar="FILE", help="A mapping file. [default: found]"),
-]
-Cluster = Annotated[
-    str | None,
-    text_option(
-        "--cluster", metavar="SCHEME", help="With --hw and --layer: share products and sums."
-    ),
-]
-Weights = Annotated[
-    str | None,
-    text_option("--weights", metavar="FILE", help="Clustered weights, from 'kcsim cluster'."),
-]
-NetworkName = Annotated[
-    str | None,
-    text_option(
-        "--network", "-n", metavar="NETWORK", help="What the weights must fit; with --weights."
-    ),
-]
-Execution = Annotated[
-    str | None,
-    text_option(
-        "--execution",
-        metavar="NAME",
-        help="decode, share_products, share_sums or auto; with --cluster or --weights. "
-        "[default: auto]",
-    ),
-]
-Threads = Annotated[
-    int | None,
-    typer.Option(
-        "--threads", metavar="N", min=1, help="Of both sides; with --weights. [default: 1]"
-    ),
-]
-Inputs = Annotated[
-    str | None,
-    text_option(
-        "--inputs", metavar="FILE", help="Arrays (N, C, H, W) by layer, as npz; with --weights."
-    ),
-]
-Limit = Annotated[
-    float | None,
-    typer.Option(
-        "--limit",
-        metavar="SECONDS",
-        min=0,
-        help="Refuse what takes longer; with --hw and --layer. [default: 60]",
-    ),
-]
-
-
 def command(
-    hw: Hardware = None,
-    layer: MappedLayer = None,
-    mapping: MappingFile = None,
-    cluster: Cluster = None,
-    weights: Weights = None,
-    network: NetworkName = None,
-    layers: Layers = None,
-    execution: Execution = None,
-    threads: Threads = None,
-    inputs: Inputs = None,
+    hw: HardwareFile,
+    layer: LayerName,
+    mapping: MappingToCheck = None,
     batch: Batch = None,
     overrides: Overrides = None,
-    limit: Limit = None,
+    limit: Limit = 60.0,
 ) -> None:
-    """Execute layers with real numbers and compare their counts and their outputs.
+    """Execute a mapped layer with real numbers, and compare its counts and its outputs.
 
-    With --hw and --layer, a mapped layer: every buffer of every level is filled, read and updated
-    word by word. What is counted that way must equal what 'kcsim evaluate' says, and what the
-    outermost level holds in the end must be the convolution. With --cluster, the layer has random
-    clustered weights and shares products or sums: both phases are executed with real values, as
-    'kcsim estimate --execution' counts them.
-
-    With --weights, the clustered layers of a file: executed with random or given inputs, their
-    outputs must be those of torch, and their multiplies and adds those of the closed forms.
+    Every buffer of every level is filled, read and updated word by word. What is counted that way
+    must equal what 'kcsim evaluate' says, and what the outermost level holds in the end must be
+    the convolution.
 
     The exit code is 1 if anything differs.
     """
-    from kcsim.cli.running import refuse_unused
-
-    if weights is not None:
-        if hw or layer or mapping or cluster or overrides:
-            raise InputError(
-                Problem("--weights checks no mapping", "no --hw, --layer or --mapping")
-            )
-        refuse_unused({"--limit": limit}, "it is for mapped layers")
-        from kcsim.cli.check_weights import check_weights
-
-        check_weights(
-            network,
-            weights,
-            batch=batch,
-            layers=layers,
-            execution=execution or "auto",
-            threads=threads or 1,
-            inputs=inputs,
-        )
-        return
-    if network or layers or inputs:
-        raise InputError(
-            Problem("--network, --layers and --inputs are given alone", "--weights with them")
-        )
-    refuse_unused({"--threads": threads}, "one executes a mapped layer", "--weights")
-    if hw is None or layer is None:
-        raise InputError(Problem("nothing to check", "--hw and --layer, or --weights"))
-    if cluster and mapping:
-        raise InputError(Problem("--mapping and --cluster are both given", "one of them"))
-    if not cluster:
-        refuse_unused({"--execution": execution}, "dense weights are multiplied", "--cluster")
-    limit = LIMIT_SECONDS if limit is None else limit
-    _check_mapped(hw, layer, mapping, batch, overrides, limit, cluster, execution or "auto")
-
-
-def _check_mapped(
-    hw: str,
-    layer: str,
-    mapping: str | None,
-    batch: int | None,
-    overrides: list[str] | None,
-    limit: float,
-    cluster: str | None,
-    execution: str,
-) -> None:
+    from kcsim.cli.layers import read_layer
     from kcsim.cli.running import waiting
+    from kcsim.cli.streams import say
     from kcsim.hardware.reader import load_hardware
     from kcsim.mapping.reader import read_mapping
     from kcsim.mapping.search import find_mapping
     from kcsim.model.counts import count_layer
     from kcsim.replay.dense import compare, least_cost, replay_cost, replay_layer
-    from kcsim.workload.reader import load_layer
 
     hardware = load_hardware(hw, overrides or ())
-    chosen = load_layer(layer)
-    chosen = chosen if batch is None else chosen.with_batch(batch)
-    if cluster:
-        from kcsim.cli.check_sharing import check_sharings
-
-        check_sharings(chosen, hardware, cluster, execution, limit)
-        return
+    chosen = read_layer(layer, batch)
     least_cost(chosen).check(limit)
     loops = read_mapping(mapping, chosen, hardware) if mapping else None
     with waiting():

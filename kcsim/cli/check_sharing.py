@@ -1,4 +1,4 @@
-"""``kcsim check --cluster``: a layer that shares products or sums."""
+"""``kcsim check-sharing``: execute a layer that shares products or sums, and compare."""
 
 from __future__ import annotations
 
@@ -6,42 +6,60 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from kcsim.cli.options import (
+    Batch,
+    ClusterToCheck,
+    HardwareFile,
+    LayerName,
+    Limit,
+    Overrides,
+    SharingToCheck,
+)
 from kcsim.errors import InputError, Problem, nearest
 
 if TYPE_CHECKING:
-    from kcsim.hardware.schema import Hardware
     from kcsim.replay.sharing_check import SharingCheck
-    from kcsim.workload.layer import ConvLayer
 
 
-def check_sharings(
-    layer: ConvLayer, hardware: Hardware, clustering: str, execution: str, limit: float
+def command(
+    hw: HardwareFile,
+    layer: LayerName,
+    cluster: ClusterToCheck,
+    execution: SharingToCheck = "auto",
+    batch: Batch = None,
+    overrides: Overrides = None,
+    limit: Limit = 60.0,
 ) -> None:
-    """Check one way of sharing, or both for ``auto``; exit with 1 if anything differs."""
+    """Execute a layer that shares products or sums, and compare its counts and its outputs.
+
+    The layer has random clustered weights. Both phases are executed with real values, as
+    'kcsim estimate --execution' counts them.
+
+    The exit code is 1 if anything differs.
+    """
+    from kcsim.cli.layers import read_layer
     from kcsim.cli.running import waiting
     from kcsim.clustering.spec import parse_clustering
+    from kcsim.hardware.reader import load_hardware
     from kcsim.replay.sharing_check import check_sharing
     from kcsim.sharing.tiles import SHARINGS
 
     if execution not in (*SHARINGS, "auto"):
-        raise InputError(
-            Problem(f"--execution is '{execution}'", f"{', '.join(SHARINGS)} or auto, as decoding "
-                    "is checked without --cluster", nearest(execution, SHARINGS))
-        )  # fmt: skip
-    chosen = [sharing for sharing in SHARINGS if execution in (sharing, "auto")]
-    failed = False
+        problem = f"--execution is '{execution}'"
+        expected = f"{', '.join(SHARINGS)} or auto, as 'kcsim check' is for what is decoded"
+        raise InputError(Problem(problem, expected, nearest(execution, SHARINGS)))
+    hardware, chosen = load_hardware(hw, overrides or ()), read_layer(layer, batch)
+    clustering = parse_clustering(cluster)
     with waiting(keeps=True):
         checks = [
-            check_sharing(
-                layer, hardware, parse_clustering(clustering), sharing, limit_seconds=limit
-            )
-            for sharing in chosen
+            check_sharing(chosen, hardware, clustering, sharing, limit_seconds=limit)
+            for sharing in SHARINGS
+            if execution in (sharing, "auto")
         ]
     for found in checks:
         for line in _lines(found):
             typer.echo(line)
-        failed = failed or bool(found.differences or found.wrong_outputs)
-    if failed:
+    if any(found.differences or found.wrong_outputs for found in checks):
         raise typer.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""``kcsim check --weights``: execute clustered layers, and compare them with torch."""
+"""``kcsim check-weights``: execute clustered layers, and compare them with torch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from kcsim.cli.options import (
+    Batch,
+    ExecutionToCheck,
+    Inputs,
+    Layers,
+    NetworkToFit,
+    Threads,
+    WeightsToCheck,
+)
 from kcsim.errors import InputError, Problem, nearest
 
 if TYPE_CHECKING:
@@ -15,17 +24,22 @@ if TYPE_CHECKING:
     from kcsim.conv.checking import LayerCheck
 
 
-def check_weights(
-    network: str | None,
-    weights: str,
-    *,
-    batch: int | None,
-    layers: Sequence[str] | None,
-    execution: str,
-    threads: int,
-    inputs: str | None,
+def command(
+    weights: WeightsToCheck,
+    network: NetworkToFit = None,
+    layers: Layers = None,
+    execution: ExecutionToCheck = "auto",
+    threads: Threads = 1,
+    inputs: Inputs = None,
+    batch: Batch = None,
 ) -> None:
-    """Execute every clustered layer of a file; exit with code 1 if anything differs."""
+    """Execute the clustered layers of a file, and compare them with torch.
+
+    With random or given inputs, their outputs must be those of torch, and their multiplies and
+    adds those of the closed forms.
+
+    The exit code is 1 if anything differs.
+    """
     from kcsim.cli.running import refuse_unused, waiting
     from kcsim.conv.checking import LARGEST_DIFFERENCE, check_layer
     from kcsim.weights.clustered_reader import load_clustered

@@ -2,67 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from kcsim.cli.options import Layers, text_option
+from kcsim.cli.options import (
+    ClusteredOutput,
+    ClusterToMake,
+    Layers,
+    Names,
+    NetworkName,
+    PrintedFormat,
+    Seed,
+    Starts,
+    TrainedWeights,
+)
 
 EXACT = ("found", "scalar")
 """Clusterings that are the best there are, wherever a search starts."""
 
 
-Weights = Annotated[
-    str,
-    text_option(
-        "--weights", metavar="FILE", help="Trained weights: safetensors, npz, torch or ONNX."
-    ),
-]
-NetworkName = Annotated[
-    str,
-    text_option("--network", "-n", metavar="NETWORK", help="A known network or a YAML file."),
-]
-Cluster = Annotated[
-    str,
-    text_option(
-        "--cluster",
-        metavar="SCHEME",
-        help="As kernel:k=256, row:rate=0.05 or scalar:ratio=8; or 'found' for weights that are "
-        "clustered already.",
-    ),
-]
-Output = Annotated[
-    str | None,
-    text_option("-o", "--output", metavar="FILE", help="Write the clustered weights."),
-]
-Names = Annotated[
-    str | None, text_option("--names", metavar="FILE", help="YAML with 'layer: tensor' a line.")
-]
-Seed = Annotated[
-    int | None, typer.Option("--seed", metavar="N", min=0, help="Of the k-means. [default: 0]")
-]
-Starts = Annotated[
-    int | None,
-    typer.Option("--starts", metavar="N", min=1, help="Runs for each codebook. [default: 3]"),
-]
-Format = Annotated[
-    str,
-    text_option(
-        "--format", metavar="NAME", help="What to print: table, json, csv, markdown, latex."
-    ),
-]
-
-
 def command(
-    weights: Weights,
+    weights: TrainedWeights,
     network: NetworkName,
-    cluster: Cluster,
-    output: Output = None,
+    cluster: ClusterToMake,
+    output: ClusteredOutput = None,
     names: Names = None,
     layers: Layers = None,
     seed: Seed = None,
     starts: Starts = None,
-    format_: Format = "table",
+    format_: PrintedFormat = "table",
 ) -> None:
     """Cluster trained weights; print what was lost and saved, and write them to a file."""
     from kcsim.cli.running import (

@@ -2,47 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from kcsim.cli.options import (
     Batch,
     Cluster,
+    ComparisonPlot,
     Format,
     HardwareFile,
     Layers,
-    NetworkName,
+    NetworkOfWeights,
     Objective,
     Output,
     Overrides,
     TimeLimit,
     Weights,
     Zeros,
-    text_option,
 )
-
-Plot = Annotated[
-    str | None,
-    text_option(
-        "--plot",
-        metavar="FILE",
-        help="Draw energy by component and by tensor, cycles and operations: png, pdf or svg.",
-    ),
-]
 
 
 def command(
     hw: HardwareFile,
-    network: NetworkName = None,
+    network: NetworkOfWeights = None,
     cluster: Cluster = None,
     weights: Weights = None,
     batch: Batch = None,
     zeros: Zeros = None,
     layers: Layers = None,
-    objective: Objective = None,
+    objective: Objective = "edp",
     overrides: Overrides = None,
     format_: Format = None,
     output: Output = None,
-    plot: Plot = None,
+    plot: ComparisonPlot = None,
     time_limit: TimeLimit = None,
 ) -> None:
     """Compare ways to execute a clustered network: decoded, with shared products, shared sums.
@@ -71,7 +60,7 @@ def command(
     with waiting(keeps=True) as progress:
         result = compare_executions(
             hardware, chosen, cluster, weights=clustered, batch=batch,
-            objective=objective or "edp", time_limit=time_limit, progress=progress,
+            objective=objective, time_limit=time_limit, progress=progress,
         )  # fmt: skip
     if plot:
         plot_comparison(result, plot)

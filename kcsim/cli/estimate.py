@@ -2,52 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from kcsim.cli.options import (
     Batch,
     Cluster,
+    DecodeLevel,
+    EnergyPlot,
+    Execution,
     Format,
     HardwareFile,
     Layers,
-    NetworkName,
+    NetworkOfWeights,
     Objective,
     Output,
     Overrides,
     TimeLimit,
     Weights,
     Zeros,
-    text_option,
 )
-
-Plot = Annotated[
-    str | None,
-    text_option("--plot", metavar="FILE", help="Draw energy by level and layer: png, pdf or svg."),
-]
-
-Execution = Annotated[
-    str | None,
-    text_option(
-        "--execution",
-        metavar="NAME",
-        help="How clustered layers run: decode, share_products, share_sums or auto, the best of "
-        "these for each layer. [default: decode]",
-    ),
-]
-DecodeLevel = Annotated[
-    str | None,
-    text_option(
-        "--decode-level",
-        metavar="LEVEL",
-        help="The level at whose output entries are read from the codebook, or auto for the best. "
-        "[default: as the hardware says; auto under --execution auto]",
-    ),
-]
 
 
 def command(
     hw: HardwareFile,
-    network: NetworkName = None,
+    network: NetworkOfWeights = None,
     cluster: Cluster = None,
     weights: Weights = None,
     execution: Execution = None,
@@ -55,11 +31,11 @@ def command(
     batch: Batch = None,
     zeros: Zeros = None,
     layers: Layers = None,
-    objective: Objective = None,
+    objective: Objective = "edp",
     overrides: Overrides = None,
     format_: Format = None,
     output: Output = None,
-    plot: Plot = None,
+    plot: EnergyPlot = None,
     time_limit: TimeLimit = None,
 ) -> None:
     """Estimate energy, traffic, storage and cycles of a network on a hardware."""
@@ -85,7 +61,7 @@ def command(
     with waiting(keeps=True) as progress:
         result = estimate(
             hardware, chosen, cluster, weights=clustered, batch=batch,
-            objective=objective or "edp", time_limit=time_limit, progress=progress,
+            objective=objective, time_limit=time_limit, progress=progress,
             execution=execution or "decode", decode_level=decode_level,
         )  # fmt: skip
     if plot:

@@ -9,17 +9,22 @@ import typer
 
 from kcsim.cli import (
     check,
+    check_sharing,
+    check_weights,
     cluster,
     compare,
     estimate,
     evaluate,
+    front,
     hardware,
-    mapping,
+    map,
+    map_network,
     networks,
     schema,
 )
 from kcsim.cli.interrupt import interruptible
 from kcsim.cli.streams import abandon_output, prepare_streams, say
+from kcsim.cli.usage import Commands, UsageError, usage_problem
 from kcsim.errors import InputError, KcsimError
 
 MAX_PROBLEMS = 25
@@ -27,24 +32,35 @@ WRONG_INPUT = 2
 BROKEN_PIPE = 141
 """As of a program that the signal of a broken pipe has ended."""
 
+COMMANDS = {
+    "Networks": {"estimate": estimate, "compare": compare},
+    "Mappings of layers": {
+        "map": map,
+        "map-network": map_network,
+        "front": front,
+        "evaluate": evaluate,
+    },
+    "Trained weights": {"cluster": cluster},
+    "Checks by execution": {
+        "check": check,
+        "check-sharing": check_sharing,
+        "check-weights": check_weights,
+    },
+    "What there is": {"networks": networks, "hardware": hardware, "schema": schema},
+}
+
 app = typer.Typer(
     name="kcsim",
+    cls=Commands,
     help="Estimate what a CNN accelerator spends on a network: energy, memory traffic, cycles, "
     "for dense weights and for clustered ones.",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command(name="estimate")(estimate.command)
-app.command(name="compare")(compare.command)
-app.command(name="cluster")(cluster.command)
-app.command(name="evaluate")(evaluate.command)
-app.command(name="check")(check.command)
-app.command(name="map")(mapping.command)
-app.command(name="networks")(networks.command)
-app.command(name="hardware")(hardware.command)
-app.command(name="schema")(schema.command)
+for panel, commands in COMMANDS.items():
+    for name, module in commands.items():
+        app.command(name=name, rich_help_panel=panel)(module.command)
 
 
 def _show_version(asked: bool) -> None:
@@ -55,8 +71,9 @@ def _show_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def main(
+    context: typer.Context,
     version: bool = typer.Option(
         False,
         "--version",
@@ -66,6 +83,9 @@ def main(
     ),
 ) -> None:
     """Estimate what a CNN accelerator spends on a network."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(WRONG_INPUT)
 
 
 def run() -> None:
@@ -91,19 +111,21 @@ def _run() -> int | str | None:
     """What the command ends with, as `sys.exit` takes it."""
     try:
         with interruptible():
-            app()
+            return app(prog_name="kcsim", standalone_mode=False) or 0
     except SystemExit as stop:
         if isinstance(stop.__context__, BrokenPipeError):
             # Typer would end with what says that layers differ.
             raise stop.__context__ from None
         return stop.code
+    except UsageError as error:
+        _report(InputError(usage_problem(error)))
+        return WRONG_INPUT
     except InputError as error:
         _report(error)
         return WRONG_INPUT
     except KcsimError as error:
         say(f"error: {error}")
         return WRONG_INPUT
-    return 0
 
 
 def _report(error: InputError) -> None:

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Every option of the commands, declared once: a command takes those that mean something to it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,16 @@ def _not_empty(parameter: typer.CallbackParam, value: Any) -> Any:
     return value
 
 
-def text_option(*names: str, metavar: str, help: str) -> Any:
-    """An option that takes a text, or one that may be repeated; empty ones are refused."""
+def text_option(usage: str, help: str) -> Any:
+    """An option that takes a text, as ``-o --output FILE``; empty texts are refused."""
+    *names, metavar = usage.split()
     return typer.Option(*names, metavar=metavar, help=help, callback=_not_empty)
+
+
+def number_option(usage: str, help: str, min: int | None = None) -> Any:
+    """Likewise, a number."""
+    *names, metavar = usage.split()
+    return typer.Option(*names, metavar=metavar, help=help, min=min)
 
 
 def text_argument(*, metavar: str, help: str) -> Any:
@@ -28,96 +35,180 @@ def text_argument(*, metavar: str, help: str) -> Any:
     return typer.Argument(metavar=metavar, help=help, callback=_not_empty)
 
 
+_CLUSTER = text_option(
+    "--cluster SCHEME",
+    "Clustered weights, as kernel:k=256,scope=network, row:rate=0.05, scalar:k=16 or "
+    "product:k=128,length=8.",
+)
+_EXECUTIONS = "share_products, share_sums or auto"
+
+# --- what is estimated
+
 HardwareFile = Annotated[
     str,
     text_option(
-        "--hw",
-        metavar="FILE",
-        help="Hardware: a shipped file by its bare name ('kcsim hardware' lists them) or a path.",
+        "--hw FILE",
+        "Hardware: a shipped file by its bare name ('kcsim hardware' lists them) or a path.",
     ),
 ]
 Overrides = Annotated[
     list[str] | None,
     text_option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Change a value of the hardware file, as levels.buffer.read_pj=12. May be repeated.",
+        "--set KEY=VALUE",
+        "Change a value of the hardware file, as levels.buffer.read_pj=12. May be repeated.",
     ),
 ]
 LayerName = Annotated[
-    str,
-    text_option(
-        "--layer", metavar="LAYER", help="NETWORK/LAYER, as alexnet/conv3, or a YAML file."
-    ),
+    str, text_option("--layer LAYER", "NETWORK/LAYER, as alexnet/conv3, or a YAML file.")
 ]
 NetworkName = Annotated[
-    str | None,
+    str,
     text_option(
-        "--network",
-        "-n",
-        metavar="NETWORK",
-        help="A known network ('kcsim networks' lists them) or a YAML file. "
-        "[default: that of --weights, else alexnet]",
+        "--network -n NETWORK", "A known network ('kcsim networks' lists them) or a YAML file."
     ),
 ]
-Cluster = Annotated[
+NetworkOfWeights = Annotated[
     str | None,
     text_option(
-        "--cluster",
-        metavar="SCHEME",
-        help="Estimate clustered weights beside dense ones, as kernel:k=256,scope=network, "
-        "row:rate=0.05, scalar:k=16 or product:k=128,length=8.",
+        "--network -n NETWORK",
+        "As 'kcsim networks' lists them, or a YAML file. [default: that of --weights, else "
+        "alexnet]",
+    ),
+]
+Layers = Annotated[
+    list[str] | None, text_option("--layers PATTERN", "Only these, as 'conv*'. Repeatable.")
+]
+Batch = Annotated[int | None, number_option("--batch N", "Images at once. [default: 1]")]
+Zeros = Annotated[
+    str | None,
+    text_option(
+        "--zeros SHARES",
+        "Shares of zeros, as inputs=0.5,outputs=0.6;conv1:inputs=0, or a YAML file.",
+    ),
+]
+
+# --- clustered weights
+
+Cluster = Annotated[str | None, _CLUSTER]
+ClusterToCheck = Annotated[str, _CLUSTER]
+ClusterToMake = Annotated[
+    str,
+    text_option(
+        "--cluster SCHEME",
+        "As kernel:k=256, row:rate=0.05 or scalar:ratio=8; or 'found' for weights that are "
+        "clustered already.",
     ),
 ]
 Weights = Annotated[
     str | None,
     text_option(
-        "--weights",
-        metavar="FILE",
-        help="Clustered weights that 'kcsim cluster' wrote, in place of --cluster.",
+        "--weights FILE", "Clustered weights that 'kcsim cluster' wrote, in place of --cluster."
     ),
 ]
-Layers = Annotated[
-    list[str] | None,
-    text_option("--layers", metavar="PATTERN", help="Only these, as 'conv*'. Repeatable."),
+WeightsToCheck = Annotated[
+    str, text_option("--weights FILE", "Clustered weights, from 'kcsim cluster'.")
 ]
-Batch = Annotated[
-    int | None, typer.Option("--batch", metavar="N", help="Images at once. [default: 1]")
+TrainedWeights = Annotated[
+    str, text_option("--weights FILE", "Trained weights: safetensors, npz, torch or ONNX.")
 ]
-Zeros = Annotated[
+NetworkToFit = Annotated[
+    str | None, text_option("--network -n NETWORK", "What the weights must fit.")
+]
+Execution = Annotated[
     str | None,
     text_option(
-        "--zeros",
-        metavar="SHARES",
-        help="Shares of zeros, as inputs=0.5,outputs=0.6;conv1:inputs=0, or a YAML file.",
+        "--execution NAME",
+        f"How clustered layers run: decode, {_EXECUTIONS}, the best of these for each layer. "
+        "[default: decode]",
     ),
 ]
+SharingToCheck = Annotated[str, text_option("--execution NAME", f"{_EXECUTIONS}, for both.")]
+ExecutionToCheck = Annotated[
+    str, text_option("--execution NAME", f"decode, {_EXECUTIONS}, the one of fewest operations.")
+]
+DecodeLevel = Annotated[
+    str | None,
+    text_option(
+        "--decode-level LEVEL",
+        "The level at whose output entries are read from the codebook, or auto for the best. "
+        "[default: as the hardware says; auto under --execution auto]",
+    ),
+]
+Names = Annotated[str | None, text_option("--names FILE", "YAML with 'layer: tensor' a line.")]
+Seed = Annotated[int | None, number_option("--seed N", "Of the k-means. [default: 0]", min=0)]
+Starts = Annotated[
+    int | None, number_option("--starts N", "Runs for each codebook. [default: 3]", min=1)
+]
+
+# --- mappings
+
 Objective = Annotated[
-    str | None,
-    text_option(
-        "--objective",
-        metavar="NAME",
-        help="What mappings minimise: edp, energy, cycles. [default: edp]",
-    ),
+    str, text_option("--objective NAME", "What mappings minimize: edp, energy, cycles.")
 ]
 TimeLimit = Annotated[
     float | None,
-    typer.Option(
-        "--time-limit",
-        metavar="SECONDS",
-        help="Seconds that the mapping of a layer may take; then the best one so far is taken, "
+    number_option(
+        "--time-limit SECONDS",
+        "Seconds that the mapping of a layer may take; then the best one so far is taken, "
         "and said not to be proved. 'inf' for as long as it takes. [default: 60]",
     ),
 ]
+Imperfect = Annotated[
+    bool, typer.Option("--imperfect", help="Also try bounds that do not divide their dimension.")
+]
+MappingFile = Annotated[str, text_option("--mapping FILE", "A mapping file.")]
+MappingToCheck = Annotated[
+    str | None, text_option("--mapping FILE", "A mapping file. [default: the best one]")
+]
+
+# --- checks
+
+Limit = Annotated[float, number_option("--limit SECONDS", "Refuse what takes longer.", min=0)]
+Threads = Annotated[int, number_option("--threads N", "Of kcsim and of torch.", min=1)]
+Inputs = Annotated[
+    str | None, text_option("--inputs FILE", "Arrays (N, C, H, W) by layer, as npz.")
+]
+
+# --- output
+
 Format = Annotated[
     str | None,
     text_option(
-        "--format",
-        metavar="NAME",
-        help="table, json, csv, markdown or latex. [default: by the ending of -o: .txt, .json, "
+        "--format NAME",
+        "table, json, csv, markdown or latex. [default: by the ending of -o: .txt, .json, "
         ".csv, .md or .tex; else table]",
     ),
 ]
-Output = Annotated[
-    str | None, text_option("-o", "--output", metavar="FILE", help="Write to a file instead.")
+TableFormat = Annotated[
+    str | None,
+    text_option(
+        "--format NAME",
+        "table, csv, markdown or latex. [default: by the ending of -o: .txt, .csv, .md or "
+        ".tex; else table]",
+    ),
+]
+PrintedFormat = Annotated[
+    str, text_option("--format NAME", "What to print: table, json, csv, markdown, latex.")
+]
+Output = Annotated[str | None, text_option("-o --output FILE", "Write to a file instead.")]
+ClusteredOutput = Annotated[
+    str | None, text_option("-o --output FILE", "Write the clustered weights.")
+]
+Save = Annotated[str | None, text_option("--save FOLDER", "Write a mapping file of each layer.")]
+Loops = Annotated[
+    bool, typer.Option("--loops", help="Print the loop nest and its tiles instead of YAML.")
+]
+EnergyPlot = Annotated[
+    str | None, text_option("--plot FILE", "Draw energy by level and layer: png, pdf or svg.")
+]
+ComparisonPlot = Annotated[
+    str | None,
+    text_option(
+        "--plot FILE",
+        "Draw energy by component and by tensor, cycles and operations: png, pdf or svg.",
+    ),
+]
+MappingPlot = Annotated[
+    str | None,
+    text_option("--plot FILE", "Draw the nest, its tiles and where energy goes: png, pdf or svg."),
 ]

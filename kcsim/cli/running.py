@@ -31,7 +31,7 @@ TEXT_WIDTH = 120
 LEAST_WIDTH = 40
 
 
-def choose_format(name: str | None, output: str | None) -> str:
+def choose_format(name: str | None, output: str | None, *, has_json: bool = True) -> str:
     """The output format that was asked for, or that suits the file.
 
     Raises
@@ -41,7 +41,9 @@ def choose_format(name: str | None, output: str | None) -> str:
     """
     if name is None:
         ending = check_ending(output, tuple(ENDINGS), ", or --format")
-        return ENDINGS[ending] if ending else "table"
+        name = ENDINGS[ending] if ending else "table"
+    if name == "json" and not has_json:
+        raise InputError(Problem("this result has no JSON form", "table, csv, markdown or latex"))
     if name not in FORMATS:
         raise InputError(
             Problem(f"there is no format '{name}'", "one of " + ", ".join(FORMATS),

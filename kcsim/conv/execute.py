@@ -234,11 +234,14 @@ def clustered_conv2d(
 
     Examples
     --------
-    >>> weights = kcsim.load_clustered("resnet20.safetensors")  # doctest: +SKIP
-    >>> layer = weights.layers["l1.0.c1"]  # doctest: +SKIP
-    >>> codebook = weights.codebooks[layer.part.codebook]  # doctest: +SKIP
-    >>> clustered_conv2d(np.zeros((1, 16, 32, 32)), layer, codebook).shape  # doctest: +SKIP
-    (1, 16, 32, 32)
+    >>> import kcsim
+    >>> weights = {"conv": np.random.default_rng(0).normal(size=(16, 8, 3, 3))}
+    >>> network = kcsim.Network("small", (kcsim.ConvLayer("conv", 8, 16, 14, 14, 3, 3),))
+    >>> clustered = kcsim.cluster_network(network, weights, "kernel:k=16")
+    >>> layer = clustered.layers["conv"]
+    >>> codebook = clustered.codebooks[layer.part.codebook]
+    >>> kcsim.clustered_conv2d(np.zeros((1, 8, 14, 14)), layer, codebook).shape
+    (1, 16, 12, 12)
     """
     array = np.asarray(inputs)
     if array.ndim != 4:

@@ -9,7 +9,12 @@ from fractions import Fraction
 
 import numpy as np
 
-from kcsim.clustering.resolve import LayerClustering
+from kcsim.clustering.resolve import (
+    LayerClustering,
+    check_units,
+    resolve_network,
+    settings_of,
+)
 from kcsim.clustering.scheme import Clustering
 from kcsim.clustering.storage import LayerStorage
 from kcsim.cost.prices import DENSE, WeightCosts
@@ -18,6 +23,7 @@ from kcsim.hardware.level import Level
 from kcsim.hardware.schema import CodebookStore, Hardware
 from kcsim.weights.clustered import ClusteredWeights, stored_network
 from kcsim.workload.layer import ConvLayer
+from kcsim.workload.network import Network
 
 MOST_ZEROS = math.nextafter(1.0, 0.0)
 """Share of zeros of weights that are all zero: a share is below 1."""
@@ -178,6 +184,30 @@ def weight_formats(
         formats.append(_format(stored, value_bits, decode_level, name not in loaded))
         loaded.add(name)
     return tuple(formats)
+
+
+def selected_format(
+    network: Network, hardware: Hardware, clustering: Clustering | None
+) -> WeightFormat:
+    """The format of the weights of one layer that was selected from its network.
+
+    Parameters
+    ----------
+    network : Network
+        As `kcsim.workload.reader.select_layer` returns it.
+    hardware : Hardware
+    clustering : Clustering, optional
+        Of the whole network; dense weights when absent.
+
+    Raises
+    ------
+    InputError
+        As `weight_formats`, or if there are more clusters than units.
+    """
+    if clustering is not None:
+        clustering = settings_of(network, clustering)
+        check_units(resolve_network(network.layers, clustering))
+    return weight_formats(network.layers, hardware, clustering)[0]
 
 
 def decode_at(hardware: Hardware, level: str) -> Hardware:

@@ -81,10 +81,11 @@ def cluster_network(
 
     Examples
     --------
+    >>> import kcsim
     >>> weights = {"conv": np.random.default_rng(0).normal(size=(16, 8, 3, 3))}
-    >>> network = Network("small", (ConvLayer("conv", 8, 16, 14, 14, 3, 3),))
-    >>> clustered = cluster_network(network, weights, "kernel:k=16")  # doctest: +SKIP
-    >>> clustered.decode("conv").shape  # doctest: +SKIP
+    >>> network = kcsim.Network("small", (kcsim.ConvLayer("conv", 8, 16, 14, 14, 3, 3),))
+    >>> clustered = kcsim.cluster_network(network, weights, "kernel:k=16")
+    >>> clustered.decode("conv").shape
     (16, 8, 3, 3)
     """
     for name, number, least in (("seed", seed, 0), ("starts", starts, 1)):

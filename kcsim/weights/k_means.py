@@ -92,8 +92,8 @@ def kmeans(
 
     Examples
     --------
-    >>> found = kmeans([[0.0], [0.1], [1.0], [1.2]], 2)  # doctest: +SKIP
-    >>> found.labels.tolist()  # doctest: +SKIP
+    >>> found = kmeans([[0.0], [0.1], [1.0], [1.2]], 2)
+    >>> found.labels.tolist()
     [0, 0, 1, 1]
     """
     values = np.ascontiguousarray(vectors, np.float32)

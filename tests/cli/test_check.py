@@ -1,4 +1,4 @@
-"""``kcsim check``: what agrees, what differs, what is refused."""
+"""``kcsim check`` and ``check-sharing``: what agrees, what differs, what is refused."""
 
 from __future__ import annotations
 
@@ -91,7 +91,15 @@ def test_a_negative_limit(kcsim):
     assert "--limit" in outcome.err
 
 
-SHARED = ("check", "--hw", "simple.yaml", "--layer", "lenet5/conv1", "--cluster", "scalar:k=3")
+SHARED = (
+    "check-sharing",
+    "--hw",
+    "simple.yaml",
+    "--layer",
+    "lenet5/conv1",
+    "--cluster",
+    "scalar:k=3",
+)
 
 
 def test_shared_products_and_sums_agree(kcsim):

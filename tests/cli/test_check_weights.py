@@ -1,4 +1,4 @@
-"""``kcsim check --weights``: what agrees, what differs, what is refused."""
+"""``kcsim check-weights``: what agrees, what differs, what is refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def file(tmp_path):
 @pytest.mark.parametrize("execution", ["auto", "decode", "share_products", "share_sums"])
 def test_all_layers_agree(kcsim, file, execution):
     pytest.importorskip("torch")
-    outcome = kcsim("check", "--weights", file, "--execution", execution, "--batch", 2)
+    outcome = kcsim("check-weights", "--weights", file, "--execution", execution, "--batch", 2)
     assert outcome.code == 0
     heading, *rows, last = outcome.out.splitlines()
     assert heading.split()[:3] == ["layer", "execution", "difference"]
@@ -38,7 +38,7 @@ def test_all_layers_agree(kcsim, file, execution):
 
 def test_some_layers(kcsim, file):
     pytest.importorskip("torch")
-    outcome = kcsim("check", "--weights", file, "--layers", "conv2")
+    outcome = kcsim("check-weights", "--weights", file, "--layers", "conv2")
     assert outcome.code == 0
     assert "conv1" not in outcome.out
 
@@ -55,7 +55,7 @@ def test_given_inputs(kcsim, file, tmp_path, monkeypatch):
     monkeypatch.setattr(checking.ClusteredConvolution, "run", watched)
     images = np.random.default_rng(3).normal(size=(5, 3, 12, 12)).astype(np.float32)
     np.savez(tmp_path / "inputs.npz", conv1=images)
-    outcome = kcsim("check", "--weights", file, "--inputs", tmp_path / "inputs.npz")
+    outcome = kcsim("check-weights", "--weights", file, "--inputs", tmp_path / "inputs.npz")
     assert outcome.code == 0
     np.testing.assert_array_equal(seen[5, 3, 12, 12], images)
     assert (1, 8, 10, 10) in seen
@@ -72,7 +72,7 @@ def test_given_inputs(kcsim, file, tmp_path, monkeypatch):
 def test_wrong_inputs(kcsim, file, tmp_path, name, shape, message):
     pytest.importorskip("torch")
     np.savez(tmp_path / "inputs.npz", **{name: np.zeros(shape, np.float32)})
-    outcome = kcsim("check", "--weights", file, "--inputs", tmp_path / "inputs.npz")
+    outcome = kcsim("check-weights", "--weights", file, "--inputs", tmp_path / "inputs.npz")
     assert outcome.code == 2
     assert message in outcome.err
 
@@ -97,7 +97,7 @@ def test_a_difference_is_shown(kcsim, file, monkeypatch, what):
             return dataclasses.replace(operations, adds=operations.adds + 1)
 
         monkeypatch.setattr(checking, "count_operations", miscounted)
-    outcome = kcsim("check", "--weights", file)
+    outcome = kcsim("check-weights", "--weights", file)
     assert outcome.code == 1
     assert outcome.out.splitlines()[-1] == "3 of 3 layers differ: conv1, conv2, wide"
 
@@ -105,10 +105,8 @@ def test_a_difference_is_shown(kcsim, file, monkeypatch, what):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "nothing to check; expected --hw and --layer, or --weights"),
-        (("--hw", "eyeriss"), "nothing to check"),
-        (("--network", "lenet5"), "--network, --layers and --inputs are given alone"),
-        (("--weights", "FILE", "--hw", "eyeriss"), "--weights checks no mapping"),
+        ((), "missing option '--weights'"),
+        (("--weights", "FILE", "--hw", "eyeriss"), "'kcsim check' or 'kcsim check-sharing'"),
         (("--weights", "FILE", "--execution", "share_sum"), "did you mean"),
         (("--weights", "FILE", "--network", "lenet5"), "the clustered weights"),
         (("--weights", "FILE", "--layers", "conv9"), "conv9"),
@@ -118,7 +116,7 @@ def test_a_difference_is_shown(kcsim, file, monkeypatch, what):
     ],
 )
 def test_what_is_refused(kcsim, file, arguments, message):
-    outcome = kcsim("check", *(file if each == "FILE" else each for each in arguments))
+    outcome = kcsim("check-weights", *(file if each == "FILE" else each for each in arguments))
     assert (outcome.code, outcome.out) == (2, "")
     assert message in outcome.err
     assert "Traceback" not in outcome.err
@@ -126,6 +124,6 @@ def test_what_is_refused(kcsim, file, arguments, message):
 
 def test_without_torch(kcsim, file, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    outcome = kcsim("check", "--weights", file)
+    outcome = kcsim("check-weights", "--weights", file)
     assert outcome.code == 2
     assert outcome.err.splitlines()[-1].endswith("pip install 'kcsim[torch]'")

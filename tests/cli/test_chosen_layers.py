@@ -50,7 +50,7 @@ def test_the_ratio_of_deep_kmeans():
     assert storage.ratio(biases=False) == pytest.approx(45.03, abs=0.005)
 
 
-@pytest.mark.parametrize("command", ["estimate", "map", "compare", "cluster"])
+@pytest.mark.parametrize("command", ["estimate", "map-network", "compare", "cluster"])
 def test_settings_of_layers_that_are_left_out_stay_valid(kcsim, tmp_path, command):
     network = package.load_network("lenet5")
     spec = "row:k=7,dense=ip1;conv1:k=5;conv2:k=9;ip*:k=11"
@@ -106,7 +106,7 @@ def test_more_clusters_than_units_is_one_rule(kcsim, tiny, spec):
     plural = "s" if most > 1 else ""
     hw, tensors = ("--hw", "weight_stationary"), ("--weights", weights)
     for command, given in {
-        "cluster": tensors, "estimate": hw, "compare": hw, "map": hw
+        "cluster": tensors, "estimate": hw, "compare": hw, "map-network": hw
     }.items():  # fmt: skip
         arguments = (command, *given, "-n", network, "--cluster", spec)
         alone = kcsim(*arguments, "--layers", "c")

@@ -171,7 +171,13 @@ def test_schemas(kcsim, kind):
 
 def test_version_and_help(kcsim):
     assert kcsim("--version").out == f"kcsim {package.__version__}\n"
-    assert "estimate" in kcsim("--help").out
+    outcome = kcsim("--help")
+    assert outcome.code == 0
+    assert "\nNetworks:\n  estimate  Estimate energy" in outcome.out
+    assert "\nMappings of layers:\n  map " in outcome.out
+    assert "..." not in outcome.out.replace("[ARGS]...", "")
+    alone = kcsim()
+    assert (alone.code, alone.out, alone.err) == (2, "", outcome.out)
 
 
 def test_an_estimate_loads_nothing_heavy_that_it_does_not_use():

@@ -36,9 +36,9 @@ def folder(tmp_path, monkeypatch):
     [
         ("estimate", "--hw", "hw.yaml", "-n", "net.yaml"),
         ("compare", "--hw", "hw.yaml", "-n", "net.yaml", "--cluster", "scalar:k=4"),
-        ("map", "--hw", "hw.yaml", "-n", "net.yaml"),
+        ("map-network", "--hw", "hw.yaml", "-n", "net.yaml"),
         ("map", "--hw", "hw.yaml", "--layer", "layer.yaml"),
-        ("map", "--hw", "hw.yaml", "--layer", "layer.yaml", "--front"),
+        ("front", "--hw", "hw.yaml", "--layer", "layer.yaml"),
         ("evaluate", "--hw", "hw.yaml", "--layer", "layer.yaml", "--mapping", "map.yaml"),
         ("estimate", "--hw", "hw.yaml", "-n", "net.yaml", "--format", "json"),
         ("hardware", "hw.yaml"),

@@ -76,7 +76,7 @@ def check_interrupted(process, seconds):
 HARD = ("--hw", DATA / "every_bypass.yaml")
 COMMANDS = {
     "map": ("map", *HARD, "--layer", "layer.yaml", "--time-limit", "inf"),
-    "front": ("map", *HARD, "--layer", "layer.yaml", "--front"),
+    "front": ("front", *HARD, "--layer", "layer.yaml"),
     "estimate": ("estimate", *HARD, "-n", "net.yaml"),
     "compare": ("compare", "--hw", "eyeriss_codebook", "-n", "vgg16", "--cluster", "kernel:k=64"),
     "check": ("check", "--hw", "eyeriss", "--layer", "alexnet/conv3", "--limit", "1000"),

@@ -1,4 +1,4 @@
-"""``kcsim map`` as people type it."""
+"""``kcsim map``, ``map-network`` and ``front`` as people type them."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from kcsim import evaluate, find_front, load_hardware, load_layer, search_mappin
 from kcsim.mapping.reader import read_mapping
 
 LAYER = ("map", "--hw", "eyeriss", "--layer", "lenet5/conv2")
-NETWORK = ("map", "--hw", "simple", "-n", "lenet5")
+NETWORK = ("map-network", "--hw", "simple", "-n", "lenet5")
 SEARCHES = Path(__file__).parent.parent / "data" / "searches"
 
 
@@ -50,9 +50,7 @@ def test_clustered_weights_have_mappings_of_their_own(kcsim, tmp_path):
 
 
 def test_the_front(kcsim):
-    outcome = kcsim(
-        "map", "--hw", "simple", "--layer", "lenet5/conv2", "--front", "--format", "csv"
-    )
+    outcome = kcsim("front", "--hw", "simple", "--layer", "lenet5/conv2", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(outcome.out)))
     points = find_front(load_layer("lenet5/conv2"), load_hardware("simple"))
     assert [int(row["cycles"]) for row in rows] == [round(point.cycles) for point in points]
@@ -92,18 +90,17 @@ def test_what_a_mapping_may_bypass(kcsim, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--layer", "lenet5/conv1", "-n", "lenet5"), "expected one of them"),
-        ((), "expected one of them"),
-        (("-n", "lenet5", "--loops"), "are for one layer"),
-        (("--layer", "lenet5/conv1", "--save", "maps"), "are for a network"),
-        (("--layer", "lenet5/conv1", "--time-limit", "0"), "the time limit is 0"),
-        (("--layer", "lenet5/conv1", "--front", "--format", "json"), "has no JSON form"),
-        (("--layer", "lenet5/conv1", "--plot", "nest.doc"), "names no format of pictures"),
+        (("map",), "missing option '--layer'"),
+        (("map-network",), "missing option '--network'"),
+        (("map", "--layer", "lenet5/conv1", "--time-limit", "0"), "the time limit is 0"),
+        (("front", "--layer", "lenet5/conv1", "--format", "json"), "has no JSON form"),
+        (("map", "--layer", "lenet5/conv1", "--plot", "nest.doc"), "names no format of pictures"),
     ],
 )
 def test_mistakes(kcsim, arguments, message):
-    outcome = kcsim("map", "--hw", "simple", *arguments)
-    assert outcome.code != 0
+    command, *options = arguments
+    outcome = kcsim(command, "--hw", "simple", *options)
+    assert outcome.code == 2
     assert message in outcome.err
 
 
@@ -111,14 +108,14 @@ CUT = ("--hw", str(SEARCHES / "every_bypass.yaml"), "--time-limit", "0.3")
 
 
 def test_what_a_limit_cut_short_is_said_in_every_form(kcsim, tmp_path):
-    layer = ("map", *CUT, "--layer", "vgg16/conv2-2")
+    layer = (*CUT, "--layer", "vgg16/conv2-2")
     for more in ((), ("--loops",)):
-        out = kcsim(*layer, *more).out
+        out = kcsim("map", *layer, *more).out
         assert "not proved: the time limit ended the search; at most" in out
         assert "% from the best" in out
-    assert "Not proved: the time limit ended the search" in kcsim(*layer, "--front").out
+    assert "Not proved: the time limit ended the search" in kcsim("front", *layer).out
     network = ("-n", "vgg16", "--layers", "conv2-2")
-    for command in ("map", "estimate"):
+    for command in ("map-network", "estimate"):
         out = " ".join(kcsim(command, *CUT, *network).out.split())
         assert "1 of 1 mappings not proved: the time limit ended the search; at most" in out
     outcome = kcsim("estimate", *CUT, *network, "--format", "csv")

@@ -5,25 +5,11 @@ from __future__ import annotations
 import pytest
 
 LAYER = ("map", "--hw", "simple", "--layer", "lenet5/conv1")
-FRONT = (*LAYER, "--front")
-CHECK = ("check", "--hw", "simple", "--layer", "lenet5/conv1")
+FRONT = ("front", *LAYER[1:])
 CLUSTER = ("cluster", "--weights", "x.npz", "-n", "lenet5")
 
 UNUSED = {
-    "figure of a front": ((*FRONT, "--plot", "f.pdf"), "--plot has no effect"),
-    "loops of a front": ((*FRONT, "--loops"), "--loops has no effect"),
-    "imperfect bounds of a front": ((*FRONT, "--imperfect"), "--imperfect has no effect"),
-    "objective of a front": ((*FRONT, "--objective", "cycles"), "--objective has no effect"),
-    "several of a front": (
-        (*FRONT, "--objective", "edp", "--loops"), "--objective and --loops have no effect here: "
-        "--front lists the energy and the cycles of all mappings that no other beats in both",
-    ),
-    "format of a mapping": ((*LAYER, "--format", "csv"), "--format has no effect"),
-    "format of a loop nest": ((*LAYER, "--loops", "--format", "csv"), "a loop nest is a text"),
     "YAML of no network": (("networks", "--yaml"), "--yaml has no effect here: no network"),
-    "threads of a replay": ((*CHECK, "--threads", "1"), "--threads has no effect"),
-    "execution of dense weights": ((*CHECK, "--execution", "auto"), "--execution has no effect"),
-    "limit of clustered layers": (("check", "--weights", "x", "--limit", "9"), "--limit has no"),
     "seed of exact clusters": ((*CLUSTER, "--cluster", "scalar:k=4", "--seed", "1"), "--seed has"),
     "starts of exact clusters": (
         (*CLUSTER, "--cluster", "scalar:ratio=4", "--starts", "3"), "'scalar' makes no random",
@@ -42,7 +28,9 @@ ENDINGS = {
     "mapping as a loop nest": ((*LAYER, "--loops", "-o", "x.yaml"), "expected one of .txt, none"),
     "clustered weights": ((*CLUSTER, "--cluster", "row:k=4", "-o", "x.npz"), ".safetensors"),
     "front as JSON": ((*FRONT, "-o", "x.json"), "has no JSON form"),
-    "network as JSON": (("map", "--hw", "simple", "-n", "lenet5", "-o", "x.json"), "no JSON form"),
+    "mappings as JSON": (
+        ("map-network", "--hw", "x", "-n", "lenet5", "-o", "x.json"), "no JSON form",
+    ),
     "two results in one file": (
         ("estimate", "--hw", "simple", "-o", "./x.svg", "--format", "csv", "--plot", "x.svg"),
         "both -o and --plot write 'x.svg'; expected two files",
@@ -68,11 +56,11 @@ EMPTY = [
     ("estimate", "--hw", "simple", "-o", ""),
     ("compare", "--hw", "simple", "--cluster", "kernel:k=2", "--plot", ""),
     ("map", "--hw", "simple", "--layer", ""),
-    ("map", "--hw", "simple", "-n", "lenet5", "--save", ""),
+    ("map-network", "--hw", "simple", "-n", "lenet5", "--save", ""),
     ("evaluate", "--hw", "simple", "--layer", "lenet5/conv1", "--mapping", ""),
     ("check", "--hw", ""),
-    ("check", "--weights", ""),
-    ("check", "--weights", "x", "--inputs", ""),
+    ("check-weights", "--weights", ""),
+    ("check-weights", "--weights", "x", "--inputs", ""),
     ("cluster", "--weights", "", "-n", "lenet5", "--cluster", "row:k=4"),
     ("cluster", "--weights", "x", "-n", "lenet5", "--cluster", "row:k=4", "--names", ""),
 ]
@@ -85,6 +73,64 @@ def test_an_option_without_effect_is_refused(kcsim, case):
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err.startswith("error: ")
     assert text in outcome.err
+
+
+OTHERS = {
+    ("map", "--network", "alexnet"): "--network; expected 'kcsim map-network', which has it",
+    ("map", "--hw", "simple", "-n", "alexnet"): "-n; expected 'kcsim map-network', which has it",
+    ("map", "--save=maps"): "--save; expected 'kcsim map-network', which has it",
+    (*LAYER, "--front"): "--front; expected 'kcsim front'",
+    (*LAYER, "--format", "csv"): (
+        "--format; expected 'kcsim map-network', 'kcsim front' or 'kcsim evaluate', which have it"
+    ),
+    ("map-network", "--loops"): "--loops; expected 'kcsim map', which has it",
+    (*FRONT, "--objective", "edp"): (
+        "--objective; expected 'kcsim map' or 'kcsim map-network', which have it"
+    ),
+    (*FRONT, "--imperfect"): "--imperfect; expected 'kcsim map', which has it",
+    ("check", "--weights", "x"): "--weights; expected 'kcsim check-weights', which has it",
+    ("check", "--cluster", "scalar:k=2"): "--cluster; expected 'kcsim check-sharing', which has it",
+    ("check-sharing", "--mapping", "x"): "--mapping; expected 'kcsim check', which has it",
+    ("check-weights", "--limit", "9"): (
+        "--limit; expected 'kcsim check' or 'kcsim check-sharing', which have it"
+    ),
+    ("networks", "--batch", "4"): (
+        "--batch; expected 'kcsim estimate', 'kcsim compare', 'kcsim map', 'kcsim map-network', "
+        "'kcsim front', 'kcsim evaluate', 'kcsim check', 'kcsim check-sharing' or "
+        "'kcsim check-weights', which have it"
+    ),
+    (*LAYER, "--loop"): "--loop; did you mean '--loops'?",
+    (*LAYER, "--qwertz"): "--qwertz",
+}  # fmt: skip
+USAGE = {
+    ("map", "--hw", "simple"): "kcsim map: missing option '--layer'",
+    ("map", "--hw"): "option '--hw' requires an argument",
+    ("schema",): "kcsim schema: missing argument 'KIND'",
+    ("networks", "alexnet", "vgg16"): "kcsim networks: got unexpected extra argument",
+    ("--qwertz",): "kcsim: no such option: --qwertz",
+}
+
+
+@pytest.mark.parametrize("arguments", OTHERS, ids=" ".join)
+def test_an_option_of_another_command_names_that_command(kcsim, arguments):
+    outcome = kcsim(*arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == f"error: 'kcsim {arguments[0]}' has no option {OTHERS[arguments]}\n"
+
+
+@pytest.mark.parametrize("arguments", USAGE, ids=" ".join)
+def test_a_wrong_command_line_is_told_in_one_line(kcsim, arguments):
+    outcome = kcsim(*arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith(f"error: {USAGE[arguments]}")
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_misspelled_command(kcsim):
+    outcome = kcsim("chek")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("error: kcsim: no such command 'chek'")
+    assert outcome.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("case", ENDINGS)
@@ -127,11 +173,11 @@ def test_batches_beside_all_inputs_are_refused(kcsim, tmp_path):
     np.savez(inputs, a=np.ones((2, 2, 4, 4), np.float32))
     arguments = ("-n", network, "--weights", weights, "--cluster", "kernel:k=4")
     assert kcsim("cluster", *arguments, "-o", clustered).code == 0
-    check = ("check", "--weights", clustered, "--inputs", inputs)
+    check = ("check-weights", "--weights", clustered, "--inputs", inputs)
     assert kcsim(*check).code == 0
     outcome = kcsim(*check, "--batch", "2")
     assert outcome.code == 2
     assert "--batch has no effect here: the inputs of all layers are given" in outcome.err
-    outcome = kcsim("check", "--weights", clustered, "--batch", "0")
+    outcome = kcsim("check-weights", "--weights", clustered, "--batch", "0")
     assert outcome.code == 2
     assert "batch is 0" in outcome.err

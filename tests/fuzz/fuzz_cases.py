@@ -174,7 +174,8 @@ def hardware_file(case: Case) -> None:
         ("map", "--hw", path, "--layer", layer, "--loops", *LIMIT),
         ("evaluate", "--hw", path, "--layer", layer, "--mapping", case.chosen("mapping.yaml")),
         ("check", "--hw", path, "--layer", layer, "--limit", "0.5"),
-        ("check", "--hw", path, "--layer", layer, "--limit", "0.5", "--cluster", "kernel:k=2"),
+        ("check-sharing", "--hw", path, "--layer", layer, "--limit", "0.5", "--cluster",
+         "kernel:k=2"),
         ("compare", "--hw", path, "-n", network, "--layers", "conv1", "--cluster", "kernel:k=2",
          *LIMIT, *_form(random)),
     )))  # fmt: skip
@@ -197,7 +198,7 @@ def network_file(case: Case) -> None:
         ("networks", path, "--yaml"),
         ("estimate", "--hw", hw, "-n", path, *LIMIT, *_form(random)),
         ("estimate", "--hw", hw, "-n", path, "--cluster", random.choice(SPECS), *LIMIT),
-        ("map", "--hw", hw, "-n", path, *LIMIT),
+        ("map-network", "--hw", hw, "-n", path, *LIMIT),
         ("map", "--hw", hw, "--layer", f"{path}/conv1", *LIMIT),
         ("cluster", "-n", path, "--weights", case.chosen("weights.npz"), "--cluster", "scalar:k=4"),
         ("check", "--hw", hw, "--layer", f"{path}/conv1", "--limit", "0.5"),
@@ -210,6 +211,7 @@ def layer_file(case: Case) -> None:
     case.allowed(kcsim.load_layer, path)
     case.command(*random.choice((
         ("map", "--hw", "simple", "--layer", path, *LIMIT),
+        ("front", "--hw", "simple", "--layer", path, *LIMIT),
         ("map", "--hw", "eyeriss", "--layer", path, "--imperfect", *LIMIT),
         ("evaluate", "--hw", "eyeriss", "--layer", path, "--mapping", case.chosen("mapping.yaml")),
         ("check", "--hw", "simple", "--layer", path, "--limit", "0.5"),
@@ -324,7 +326,7 @@ def clustered_file(case: Case) -> None:
     case.command(*random.choice((
         ("estimate", "--hw", "simple", "--weights", path, *LIMIT, *_form(random)),
         ("estimate", "--hw", "eyeriss_codebook", "--weights", path, *LIMIT),
-        ("check", "--weights", path),
+        ("check-weights", "--weights", path),
     )))  # fmt: skip
 
 
@@ -386,7 +388,7 @@ def command_line(case: Case) -> None:
     if name in ("estimate", "compare") and "-n" not in arguments:
         # In place of AlexNet, which takes long.
         arguments += ["-n", case.chosen("net.yaml")]
-    if name in ("estimate", "compare", "map") and "--time-limit" not in arguments:
+    if name in _MAPPING and "--time-limit" not in arguments:
         arguments += LIMIT
     case.command(*arguments)
 
@@ -394,15 +396,21 @@ def command_line(case: Case) -> None:
 _USUAL = {
     "estimate": ("--hw", "-n"), "compare": ("--hw", "-n", "--cluster"),
     "cluster": ("--weights", "-n", "--cluster"), "evaluate": ("--hw", "--layer", "--mapping"),
-    "check": ("--hw", "--layer"), "map": ("--hw", "--layer"),
+    "check": ("--hw", "--layer"), "check-sharing": ("--hw", "--layer", "--cluster"),
+    "check-weights": ("--weights",), "map": ("--hw", "--layer"), "front": ("--hw", "--layer"),
+    "map-network": ("--hw", "-n"),
 }  # fmt: skip
 _COMMON = ("--batch", "--set", "--cluster", "--weights", "-n", "--layers", "-o", "--format")
+_MAPPING = ("estimate", "compare", "map", "map-network", "front")
 _MAPPED = (*_COMMON, "--zeros", "--objective", "--time-limit", "--plot")
 _POSSIBLE = {
     "estimate": (*_MAPPED, "--execution", "--decode-level"), "compare": _MAPPED,
     "cluster": (*_COMMON, "--names", "--seed", "--starts"), "evaluate": (*_COMMON, "--zeros"),
-    "check": (*_COMMON, "--mapping", "--execution", "--threads", "--inputs", "--limit"),
-    "map": (*_MAPPED, "--imperfect", "--loops", "--front", "--save"), "networks": ("--yaml",),
+    "check": ("--mapping", "--batch", "--set", "--limit"),
+    "check-sharing": ("--execution", "--batch", "--set", "--limit"),
+    "check-weights": ("-n", "--layers", "--execution", "--threads", "--inputs", "--batch"),
+    "map": (*_MAPPED, "--imperfect", "--loops"), "map-network": (*_MAPPED, "--save"),
+    "front": _MAPPED, "networks": ("--yaml",),
     "hardware": (), "schema": (),
 }  # fmt: skip
 

@@ -153,15 +153,15 @@ def warm_up(base: Path, folder: Path) -> None:
     case.command("estimate", "--hw", hw, "-n", network, "--zeros", base / "zeros.yaml")
     case.command("evaluate", "--hw", hw, "--layer", layer, "--mapping", base / "mapping.yaml")
     case.command("map", "--hw", hw, "--layer", layer, "--imperfect")
-    case.command("map", "--hw", "simple", "--layer", layer, "--front")
+    case.command("front", "--hw", "simple", "--layer", layer)
     case.command("check", "--hw", "simple", "--layer", layer)
-    case.command("check", "--hw", "simple", "--layer", layer, "--cluster", "kernel:k=2")
+    case.command("check-sharing", "--hw", "simple", "--layer", layer, "--cluster", "kernel:k=2")
     case.command("compare", "--hw", "simple", "-n", network, "--cluster", "kernel:k=2")
     for number, spec in enumerate(fuzz_cases.SPECS):
         case.command("cluster", "--weights", base / "few.npz", "-n", network, "--cluster", spec)
         clustered = base / f"clustered{number}.safetensors"
         if clustered.exists():
-            case.command("check", "--weights", clustered)
+            case.command("check-weights", "--weights", clustered)
     sizes = {"M": 4, "C": 3, "Q": 6, "R": 3, "S": 3}
     loops = tuple(kcsim.Loop(name, size) for name, size in sizes.items())
     conv, simple = kcsim.load_layer(layer), kcsim.load_hardware("simple")

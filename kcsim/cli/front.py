@@ -1,0 +1,42 @@
+"""``kcsim front``: all trade-offs of energy and cycles of a layer."""
+
+from __future__ import annotations
+
+from kcsim.cli.options import (
+    Batch,
+    Cluster,
+    HardwareFile,
+    LayerName,
+    Output,
+    Overrides,
+    TableFormat,
+    TimeLimit,
+    Zeros,
+)
+
+
+def command(
+    hw: HardwareFile,
+    layer: LayerName,
+    cluster: Cluster = None,
+    batch: Batch = None,
+    zeros: Zeros = None,
+    time_limit: TimeLimit = None,
+    overrides: Overrides = None,
+    format_: TableFormat = None,
+    output: Output = None,
+) -> None:
+    """Find all mappings of a layer that no other beats in both energy and cycles."""
+    from kcsim.cli.layers import read_format, read_layer
+    from kcsim.cli.running import check_output, choose_format, show_as, waiting
+    from kcsim.hardware.reader import load_hardware
+    from kcsim.mapping.search import find_front
+    from kcsim.report.search_data import front_table
+
+    check_output(output)
+    chosen_format = choose_format(format_, output, has_json=False)
+    hardware = load_hardware(hw, overrides or ())
+    chosen, form = read_layer(layer, batch, zeros), read_format(layer, hardware, cluster)
+    with waiting():
+        front = find_front(chosen, hardware, weights=form.costs(hardware), time_limit=time_limit)
+    show_as(chosen_format, output, [front_table(chosen, hardware, front)])

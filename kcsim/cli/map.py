@@ -1,0 +1,61 @@
+"""``kcsim map``: the best mapping of a layer."""
+
+from __future__ import annotations
+
+from kcsim.cli.options import (
+    Batch,
+    Cluster,
+    HardwareFile,
+    Imperfect,
+    LayerName,
+    Loops,
+    MappingPlot,
+    Objective,
+    Output,
+    Overrides,
+    TimeLimit,
+    Zeros,
+)
+
+
+def command(
+    hw: HardwareFile,
+    layer: LayerName,
+    cluster: Cluster = None,
+    batch: Batch = None,
+    zeros: Zeros = None,
+    objective: Objective = "edp",
+    time_limit: TimeLimit = None,
+    imperfect: Imperfect = False,
+    overrides: Overrides = None,
+    loops: Loops = False,
+    plot: MappingPlot = None,
+    output: Output = None,
+) -> None:
+    """Find the best mapping of a layer, as YAML that 'kcsim evaluate' reads, with its proof.
+
+    The whole map space that the dataflow leaves is searched: no mapping of it is better.
+    """
+    from kcsim.cli.layers import mapping_file, read_format, read_layer
+    from kcsim.cli.running import check_ending, check_output, emit, waiting
+    from kcsim.hardware.reader import load_hardware
+    from kcsim.model.evaluate import map_layer
+    from kcsim.report.mapping_text import mapping_text
+
+    check_output(output, plot)
+    check_ending(output, (".txt",) if loops else (".yaml", ".yml"))
+    if plot:
+        from kcsim.report.pictures import check_plot_path
+
+        check_plot_path(plot)
+    hardware = load_hardware(hw, overrides or ())
+    chosen, form = read_layer(layer, batch, zeros), read_format(layer, hardware, cluster)
+    with waiting(keeps=True):
+        best = map_layer(
+            chosen, hardware, form, objective=objective, time_limit=time_limit, imperfect=imperfect
+        )
+    if plot:
+        from kcsim.report.mapping_figure import plot_mapping
+
+        plot_mapping(best, plot)
+    emit(mapping_text(best) + "\n" if loops else mapping_file(best, objective), output)

@@ -1,0 +1,60 @@
+"""The scripts in ``benchmarks`` and ``reports`` run, here at small sizes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from real_weights import real_file
+
+ROOT = Path(__file__).parent.parent
+NETWORK = """\
+name: net
+layers: [{name: a, type: conv, in_channels: 4, in_size: 4, out_channels: 8, kernel: 3}]
+"""
+IMAGES = ("cifar10_resnet20.npz", "cifar10_test.npz", "cifar10_train25000.npz")
+ARGUMENTS = {
+    "benchmarks/clustered_convolution.py": ("--rounds", "1", "--layers", "1"),
+    "benchmarks/commands.py": ("--runs", "1", "--cases", "kcsim --help"),
+    "benchmarks/counting.py": ("--runs", "1", "--mappings", "100"),
+    "benchmarks/executions.py": ("--runs", "1", "--networks", "net.yaml"),
+    "benchmarks/kmeans.py": (
+        "--runs", "1", "--data", "kernels", "--kernels", "2000", "--iterations", "3",
+        "--scalars", "1000",
+    ),
+    "benchmarks/mapping.py": ("--runs", "1", "--networks", "net.yaml"),
+    "reports/clustering_cifar10.py": (
+        *IMAGES, "--count", "20", "--norms", "20", "-k", "4", "-o", "report.md",
+    ),
+    "reports/deep_kmeans_correlation.py": (
+        "--networks", "alexnet", "--rates", "2", "-o", "report.md",
+    ),
+}  # fmt: skip
+NEEDED = {
+    "benchmarks/clustered_convolution.py": ("torch",),
+    "benchmarks/kmeans.py": ("sklearn", "kmeans1d"),
+    "reports/clustering_cifar10.py": ("torch", "sklearn"),
+}
+
+
+def test_every_script_is_tried():
+    scripts = [*ROOT.glob("benchmarks/*.py"), *ROOT.glob("reports/*.py")]
+    assert {str(path.relative_to(ROOT)) for path in scripts} == set(ARGUMENTS)
+
+
+@pytest.mark.parametrize("script", ARGUMENTS)
+def test_a_script_runs(script, tmp_path):
+    for module in NEEDED.get(script, ()):
+        pytest.importorskip(module)
+    (tmp_path / "net.yaml").write_text(NETWORK)
+    arguments = [str(real_file(each)) if each in IMAGES else each for each in ARGUMENTS[script]]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / script), *arguments],
+        cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    if "report.md" in arguments:
+        assert (tmp_path / "report.md").read_text().startswith("# ")
