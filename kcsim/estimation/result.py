@@ -209,7 +209,7 @@ class Result:
     >>> import kcsim
     >>> result = kcsim.estimate("eyeriss", "lenet5", "kernel:k=16")
     >>> result["decode"].cycles
-    371418
+    364184
     >>> result.energy(by=["layer", "tensor"]).columns.tolist()
     ['run', 'layer', 'tensor', 'energy', 'energy_unit']
     """
