@@ -30,10 +30,10 @@ HOPS = ("tests/model/test_hops.py",)
 CLUSTERED = ("tests/model/test_clustered_weights.py",)
 CLUSTERED_ZEROS = ("tests/model/test_clustered_zeros.py",)
 STORAGE = ("tests/clustering/test_cluster_storage.py",)
-CASCADE = ("tests/sharing/test_sharing_by_hand.py",)
+SHARING = ("tests/sharing/test_sharing_by_hand.py",)
 DECODE = ("tests/model/test_decode.py",)
 SEARCH = ("tests/mapping/test_optimum.py::test_best_of_all_mappings_of_clustered_weights",)
-CASCADE_REPLAY = ("tests/replay/test_sharing_replay.py",)
+SHARING_REPLAY = ("tests/replay/test_sharing_replay.py",)
 
 
 class Mutation(NamedTuple):
@@ -307,25 +307,25 @@ MUTATIONS = {
         "",
     ),
     "sums of whole blocks gathered for nothing": Mutation(
-        CASCADE_REPLAY,
+        SHARING_REPLAY,
         "sharing/phases.py",
         "gathered = layer.macs * (1 + shared.has_offsets)",
         "gathered = layer.macs",
     ),
     "the phases fill the home": Mutation(
-        CASCADE,
+        SHARING,
         "sharing/phases.py",
         "        inner[level, FILLS] = False\n",
         "",
     ),
     "the first channels read outputs that are not there": Mutation(
-        CASCADE_REPLAY,
+        SHARING_REPLAY,
         "sharing/account.py",
         "shared.layer.output_words * (tile.rounds(shared.layer).C - 1)",
         "shared.layer.output_words * tile.rounds(shared.layer).C",
     ),
     "addresses do not say where an entry ends": Mutation(
-        CASCADE,
+        SHARING,
         "sharing/plan.py",
         "return Fraction(fixed_index_bits(units) + 1 + extras)",
         "return Fraction(fixed_index_bits(units) + extras)",
@@ -337,13 +337,13 @@ MUTATIONS = {
         "entries.cycles // beside",
     ),
     "scales of gathered values for nothing": Mutation(
-        (*CASCADE, "tests/estimation/test_execution_counts.py"),
+        (*SHARING, "tests/estimation/test_execution_counts.py"),
         "sharing/account.py",
         "factors = gathered * (shared.has_factors + shared.has_offsets)",
         "factors = gathered * shared.has_offsets",
     ),
     "an entry lies in every place of its tile once": Mutation(
-        CASCADE,
+        SHARING,
         "sharing/account.py",
         "return mapping.tile.N * rows * columns * shared.depth * rounds.N * rounds.P * rounds.Q",
         "return mapping.tile.N * rows * columns * shared.depth * rounds.N",

@@ -15,7 +15,7 @@ from kcsim.hardware.schema import CodebookStore, Compute, Hardware, Precision
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.sharing.distinct_entries import DistinctEntries
 from kcsim.sharing.places import can_order, gathering_levels, possible_homes
-from kcsim.sharing.plan import CascadeMapping, SharedLayer
+from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.tiles import SHARINGS, Tile
 from kcsim.weights.clustered import ClusteredLayer, Codebook
 from kcsim.workload.layer import ConvLayer
@@ -38,18 +38,18 @@ ROOM = 10**6
 
 
 @dataclass(frozen=True)
-class Cascade:
+class RandomSharing:
     """A shared layer, how it is mapped, and its weights: whole numbers."""
 
     shared: SharedLayer
-    mapping: CascadeMapping
+    mapping: SharedMapping
     weights: ClusteredLayer
     codebook: Codebook
 
 
 @st.composite
-def cascades(draw):
-    """A cascade with random tiles, places and loops; ``None`` if all weights are zero."""
+def shared_mappings(draw):
+    """A shared layer with random tiles, places and loops; ``None`` if all weights are zero."""
     layer = _layer(draw)
     hardware = _hardware(draw)
     spec = draw(st.sampled_from(SPECS))
@@ -78,14 +78,14 @@ def cascades(draw):
     inside = [Loop(d, n) for d, n in zip(Tile._fields, tile, strict=True) if n > 1]
     inside += [Loop("R", layer.kernel_height), Loop("S", layer.kernel_width)]
     outside[home] = LevelLoops(names[home], tuple(inside))
-    mapping = CascadeMapping(
+    mapping = SharedMapping(
         shared.sharing, names[home], names[last], ordered, tile, Mapping(tuple(outside)),
         *(
             Mapping(tuple(_loops(draw, hardware, phase.dimensions, home, len(names))))
             for phase in (shapes.gather, shapes.entries(count))
         ),
     )  # fmt: skip
-    return Cascade(shared, mapping, weights, codebook)
+    return RandomSharing(shared, mapping, weights, codebook)
 
 
 def _layer(draw):

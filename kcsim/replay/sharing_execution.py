@@ -1,4 +1,4 @@
-"""The tiles of a cascade, executed one after the other: real products and sums in every buffer.
+"""Tiles of a shared convolution, executed one by one: real products and sums in every buffer.
 
 A table is replayed as channels of its own, one for each entry, and an index as the filter that
 picks one: so what an index gathers really was where it is gathered from.
@@ -25,7 +25,7 @@ from kcsim.sharing.phases import (
     leave_out,
     phase_hardware,
 )
-from kcsim.sharing.plan import CascadeMapping, SharedLayer
+from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.tiles import Tile
 from kcsim.weights.clustered import ClusteredLayer, Codebook
 from kcsim.workload.layer import TENSORS, ConvLayer
@@ -34,7 +34,7 @@ _OUTPUTS = TENSORS.index("outputs")
 
 
 class Tally:
-    """What one part of a cascade counts while it is executed.
+    """What one part of a shared convolution counts while it is executed.
 
     Attributes
     ----------
@@ -60,12 +60,12 @@ class Tally:
 
 
 class Execution:
-    """A cascade while it is executed, tile by tile."""
+    """A shared convolution while it is executed, tile by tile."""
 
     def __init__(
         self,
         shared: SharedLayer,
-        mapping: CascadeMapping,
+        mapping: SharedMapping,
         weights: ClusteredLayer,
         codebook: Codebook,
         inputs: np.ndarray,

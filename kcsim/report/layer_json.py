@@ -27,15 +27,15 @@ from kcsim.report.layer_schema import (
     WeightsDocument,
     ZerosDocument,
 )
-from kcsim.sharing.account import CascadeEstimate
-from kcsim.sharing.plan import CascadeMapping
+from kcsim.sharing.account import SharedEstimate
+from kcsim.sharing.plan import SharedMapping
 from kcsim.workload.layer import TENSORS
 
 
 def layer_document(estimate: LayerEstimate) -> LayerDocument:
     """What one layer spends."""
     counts, cycles = estimate.counts, estimate.cycles
-    cascade = estimate if isinstance(estimate, CascadeEstimate) else None
+    shared = estimate if isinstance(estimate, SharedEstimate) else None
     return LayerDocument(
         name=estimate.layer.name,
         kind=estimate.layer.kind,
@@ -65,8 +65,8 @@ def layer_document(estimate: LayerEstimate) -> LayerDocument:
         energy=tuple(EnergyDocument(**vars(item)) for item in estimate.items),
         alternatives=tuple(_alternative(each) for each in estimate.alternatives),
         note=estimate.note,
-        intermediate=_intermediate(cascade) if cascade else None,
-        plan=_plan(cascade.plan) if cascade else None,
+        intermediate=_intermediate(shared) if shared else None,
+        plan=_plan(shared.plan) if shared else None,
     )
 
 
@@ -86,7 +86,7 @@ def _alternative(alternative: Alternative) -> AlternativeDocument:
     )
 
 
-def _intermediate(estimate: CascadeEstimate) -> IntermediateDocument:
+def _intermediate(estimate: SharedEstimate) -> IntermediateDocument:
     names = estimate.counts.hardware.level_names
     rows = zip(names, estimate.intermediate_accesses.tolist(), strict=True)
     return IntermediateDocument(
@@ -99,7 +99,7 @@ def _intermediate(estimate: CascadeEstimate) -> IntermediateDocument:
     )
 
 
-def _plan(plan: CascadeMapping) -> PlanDocument:
+def _plan(plan: SharedMapping) -> PlanDocument:
     return PlanDocument(
         tile=plan.tile._asdict(),
         ordered=plan.ordered,

@@ -27,13 +27,13 @@ from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.model.traffic import macs_left
 from kcsim.sharing.phases import Phase, count_entries, count_gather, count_outer
 from kcsim.sharing.places import index_level
-from kcsim.sharing.plan import CascadeMapping, SharedLayer
+from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.workload.layer import TENSORS
 
 
 @dataclass(frozen=True)
 class Intermediate:
-    """The intermediate tensor of a cascade: products that wait to be gathered, or sums.
+    """The intermediate tensor of a shared convolution: products that wait to be gathered, or sums.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Intermediate:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CascadeEstimate(LayerEstimate):
+class SharedEstimate(LayerEstimate):
     """What one layer spends that shares products or sums.
 
     Counts are those of all parts together, without the intermediate tensor, which has its own.
@@ -76,7 +76,7 @@ class CascadeEstimate(LayerEstimate):
     Attributes
     ----------
     shared : SharedLayer
-    plan : CascadeMapping
+    plan : SharedMapping
     intermediate : Intermediate
     intermediate_accesses : ndarray of int64, [levels, actions]
         Reads, fills and updates of the intermediate tensor.
@@ -86,7 +86,7 @@ class CascadeEstimate(LayerEstimate):
     """
 
     shared: SharedLayer
-    plan: CascadeMapping
+    plan: SharedMapping
     intermediate: Intermediate
     intermediate_accesses: np.ndarray
     outer: Counts
@@ -123,13 +123,13 @@ class CascadeEstimate(LayerEstimate):
         return _operations(self.shared, self.plan, self.gather, self.entries)
 
 
-def evaluate_cascade(shared: SharedLayer, mapping: CascadeMapping) -> CascadeEstimate:
+def evaluate_shared(shared: SharedLayer, mapping: SharedMapping) -> SharedEstimate:
     """Estimate a shared convolution under a given mapping.
 
     Parameters
     ----------
     shared : SharedLayer
-    mapping : CascadeMapping
+    mapping : SharedMapping
 
     Raises
     ------
@@ -166,7 +166,7 @@ def evaluate_cascade(shared: SharedLayer, mapping: CascadeMapping) -> CascadeEst
         shapes.shared_tables * width, _produced(shared, mapping), home_bits,
         shared.distinct.is_expectation,
     )  # fmt: skip
-    return CascadeEstimate(
+    return SharedEstimate(
         counts, shared.form, cycles, _merged(items), shared=shared, plan=mapping,
         intermediate=intermediate, intermediate_accesses=totals.tables, outer=outer,
         gather=gather, entries=entries,
@@ -176,7 +176,7 @@ def evaluate_cascade(shared: SharedLayer, mapping: CascadeMapping) -> CascadeEst
 _INPUTS, _OUTPUTS = TENSORS.index("inputs"), TENSORS.index("outputs")
 
 
-def check_home(shared: SharedLayer, mapping: CascadeMapping, width: int) -> int:
+def check_home(shared: SharedLayer, mapping: SharedMapping, width: int) -> int:
     """Bits of all tiles in the home; raise a MappingError if they do not fit."""
     hardware = shared.hardware
     home = hardware.level_index(mapping.home)
@@ -197,7 +197,7 @@ def check_home(shared: SharedLayer, mapping: CascadeMapping, width: int) -> int:
     return math.ceil(sum(needed.values()))
 
 
-def home_bits(shared: SharedLayer, mapping: CascadeMapping, width: int) -> dict[str, Fraction]:
+def home_bits(shared: SharedLayer, mapping: SharedMapping, width: int) -> dict[str, Fraction]:
     """Bits of the tiles in the home, the intermediate tensor with the one it stands for."""
     hardware, shapes = shared.hardware, shared.shapes(mapping.tile)
     home, precision = hardware.level_index(mapping.home), hardware.precision_bits
@@ -212,14 +212,14 @@ def home_bits(shared: SharedLayer, mapping: CascadeMapping, width: int) -> dict[
     return needed
 
 
-def _produced(shared: SharedLayer, mapping: CascadeMapping) -> int:
+def _produced(shared: SharedLayer, mapping: SharedMapping) -> int:
     """Words of the intermediate tensor that are computed."""
     return sum(count * entries for entries, count in shared.widths(mapping.tile).items()) * (
         _places_per_entry(shared, mapping)
     )
 
 
-def _places_per_entry(shared: SharedLayer, mapping: CascadeMapping) -> int:
+def _places_per_entry(shared: SharedLayer, mapping: SharedMapping) -> int:
     """Words of the intermediate tensor for one entry of one block or filter, over all tiles."""
     rounds, shapes = mapping.tile.rounds(shared.layer), shared.shapes(mapping.tile)
     rows, columns = shapes.shared_positions
@@ -227,7 +227,7 @@ def _places_per_entry(shared: SharedLayer, mapping: CascadeMapping) -> int:
 
 
 def _operations(
-    shared: SharedLayer, mapping: CascadeMapping, gather: Phase, entries: Phase
+    shared: SharedLayer, mapping: SharedMapping, gather: Phase, entries: Phase
 ) -> Operations:
     gathered, macs = gather.counts.macs, entries.counts.macs
     tables = sum(shared.widths(mapping.tile).values())
@@ -252,7 +252,7 @@ def _with_instances(phase: Phase, outer: Counts, home: int) -> Phase:
 
 
 def _cycles(
-    shared: SharedLayer, mapping: CascadeMapping, outer: Counts, gather: Phase, entries: Phase
+    shared: SharedLayer, mapping: SharedMapping, outer: Counts, gather: Phase, entries: Phase
 ) -> Cycles:
     """Cycles of the phases one after the other, beside the transfers of each level.
 
@@ -288,7 +288,7 @@ def _cycles(
 
 
 def _outer_items(
-    shared: SharedLayer, mapping: CascadeMapping, outer: Counts
+    shared: SharedLayer, mapping: SharedMapping, outer: Counts
 ) -> Iterator[EnergyItem]:
     form = shared.indexed_form(mapping.tile, mapping.ordered)
     yield from storage_items(outer, form)

@@ -1,4 +1,4 @@
-"""What every tile of a cascade costs at least, all tiles of a layer at once."""
+"""What every tile of a shared convolution costs at least, all tiles of a layer at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the best cascade of a layer depends on, as a name for a file of the cache."""
+"""What the best shared mapping of a layer depends on, as a name for a file of the cache."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from kcsim.mapping.cache import hash_of
 from kcsim.sharing.plan import SharedLayer
 
 _SOURCES = (
-    "workload", "hardware", "mapping", "kernels", "clustering", "model", "model/cascade"
+    "workload", "clustering", "weights", "hardware", "cost", "mapping", "kernels", "model",
+    "sharing",
 )  # fmt: skip
 
 
-def cascade_key(shared: SharedLayer, objective: str, below: float, most: int) -> str:
-    """Hash of a search for a cascade.
+def sharing_key(shared: SharedLayer, objective: str, below: float, most: int) -> str:
+    """Hash of a search for a shared mapping.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from kcsim.model.codebook import CodebookPlace, codebook_place
 from kcsim.model.counts import Counts, check_fit, count_layer
 from kcsim.model.cycles import Cycles, count_cycles
 from kcsim.sharing.places import confined, index_level
-from kcsim.sharing.plan import CascadeMapping, SharedLayer
+from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.workload.layer import TENSORS
 
 READS, FILLS, UPDATES = range(3)
@@ -22,7 +22,7 @@ DOWN, UP = range(2)
 
 @dataclass(frozen=True, eq=False)
 class Phase:
-    """Everything that one part of a cascade counts, over all its runs.
+    """Everything that one part of a shared convolution counts, over all its runs.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ def phase_hardware(shared: SharedLayer, phase: str, home: int, last: int) -> Har
     return replace(hardware, compute=compute, precision_bits=precision)
 
 
-def count_outer(shared: SharedLayer, mapping: CascadeMapping) -> Counts:
+def count_outer(shared: SharedLayer, mapping: SharedMapping) -> Counts:
     """Words that come to the home and leave it, and all above.
 
     Raises
@@ -89,7 +89,7 @@ def count_outer(shared: SharedLayer, mapping: CascadeMapping) -> Counts:
     return counts
 
 
-def count_gather(shared: SharedLayer, mapping: CascadeMapping, width: int) -> Phase:
+def count_gather(shared: SharedLayer, mapping: SharedMapping, width: int) -> Phase:
     """The phase that gathers by index, over all tiles.
 
     The tables of a tile are all as wide as the widest one of any tile, and move as a whole.
@@ -98,7 +98,7 @@ def count_gather(shared: SharedLayer, mapping: CascadeMapping, width: int) -> Ph
     Parameters
     ----------
     shared : SharedLayer
-    mapping : CascadeMapping
+    mapping : SharedMapping
     width : int
         Entries of the widest table.
 
@@ -137,13 +137,13 @@ def count_gather(shared: SharedLayer, mapping: CascadeMapping, width: int) -> Ph
     return Phase(total, form, runs, cycles * runs, cycles, taken.bound_by)
 
 
-def count_entries(shared: SharedLayer, mapping: CascadeMapping, widths: dict[int, int]) -> Phase:
+def count_entries(shared: SharedLayer, mapping: SharedMapping, widths: dict[int, int]) -> Phase:
     """The phase that multiplies by entries, over all blocks (or filters) of all tiles.
 
     Parameters
     ----------
     shared : SharedLayer
-    mapping : CascadeMapping
+    mapping : SharedMapping
     widths : dict of int to int
         How many blocks have a number of entries; see `SharedLayer.widths`.
 

@@ -1,4 +1,4 @@
-"""Where a cascade may lie in a hardware, and the hardware as a phase sees it."""
+"""Where a shared convolution may lie in a hardware, and the hardware as a phase sees it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cascade needs to know of weights, and how it is mapped: plain data."""
+"""What a shared convolution needs to know of weights, and how it is mapped: plain data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kcsim.workload.layer import ConvLayer, Tensor
 
 
 @dataclass(frozen=True)
-class CascadeMapping:
+class SharedMapping:
     """How a shared convolution runs on a hardware.
 
     The loops of `outer` above the home bring one tile of the layer after the other there. For each
@@ -64,7 +64,7 @@ class CascadeMapping:
 
 @dataclass(frozen=True, eq=False)
 class SharedLayer:
-    """A clustered layer that is to be run as a cascade on a hardware.
+    """A clustered layer that is to share products or sums on a hardware.
 
     Attributes
     ----------

@@ -36,13 +36,13 @@ from kcsim.mapping.cache import (
 )
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.search import TIME_LIMIT, SearchResult, objective_value, search_mapping
-from kcsim.sharing.account import CascadeEstimate, evaluate_cascade
+from kcsim.sharing.account import SharedEstimate, evaluate_shared
 from kcsim.sharing.bounds import Bounds
-from kcsim.sharing.keys import cascade_key
+from kcsim.sharing.keys import sharing_key
 from kcsim.sharing.outer import find_outer
 from kcsim.sharing.phases import phase_hardware
 from kcsim.sharing.places import can_order, gathering_levels, index_level, possible_homes
-from kcsim.sharing.plan import VERBS, CascadeMapping, SharedLayer, check_shareable
+from kcsim.sharing.plan import VERBS, SharedLayer, SharedMapping, check_shareable
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import TENSORS, ConvLayer, LayerError
 
@@ -52,14 +52,14 @@ MAPPED_TILES = 100
 """Tiles that are mapped at most: about three seconds."""
 
 
-def find_cascade(
+def find_shared_mapping(
     shared: SharedLayer,
     objective: str = "edp",
     below: float = np.inf,
     *,
     time_limit: float | None = None,
     within: Deadline | None = None,
-) -> CascadeEstimate | None:
+) -> SharedEstimate | None:
     """Find the best tile, places and loops of a shared convolution.
 
     Parameters
@@ -75,20 +75,20 @@ def find_cascade(
 
     Returns
     -------
-    CascadeEstimate or None
+    SharedEstimate or None
         Its `search` says by how much another tile or place could be better at most, and
         0 where all others are ruled out. ``None`` if nothing is of interest.
 
     Raises
     ------
     MappingError
-        If the hardware has no room for the cascade, or it cannot be counted there.
+        If the hardware has no room for the phases, or it cannot be counted there.
     """
     check_shareable(shared)
     started, limit = time.monotonic(), TIME_LIMIT if time_limit is None else time_limit
     deadline = Deadline(limit, within)
     store, outcome = default_cache(), None
-    key = "" if store is None else cascade_key(shared, objective, below, MAPPED_TILES)
+    key = "" if store is None else sharing_key(shared, objective, below, MAPPED_TILES)
     if store is not None:
         outcome = _read(store.read(key), shared, objective, below)
     if outcome is None:
@@ -126,12 +126,12 @@ class _Candidate(NamedTuple):
 
 
 class _Outcome(NamedTuple):
-    """How a search ended: the best cascade, if one is of interest, or why there is none.
+    """How a search ended: the best one, if any is of interest, or why there is none.
 
     Where it was cut short, `cut` says why.
     """
 
-    best: CascadeEstimate | None
+    best: SharedEstimate | None
     gap: float = 0.0
     candidates: int = 0
     mapped: int = 0
@@ -140,7 +140,7 @@ class _Outcome(NamedTuple):
 
 
 def _to_document(outcome: _Outcome) -> dict[str, Any]:
-    """What is kept of a search: of the best cascade, its mapping and what it came to."""
+    """What is kept of a search: of the best one, its mapping and what it came to."""
     document = {**outcome._asdict(), "best": None}
     del document["cut"]
     if outcome.best is not None:
@@ -166,11 +166,11 @@ def _read(
         if kept["codebook_level"] not in (None, *range(len(shared.hardware.levels))):
             return None
         outer, gather, entries = (mapping_from_document(kept[part]) for part in _PARTS)
-        plan = CascadeMapping(
+        plan = SharedMapping(
             shared.sharing, kept["home"], kept["gathered_at"], kept["ordered"],
             Tile(*map(int, kept["tile"])), outer, gather, entries, kept["codebook_level"],
         )  # fmt: skip
-        found = evaluate_cascade(shared, plan)
+        found = evaluate_shared(shared, plan)
     except (*UNREADABLE, IndexError, ZeroDivisionError):
         return None
     same = (found.energy_pj, found.cycles.total) == (kept["energy_pj"], kept["cycles"])
@@ -269,7 +269,7 @@ class _Known:
         self.cut = self.cut or found.note
         return found
 
-    def mapped(self, shared: SharedLayer, candidate: _Candidate, objective: str) -> CascadeEstimate:
+    def mapped(self, shared: SharedLayer, candidate: _Candidate, objective: str) -> SharedEstimate:
         """The estimate with the best loops for a tile and its places."""
         _, home, last, ordered, tile = candidate
         shapes, names = shared.shapes(tile), shared.hardware.level_names
@@ -310,7 +310,7 @@ class _Known:
             gather.cycles + blocks * multiply.cycles,
         )
         outer = find_outer(shared, home, tile, ordered, objective, within, self._search)
-        mapping = CascadeMapping(
+        mapping = SharedMapping(
             shared.sharing,
             names[home],
             names[last],
@@ -321,7 +321,7 @@ class _Known:
             multiply.mapping,
             multiply.codebook_level,
         )
-        return evaluate_cascade(shared, mapping)
+        return evaluate_shared(shared, mapping)
 
 
 def _remembered(
