@@ -345,8 +345,8 @@ MUTATIONS = {
     "an entry lies in every place of its tile once": Mutation(
         SHARING,
         "sharing/account.py",
-        "return mapping.tile.N * rows * columns * shared.depth * rounds.N * rounds.P * rounds.Q",
-        "return mapping.tile.N * rows * columns * shared.depth * rounds.N",
+        "places: int = tile.N * rows * columns * shared.depth * rounds.N * rounds.P * rounds.Q",
+        "places: int = tile.N * rows * columns * shared.depth * rounds.N",
     ),
     "lookups in a level take no time": Mutation(
         DECODE,

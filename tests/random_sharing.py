@@ -16,7 +16,8 @@ from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.sharing.distinct_entries import DistinctEntries
 from kcsim.sharing.places import can_order, gathering_levels, possible_homes
 from kcsim.sharing.plan import SharedLayer, SharedMapping
-from kcsim.sharing.tiles import SHARINGS, Tile
+from kcsim.sharing.strategies import SHARINGS
+from kcsim.sharing.tiles import Tile
 from kcsim.weights.clustered import ClusteredLayer, Codebook
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
@@ -63,7 +64,9 @@ def shared_mappings(draw):
     (form,) = weight_formats((layer,), hardware, replace(
         everything, layers={"layer": weights}, codebooks={weights.part.codebook: codebook}
     ))  # fmt: skip
-    shared = SharedLayer(layer, hardware, form, distinct, draw(st.sampled_from(SHARINGS)))
+    shared = SharedLayer(
+        layer, hardware, form, distinct, SHARINGS[draw(st.sampled_from(tuple(SHARINGS)))]
+    )
     home = draw(st.sampled_from(possible_homes(hardware)))
     last = draw(st.sampled_from(gathering_levels(hardware, home, shared.role)))
     ordered = can_order(hardware, home, shared.sharing) and draw(st.booleans())

@@ -17,6 +17,7 @@ from kcsim.mapping.search import objective_value
 from kcsim.sharing.account import evaluate_shared
 from kcsim.sharing.distinct_entries import DistinctEntries
 from kcsim.sharing.plan import SharedLayer, SharedMapping
+from kcsim.sharing.strategies import SHARINGS
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.zeros import ZeroShares
@@ -82,12 +83,13 @@ def shared_layer(layer, hardware, spec, sharing, **options):
     clustering = kcsim.parse_clustering(spec)
     (part,) = kcsim.clustering.resolve.resolve_network((layer,), clustering)
     (form,) = weight_formats((layer,), hardware, clustering)
-    return SharedLayer(layer, hardware, form, DistinctEntries.expected(part, **options), sharing)
+    distinct = DistinctEntries.expected(part, **options)
+    return SharedLayer(layer, hardware, form, distinct, SHARINGS[sharing])
 
 
 def on_one_level(layer, hardware, distinct, sharing, form):
     """The layer under one whole tile, every loop at the outermost level."""
-    shared = SharedLayer(layer, hardware, form, distinct, sharing)
+    shared = SharedLayer(layer, hardware, form, distinct, SHARINGS[sharing])
     tile, name = Tile.whole(layer), hardware.level_names[0]
     shapes = shared.shapes(tile)
 
@@ -97,6 +99,6 @@ def on_one_level(layer, hardware, distinct, sharing, form):
 
     count = max(shared.widths(tile))
     return evaluate_shared(shared, SharedMapping(
-        sharing, name, name, False, tile, loops(layer.dimensions),
+        shared.sharing, name, name, False, tile, loops(layer.dimensions),
         loops(shapes.gather.dimensions), loops(shapes.entries(count).dimensions),
     ))  # fmt: skip

@@ -23,7 +23,7 @@ from kcsim.model.layer_estimate import Alternative, LayerEstimate
 from kcsim.sharing.distinct_entries import DistinctEntries
 from kcsim.sharing.plan import SharedLayer
 from kcsim.sharing.search import find_shared_mapping
-from kcsim.sharing.tiles import SHARINGS, Sharing
+from kcsim.sharing.strategies import SHARINGS
 from kcsim.weights.clustered import ClusteredWeights
 from kcsim.workload.layer import ConvLayer
 
@@ -168,7 +168,7 @@ def _try_sharing(
     decoded = {level: _value(each, objective) for (_, level), each in tried.found.items()}
     whole, left = Deadline(seconds * len(job.shared), within), len(job.shared)
     for sharing in SHARINGS:
-        places = [each for each in job.shared if each.sharing == sharing]
+        places = [each for each in job.shared if each.sharing.name == sharing]
         # Where decoding is cheap, sharing is likely to be; what is found early rules out more.
         places[1:] = sorted(places[1:], key=lambda each: decoded.get(each.decode_level, np.inf))
         least = np.inf
@@ -199,7 +199,7 @@ def _sharing_jobs(
     formats: Sequence[Sequence[WeightFormat]],
     executions: Sequence[str],
 ) -> Iterator[_SharingJob]:
-    sharings: list[Sharing] = [sharing for sharing in SHARINGS if sharing in executions]
+    sharings = [sharing for name, sharing in SHARINGS.items() if name in executions]
     if not sharings:
         return
     without_zeros = "weights" in hardware[0].compute.zeros

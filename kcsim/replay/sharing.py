@@ -15,7 +15,7 @@ import numpy as np
 from kcsim.errors import InputError, Problem
 from kcsim.model.counts import ACTIONS, DIRECTIONS
 from kcsim.replay.dense import Difference, random_operands, replay_layer
-from kcsim.replay.sharing_execution import Execution, Tally
+from kcsim.replay.sharing_execution import EXECUTIONS, Tally
 from kcsim.sharing.account import SharedEstimate
 from kcsim.sharing.phases import first_levels, leave_out
 from kcsim.sharing.plan import SharedLayer, SharedMapping
@@ -83,12 +83,9 @@ def replay_shared(
             Problem(f"the inputs given for {layer.name} are of shape {inputs.shape}",
                     f"shape {random_inputs.shape}")
         )  # fmt: skip
-    run = Execution(shared, mapping, weights, codebook, inputs)
+    run = EXECUTIONS[shared.sharing.name](shared, mapping, weights, codebook, inputs)
     for start in _starts(shared, mapping):
-        if shared.sharing == "share_products":
-            run.products(start)
-        else:
-            run.sums(start)
+        run.run_tile(start)
     whole = replay_layer(layer, shared.hardware, mapping.outer, inputs, run.decoded)
     first = first_levels(shared.hardware, shared.hardware.level_index(mapping.home))
     accesses, transfers = whole.accesses.copy(), whole.transfers.copy()

@@ -18,7 +18,7 @@ from kcsim.sharing.account import SharedEstimate
 from kcsim.sharing.distinct_entries import DistinctEntries
 from kcsim.sharing.plan import SharedLayer
 from kcsim.sharing.search import find_shared_mapping
-from kcsim.sharing.tiles import Sharing
+from kcsim.sharing.strategies import SHARINGS
 from kcsim.weights.clustered import ClusteredLayer, Codebook
 from kcsim.workload.layer import ConvLayer
 
@@ -50,7 +50,7 @@ def check_sharing(
     layer: ConvLayer,
     hardware: Hardware,
     clustering: Clustering,
-    sharing: Sharing,
+    sharing: str,
     *,
     objective: str = "edp",
     seed: int = 0,
@@ -89,7 +89,7 @@ def check_sharing(
     without_zeros = "weights" in hardware.compute.zeros
     distinct = DistinctEntries.of(weights, codebook, without_zeros=without_zeros)
     (form,) = weight_formats((layer,), hardware, replace(part.settings, dense="none"))
-    shared = SharedLayer(layer, hardware, form, distinct, sharing)
+    shared = SharedLayer(layer, hardware, form, distinct, SHARINGS[sharing])
     estimate = find_shared_mapping(shared, objective)
     assert estimate is not None
     width = estimate.intermediate.width

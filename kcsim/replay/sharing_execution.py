@@ -6,6 +6,7 @@ picks one: so what an index gathers really was where it is gathered from.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 
 import numpy as np
@@ -15,17 +16,16 @@ from kcsim.hardware.schema import Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.replay.dense import Replay, replay_layer
 from kcsim.sharing.phases import (
-    DOWN,
     READS,
-    UP,
-    UPDATES,
     entry_levels,
     first_levels,
     fitted_entries,
+    gather_one_by_one,
     leave_out,
     phase_hardware,
 )
 from kcsim.sharing.plan import SharedLayer, SharedMapping
+from kcsim.sharing.strategies import ShareProducts, ShareSums
 from kcsim.sharing.tiles import Tile
 from kcsim.weights.clustered import ClusteredLayer, Codebook
 from kcsim.workload.layer import TENSORS, ConvLayer
@@ -59,7 +59,7 @@ class Tally:
         self.macs += macs
 
 
-class Execution:
+class Execution(ABC):
     """A shared convolution while it is executed, tile by tile."""
 
     def __init__(
@@ -96,92 +96,20 @@ class Execution:
         levels = len(shared.hardware.levels)
         self.gather, self.entries = Tally.empty(levels), Tally.empty(levels)
 
-    def products(self, start: Tile) -> None:
-        """Multiply the inputs of a tile by entries, then gather the products."""
-        shapes, tile, unit = self.shapes, self.mapping.tile, self.shared.unit
-        pixels, keys, factors = self._pixels(start), *self._units(start)
-        positions = shapes.shared_positions
-        tables = np.zeros((tile.N, tile.G, shapes.blocks, self.width, *positions), self.values)
-        picks = np.zeros((*keys.shape[:3], self.width, *keys.shape[3:]), self.values)
-        for g, block in np.ndindex(tile.G, shapes.blocks):
-            used, ranks = _ranked(keys[g, :, block])
-            entries = self._entries(start.C // unit.channels + block, used)
-            if not len(entries):
-                continue
-            phase = shapes.entries(len(entries))
-            first = block * unit.channels
-            given = np.zeros((tile.N, unit.channels, *pixels.shape[3:]), self.values)
-            there = pixels[:, g, first : first + unit.channels]
-            given[:, : there.shape[1]] = there
-            given = given[:, :, : phase.in_height, : phase.in_width]
-            found = self._multiply(phase, len(entries), given, entries)
-            tables[:, g, block, : len(entries)] = found
-            self._pick(picks[g, :, block].swapaxes(0, 1), ranks, len(used), factors, (g, block))
-        expanded = _widened(shapes.gather, inputs=self.width)
-        moved = self._gather(
-            expanded, "C", tables.reshape(tile.N, -1, *positions),
-            picks.reshape(tile.G * tile.M, -1, *keys.shape[3:]),
-        )  # fmt: skip
-        self._count_gathered(moved, keys.size * tile.N * tile.P * tile.Q)
-        self._deliver(start, moved.outputs.reshape(tile.N, tile.G, tile.M, tile.P, tile.Q))
-
-    def sums(self, start: Tile) -> None:
-        """Gather the inputs of a tile by index, then multiply the sums by entries."""
-        shapes, tile, depth = self.shapes, self.mapping.tile, self.shared.depth
-        pixels, keys, factors = self._pixels(start), *self._units(start)
-        blocks, taps, positions = shapes.blocks, keys.shape[3:], shapes.shared_positions
-        spaces = np.zeros(keys.shape, np.int64)
-        if len(self.units.entries) > 1:
-            spaces += np.arange(blocks)[:, None, None] * len(self.units.entries[0])
-        keys = np.where(keys < 0, -1, keys + spaces)
-        picks = np.zeros((tile.G, tile.M, self.width, depth, blocks, depth, *taps), self.values)
-        filters: dict[tuple[int, int], np.ndarray] = {}
-        for g, m in np.ndindex(tile.G, tile.M):
-            used, ranks = _ranked(keys[g, m])
-            filters[g, m] = self._filter_entries(start, used)
-            for channel in range(depth):
-                for block in range(blocks):
-                    at = picks[g, m, :, channel, block, channel]
-                    self._pick(at[:, None], ranks[None, block], len(used), factors, (g, block), m)
-        flat = picks.reshape(tile.G * tile.M * self.width * depth, blocks * depth, *taps)
-        expanded = _widened(shapes.gather, outputs=self.width * depth)
-        moved = self._gather(
-            expanded, "M", pixels.reshape(tile.N, -1, *pixels.shape[3:])[
-                :, :, : expanded.in_height, : expanded.in_width
-            ], flat[:, : tile.C],
-        )  # fmt: skip
-        places = tile.N * positions[0] * positions[1]
-        self._count_gathered(moved, keys[:, :, 0].size * tile.C * places)
-        tables = moved.outputs.reshape(tile.N, tile.G, tile.M, self.width, depth, *positions)
-        results = np.zeros((tile.N, tile.G, tile.M, tile.P, tile.Q), self.values)
-        for (g, m), entries in filters.items():
-            if not len(entries):
-                continue
-            phase = shapes.entries(len(entries))
-            given = tables[:, g, m, : len(entries)]
-            if depth > 1:
-                # The channels of a sum lie one below the other; see `PhaseShapes.entries`.
-                given = given.swapaxes(2, 3)
-            given = given.reshape(tile.N, len(entries), phase.in_height, phase.in_width)
-            results[:, g, m] = self._multiply(phase, len(entries), given, entries[None])[:, 0]
-        self._deliver(start, results)
+    @abstractmethod
+    def run_tile(self, start: Tile) -> None:
+        """Run both phases for the tile that starts at these indexes."""
 
     def _pixels(self, start: Tile) -> np.ndarray:
         """Inputs of a tile: [N, G, C, rows, columns]."""
         layer, tile = self.shared.layer, self.mapping.tile
         batch, _, height, width = self.inputs.shape
         grouped = self.inputs.reshape(batch, layer.groups, -1, height, width)
-        sizes = [
-            stride * (size - 1) + dilation * (taps - 1) + 1
-            for stride, size, dilation, taps in zip(
-                layer.stride, (tile.P, tile.Q), layer.dilation,
-                (layer.kernel_height, layer.kernel_width), strict=True,
-            )
-        ]  # fmt: skip
-        top, left = start.P * layer.stride[0], start.Q * layer.stride[1]
+        rows, columns = self.shapes.windows
+        top, left = start.P * rows.stride, start.Q * columns.stride
         return grouped[
             start.N : start.N + tile.N, start.G : start.G + tile.G, start.C : start.C + tile.C,
-            top : top + sizes[0], left : left + sizes[1],
+            top : top + rows.reach(tile.P), left : left + columns.reach(tile.Q),
         ]  # fmt: skip
 
     def _units(self, start: Tile) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
@@ -205,16 +133,6 @@ class Execution:
         entries[: len(used), : own.shape[1]] = own[used]
         entries[len(used) :] = 1
         return entries.reshape(-1, *unit.shape)
-
-    def _filter_entries(self, start: Tile, used: np.ndarray) -> np.ndarray:
-        """Entries that a filter uses, as `PhaseShapes.entries` wants them."""
-        size = len(self.units.entries[0])
-        first = start.C // self.shared.unit.channels
-        found = [self._entries(first + key // size, np.array([key % size]))[:1] for key in used]
-        if self.shared.has_offsets:
-            found.append(self._entries(first, used[:0]))
-        stacked = np.concatenate(found) if found else np.zeros((0, *self.shared.unit.shape))
-        return stacked.reshape(len(stacked), *self.shapes.entry_unit[1:])
 
     def _pick(
         self,
@@ -277,15 +195,10 @@ class Execution:
         """
         plain = replay_layer(self.shapes.gather, self.gather_hardware, self.mapping.gather)
         accesses, transfers = plain.accesses.copy(), plain.transfers.copy()
-        role, last = TENSORS.index(self.shared.role), self.last
+        role = TENSORS.index(self.shared.role)
         accesses[:, role], transfers[:, role] = moved.accesses[:, role], moved.transfers[:, role]
-        transfers[last:, role] = 0
-        one_by_one = gathered * (1 + self.shared.has_offsets)
-        if self.shared.role == "inputs":
-            accesses[last, role, READS] = transfers[last:, role, DOWN] = one_by_one
-        else:
-            accesses[last, role, READS] = accesses[last, role, UPDATES] = one_by_one
-            transfers[last:, role, UP] = one_by_one
+        accessed = gathered * (1 + self.shared.has_offsets)
+        gather_one_by_one(accesses, transfers, self.last, self.shared.role, accessed)
         leave_out(accesses, transfers, first_levels(self.shared.hardware, self.home))
         self.gather.add(accesses, transfers, gathered)
 
@@ -302,8 +215,102 @@ class Execution:
             )
         )
         outputs[part] += results
-        last = self.gather if self.shared.sharing == "share_products" else self.entries
+        last = self.gather if self.shared.sharing.phases[1] == "gather" else self.entries
         last.accesses[self.home, _OUTPUTS, READS] += results.size * (start.C > 0)
+
+
+class ProductExecution(Execution):
+    """Products that are shared."""
+
+    def run_tile(self, start: Tile) -> None:
+        """Multiply the inputs of a tile by entries, then gather the products."""
+        shapes, tile, unit = self.shapes, self.mapping.tile, self.shared.unit
+        pixels, keys, factors = self._pixels(start), *self._units(start)
+        positions = shapes.shared_positions
+        tables = np.zeros((tile.N, tile.G, shapes.blocks, self.width, *positions), self.values)
+        picks = np.zeros((*keys.shape[:3], self.width, *keys.shape[3:]), self.values)
+        for g, block in np.ndindex(tile.G, shapes.blocks):
+            used, ranks = _ranked(keys[g, :, block])
+            entries = self._entries(start.C // unit.channels + block, used)
+            if not len(entries):
+                continue
+            phase = shapes.entries(len(entries))
+            first = block * unit.channels
+            given = np.zeros((tile.N, unit.channels, *pixels.shape[3:]), self.values)
+            there = pixels[:, g, first : first + unit.channels]
+            given[:, : there.shape[1]] = there
+            given = given[:, :, : phase.in_height, : phase.in_width]
+            found = self._multiply(phase, len(entries), given, entries)
+            tables[:, g, block, : len(entries)] = found
+            self._pick(picks[g, :, block].swapaxes(0, 1), ranks, len(used), factors, (g, block))
+        expanded = _widened(shapes.gather, inputs=self.width)
+        moved = self._gather(
+            expanded, "C", tables.reshape(tile.N, -1, *positions),
+            picks.reshape(tile.G * tile.M, -1, *keys.shape[3:]),
+        )  # fmt: skip
+        self._count_gathered(moved, keys.size * tile.N * tile.P * tile.Q)
+        self._deliver(start, moved.outputs.reshape(tile.N, tile.G, tile.M, tile.P, tile.Q))
+
+
+class SumExecution(Execution):
+    """Sums that are shared."""
+
+    def run_tile(self, start: Tile) -> None:
+        """Gather the inputs of a tile by index, then multiply the sums by entries."""
+        shapes, tile, depth = self.shapes, self.mapping.tile, self.shared.depth
+        pixels, keys, factors = self._pixels(start), *self._units(start)
+        blocks, taps, positions = shapes.blocks, keys.shape[3:], shapes.shared_positions
+        spaces = np.zeros(keys.shape, np.int64)
+        if len(self.units.entries) > 1:
+            spaces += np.arange(blocks)[:, None, None] * len(self.units.entries[0])
+        keys = np.where(keys < 0, -1, keys + spaces)
+        picks = np.zeros((tile.G, tile.M, self.width, depth, blocks, depth, *taps), self.values)
+        filters: dict[tuple[int, int], np.ndarray] = {}
+        for g, m in np.ndindex(tile.G, tile.M):
+            used, ranks = _ranked(keys[g, m])
+            filters[g, m] = self._filter_entries(start, used)
+            for channel in range(depth):
+                for block in range(blocks):
+                    at = picks[g, m, :, channel, block, channel]
+                    self._pick(at[:, None], ranks[None, block], len(used), factors, (g, block), m)
+        flat = picks.reshape(tile.G * tile.M * self.width * depth, blocks * depth, *taps)
+        expanded = _widened(shapes.gather, outputs=self.width * depth)
+        moved = self._gather(
+            expanded, "M", pixels.reshape(tile.N, -1, *pixels.shape[3:])[
+                :, :, : expanded.in_height, : expanded.in_width
+            ], flat[:, : tile.C],
+        )  # fmt: skip
+        places = tile.N * positions[0] * positions[1]
+        self._count_gathered(moved, keys[:, :, 0].size * tile.C * places)
+        tables = moved.outputs.reshape(tile.N, tile.G, tile.M, self.width, depth, *positions)
+        results = np.zeros((tile.N, tile.G, tile.M, tile.P, tile.Q), self.values)
+        for (g, m), entries in filters.items():
+            if not len(entries):
+                continue
+            phase = shapes.entries(len(entries))
+            given = tables[:, g, m, : len(entries)]
+            if depth > 1:
+                # The channels of a sum lie one below the other; see `PhaseShapes.entries`.
+                given = given.swapaxes(2, 3)
+            given = given.reshape(tile.N, len(entries), phase.in_height, phase.in_width)
+            results[:, g, m] = self._multiply(phase, len(entries), given, entries[None])[:, 0]
+        self._deliver(start, results)
+
+    def _filter_entries(self, start: Tile, used: np.ndarray) -> np.ndarray:
+        """Entries that a filter uses, as `PhaseShapes.entries` wants them."""
+        size = len(self.units.entries[0])
+        first = start.C // self.shared.unit.channels
+        found = [self._entries(first + key // size, np.array([key % size]))[:1] for key in used]
+        if self.shared.has_offsets:
+            found.append(self._entries(first, used[:0]))
+        stacked = np.concatenate(found) if found else np.zeros((0, *self.shared.unit.shape))
+        return stacked.reshape(len(stacked), *self.shapes.entry_unit[1:])
+
+
+EXECUTIONS: dict[str, type[Execution]] = {
+    ShareProducts.name: ProductExecution,
+    ShareSums.name: SumExecution,
+}
 
 
 def _ranked(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from kcsim.estimation.result import Run
 from kcsim.model.layer_estimate import Alternative, LayerEstimate
 from kcsim.report.table import Column, Row, Table
 from kcsim.sharing.account import SharedEstimate
+from kcsim.sharing.strategies import PHASES
 from kcsim.workload.layer import TENSORS
 
 _SHOWN_NAMES = 6
@@ -179,13 +180,12 @@ def tile_words(estimate: LayerEstimate) -> np.ndarray:
     """
     words = np.array(estimate.counts.tile_words)
     if isinstance(estimate, SharedEstimate):
-        products = estimate.execution == "share_products"
-        roles = ("inputs", "outputs") if products else ("outputs", "inputs")
         home = estimate.counts.hardware.level_index(estimate.plan.home)
         words[home + 1 :] = 0
-        for phase, role in zip((estimate.gather, estimate.entries), roles, strict=True):
+        sharing = estimate.plan.sharing
+        for phase, name in zip((estimate.gather, estimate.entries), PHASES, strict=True):
             held = np.array(phase.counts.tile_words)
-            held[:, TENSORS.index(role)] = 0
+            held[:, TENSORS.index(sharing.role(name))] = 0
             words[home + 1 :] = np.maximum(words[home + 1 :], held[home + 1 :])
     return words
 

@@ -96,7 +96,7 @@ class SharedEstimate(LayerEstimate):
     @property
     def execution(self) -> str:
         """How the layer is executed."""
-        return self.plan.sharing
+        return self.plan.sharing.name
 
     @property
     def utilization(self) -> float:
@@ -143,7 +143,7 @@ def evaluate_shared(shared: SharedLayer, mapping: SharedMapping) -> SharedEstima
     home_bits = check_home(shared, mapping, width)
     outer = count_outer(shared, mapping)
     gather, entries = count_gather(shared, mapping, width), count_entries(shared, mapping, widths)
-    last = gather if shared.sharing == "share_products" else entries
+    last = gather if shared.sharing.phases[1] == "gather" else entries
     # Tiles of further channels add to outputs that are there already.
     accumulated = shared.layer.output_words * (tile.rounds(shared.layer).C - 1)
     last.counts.accesses[home, _OUTPUTS, 0] += accumulated
@@ -173,7 +173,7 @@ def evaluate_shared(shared: SharedLayer, mapping: SharedMapping) -> SharedEstima
     )  # fmt: skip
 
 
-_INPUTS, _OUTPUTS = TENSORS.index("inputs"), TENSORS.index("outputs")
+_OUTPUTS = TENSORS.index("outputs")
 
 
 def check_home(shared: SharedLayer, mapping: SharedMapping, width: int) -> int:
@@ -214,34 +214,22 @@ def home_bits(shared: SharedLayer, mapping: SharedMapping, width: int) -> dict[s
 
 def _produced(shared: SharedLayer, mapping: SharedMapping) -> int:
     """Words of the intermediate tensor that are computed."""
-    return sum(count * entries for entries, count in shared.widths(mapping.tile).items()) * (
-        _places_per_entry(shared, mapping)
-    )
-
-
-def _places_per_entry(shared: SharedLayer, mapping: SharedMapping) -> int:
-    """Words of the intermediate tensor for one entry of one block or filter, over all tiles."""
-    rounds, shapes = mapping.tile.rounds(shared.layer), shared.shapes(mapping.tile)
-    rows, columns = shapes.shared_positions
-    return mapping.tile.N * rows * columns * shared.depth * rounds.N * rounds.P * rounds.Q
+    tile, rounds = mapping.tile, mapping.tile.rounds(shared.layer)
+    rows, columns = shared.shapes(tile).shared_positions
+    entries = sum(count * width for width, count in shared.widths(tile).items())
+    places: int = tile.N * rows * columns * shared.depth * rounds.N * rounds.P * rounds.Q
+    return entries * places
 
 
 def _operations(
     shared: SharedLayer, mapping: SharedMapping, gather: Phase, entries: Phase
 ) -> Operations:
-    gathered, macs = gather.counts.macs, entries.counts.macs
-    tables = sum(shared.widths(mapping.tile).values())
-    boxes = tables * _places_per_entry(shared, mapping) if shared.has_offsets else 0
-    words = _produced(shared, mapping) - boxes
+    gathered, macs, widths = gather.counts.macs, entries.counts.macs, shared.widths(mapping.tile)
+    # Sums of whole blocks are entries of ones.
+    boxed = macs * sum(widths.values()) // sum(e * n for e, n in widths.items())
     factors = gathered * (shared.has_factors + shared.has_offsets)
-    if shared.sharing == "share_products":
-        taps = shared.unit.size
-        adds = (words + boxes) * (taps - 1) + gathered * (1 + shared.has_offsets)
-        return Operations(words * taps + factors, adds)
-    boxed = macs * tables // sum(e * n for e, n in shared.widths(mapping.tile).items())
-    boxed = boxed if shared.has_offsets else 0
-    adds = gathered - words + macs + (gathered - boxes if shared.has_offsets else 0)
-    return Operations(macs - boxed + factors, adds)
+    adds = macs - _produced(shared, mapping) + gathered * (1 + shared.has_offsets)
+    return Operations(macs - boxed * shared.has_offsets + factors, adds)
 
 
 def _with_instances(phase: Phase, outer: Counts, home: int) -> Phase:
@@ -314,9 +302,8 @@ def _gather_items(shared: SharedLayer, gather: Phase) -> Iterator[EnergyItem]:
 def _entry_items(shared: SharedLayer, entries: Phase) -> Iterator[EnergyItem]:
     """The phase that multiplies by entries, and their way from the codebook."""
     counts, form = entries.counts, entries.weights
-    role = "outputs" if shared.sharing == "share_products" else "inputs"
     for item in (*storage_items(counts, form), *network_items(counts, form)):
-        yield _renamed(item, role)
+        yield _renamed(item, shared.sharing.role("entries"))
     yield from mac_items(counts)
     yield from codebook_items(counts, form)
 
@@ -344,11 +331,12 @@ class _Totals:
     def __init__(self, shared: SharedLayer, outer: Counts, gather: Phase, entries: Phase) -> None:
         self.accesses, self.transfers = outer.accesses.copy(), outer.transfers.copy()
         self.tables = np.zeros_like(self.accesses[:, 0])
-        products = shared.sharing == "share_products"
-        roles = (_INPUTS, _OUTPUTS) if products else (_OUTPUTS, _INPUTS)
-        for phase, role in zip((gather, entries), roles, strict=True):
-            for j in range(3):
-                if j == role:
+        for phase, role in (
+            (gather, shared.role),
+            (entries, shared.sharing.role("entries")),
+        ):
+            for j, tensor in enumerate(TENSORS):
+                if tensor == role:
                     self.tables += phase.counts.accesses[:, j]
                 else:
                     self.accesses[:, j] += phase.counts.accesses[:, j]

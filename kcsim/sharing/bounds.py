@@ -16,10 +16,14 @@ from kcsim.hardware.schema import LevelConstraint
 from kcsim.mapping.search import objective_value
 from kcsim.sharing.places import index_level
 from kcsim.sharing.plan import SharedLayer
-from kcsim.sharing.tiles import PhaseShapes, Tile
+from kcsim.sharing.shapes import PhaseShapes
+from kcsim.sharing.strategies import PhaseName
+from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import DIMENSIONS, TENSORS, Tensor
 
 _RISE_AND_RETURN: tuple[Access, Access] = ("update", "read")
+_AT_HOME: dict[Tensor, Access] = {"inputs": "read", "outputs": "update"}
+"""What a phase does there with the intermediate tensor, by what it stands for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +103,7 @@ class _Table:
         self.shared, self.ordered = shared, ordered
         tile = Tile(*np.array(tiles, np.int64).T)
         self.shapes = PhaseShapes(shared.layer, shared.unit, shared.sharing, tile)
-        key = tile.M if shared.sharing == "share_products" else tile.C
+        key = getattr(tile, shared.sharing.merged)
         self.width, self.entries, self.used = (np.zeros(len(tiles)) for _ in range(3))
         for size in np.unique(key):
             widths = shared.widths(tiles[int(np.argmax(key == size))])
@@ -131,11 +135,7 @@ class _Table:
     @property
     def gathered(self) -> np.ndarray:
         """Values gathered, over all tiles."""
-        tile, (rows, columns) = self.shapes.tile, self.shapes.shared_positions
-        uses = self.shapes.units * tile.P * tile.Q
-        if self.shared.sharing == "share_sums":
-            uses = self.shapes.units // self.shapes.blocks * tile.C * rows * columns
-        return np.asarray(uses * tile.N * self.runs * (1 + self.shared.has_offsets))
+        return np.asarray(self.shapes.gathered * self.runs * (1 + self.shared.has_offsets))
 
     @property
     def words(self) -> np.ndarray:
@@ -147,11 +147,9 @@ class _Table:
     @property
     def macs(self) -> np.ndarray:
         """Products with entries, over all tiles."""
-        unit = self.shared.unit
-        if self.shared.sharing == "share_products":
-            return self.words * unit.size
-        tile = self.shapes.tile
-        return np.asarray(self.entries * unit.size * tile.N * tile.P * tile.Q * self.again)
+        rows, columns = self.shapes.positions("entries")
+        each = self.shared.unit.size * self.shapes.tile.N * rows * columns
+        return np.asarray(self.entries * each * self.again)
 
     def fits(self, home: int, last: int) -> np.ndarray:
         """Whether tiles of all tensors have room in the home, and one table where it goes."""
@@ -184,13 +182,12 @@ class _Table:
         energy = self.macs * hardware.compute.mac_pj + self.gathered * hardware.add_pj
         energy += gathers * hardware.multiply_pj * (shared.has_factors + shared.has_offsets)
         energy += self.gathered * self._price(last, shared.role, "read")
-        if shared.sharing == "share_sums":
+        if shared.role == "outputs":
             energy += self.gathered * self._price(last, shared.role, "update")
         energy = self._left * (energy + self._served_pj())
         if last != home:
-            moved = self._price(home, shared.role, "update")
-            if shared.sharing == "share_products":
-                moved = self._price(home, shared.role, "read")
+            moved = self._home_price(home, "gather")
+            if shared.role == "inputs":
                 moved += self._price(last, shared.role, "write")
             energy = energy + self.tables * self.runs * moved * self._touched
         return np.asarray(energy + self._moved_pj(home))
@@ -199,9 +196,9 @@ class _Table:
     def _touched(self) -> np.ndarray:
         """Share of the intermediate tensor that the second phase needs: strides may pass some."""
         share = np.ones(len(self.width))
-        for axis, positions in zip(self.shapes.axes, self.shapes.tile[4:], strict=True):
-            share = share * axis.least_touched(positions, self.shared.sharing)
-            share = share / axis.shared_rows(positions, self.shared.sharing)
+        windows = self.shapes.phase_windows(self.shared.sharing.phases[1])
+        for window, positions in zip(windows, self.shapes.tile[4:], strict=True):
+            share = share * window.touched(positions) / window.reach(positions)
         return share
 
     def _price(self, index: int, tensor: Tensor, action: Access) -> float:
@@ -209,6 +206,11 @@ class _Table:
         level, bits = self.shared.hardware.levels[index], self.shared.hardware.precision_bits
         words = bits.outputs / _block_bits(level, tensor)
         return words * level.energy_pj(tensor, action)
+
+    def _home_price(self, home: int, phase: PhaseName) -> float:
+        """Energy of one word of it that a phase takes from the home, or brings there."""
+        role = self.shared.sharing.role(phase)
+        return self._price(home, role, _AT_HOME[role])
 
     def _served_pj(self) -> np.ndarray:
         """What the innermost level spends on operands and sums of its MAC units."""
@@ -246,12 +248,14 @@ class _Table:
         if home < len(shared.hardware.levels) - 1:
             total += shapes.output_words * self.runs * update
             pixels = self._covered(shapes.tile.P, shapes.tile.Q) * shapes.tile.N
-            if shared.sharing == "share_products":
+            words = self.words * self._home_price(home, "entries")
+            if shared.role == "inputs":
+                # Only blocks that have entries are read.
                 total += self.tables_used * shared.unit.channels * pixels * read
-                total += self.words * self._price(home, "outputs", "update")
+                total += words
             else:
                 total += shapes.tile.G * shapes.tile.C * pixels * self.runs * read
-                total += self.words * self._price(home, "inputs", "read") * self._touched
+                total += words * self._touched
         return np.asarray(total + (self._fetched_pj(home) if home else 0.0))
 
     def _fetched_pj(self, home: int) -> np.ndarray:
@@ -288,41 +292,33 @@ class _Table:
 
     def _covered(self, rows: Any, columns: Any) -> Any:
         """Pixels of a channel that the windows of some outputs cover."""
-        layer, words = self.shared.layer, 1
-        for size, taps, stride, dilation in zip(
-            (rows, columns), (layer.kernel_height, layer.kernel_width),
-            layer.stride, layer.dilation, strict=True,
-        ):  # fmt: skip
-            # What lies between windows, or between taps, may be left out.
-            covered = min(stride, taps) * (size - 1) + taps
-            words = words * (covered if dilation == 1 else np.maximum(size, taps))
-        return words
+        down, along = self.shapes.windows
+        return down.touched(rows) * along.touched(columns)
 
     def cycles(self, home: int, last: int) -> np.ndarray:
         """One phase after the other, each at its units or at what levels give; or the outermost."""
         shared, shapes = self.shared, self.shapes
-        hardware, products = shared.hardware, shared.sharing == "share_products"
-        each = hardware.compute.cycles_per_mac
-        rows, columns = shapes.shared_positions
-        tile, unit = shapes.tile, shared.unit
-        taps = shapes.units // (shapes.blocks * tile.M * tile.G)
-        sizes = {"N": tile.N, "G": tile.G, "M": tile.M, "R": taps, "S": taps}
-        inner: dict[str, Any] = {"N": tile.N, "R": unit.height * unit.channels, "S": unit.width}
-        if products:
-            gather = sizes | {"C": shapes.blocks, "P": tile.P, "Q": tile.Q}
-            inner |= {"M": 2 * self.widest, "C": unit.channels, "P": rows, "Q": columns}
-        else:
-            gather = sizes | {"C": tile.C, "P": rows, "Q": columns}
-            inner |= {"C": 2 * self.widest, "P": tile.P, "Q": tile.Q}
+        each, is_taken = shared.hardware.compute.cycles_per_mac, shared.role == "inputs"
+        tile, unit, taps = shapes.tile, shared.unit, shapes.units_per_kernel
+        rows, columns = shapes.positions("gather")
+        gather = {
+            "N": tile.N, "G": tile.G, "M": tile.M, "C": shapes.gathered_channels,
+            "P": rows, "Q": columns, "R": taps, "S": taps,
+        }  # fmt: skip
+        rows, columns = shapes.positions("entries")
+        entries = {
+            "N": tile.N, "P": rows, "Q": columns, "R": unit.height * unit.channels,
+            "S": unit.width, **shapes.entry_sizes(2 * self.widest),
+        }  # fmt: skip
         gathering = self.gathered * each / self._units(home, gather)
         served = self._transfer(last, self.gathered)
-        if not products:
+        if not is_taken:
             served = np.maximum(served, self._transfer(last, self.gathered, is_read=False))
         if last != home:
-            moved = self._transfer(home, self.tables * self.runs * self._touched, is_read=products)
+            moved = self._transfer(home, self.tables * self.runs * self._touched, is_read=is_taken)
             served = np.maximum(served, moved)
-        multiplying = self.macs * each / self._units(home, inner)
-        stored = self._transfer(home, self.words * self._touched, is_read=not products)
+        multiplying = self.macs * each / self._units(home, entries)
+        stored = self._transfer(home, self.words * self._touched, is_read=not is_taken)
         total = np.maximum(gathering, served) + np.maximum(multiplying, stored)
         return np.asarray(np.maximum(total * self._left, self._outside_cycles()))
 

@@ -32,5 +32,5 @@ def sharing_key(shared: SharedLayer, objective: str, below: float, most: int) ->
     if distinct.keys is not None:
         keys = distinct.keys.shape, hashlib.sha256(distinct.keys.tobytes()).hexdigest()
     entries = distinct.kinds, distinct.zero_share, distinct.part.settings, distinct.part.clusters
-    parts = layer, plain, shared.form, shared.sharing, entries, keys, objective, below, most
+    parts = layer, plain, shared.form, shared.sharing.name, entries, keys, objective, below, most
     return hash_of(parts, _SOURCES)

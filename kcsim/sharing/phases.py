@@ -14,7 +14,8 @@ from kcsim.model.counts import Counts, check_fit, count_layer
 from kcsim.model.cycles import Cycles, count_cycles
 from kcsim.sharing.places import confined, index_level
 from kcsim.sharing.plan import SharedLayer, SharedMapping
-from kcsim.workload.layer import TENSORS
+from kcsim.sharing.strategies import PhaseName
+from kcsim.workload.layer import TENSORS, Tensor
 
 READS, FILLS, UPDATES = range(3)
 DOWN, UP = range(2)
@@ -48,7 +49,7 @@ class Phase:
     bound_by: str
 
 
-def phase_hardware(shared: SharedLayer, phase: str, home: int, last: int) -> Hardware:
+def phase_hardware(shared: SharedLayer, phase: PhaseName, home: int, last: int) -> Hardware:
     """The hardware as one phase sees it.
 
     Parameters
@@ -60,12 +61,12 @@ def phase_hardware(shared: SharedLayer, phase: str, home: int, last: int) -> Har
     last : int
         Position of the level that tables are gathered at.
     """
-    is_gather = phase == "gather"
-    hardware = confined(shared.hardware, home, (shared.role, last) if is_gather else None)
+    is_gather, role = phase == "gather", shared.sharing.role(phase)
+    hardware = confined(shared.hardware, home, (role, last) if is_gather else None)
     compute, precision = hardware.compute, hardware.precision_bits
     if is_gather:
         compute = replace(compute, mac_pj=hardware.add_pj)
-    if is_gather == (shared.sharing == "share_products"):
+    if role == "inputs":
         # It takes the intermediate tensor in, which is as wide as a partial sum.
         precision = Precision(
             weights=precision.weights, inputs=precision.outputs, outputs=precision.outputs
@@ -120,13 +121,7 @@ def count_gather(shared: SharedLayer, mapping: SharedMapping, width: int) -> Pha
     transfers[:last, role] *= values
     tiles[: last + 1, role] *= values
     gathered = layer.macs * (1 + shared.has_offsets)
-    transfers[last:, role] = 0
-    if role == TENSORS.index("inputs"):
-        accesses[last, role, READS] = gathered
-        transfers[last:, role, DOWN] = gathered
-    else:
-        accesses[last, role, READS] = accesses[last, role, UPDATES] = gathered
-        transfers[last:, role, UP] = gathered
+    gather_one_by_one(accesses, transfers, last, shared.role, gathered)
     counts = replace(counts, accesses=accesses, transfers=transfers, tile_words=tiles)
     check_fit(counts, form, outermost=home + 1)
     leave_out(counts.accesses, counts.transfers, first_levels(shared.hardware, home))
@@ -135,6 +130,18 @@ def count_gather(shared: SharedLayer, mapping: SharedMapping, width: int) -> Pha
     cycles = taken.total * (1 + shared.has_offsets)
     total = _multiplied(counts, runs, layer.macs * runs)
     return Phase(total, form, runs, cycles * runs, cycles, taken.bound_by)
+
+
+def gather_one_by_one(
+    accesses: np.ndarray, transfers: np.ndarray, last: int, role: Tensor, gathered: int
+) -> None:
+    """Set what values gathered from a table, or into one, are at the last level that holds it."""
+    j = TENSORS.index(role)
+    transfers[last:, j] = 0
+    transfers[last:, j, DOWN if role == "inputs" else UP] = gathered
+    accesses[last, j, READS] = gathered
+    if role == "outputs":
+        accesses[last, j, UPDATES] = gathered
 
 
 def count_entries(shared: SharedLayer, mapping: SharedMapping, widths: dict[int, int]) -> Phase:
@@ -189,7 +196,7 @@ def count_entries(shared: SharedLayer, mapping: SharedMapping, widths: dict[int,
 
 def fitted_entries(mapping: Mapping, shared: SharedLayer, entries: int) -> Mapping:
     """The mapping of the phase that multiplies, for fewer entries than it was made for."""
-    return _trimmed(mapping, "M" if shared.sharing == "share_products" else "C", entries)
+    return _trimmed(mapping, shared.sharing.merged, entries)
 
 
 def _trimmed(mapping: Mapping, dimension: str, size: int) -> Mapping:

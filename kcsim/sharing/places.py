@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Dataflow, Hardware, LevelConstraint
-from kcsim.sharing.tiles import Sharing
+from kcsim.sharing.strategies import Sharing
 from kcsim.workload.layer import Tensor
 
 
@@ -32,7 +32,7 @@ def can_order(hardware: Hardware, home: int, sharing: Sharing) -> bool:
     """Whether a home can take units in any order: nothing below it holds tiles of data."""
     below = hardware.levels[home + 1 :]
     held = any({"inputs", "outputs"} & set(level.kept_tensors) for level in below)
-    return sharing == "share_sums" and not held
+    return sharing.can_order and not held
 
 
 def confined(hardware: Hardware, home: int, tables: tuple[Tensor, int] | None = None) -> Hardware:

@@ -15,7 +15,9 @@ from kcsim.errors import MappingError
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.nest import Mapping
 from kcsim.sharing.distinct_entries import DistinctEntries
-from kcsim.sharing.tiles import PhaseShapes, Sharing, Tile
+from kcsim.sharing.shapes import PhaseShapes
+from kcsim.sharing.strategies import Sharing
+from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import ConvLayer, Tensor
 
 
@@ -29,7 +31,7 @@ class SharedMapping:
 
     Attributes
     ----------
-    sharing : {"share_products", "share_sums"}
+    sharing : Sharing
     home : str
         The level that holds the intermediate tensor: the outermost one if it is spilled.
     gathered_at : str
@@ -73,7 +75,7 @@ class SharedLayer:
     form : WeightFormat
         How the weights are stored where they are decoded.
     distinct : DistinctEntries
-    sharing : {"share_products", "share_sums"}
+    sharing : Sharing
     """
 
     layer: ConvLayer
@@ -112,10 +114,7 @@ class SharedLayer:
 
         Tiles that differ in images, rows or columns alone count once.
         """
-        if self.sharing == "share_products":
-            found = self.distinct.widths_per_block(tile.M)
-        else:
-            found = self.distinct.widths_per_filter(-(-tile.C // self.unit.channels))
+        found = self.sharing.widths(self.distinct, tile, self.shapes(tile).blocks)
         return {n + self.has_offsets: count for n, count in found if n + self.has_offsets}
 
     def runs(self, tile: Tile) -> int:
@@ -125,12 +124,12 @@ class SharedLayer:
     @property
     def depth(self) -> int:
         """Values that the intermediate tensor has for one entry at one place."""
-        return 1 if self.sharing == "share_products" else self.unit.channels
+        return self.sharing.depth(self.unit)
 
     @property
     def role(self) -> Tensor:
         """The tensor that the intermediate one is to the phase that gathers."""
-        return "inputs" if self.sharing == "share_products" else "outputs"
+        return self.sharing.role("gather")
 
     def index_bits(self, tile: Tile, ordered: bool) -> Fraction:
         """Bits of what is stored for a unit: its index, or its address in a tile; and factors.
@@ -171,12 +170,9 @@ class SharedLayer:
         )
 
 
-VERBS = {"share_products": "share products", "share_sums": "share sums"}
-
-
 def check_shareable(shared: SharedLayer) -> None:
     """Raise a MappingError if a layer cannot share on a hardware, whatever the mapping."""
-    what = f"{shared.layer.name} cannot {VERBS[shared.sharing]}"
+    what = f"{shared.layer.name} cannot {shared.sharing.verb}"
     for level in shared.hardware.levels:
         for has, name in ((level.fanout.hop_pj, "hops"), (level.fanout.forwarding, "forwarding")):
             if has:

@@ -42,7 +42,7 @@ from kcsim.sharing.keys import sharing_key
 from kcsim.sharing.outer import find_outer
 from kcsim.sharing.phases import phase_hardware
 from kcsim.sharing.places import can_order, gathering_levels, index_level, possible_homes
-from kcsim.sharing.plan import VERBS, SharedLayer, SharedMapping, check_shareable
+from kcsim.sharing.plan import SharedLayer, SharedMapping, check_shareable
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import TENSORS, ConvLayer, LayerError
 
@@ -99,7 +99,7 @@ def find_shared_mapping(
         reason = outcome.reason
         if outcome.cut:
             reason = f"no mapping was found within the time limit of {limit:.3g} s"
-        raise MappingError(f"{shared.layer.name} cannot {VERBS[shared.sharing]}: {reason}")
+        raise MappingError(f"{shared.layer.name} cannot {shared.sharing.verb}: {reason}")
     best = outcome.best
     if best is None:
         return None
@@ -304,10 +304,10 @@ class _Known:
         gather_key = home, last, ordered, width, shapes.gather.shape_key
         gather = _remembered(self._gather, gather_key, map_gather)
         multiply = _remembered(self._entries, (home, loads, entries.shape_key), map_entries)
-        blocks = tile.G * (shapes.blocks if shared.sharing == "share_products" else tile.M)
+        tables = tile.G * shapes.tables
         within = (
-            gather.energy_pj + blocks * multiply.energy_pj,
-            gather.cycles + blocks * multiply.cycles,
+            gather.energy_pj + tables * multiply.energy_pj,
+            gather.cycles + tables * multiply.cycles,
         )
         outer = find_outer(shared, home, tile, ordered, objective, within, self._search)
         mapping = SharedMapping(

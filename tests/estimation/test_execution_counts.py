@@ -18,7 +18,7 @@ from kcsim.cost.weight_format import weight_formats
 from kcsim.hardware.reader import load_hardware
 from kcsim.sharing.account import SharedEstimate
 from kcsim.sharing.distinct_entries import DistinctEntries
-from kcsim.sharing.tiles import SHARINGS
+from kcsim.sharing.strategies import SHARINGS
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 

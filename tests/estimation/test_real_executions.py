@@ -17,7 +17,7 @@ from kcsim.replay.sharing import compare_shared, replay_shared
 from kcsim.sharing.distinct_entries import DistinctEntries
 from kcsim.sharing.plan import SharedLayer
 from kcsim.sharing.search import find_shared_mapping
-from kcsim.sharing.tiles import SHARINGS
+from kcsim.sharing.strategies import SHARINGS
 from kcsim.workload.network import Network
 
 CHOSEN = ("f2.s1", "f2.e3")
@@ -98,7 +98,7 @@ def test_trained_weights_are_executed_as_counted(sharing):
     codebook = weights.codebooks[known.part.codebook]
     distinct = DistinctEntries.of(known, codebook)
     (form,) = weight_formats((layer,), HARDWARE, weights)
-    shared = SharedLayer(layer, HARDWARE, form, distinct, sharing)
+    shared = SharedLayer(layer, HARDWARE, form, distinct, SHARINGS[sharing])
     found = find_shared_mapping(shared, "energy")
     inputs = np.random.default_rng(1).normal(
         size=(layer.batch, layer.in_channels, layer.in_height, layer.in_width)

@@ -17,6 +17,7 @@ from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.sharing.account import evaluate_shared
 from kcsim.sharing.distinct_entries import DistinctEntries
 from kcsim.sharing.plan import SharedLayer, SharedMapping
+from kcsim.sharing.strategies import SHARINGS
 from kcsim.sharing.tiles import Tile
 from kcsim.weights.clustered import ClusteredLayer, Codebook
 from kcsim.workload.layer import ConvLayer
@@ -43,7 +44,7 @@ def shared(sharing):
     codebook = Codebook(part.codebook, StoredValues(np.ones((2, 1, 1, 1), np.float32), 32))
     distinct = DistinctEntries.of(ClusteredLayer(part, INDEXES), codebook)
     (form,) = weight_formats((LAYER,), HARDWARE, parse_clustering("scalar:k=2"))
-    return SharedLayer(LAYER, HARDWARE, form, distinct, sharing)
+    return SharedLayer(LAYER, HARDWARE, form, distinct, SHARINGS[sharing])
 
 
 def loops(level, text):
@@ -55,7 +56,7 @@ def plan(sharing, gather, entries):
     outer = Mapping((*loops("DRAM", "M=2 C=2").levels, *loops("buffer", "M=2 P=2 Q=2").levels))
     tile = Tile(N=1, G=1, M=2, C=1, P=2, Q=2)
     return SharedMapping(
-        sharing, "buffer", "buffer", False, tile, outer, loops("buffer", gather),
+        SHARINGS[sharing], "buffer", "buffer", False, tile, outer, loops("buffer", gather),
         loops("buffer", entries),
     )  # fmt: skip
 

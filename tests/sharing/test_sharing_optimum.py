@@ -20,7 +20,8 @@ from kcsim.sharing.account import evaluate_shared
 from kcsim.sharing.places import can_order, gathering_levels, possible_homes
 from kcsim.sharing.plan import SharedMapping
 from kcsim.sharing.search import MAPPED_TILES, _Candidate, _Known, find_shared_mapping
-from kcsim.sharing.tiles import SHARINGS, Tile
+from kcsim.sharing.strategies import SHARINGS
+from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import ConvLayer
 
 
@@ -46,14 +47,14 @@ def every_shared_mapping(shared, objective):
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
-@given(problems(), st.sampled_from(OBJECTIVES), st.sampled_from(SHARINGS))
+@given(problems(), st.sampled_from(OBJECTIVES), st.sampled_from(tuple(SHARINGS)))
 def test_the_search_finds_the_least_of_all_tiles_and_places(problem, objective, sharing):
     check_search(problem, objective, sharing)
 
 
 @pytest.mark.slow
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-@given(problems(), st.sampled_from(OBJECTIVES), st.sampled_from(SHARINGS))
+@given(problems(), st.sampled_from(OBJECTIVES), st.sampled_from(tuple(SHARINGS)))
 def test_the_search_finds_the_least_of_200_problems(problem, objective, sharing):
     check_search(problem, objective, sharing)
 
@@ -104,7 +105,7 @@ def test_homes_work_side_by_side_where_that_takes_the_fewest_cycles():
     one, none = Tile(1, 1, 1, 1, 1, 1), Mapping(())
     beside = LevelLoops("DRAM", (Loop("M", 2),), (Loop("C", 4),))
     better = SharedMapping(
-        "share_products", "buffer", "buffer", False, one, Mapping((beside,)), none, none
+        shared.sharing, "buffer", "buffer", False, one, Mapping((beside,)), none, none
     )
     # One product and one gathered value for each of 8 weights, on 4 units.
     assert evaluate_shared(shared, better).cycles.total == 4
