@@ -296,9 +296,9 @@ MUTATIONS = {
     ),
     "products take the room of inputs": Mutation(
         ("tests/sharing/test_shared_widths.py",),
-        "sharing/account.py",
-        "needed[shared.role] += shapes.shared_tables * width * precision.outputs",
-        "needed[shared.role] += shapes.shared_tables * width * precision.inputs",
+        "sharing/plan.py",
+        "needed[self.role] += shapes.shared_tables * width * precision.outputs",
+        "needed[self.role] += shapes.shared_tables * width * precision.inputs",
     ),
     "words of the phases follow what these keep": Mutation(
         WORDS,
@@ -357,14 +357,14 @@ MUTATIONS = {
     "stores serve any number of lookups": Mutation(
         DECODE,
         "model/cycles.py",
-        "return cycles_at(store.read_words_per_cycle, words / instances)\n",
+        "return cycles_at(place.read_words_per_cycle, words / instances)\n",
         "return 0\n",
     ),
     "all stores share one port": Mutation(
         DECODE,
         "model/cycles.py",
-        "return cycles_at(store.read_words_per_cycle, words / instances)\n",
-        "return cycles_at(store.read_words_per_cycle, words)\n",
+        "return cycles_at(place.read_words_per_cycle, words / instances)\n",
+        "return cycles_at(place.read_words_per_cycle, words)\n",
     ),
     "entries are read in parts of words": Mutation(
         DECODE,

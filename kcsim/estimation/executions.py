@@ -226,17 +226,17 @@ def _distinct_entries(
     if isinstance(clustering, ClusteredWeights):
         for layer in layers:
             known = clustering.layers.get(layer.name)
-            if known is None:
-                yield None
-                continue
-            codebook = clustering.codebooks[known.part.codebook]
-            yield DistinctEntries.of(known, codebook, without_zeros=without_zeros)
+            yield (
+                known
+                if known is None
+                else DistinctEntries.of(
+                    known, clustering.codebooks[known.part.codebook], without_zeros=without_zeros
+                )
+            )
         return
     for part in resolve_network(layers, clustering):
-        if part.unit is None:
-            yield None
-        else:
-            yield DistinctEntries.expected(part, without_zeros=without_zeros)
+        is_dense = part.unit is None
+        yield None if is_dense else DistinctEntries.expected(part, without_zeros=without_zeros)
 
 
 def choose_layers(

@@ -7,6 +7,7 @@ picks one: so what an index gathers really was where it is gathered from.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -135,13 +136,7 @@ class Execution(ABC):
         return entries.reshape(-1, *unit.shape)
 
     def _pick(
-        self,
-        picks: np.ndarray,
-        ranks: np.ndarray,
-        count: int,
-        factors: tuple[np.ndarray, np.ndarray],
-        place: tuple[int, int],
-        filter_: int | None = None,
+        self, picks: np.ndarray, ranks: np.ndarray, count: int, factors: Sequence[np.ndarray]
     ) -> None:
         """Let filters pick entries of one table, with their scales and offsets.
 
@@ -153,20 +148,12 @@ class Execution(ABC):
             Place of each unit's entry in the table, -1 for none.
         count : int
             Entries in the table, the sum of whole blocks after them.
-        factors : two of [G, M, blocks, rows, columns]
-        place : (int, int)
-            Group and block.
-        filter_ : int, optional
-            The only filter; all when absent.
+        factors : two of [filters, rows, columns]
         """
-        g, block = place
-        first = 0 if filter_ is None else filter_
-        for m, r, s in np.ndindex(ranks.shape):
-            scale, offset = (factor[g, first + m, block, r, s] for factor in factors)
-            if ranks[m, r, s] >= 0:
-                picks[ranks[m, r, s], m, r, s] += scale
-            if self.shared.has_offsets:
-                picks[count, m, r, s] += offset
+        scale, offset = factors
+        picks[:] = (np.arange(len(picks)).reshape(-1, 1, 1, 1) == ranks) * scale
+        if self.shared.has_offsets:
+            picks[count] += offset
 
     def _multiply(
         self, phase: ConvLayer, count: int, inputs: np.ndarray, entries: np.ndarray
@@ -179,13 +166,13 @@ class Execution(ABC):
         self.entries.add(accesses, transfers, phase.macs)
         return run.outputs
 
-    def _gather(
-        self, expanded: ConvLayer, dimension: str, inputs: np.ndarray, picks: np.ndarray
-    ) -> Replay:
-        """Run the phase that gathers once, every entry of a table a channel of its own."""
-        size = self.width * self.shared.depth if dimension == "M" else self.width
-        nest = _with_innermost(self.mapping.gather, self.gather_hardware, Loop(dimension, size))
-        return replay_layer(expanded, self.gather_hardware, nest, inputs, picks)
+    def _gather(self, loop: Loop, inputs: np.ndarray, picks: np.ndarray) -> Replay:
+        """Run the phase that gathers once, with a loop over the entries of a table as channels."""
+        layer, hardware = self.shapes.gather, self.gather_hardware
+        channels = "in_channels" if loop.dimension == "C" else "out_channels"
+        expanded = replace(layer, **{channels: getattr(layer, channels) * loop.bound})
+        nest = _with_innermost(self.mapping.gather, hardware, loop)
+        return replay_layer(expanded, hardware, nest, inputs, picks)
 
     def _count_gathered(self, moved: Replay, gathered: int) -> None:
         """Add what one run of the phase that gathers counts.
@@ -209,10 +196,8 @@ class Execution(ABC):
             layer.batch, layer.groups, -1, layer.out_height, layer.out_width
         )
         part = tuple(
-            slice(first, first + size)
-            for first, size in zip(
-                start._replace(C=0)[:3] + start[4:], tile[:3] + tile[4:], strict=True
-            )
+            slice(getattr(start, name), getattr(start, name) + getattr(tile, name))
+            for name in "NGMPQ"
         )
         outputs[part] += results
         last = self.gather if self.shared.sharing.phases[1] == "gather" else self.entries
@@ -242,10 +227,10 @@ class ProductExecution(Execution):
             given = given[:, :, : phase.in_height, : phase.in_width]
             found = self._multiply(phase, len(entries), given, entries)
             tables[:, g, block, : len(entries)] = found
-            self._pick(picks[g, :, block].swapaxes(0, 1), ranks, len(used), factors, (g, block))
-        expanded = _widened(shapes.gather, inputs=self.width)
+            own = [factor[g, :, block] for factor in factors]
+            self._pick(picks[g, :, block].swapaxes(0, 1), ranks, len(used), own)
         moved = self._gather(
-            expanded, "C", tables.reshape(tile.N, -1, *positions),
+            Loop("C", self.width), tables.reshape(tile.N, -1, *positions),
             picks.reshape(tile.G * tile.M, -1, *keys.shape[3:]),
         )  # fmt: skip
         self._count_gathered(moved, keys.size * tile.N * tile.P * tile.Q)
@@ -269,16 +254,16 @@ class SumExecution(Execution):
         for g, m in np.ndindex(tile.G, tile.M):
             used, ranks = _ranked(keys[g, m])
             filters[g, m] = self._filter_entries(start, used)
-            for channel in range(depth):
-                for block in range(blocks):
-                    at = picks[g, m, :, channel, block, channel]
-                    self._pick(at[:, None], ranks[None, block], len(used), factors, (g, block), m)
+            for channel, block in np.ndindex(depth, blocks):
+                at = picks[g, m, :, channel, block, channel]
+                own = [factor[g, m : m + 1, block] for factor in factors]
+                self._pick(at[:, None], ranks[None, block], len(used), own)
         flat = picks.reshape(tile.G * tile.M * self.width * depth, blocks * depth, *taps)
-        expanded = _widened(shapes.gather, outputs=self.width * depth)
+        phase = shapes.gather
+        given = pixels.reshape(tile.N, -1, *pixels.shape[3:])
         moved = self._gather(
-            expanded, "M", pixels.reshape(tile.N, -1, *pixels.shape[3:])[
-                :, :, : expanded.in_height, : expanded.in_width
-            ], flat[:, : tile.C],
+            Loop("M", self.width * depth), given[:, :, : phase.in_height, : phase.in_width],
+            flat[:, : tile.C],
         )  # fmt: skip
         places = tile.N * positions[0] * positions[1]
         self._count_gathered(moved, keys[:, :, 0].size * tile.C * places)
@@ -317,13 +302,6 @@ def _ranked(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distinct keys, and the place of each key among them; negative keys are none."""
     used = np.unique(keys[keys >= 0])
     return used, np.where(keys >= 0, np.searchsorted(used, keys), -1)
-
-
-def _widened(layer: ConvLayer, inputs: int = 1, outputs: int = 1) -> ConvLayer:
-    """A layer with more channels."""
-    return replace(
-        layer, in_channels=layer.in_channels * inputs, out_channels=layer.out_channels * outputs
-    )
 
 
 def _with_innermost(mapping: Mapping, hardware: Hardware, loop: Loop) -> Mapping:

@@ -12,7 +12,6 @@ from kcsim.estimation.result import Run
 from kcsim.model.layer_estimate import Alternative, LayerEstimate
 from kcsim.report.table import Column, Row, Table
 from kcsim.sharing.account import SharedEstimate
-from kcsim.sharing.strategies import PHASES
 from kcsim.workload.layer import TENSORS
 
 _SHOWN_NAMES = 6
@@ -182,10 +181,9 @@ def tile_words(estimate: LayerEstimate) -> np.ndarray:
     if isinstance(estimate, SharedEstimate):
         home = estimate.counts.hardware.level_index(estimate.plan.home)
         words[home + 1 :] = 0
-        sharing = estimate.plan.sharing
-        for phase, name in zip((estimate.gather, estimate.entries), PHASES, strict=True):
+        for phase in (estimate.gather, estimate.entries):
             held = np.array(phase.counts.tile_words)
-            held[:, TENSORS.index(sharing.role(name))] = 0
+            held[:, TENSORS.index(phase.role)] = 0
             words[home + 1 :] = np.maximum(words[home + 1 :], held[home + 1 :])
     return words
 

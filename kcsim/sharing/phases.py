@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from kcsim.cost.access import CodebookPlace
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.hardware.schema import Hardware, Precision
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
-from kcsim.model.codebook import CodebookPlace, codebook_place
+from kcsim.model.codebook import codebook_place
 from kcsim.model.counts import Counts, check_fit, count_layer
 from kcsim.model.cycles import Cycles, count_cycles
 from kcsim.sharing.places import confined, index_level
@@ -32,6 +33,8 @@ class Phase:
         another part are zero.
     weights : WeightFormat
         Of the phase.
+    role : {"inputs", "outputs"}
+        The tensor that the intermediate one is to it.
     runs : int
     cycles : int
         Of all runs, one after the other; transfers above the home left out, but for lookups.
@@ -43,6 +46,7 @@ class Phase:
 
     counts: Counts
     weights: WeightFormat
+    role: Tensor
     runs: int
     cycles: int
     longest: int
@@ -128,8 +132,11 @@ def count_gather(shared: SharedLayer, mapping: SharedMapping, width: int) -> Pha
     runs = shared.runs(mapping.tile)
     taken = _cycles(counts, form, home)
     cycles = taken.total * (1 + shared.has_offsets)
-    total = _multiplied(counts, runs, layer.macs * runs)
-    return Phase(total, form, runs, cycles * runs, cycles, taken.bound_by)
+    total = replace(
+        counts, accesses=counts.accesses * runs, transfers=counts.transfers * runs,
+        executed_macs=layer.macs * runs,
+    )  # fmt: skip
+    return Phase(total, form, shared.role, runs, cycles * runs, cycles, taken.bound_by)
 
 
 def gather_one_by_one(
@@ -164,51 +171,42 @@ def count_entries(shared: SharedLayer, mapping: SharedMapping, widths: dict[int,
     shapes = shared.shapes(mapping.tile)
     form = replace(shared.entry_form(shapes), codebook_level=mapping.codebook_level)
     rounds = mapping.tile.rounds(shared.layer)
-    first = entry_levels(home)
-    total: Counts | None = None
+    again = rounds.N * rounds.P * rounds.Q
+    runs = {entries: widths[entries] * again for entries in sorted(widths, reverse=True)}
     place: CodebookPlace | None = None
-    longest: Cycles | None = None
-    runs = cycles = macs = 0
-    for entries in sorted(widths, reverse=True):
-        count = widths[entries] * rounds.N * rounds.P * rounds.Q
-        layer = shapes.entries(entries)
+    counted, taken = [], []
+    for entries in runs:
         nest = fitted_entries(mapping.entries, shared, entries)
-        counts = count_layer(layer, hardware, nest, form)
+        counts = count_layer(shapes.entries(entries), hardware, nest, form)
         # The codebook stays where the widest run has it, and is loaded once for all.
         place = place or codebook_place(counts, form)
-        taken = _cycles(counts, replace(form, loads_codebook=False), home, place)
-        cycles += taken.total * count
-        if longest is None or taken.total > longest.total:
-            longest = taken
-        leave_out(counts.accesses, counts.transfers, first)
-        runs, macs = runs + count, macs + layer.macs * count
-        counts = _multiplied(counts, count, 0)
-        if total is None:
-            total = counts
-        else:
-            total.accesses[:] += counts.accesses
-            total.transfers[:] += counts.transfers
-    assert total is not None
-    assert longest is not None
-    total = replace(total, executed_macs=macs)
-    return Phase(total, form, runs, cycles, longest.total, longest.bound_by)
+        taken.append(_cycles(counts, replace(form, loads_codebook=False), home, place))
+        leave_out(counts.accesses, counts.transfers, entry_levels(home))
+        counted.append(counts)
+    times = runs.values()
+    repeated = list(zip(counted, times, strict=True))
+    total = replace(
+        counted[0],
+        accesses=np.sum([each.accesses * n for each, n in repeated], axis=0),
+        transfers=np.sum([each.transfers * n for each, n in repeated], axis=0),
+        executed_macs=sum(each.macs * n for each, n in repeated),
+    )
+    cycles = sum(each.total * n for each, n in zip(taken, times, strict=True))
+    longest, role = max(taken, key=lambda each: each.total), shared.sharing.role("entries")
+    return Phase(total, form, role, sum(times), cycles, longest.total, longest.bound_by)
 
 
 def fitted_entries(mapping: Mapping, shared: SharedLayer, entries: int) -> Mapping:
     """The mapping of the phase that multiplies, for fewer entries than it was made for."""
-    return _trimmed(mapping, shared.sharing.merged, entries)
-
-
-def _trimmed(mapping: Mapping, dimension: str, size: int) -> Mapping:
-    """A mapping whose loops over one dimension cover no more than `size`, from inside out."""
-    left, levels = size, []
+    # Loops over them cover no more than these, from inside out.
+    left, levels = entries, []
     for level in reversed(mapping.levels):
         nests = []
         for nest in reversed(level.nests):
             loops = []
             for loop in reversed(nest):
                 bound = loop.bound
-                if loop.dimension == dimension:
+                if loop.dimension == shared.sharing.merged:
                     bound = min(bound, left)
                     left = -(-left // bound)
                 loops.append(Loop(loop.dimension, bound))
@@ -242,13 +240,6 @@ def leave_out(
         inner[level, FILLS] = False
         accesses[:, j][inner == outside] = 0
         transfers[:, j][inner[:, READS] == outside] = 0
-
-
-def _multiplied(counts: Counts, runs: int, macs: int) -> Counts:
-    return replace(
-        counts, accesses=counts.accesses * runs, transfers=counts.transfers * runs,
-        executed_macs=macs,
-    )  # fmt: skip
 
 
 def _cycles(

@@ -12,20 +12,14 @@ from kcsim.workload.layer import Tensor
 
 def possible_homes(hardware: Hardware) -> tuple[int, ...]:
     """Positions of the levels that can hold an intermediate tensor: they keep both data tensors."""
-    return tuple(
-        i
-        for i, level in enumerate(hardware.levels)
-        if "inputs" in level.kept_tensors and "outputs" in level.kept_tensors
-    )
+    levels = enumerate(hardware.levels)
+    return tuple(i for i, level in levels if {"inputs", "outputs"} <= set(level.kept_tensors))
 
 
 def gathering_levels(hardware: Hardware, home: int, role: Tensor) -> tuple[int, ...]:
     """Positions of the levels that tables may be gathered at: the home, and levels below it."""
-    return tuple(
-        i
-        for i, level in enumerate(hardware.levels)
-        if i == home or (i > home and role in level.kept_tensors)
-    )
+    below = range(home + 1, len(hardware.levels))
+    return (home, *(i for i in below if role in hardware.levels[i].kept_tensors))
 
 
 def can_order(hardware: Hardware, home: int, sharing: Sharing) -> bool:

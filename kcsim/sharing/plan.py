@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
+from typing import Any
 
 from kcsim.clustering.coding import fixed_index_bits
 from kcsim.clustering.scheme import Unit
@@ -15,6 +16,7 @@ from kcsim.errors import MappingError
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.nest import Mapping
 from kcsim.sharing.distinct_entries import DistinctEntries
+from kcsim.sharing.places import index_level
 from kcsim.sharing.shapes import PhaseShapes
 from kcsim.sharing.strategies import Sharing
 from kcsim.sharing.tiles import Tile
@@ -131,6 +133,22 @@ class SharedLayer:
         """The tensor that the intermediate one is to the phase that gathers."""
         return self.sharing.role("gather")
 
+    def home_bits(
+        self, shapes: PhaseShapes, home: int, index_bits: Any, width: Any
+    ) -> dict[Tensor, Any]:
+        """Bits of a tile in its home, tables of some width included with what they stand for.
+
+        Those of one unit may be a fraction, or floats of many tiles.
+        """
+        precision, one = self.hardware.precision_bits, 1 + 0 * index_bits
+        needed: dict[Tensor, Any] = {
+            "weights": shapes.units * index_bits * (index_level(self.hardware, home) == home),
+            "inputs": shapes.input_words * (precision.inputs * one),
+            "outputs": shapes.output_words * (precision.outputs * one),
+        }
+        needed[self.role] += shapes.shared_tables * width * precision.outputs
+        return needed
+
     def index_bits(self, tile: Tile, ordered: bool) -> Fraction:
         """Bits of what is stored for a unit: its index, or its address in a tile; and factors.
 
@@ -149,8 +167,7 @@ class SharedLayer:
 
     def gather_form(self, tile: Tile, ordered: bool) -> WeightFormat:
         """The weights of the phase that gathers: indexes, all the way to the adders."""
-        bits, innermost = self.index_bits(tile, ordered), len(self.hardware.levels) - 1
-        return WeightFormat(self.form.value_bits, (self.depth, 1, 1), bits, innermost)
+        return replace(self.indexed_form(tile, ordered), unit=(self.depth, 1, 1))
 
     def gather_costs(self, tile: Tile, ordered: bool) -> WeightCosts:
         """Likewise, for the mapper."""
@@ -162,12 +179,9 @@ class SharedLayer:
         part = self.distinct.part
         bits = fixed_index_bits(part.clusters) + fixed_index_bits(part.settings.transforms)
         return replace(
-            self.form,
-            unit=shapes.entry_unit,
-            unit_bits=Fraction(bits),
-            multiplies_per_weight=0,
+            self.form, unit=shapes.entry_unit, unit_bits=Fraction(bits), multiplies_per_weight=0,
             adds_per_weight=0,
-        )
+        )  # fmt: skip
 
 
 def check_shareable(shared: SharedLayer) -> None:

@@ -18,22 +18,8 @@ import numpy as np
 from kcsim.cost.prices import Prices
 from kcsim.errors import MappingError
 from kcsim.hardware.schema import Hardware
-from kcsim.kernels.search.machine import (
-    FILL_PJ,
-    READ_CYCLES,
-    READ_PJ,
-    SPILL_CYCLES,
-    TRANSFER_PJ,
-    UPDATE_PJ,
-    VALUE_BITS,
-    WRITE_CYCLES,
-)
-from kcsim.mapping.cache import (
-    UNREADABLE,
-    default_cache,
-    mapping_from_document,
-    mapping_to_document,
-)
+from kcsim.kernels.search import machine as columns
+from kcsim.mapping import cache
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.search import TIME_LIMIT, SearchResult, objective_value, search_mapping
 from kcsim.sharing.account import SharedEstimate, evaluate_shared
@@ -87,7 +73,7 @@ def find_shared_mapping(
     check_shareable(shared)
     started, limit = time.monotonic(), TIME_LIMIT if time_limit is None else time_limit
     deadline = Deadline(limit, within)
-    store, outcome = default_cache(), None
+    store, outcome = cache.default_cache(), None
     key = "" if store is None else sharing_key(shared, objective, below, MAPPED_TILES)
     if store is not None:
         outcome = _read(store.read(key), shared, objective, below)
@@ -149,7 +135,7 @@ def _to_document(outcome: _Outcome) -> dict[str, Any]:
             "home": plan.home, "gathered_at": plan.gathered_at, "ordered": plan.ordered,
             "tile": list(plan.tile), "codebook_level": plan.codebook_level,
             "energy_pj": found.energy_pj, "cycles": found.cycles.total,
-            **{part: mapping_to_document(getattr(plan, part)) for part in _PARTS},
+            **{part: cache.mapping_to_document(getattr(plan, part)) for part in _PARTS},
         }  # fmt: skip
     return document
 
@@ -165,13 +151,13 @@ def _read(
         kept = document["best"]
         if kept["codebook_level"] not in (None, *range(len(shared.hardware.levels))):
             return None
-        outer, gather, entries = (mapping_from_document(kept[part]) for part in _PARTS)
+        outer, gather, entries = (cache.mapping_from_document(kept[part]) for part in _PARTS)
         plan = SharedMapping(
             shared.sharing, kept["home"], kept["gathered_at"], kept["ordered"],
             Tile(*map(int, kept["tile"])), outer, gather, entries, kept["codebook_level"],
         )  # fmt: skip
         found = evaluate_shared(shared, plan)
-    except (*UNREADABLE, IndexError, ZeroDivisionError):
+    except (*cache.UNREADABLE, IndexError, ZeroDivisionError):
         return None
     same = (found.energy_pj, found.cycles.total) == (kept["energy_pj"], kept["cycles"])
     is_better = objective_value(objective, found.energy_pj, found.cycles.total) < below
@@ -252,8 +238,7 @@ class _Known:
     """
 
     def __init__(self, deadline: Deadline | None = None) -> None:
-        self._gather: dict[object, SearchResult | MappingError] = {}
-        self._entries: dict[object, SearchResult | MappingError] = {}
+        self._found: dict[object, SearchResult | MappingError] = {}
         self._deadline = deadline or Deadline()
         self.cut = ""
 
@@ -269,6 +254,18 @@ class _Known:
         self.cut = self.cut or found.note
         return found
 
+    def _remembered(self, key: object, find: Callable[[], SearchResult]) -> SearchResult:
+        """What was found for a key, or could not be."""
+        if key not in self._found:
+            try:
+                self._found[key] = find()
+            except MappingError as error:
+                self._found[key] = error
+        found = self._found[key]
+        if isinstance(found, MappingError):
+            raise found
+        return found
+
     def mapped(self, shared: SharedLayer, candidate: _Candidate, objective: str) -> SharedEstimate:
         """The estimate with the best loops for a tile and its places."""
         _, home, last, ordered, tile = candidate
@@ -277,7 +274,7 @@ class _Known:
 
         def map_gather() -> SearchResult:
             return self._search(
-                shapes.gather, phase_hardware(shared, "gather", home, last),
+                gathering, phase_hardware(shared, "gather", home, last),
                 objective=objective, weights=(shared.gather_costs(tile, ordered),),
                 prices=_gather_prices(shared, home, last, width * shared.depth),
             )  # fmt: skip
@@ -297,13 +294,14 @@ class _Known:
                 prices=_entry_prices(hardware, home),
             )  # fmt: skip
 
-        entries, rounds = shapes.entries(_smooth(width)), tile.rounds(shared.layer)
+        gathering, entries = shapes.gather, shapes.entries(_smooth(width))
+        rounds = tile.rounds(shared.layer)
         loads = 1
         if shared.form.loads_codebook:
             loads = sum(shared.widths(tile).values()) * rounds.N * rounds.P * rounds.Q
-        gather_key = home, last, ordered, width, shapes.gather.shape_key
-        gather = _remembered(self._gather, gather_key, map_gather)
-        multiply = _remembered(self._entries, (home, loads, entries.shape_key), map_entries)
+        gather_key = home, last, ordered, width, gathering.shape_key
+        gather = self._remembered(gather_key, map_gather)
+        multiply = self._remembered((home, loads, entries.shape_key), map_entries)
         tables = tile.G * shapes.tables
         within = (
             gather.energy_pj + tables * multiply.energy_pj,
@@ -311,42 +309,18 @@ class _Known:
         )
         outer = find_outer(shared, home, tile, ordered, objective, within, self._search)
         mapping = SharedMapping(
-            shared.sharing,
-            names[home],
-            names[last],
-            ordered,
-            tile,
-            outer,
-            gather.mapping,
-            multiply.mapping,
-            multiply.codebook_level,
-        )
+            shared.sharing, names[home], names[last], ordered, tile, outer, gather.mapping,
+            multiply.mapping, multiply.codebook_level,
+        )  # fmt: skip
         return evaluate_shared(shared, mapping)
-
-
-def _remembered(
-    known: dict[object, SearchResult | MappingError],
-    key: object,
-    find: Callable[[], SearchResult],
-) -> SearchResult:
-    """What was found for a key, or could not be."""
-    if key not in known:
-        try:
-            known[key] = find()
-        except MappingError as error:
-            known[key] = error
-    found = known[key]
-    if isinstance(found, MappingError):
-        raise found
-    return found
 
 
 def _entry_prices(hardware: Hardware, home: int) -> Prices:
     """The phase that multiplies: what its inputs and outputs do above the home is not its own."""
     factors = np.ones((len(hardware.levels), 3, 8))
     factors[:home, 1:] = 0
-    factors[home, 1:, FILL_PJ] = 0
-    factors[: home + 1, :, VALUE_BITS] = 0
+    factors[home, 1:, columns.FILL_PJ] = 0
+    factors[: home + 1, :, columns.VALUE_BITS] = 0
     return Prices(factors)
 
 
@@ -355,15 +329,15 @@ def _gather_prices(shared: SharedLayer, home: int, last: int, width: int) -> Pri
     factors = np.ones((len(shared.hardware.levels), 3, 8))
     for j, first in enumerate((index_level(shared.hardware, home), home, home)):
         factors[:first, j] = 0
-        factors[first, j, FILL_PJ] = 0
+        factors[first, j, columns.FILL_PJ] = 0
     role = TENSORS.index(shared.role)
     factors[: last + 1, role] *= width
-    constant = [READ_PJ, UPDATE_PJ, TRANSFER_PJ, READ_CYCLES, SPILL_CYCLES]
-    factors[last, role, constant] = 0
+    factors[last, role, [columns.READ_PJ, columns.UPDATE_PJ, columns.TRANSFER_PJ]] = 0
+    factors[last, role, [columns.READ_CYCLES, columns.SPILL_CYCLES]] = 0
     factors[last + 1 :, role] = 0
     if role == TENSORS.index("outputs"):
-        factors[last, role, WRITE_CYCLES] = 0
-    factors[: home + 1, :, VALUE_BITS] = 0
+        factors[last, role, columns.WRITE_CYCLES] = 0
+    factors[: home + 1, :, columns.VALUE_BITS] = 0
     return Prices(factors)
 
 

@@ -137,18 +137,13 @@ class PhaseShapes:
 
         The second phase steps as the layer does, or the first one where the second has one tap.
         """
-        rows, columns = (
-            self._phase_window(phase, window, unit)
-            for window, unit in zip(self.windows, self.unit.shape[1:], strict=True)
-        )
-        return rows, columns
-
-    def _phase_window(self, phase: PhaseName, window: Window, unit: int) -> Window:
-        second = self.sharing.phases[1]
-        taps = {"entries": unit, "gather": window.taps // unit}
-        distance = window.distance * (unit if phase == "gather" else 1)
-        steps = (phase == second) == (taps[second] > 1)
-        return Window(window.stride if steps else 1, distance, taps[phase])
+        second, found = self.sharing.phases[1], []
+        for window, unit in zip(self.windows, self.unit.shape[1:], strict=True):
+            taps = {"entries": unit, "gather": window.taps // unit}
+            distance = window.distance * (unit if phase == "gather" else 1)
+            steps = (phase == second) == (taps[second] > 1)
+            found.append(Window(window.stride if steps else 1, distance, taps[phase]))
+        return found[0], found[1]
 
     def positions(self, phase: PhaseName) -> tuple[int, int]:
         """Rows and columns of what a phase makes."""

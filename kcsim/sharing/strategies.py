@@ -9,17 +9,14 @@ inputs by index, and the second one multiplies every sum by its entry. So one ph
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 from kcsim.clustering.scheme import Unit
-from kcsim.sharing.distinct_entries import DistinctEntries
+from kcsim.sharing.distinct_entries import DistinctEntries, Widths
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import Tensor
 
 PhaseName = Literal["gather", "entries"]
-PHASES: tuple[PhaseName, PhaseName] = ("gather", "entries")
-Widths = Iterable[tuple[int, int]]
 
 
 class Sharing(ABC):
@@ -83,7 +80,7 @@ class ShareProducts(Sharing):
 
     def widths(self, distinct: DistinctEntries, tile: Tile, blocks: int) -> Widths:
         """The entries that a block meets in the filters of a tile."""
-        return distinct.widths_per_block(tile.M)
+        return distinct.widths("block", tile.M)
 
 
 class ShareSums(Sharing):
@@ -107,7 +104,7 @@ class ShareSums(Sharing):
 
     def widths(self, distinct: DistinctEntries, tile: Tile, blocks: int) -> Widths:
         """The entries that a filter has in the blocks of a tile."""
-        return distinct.widths_per_filter(blocks)
+        return distinct.widths("filter", blocks)
 
 
 SHARINGS: dict[str, Sharing] = {each.name: each for each in (ShareProducts(), ShareSums())}
