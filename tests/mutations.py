@@ -30,10 +30,10 @@ HOPS = ("tests/model/test_hops.py",)
 CLUSTERED = ("tests/model/test_clustered_weights.py",)
 CLUSTERED_ZEROS = ("tests/model/test_clustered_zeros.py",)
 STORAGE = ("tests/clustering/test_cluster_storage.py",)
-CASCADE = ("tests/sharing/test_sharing_by_hand.py",)
+SHARING = ("tests/sharing/test_sharing_by_hand.py",)
 DECODE = ("tests/model/test_decode.py",)
 SEARCH = ("tests/mapping/test_optimum.py::test_best_of_all_mappings_of_clustered_weights",)
-CASCADE_REPLAY = ("tests/replay/test_sharing_replay.py",)
+SHARING_REPLAY = ("tests/replay/test_sharing_replay.py",)
 
 
 class Mutation(NamedTuple):
@@ -296,9 +296,9 @@ MUTATIONS = {
     ),
     "products take the room of inputs": Mutation(
         ("tests/sharing/test_shared_widths.py",),
-        "sharing/account.py",
-        "needed[shared.role] += shapes.shared_tables * width * precision.outputs",
-        "needed[shared.role] += shapes.shared_tables * width * precision.inputs",
+        "sharing/plan.py",
+        "needed[self.role] += shapes.shared_tables * width * precision.outputs",
+        "needed[self.role] += shapes.shared_tables * width * precision.inputs",
     ),
     "words of the phases follow what these keep": Mutation(
         WORDS,
@@ -307,25 +307,25 @@ MUTATIONS = {
         "",
     ),
     "sums of whole blocks gathered for nothing": Mutation(
-        CASCADE_REPLAY,
+        SHARING_REPLAY,
         "sharing/phases.py",
         "gathered = layer.macs * (1 + shared.has_offsets)",
         "gathered = layer.macs",
     ),
     "the phases fill the home": Mutation(
-        CASCADE,
+        SHARING,
         "sharing/phases.py",
         "        inner[level, FILLS] = False\n",
         "",
     ),
     "the first channels read outputs that are not there": Mutation(
-        CASCADE_REPLAY,
+        SHARING_REPLAY,
         "sharing/account.py",
         "shared.layer.output_words * (tile.rounds(shared.layer).C - 1)",
         "shared.layer.output_words * tile.rounds(shared.layer).C",
     ),
     "addresses do not say where an entry ends": Mutation(
-        CASCADE,
+        SHARING,
         "sharing/plan.py",
         "return Fraction(fixed_index_bits(units) + 1 + extras)",
         "return Fraction(fixed_index_bits(units) + extras)",
@@ -337,16 +337,16 @@ MUTATIONS = {
         "entries.cycles // beside",
     ),
     "scales of gathered values for nothing": Mutation(
-        (*CASCADE, "tests/estimation/test_execution_counts.py"),
+        (*SHARING, "tests/estimation/test_execution_counts.py"),
         "sharing/account.py",
         "factors = gathered * (shared.has_factors + shared.has_offsets)",
         "factors = gathered * shared.has_offsets",
     ),
     "an entry lies in every place of its tile once": Mutation(
-        CASCADE,
+        SHARING,
         "sharing/account.py",
-        "return mapping.tile.N * rows * columns * shared.depth * rounds.N * rounds.P * rounds.Q",
-        "return mapping.tile.N * rows * columns * shared.depth * rounds.N",
+        "places: int = tile.N * rows * columns * shared.depth * rounds.N * rounds.P * rounds.Q",
+        "places: int = tile.N * rows * columns * shared.depth * rounds.N",
     ),
     "lookups in a level take no time": Mutation(
         DECODE,
@@ -357,14 +357,14 @@ MUTATIONS = {
     "stores serve any number of lookups": Mutation(
         DECODE,
         "model/cycles.py",
-        "return cycles_at(store.read_words_per_cycle, words / instances)\n",
+        "return cycles_at(place.read_words_per_cycle, words / instances)\n",
         "return 0\n",
     ),
     "all stores share one port": Mutation(
         DECODE,
         "model/cycles.py",
-        "return cycles_at(store.read_words_per_cycle, words / instances)\n",
-        "return cycles_at(store.read_words_per_cycle, words)\n",
+        "return cycles_at(place.read_words_per_cycle, words / instances)\n",
+        "return cycles_at(place.read_words_per_cycle, words)\n",
     ),
     "entries are read in parts of words": Mutation(
         DECODE,

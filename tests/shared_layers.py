@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cascades import _hardware
 from hypothesis import assume
 from hypothesis import strategies as st
+from random_sharing import _hardware
 
 import kcsim
 from kcsim.cost.weight_format import weight_formats
@@ -14,9 +14,10 @@ from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.schema import CodebookStore, Compute, Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import objective_value
-from kcsim.sharing.account import evaluate_cascade
+from kcsim.sharing.account import evaluate_shared
 from kcsim.sharing.distinct_entries import DistinctEntries
-from kcsim.sharing.plan import CascadeMapping, SharedLayer
+from kcsim.sharing.plan import SharedLayer, SharedMapping
+from kcsim.sharing.strategies import SHARINGS
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.zeros import ZeroShares
@@ -82,12 +83,13 @@ def shared_layer(layer, hardware, spec, sharing, **options):
     clustering = kcsim.parse_clustering(spec)
     (part,) = kcsim.clustering.resolve.resolve_network((layer,), clustering)
     (form,) = weight_formats((layer,), hardware, clustering)
-    return SharedLayer(layer, hardware, form, DistinctEntries.expected(part, **options), sharing)
+    distinct = DistinctEntries.expected(part, **options)
+    return SharedLayer(layer, hardware, form, distinct, SHARINGS[sharing])
 
 
 def on_one_level(layer, hardware, distinct, sharing, form):
-    """The cascade with one whole tile, every loop at the outermost level."""
-    shared = SharedLayer(layer, hardware, form, distinct, sharing)
+    """The layer under one whole tile, every loop at the outermost level."""
+    shared = SharedLayer(layer, hardware, form, distinct, SHARINGS[sharing])
     tile, name = Tile.whole(layer), hardware.level_names[0]
     shapes = shared.shapes(tile)
 
@@ -96,7 +98,7 @@ def on_one_level(layer, hardware, distinct, sharing, form):
         return Mapping((LevelLoops(name, tuple(nest)),))
 
     count = max(shared.widths(tile))
-    return evaluate_cascade(shared, CascadeMapping(
-        sharing, name, name, False, tile, loops(layer.dimensions),
+    return evaluate_shared(shared, SharedMapping(
+        shared.sharing, name, name, False, tile, loops(layer.dimensions),
         loops(shapes.gather.dimensions), loops(shapes.entries(count).dimensions),
     ))  # fmt: skip

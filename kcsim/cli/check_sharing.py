@@ -42,7 +42,7 @@ def command(
     from kcsim.clustering.spec import parse_clustering
     from kcsim.hardware.reader import load_hardware
     from kcsim.replay.sharing_check import check_sharing
-    from kcsim.sharing.tiles import SHARINGS
+    from kcsim.sharing.strategies import SHARINGS
 
     if execution not in (*SHARINGS, "auto"):
         problem = f"--execution is '{execution}'"
@@ -73,7 +73,7 @@ def _lines(found: SharingCheck) -> list[str]:
         outputs = f"{found.wrong_outputs} of {found.replay.outputs.size} differ from "
         outputs += found.reference
     return [
-        f"{estimate.layer.name} on {estimate.counts.hardware.name}, {plan.sharing}: "
+        f"{estimate.layer.name} on {estimate.counts.hardware.name}, {estimate.execution}: "
         f"{estimate.entries.counts.macs} products and {estimate.gather.counts.macs} gathered "
         f"values executed; {plan.home} is home, gathered at {plan.gathered_at}{order}",
         "reads, fills, updates and transfers of all three nests: "

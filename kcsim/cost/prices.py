@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
 
+from kcsim.cost.access import block_bits, rates
+from kcsim.cost.rooms import Room, rooms_of
 from kcsim.cost.zero_savings import left_of_cycles, left_of_macs, left_of_reads
 from kcsim.cost.zero_savings import value_bits as expected_bits
 from kcsim.hardware.level import Access, Level
@@ -65,6 +68,11 @@ class WeightCosts:
     lookup_cycles: float = 0.0
     load_cycles: float = 0.0
     copy_cycles: float = 0.0
+
+    @property
+    def value_bits(self) -> float:
+        """Bits of an index for each weight of its unit."""
+        return self.unit_bits / math.prod(self.unit)
 
 
 DENSE = WeightCosts()
@@ -215,27 +223,20 @@ def _fill_costs(
     level, name = hardware.levels[index], TENSORS[tensor]
     plain = stored = float(getattr(hardware.precision_bits, name))
     if tensor == _WEIGHTS and index <= weights.decode_level:
-        channels, rows, columns_ = weights.unit
-        plain = stored = weights.unit_bits / (channels * rows * columns_)
+        plain = stored = weights.value_bits
     else:
         stored = float(expected_bits(level, name, int(plain), layer.zeros))
     costs[columns.VALUE_BITS] = plain
-    word_bits = level.word_bits_of(name)
-    read_rate = (level.read_words_per_cycle or np.inf) * word_bits
-    write_rate = (level.write_words_per_cycle or np.inf) * word_bits
-    block_bits = word_bits * level.block_words
-    energies = [level.energy_pj(name, action) / block_bits for action in get_args(Access)]
+    block, (reading, writing) = block_bits(level, name), rates(level, name)
+    energies = [level.energy_pj(name, action) / block for action in get_args(Access)]
     costs[: len(energies)] = [stored * energy for energy in energies]
-    costs[columns.READ_CYCLES], costs[columns.WRITE_CYCLES] = (
-        stored / read_rate,
-        stored / write_rate,
-    )
+    costs[columns.READ_CYCLES], costs[columns.WRITE_CYCLES] = stored / reading, stored / writing
     if tensor == _OUTPUTS:
         # Only finished outputs are compressed: a partial sum comes and goes in full.
         spilled = plain - stored
         costs[columns.READ_PJ] += spilled * (energies[0] + energies[2])
-        costs[columns.READ_CYCLES] += spilled / read_rate
-        costs[columns.SPILL_CYCLES] = spilled / write_rate
+        costs[columns.READ_CYCLES] += spilled / reading
+        costs[columns.SPILL_CYCLES] = spilled / writing
 
 
 def _transfer_pj(hardware: Hardware, index: int, weights: WeightCosts) -> np.ndarray:
@@ -246,23 +247,31 @@ def _transfer_pj(hardware: Hardware, index: int, weights: WeightCosts) -> np.nda
     level, precision = hardware.levels[index], hardware.precision_bits
     bits = np.array([getattr(precision, name) for name in TENSORS], np.float64)
     if index + 1 <= weights.decode_level:
-        channels, rows, columns_ = weights.unit
-        bits[_WEIGHTS] = weights.unit_bits / (channels * rows * columns_)
+        bits[_WEIGHTS] = weights.value_bits
     return (level.fanout.transfer_pj + level.fanout.hop_pj) * bits / level.word_bits
 
 
 def _room_array(hardware: Hardware, weights: WeightCosts) -> np.ndarray:
     """Bits of room of each group of tensors at each level, and the groups: float64[levels, 6]."""
     rooms = np.full((len(hardware.levels), 6), np.inf)
+    rooms[:, columns.GROUP :] = 0
     for i, level in enumerate(hardware.levels):
-        for j, tensor in enumerate(TENSORS):
-            group, limit = _group(level, tensor), level.capacity_bits(tensor)
-            rooms[i, columns.GROUP + j] = group
-            if tensor in level.kept_tensors and limit is not None:
-                rooms[i, columns.CAPACITY + group] = limit
-        if i == weights.store_level:
-            rooms[i, columns.CAPACITY + _group(level, "weights")] -= weights.codebook_bits
+        for group, room in enumerate(free_rooms(level, i, weights)):
+            for tensor in room.tensors:
+                rooms[i, columns.GROUP + TENSORS.index(tensor)] = group
+                if tensor in level.kept_tensors and room.bits is not None:
+                    rooms[i, columns.CAPACITY + group] = room.bits
     return rooms
+
+
+def free_rooms(level: Level, index: int, weights: WeightCosts) -> tuple[Room, ...]:
+    """The rooms that a level, given with its position, has for tiles: beside a codebook there."""
+    rooms = rooms_of(level)
+    if index != weights.store_level:
+        return rooms
+    return tuple(
+        room.beside(weights.codebook_bits) if "weights" in room.tensors else room for room in rooms
+    )
 
 
 def _leave_out_zeros(
@@ -288,9 +297,3 @@ def _leave_out_zeros(
             last[j, columns.SPILL_CYCLES] -= last[j, columns.WRITE_CYCLES] * (1 - timed)
         else:
             last[j, columns.TRANSFER_PJ] *= left
-
-
-def _group(level: Level, tensor: str) -> int:
-    """Number of the partition that holds a tensor; 0 where all share the level."""
-    partition = level.partition_of(tensor)
-    return level.partitions.index(partition) if partition else 0

@@ -17,9 +17,9 @@ from kcsim.clustering.resolve import (
 )
 from kcsim.clustering.scheme import Clustering
 from kcsim.clustering.storage import LayerStorage
+from kcsim.cost.access import CodebookPlace, block_bits, codebook_places
 from kcsim.cost.prices import DENSE, WeightCosts
 from kcsim.errors import InputError
-from kcsim.hardware.level import Level
 from kcsim.hardware.schema import CodebookStore, Hardware
 from kcsim.weights.clustered import ClusteredWeights, stored_network
 from kcsim.workload.layer import ConvLayer
@@ -101,63 +101,42 @@ class WeightFormat:
         """
         if self.unit is None or level > self.decode_level:
             return Fraction(self.value_bits)
-        words = 1
-        for dimension in "GMCRS":
-            words *= extent[dimension]
-        return self.units_in(extent) * self.unit_bits / words
+        return self.units_in(extent) * self.unit_bits / math.prod(extent[d] for d in "GMCRS")
 
     def costs(self, hardware: Hardware) -> tuple[WeightCosts, ...]:
         """What the mapper has to know: one for each place where the codebook may lie.
 
         That is its store or, where it is too small, any level that may have room beside its
-        tiles; see `kcsim.model.energy`.
+        tiles; see `kcsim.cost.access`.
         """
         if self.unit is None or hardware.codebook is None:
             return (DENSE,)
-        store, outer = hardware.codebook, hardware.levels[0]
-        outer_pj = outer.energy_pj("weights", "read")
-        outer_bits = outer.word_bits_of("weights") * outer.block_words
-        reads = -(-self.codebook_bits // outer_bits)
-        load_pj = reads * outer_pj * self.loads_codebook
+        places = codebook_places(hardware, self.decode_level, self.codebook_bits)
+        return tuple(self._costs(self.unit, hardware, place) for place in places)
+
+    def _costs(
+        self, unit: tuple[int, int, int], hardware: Hardware, place: CodebookPlace
+    ) -> WeightCosts:
+        outer, loaded = hardware.levels[0], self.loads_codebook and place.index != 0
+        reads, writes = self.loading(hardware, place)
         affine_pj = self.multiplies_per_weight * hardware.multiply_pj
         affine_pj += self.adds_per_weight * hardware.add_pj
+        outer_words = self.codebook_bits / outer.word_bits_of("weights")
+        return WeightCosts(
+            unit, float(self.unit_bits), self.decode_level,
+            self.entry_bits / place.access_bits * place.read_pj + affine_pj,
+            reads * outer.energy_pj("weights", "read") if loaded else 0.0,
+            writes * place.write_pj if loaded else 0.0,
+            place.index, self.codebook_bits, self.entry_bits, place.word_bits,
+            1 / (place.read_words_per_cycle or np.inf),
+            outer_words / (outer.read_words_per_cycle or np.inf) * loaded,
+            self.codebook_bits / place.word_bits / (place.write_words_per_cycle or np.inf) * loaded,
+        )  # fmt: skip
 
-        def stored(
-            holder: Level | CodebookStore, width: int, prices: tuple[float, float], at: int | None
-        ) -> WeightCosts:
-            loaded = self.loads_codebook and at != 0
-            writes = -(-self.codebook_bits // width)
-            word_bits, write_rate = holder.word_bits, None
-            if isinstance(holder, Level):
-                word_bits, write_rate = holder.word_bits_of("weights"), holder.write_words_per_cycle
-            outer_words = self.codebook_bits / outer.word_bits_of("weights")
-            return WeightCosts(
-                self.unit or (1, 1, 1), float(self.unit_bits), self.decode_level,
-                self.entry_bits / width * prices[0] + affine_pj, load_pj if loaded else 0.0,
-                writes * prices[1] if loaded else 0.0, at, self.codebook_bits, self.entry_bits,
-                word_bits, _cycles_of(1, holder.read_words_per_cycle),
-                _cycles_of(outer_words, outer.read_words_per_cycle) * loaded,
-                _cycles_of(self.codebook_bits / word_bits, write_rate) * loaded,
-            )  # fmt: skip
-
-        if self.codebook_bits <= store.capacity_kib * 8192:
-            return (stored(store, store.word_bits, (store.read_pj, store.write_pj), None),)
-        places = []
-        for i in range(self.decode_level, -1, -1):
-            level = hardware.levels[i]
-            room = level.capacity_bits("weights")
-            if i > 0 and (
-                "weights" not in level.kept_tensors or not room or room < self.codebook_bits
-            ):
-                continue
-            prices = level.energy_pj("weights", "read"), level.energy_pj("weights", "write")
-            width = level.word_bits_of("weights") * level.block_words
-            places.append(stored(level, width, prices, i))
-        return tuple(places)
-
-
-def _cycles_of(words: float, words_per_cycle: float | None) -> float:
-    return words / words_per_cycle if words_per_cycle else 0.0
+    def loading(self, hardware: Hardware, place: CodebookPlace) -> tuple[int, int]:
+        """Accesses that read the codebook at the outermost level, and that write one copy of it."""
+        reads = -(-self.codebook_bits // block_bits(hardware.levels[0], "weights"))
+        return reads, -(-self.codebook_bits // place.access_bits)
 
 
 def weight_formats(
@@ -282,13 +261,7 @@ def _format(stored: LayerStorage, value_bits: int, decode_level: int, first: boo
     bits = Fraction(stored.indexes_bits) + stored.transforms_bits
     bits += part.units * part.settings.extras_bits
     return WeightFormat(
-        value_bits,
-        part.unit.shape,
-        bits / part.units,
-        decode_level,
-        part.codebook_words,
-        part.codebook_words * (part.settings.codebook_bits or value_bits),
-        first,
-        int(part.settings.kind.has_scales),
-        int(part.settings.kind.has_offsets),
-    )
+        value_bits, part.unit.shape, bits / part.units, decode_level, part.codebook_words,
+        part.codebook_words * (part.settings.codebook_bits or value_bits), first,
+        int(part.settings.kind.has_scales), int(part.settings.kind.has_offsets),
+    )  # fmt: skip

@@ -20,8 +20,8 @@ from kcsim.model.evaluate import under_found
 from kcsim.model.layer_estimate import Alternative, LayerEstimate
 from kcsim.sharing.distinct_entries import DistinctEntries
 from kcsim.sharing.plan import SharedLayer
-from kcsim.sharing.search import find_cascade
-from kcsim.sharing.tiles import SHARINGS, Sharing
+from kcsim.sharing.search import find_shared_mapping
+from kcsim.sharing.strategies import SHARINGS
 from kcsim.weights.clustered import ClusteredWeights
 from kcsim.workload.execution import EXECUTIONS as SINGLE_EXECUTIONS
 from kcsim.workload.execution import check_execution
@@ -107,15 +107,15 @@ def try_executions(
     layers = clustered_zeros(layers, clustering)
     formats = [weight_formats(layers, each, clustering) for each in hardware]
     tried = [Tried({}, {}) for _ in layers]
-    jobs = list(_cascades(layers, hardware, clustering, formats, executions))
-    cascades = len({job.key for job in jobs})
+    jobs = list(_sharing_jobs(layers, hardware, clustering, formats, executions))
+    shared_layers = len({job.key for job in jobs})
     done = 0
     limit = TIME_LIMIT if time_limit is None else time_limit
     ways = len(hardware) * (1 + sum(sharing in executions for sharing in SHARINGS))
 
     def tell(mapped: int, of: int) -> None:
         if progress:
-            progress(done + mapped, done + of + cascades)
+            progress(done + mapped, done + of + shared_layers)
 
     for each, forms in zip(hardware, formats, strict=True):
         costs = [form.costs(each) for form in forms]
@@ -132,8 +132,8 @@ def try_executions(
 
     deadline = Deadline()
 
-    def solve(known: tuple[_Cascades, Tried]) -> Tried:
-        return _try_cascades(*known, objective, limit / ways, deadline)
+    def solve(known: tuple[_SharingJob, Tried]) -> Tried:
+        return _try_sharing(*known, objective, limit / ways, deadline)
 
     results: dict[Hashable, Tried] = {}
     for key, outcome in zip(unique, in_threads(solve, unique.values(), deadline), strict=True):
@@ -148,18 +148,18 @@ def try_executions(
     return tuple(tried)
 
 
-class _Cascades(NamedTuple):
-    """The cascades to be tried for a layer, and what it shares with equal layers."""
+class _SharingJob(NamedTuple):
+    """The ways to share that are to be tried for a layer, and what equal layers have in common."""
 
     layer: int
     shared: tuple[SharedLayer, ...]
     key: Hashable
 
 
-def _try_cascades(
-    job: _Cascades, tried: Tried, objective: str, seconds: float, within: Deadline
+def _try_sharing(
+    job: _SharingJob, tried: Tried, objective: str, seconds: float, within: Deadline
 ) -> Tried:
-    """Find the best cascade of every kind; with the decoder elsewhere, only what is better.
+    """Find the best of every way to share; with the decoder elsewhere, only what is better.
 
     Each may take some seconds, and what those before it have left.
     """
@@ -168,7 +168,7 @@ def _try_cascades(
     decoded = {level: _value(each, objective) for (_, level), each in tried.found.items()}
     whole, left = Deadline(seconds * len(job.shared), within), len(job.shared)
     for sharing in SHARINGS:
-        places = [each for each in job.shared if each.sharing == sharing]
+        places = [each for each in job.shared if each.sharing.name == sharing]
         # Where decoding is cheap, sharing is likely to be; what is found early rules out more.
         places[1:] = sorted(places[1:], key=lambda each: decoded.get(each.decode_level, np.inf))
         least = np.inf
@@ -176,7 +176,9 @@ def _try_cascades(
             try:
                 share = whole.left / left
                 left -= 1
-                estimate = find_cascade(shared, objective, least, time_limit=share, within=within)
+                estimate = find_shared_mapping(
+                    shared, objective, least, time_limit=share, within=within
+                )
             except MappingError as error:
                 reasons.setdefault(sharing, str(error))
                 continue
@@ -190,14 +192,14 @@ def _value(estimate: LayerEstimate, objective: str) -> float:
     return objective_value(objective, estimate.energy_pj, estimate.cycles.total)
 
 
-def _cascades(
+def _sharing_jobs(
     layers: Sequence[ConvLayer],
     hardware: Sequence[Hardware],
     clustering: Clustering | ClusteredWeights,
     formats: Sequence[Sequence[WeightFormat]],
     executions: Sequence[str],
-) -> Iterator[_Cascades]:
-    sharings: list[Sharing] = [sharing for sharing in SHARINGS if sharing in executions]
+) -> Iterator[_SharingJob]:
+    sharings = [sharing for name, sharing in SHARINGS.items() if name in executions]
     if not sharings:
         return
     without_zeros = "weights" in hardware[0].compute.zeros
@@ -214,7 +216,7 @@ def _cascades(
             for each, form in zip(hardware, forms, strict=True)
         )
         real = i if entries.keys is not None else (entries.kinds, entries.zero_share)
-        yield _Cascades(i, shared, (layer.shape_key, real, forms))
+        yield _SharingJob(i, shared, (layer.shape_key, real, forms))
 
 
 def _distinct_entries(
@@ -224,17 +226,17 @@ def _distinct_entries(
     if isinstance(clustering, ClusteredWeights):
         for layer in layers:
             known = clustering.layers.get(layer.name)
-            if known is None:
-                yield None
-                continue
-            codebook = clustering.codebooks[known.part.codebook]
-            yield DistinctEntries.of(known, codebook, without_zeros=without_zeros)
+            yield (
+                known
+                if known is None
+                else DistinctEntries.of(
+                    known, clustering.codebooks[known.part.codebook], without_zeros=without_zeros
+                )
+            )
         return
     for part in resolve_network(layers, clustering):
-        if part.unit is None:
-            yield None
-        else:
-            yield DistinctEntries.expected(part, without_zeros=without_zeros)
+        is_dense = part.unit is None
+        yield None if is_dense else DistinctEntries.expected(part, without_zeros=without_zeros)
 
 
 def choose_layers(

@@ -65,7 +65,7 @@ class MappingCache:
         """Hash of everything that the best mapping depends on: 64 hexadecimal digits."""
         # Names and descriptions change nothing, but for those of levels.
         plain = dataclasses.replace(hardware, name="any", description="")
-        sources = "workload", "hardware", "mapping", "kernels"
+        sources = "workload", "hardware", "cost", "mapping", "kernels"
         return hash_of((layer.shape_key, plain, objective, tuple(weights)), sources)
 
     def load(
@@ -142,7 +142,7 @@ def hash_of(parts: object, sources: tuple[str, ...]) -> str:
 @cache
 def _state_of(folders: tuple[str, ...]) -> str:
     package = Path(__file__).resolve().parent.parent
-    files = sorted(path for folder in folders for path in package.glob(f"{folder}/*.py"))
+    files = sorted(path for folder in folders for path in package.glob(f"{folder}/**/*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 

@@ -7,15 +7,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from kcsim.cost.prices import WeightCosts, build_machine
+from kcsim.cost.prices import WeightCosts, build_machine, free_rooms
+from kcsim.cost.rooms import Room
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Hardware, LevelConstraint
-from kcsim.kernels.search.machine import CAPACITY, DECODER, GROUP, VALUE_BITS, Machine
+from kcsim.kernels.search.machine import DECODER, VALUE_BITS, Machine
 from kcsim.kernels.search.tilings import cut_share
 from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
 
 _INDEXED_BY = {"weights": "GMCRS", "inputs": "NGC", "outputs": "NGMPQ"}
-_SLACK = 1 + 1e-12
+_SLACK = 1e-12
 """As in `kcsim.kernels.search.tilings.fitting_tiles`."""
 
 
@@ -36,36 +37,33 @@ def why_nothing_fits(layer: ConvLayer, hardware: Hardware, weights: Sequence[Wei
     keeps = np.array(
         [[t in e.kept_tensors and t not in e.may_bypass for t in TENSORS] for e in hardware.levels]
     )
-    machines = [build_machine(layer, hardware, keeps, form) for form in weights]
-    reasons = [next(_reasons(layer, hardware, machine), "") for machine in machines]
+    machines = [(build_machine(layer, hardware, keeps, form), form) for form in weights]
+    reasons = [next(_reasons(layer, hardware, *each), "") for each in machines]
     reason = reasons[0] if all(reasons) else "no mapping that its dataflow allows fits"
     return f"{layer.name} has no mapping on {hardware.name}: {reason}"
 
 
-def _reasons(layer: ConvLayer, hardware: Hardware, machine: Machine) -> Iterator[str]:
+def _reasons(
+    layer: ConvLayer, hardware: Hardware, machine: Machine, weights: WeightCosts
+) -> Iterator[str]:
     """What does not fit, from the outermost level on."""
     for index, level in enumerate(hardware.levels):
-        tile = _least_tile(layer, hardware, index)
-        needed = [_bits(tensor, tile, machine, index) for tensor in range(len(TENSORS))]
-        for group in range(len(TENSORS)):
-            held = [
-                j
-                for j in range(len(TENSORS))
-                if machine.rules[index, j] and machine.rooms[index, GROUP + j] == group
-            ]
-            room, sum_ = machine.rooms[index, CAPACITY + group], sum(needed[j] for j in held)
-            if held and sum_ > room * _SLACK:
-                yield _reason([TENSORS[j] for j in held], sum_, room, level, tile, index)
-
-
-def _least_tile(layer: ConvLayer, hardware: Hardware, index: int) -> dict[str, int]:
-    """Extents that the tiles of a level have at least, as factors divide their dimension."""
-    return {
-        name: _least_extent(name, size, hardware, index) for name, size in layer.dimensions.items()
-    }
+        # Factors divide their dimension.
+        sizes = layer.dimensions.items()
+        tile = {name: _least_extent(name, size, hardware, index) for name, size in sizes}
+        kept = [t for t in level.kept_tensors if t not in level.may_bypass]
+        needed = {
+            tensor: _bits(j, tile, machine, index) if tensor in kept else 0.0
+            for j, tensor in enumerate(TENSORS)
+        }
+        for room in free_rooms(level, index, weights):
+            held = [t for t in TENSORS if t in kept and t in room.tensors]
+            if held and not room.holds(needed, _SLACK):
+                yield _reason(held, room, room.used(needed), level, tile, index)
 
 
 def _least_extent(name: str, size: int, hardware: Hardware, index: int) -> int:
+    """Extent that the tiles of a level have at least along a dimension."""
     spread = 1
     for level in hardware.levels[:index]:
         constraint = hardware.dataflow.levels.get(level.name, LevelConstraint())
@@ -89,8 +87,8 @@ def _bits(tensor: int, tile: dict[str, int], machine: Machine, index: int) -> fl
 
 def _reason(
     tensors: Sequence[str],
+    room: Room,
     needed: float,
-    room: float,
     level: Level,
     tile: dict[str, int],
     index: int,
@@ -102,14 +100,14 @@ def _reason(
         parts = ", ".join(f"{d}={tile[d]}" for d in DIMENSIONS if tile[d] > 1)
         whose = f"its dataflow leaves tiles of at least {parts} to '{level.name}': {whose}"
     together = " together" if len(tensors) > 1 else ""
-    holder = level.partition_of(tensors[0]) or level
-    in_words = holder.capacity_words is not None
+    in_words = (level.partition_of(tensors[0]) or level).capacity_words is not None
+    bits = room.bits or 0
     there, here = (
-        (f"{math.ceil(bits / holder.word_bits):,} words" if in_words else _size(bits))
-        for bits in (needed, room)
+        (f"{math.ceil(size / room.word_bits):,} words" if in_words else _size(size))
+        for size in (needed, bits)
     )
     if there == here:
-        there, here = f"{math.ceil(needed):,} bits", f"{math.floor(room):,} bits"
+        there, here = f"{math.ceil(needed):,} bits", f"{bits:,} bits"
     half = ", half of its size (buffering: double)" if level.buffering == "double" else ""
     return f"{whose} need {there}{together}, and level '{level.name}' has {here} for them{half}"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kcsim.cost.prices import rule_array, window_array
+from kcsim.cost.rooms import rooms_of
 from kcsim.errors import MappingError, Problem
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.count.bulk import count_mappings as count_nests
@@ -148,9 +149,6 @@ def _fits(tiles: np.ndarray, hardware: Hardware) -> np.ndarray:
     bits = tiles * np.array([getattr(precision, tensor) for tensor in TENSORS])
     fits = np.ones(len(tiles), np.bool_)
     for i, level in enumerate(hardware.levels):
-        for group in [p.tensors for p in level.partitions] or [TENSORS]:
-            capacity = level.capacity_bits(group[0])
-            if capacity is not None:
-                columns = [TENSORS.index(tensor) for tensor in group]
-                fits &= bits[:, i, columns].sum(axis=1) <= capacity
+        for room in rooms_of(level):
+            fits &= room.holds(dict(zip(TENSORS, bits[:, i].T, strict=True)))
     return fits

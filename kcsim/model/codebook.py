@@ -5,36 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from kcsim.cost.access import CodebookPlace, codebook_places, place_in
+from kcsim.cost.rooms import room_of
 from kcsim.cost.weight_format import WeightFormat
-from kcsim.hardware.level import Level
 from kcsim.kernels.count.lookups import lookup_words
 from kcsim.model.counts import Counts, delivered_extent, used_bits
 from kcsim.model.traffic import expected_words
 from kcsim.workload.layer import TENSORS
-
-
-@dataclass(frozen=True)
-class CodebookPlace:
-    """The memory that holds a codebook: its store, or a level where the store is too small.
-
-    Attributes
-    ----------
-    index : int, optional
-        Position of the level; ``None`` for the store.
-    level : str, optional
-        Its name.
-    word_bits, access_bits : int
-        Bits of a word, and of what one access reads or writes.
-    read_pj, write_pj : float
-        Energy of an access.
-    """
-
-    index: int | None
-    level: str | None
-    word_bits: int
-    access_bits: int
-    read_pj: float
-    write_pj: float
 
 
 @dataclass(frozen=True)
@@ -65,32 +42,19 @@ def codebook_place(counts: Counts, weights: WeightFormat) -> CodebookPlace | Non
     That is the one that the mapper has chosen or, under a mapping that is given, the nearest with
     room beside its tiles. ``None`` where nothing is decoded.
     """
-    store = counts.hardware.codebook
-    if not weights.codebook_words or store is None:
+    hardware = counts.hardware
+    if not weights.codebook_words or hardware.codebook is None:
         return None
-    if weights.codebook_bits <= store.capacity_kib * 8192:
-        width = store.word_bits
-        return CodebookPlace(None, None, width, width, store.read_pj, store.write_pj)
-    levels = counts.hardware.levels
-    if weights.codebook_level is not None:
-        return _place_in(levels[weights.codebook_level], weights.codebook_level)
-    for i in range(weights.decode_level, 0, -1):
-        level = levels[i]
-        partition = level.partition_of("weights")
-        sharing = partition.tensors if partition else TENSORS
-        capacity = level.capacity_bits("weights")
-        used = used_bits(counts, weights, i, sharing) + weights.codebook_bits
-        if "weights" in level.kept_tensors and capacity is not None and used <= capacity:
-            return _place_in(level, i)
-    return _place_in(levels[0], 0)
+    places = codebook_places(hardware, weights.decode_level, weights.codebook_bits)
+    if weights.codebook_level is not None and places[0].index is not None:
+        return place_in(hardware, weights.codebook_level)
 
+    def has_room(index: int) -> bool:
+        room = room_of(hardware.levels[index], "weights").beside(weights.codebook_bits)
+        fits: bool = room.holds({t: used_bits(counts, weights, index, (t,)) for t in TENSORS})
+        return fits
 
-def _place_in(level: Level, index: int) -> CodebookPlace:
-    word_bits = level.word_bits_of("weights")
-    return CodebookPlace(
-        index, level.name, word_bits, word_bits * level.block_words,
-        level.energy_pj("weights", "read"), level.energy_pj("weights", "write"),
-    )  # fmt: skip
+    return next(place for place in places if not place.index or has_room(place.index))
 
 
 def count_lookups(counts: Counts, weights: WeightFormat, place: CodebookPlace) -> Lookups:

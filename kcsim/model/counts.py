@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from kcsim.cost.prices import rule_array, window_array
+from kcsim.cost.rooms import Room, rooms_of
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.errors import MappingError, OverflowedCountError, Problem
 from kcsim.hardware.schema import Hardware
@@ -291,21 +292,18 @@ def check_fit(counts: Counts, weights: WeightFormat, outermost: int = 0) -> None
         if i < outermost:
             continue
         held = {t: int(counts.tile_words[i, j]) for j, t in enumerate(TENSORS)}
-        groups = [p.tensors for p in level.partitions] or [TENSORS]
-        for group in groups:
-            capacity = level.capacity_bits(group[0])
-            needed = used_bits(counts, weights, i, group)
-            if capacity is None or needed <= capacity:
+        needed = {t: used_bits(counts, weights, i, (t,)) for t in TENSORS}
+        for room in rooms_of(level):
+            if room.bits is None or room.holds(needed):
                 continue
-            tiles = " + ".join(f"{t} {held[t]}" for t in group if held[t])
-            word_bits = level.word_bits_of(group[0])
-            there = f"the {capacity // word_bits} that it has"
+            tiles = " + ".join(f"{t} {held[t]}" for t in room.tensors if held[t])
+            there = f"the {room.bits // room.word_bits} that it has"
             if level.buffering == "double":
-                there = f"{capacity // word_bits}, half of what it has (buffering: double)"
+                there = f"{room.bits // room.word_bits}, half of what it has (buffering: double)"
             problems.append(
                 Problem(
                     f"level '{level.name}' is too small for its tiles: {tiles} take "
-                    f"{-(-needed // word_bits)} words{_width(counts, group, word_bits)}",
+                    f"{-(-room.used(needed) // room.word_bits)} words{_width(counts, room)}",
                     f"at most {there}",
                     path=("levels", i),
                 )
@@ -314,11 +312,11 @@ def check_fit(counts: Counts, weights: WeightFormat, outermost: int = 0) -> None
         raise MappingError(problems)
 
 
-def _width(counts: Counts, group: Sequence[str], word_bits: int) -> str:
+def _width(counts: Counts, room: Room) -> str:
     """How wide words are, unless each is a value."""
     precision = counts.hardware.precision_bits
-    plain = all(getattr(precision, tensor) == word_bits for tensor in group)
-    return "" if plain else f" of {word_bits} bits"
+    plain = all(getattr(precision, tensor) == room.word_bits for tensor in room.tensors)
+    return "" if plain else f" of {room.word_bits} bits"
 
 
 def _check_sound(counts: Counts) -> None:

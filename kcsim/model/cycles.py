@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
+from kcsim.cost.access import CodebookPlace
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.cost.zero_savings import left_of_cycles
 from kcsim.hardware.level import Level
-from kcsim.model.codebook import CodebookPlace, codebook_place, count_lookups
+from kcsim.model.codebook import codebook_place, count_lookups
 from kcsim.model.counts import Counts
 from kcsim.model.traffic import moved_bits
 from kcsim.workload.layer import TENSORS
@@ -115,12 +116,11 @@ def transfer_cycles(
 
 def lookup_cycles(counts: Counts, weights: WeightFormat, place: CodebookPlace | None) -> int:
     """Cycles that the stores of a codebook need, each instance of the decode level having one."""
-    store = counts.hardware.codebook
-    if place is None or place.index is not None or store is None:
+    if place is None or place.index is not None:
         return 0
     words = count_lookups(counts, weights, place).timed_words
     instances = int(counts.instances[weights.decode_level])
-    return cycles_at(store.read_words_per_cycle, words / instances)
+    return cycles_at(place.read_words_per_cycle, words / instances)
 
 
 def cycles_at(words_per_cycle: float | None, words: Fraction) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import get_args
 
+from kcsim.cost.access import block_bits
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.hardware.level import Access
 from kcsim.hardware.schema import Hardware
@@ -90,17 +91,12 @@ def storage_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]
                 if not counts.words(level.name, tensor, action):
                     continue
                 bits = moved_bits(counts, weights, i, tensor, action, gated=True)
-                block_bits = level.word_bits_of(tensor) * level.block_words
-                accesses = _ceiling(bits / block_bits)
+                accesses = _ceiling(bits / block_bits(level, tensor))
                 yield EnergyItem(
-                    level.name,
-                    tensor,
-                    action.removesuffix("s"),
-                    counts.words(level.name, tensor, action),
-                    float(bits),
-                    accesses,
+                    level.name, tensor, action.removesuffix("s"),
+                    counts.words(level.name, tensor, action), float(bits), accesses,
                     accesses * level.energy_pj(tensor, access),
-                )
+                )  # fmt: skip
 
 
 def network_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]:
@@ -124,14 +120,9 @@ def network_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]
                 bits = transferred_words(counts, i, tensor, directions) * per_word
                 accesses = _ceiling(bits / level.word_bits)
                 yield EnergyItem(
-                    f"{level.name} network",
-                    tensor,
-                    action,
-                    words,
-                    float(bits),
-                    accesses,
+                    f"{level.name} network", tensor, action, words, float(bits), accesses,
                     accesses * fanout.transfer_pj,
-                )
+                )  # fmt: skip
             if fanout.hop_pj:
                 hops = count_hops(counts, i, tensor)
                 accesses = _ceiling(hops * per_word / level.word_bits)
@@ -166,9 +157,7 @@ def codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem
         yield EnergyItem("codebook", "weights", action, count, 0, done, done * energy_pj)
     if weights.loads_codebook and place.index != 0:
         outer = hardware.levels[0]
-        block_bits = outer.word_bits_of("weights") * outer.block_words
-        reads = _ceiling(Fraction(weights.codebook_bits, block_bits))
-        writes = _ceiling(Fraction(weights.codebook_bits, place.access_bits))
+        reads, writes = weights.loading(hardware, place)
         copies = int(counts.instances[weights.decode_level if place.index is None else place.index])
         yield EnergyItem(
             component, "weights", "load", weights.codebook_words, float(weights.codebook_bits),

@@ -15,18 +15,18 @@ import numpy as np
 from kcsim.errors import InputError, Problem
 from kcsim.model.counts import ACTIONS, DIRECTIONS
 from kcsim.replay.dense import Difference, random_operands, replay_layer
-from kcsim.replay.sharing_execution import Execution, Tally
-from kcsim.sharing.account import CascadeEstimate
+from kcsim.replay.sharing_execution import EXECUTIONS, Tally
+from kcsim.sharing.account import SharedEstimate
 from kcsim.sharing.phases import first_levels, leave_out
-from kcsim.sharing.plan import CascadeMapping, SharedLayer
+from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.tiles import Tile
 from kcsim.weights.clustered import ClusteredLayer, Codebook
 from kcsim.workload.layer import TENSORS
 
 
 @dataclass(frozen=True, eq=False)
-class CascadeReplay:
-    """An executed cascade.
+class SharedReplay:
+    """An executed layer that shares products or sums.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class CascadeReplay:
     inputs : ndarray, [N, channels, H, W]
         What was given.
     outer, gather, entries : Tally
-        See `CascadeEstimate`.
+        See `SharedEstimate`.
     """
 
     outputs: np.ndarray
@@ -45,21 +45,21 @@ class CascadeReplay:
     entries: Tally
 
 
-def replay_cascade(
+def replay_shared(
     shared: SharedLayer,
-    mapping: CascadeMapping,
+    mapping: SharedMapping,
     weights: ClusteredLayer,
     codebook: Codebook,
     inputs: np.ndarray | None = None,
     seed: int = 0,
-) -> CascadeReplay:
+) -> SharedReplay:
     """Execute a shared convolution and count every access as it happens.
 
     Parameters
     ----------
     shared : SharedLayer
         Of these weights.
-    mapping : CascadeMapping
+    mapping : SharedMapping
     weights : ClusteredLayer
     codebook : Codebook
         That of the layer.
@@ -83,28 +83,25 @@ def replay_cascade(
             Problem(f"the inputs given for {layer.name} are of shape {inputs.shape}",
                     f"shape {random_inputs.shape}")
         )  # fmt: skip
-    run = Execution(shared, mapping, weights, codebook, inputs)
+    run = EXECUTIONS[shared.sharing.name](shared, mapping, weights, codebook, inputs)
     for start in _starts(shared, mapping):
-        if shared.sharing == "share_products":
-            run.products(start)
-        else:
-            run.sums(start)
+        run.run_tile(start)
     whole = replay_layer(layer, shared.hardware, mapping.outer, inputs, run.decoded)
     first = first_levels(shared.hardware, shared.hardware.level_index(mapping.home))
     accesses, transfers = whole.accesses.copy(), whole.transfers.copy()
     leave_out(accesses, transfers, first, outside=True)
     outer = Tally(accesses, transfers)
-    return CascadeReplay(run.outputs, inputs, outer, run.gather, run.entries)
+    return SharedReplay(run.outputs, inputs, outer, run.gather, run.entries)
 
 
-def _starts(shared: SharedLayer, mapping: CascadeMapping) -> Iterator[Tile]:
+def _starts(shared: SharedLayer, mapping: SharedMapping) -> Iterator[Tile]:
     """First index of every tile along each dimension."""
     rounds = mapping.tile.rounds(shared.layer)
     for place in itertools.product(*map(range, rounds)):
         yield Tile(*(at * size for at, size in zip(place, mapping.tile, strict=True)))
 
 
-def compare_cascade(replayed: CascadeReplay, estimate: CascadeEstimate) -> tuple[Difference, ...]:
+def compare_shared(replayed: SharedReplay, estimate: SharedEstimate) -> tuple[Difference, ...]:
     """Every number that a replay and the closed forms disagree on."""
     found = []
     parts = (

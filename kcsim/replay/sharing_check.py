@@ -13,12 +13,12 @@ from kcsim.cost.weight_format import weight_formats
 from kcsim.errors import InputError, Problem
 from kcsim.hardware.schema import Hardware
 from kcsim.replay.dense import MAC_NANOSECONDS, Difference, least_cost, trusted_convolution
-from kcsim.replay.sharing import CascadeReplay, compare_cascade, replay_cascade
-from kcsim.sharing.account import CascadeEstimate
+from kcsim.replay.sharing import SharedReplay, compare_shared, replay_shared
+from kcsim.sharing.account import SharedEstimate
 from kcsim.sharing.distinct_entries import DistinctEntries
 from kcsim.sharing.plan import SharedLayer
-from kcsim.sharing.search import find_cascade
-from kcsim.sharing.tiles import Sharing
+from kcsim.sharing.search import find_shared_mapping
+from kcsim.sharing.strategies import SHARINGS
 from kcsim.weights.clustered import ClusteredLayer, Codebook
 from kcsim.workload.layer import ConvLayer
 
@@ -29,8 +29,8 @@ class SharingCheck:
 
     Attributes
     ----------
-    estimate : CascadeEstimate
-    replay : CascadeReplay
+    estimate : SharedEstimate
+    replay : SharedReplay
     differences : tuple of Difference
         Counts that the two disagree on.
     wrong_outputs : int
@@ -39,8 +39,8 @@ class SharingCheck:
         Whose outputs they were compared with.
     """
 
-    estimate: CascadeEstimate
-    replay: CascadeReplay
+    estimate: SharedEstimate
+    replay: SharedReplay
     differences: tuple[Difference, ...]
     wrong_outputs: int
     reference: str
@@ -50,7 +50,7 @@ def check_sharing(
     layer: ConvLayer,
     hardware: Hardware,
     clustering: Clustering,
-    sharing: Sharing,
+    sharing: str,
     *,
     objective: str = "edp",
     seed: int = 0,
@@ -78,7 +78,7 @@ def check_sharing(
     InputError
         If the clustering leaves the layer dense, or the execution would take too long.
     MappingError
-        If the hardware has no room for the cascade.
+        If the hardware has no room for the phases.
     """
     part = resolve_layer(layer, clustering)
     if part.unit is None:
@@ -89,16 +89,16 @@ def check_sharing(
     without_zeros = "weights" in hardware.compute.zeros
     distinct = DistinctEntries.of(weights, codebook, without_zeros=without_zeros)
     (form,) = weight_formats((layer,), hardware, replace(part.settings, dense="none"))
-    shared = SharedLayer(layer, hardware, form, distinct, sharing)
-    estimate = find_cascade(shared, objective)
+    shared = SharedLayer(layer, hardware, form, distinct, SHARINGS[sharing])
+    estimate = find_shared_mapping(shared, objective)
     assert estimate is not None
     width = estimate.intermediate.width
     _check_time(layer, estimate.gather.counts.macs * width + layer.macs, limit_seconds)
-    replay = replay_cascade(shared, estimate.plan, weights, codebook, seed=seed)
+    replay = replay_shared(shared, estimate.plan, weights, codebook, seed=seed)
     decoded = weights.decode(codebook).astype(np.int64)
     expected, reference = trusted_convolution(layer, replay.inputs, decoded)
     wrong = int(np.count_nonzero(replay.outputs != expected))
-    return SharingCheck(estimate, replay, compare_cascade(replay, estimate), wrong, reference)
+    return SharingCheck(estimate, replay, compare_shared(replay, estimate), wrong, reference)
 
 
 def _check_time(layer: ConvLayer, steps: int, limit_seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The tiles of a cascade, executed one after the other: real products and sums in every buffer.
+"""Tiles of a shared convolution, executed one by one: real products and sums in every buffer.
 
 A table is replayed as channels of its own, one for each entry, and an index as the filter that
 picks one: so what an index gathers really was where it is gathered from.
@@ -6,6 +6,8 @@ picks one: so what an index gathers really was where it is gathered from.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,17 +17,16 @@ from kcsim.hardware.schema import Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.replay.dense import Replay, replay_layer
 from kcsim.sharing.phases import (
-    DOWN,
     READS,
-    UP,
-    UPDATES,
     entry_levels,
     first_levels,
     fitted_entries,
+    gather_one_by_one,
     leave_out,
     phase_hardware,
 )
-from kcsim.sharing.plan import CascadeMapping, SharedLayer
+from kcsim.sharing.plan import SharedLayer, SharedMapping
+from kcsim.sharing.strategies import ShareProducts, ShareSums
 from kcsim.sharing.tiles import Tile
 from kcsim.weights.clustered import ClusteredLayer, Codebook
 from kcsim.workload.layer import TENSORS, ConvLayer
@@ -34,7 +35,7 @@ _OUTPUTS = TENSORS.index("outputs")
 
 
 class Tally:
-    """What one part of a cascade counts while it is executed.
+    """What one part of a shared convolution counts while it is executed.
 
     Attributes
     ----------
@@ -59,13 +60,13 @@ class Tally:
         self.macs += macs
 
 
-class Execution:
-    """A cascade while it is executed, tile by tile."""
+class Execution(ABC):
+    """A shared convolution while it is executed, tile by tile."""
 
     def __init__(
         self,
         shared: SharedLayer,
-        mapping: CascadeMapping,
+        mapping: SharedMapping,
         weights: ClusteredLayer,
         codebook: Codebook,
         inputs: np.ndarray,
@@ -96,92 +97,20 @@ class Execution:
         levels = len(shared.hardware.levels)
         self.gather, self.entries = Tally.empty(levels), Tally.empty(levels)
 
-    def products(self, start: Tile) -> None:
-        """Multiply the inputs of a tile by entries, then gather the products."""
-        shapes, tile, unit = self.shapes, self.mapping.tile, self.shared.unit
-        pixels, keys, factors = self._pixels(start), *self._units(start)
-        positions = shapes.shared_positions
-        tables = np.zeros((tile.N, tile.G, shapes.blocks, self.width, *positions), self.values)
-        picks = np.zeros((*keys.shape[:3], self.width, *keys.shape[3:]), self.values)
-        for g, block in np.ndindex(tile.G, shapes.blocks):
-            used, ranks = _ranked(keys[g, :, block])
-            entries = self._entries(start.C // unit.channels + block, used)
-            if not len(entries):
-                continue
-            phase = shapes.entries(len(entries))
-            first = block * unit.channels
-            given = np.zeros((tile.N, unit.channels, *pixels.shape[3:]), self.values)
-            there = pixels[:, g, first : first + unit.channels]
-            given[:, : there.shape[1]] = there
-            given = given[:, :, : phase.in_height, : phase.in_width]
-            found = self._multiply(phase, len(entries), given, entries)
-            tables[:, g, block, : len(entries)] = found
-            self._pick(picks[g, :, block].swapaxes(0, 1), ranks, len(used), factors, (g, block))
-        expanded = _widened(shapes.gather, inputs=self.width)
-        moved = self._gather(
-            expanded, "C", tables.reshape(tile.N, -1, *positions),
-            picks.reshape(tile.G * tile.M, -1, *keys.shape[3:]),
-        )  # fmt: skip
-        self._count_gathered(moved, keys.size * tile.N * tile.P * tile.Q)
-        self._deliver(start, moved.outputs.reshape(tile.N, tile.G, tile.M, tile.P, tile.Q))
-
-    def sums(self, start: Tile) -> None:
-        """Gather the inputs of a tile by index, then multiply the sums by entries."""
-        shapes, tile, depth = self.shapes, self.mapping.tile, self.shared.depth
-        pixels, keys, factors = self._pixels(start), *self._units(start)
-        blocks, taps, positions = shapes.blocks, keys.shape[3:], shapes.shared_positions
-        spaces = np.zeros(keys.shape, np.int64)
-        if len(self.units.entries) > 1:
-            spaces += np.arange(blocks)[:, None, None] * len(self.units.entries[0])
-        keys = np.where(keys < 0, -1, keys + spaces)
-        picks = np.zeros((tile.G, tile.M, self.width, depth, blocks, depth, *taps), self.values)
-        filters: dict[tuple[int, int], np.ndarray] = {}
-        for g, m in np.ndindex(tile.G, tile.M):
-            used, ranks = _ranked(keys[g, m])
-            filters[g, m] = self._filter_entries(start, used)
-            for channel in range(depth):
-                for block in range(blocks):
-                    at = picks[g, m, :, channel, block, channel]
-                    self._pick(at[:, None], ranks[None, block], len(used), factors, (g, block), m)
-        flat = picks.reshape(tile.G * tile.M * self.width * depth, blocks * depth, *taps)
-        expanded = _widened(shapes.gather, outputs=self.width * depth)
-        moved = self._gather(
-            expanded, "M", pixels.reshape(tile.N, -1, *pixels.shape[3:])[
-                :, :, : expanded.in_height, : expanded.in_width
-            ], flat[:, : tile.C],
-        )  # fmt: skip
-        places = tile.N * positions[0] * positions[1]
-        self._count_gathered(moved, keys[:, :, 0].size * tile.C * places)
-        tables = moved.outputs.reshape(tile.N, tile.G, tile.M, self.width, depth, *positions)
-        results = np.zeros((tile.N, tile.G, tile.M, tile.P, tile.Q), self.values)
-        for (g, m), entries in filters.items():
-            if not len(entries):
-                continue
-            phase = shapes.entries(len(entries))
-            given = tables[:, g, m, : len(entries)]
-            if depth > 1:
-                # The channels of a sum lie one below the other; see `PhaseShapes.entries`.
-                given = given.swapaxes(2, 3)
-            given = given.reshape(tile.N, len(entries), phase.in_height, phase.in_width)
-            results[:, g, m] = self._multiply(phase, len(entries), given, entries[None])[:, 0]
-        self._deliver(start, results)
+    @abstractmethod
+    def run_tile(self, start: Tile) -> None:
+        """Run both phases for the tile that starts at these indexes."""
 
     def _pixels(self, start: Tile) -> np.ndarray:
         """Inputs of a tile: [N, G, C, rows, columns]."""
         layer, tile = self.shared.layer, self.mapping.tile
         batch, _, height, width = self.inputs.shape
         grouped = self.inputs.reshape(batch, layer.groups, -1, height, width)
-        sizes = [
-            stride * (size - 1) + dilation * (taps - 1) + 1
-            for stride, size, dilation, taps in zip(
-                layer.stride, (tile.P, tile.Q), layer.dilation,
-                (layer.kernel_height, layer.kernel_width), strict=True,
-            )
-        ]  # fmt: skip
-        top, left = start.P * layer.stride[0], start.Q * layer.stride[1]
+        rows, columns = self.shapes.windows
+        top, left = start.P * rows.stride, start.Q * columns.stride
         return grouped[
             start.N : start.N + tile.N, start.G : start.G + tile.G, start.C : start.C + tile.C,
-            top : top + sizes[0], left : left + sizes[1],
+            top : top + rows.reach(tile.P), left : left + columns.reach(tile.Q),
         ]  # fmt: skip
 
     def _units(self, start: Tile) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
@@ -206,24 +135,8 @@ class Execution:
         entries[len(used) :] = 1
         return entries.reshape(-1, *unit.shape)
 
-    def _filter_entries(self, start: Tile, used: np.ndarray) -> np.ndarray:
-        """Entries that a filter uses, as `PhaseShapes.entries` wants them."""
-        size = len(self.units.entries[0])
-        first = start.C // self.shared.unit.channels
-        found = [self._entries(first + key // size, np.array([key % size]))[:1] for key in used]
-        if self.shared.has_offsets:
-            found.append(self._entries(first, used[:0]))
-        stacked = np.concatenate(found) if found else np.zeros((0, *self.shared.unit.shape))
-        return stacked.reshape(len(stacked), *self.shapes.entry_unit[1:])
-
     def _pick(
-        self,
-        picks: np.ndarray,
-        ranks: np.ndarray,
-        count: int,
-        factors: tuple[np.ndarray, np.ndarray],
-        place: tuple[int, int],
-        filter_: int | None = None,
+        self, picks: np.ndarray, ranks: np.ndarray, count: int, factors: Sequence[np.ndarray]
     ) -> None:
         """Let filters pick entries of one table, with their scales and offsets.
 
@@ -235,20 +148,12 @@ class Execution:
             Place of each unit's entry in the table, -1 for none.
         count : int
             Entries in the table, the sum of whole blocks after them.
-        factors : two of [G, M, blocks, rows, columns]
-        place : (int, int)
-            Group and block.
-        filter_ : int, optional
-            The only filter; all when absent.
+        factors : two of [filters, rows, columns]
         """
-        g, block = place
-        first = 0 if filter_ is None else filter_
-        for m, r, s in np.ndindex(ranks.shape):
-            scale, offset = (factor[g, first + m, block, r, s] for factor in factors)
-            if ranks[m, r, s] >= 0:
-                picks[ranks[m, r, s], m, r, s] += scale
-            if self.shared.has_offsets:
-                picks[count, m, r, s] += offset
+        scale, offset = factors
+        picks[:] = (np.arange(len(picks)).reshape(-1, 1, 1, 1) == ranks) * scale
+        if self.shared.has_offsets:
+            picks[count] += offset
 
     def _multiply(
         self, phase: ConvLayer, count: int, inputs: np.ndarray, entries: np.ndarray
@@ -261,13 +166,13 @@ class Execution:
         self.entries.add(accesses, transfers, phase.macs)
         return run.outputs
 
-    def _gather(
-        self, expanded: ConvLayer, dimension: str, inputs: np.ndarray, picks: np.ndarray
-    ) -> Replay:
-        """Run the phase that gathers once, every entry of a table a channel of its own."""
-        size = self.width * self.shared.depth if dimension == "M" else self.width
-        nest = _with_innermost(self.mapping.gather, self.gather_hardware, Loop(dimension, size))
-        return replay_layer(expanded, self.gather_hardware, nest, inputs, picks)
+    def _gather(self, loop: Loop, inputs: np.ndarray, picks: np.ndarray) -> Replay:
+        """Run the phase that gathers once, with a loop over the entries of a table as channels."""
+        layer, hardware = self.shapes.gather, self.gather_hardware
+        channels = "in_channels" if loop.dimension == "C" else "out_channels"
+        expanded = replace(layer, **{channels: getattr(layer, channels) * loop.bound})
+        nest = _with_innermost(self.mapping.gather, hardware, loop)
+        return replay_layer(expanded, hardware, nest, inputs, picks)
 
     def _count_gathered(self, moved: Replay, gathered: int) -> None:
         """Add what one run of the phase that gathers counts.
@@ -277,15 +182,10 @@ class Execution:
         """
         plain = replay_layer(self.shapes.gather, self.gather_hardware, self.mapping.gather)
         accesses, transfers = plain.accesses.copy(), plain.transfers.copy()
-        role, last = TENSORS.index(self.shared.role), self.last
+        role = TENSORS.index(self.shared.role)
         accesses[:, role], transfers[:, role] = moved.accesses[:, role], moved.transfers[:, role]
-        transfers[last:, role] = 0
-        one_by_one = gathered * (1 + self.shared.has_offsets)
-        if self.shared.role == "inputs":
-            accesses[last, role, READS] = transfers[last:, role, DOWN] = one_by_one
-        else:
-            accesses[last, role, READS] = accesses[last, role, UPDATES] = one_by_one
-            transfers[last:, role, UP] = one_by_one
+        accessed = gathered * (1 + self.shared.has_offsets)
+        gather_one_by_one(accesses, transfers, self.last, self.shared.role, accessed)
         leave_out(accesses, transfers, first_levels(self.shared.hardware, self.home))
         self.gather.add(accesses, transfers, gathered)
 
@@ -296,27 +196,112 @@ class Execution:
             layer.batch, layer.groups, -1, layer.out_height, layer.out_width
         )
         part = tuple(
-            slice(first, first + size)
-            for first, size in zip(
-                start._replace(C=0)[:3] + start[4:], tile[:3] + tile[4:], strict=True
-            )
+            slice(getattr(start, name), getattr(start, name) + getattr(tile, name))
+            for name in "NGMPQ"
         )
         outputs[part] += results
-        last = self.gather if self.shared.sharing == "share_products" else self.entries
+        last = self.gather if self.shared.sharing.phases[1] == "gather" else self.entries
         last.accesses[self.home, _OUTPUTS, READS] += results.size * (start.C > 0)
+
+
+class ProductExecution(Execution):
+    """Products that are shared."""
+
+    def run_tile(self, start: Tile) -> None:
+        """Multiply the inputs of a tile by entries, then gather the products."""
+        shapes, tile, unit = self.shapes, self.mapping.tile, self.shared.unit
+        pixels, keys, factors = self._pixels(start), *self._units(start)
+        positions = shapes.shared_positions
+        tables = np.zeros((tile.N, tile.G, shapes.blocks, self.width, *positions), self.values)
+        picks = np.zeros((*keys.shape[:3], self.width, *keys.shape[3:]), self.values)
+        for g, block in np.ndindex(tile.G, shapes.blocks):
+            used, ranks = _ranked(keys[g, :, block])
+            entries = self._entries(start.C // unit.channels + block, used)
+            if not len(entries):
+                continue
+            phase = shapes.entries(len(entries))
+            first = block * unit.channels
+            given = np.zeros((tile.N, unit.channels, *pixels.shape[3:]), self.values)
+            there = pixels[:, g, first : first + unit.channels]
+            given[:, : there.shape[1]] = there
+            given = given[:, :, : phase.in_height, : phase.in_width]
+            found = self._multiply(phase, len(entries), given, entries)
+            tables[:, g, block, : len(entries)] = found
+            own = [factor[g, :, block] for factor in factors]
+            self._pick(picks[g, :, block].swapaxes(0, 1), ranks, len(used), own)
+        moved = self._gather(
+            Loop("C", self.width), tables.reshape(tile.N, -1, *positions),
+            picks.reshape(tile.G * tile.M, -1, *keys.shape[3:]),
+        )  # fmt: skip
+        self._count_gathered(moved, keys.size * tile.N * tile.P * tile.Q)
+        self._deliver(start, moved.outputs.reshape(tile.N, tile.G, tile.M, tile.P, tile.Q))
+
+
+class SumExecution(Execution):
+    """Sums that are shared."""
+
+    def run_tile(self, start: Tile) -> None:
+        """Gather the inputs of a tile by index, then multiply the sums by entries."""
+        shapes, tile, depth = self.shapes, self.mapping.tile, self.shared.depth
+        pixels, keys, factors = self._pixels(start), *self._units(start)
+        blocks, taps, positions = shapes.blocks, keys.shape[3:], shapes.shared_positions
+        spaces = np.zeros(keys.shape, np.int64)
+        if len(self.units.entries) > 1:
+            spaces += np.arange(blocks)[:, None, None] * len(self.units.entries[0])
+        keys = np.where(keys < 0, -1, keys + spaces)
+        picks = np.zeros((tile.G, tile.M, self.width, depth, blocks, depth, *taps), self.values)
+        filters: dict[tuple[int, int], np.ndarray] = {}
+        for g, m in np.ndindex(tile.G, tile.M):
+            used, ranks = _ranked(keys[g, m])
+            filters[g, m] = self._filter_entries(start, used)
+            for channel, block in np.ndindex(depth, blocks):
+                at = picks[g, m, :, channel, block, channel]
+                own = [factor[g, m : m + 1, block] for factor in factors]
+                self._pick(at[:, None], ranks[None, block], len(used), own)
+        flat = picks.reshape(tile.G * tile.M * self.width * depth, blocks * depth, *taps)
+        phase = shapes.gather
+        given = pixels.reshape(tile.N, -1, *pixels.shape[3:])
+        moved = self._gather(
+            Loop("M", self.width * depth), given[:, :, : phase.in_height, : phase.in_width],
+            flat[:, : tile.C],
+        )  # fmt: skip
+        places = tile.N * positions[0] * positions[1]
+        self._count_gathered(moved, keys[:, :, 0].size * tile.C * places)
+        tables = moved.outputs.reshape(tile.N, tile.G, tile.M, self.width, depth, *positions)
+        results = np.zeros((tile.N, tile.G, tile.M, tile.P, tile.Q), self.values)
+        for (g, m), entries in filters.items():
+            if not len(entries):
+                continue
+            phase = shapes.entries(len(entries))
+            given = tables[:, g, m, : len(entries)]
+            if depth > 1:
+                # The channels of a sum lie one below the other; see `PhaseShapes.entries`.
+                given = given.swapaxes(2, 3)
+            given = given.reshape(tile.N, len(entries), phase.in_height, phase.in_width)
+            results[:, g, m] = self._multiply(phase, len(entries), given, entries[None])[:, 0]
+        self._deliver(start, results)
+
+    def _filter_entries(self, start: Tile, used: np.ndarray) -> np.ndarray:
+        """Entries that a filter uses, as `PhaseShapes.entries` wants them."""
+        size = len(self.units.entries[0])
+        first = start.C // self.shared.unit.channels
+        found = [self._entries(first + key // size, np.array([key % size]))[:1] for key in used]
+        if self.shared.has_offsets:
+            found.append(self._entries(first, used[:0]))
+        stacked = np.concatenate(found) if found else np.zeros((0, *self.shared.unit.shape))
+        return stacked.reshape(len(stacked), *self.shapes.entry_unit[1:])
+
+
+EXECUTIONS: dict[str, type[Execution]] = {
+    ShareProducts.name: ProductExecution,
+    ShareSums.name: SumExecution,
+}
 
 
 def _ranked(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distinct keys, and the place of each key among them; negative keys are none."""
     used = np.unique(keys[keys >= 0])
     return used, np.where(keys >= 0, np.searchsorted(used, keys), -1)
-
-
-def _widened(layer: ConvLayer, inputs: int = 1, outputs: int = 1) -> ConvLayer:
-    """A layer with more channels."""
-    return replace(
-        layer, in_channels=layer.in_channels * inputs, out_channels=layer.out_channels * outputs
-    )
 
 
 def _with_innermost(mapping: Mapping, hardware: Hardware, loop: Loop) -> Mapping:

@@ -19,7 +19,7 @@ from kcsim.mapping.nest import LevelLoops
 from kcsim.model.layer_estimate import LAYER_FIGURES, LayerEstimate
 from kcsim.report.execution_data import tile_words
 from kcsim.report.records import Record
-from kcsim.sharing.account import CascadeEstimate
+from kcsim.sharing.account import SharedEstimate
 from kcsim.weights.clustered import ClusteredWeights
 from kcsim.workload.layer import TENSORS
 
@@ -176,8 +176,8 @@ PLAN = Record(
 )  # fmt: skip
 
 
-def _if_shared(estimate: LayerEstimate) -> CascadeEstimate | None:
-    return estimate if isinstance(estimate, CascadeEstimate) else None
+def _if_shared(estimate: LayerEstimate) -> SharedEstimate | None:
+    return estimate if isinstance(estimate, SharedEstimate) else None
 
 
 LAYER = Record(
@@ -318,7 +318,7 @@ def _transfers(estimate: LayerEstimate) -> Iterator[SimpleNamespace]:
                 )
 
 
-def _shared_accesses(estimate: CascadeEstimate) -> Iterator[SimpleNamespace]:
+def _shared_accesses(estimate: SharedEstimate) -> Iterator[SimpleNamespace]:
     names = estimate.counts.hardware.level_names
     for name, words in zip(names, estimate.intermediate_accesses.tolist(), strict=True):
         if any(words):

@@ -11,7 +11,7 @@ import numpy as np
 from kcsim.estimation.result import Run
 from kcsim.model.layer_estimate import Alternative, LayerEstimate
 from kcsim.report.table import Column, Row, Table, column
-from kcsim.sharing.account import CascadeEstimate
+from kcsim.sharing.account import SharedEstimate
 from kcsim.workload.layer import TENSORS
 
 _SHOWN_NAMES = 6
@@ -31,7 +31,7 @@ def execution_tables(run: Run, subject: str) -> tuple[Table, ...]:
     tuple of Table
         None if all layers are decoded and nothing was chosen.
     """
-    shared = [layer for layer in run.layers if isinstance(layer, CascadeEstimate)]
+    shared = [layer for layer in run.layers if isinstance(layer, SharedEstimate)]
     if not shared and not any(layer.alternatives or layer.note for layer in run.layers):
         return ()
     tables = [execution_table(run, subject)]
@@ -79,7 +79,7 @@ def intermediate_table(run: Run, subject: str) -> Table:
     run : Run
     subject : str
     """
-    shared = [layer for layer in run.layers if isinstance(layer, CascadeEstimate)]
+    shared = [layer for layer in run.layers if isinstance(layer, SharedEstimate)]
     columns = (
         column("layer"),
         column("home"),
@@ -143,7 +143,7 @@ def expected_entries_note(layers: Sequence[LayerEstimate]) -> str:
     ----------
     layers : sequence of LayerEstimate
     """
-    shared = [layer for layer in layers if isinstance(layer, CascadeEstimate)]
+    shared = [layer for layer in layers if isinstance(layer, SharedEstimate)]
     if any(layer.intermediate.is_expectation for layer in shared):
         return "Figures of shared layers rest on expected distinct entries: no weights given."
     return ""
@@ -178,14 +178,12 @@ def tile_words(estimate: LayerEstimate) -> np.ndarray:
         intermediate tensor is none of these.
     """
     words = np.array(estimate.counts.tile_words)
-    if isinstance(estimate, CascadeEstimate):
-        products = estimate.execution == "share_products"
-        roles = ("inputs", "outputs") if products else ("outputs", "inputs")
+    if isinstance(estimate, SharedEstimate):
         home = estimate.counts.hardware.level_index(estimate.plan.home)
         words[home + 1 :] = 0
-        for phase, role in zip((estimate.gather, estimate.entries), roles, strict=True):
+        for phase in (estimate.gather, estimate.entries):
             held = np.array(phase.counts.tile_words)
-            held[:, TENSORS.index(role)] = 0
+            held[:, TENSORS.index(phase.role)] = 0
             words[home + 1 :] = np.maximum(words[home + 1 :], held[home + 1 :])
     return words
 
@@ -203,7 +201,7 @@ def _execution_row(layer: LayerEstimate) -> Row:
     return (layer.layer.name, layer.execution, layer.decode_level, other, energy, cycles, edp)
 
 
-def _intermediate_row(layer: CascadeEstimate) -> Row:
+def _intermediate_row(layer: SharedEstimate) -> Row:
     what = layer.intermediate
     cut = [
         f"{dimension}={size}"

@@ -13,7 +13,7 @@ from kcsim.report.account import account_columns, account_rows
 from kcsim.report.execution_data import lookup_rate_note, tile_words
 from kcsim.report.table import Column, Row, Table, column
 from kcsim.report.zeros_data import compression_table, expectation_note
-from kcsim.sharing.account import CascadeEstimate
+from kcsim.sharing.account import SharedEstimate
 from kcsim.sums import quotient
 from kcsim.workload.layer import TENSORS
 
@@ -32,7 +32,7 @@ def layer_tables(estimate: LayerEstimate) -> tuple[Table, ...]:
         energy by component, compression (if there is any), metrics.
     """
     compressed = estimate.layer.zeros and estimate.stored_tensors
-    shares = isinstance(estimate, CascadeEstimate)
+    shares = isinstance(estimate, SharedEstimate)
     return (
         access_table(estimate),
         transfer_table(estimate),
@@ -53,7 +53,7 @@ def access_table(estimate: LayerEstimate) -> Table:
             (tensor, int(held[i, j]), *(int(n) for n in counts.accesses[i, j]))
             for j, tensor in enumerate(TENSORS)
         ]
-        if isinstance(estimate, CascadeEstimate):
+        if isinstance(estimate, SharedEstimate):
             here = estimate.intermediate.tile_words if level.name == estimate.plan.home else None
             accesses = (int(n) for n in estimate.intermediate_accesses[i])
             shown.append(("intermediate", here, *accesses))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
 
+from kcsim.cost.rooms import rooms_of
+from kcsim.cost.weight_format import WeightFormat
 from kcsim.errors import MappingError, Problem
 from kcsim.model.codebook import codebook_place
 from kcsim.model.counts import Counts
@@ -25,15 +26,14 @@ from kcsim.model.energy import (
 from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.model.traffic import macs_left
 from kcsim.sharing.phases import Phase, count_entries, count_gather, count_outer
-from kcsim.sharing.places import index_level
-from kcsim.sharing.plan import CascadeMapping, SharedLayer
+from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.workload.execution import Operations
 from kcsim.workload.layer import TENSORS
 
 
 @dataclass(frozen=True)
 class Intermediate:
-    """The intermediate tensor of a cascade: products that wait to be gathered, or sums.
+    """The intermediate tensor of a shared convolution: products that wait to be gathered, or sums.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Intermediate:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CascadeEstimate(LayerEstimate):
+class SharedEstimate(LayerEstimate):
     """What one layer spends that shares products or sums.
 
     Counts are those of all parts together, without the intermediate tensor, which has its own.
@@ -76,7 +76,7 @@ class CascadeEstimate(LayerEstimate):
     Attributes
     ----------
     shared : SharedLayer
-    plan : CascadeMapping
+    plan : SharedMapping
     intermediate : Intermediate
     intermediate_accesses : ndarray of int64, [levels, actions]
         Reads, fills and updates of the intermediate tensor.
@@ -86,7 +86,7 @@ class CascadeEstimate(LayerEstimate):
     """
 
     shared: SharedLayer
-    plan: CascadeMapping
+    plan: SharedMapping
     intermediate: Intermediate
     intermediate_accesses: np.ndarray
     outer: Counts
@@ -96,7 +96,7 @@ class CascadeEstimate(LayerEstimate):
     @property
     def execution(self) -> str:
         """How the layer is executed."""
-        return self.plan.sharing
+        return self.plan.sharing.name
 
     @property
     def utilization(self) -> float:
@@ -120,16 +120,22 @@ class CascadeEstimate(LayerEstimate):
         Tiles that overlap, and rows of inputs that a stride passes over where units are smaller
         than a kernel, take more than is counted there.
         """
-        return _operations(self.shared, self.plan, self.gather, self.entries)
+        shared, widths = self.shared, self.shared.widths(self.plan.tile)
+        gathered, macs = self.gather.counts.macs, self.entries.counts.macs
+        # Sums of whole blocks are entries of ones.
+        boxed = macs * sum(widths.values()) // sum(e * n for e, n in widths.items())
+        factors = gathered * (shared.has_factors + shared.has_offsets)
+        adds = macs - self.intermediate.words + gathered * (1 + shared.has_offsets)
+        return Operations(macs - boxed * shared.has_offsets + factors, adds)
 
 
-def evaluate_cascade(shared: SharedLayer, mapping: CascadeMapping) -> CascadeEstimate:
+def evaluate_shared(shared: SharedLayer, mapping: SharedMapping) -> SharedEstimate:
     """Estimate a shared convolution under a given mapping.
 
     Parameters
     ----------
     shared : SharedLayer
-    mapping : CascadeMapping
+    mapping : SharedMapping
 
     Raises
     ------
@@ -143,22 +149,26 @@ def evaluate_cascade(shared: SharedLayer, mapping: CascadeMapping) -> CascadeEst
     home_bits = check_home(shared, mapping, width)
     outer = count_outer(shared, mapping)
     gather, entries = count_gather(shared, mapping, width), count_entries(shared, mapping, widths)
-    last = gather if shared.sharing == "share_products" else entries
+    last = gather if gather.role == "inputs" else entries
     # Tiles of further channels add to outputs that are there already.
     accumulated = shared.layer.output_words * (tile.rounds(shared.layer).C - 1)
     last.counts.accesses[home, _OUTPUTS, 0] += accumulated
     gather, entries = (_with_instances(phase, outer, home) for phase in (gather, entries))
     instances = np.maximum(gather.counts.instances, entries.counts.instances)
-    cycles = _cycles(shared, mapping, outer, gather, entries)
+    index_form = shared.indexed_form(tile, mapping.ordered)
+    cycles = _cycles(outer, index_form, gather, entries, home)
     items = [
-        *_outer_items(shared, mapping, outer),
-        *_gather_items(shared, gather),
-        *_entry_items(shared, entries),
+        *_moved_items(outer, index_form),
+        *_moved_items(gather.counts, gather.weights, gather.role),
+        *_gather_items(shared, gather.counts),
+        *_moved_items(entries.counts, entries.weights, entries.role),
+        *mac_items(entries.counts),
+        *codebook_items(entries.counts, entries.weights),
         *cycle_items(replace(outer, instances=instances), cycles.total),
     ]
-    totals = _Totals(shared, outer, gather, entries)
+    accesses, transfers, tables = _added_up(outer, (gather, entries))
     counts = Counts(
-        shared.layer, hardware, mapping.outer, totals.accesses, totals.transfers, outer.tile_words,
+        shared.layer, hardware, mapping.outer, accesses, transfers, outer.tile_words,
         instances, cycles.compute, entries.counts.macs,
     )  # fmt: skip
     intermediate = Intermediate(
@@ -166,82 +176,43 @@ def evaluate_cascade(shared: SharedLayer, mapping: CascadeMapping) -> CascadeEst
         shapes.shared_tables * width, _produced(shared, mapping), home_bits,
         shared.distinct.is_expectation,
     )  # fmt: skip
-    return CascadeEstimate(
+    return SharedEstimate(
         counts, shared.form, cycles, _merged(items), shared=shared, plan=mapping,
-        intermediate=intermediate, intermediate_accesses=totals.tables, outer=outer,
+        intermediate=intermediate, intermediate_accesses=tables, outer=outer,
         gather=gather, entries=entries,
     )  # fmt: skip
 
 
-_INPUTS, _OUTPUTS = TENSORS.index("inputs"), TENSORS.index("outputs")
+_OUTPUTS = TENSORS.index("outputs")
 
 
-def check_home(shared: SharedLayer, mapping: CascadeMapping, width: int) -> int:
+def check_home(shared: SharedLayer, mapping: SharedMapping, width: int) -> int:
     """Bits of all tiles in the home; raise a MappingError if they do not fit."""
-    hardware = shared.hardware
-    home = hardware.level_index(mapping.home)
-    needed = home_bits(shared, mapping, width)
-    level = hardware.levels[home]
-    groups = [p.tensors for p in level.partitions] or [TENSORS]
-    for group in groups:
-        room, word_bits = level.capacity_bits(group[0]), level.word_bits_of(group[0])
-        used = sum(needed[tensor] for tensor in group)
-        if room is not None and used > room:
+    tile, home = mapping.tile, shared.hardware.level_index(mapping.home)
+    level, index_bits = shared.hardware.levels[home], shared.index_bits(tile, mapping.ordered)
+    needed = shared.home_bits(shared.shapes(tile), home, index_bits, width)
+    for room in rooms_of(level):
+        if room.bits is not None and not room.holds(needed):
             raise MappingError(
                 Problem(
                     f"level '{level.name}' is too small for the tile of {shared.layer.name}, "
-                    f"products or sums included: {math.ceil(used / word_bits)} words",
-                    f"at most the {room // word_bits} that it has for {', '.join(group)}",
+                    "products or sums included: "
+                    f"{-(-room.used(needed) // room.word_bits)} words",
+                    f"at most the {room.bits // room.word_bits} that it has for "
+                    + ", ".join(room.tensors),
                 )
             )
-    return math.ceil(sum(needed.values()))
+    bits: int = math.ceil(sum(needed.values()))
+    return bits
 
 
-def home_bits(shared: SharedLayer, mapping: CascadeMapping, width: int) -> dict[str, Fraction]:
-    """Bits of the tiles in the home, the intermediate tensor with the one it stands for."""
-    hardware, shapes = shared.hardware, shared.shapes(mapping.tile)
-    home, precision = hardware.level_index(mapping.home), hardware.precision_bits
-    needed = {
-        "weights": shapes.units * shared.index_bits(mapping.tile, mapping.ordered),
-        "inputs": Fraction(shapes.input_words * precision.inputs),
-        "outputs": Fraction(shapes.output_words * precision.outputs),
-    }
-    if index_level(hardware, home) != home:
-        needed["weights"] = Fraction(0)
-    needed[shared.role] += shapes.shared_tables * width * precision.outputs
-    return needed
-
-
-def _produced(shared: SharedLayer, mapping: CascadeMapping) -> int:
+def _produced(shared: SharedLayer, mapping: SharedMapping) -> int:
     """Words of the intermediate tensor that are computed."""
-    return sum(count * entries for entries, count in shared.widths(mapping.tile).items()) * (
-        _places_per_entry(shared, mapping)
-    )
-
-
-def _places_per_entry(shared: SharedLayer, mapping: CascadeMapping) -> int:
-    """Words of the intermediate tensor for one entry of one block or filter, over all tiles."""
-    rounds, shapes = mapping.tile.rounds(shared.layer), shared.shapes(mapping.tile)
-    rows, columns = shapes.shared_positions
-    return mapping.tile.N * rows * columns * shared.depth * rounds.N * rounds.P * rounds.Q
-
-
-def _operations(
-    shared: SharedLayer, mapping: CascadeMapping, gather: Phase, entries: Phase
-) -> Operations:
-    gathered, macs = gather.counts.macs, entries.counts.macs
-    tables = sum(shared.widths(mapping.tile).values())
-    boxes = tables * _places_per_entry(shared, mapping) if shared.has_offsets else 0
-    words = _produced(shared, mapping) - boxes
-    factors = gathered * (shared.has_factors + shared.has_offsets)
-    if shared.sharing == "share_products":
-        taps = shared.unit.size
-        adds = (words + boxes) * (taps - 1) + gathered * (1 + shared.has_offsets)
-        return Operations(words * taps + factors, adds)
-    boxed = macs * tables // sum(e * n for e, n in shared.widths(mapping.tile).items())
-    boxed = boxed if shared.has_offsets else 0
-    adds = gathered - words + macs + (gathered - boxes if shared.has_offsets else 0)
-    return Operations(macs - boxed + factors, adds)
+    tile, rounds = mapping.tile, mapping.tile.rounds(shared.layer)
+    rows, columns = shared.shapes(tile).shared_positions
+    entries = sum(count * width for width, count in shared.widths(tile).items())
+    places: int = tile.N * rows * columns * shared.depth * rounds.N * rounds.P * rounds.Q
+    return entries * places
 
 
 def _with_instances(phase: Phase, outer: Counts, home: int) -> Phase:
@@ -251,34 +222,27 @@ def _with_instances(phase: Phase, outer: Counts, home: int) -> Phase:
     return replace(phase, counts=replace(phase.counts, instances=instances))
 
 
-def _cycles(
-    shared: SharedLayer, mapping: CascadeMapping, outer: Counts, gather: Phase, entries: Phase
-) -> Cycles:
+def _cycles(outer: Counts, form: WeightFormat, gather: Phase, entries: Phase, home: int) -> Cycles:
     """Cycles of the phases one after the other, beside the transfers of each level.
 
     Homes that work side by side wait for the one with the most entries.
     """
-    hardware = shared.hardware
-    home, beside = hardware.level_index(mapping.home), 1
     beside = int(outer.instances[home])
     compute = gather.cycles // beside
     entering = entries.cycles if beside == 1 else entries.longest * entries.runs // beside
-    longer = gather if compute > entering else entries
-    compute += entering
-    transfer, total, bound_by = {}, compute, longer.bound_by
+    bound_by = (gather if compute > entering else entries).bound_by
+    compute = total = compute + entering
+    transfer = {}
     place = codebook_place(entries.counts, entries.weights)
-    index_form = shared.indexed_form(mapping.tile, mapping.ordered)
     parts = (
-        (outer, index_form, None),
+        (outer, form, None),
         (gather.counts, gather.weights, None),
         (entries.counts, entries.weights, place),
     )
-    for i, level in enumerate(hardware.levels):
+    for i, level in enumerate(outer.hardware.levels):
         outside = transfer_cycles(*parts[0], i, level)
         transfer[level.name] = sum(transfer_cycles(*part, i, level) for part in parts)
-        needed = transfer[level.name]
-        if level.buffering == "single":
-            needed = compute + outside
+        needed = compute + outside if level.buffering == "single" else transfer[level.name]
         if needed > total:
             total, bound_by = needed, level.name
     lookup = lookup_cycles(entries.counts, entries.weights, place)
@@ -287,42 +251,23 @@ def _cycles(
     return Cycles(compute, transfer, lookup, total, bound_by)
 
 
-def _outer_items(
-    shared: SharedLayer, mapping: CascadeMapping, outer: Counts
-) -> Iterator[EnergyItem]:
-    form = shared.indexed_form(mapping.tile, mapping.ordered)
-    yield from storage_items(outer, form)
-    yield from network_items(outer, form)
+def _moved_items(counts: Counts, form: WeightFormat, role: str = "") -> Iterator[EnergyItem]:
+    """What is stored and moved; of a phase, with what the intermediate tensor stands for."""
+    for item in (*storage_items(counts, form), *network_items(counts, form)):
+        yield replace(item, tensor="intermediate") if item.tensor == role else item
 
 
-def _gather_items(shared: SharedLayer, gather: Phase) -> Iterator[EnergyItem]:
+def _gather_items(shared: SharedLayer, counts: Counts) -> Iterator[EnergyItem]:
     """The phase that gathers: additions where others multiply, and factors."""
-    counts, hardware = gather.counts, shared.hardware
-    for item in (*storage_items(counts, gather.weights), *network_items(counts, gather.weights)):
-        yield _renamed(item, shared.role)
+    hardware, more = shared.hardware, macs_left(counts).computed
     for item in mac_items(counts):
         yield replace(item, component="adder", action="gate" if item.action == "gate" else "add")
-    more = macs_left(counts).computed
     for component, action, count, energy_pj in (
         ("adder", "add", more * shared.has_offsets, hardware.add_pj),
         ("multiplier", "multiply", more * (shared.has_factors + shared.has_offsets),
          hardware.multiply_pj),
     ):  # fmt: skip
         yield EnergyItem(component, "", action, count, 0, count, count * energy_pj)
-
-
-def _entry_items(shared: SharedLayer, entries: Phase) -> Iterator[EnergyItem]:
-    """The phase that multiplies by entries, and their way from the codebook."""
-    counts, form = entries.counts, entries.weights
-    role = "outputs" if shared.sharing == "share_products" else "inputs"
-    for item in (*storage_items(counts, form), *network_items(counts, form)):
-        yield _renamed(item, role)
-    yield from mac_items(counts)
-    yield from codebook_items(counts, form)
-
-
-def _renamed(item: EnergyItem, role: str) -> EnergyItem:
-    return replace(item, tensor="intermediate") if item.tensor == role else item
 
 
 def _merged(items: list[EnergyItem]) -> tuple[EnergyItem, ...]:
@@ -338,18 +283,13 @@ def _merged(items: list[EnergyItem]) -> tuple[EnergyItem, ...]:
     return tuple(item for item in merged.values() if item.count)
 
 
-class _Totals:
-    """Words of all parts together, those of the intermediate tensor apart."""
-
-    def __init__(self, shared: SharedLayer, outer: Counts, gather: Phase, entries: Phase) -> None:
-        self.accesses, self.transfers = outer.accesses.copy(), outer.transfers.copy()
-        self.tables = np.zeros_like(self.accesses[:, 0])
-        products = shared.sharing == "share_products"
-        roles = (_INPUTS, _OUTPUTS) if products else (_OUTPUTS, _INPUTS)
-        for phase, role in zip((gather, entries), roles, strict=True):
-            for j in range(3):
-                if j == role:
-                    self.tables += phase.counts.accesses[:, j]
-                else:
-                    self.accesses[:, j] += phase.counts.accesses[:, j]
-                    self.transfers[:, j] += phase.counts.transfers[:, j]
+def _added_up(outer: Counts, phases: Sequence[Phase]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Accesses and transfers of all parts, and apart, accesses of the intermediate tensor."""
+    accesses, transfers = outer.accesses.copy(), outer.transfers.copy()
+    tables = np.zeros_like(accesses[:, 0])
+    for phase in phases:
+        tables += phase.counts.accesses[:, TENSORS.index(phase.role)]
+        others = [j for j, tensor in enumerate(TENSORS) if tensor != phase.role]
+        accesses[:, others] += phase.counts.accesses[:, others]
+        transfers[:, others] += phase.counts.transfers[:, others]
+    return accesses, transfers, tables

@@ -1,4 +1,4 @@
-"""What every tile of a cascade costs at least, all tiles of a layer at once."""
+"""What every tile of a shared convolution costs at least, all tiles of a layer at once."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ from typing import Any
 
 import numpy as np
 
+from kcsim.cost.access import block_bits, rates
+from kcsim.cost.rooms import room_of, rooms_of
 from kcsim.cost.zero_savings import left_of_macs
-from kcsim.hardware.level import Access, Level
+from kcsim.hardware.level import Access
 from kcsim.hardware.schema import LevelConstraint
 from kcsim.mapping.search import objective_value
 from kcsim.sharing.places import index_level
 from kcsim.sharing.plan import SharedLayer
-from kcsim.sharing.tiles import PhaseShapes, Tile
+from kcsim.sharing.shapes import PhaseShapes
+from kcsim.sharing.strategies import PhaseName
+from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import DIMENSIONS, TENSORS, Tensor
 
 _RISE_AND_RETURN: tuple[Access, Access] = ("update", "read")
+_AT_HOME: dict[Tensor, Access] = {"inputs": "read", "outputs": "update"}
+"""What a phase does there with the intermediate tensor, by what it stands for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,104 +83,64 @@ def _tiles(shared: SharedLayer, whole: bool) -> tuple[list[Tile], bool]:
 _MOST_TILES = 50_000
 
 
-def _block_bits(level: Level, tensor: Tensor) -> int:
-    """Bits that one access to a tensor at a level moves."""
-    return level.word_bits_of(tensor) * level.block_words
-
-
 def _divisors(number: int) -> list[int]:
     small = [n for n in range(1, math.isqrt(number) + 1) if number % n == 0]
     return small + [number // n for n in reversed(small) if n * n != number]
 
 
-def _by_channels(tiles: list[Tile]) -> list[Tile]:
-    """One tile for each number of channels."""
-    return [each for _, each in sorted({tile.C: tile for tile in tiles}.items())]
-
-
 class _Table:
-    """All tiles of a layer as arrays."""
+    """All tiles of a layer as arrays.
+
+    Attributes
+    ----------
+    width, widest, tables
+        Entries of the widest table, likewise if units are not ordered, and words of the
+        intermediate tensor, in one tile.
+    tables_used, gathered, words, macs
+        Over all tiles: tables with entries, values gathered, words of the intermediate tensor that
+        are computed, and products with entries.
+    """
 
     def __init__(self, shared: SharedLayer, tiles: list[Tile], ordered: bool) -> None:
-        self.shared, self.ordered = shared, ordered
+        self.shared = shared
         tile = Tile(*np.array(tiles, np.int64).T)
-        self.shapes = PhaseShapes(shared.layer, shared.unit, shared.sharing, tile)
-        key = tile.M if shared.sharing == "share_products" else tile.C
-        self.width, self.entries, self.used = (np.zeros(len(tiles)) for _ in range(3))
-        for size in np.unique(key):
-            widths = shared.widths(tiles[int(np.argmax(key == size))])
-            self.width[key == size] = max(widths, default=0)
-            self.entries[key == size] = sum(e * n for e, n in widths.items())
-            self.used[key == size] = sum(widths.values())
+        self.shapes = shapes = PhaseShapes(shared.layer, shared.unit, shared.sharing, tile)
+        _, first, at = np.unique(getattr(tile, shared.sharing.merged), True, True)
+        widths = [shared.widths(tiles[i]) for i in first]
+        self.width = np.array([float(max(each, default=0)) for each in widths])[at]
+        entries = np.array([float(sum(e * n for e, n in each.items())) for each in widths])[at]
+        used = np.array([float(sum(each.values())) for each in widths])[at]
         # A loop over entries may be bounded by more, rounded up to small factors, but not by twice.
         self.widest = self.width
         if ordered:
             self.width = np.minimum(self.width, 1 + shared.has_offsets)
-        self.index_bits = np.array(
-            [float(shared.index_bits(each, ordered)) for each in _by_channels(tiles)]
-        )[np.unique(tile.C, return_inverse=True)[1]]
+        _, first, at = np.unique(tile.C, True, True)
+        self.index_bits = np.array([float(shared.index_bits(tiles[i], ordered)) for i in first])[at]
         rounds = tile.rounds(shared.layer)
-        self.again = rounds.N * rounds.P * rounds.Q
-        self.runs = self.again * rounds.G * rounds.M * rounds.C
+        again = rounds.N * rounds.P * rounds.Q
+        self.runs = again * rounds.G * rounds.M * rounds.C
         self.accumulated = shared.layer.output_words * (rounds.C - 1)
-
-    @property
-    def tables(self) -> np.ndarray:
-        """Words of the intermediate tensor in one tile."""
-        return np.asarray(self.shapes.shared_tables * self.width)
-
-    @property
-    def tables_used(self) -> np.ndarray:
-        """Blocks (or filters) that have entries, over all tiles."""
-        return np.asarray(self.used * self.again)
-
-    @property
-    def gathered(self) -> np.ndarray:
-        """Values gathered, over all tiles."""
-        tile, (rows, columns) = self.shapes.tile, self.shapes.shared_positions
-        uses = self.shapes.units * tile.P * tile.Q
-        if self.shared.sharing == "share_sums":
-            uses = self.shapes.units // self.shapes.blocks * tile.C * rows * columns
-        return np.asarray(uses * tile.N * self.runs * (1 + self.shared.has_offsets))
-
-    @property
-    def words(self) -> np.ndarray:
-        """Words of the intermediate tensor that are computed, over all tiles."""
-        rows, columns = self.shapes.shared_positions
-        depth = self.shared.depth
-        return np.asarray(self.entries * self.shapes.tile.N * rows * columns * depth * self.again)
-
-    @property
-    def macs(self) -> np.ndarray:
-        """Products with entries, over all tiles."""
-        unit = self.shared.unit
-        if self.shared.sharing == "share_products":
-            return self.words * unit.size
-        tile = self.shapes.tile
-        return np.asarray(self.entries * unit.size * tile.N * tile.P * tile.Q * self.again)
+        self.tables, self.tables_used = shapes.shared_tables * self.width, used * again
+        self.gathered = shapes.gathered * self.runs * (1 + shared.has_offsets)
+        computed, multiplied = (
+            tile.N * rows * columns
+            for rows, columns in (shapes.shared_positions, shapes.positions("entries"))
+        )
+        self.words = entries * computed * shared.depth * again
+        self.macs = entries * shared.unit.size * multiplied * again
 
     def fits(self, home: int, last: int) -> np.ndarray:
         """Whether tiles of all tensors have room in the home, and one table where it goes."""
-        shared, shapes = self.shared, self.shapes
-        hardware = shared.hardware
-        level, precision = hardware.levels[home], hardware.precision_bits
-        needed: dict[str, Any] = {
-            "weights": shapes.units * self.index_bits,
-            "inputs": shapes.input_words * float(precision.inputs),
-            "outputs": shapes.output_words * float(precision.outputs),
+        shared, fits = self.shared, self.width > 0
+        table = dict.fromkeys(TENSORS, 0) | {
+            shared.role: self.width * shared.hardware.precision_bits.outputs
         }
-        if index_level(hardware, home) != home:
-            needed["weights"] = np.zeros(len(self.width))
-        needed[shared.role] = needed[shared.role] + self.tables * precision.outputs
-        fits = self.width > 0
-        for inner in hardware.levels[home + 1 : last + 1]:
-            room = inner.capacity_bits(shared.role)
-            if room is not None and shared.role in inner.kept_tensors:
-                fits &= self.width * precision.outputs <= room
-        for group in [p.tensors for p in level.partitions] or [TENSORS]:
-            room = level.capacity_bits(group[0])
-            if room is not None:
-                fits &= sum(needed[tensor] for tensor in group) <= room
+        for level in shared.hardware.levels[home + 1 : last + 1]:
+            if shared.role in level.kept_tensors:
+                fits &= room_of(level, shared.role).holds(table)
+        needed = shared.home_bits(self.shapes, home, self.index_bits, self.width)
+        for room in rooms_of(shared.hardware.levels[home]):
+            fits &= room.holds(needed)
         return np.asarray(fits)
 
     def energy_pj(self, home: int, last: int) -> np.ndarray:
@@ -184,13 +150,12 @@ class _Table:
         energy = self.macs * hardware.compute.mac_pj + self.gathered * hardware.add_pj
         energy += gathers * hardware.multiply_pj * (shared.has_factors + shared.has_offsets)
         energy += self.gathered * self._price(last, shared.role, "read")
-        if shared.sharing == "share_sums":
+        if shared.role == "outputs":
             energy += self.gathered * self._price(last, shared.role, "update")
         energy = self._left * (energy + self._served_pj())
         if last != home:
-            moved = self._price(home, shared.role, "update")
-            if shared.sharing == "share_products":
-                moved = self._price(home, shared.role, "read")
+            moved = self._home_price(home, "gather")
+            if shared.role == "inputs":
                 moved += self._price(last, shared.role, "write")
             energy = energy + self.tables * self.runs * moved * self._touched
         return np.asarray(energy + self._moved_pj(home))
@@ -199,16 +164,21 @@ class _Table:
     def _touched(self) -> np.ndarray:
         """Share of the intermediate tensor that the second phase needs: strides may pass some."""
         share = np.ones(len(self.width))
-        for axis, positions in zip(self.shapes.axes, self.shapes.tile[4:], strict=True):
-            share = share * axis.least_touched(positions, self.shared.sharing)
-            share = share / axis.shared_rows(positions, self.shared.sharing)
+        windows = self.shapes.phase_windows(self.shared.sharing.phases[1])
+        for window, positions in zip(windows, self.shapes.tile[4:], strict=True):
+            share = share * window.touched(positions) / window.reach(positions)
         return share
 
     def _price(self, index: int, tensor: Tensor, action: Access) -> float:
         """Energy of one word of the intermediate tensor, that stands for another."""
         level, bits = self.shared.hardware.levels[index], self.shared.hardware.precision_bits
-        words = bits.outputs / _block_bits(level, tensor)
+        words = bits.outputs / block_bits(level, tensor)
         return words * level.energy_pj(tensor, action)
+
+    def _home_price(self, home: int, phase: PhaseName) -> float:
+        """Energy of one word of it that a phase takes from the home, or brings there."""
+        role = self.shared.sharing.role(phase)
+        return self._price(home, role, _AT_HOME[role])
 
     def _served_pj(self) -> np.ndarray:
         """What the innermost level spends on operands and sums of its MAC units."""
@@ -222,7 +192,7 @@ class _Table:
                 return 0.0
             action: Access = "update" if tensor == "outputs" else "read"
             # Units below one instance may share what it reads, or add up what it is sent.
-            words = bits / (_block_bits(level, tensor) * level.fanout.children)
+            words = bits / (block_bits(level, tensor) * level.fanout.children)
             return words * level.energy_pj(tensor, action)
 
         outputs = price("outputs", precision.outputs)
@@ -239,19 +209,21 @@ class _Table:
         """
         shared, shapes = self.shared, self.shapes
         level, precision = shared.hardware.levels[home], shared.hardware.precision_bits
-        read = level.energy_pj("inputs", "read") * precision.inputs / _block_bits(level, "inputs")
-        sums = precision.outputs / _block_bits(level, "outputs")
+        read = level.energy_pj("inputs", "read") * precision.inputs / block_bits(level, "inputs")
+        sums = precision.outputs / block_bits(level, "outputs")
         update, again = (level.energy_pj("outputs", action) * sums for action in _RISE_AND_RETURN)
         total = self.accumulated * again
         if home < len(shared.hardware.levels) - 1:
             total += shapes.output_words * self.runs * update
             pixels = self._covered(shapes.tile.P, shapes.tile.Q) * shapes.tile.N
-            if shared.sharing == "share_products":
+            words = self.words * self._home_price(home, "entries")
+            if shared.role == "inputs":
+                # Only blocks that have entries are read.
                 total += self.tables_used * shared.unit.channels * pixels * read
-                total += self.words * self._price(home, "outputs", "update")
+                total += words
             else:
                 total += shapes.tile.G * shapes.tile.C * pixels * self.runs * read
-                total += self.words * self._price(home, "inputs", "read") * self._touched
+                total += words * self._touched
         return np.asarray(total + (self._fetched_pj(home) if home else 0.0))
 
     def _fetched_pj(self, home: int) -> np.ndarray:
@@ -265,7 +237,7 @@ class _Table:
         layer, outermost, precision = shared.layer, hardware.levels[0], hardware.precision_bits
         if outermost.compression and layer.zeros:
             return np.zeros(len(self.width))
-        word, value, total = (_block_bits(outermost, tensor) for tensor in TENSORS)
+        word, value, total = (block_bits(outermost, tensor) for tensor in TENSORS)
         stored = self.index_bits.min() * shared.distinct.part.units
         pixels = layer.batch * layer.in_channels * self._covered(layer.out_height, layer.out_width)
         weights = stored / word * outermost.energy_pj("weights", "read")
@@ -288,41 +260,33 @@ class _Table:
 
     def _covered(self, rows: Any, columns: Any) -> Any:
         """Pixels of a channel that the windows of some outputs cover."""
-        layer, words = self.shared.layer, 1
-        for size, taps, stride, dilation in zip(
-            (rows, columns), (layer.kernel_height, layer.kernel_width),
-            layer.stride, layer.dilation, strict=True,
-        ):  # fmt: skip
-            # What lies between windows, or between taps, may be left out.
-            covered = min(stride, taps) * (size - 1) + taps
-            words = words * (covered if dilation == 1 else np.maximum(size, taps))
-        return words
+        down, along = self.shapes.windows
+        return down.touched(rows) * along.touched(columns)
 
     def cycles(self, home: int, last: int) -> np.ndarray:
         """One phase after the other, each at its units or at what levels give; or the outermost."""
         shared, shapes = self.shared, self.shapes
-        hardware, products = shared.hardware, shared.sharing == "share_products"
-        each = hardware.compute.cycles_per_mac
-        rows, columns = shapes.shared_positions
-        tile, unit = shapes.tile, shared.unit
-        taps = shapes.units // (shapes.blocks * tile.M * tile.G)
-        sizes = {"N": tile.N, "G": tile.G, "M": tile.M, "R": taps, "S": taps}
-        inner: dict[str, Any] = {"N": tile.N, "R": unit.height * unit.channels, "S": unit.width}
-        if products:
-            gather = sizes | {"C": shapes.blocks, "P": tile.P, "Q": tile.Q}
-            inner |= {"M": 2 * self.widest, "C": unit.channels, "P": rows, "Q": columns}
-        else:
-            gather = sizes | {"C": tile.C, "P": rows, "Q": columns}
-            inner |= {"C": 2 * self.widest, "P": tile.P, "Q": tile.Q}
+        each, is_taken = shared.hardware.compute.cycles_per_mac, shared.role == "inputs"
+        tile, unit, taps = shapes.tile, shared.unit, shapes.units_per_kernel
+        rows, columns = shapes.positions("gather")
+        gather = {
+            "N": tile.N, "G": tile.G, "M": tile.M, "C": shapes.gathered_channels,
+            "P": rows, "Q": columns, "R": taps, "S": taps,
+        }  # fmt: skip
+        rows, columns = shapes.positions("entries")
+        entries = {
+            "N": tile.N, "P": rows, "Q": columns, "R": unit.height * unit.channels,
+            "S": unit.width, **shapes.entry_sizes(2 * self.widest),
+        }  # fmt: skip
         gathering = self.gathered * each / self._units(home, gather)
         served = self._transfer(last, self.gathered)
-        if not products:
+        if not is_taken:
             served = np.maximum(served, self._transfer(last, self.gathered, is_read=False))
         if last != home:
-            moved = self._transfer(home, self.tables * self.runs * self._touched, is_read=products)
+            moved = self._transfer(home, self.tables * self.runs * self._touched, is_read=is_taken)
             served = np.maximum(served, moved)
-        multiplying = self.macs * each / self._units(home, inner)
-        stored = self._transfer(home, self.words * self._touched, is_read=not products)
+        multiplying = self.macs * each / self._units(home, entries)
+        stored = self._transfer(home, self.words * self._touched, is_read=not is_taken)
         total = np.maximum(gathering, served) + np.maximum(multiplying, stored)
         return np.asarray(np.maximum(total * self._left, self._outside_cycles()))
 
@@ -341,17 +305,13 @@ class _Table:
                 units = units * np.maximum(spread, 1)
         return units
 
-    def _transfer(self, index: int, words: np.ndarray, is_read: bool = True) -> np.ndarray:
+    def _transfer(self, index: int, words: Any, is_read: bool = True) -> np.ndarray:
         """Cycles that a level takes for words of the intermediate tensor, over all instances."""
         levels, bits = self.shared.hardware.levels, self.shared.hardware.precision_bits.outputs
-        level = levels[index]
-        rate = level.read_words_per_cycle if is_read else level.write_words_per_cycle
-        if rate is None:
-            return np.zeros(len(self.width))
         instances = math.prod(outer.fanout.children for outer in levels[:index])
         # At least: it stands for inputs in one phase, for outputs in the other.
-        word_bits = max(level.word_bits_of("inputs"), level.word_bits_of("outputs"))
-        return np.asarray(words * bits / (rate * word_bits * instances))
+        most = max(rates(levels[index], role)[0 if is_read else 1] for role in _AT_HOME)
+        return np.asarray(words * bits / (most * instances))
 
     def _outside_cycles(self) -> float:
         """Cycles of the outermost level for the least that it gives, or takes."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from kcsim.kernels.distinct import count_distinct
 from kcsim.weights.clustered import ClusteredLayer, Codebook
 
 Integers = NDArray[np.int64]
+Widths = tuple[tuple[int, int], ...]
 MOST_ZEROS = math.nextafter(1.0, 0.0)
 """Share of zeros where all are zero: a share is below 1."""
 
@@ -47,10 +49,7 @@ class DistinctEntries:
     keys: Integers | None
     kinds: int
     zero_share: float = 0.0
-    _known: dict[tuple[str, int], Integers] = field(default_factory=dict, repr=False)
-    _histograms: dict[tuple[str, int], tuple[tuple[int, int], ...]] = field(
-        default_factory=dict, repr=False
-    )
+    _widths: dict[tuple[str, int], Widths] = field(default_factory=dict, repr=False)
 
     @classmethod
     def expected(cls, part: LayerClustering, *, without_zeros: bool = False) -> DistinctEntries:
@@ -119,9 +118,12 @@ class DistinctEntries:
         -------
         int64[G, tiles, blocks]
         """
-        if ("block", filters) not in self._known:
-            self._known["block", filters] = self._per_block(filters)
-        return self._known["block", filters]
+        layer = self.part.layer
+        shape = (layer.groups, layer.out_channels // layer.groups // filters, self.blocks)
+        if self.keys is None:
+            return _spread(self._expected(filters * self.units_per_kernel), shape)
+        tiled = self.keys.reshape(*shape[:2], filters, *self.keys.shape[2:])
+        return self._count(tiled.transpose(0, 1, 3, 2, 4), shape)
 
     def per_filter(self, blocks: int) -> Integers:
         """Distinct entries that each filter has in a tile of channels.
@@ -135,36 +137,6 @@ class DistinctEntries:
         -------
         int64[G, M/G, tiles]
         """
-        if ("filter", blocks) not in self._known:
-            self._known["filter", blocks] = self._per_filter(blocks)
-        return self._known["filter", blocks]
-
-    def widths_per_block(self, filters: int) -> tuple[tuple[int, int], ...]:
-        """How many blocks of all tiles have each number of entries; see `per_block`."""
-        return self._widths("block", filters)
-
-    def widths_per_filter(self, blocks: int) -> tuple[tuple[int, int], ...]:
-        """How many filters of all tiles have each number of entries; see `per_filter`."""
-        return self._widths("filter", blocks)
-
-    def _widths(self, of: str, size: int) -> tuple[tuple[int, int], ...]:
-        if (of, size) not in self._histograms:
-            found = self.per_block(size) if of == "block" else self.per_filter(size)
-            counts = np.bincount(found.ravel())
-            entries = np.flatnonzero(counts)
-            pairs = zip(entries.tolist(), counts[entries].tolist(), strict=True)
-            self._histograms[of, size] = tuple(pairs)
-        return self._histograms[of, size]
-
-    def _per_block(self, filters: int) -> Integers:
-        layer = self.part.layer
-        shape = (layer.groups, layer.out_channels // layer.groups // filters, self.blocks)
-        if self.keys is None:
-            return _spread(self._expected(filters * self.units_per_kernel), shape)
-        tiled = self.keys.reshape(*shape[:2], filters, *self.keys.shape[2:])
-        return self._count(tiled.transpose(0, 1, 3, 2, 4), shape)
-
-    def _per_filter(self, blocks: int) -> Integers:
         layer = self.part.layer
         shape = (layer.groups, layer.out_channels // layer.groups, self.blocks // blocks)
         if self.keys is None:
@@ -173,6 +145,21 @@ class DistinctEntries:
             drawn = blocks // spaces * self.units_per_kernel
             return _spread(spaces * self._expected(drawn), shape)
         return self._count(self.keys.reshape(*shape, blocks, -1), shape)
+
+    def widths(self, of: Literal["block", "filter"], size: int) -> Widths:
+        """How many blocks (or filters) of all tiles have each number of entries.
+
+        Parameters
+        ----------
+        of : {"block", "filter"}
+        size : int
+            As for `per_block` or `per_filter`.
+        """
+        if (of, size) not in self._widths:
+            found = self.per_block(size) if of == "block" else self.per_filter(size)
+            entries, counts = np.unique(found, return_counts=True)
+            self._widths[of, size] = tuple(zip(entries.tolist(), counts.tolist(), strict=True))
+        return self._widths[of, size]
 
     def _expected(self, draws: int) -> float:
         return expected_distinct(self.kinds, round(draws * (1 - self.zero_share)))

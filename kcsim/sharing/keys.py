@@ -1,4 +1,4 @@
-"""What the best cascade of a layer depends on, as a name for a file of the cache."""
+"""What the best shared mapping of a layer depends on, as a name for a file of the cache."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from kcsim.mapping.cache import hash_of
 from kcsim.sharing.plan import SharedLayer
 
 _SOURCES = (
-    "workload", "hardware", "mapping", "kernels", "clustering", "model", "model/cascade"
+    "workload", "clustering", "weights", "hardware", "cost", "mapping", "kernels", "model",
+    "sharing",
 )  # fmt: skip
 
 
-def cascade_key(shared: SharedLayer, objective: str, below: float, most: int) -> str:
-    """Hash of a search for a cascade.
+def sharing_key(shared: SharedLayer, objective: str, below: float, most: int) -> str:
+    """Hash of a search for a shared mapping.
 
     Parameters
     ----------
@@ -31,5 +32,5 @@ def cascade_key(shared: SharedLayer, objective: str, below: float, most: int) ->
     if distinct.keys is not None:
         keys = distinct.keys.shape, hashlib.sha256(distinct.keys.tobytes()).hexdigest()
     entries = distinct.kinds, distinct.zero_share, distinct.part.settings, distinct.part.clusters
-    parts = layer, plain, shared.form, shared.sharing, entries, keys, objective, below, most
+    parts = layer, plain, shared.form, shared.sharing.name, entries, keys, objective, below, most
     return hash_of(parts, _SOURCES)

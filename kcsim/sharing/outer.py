@@ -1,4 +1,4 @@
-"""The loops that bring tiles to the home of a cascade, as a mapping problem of its own."""
+"""The loops that bring tiles to the home, as a mapping problem of its own."""
 
 from __future__ import annotations
 

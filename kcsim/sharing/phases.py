@@ -6,15 +6,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from kcsim.cost.access import CodebookPlace
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.hardware.schema import Hardware, Precision
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
-from kcsim.model.codebook import CodebookPlace, codebook_place
+from kcsim.model.codebook import codebook_place
 from kcsim.model.counts import Counts, check_fit, count_layer
 from kcsim.model.cycles import Cycles, count_cycles
 from kcsim.sharing.places import confined, index_level
-from kcsim.sharing.plan import CascadeMapping, SharedLayer
-from kcsim.workload.layer import TENSORS
+from kcsim.sharing.plan import SharedLayer, SharedMapping
+from kcsim.sharing.strategies import PhaseName
+from kcsim.workload.layer import TENSORS, Tensor
 
 READS, FILLS, UPDATES = range(3)
 DOWN, UP = range(2)
@@ -22,7 +24,7 @@ DOWN, UP = range(2)
 
 @dataclass(frozen=True, eq=False)
 class Phase:
-    """Everything that one part of a cascade counts, over all its runs.
+    """Everything that one part of a shared convolution counts, over all its runs.
 
     Attributes
     ----------
@@ -31,6 +33,8 @@ class Phase:
         another part are zero.
     weights : WeightFormat
         Of the phase.
+    role : {"inputs", "outputs"}
+        The tensor that the intermediate one is to it.
     runs : int
     cycles : int
         Of all runs, one after the other; transfers above the home left out, but for lookups.
@@ -42,13 +46,14 @@ class Phase:
 
     counts: Counts
     weights: WeightFormat
+    role: Tensor
     runs: int
     cycles: int
     longest: int
     bound_by: str
 
 
-def phase_hardware(shared: SharedLayer, phase: str, home: int, last: int) -> Hardware:
+def phase_hardware(shared: SharedLayer, phase: PhaseName, home: int, last: int) -> Hardware:
     """The hardware as one phase sees it.
 
     Parameters
@@ -60,12 +65,12 @@ def phase_hardware(shared: SharedLayer, phase: str, home: int, last: int) -> Har
     last : int
         Position of the level that tables are gathered at.
     """
-    is_gather = phase == "gather"
-    hardware = confined(shared.hardware, home, (shared.role, last) if is_gather else None)
+    is_gather, role = phase == "gather", shared.sharing.role(phase)
+    hardware = confined(shared.hardware, home, (role, last) if is_gather else None)
     compute, precision = hardware.compute, hardware.precision_bits
     if is_gather:
         compute = replace(compute, mac_pj=hardware.add_pj)
-    if is_gather == (shared.sharing == "share_products"):
+    if role == "inputs":
         # It takes the intermediate tensor in, which is as wide as a partial sum.
         precision = Precision(
             weights=precision.weights, inputs=precision.outputs, outputs=precision.outputs
@@ -73,7 +78,7 @@ def phase_hardware(shared: SharedLayer, phase: str, home: int, last: int) -> Har
     return replace(hardware, compute=compute, precision_bits=precision)
 
 
-def count_outer(shared: SharedLayer, mapping: CascadeMapping) -> Counts:
+def count_outer(shared: SharedLayer, mapping: SharedMapping) -> Counts:
     """Words that come to the home and leave it, and all above.
 
     Raises
@@ -89,7 +94,7 @@ def count_outer(shared: SharedLayer, mapping: CascadeMapping) -> Counts:
     return counts
 
 
-def count_gather(shared: SharedLayer, mapping: CascadeMapping, width: int) -> Phase:
+def count_gather(shared: SharedLayer, mapping: SharedMapping, width: int) -> Phase:
     """The phase that gathers by index, over all tiles.
 
     The tables of a tile are all as wide as the widest one of any tile, and move as a whole.
@@ -98,7 +103,7 @@ def count_gather(shared: SharedLayer, mapping: CascadeMapping, width: int) -> Ph
     Parameters
     ----------
     shared : SharedLayer
-    mapping : CascadeMapping
+    mapping : SharedMapping
     width : int
         Entries of the widest table.
 
@@ -120,30 +125,39 @@ def count_gather(shared: SharedLayer, mapping: CascadeMapping, width: int) -> Ph
     transfers[:last, role] *= values
     tiles[: last + 1, role] *= values
     gathered = layer.macs * (1 + shared.has_offsets)
-    transfers[last:, role] = 0
-    if role == TENSORS.index("inputs"):
-        accesses[last, role, READS] = gathered
-        transfers[last:, role, DOWN] = gathered
-    else:
-        accesses[last, role, READS] = accesses[last, role, UPDATES] = gathered
-        transfers[last:, role, UP] = gathered
+    gather_one_by_one(accesses, transfers, last, shared.role, gathered)
     counts = replace(counts, accesses=accesses, transfers=transfers, tile_words=tiles)
     check_fit(counts, form, outermost=home + 1)
     leave_out(counts.accesses, counts.transfers, first_levels(shared.hardware, home))
     runs = shared.runs(mapping.tile)
     taken = _cycles(counts, form, home)
     cycles = taken.total * (1 + shared.has_offsets)
-    total = _multiplied(counts, runs, layer.macs * runs)
-    return Phase(total, form, runs, cycles * runs, cycles, taken.bound_by)
+    total = replace(
+        counts, accesses=counts.accesses * runs, transfers=counts.transfers * runs,
+        executed_macs=layer.macs * runs,
+    )  # fmt: skip
+    return Phase(total, form, shared.role, runs, cycles * runs, cycles, taken.bound_by)
 
 
-def count_entries(shared: SharedLayer, mapping: CascadeMapping, widths: dict[int, int]) -> Phase:
+def gather_one_by_one(
+    accesses: np.ndarray, transfers: np.ndarray, last: int, role: Tensor, gathered: int
+) -> None:
+    """Set what values gathered from a table, or into one, are at the last level that holds it."""
+    j = TENSORS.index(role)
+    transfers[last:, j] = 0
+    transfers[last:, j, DOWN if role == "inputs" else UP] = gathered
+    accesses[last, j, READS] = gathered
+    if role == "outputs":
+        accesses[last, j, UPDATES] = gathered
+
+
+def count_entries(shared: SharedLayer, mapping: SharedMapping, widths: dict[int, int]) -> Phase:
     """The phase that multiplies by entries, over all blocks (or filters) of all tiles.
 
     Parameters
     ----------
     shared : SharedLayer
-    mapping : CascadeMapping
+    mapping : SharedMapping
     widths : dict of int to int
         How many blocks have a number of entries; see `SharedLayer.widths`.
 
@@ -157,51 +171,42 @@ def count_entries(shared: SharedLayer, mapping: CascadeMapping, widths: dict[int
     shapes = shared.shapes(mapping.tile)
     form = replace(shared.entry_form(shapes), codebook_level=mapping.codebook_level)
     rounds = mapping.tile.rounds(shared.layer)
-    first = entry_levels(home)
-    total: Counts | None = None
+    again = rounds.N * rounds.P * rounds.Q
+    runs = {entries: widths[entries] * again for entries in sorted(widths, reverse=True)}
     place: CodebookPlace | None = None
-    longest: Cycles | None = None
-    runs = cycles = macs = 0
-    for entries in sorted(widths, reverse=True):
-        count = widths[entries] * rounds.N * rounds.P * rounds.Q
-        layer = shapes.entries(entries)
+    counted, taken = [], []
+    for entries in runs:
         nest = fitted_entries(mapping.entries, shared, entries)
-        counts = count_layer(layer, hardware, nest, form)
+        counts = count_layer(shapes.entries(entries), hardware, nest, form)
         # The codebook stays where the widest run has it, and is loaded once for all.
         place = place or codebook_place(counts, form)
-        taken = _cycles(counts, replace(form, loads_codebook=False), home, place)
-        cycles += taken.total * count
-        if longest is None or taken.total > longest.total:
-            longest = taken
-        leave_out(counts.accesses, counts.transfers, first)
-        runs, macs = runs + count, macs + layer.macs * count
-        counts = _multiplied(counts, count, 0)
-        if total is None:
-            total = counts
-        else:
-            total.accesses[:] += counts.accesses
-            total.transfers[:] += counts.transfers
-    assert total is not None
-    assert longest is not None
-    total = replace(total, executed_macs=macs)
-    return Phase(total, form, runs, cycles, longest.total, longest.bound_by)
+        taken.append(_cycles(counts, replace(form, loads_codebook=False), home, place))
+        leave_out(counts.accesses, counts.transfers, entry_levels(home))
+        counted.append(counts)
+    times = runs.values()
+    repeated = list(zip(counted, times, strict=True))
+    total = replace(
+        counted[0],
+        accesses=np.sum([each.accesses * n for each, n in repeated], axis=0),
+        transfers=np.sum([each.transfers * n for each, n in repeated], axis=0),
+        executed_macs=sum(each.macs * n for each, n in repeated),
+    )
+    cycles = sum(each.total * n for each, n in zip(taken, times, strict=True))
+    longest, role = max(taken, key=lambda each: each.total), shared.sharing.role("entries")
+    return Phase(total, form, role, sum(times), cycles, longest.total, longest.bound_by)
 
 
 def fitted_entries(mapping: Mapping, shared: SharedLayer, entries: int) -> Mapping:
     """The mapping of the phase that multiplies, for fewer entries than it was made for."""
-    return _trimmed(mapping, "M" if shared.sharing == "share_products" else "C", entries)
-
-
-def _trimmed(mapping: Mapping, dimension: str, size: int) -> Mapping:
-    """A mapping whose loops over one dimension cover no more than `size`, from inside out."""
-    left, levels = size, []
+    # Loops over them cover no more than these, from inside out.
+    left, levels = entries, []
     for level in reversed(mapping.levels):
         nests = []
         for nest in reversed(level.nests):
             loops = []
             for loop in reversed(nest):
                 bound = loop.bound
-                if loop.dimension == dimension:
+                if loop.dimension == shared.sharing.merged:
                     bound = min(bound, left)
                     left = -(-left // bound)
                 loops.append(Loop(loop.dimension, bound))
@@ -235,13 +240,6 @@ def leave_out(
         inner[level, FILLS] = False
         accesses[:, j][inner == outside] = 0
         transfers[:, j][inner[:, READS] == outside] = 0
-
-
-def _multiplied(counts: Counts, runs: int, macs: int) -> Counts:
-    return replace(
-        counts, accesses=counts.accesses * runs, transfers=counts.transfers * runs,
-        executed_macs=macs,
-    )  # fmt: skip
 
 
 def _cycles(

@@ -1,4 +1,4 @@
-"""Where a cascade may lie in a hardware, and the hardware as a phase sees it."""
+"""Where a shared convolution may lie in a hardware, and the hardware as a phase sees it."""
 
 from __future__ import annotations
 
@@ -6,33 +6,27 @@ from dataclasses import replace
 
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Dataflow, Hardware, LevelConstraint
-from kcsim.sharing.tiles import Sharing
+from kcsim.sharing.strategies import Sharing
 from kcsim.workload.layer import Tensor
 
 
 def possible_homes(hardware: Hardware) -> tuple[int, ...]:
     """Positions of the levels that can hold an intermediate tensor: they keep both data tensors."""
-    return tuple(
-        i
-        for i, level in enumerate(hardware.levels)
-        if "inputs" in level.kept_tensors and "outputs" in level.kept_tensors
-    )
+    levels = enumerate(hardware.levels)
+    return tuple(i for i, level in levels if {"inputs", "outputs"} <= set(level.kept_tensors))
 
 
 def gathering_levels(hardware: Hardware, home: int, role: Tensor) -> tuple[int, ...]:
     """Positions of the levels that tables may be gathered at: the home, and levels below it."""
-    return tuple(
-        i
-        for i, level in enumerate(hardware.levels)
-        if i == home or (i > home and role in level.kept_tensors)
-    )
+    below = range(home + 1, len(hardware.levels))
+    return (home, *(i for i in below if role in hardware.levels[i].kept_tensors))
 
 
 def can_order(hardware: Hardware, home: int, sharing: Sharing) -> bool:
     """Whether a home can take units in any order: nothing below it holds tiles of data."""
     below = hardware.levels[home + 1 :]
     held = any({"inputs", "outputs"} & set(level.kept_tensors) for level in below)
-    return sharing == "share_sums" and not held
+    return sharing.can_order and not held
 
 
 def confined(hardware: Hardware, home: int, tables: tuple[Tensor, int] | None = None) -> Hardware:

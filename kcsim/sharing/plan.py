@@ -1,4 +1,4 @@
-"""What a cascade needs to know of weights, and how it is mapped: plain data."""
+"""What a shared convolution needs to know of weights, and how it is mapped: plain data."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
+from typing import Any
 
 from kcsim.clustering.coding import fixed_index_bits
 from kcsim.clustering.scheme import Unit
@@ -15,12 +16,15 @@ from kcsim.errors import MappingError
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.nest import Mapping
 from kcsim.sharing.distinct_entries import DistinctEntries
-from kcsim.sharing.tiles import PhaseShapes, Sharing, Tile
+from kcsim.sharing.places import index_level
+from kcsim.sharing.shapes import PhaseShapes
+from kcsim.sharing.strategies import Sharing
+from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import ConvLayer, Tensor
 
 
 @dataclass(frozen=True)
-class CascadeMapping:
+class SharedMapping:
     """How a shared convolution runs on a hardware.
 
     The loops of `outer` above the home bring one tile of the layer after the other there. For each
@@ -29,7 +33,7 @@ class CascadeMapping:
 
     Attributes
     ----------
-    sharing : {"share_products", "share_sums"}
+    sharing : Sharing
     home : str
         The level that holds the intermediate tensor: the outermost one if it is spilled.
     gathered_at : str
@@ -64,7 +68,7 @@ class CascadeMapping:
 
 @dataclass(frozen=True, eq=False)
 class SharedLayer:
-    """A clustered layer that is to be run as a cascade on a hardware.
+    """A clustered layer that is to share products or sums on a hardware.
 
     Attributes
     ----------
@@ -73,7 +77,7 @@ class SharedLayer:
     form : WeightFormat
         How the weights are stored where they are decoded.
     distinct : DistinctEntries
-    sharing : {"share_products", "share_sums"}
+    sharing : Sharing
     """
 
     layer: ConvLayer
@@ -112,10 +116,7 @@ class SharedLayer:
 
         Tiles that differ in images, rows or columns alone count once.
         """
-        if self.sharing == "share_products":
-            found = self.distinct.widths_per_block(tile.M)
-        else:
-            found = self.distinct.widths_per_filter(-(-tile.C // self.unit.channels))
+        found = self.sharing.widths(self.distinct, tile, self.shapes(tile).blocks)
         return {n + self.has_offsets: count for n, count in found if n + self.has_offsets}
 
     def runs(self, tile: Tile) -> int:
@@ -125,12 +126,28 @@ class SharedLayer:
     @property
     def depth(self) -> int:
         """Values that the intermediate tensor has for one entry at one place."""
-        return 1 if self.sharing == "share_products" else self.unit.channels
+        return self.sharing.depth(self.unit)
 
     @property
     def role(self) -> Tensor:
         """The tensor that the intermediate one is to the phase that gathers."""
-        return "inputs" if self.sharing == "share_products" else "outputs"
+        return self.sharing.role("gather")
+
+    def home_bits(
+        self, shapes: PhaseShapes, home: int, index_bits: Any, width: Any
+    ) -> dict[Tensor, Any]:
+        """Bits of a tile in its home, tables of some width included with what they stand for.
+
+        Those of one unit may be a fraction, or floats of many tiles.
+        """
+        precision, one = self.hardware.precision_bits, 1 + 0 * index_bits
+        needed: dict[Tensor, Any] = {
+            "weights": shapes.units * index_bits * (index_level(self.hardware, home) == home),
+            "inputs": shapes.input_words * (precision.inputs * one),
+            "outputs": shapes.output_words * (precision.outputs * one),
+        }
+        needed[self.role] += shapes.shared_tables * width * precision.outputs
+        return needed
 
     def index_bits(self, tile: Tile, ordered: bool) -> Fraction:
         """Bits of what is stored for a unit: its index, or its address in a tile; and factors.
@@ -150,8 +167,7 @@ class SharedLayer:
 
     def gather_form(self, tile: Tile, ordered: bool) -> WeightFormat:
         """The weights of the phase that gathers: indexes, all the way to the adders."""
-        bits, innermost = self.index_bits(tile, ordered), len(self.hardware.levels) - 1
-        return WeightFormat(self.form.value_bits, (self.depth, 1, 1), bits, innermost)
+        return replace(self.indexed_form(tile, ordered), unit=(self.depth, 1, 1))
 
     def gather_costs(self, tile: Tile, ordered: bool) -> WeightCosts:
         """Likewise, for the mapper."""
@@ -163,20 +179,14 @@ class SharedLayer:
         part = self.distinct.part
         bits = fixed_index_bits(part.clusters) + fixed_index_bits(part.settings.transforms)
         return replace(
-            self.form,
-            unit=shapes.entry_unit,
-            unit_bits=Fraction(bits),
-            multiplies_per_weight=0,
+            self.form, unit=shapes.entry_unit, unit_bits=Fraction(bits), multiplies_per_weight=0,
             adds_per_weight=0,
-        )
-
-
-VERBS = {"share_products": "share products", "share_sums": "share sums"}
+        )  # fmt: skip
 
 
 def check_shareable(shared: SharedLayer) -> None:
     """Raise a MappingError if a layer cannot share on a hardware, whatever the mapping."""
-    what = f"{shared.layer.name} cannot {VERBS[shared.sharing]}"
+    what = f"{shared.layer.name} cannot {shared.sharing.verb}"
     for level in shared.hardware.levels:
         for has, name in ((level.fanout.hop_pj, "hops"), (level.fanout.forwarding, "forwarding")):
             if has:

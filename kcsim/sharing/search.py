@@ -18,31 +18,17 @@ import numpy as np
 from kcsim.cost.prices import Prices
 from kcsim.errors import MappingError
 from kcsim.hardware.schema import Hardware
-from kcsim.kernels.search.machine import (
-    FILL_PJ,
-    READ_CYCLES,
-    READ_PJ,
-    SPILL_CYCLES,
-    TRANSFER_PJ,
-    UPDATE_PJ,
-    VALUE_BITS,
-    WRITE_CYCLES,
-)
-from kcsim.mapping.cache import (
-    UNREADABLE,
-    default_cache,
-    mapping_from_document,
-    mapping_to_document,
-)
+from kcsim.kernels.search import machine as columns
+from kcsim.mapping import cache
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.search import TIME_LIMIT, SearchResult, objective_value, search_mapping
-from kcsim.sharing.account import CascadeEstimate, evaluate_cascade
+from kcsim.sharing.account import SharedEstimate, evaluate_shared
 from kcsim.sharing.bounds import Bounds
-from kcsim.sharing.keys import cascade_key
+from kcsim.sharing.keys import sharing_key
 from kcsim.sharing.outer import find_outer
 from kcsim.sharing.phases import phase_hardware
 from kcsim.sharing.places import can_order, gathering_levels, index_level, possible_homes
-from kcsim.sharing.plan import VERBS, CascadeMapping, SharedLayer, check_shareable
+from kcsim.sharing.plan import SharedLayer, SharedMapping, check_shareable
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import TENSORS, ConvLayer, LayerError
 
@@ -52,14 +38,14 @@ MAPPED_TILES = 100
 """Tiles that are mapped at most: about three seconds."""
 
 
-def find_cascade(
+def find_shared_mapping(
     shared: SharedLayer,
     objective: str = "edp",
     below: float = np.inf,
     *,
     time_limit: float | None = None,
     within: Deadline | None = None,
-) -> CascadeEstimate | None:
+) -> SharedEstimate | None:
     """Find the best tile, places and loops of a shared convolution.
 
     Parameters
@@ -75,20 +61,20 @@ def find_cascade(
 
     Returns
     -------
-    CascadeEstimate or None
+    SharedEstimate or None
         Its `search` says by how much another tile or place could be better at most, and
         0 where all others are ruled out. ``None`` if nothing is of interest.
 
     Raises
     ------
     MappingError
-        If the hardware has no room for the cascade, or it cannot be counted there.
+        If the hardware has no room for the phases, or it cannot be counted there.
     """
     check_shareable(shared)
     started, limit = time.monotonic(), TIME_LIMIT if time_limit is None else time_limit
     deadline = Deadline(limit, within)
-    store, outcome = default_cache(), None
-    key = "" if store is None else cascade_key(shared, objective, below, MAPPED_TILES)
+    store, outcome = cache.default_cache(), None
+    key = "" if store is None else sharing_key(shared, objective, below, MAPPED_TILES)
     if store is not None:
         outcome = _read(store.read(key), shared, objective, below)
     if outcome is None:
@@ -99,7 +85,7 @@ def find_cascade(
         reason = outcome.reason
         if outcome.cut:
             reason = f"no mapping was found within the time limit of {limit:.3g} s"
-        raise MappingError(f"{shared.layer.name} cannot {VERBS[shared.sharing]}: {reason}")
+        raise MappingError(f"{shared.layer.name} cannot {shared.sharing.verb}: {reason}")
     best = outcome.best
     if best is None:
         return None
@@ -126,12 +112,12 @@ class _Candidate(NamedTuple):
 
 
 class _Outcome(NamedTuple):
-    """How a search ended: the best cascade, if one is of interest, or why there is none.
+    """How a search ended: the best one, if any is of interest, or why there is none.
 
     Where it was cut short, `cut` says why.
     """
 
-    best: CascadeEstimate | None
+    best: SharedEstimate | None
     gap: float = 0.0
     candidates: int = 0
     mapped: int = 0
@@ -140,7 +126,7 @@ class _Outcome(NamedTuple):
 
 
 def _to_document(outcome: _Outcome) -> dict[str, Any]:
-    """What is kept of a search: of the best cascade, its mapping and what it came to."""
+    """What is kept of a search: of the best one, its mapping and what it came to."""
     document = {**outcome._asdict(), "best": None}
     del document["cut"]
     if outcome.best is not None:
@@ -149,7 +135,7 @@ def _to_document(outcome: _Outcome) -> dict[str, Any]:
             "home": plan.home, "gathered_at": plan.gathered_at, "ordered": plan.ordered,
             "tile": list(plan.tile), "codebook_level": plan.codebook_level,
             "energy_pj": found.energy_pj, "cycles": found.cycles.total,
-            **{part: mapping_to_document(getattr(plan, part)) for part in _PARTS},
+            **{part: cache.mapping_to_document(getattr(plan, part)) for part in _PARTS},
         }  # fmt: skip
     return document
 
@@ -165,13 +151,13 @@ def _read(
         kept = document["best"]
         if kept["codebook_level"] not in (None, *range(len(shared.hardware.levels))):
             return None
-        outer, gather, entries = (mapping_from_document(kept[part]) for part in _PARTS)
-        plan = CascadeMapping(
+        outer, gather, entries = (cache.mapping_from_document(kept[part]) for part in _PARTS)
+        plan = SharedMapping(
             shared.sharing, kept["home"], kept["gathered_at"], kept["ordered"],
             Tile(*map(int, kept["tile"])), outer, gather, entries, kept["codebook_level"],
         )  # fmt: skip
-        found = evaluate_cascade(shared, plan)
-    except (*UNREADABLE, IndexError, ZeroDivisionError):
+        found = evaluate_shared(shared, plan)
+    except (*cache.UNREADABLE, IndexError, ZeroDivisionError):
         return None
     same = (found.energy_pj, found.cycles.total) == (kept["energy_pj"], kept["cycles"])
     is_better = objective_value(objective, found.energy_pj, found.cycles.total) < below
@@ -252,8 +238,7 @@ class _Known:
     """
 
     def __init__(self, deadline: Deadline | None = None) -> None:
-        self._gather: dict[object, SearchResult | MappingError] = {}
-        self._entries: dict[object, SearchResult | MappingError] = {}
+        self._found: dict[object, SearchResult | MappingError] = {}
         self._deadline = deadline or Deadline()
         self.cut = ""
 
@@ -269,7 +254,19 @@ class _Known:
         self.cut = self.cut or found.note
         return found
 
-    def mapped(self, shared: SharedLayer, candidate: _Candidate, objective: str) -> CascadeEstimate:
+    def _remembered(self, key: object, find: Callable[[], SearchResult]) -> SearchResult:
+        """What was found for a key, or could not be."""
+        if key not in self._found:
+            try:
+                self._found[key] = find()
+            except MappingError as error:
+                self._found[key] = error
+        found = self._found[key]
+        if isinstance(found, MappingError):
+            raise found
+        return found
+
+    def mapped(self, shared: SharedLayer, candidate: _Candidate, objective: str) -> SharedEstimate:
         """The estimate with the best loops for a tile and its places."""
         _, home, last, ordered, tile = candidate
         shapes, names = shared.shapes(tile), shared.hardware.level_names
@@ -277,7 +274,7 @@ class _Known:
 
         def map_gather() -> SearchResult:
             return self._search(
-                shapes.gather, phase_hardware(shared, "gather", home, last),
+                gathering, phase_hardware(shared, "gather", home, last),
                 objective=objective, weights=(shared.gather_costs(tile, ordered),),
                 prices=_gather_prices(shared, home, last, width * shared.depth),
             )  # fmt: skip
@@ -297,56 +294,33 @@ class _Known:
                 prices=_entry_prices(hardware, home),
             )  # fmt: skip
 
-        entries, rounds = shapes.entries(_smooth(width)), tile.rounds(shared.layer)
+        gathering, entries = shapes.gather, shapes.entries(_smooth(width))
+        rounds = tile.rounds(shared.layer)
         loads = 1
         if shared.form.loads_codebook:
             loads = sum(shared.widths(tile).values()) * rounds.N * rounds.P * rounds.Q
-        gather_key = home, last, ordered, width, shapes.gather.shape_key
-        gather = _remembered(self._gather, gather_key, map_gather)
-        multiply = _remembered(self._entries, (home, loads, entries.shape_key), map_entries)
-        blocks = tile.G * (shapes.blocks if shared.sharing == "share_products" else tile.M)
+        gather_key = home, last, ordered, width, gathering.shape_key
+        gather = self._remembered(gather_key, map_gather)
+        multiply = self._remembered((home, loads, entries.shape_key), map_entries)
+        tables = tile.G * shapes.tables
         within = (
-            gather.energy_pj + blocks * multiply.energy_pj,
-            gather.cycles + blocks * multiply.cycles,
+            gather.energy_pj + tables * multiply.energy_pj,
+            gather.cycles + tables * multiply.cycles,
         )
         outer = find_outer(shared, home, tile, ordered, objective, within, self._search)
-        mapping = CascadeMapping(
-            shared.sharing,
-            names[home],
-            names[last],
-            ordered,
-            tile,
-            outer,
-            gather.mapping,
-            multiply.mapping,
-            multiply.codebook_level,
-        )
-        return evaluate_cascade(shared, mapping)
-
-
-def _remembered(
-    known: dict[object, SearchResult | MappingError],
-    key: object,
-    find: Callable[[], SearchResult],
-) -> SearchResult:
-    """What was found for a key, or could not be."""
-    if key not in known:
-        try:
-            known[key] = find()
-        except MappingError as error:
-            known[key] = error
-    found = known[key]
-    if isinstance(found, MappingError):
-        raise found
-    return found
+        mapping = SharedMapping(
+            shared.sharing, names[home], names[last], ordered, tile, outer, gather.mapping,
+            multiply.mapping, multiply.codebook_level,
+        )  # fmt: skip
+        return evaluate_shared(shared, mapping)
 
 
 def _entry_prices(hardware: Hardware, home: int) -> Prices:
     """The phase that multiplies: what its inputs and outputs do above the home is not its own."""
     factors = np.ones((len(hardware.levels), 3, 8))
     factors[:home, 1:] = 0
-    factors[home, 1:, FILL_PJ] = 0
-    factors[: home + 1, :, VALUE_BITS] = 0
+    factors[home, 1:, columns.FILL_PJ] = 0
+    factors[: home + 1, :, columns.VALUE_BITS] = 0
     return Prices(factors)
 
 
@@ -355,15 +329,15 @@ def _gather_prices(shared: SharedLayer, home: int, last: int, width: int) -> Pri
     factors = np.ones((len(shared.hardware.levels), 3, 8))
     for j, first in enumerate((index_level(shared.hardware, home), home, home)):
         factors[:first, j] = 0
-        factors[first, j, FILL_PJ] = 0
+        factors[first, j, columns.FILL_PJ] = 0
     role = TENSORS.index(shared.role)
     factors[: last + 1, role] *= width
-    constant = [READ_PJ, UPDATE_PJ, TRANSFER_PJ, READ_CYCLES, SPILL_CYCLES]
-    factors[last, role, constant] = 0
+    factors[last, role, [columns.READ_PJ, columns.UPDATE_PJ, columns.TRANSFER_PJ]] = 0
+    factors[last, role, [columns.READ_CYCLES, columns.SPILL_CYCLES]] = 0
     factors[last + 1 :, role] = 0
     if role == TENSORS.index("outputs"):
-        factors[last, role, WRITE_CYCLES] = 0
-    factors[: home + 1, :, VALUE_BITS] = 0
+        factors[last, role, columns.WRITE_CYCLES] = 0
+    factors[: home + 1, :, columns.VALUE_BITS] = 0
     return Prices(factors)
 
 

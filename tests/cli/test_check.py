@@ -114,7 +114,7 @@ def test_shared_products_and_sums_agree(kcsim):
     assert lines[2] == lines[5] == "outputs: equal to torch, bit for bit"
 
 
-def test_a_wrong_count_of_a_cascade_is_shown(kcsim, monkeypatch):
+def test_a_wrong_count_of_a_shared_layer_is_shown(kcsim, monkeypatch):
     from kcsim.sharing import account as estimating
 
     right = estimating.count_outer

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cascades import SPECS
 from random_clustered import random_clustered
+from random_sharing import SPECS
 from shared_layers import KERNELS, LAYER, SMALL, layers_of, on_one_level, shared_layer
 
 import kcsim
@@ -16,9 +16,9 @@ from kcsim.clustering.spec import parse_clustering
 from kcsim.conv.operations import count_operations
 from kcsim.cost.weight_format import weight_formats
 from kcsim.hardware.reader import load_hardware
-from kcsim.sharing.account import CascadeEstimate
+from kcsim.sharing.account import SharedEstimate
 from kcsim.sharing.distinct_entries import DistinctEntries
-from kcsim.sharing.tiles import SHARINGS
+from kcsim.sharing.strategies import SHARINGS
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 
@@ -30,7 +30,7 @@ def test_real_and_expected_weights_give_the_same_structure(sharing):
     (expected,) = layers_of(network, sharing)
     (found,) = kcsim.estimate(SMALL, network, weights=real, execution=sharing)[sharing].layers
     for each in (expected, found):
-        assert isinstance(each, CascadeEstimate)
+        assert isinstance(each, SharedEstimate)
         assert each.execution == sharing
         assert each.counts.layer.name == "layer"
         assert each.energy_pj == pytest.approx(sum(each.energy_by_component().values()))

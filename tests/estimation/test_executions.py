@@ -18,7 +18,7 @@ from kcsim.estimation.executions import EXECUTIONS
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import CodebookStore, Compute, Hardware
 from kcsim.mapping.search import OBJECTIVES, objective_value
-from kcsim.sharing.tiles import SHARINGS
+from kcsim.sharing.strategies import SHARINGS
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 from kcsim.workload.zeros import ZeroShares

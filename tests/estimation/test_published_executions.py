@@ -1,4 +1,4 @@
-"""Figures that papers print for shared products, counted by the cascade."""
+"""Figures that papers print for shared products, counted for whole tiles."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_q_cnn_alexnet_tables_differ_by_padding_and_rows_that_no_window_needs():
 
 
 def surplus_of(layer, part):
-    """Products that the cascade computes and the paper does not count."""
+    """Products that the phases compute and the paper does not count."""
     top, bottom, left, right = layer.padding
     rows = covered(layer.in_height, layer.kernel_height, layer.stride[0], (top, bottom))
     columns = covered(layer.in_width, layer.kernel_width, layer.stride[1], (left, right))

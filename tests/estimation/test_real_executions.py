@@ -13,11 +13,11 @@ import kcsim
 from kcsim.cost.weight_format import weight_formats
 from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.schema import CodebookStore, Compute, Hardware
-from kcsim.replay.sharing import compare_cascade, replay_cascade
+from kcsim.replay.sharing import compare_shared, replay_shared
 from kcsim.sharing.distinct_entries import DistinctEntries
 from kcsim.sharing.plan import SharedLayer
-from kcsim.sharing.search import find_cascade
-from kcsim.sharing.tiles import SHARINGS
+from kcsim.sharing.search import find_shared_mapping
+from kcsim.sharing.strategies import SHARINGS
 from kcsim.workload.network import Network
 
 CHOSEN = ("f2.s1", "f2.e3")
@@ -98,13 +98,13 @@ def test_trained_weights_are_executed_as_counted(sharing):
     codebook = weights.codebooks[known.part.codebook]
     distinct = DistinctEntries.of(known, codebook)
     (form,) = weight_formats((layer,), HARDWARE, weights)
-    shared = SharedLayer(layer, HARDWARE, form, distinct, sharing)
-    found = find_cascade(shared, "energy")
+    shared = SharedLayer(layer, HARDWARE, form, distinct, SHARINGS[sharing])
+    found = find_shared_mapping(shared, "energy")
     inputs = np.random.default_rng(1).normal(
         size=(layer.batch, layer.in_channels, layer.in_height, layer.in_width)
     )
-    replayed = replay_cascade(shared, found.plan, known, codebook, inputs)
-    assert compare_cascade(replayed, found) == ()
+    replayed = replay_shared(shared, found.plan, known, codebook, inputs)
+    assert compare_shared(replayed, found) == ()
     torch = pytest.importorskip("torch")
     expected = torch.nn.functional.conv2d(
         torch.from_numpy(inputs), torch.from_numpy(weights.decode(layer.name).astype(np.float64)),

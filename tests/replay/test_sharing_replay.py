@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cascades import cascades
 from hypothesis import assume, given, settings
+from random_sharing import shared_mappings
 
 from kcsim.replay.dense import trusted_convolution
-from kcsim.replay.sharing import compare_cascade, replay_cascade
-from kcsim.sharing.account import evaluate_cascade
+from kcsim.replay.sharing import compare_shared, replay_shared
+from kcsim.sharing.account import evaluate_shared
 
 
-def check(cascade):
+def check(drawn):
     """Everything that is executed against what is counted, and against torch."""
-    shared = cascade.shared
-    estimate = evaluate_cascade(shared, cascade.mapping)
-    replayed = replay_cascade(shared, cascade.mapping, cascade.weights, cascade.codebook)
-    decoded = cascade.weights.decode(cascade.codebook).astype(np.int64)
+    shared = drawn.shared
+    estimate = evaluate_shared(shared, drawn.mapping)
+    replayed = replay_shared(shared, drawn.mapping, drawn.weights, drawn.codebook)
+    decoded = drawn.weights.decode(drawn.codebook).astype(np.int64)
     expected, _ = trusted_convolution(shared.layer, replayed.inputs, decoded)
     assert replayed.outputs.dtype == np.int64
     np.testing.assert_array_equal(replayed.outputs, expected)
-    assert compare_cascade(replayed, estimate) == ()
+    assert compare_shared(replayed, estimate) == ()
 
 
 @settings(max_examples=60, deadline=None)
-@given(cascades())
-def test_random_cascades_count_what_is_executed_and_compute_what_torch_does(cascade):
-    assume(cascade is not None)
-    check(cascade)
+@given(shared_mappings())
+def test_random_shared_layers_count_what_is_executed_and_compute_what_torch_does(drawn):
+    assume(drawn is not None)
+    check(drawn)
 
 
 @pytest.mark.slow
 @settings(max_examples=5000, deadline=None)
-@given(cascades())
-def test_five_thousand_random_cascades(cascade):
-    assume(cascade is not None)
-    check(cascade)
+@given(shared_mappings())
+def test_five_thousand_random_shared_layers(drawn):
+    assume(drawn is not None)
+    check(drawn)

@@ -11,7 +11,7 @@ from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 
-# Layers of which cascades are found at once.
+# Layers of which shared mappings are found at once.
 TINY = Network(
     "tiny",
     (

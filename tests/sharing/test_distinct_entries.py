@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cascades import SPECS as SMALL_SPECS
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_clustered import SPECS, random_clustered, zeroed
+from random_sharing import SPECS as SMALL_SPECS
 
 from kcsim.clustering.compute import expected_distinct
 from kcsim.clustering.precision import StoredValues

@@ -11,7 +11,7 @@ from kcsim.errors import MappingError
 from kcsim.hardware.level import Fanout, Partition
 from kcsim.hardware.schema import Precision
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
-from kcsim.sharing.account import evaluate_cascade
+from kcsim.sharing.account import evaluate_shared
 
 WIDTHS = {"weights": 4, "inputs": 8, "outputs": 32, "intermediate": 32}
 
@@ -33,7 +33,7 @@ def with_widths(layer, **changes):
 def evaluated(sharing, **changes):
     layer = with_widths(shared(sharing), **changes)
     entries = "M=2 P=2 Q=2" if sharing == "share_products" else "P=2 Q=2"
-    return evaluate_cascade(layer, plan(sharing, "M=2 P=2 Q=2", entries))
+    return evaluate_shared(layer, plan(sharing, "M=2 P=2 Q=2", entries))
 
 
 @pytest.mark.parametrize("sharing", ["share_products", "share_sums"])
@@ -101,10 +101,10 @@ def test_homes_side_by_side_wait_for_the_one_with_most_entries():
             *loops("buffer", "M=2 P=2 Q=2").levels,
         )
     )
-    beside = evaluate_cascade(replace(layer, hardware=hardware), replace(alone, outer=outer))
+    beside = evaluate_shared(replace(layer, hardware=hardware), replace(alone, outer=outer))
     # Tables of 1, 1, 2 and 1 entries of 4 pixels: two rounds, as if each had one of two.
     assert beside.cycles.compute == 2 * 8 + 2 * 8
     # One after the other each takes what it needs: 20 products, 32 gathers.
-    assert evaluate_cascade(layer, alone).cycles.compute == 20 + 32
-    assert beside.counts.macs == evaluate_cascade(layer, alone).counts.macs == 20
+    assert evaluate_shared(layer, alone).cycles.compute == 20 + 32
+    assert beside.counts.macs == evaluate_shared(layer, alone).counts.macs == 20
     assert LAYER.macs == 32

@@ -14,9 +14,10 @@ from kcsim.cost.weight_format import weight_formats
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import CodebookStore, Compute, Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
-from kcsim.sharing.account import evaluate_cascade
+from kcsim.sharing.account import evaluate_shared
 from kcsim.sharing.distinct_entries import DistinctEntries
-from kcsim.sharing.plan import CascadeMapping, SharedLayer
+from kcsim.sharing.plan import SharedLayer, SharedMapping
+from kcsim.sharing.strategies import SHARINGS
 from kcsim.sharing.tiles import Tile
 from kcsim.weights.clustered import ClusteredLayer, Codebook
 from kcsim.workload.layer import ConvLayer
@@ -43,7 +44,7 @@ def shared(sharing):
     codebook = Codebook(part.codebook, StoredValues(np.ones((2, 1, 1, 1), np.float32), 32))
     distinct = DistinctEntries.of(ClusteredLayer(part, INDEXES), codebook)
     (form,) = weight_formats((LAYER,), HARDWARE, parse_clustering("scalar:k=2"))
-    return SharedLayer(LAYER, HARDWARE, form, distinct, sharing)
+    return SharedLayer(LAYER, HARDWARE, form, distinct, SHARINGS[sharing])
 
 
 def loops(level, text):
@@ -54,8 +55,8 @@ def plan(sharing, gather, entries):
     """Tiles of two filters and one channel; for both filters in turn, one channel and the other."""
     outer = Mapping((*loops("DRAM", "M=2 C=2").levels, *loops("buffer", "M=2 P=2 Q=2").levels))
     tile = Tile(N=1, G=1, M=2, C=1, P=2, Q=2)
-    return CascadeMapping(
-        sharing, "buffer", "buffer", False, tile, outer, loops("buffer", gather),
+    return SharedMapping(
+        SHARINGS[sharing], "buffer", "buffer", False, tile, outer, loops("buffer", gather),
         loops("buffer", entries),
     )  # fmt: skip
 
@@ -63,13 +64,13 @@ def plan(sharing, gather, entries):
 @pytest.fixture(scope="module")
 def products():
     mapping = plan("share_products", "M=2 P=2 Q=2", "M=2 P=2 Q=2")
-    return evaluate_cascade(shared("share_products"), mapping)
+    return evaluate_shared(shared("share_products"), mapping)
 
 
 @pytest.fixture(scope="module")
 def sums():
     mapping = plan("share_sums", "M=2 P=2 Q=2", "P=2 Q=2")
-    return evaluate_cascade(shared("share_sums"), mapping)
+    return evaluate_shared(shared("share_sums"), mapping)
 
 
 def test_products_are_computed_once_for_each_entry_of_a_tile(products):
@@ -126,7 +127,7 @@ def test_tiles_of_one_row_compute_as_much_as_tiles_of_two(sharing):
         gather=loops("buffer", "M=2 Q=2"),
         entries=loops("buffer", "Q=2" if sharing == "share_sums" else "M=2 Q=2"),
     )  # fmt: skip
-    one, two = (evaluate_cascade(shared(sharing), each) for each in (rows, whole))
+    one, two = (evaluate_shared(shared(sharing), each) for each in (rows, whole))
     assert one.intermediate.words == two.intermediate.words == one.entries.counts.macs
     assert one.operations == two.operations
     assert one.intermediate.tile_words * 2 == two.intermediate.tile_words
@@ -148,7 +149,7 @@ def test_spilled_products_go_through_the_outermost_level():
         gather=Mapping((*loops("DRAM", "P=2").levels, *loops("buffer", "M=4 C=2 Q=2").levels)),
         entries=loops("DRAM", "M=2 P=2 Q=2"),
     )  # fmt: skip
-    found = evaluate_cascade(shared("share_products"), mapping)
+    found = evaluate_shared(shared("share_products"), mapping)
     # Both channels have both entries; 4 pixels each.
     assert found.intermediate.words == 16
     assert found.intermediate.spilled

@@ -1,4 +1,4 @@
-"""Cascades are searched once: what was found is kept on disk."""
+"""Shared mappings are searched once: what was found is kept on disk."""
 
 from __future__ import annotations
 
@@ -43,26 +43,26 @@ def same(one, other):
 
 
 def test_a_search_is_not_repeated(folder, shared, monkeypatch):
-    first = search.find_cascade(shared, "energy")
-    assert search.find_cascade(shared, "energy", below=first.energy_pj) is None
+    first = search.find_shared_mapping(shared, "energy")
+    assert search.find_shared_mapping(shared, "energy", below=first.energy_pj) is None
     forbid(monkeypatch)
-    same(search.find_cascade(shared, "energy"), first)
-    assert search.find_cascade(shared, "energy", below=first.energy_pj) is None
+    same(search.find_shared_mapping(shared, "energy"), first)
+    assert search.find_shared_mapping(shared, "energy", below=first.energy_pj) is None
 
 
 def test_where_a_spilled_codebook_lies_is_kept(folder, monkeypatch):
     small = ["codebook.level=register file", "codebook.capacity_kib=0.001"]
     hardware = load_hardware("simple", small)
     shared = shared_layer(LAYER, hardware, "kernel:k=3,scope=layer", "share_products")
-    first = search.find_cascade(shared, "energy")
+    first = search.find_shared_mapping(shared, "energy")
     assert first.plan.codebook_level is not None
     forbid(monkeypatch)
-    same(search.find_cascade(shared, "energy"), first)
+    same(search.find_shared_mapping(shared, "energy"), first)
 
 
 @pytest.mark.parametrize("change", ["objective", "sharing", "layer", "hardware", "entries"])
 def test_whatever_matters_is_searched_anew(folder, shared, monkeypatch, change):
-    search.find_cascade(shared, "energy")
+    search.find_shared_mapping(shared, "energy")
     forbid(monkeypatch)
     layer = replace(LAYER, in_height=8) if change == "layer" else LAYER
     override = ["levels.buffer.read_pj=7"] if change == "hardware" else []
@@ -72,16 +72,16 @@ def test_whatever_matters_is_searched_anew(folder, shared, monkeypatch, change):
         "share_sums" if change == "sharing" else "share_products",
     )  # fmt: skip
     with pytest.raises(AssertionError, match="searched again"):
-        search.find_cascade(other, "cycles" if change == "objective" else "energy")
+        search.find_shared_mapping(other, "cycles" if change == "objective" else "energy")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"best": 3}', '{"best": [1, 2]}', '{"odd": 1}'])
 def test_files_that_say_nothing_are_misses(folder, shared, text):
-    first = search.find_cascade(shared, "energy")
+    first = search.find_shared_mapping(shared, "energy")
     (path,) = folder.rglob("*.json")
     json.loads(path.read_text())
     path.write_text(text)
-    same(search.find_cascade(shared, "energy"), first)
+    same(search.find_shared_mapping(shared, "energy"), first)
 
 
 def better(document):
@@ -106,20 +106,20 @@ def other_loops(document):
 
 @pytest.mark.parametrize("edit", [better, smaller_tile, elsewhere, nowhere_to_look_up, other_loops])
 def test_what_does_not_come_to_what_it_says_is_a_miss(folder, shared, edit):
-    first = search.find_cascade(shared, "energy")
+    first = search.find_shared_mapping(shared, "energy")
     (path,) = folder.rglob("*.json")
     document = json.loads(path.read_text())
     del document["digest"]
     edit(document)
     path.write_text(json.dumps({**document, "digest": _digest(path.stem, document)}))
-    same(search.find_cascade(shared, "energy"), first)
+    same(search.find_shared_mapping(shared, "energy"), first)
 
 
 def test_a_search_that_is_cut_short_says_so_and_is_not_kept(folder, shared, monkeypatch):
-    whole = search.find_cascade(shared, "energy")
+    whole = search.find_shared_mapping(shared, "energy")
     for path in folder.rglob("*.json"):
         path.unlink()
-    found = search.find_cascade(shared, "energy", time_limit=1e-6)
+    found = search.find_shared_mapping(shared, "energy", time_limit=1e-6)
     assert found.search.note == "the time limit ended the search"
     assert not found.search.is_optimal
     assert 0 < found.search.gap <= 1
@@ -129,7 +129,7 @@ def test_a_search_that_is_cut_short_says_so_and_is_not_kept(folder, shared, monk
 
 def test_many_tiles_are_thinned_out_and_said_to_be(folder, shared, monkeypatch):
     monkeypatch.setattr("kcsim.sharing.bounds._MOST_TILES", 20)
-    found = search.find_cascade(shared, "energy")
+    found = search.find_shared_mapping(shared, "energy")
     assert found.search.note == "only some of its tiles were looked at"
     assert found.search.gap == 1.0
 
@@ -138,8 +138,8 @@ def test_that_nothing_fits_is_kept(folder, monkeypatch):
     small = load_hardware("simple", ["levels.register file.capacity_words=1"])
     shared = shared_layer(LAYER, small, "kernel:k=3,scope=layer", "share_products")
     with pytest.raises(MappingError, match="layer cannot share products") as first:
-        search.find_cascade(shared)
+        search.find_shared_mapping(shared)
     forbid(monkeypatch)
     with pytest.raises(MappingError) as again:
-        search.find_cascade(shared)
+        search.find_shared_mapping(shared)
     assert str(again.value) == str(first.value)

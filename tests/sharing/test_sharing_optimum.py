@@ -1,4 +1,4 @@
-"""The search of cascades finds the least of all tiles and places."""
+"""The search of shared mappings finds the least of all tiles and places."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import contextlib
 import itertools
 
 import pytest
-from cascades import cascades
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from random_sharing import shared_mappings
 from shared_layers import problems, reached, shared_layer
 
 from kcsim.errors import MappingError
@@ -16,11 +16,12 @@ from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.schema import CodebookStore, Compute, Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import OBJECTIVES
-from kcsim.sharing.account import evaluate_cascade
+from kcsim.sharing.account import evaluate_shared
 from kcsim.sharing.places import can_order, gathering_levels, possible_homes
-from kcsim.sharing.plan import CascadeMapping
-from kcsim.sharing.search import MAPPED_TILES, _Candidate, _Known, find_cascade
-from kcsim.sharing.tiles import SHARINGS, Tile
+from kcsim.sharing.plan import SharedMapping
+from kcsim.sharing.search import MAPPED_TILES, _Candidate, _Known, find_shared_mapping
+from kcsim.sharing.strategies import SHARINGS
+from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import ConvLayer
 
 
@@ -28,7 +29,7 @@ def divisors(number):
     return [n for n in range(1, number + 1) if number % n == 0]
 
 
-def every_cascade(shared, objective):
+def every_shared_mapping(shared, objective):
     """The best mapping of every tile and place, without bounds."""
     known, depth = _Known(), shared.unit.channels
     for home in possible_homes(shared.hardware):
@@ -46,14 +47,14 @@ def every_cascade(shared, objective):
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
-@given(problems(), st.sampled_from(OBJECTIVES), st.sampled_from(SHARINGS))
+@given(problems(), st.sampled_from(OBJECTIVES), st.sampled_from(tuple(SHARINGS)))
 def test_the_search_finds_the_least_of_all_tiles_and_places(problem, objective, sharing):
     check_search(problem, objective, sharing)
 
 
 @pytest.mark.slow
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-@given(problems(), st.sampled_from(OBJECTIVES), st.sampled_from(SHARINGS))
+@given(problems(), st.sampled_from(OBJECTIVES), st.sampled_from(tuple(SHARINGS)))
 def test_the_search_finds_the_least_of_200_problems(problem, objective, sharing):
     check_search(problem, objective, sharing)
 
@@ -61,34 +62,34 @@ def test_the_search_finds_the_least_of_200_problems(problem, objective, sharing)
 def check_search(problem, objective, sharing):
     layer, hardware, spec = problem
     shared = shared_layer(layer, hardware, spec, sharing)
-    values = [reached(each, objective) for each in every_cascade(shared, objective)]
+    values = [reached(each, objective) for each in every_shared_mapping(shared, objective)]
     if not values:
         with pytest.raises(MappingError, match="cannot share"):
-            find_cascade(shared, objective)
+            find_shared_mapping(shared, objective)
         return
-    found = find_cascade(shared, objective)
+    found = find_shared_mapping(shared, objective)
     assert reached(found, objective) >= min(values)
     assert reached(found, objective) * (1 - found.search.gap) <= min(values) * (1 + 1e-9)
     if found.search.gap == 0:
         assert reached(found, objective) == min(values)
     else:
         assert found.search.evaluated == MAPPED_TILES
-    assert find_cascade(shared, objective, below=min(values)) is None
-    again = evaluate_cascade(shared, found.plan)
+    assert find_shared_mapping(shared, objective, below=min(values)) is None
+    again = evaluate_shared(shared, found.plan)
     assert (again.energy_pj, again.cycles) == (found.energy_pj, found.cycles)
 
 
 @pytest.mark.slow
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-@given(cascades())
-def test_none_of_300_random_mappings_takes_less_energy(cascade):
-    check_random(cascade)
+@given(shared_mappings())
+def test_none_of_300_random_mappings_takes_less_energy(drawn):
+    check_random(drawn)
 
 
-def check_random(cascade):
-    assume(cascade is not None)
-    tried = evaluate_cascade(cascade.shared, cascade.mapping)
-    found = find_cascade(cascade.shared, "energy")
+def check_random(drawn):
+    assume(drawn is not None)
+    tried = evaluate_shared(drawn.shared, drawn.mapping)
+    found = find_shared_mapping(drawn.shared, "energy")
     assert found.energy_pj * (1 - found.search.gap) <= tried.energy_pj * (1 + 1e-9)
 
 
@@ -103,11 +104,11 @@ def test_homes_work_side_by_side_where_that_takes_the_fewest_cycles():
     shared = shared_layer(layer, hardware, "kernel:k=1,scope=layer,dense=none", "share_products")
     one, none = Tile(1, 1, 1, 1, 1, 1), Mapping(())
     beside = LevelLoops("DRAM", (Loop("M", 2),), (Loop("C", 4),))
-    better = CascadeMapping(
-        "share_products", "buffer", "buffer", False, one, Mapping((beside,)), none, none
+    better = SharedMapping(
+        shared.sharing, "buffer", "buffer", False, one, Mapping((beside,)), none, none
     )
     # One product and one gathered value for each of 8 weights, on 4 units.
-    assert evaluate_cascade(shared, better).cycles.total == 4
-    found = find_cascade(shared, "cycles")
+    assert evaluate_shared(shared, better).cycles.total == 4
+    found = find_shared_mapping(shared, "cycles")
     assert found.search.gap == 0
     assert found.cycles.total <= 4

@@ -1,19 +1,19 @@
-"""The search of cascades: bounds are below all mappings, and no other loops are better."""
+"""The search of shared mappings: bounds are below all mappings, and no other loops are better."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
-from cascades import cascades
 from every_mapping import every_nest
 from hypothesis import assume, given, settings
+from random_sharing import shared_mappings
 from small_problems import layer_of
 
 from kcsim.errors import MappingError
 from kcsim.hardware.schema import Dataflow, LevelConstraint
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
-from kcsim.sharing.account import evaluate_cascade
+from kcsim.sharing.account import evaluate_shared
 from kcsim.sharing.bounds import Bounds
 from kcsim.sharing.phases import phase_hardware
 from kcsim.sharing.search import _Candidate, _Known, _smooth
@@ -24,36 +24,36 @@ MOST_TRIED = 80
 
 
 @settings(max_examples=200, deadline=None)
-@given(cascades())
-def test_no_mapping_of_a_tile_costs_less_than_its_bound(cascade):
-    assume(cascade is not None)
-    shared, mapping = cascade.shared, cascade.mapping
+@given(shared_mappings())
+def test_no_mapping_of_a_tile_costs_less_than_its_bound(drawn):
+    assume(drawn is not None)
+    shared, mapping = drawn.shared, drawn.mapping
     places = (shared.hardware.level_index(n) for n in (mapping.home, mapping.gathered_at))
     bounds = Bounds.of(shared, *places, mapping.ordered)
-    found = evaluate_cascade(shared, mapping)
+    found = evaluate_shared(shared, mapping)
     i = bounds.tiles.index(mapping.tile)
     assert bounds.energy_pj[i] <= found.energy_pj * (1 + 1e-9)
     assert bounds.cycles[i] <= found.cycles.total
 
 
 @settings(max_examples=40, deadline=None)
-@given(cascades())
-def test_no_other_loops_of_any_part_take_less_energy(cascade):
-    assume(cascade is not None)
-    shared, tile = cascade.shared, cascade.mapping.tile
+@given(shared_mappings())
+def test_no_other_loops_of_any_part_take_less_energy(drawn):
+    assume(drawn is not None)
+    shared, tile = drawn.shared, drawn.mapping.tile
     # Loops are found for tables of one width that has small factors.
     widths = shared.widths(tile)
     assume(len(widths) == 1 and _smooth(max(widths)) == max(widths))
     home, last = (
-        shared.hardware.level_index(n) for n in (cascade.mapping.home, cascade.mapping.gathered_at)
+        shared.hardware.level_index(n) for n in (drawn.mapping.home, drawn.mapping.gathered_at)
     )
-    candidate = _Candidate(0.0, home, last, cascade.mapping.ordered, tile)
+    candidate = _Candidate(0.0, home, last, drawn.mapping.ordered, tile)
     best = _Known().mapped(shared, candidate, "energy")
     # Accesses are rounded up to whole ones, which the search does not see.
     slack = sum(item.energy_pj / item.accesses for item in best.items if item.accesses)
     for part, other in _others(shared, best.plan, home, last):
         try:
-            found = evaluate_cascade(shared, replace(best.plan, **{part: other}))
+            found = evaluate_shared(shared, replace(best.plan, **{part: other}))
         except MappingError:
             continue
         assert found.energy_pj >= best.energy_pj - slack - 1e-9, part

@@ -15,8 +15,9 @@ from kcsim.hardware.schema import CodebookStore, Compute, Hardware, Precision
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.sharing.distinct_entries import DistinctEntries
 from kcsim.sharing.places import can_order, gathering_levels, possible_homes
-from kcsim.sharing.plan import CascadeMapping, SharedLayer
-from kcsim.sharing.tiles import SHARINGS, Tile
+from kcsim.sharing.plan import SharedLayer, SharedMapping
+from kcsim.sharing.strategies import SHARINGS
+from kcsim.sharing.tiles import Tile
 from kcsim.weights.clustered import ClusteredLayer, Codebook
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
@@ -38,18 +39,18 @@ ROOM = 10**6
 
 
 @dataclass(frozen=True)
-class Cascade:
+class RandomSharing:
     """A shared layer, how it is mapped, and its weights: whole numbers."""
 
     shared: SharedLayer
-    mapping: CascadeMapping
+    mapping: SharedMapping
     weights: ClusteredLayer
     codebook: Codebook
 
 
 @st.composite
-def cascades(draw):
-    """A cascade with random tiles, places and loops; ``None`` if all weights are zero."""
+def shared_mappings(draw):
+    """A shared layer with random tiles, places and loops; ``None`` if all weights are zero."""
     layer = _layer(draw)
     hardware = _hardware(draw)
     spec = draw(st.sampled_from(SPECS))
@@ -63,7 +64,9 @@ def cascades(draw):
     (form,) = weight_formats((layer,), hardware, replace(
         everything, layers={"layer": weights}, codebooks={weights.part.codebook: codebook}
     ))  # fmt: skip
-    shared = SharedLayer(layer, hardware, form, distinct, draw(st.sampled_from(SHARINGS)))
+    shared = SharedLayer(
+        layer, hardware, form, distinct, SHARINGS[draw(st.sampled_from(tuple(SHARINGS)))]
+    )
     home = draw(st.sampled_from(possible_homes(hardware)))
     last = draw(st.sampled_from(gathering_levels(hardware, home, shared.role)))
     ordered = can_order(hardware, home, shared.sharing) and draw(st.booleans())
@@ -78,14 +81,14 @@ def cascades(draw):
     inside = [Loop(d, n) for d, n in zip(Tile._fields, tile, strict=True) if n > 1]
     inside += [Loop("R", layer.kernel_height), Loop("S", layer.kernel_width)]
     outside[home] = LevelLoops(names[home], tuple(inside))
-    mapping = CascadeMapping(
+    mapping = SharedMapping(
         shared.sharing, names[home], names[last], ordered, tile, Mapping(tuple(outside)),
         *(
             Mapping(tuple(_loops(draw, hardware, phase.dimensions, home, len(names))))
             for phase in (shapes.gather, shapes.entries(count))
         ),
     )  # fmt: skip
-    return Cascade(shared, mapping, weights, codebook)
+    return RandomSharing(shared, mapping, weights, codebook)
 
 
 def _layer(draw):

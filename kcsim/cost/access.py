@@ -1,0 +1,85 @@
+"""What one access moves and costs, at a level and wherever a codebook lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kcsim.cost.rooms import room_of
+from kcsim.hardware.level import Level
+from kcsim.hardware.schema import Hardware
+from kcsim.workload.layer import Tensor
+
+
+def block_bits(level: Level, tensor: Tensor) -> int:
+    """Bits that one access to a tensor at a level moves, and its energy is paid for."""
+    return level.word_bits_of(tensor) * level.block_words
+
+
+def rates(level: Level, tensor: Tensor) -> tuple[float, float]:
+    """Bits of a tensor that one instance of a level gives, and takes, in a cycle at most."""
+    word_bits = level.word_bits_of(tensor)
+    reads, writes = level.read_words_per_cycle, level.write_words_per_cycle
+    return (reads or np.inf) * word_bits, (writes or np.inf) * word_bits
+
+
+@dataclass(frozen=True)
+class CodebookPlace:
+    """The memory that holds a codebook: its store, or a level where the store is too small.
+
+    Attributes
+    ----------
+    index : int, optional
+        Position of the level; ``None`` for the store.
+    level : str, optional
+        Its name.
+    word_bits, access_bits : int
+        Bits of a word, and of what one access reads or writes.
+    read_pj, write_pj : float
+        Energy of an access.
+    read_words_per_cycle, write_words_per_cycle : float, optional
+        Of one instance; unlimited when absent.
+    """
+
+    index: int | None
+    level: str | None
+    word_bits: int
+    access_bits: int
+    read_pj: float
+    write_pj: float
+    read_words_per_cycle: float | None
+    write_words_per_cycle: float | None = None
+
+
+def codebook_places(
+    hardware: Hardware, decode_level: int, codebook_bits: int
+) -> tuple[CodebookPlace, ...]:
+    """Where a codebook may lie: in its store or, if it is too large, in levels from the decoder up.
+
+    All but the outermost level have room for it, though not for their tiles beside it, perhaps.
+    """
+    store = hardware.codebook
+    if store is None:
+        return ()
+    if codebook_bits <= store.capacity_kib * 8192:
+        width, rate = store.word_bits, store.read_words_per_cycle
+        return (CodebookPlace(None, None, width, width, store.read_pj, store.write_pj, rate),)
+    places = [place_in(hardware, 0)]
+    for i in range(1, decode_level + 1):
+        level = hardware.levels[i]
+        if "weights" in level.kept_tensors:
+            room = room_of(level, "weights").bits
+            if room is not None and codebook_bits <= room:
+                places.append(place_in(hardware, i))
+    return tuple(reversed(places))
+
+
+def place_in(hardware: Hardware, index: int) -> CodebookPlace:
+    """A level, given by its position, as the place of a codebook."""
+    level = hardware.levels[index]
+    return CodebookPlace(
+        index, level.name, level.word_bits_of("weights"), block_bits(level, "weights"),
+        level.energy_pj("weights", "read"), level.energy_pj("weights", "write"),
+        level.read_words_per_cycle, level.write_words_per_cycle,
+    )  # fmt: skip

@@ -1,0 +1,111 @@
+"""The two ways to share, and what they differ in; all else is written once for both.
+
+Sharing products, the first phase multiplies every block of inputs by every distinct entry that the
+block meets, and the second one gathers products by index. Sharing sums, the first phase gathers
+inputs by index, and the second one multiplies every sum by its entry. So one phase multiplies, by
+**entries**, and one **gathers**; both are convolutions to the mapping and the counting.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Literal
+
+from kcsim.clustering.scheme import Unit
+from kcsim.sharing.distinct_entries import DistinctEntries, Widths
+from kcsim.sharing.tiles import Tile
+from kcsim.workload.layer import Tensor
+
+PhaseName = Literal["gather", "entries"]
+
+
+class Sharing(ABC):
+    """A way to share.
+
+    Attributes
+    ----------
+    name : str
+        As in options and results.
+    phases : (str, str)
+        In the order in which they run.
+    merged : {"M", "C"}
+        The dimension of the layer along which units with the same entry are one: entries take its
+        place in the phase that multiplies, and there are the fewer the more of it a tile has.
+    can_order : bool
+        Whether units may come in the order of their entries, so that no table is needed.
+    """
+
+    name: ClassVar[str]
+    phases: ClassVar[tuple[PhaseName, PhaseName]]
+    merged: ClassVar[Literal["M", "C"]]
+    can_order: ClassVar[bool]
+
+    @property
+    def verb(self) -> str:
+        """As in messages."""
+        return self.name.replace("_", " ")
+
+    def role(self, phase: PhaseName) -> Tensor:
+        """The tensor that the intermediate one stands for: the first phase makes it."""
+        return "outputs" if phase == self.phases[0] else "inputs"
+
+    @abstractmethod
+    def depth(self, unit: Unit) -> int:
+        """Values that the intermediate tensor has for one entry at one place."""
+
+    @abstractmethod
+    def tables(self, tile: Tile, blocks: Any) -> Any:
+        """Tables of entries in one group of a tile that has so many blocks of channels."""
+
+    @abstractmethod
+    def widths(self, distinct: DistinctEntries, tile: Tile, blocks: int) -> Widths:
+        """Entries of a table, and how many of all tiles' tables have so many."""
+
+
+class ShareProducts(Sharing):
+    """Filters that meet the same block of channels share its products with an entry."""
+
+    name = "share_products"
+    phases = ("entries", "gather")
+    merged = "M"
+    can_order = False
+
+    def depth(self, unit: Unit) -> int:
+        """One: the product with all of an entry."""
+        return 1
+
+    def tables(self, tile: Tile, blocks: Any) -> Any:
+        """One for every block."""
+        return blocks
+
+    def widths(self, distinct: DistinctEntries, tile: Tile, blocks: int) -> Widths:
+        """The entries that a block meets in the filters of a tile."""
+        return distinct.widths("block", tile.M)
+
+
+class ShareSums(Sharing):
+    """Units of a filter that have the same entry share one product, with the sum of their inputs.
+
+    Units may come in the order of their entries (Hegde et al., UCNN, ISCA 2018, Section III).
+    """
+
+    name = "share_sums"
+    phases = ("gather", "entries")
+    merged = "C"
+    can_order = True
+
+    def depth(self, unit: Unit) -> int:
+        """A sum for every channel of the entry."""
+        return unit.channels
+
+    def tables(self, tile: Tile, blocks: Any) -> Any:
+        """One for every filter."""
+        return tile.M
+
+    def widths(self, distinct: DistinctEntries, tile: Tile, blocks: int) -> Widths:
+        """The entries that a filter has in the blocks of a tile."""
+        return distinct.widths("filter", blocks)
+
+
+SHARINGS: dict[str, Sharing] = {each.name: each for each in (ShareProducts(), ShareSums())}
+"""All ways to share, by their names."""
