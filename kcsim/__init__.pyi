@@ -34,6 +34,7 @@ from .mapping.search import (
 from .mapping.search import (
     search_mapping as search_mapping,
 )
+from .model.best import map_layer as map_layer
 from .model.bulk import (
     BulkCounts as BulkCounts,
 )
@@ -46,7 +47,6 @@ from .model.bulk import (
 from .model.counts import Counts as Counts
 from .model.counts import count_layer as count_layer
 from .model.evaluate import evaluate as evaluate
-from .model.evaluate import map_layer as map_layer
 from .model.layer_estimate import LayerEstimate as LayerEstimate
 from .replay.dense import replay_layer as replay_layer
 from .report import plot as plot

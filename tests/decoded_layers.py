@@ -12,7 +12,8 @@ from mapped_layers import mapped_layers
 from oracle import Nest, new_words, words_of
 
 from kcsim import parse_clustering
-from kcsim.cost.weight_format import WeightFormat, weight_formats
+from kcsim.cost.clustered_formats import weight_formats
+from kcsim.cost.weight_format import WeightFormat
 from kcsim.hardware.schema import CodebookStore
 
 STORE = CodebookStore(level="DRAM", capacity_kib=1e6, read_pj=3, write_pj=4)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from random_clustered import random_clustered
 
 from kcsim.clustering.precision import StoredValues
-from kcsim.cost.weight_format import weight_formats
+from kcsim.cost.clustered_formats import weight_formats
 from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.schema import CodebookStore, Compute, Hardware, Precision
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping

@@ -24,7 +24,7 @@ def read_layer(name: str, batch: int | None, zeros: str | None = None) -> ConvLa
 def read_format(name: str, hardware: Hardware, cluster: str | None) -> WeightFormat:
     """The format of its weights: dense ones, or as the clustering of its network says."""
     from kcsim.clustering.spec import parse_clustering
-    from kcsim.cost.weight_format import selected_format
+    from kcsim.cost.clustered_formats import selected_format
     from kcsim.workload.reader import select_layer
 
     clustering = parse_clustering(cluster) if cluster else None

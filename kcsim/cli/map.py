@@ -39,7 +39,7 @@ def command(
     from kcsim.cli.layers import mapping_file, read_format, read_layer
     from kcsim.cli.running import check_ending, check_output, emit, waiting
     from kcsim.hardware.reader import load_hardware
-    from kcsim.model.evaluate import map_layer
+    from kcsim.model.best import map_layer
     from kcsim.report.mapping_text import mapping_text
 
     check_output(output, plot)

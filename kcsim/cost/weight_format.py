@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
-from kcsim.clustering.resolve import (
-    LayerClustering,
-    check_units,
-    resolve_network,
-    settings_of,
-)
-from kcsim.clustering.scheme import Clustering
-from kcsim.clustering.storage import LayerStorage
 from kcsim.cost.access import CodebookPlace, block_bits, codebook_places
 from kcsim.cost.prices import DENSE, WeightCosts
 from kcsim.errors import InputError
 from kcsim.hardware.schema import CodebookStore, Hardware
-from kcsim.weights.clustered import ClusteredWeights, stored_network
-from kcsim.workload.layer import ConvLayer
-from kcsim.workload.network import Network
-
-MOST_ZEROS = math.nextafter(1.0, 0.0)
-"""Share of zeros of weights that are all zero: a share is below 1."""
 
 
 @dataclass(frozen=True)
@@ -139,56 +124,6 @@ class WeightFormat:
         return reads, -(-self.codebook_bits // place.access_bits)
 
 
-def weight_formats(
-    layers: Sequence[ConvLayer],
-    hardware: Hardware,
-    clustering: Clustering | ClusteredWeights | None,
-) -> tuple[WeightFormat, ...]:
-    """The format of every layer's weights; of real weights, with the bits of their indexes.
-
-    Raises
-    ------
-    InputError
-        If the hardware has no codebook store, or the clustering does not fit
-        the layers.
-    """
-    value_bits = hardware.precision_bits.weights
-    if clustering is None:
-        return (WeightFormat(value_bits),) * len(layers)
-    decode_level = hardware.level_index(_store(hardware).level)
-    loaded: set[str] = set()
-    formats = []
-    for stored in stored_network(layers, clustering, weight_bits=value_bits).layers:
-        name = stored.clustering.codebook
-        formats.append(_format(stored, value_bits, decode_level, name not in loaded))
-        loaded.add(name)
-    return tuple(formats)
-
-
-def selected_format(
-    network: Network, hardware: Hardware, clustering: Clustering | None
-) -> WeightFormat:
-    """The format of the weights of one layer that was selected from its network.
-
-    Parameters
-    ----------
-    network : Network
-        As `kcsim.workload.reader.select_layer` returns it.
-    hardware : Hardware
-    clustering : Clustering, optional
-        Of the whole network; dense weights when absent.
-
-    Raises
-    ------
-    InputError
-        As `weight_formats`, or if there are more clusters than units.
-    """
-    if clustering is not None:
-        clustering = settings_of(network, clustering)
-        check_units(resolve_network(network.layers, clustering))
-    return weight_formats(network.layers, hardware, clustering)[0]
-
-
 def decode_at(hardware: Hardware, level: str) -> Hardware:
     """The hardware with its decoder, and the codebook store, at the output of another level.
 
@@ -205,63 +140,22 @@ def decode_at(hardware: Hardware, level: str) -> Hardware:
     InputError
         If there is no such level, or the hardware has no codebook store.
     """
-    store = _store(hardware)
+    store = codebook_store(hardware)
     hardware.level_index(level)
     return replace(hardware, codebook=replace(store, level=level))
 
 
-def _store(hardware: Hardware) -> CodebookStore:
+def codebook_store(hardware: Hardware) -> CodebookStore:
+    """The codebook store of a hardware.
+
+    Raises
+    ------
+    InputError
+        If it has none.
+    """
     if hardware.codebook is None:
         raise InputError(
             f"{hardware.name} has no codebook store: add a 'codebook' section to the hardware "
             "file to estimate clustered layers"
         )
     return hardware.codebook
-
-
-def clustered_zeros(
-    layers: Sequence[ConvLayer], clustering: Clustering | ClusteredWeights
-) -> tuple[ConvLayer, ...]:
-    """The layers with the zeros that their clustered weights have.
-
-    Of real weights that is the share of decoded weights that are exactly zero; of a clustering,
-    the share of units that it ties to zero (`Clustering.sparse`). Layers that stay dense, and
-    those with a share of zero weights of their own, are left as they are.
-
-    Parameters
-    ----------
-    layers : sequence of ConvLayer
-    clustering : Clustering or ClusteredWeights
-
-    Raises
-    ------
-    InputError
-        If the clustering does not fit the layers.
-    """
-    parts = [stored.clustering for stored in stored_network(layers, clustering).layers]
-    return tuple(
-        layer
-        if part.unit is None or layer.zeros.weights
-        else replace(layer, zeros=replace(layer.zeros, weights=_zero_share(part, clustering)))
-        for layer, part in zip(layers, parts, strict=True)
-    )
-
-
-def _zero_share(part: LayerClustering, clustering: Clustering | ClusteredWeights) -> float:
-    if isinstance(clustering, Clustering):
-        return part.settings.sparse
-    weights = clustering.decode(part.layer.name)
-    return min(np.count_nonzero(weights == 0) / weights.size, MOST_ZEROS)
-
-
-def _format(stored: LayerStorage, value_bits: int, decode_level: int, first: bool) -> WeightFormat:
-    part = stored.clustering
-    if part.unit is None:
-        return WeightFormat(value_bits)
-    bits = Fraction(stored.indexes_bits) + stored.transforms_bits
-    bits += part.units * part.settings.extras_bits
-    return WeightFormat(
-        value_bits, part.unit.shape, bits / part.units, decode_level, part.codebook_words,
-        part.codebook_words * (part.settings.codebook_bits or value_bits), first,
-        int(part.settings.kind.has_scales), int(part.settings.kind.has_offsets),
-    )  # fmt: skip

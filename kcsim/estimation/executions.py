@@ -10,13 +10,14 @@ import numpy as np
 
 from kcsim.clustering.resolve import resolve_network
 from kcsim.clustering.scheme import Clustering
-from kcsim.cost.weight_format import WeightFormat, clustered_zeros, decode_at, weight_formats
+from kcsim.cost.clustered_formats import clustered_zeros, weight_formats
+from kcsim.cost.weight_format import WeightFormat, decode_at
 from kcsim.errors import MappingError
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.deadline import Deadline, in_threads
 from kcsim.mapping.layers import MappingTask, try_layers
 from kcsim.mapping.search import TIME_LIMIT, objective_value
-from kcsim.model.evaluate import under_found
+from kcsim.model.best import under_found
 from kcsim.model.layer_estimate import Alternative, LayerEstimate
 from kcsim.sharing.distinct_entries import DistinctEntries
 from kcsim.sharing.plan import SharedLayer

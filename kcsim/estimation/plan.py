@@ -11,14 +11,14 @@ from kcsim.clustering.resolve import check_units, resolve_network, settings_of
 from kcsim.clustering.scheme import Clustering
 from kcsim.clustering.spec import parse_clustering
 from kcsim.clustering.target import meet_ratio
-from kcsim.cost.weight_format import weight_formats
+from kcsim.cost.clustered_formats import weight_formats
 from kcsim.errors import InputError, Problem
 from kcsim.estimation.deep_kmeans import DeepKMeansRules, network_cost
 from kcsim.estimation.result import Run
 from kcsim.hardware.reader import load_hardware
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.layers import MappingTask, map_layers
-from kcsim.model.evaluate import under_found
+from kcsim.model.best import under_found
 from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.weights.clustered import ClusteredWeights, stored_network
 from kcsim.weights.clustered_reader import load_clustered

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.mapping.nest import Mapping
-from kcsim.mapping.search import SearchResult
 from kcsim.model.counts import Counts
 from kcsim.model.cycles import Cycles
 from kcsim.model.energy import EnergyItem, energy_by_component
@@ -19,6 +20,9 @@ from kcsim.model.traffic import MacsLeft, StoredTensor, macs_left, stored_tensor
 from kcsim.sums import exact_sum
 from kcsim.workload.execution import Operations
 from kcsim.workload.layer import ConvLayer
+
+if TYPE_CHECKING:
+    from kcsim.mapping.search import SearchResult
 
 
 class Alternative(NamedTuple):
@@ -140,6 +144,11 @@ class LayerEstimate:
         """Whether figures are expectations from the shares of zeros."""
         spared = self.macs_left.computed < self.counts.macs
         return spared or any(stored.coding for stored in self.stored_tensors)
+
+    @property
+    def tile_words(self) -> np.ndarray:
+        """What one instance of each level holds of each tensor: int64[levels, tensors]."""
+        return self.counts.tile_words
 
     @property
     def innermost_accesses(self) -> int:

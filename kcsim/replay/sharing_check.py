@@ -9,7 +9,7 @@ import numpy as np
 from kcsim.clustering.precision import StoredValues
 from kcsim.clustering.resolve import LayerClustering, resolve_layer
 from kcsim.clustering.scheme import Clustering
-from kcsim.cost.weight_format import weight_formats
+from kcsim.cost.clustered_formats import weight_formats
 from kcsim.errors import InputError, Problem
 from kcsim.hardware.schema import Hardware
 from kcsim.replay.dense import MAC_NANOSECONDS, Difference, least_cost, trusted_convolution

@@ -7,7 +7,7 @@ import platform
 from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,11 +17,13 @@ from kcsim.estimation.result import RUN_FIGURES, Result
 from kcsim.hardware.notes import hardware_notes
 from kcsim.mapping.nest import LevelLoops
 from kcsim.model.layer_estimate import LAYER_FIGURES, LayerEstimate
-from kcsim.report.execution_data import tile_words
+from kcsim.report.execution_data import shared_part
 from kcsim.report.records import Record
-from kcsim.sharing.account import SharedEstimate
 from kcsim.weights.clustered import ClusteredWeights
 from kcsim.workload.layer import TENSORS
+
+if TYPE_CHECKING:
+    from kcsim.sharing.account import SharedEstimate
 
 _ACTIONS = (
     "read", "fill", "update", "transfer", "forward", "hop", "compute", "gate", "add", "multiply",
@@ -175,11 +177,6 @@ PLAN = Record(
     dict.fromkeys(("outer", "gather", "entries"), LOOPS),
 )  # fmt: skip
 
-
-def _if_shared(estimate: LayerEstimate) -> SharedEstimate | None:
-    return estimate if isinstance(estimate, SharedEstimate) else None
-
-
 LAYER = Record(
     "Layer", "What one layer spends.",
     "layer kind execution decode_level? dimensions macs energy cycles bound_by compute_cycles "
@@ -196,8 +193,8 @@ LAYER = Record(
         "accesses_by_level": lambda estimate: list(_accesses(estimate)),
         "transfers": lambda estimate: list(_transfers(estimate)),
         "energy_items": attrgetter("items"),
-        "intermediate": _if_shared,
-        "plan": lambda estimate: estimate.plan if _if_shared(estimate) else None,
+        "intermediate": shared_part,
+        "plan": lambda estimate: estimate.plan if shared_part(estimate) else None,
     },
     {
         "weight_format": WEIGHT_FORMAT, "zeros": ZEROS, "mapping": LOOPS, "search": SEARCH,
@@ -295,7 +292,7 @@ def to_dict(result: Result | LayerEstimate | ClusteredWeights) -> dict[str, Any]
 
 
 def _accesses(estimate: LayerEstimate) -> Iterator[SimpleNamespace]:
-    counts, held = estimate.counts, tile_words(estimate)
+    counts, held = estimate.counts, estimate.tile_words
     shown = counts.mapping.keeps_array(counts.hardware) | counts.accesses.any(axis=-1)
     for i, name in enumerate(counts.hardware.level_names):
         for j, tensor in enumerate(TENSORS):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
-import numpy as np
-
-from kcsim.estimation.result import Run
 from kcsim.model.layer_estimate import Alternative, LayerEstimate
 from kcsim.report.table import Column, Row, Table, column
-from kcsim.sharing.account import SharedEstimate
-from kcsim.workload.layer import TENSORS
+from kcsim.workload.execution import SHARINGS
+
+if TYPE_CHECKING:
+    from kcsim.estimation.result import Run
+    from kcsim.sharing.account import SharedEstimate
 
 _SHOWN_NAMES = 6
 
@@ -31,7 +32,7 @@ def execution_tables(run: Run, subject: str) -> tuple[Table, ...]:
     tuple of Table
         None if all layers are decoded and nothing was chosen.
     """
-    shared = [layer for layer in run.layers if isinstance(layer, SharedEstimate)]
+    shared = [each for each in map(shared_part, run.layers) if each]
     if not shared and not any(layer.alternatives or layer.note for layer in run.layers):
         return ()
     tables = [execution_table(run, subject)]
@@ -79,7 +80,7 @@ def intermediate_table(run: Run, subject: str) -> Table:
     run : Run
     subject : str
     """
-    shared = [layer for layer in run.layers if isinstance(layer, SharedEstimate)]
+    shared = [each for each in map(shared_part, run.layers) if each]
     columns = (
         column("layer"),
         column("home"),
@@ -143,7 +144,7 @@ def expected_entries_note(layers: Sequence[LayerEstimate]) -> str:
     ----------
     layers : sequence of LayerEstimate
     """
-    shared = [layer for layer in layers if isinstance(layer, SharedEstimate)]
+    shared = [each for each in map(shared_part, layers) if each]
     if any(layer.intermediate.is_expectation for layer in shared):
         return "Figures of shared layers rest on expected distinct entries: no weights given."
     return ""
@@ -164,28 +165,9 @@ def lookup_rate_note(layers: Sequence[LayerEstimate]) -> tuple[str, ...]:
     )
 
 
-def tile_words(estimate: LayerEstimate) -> np.ndarray:
-    """What one instance of each level holds of each tensor at one time.
-
-    Parameters
-    ----------
-    estimate : LayerEstimate
-
-    Returns
-    -------
-    ndarray of int64, [levels, tensors]
-        Words. Below the home of a layer that shares, the larger tile of the two phases; the
-        intermediate tensor is none of these.
-    """
-    words = np.array(estimate.counts.tile_words)
-    if isinstance(estimate, SharedEstimate):
-        home = estimate.counts.hardware.level_index(estimate.plan.home)
-        words[home + 1 :] = 0
-        for phase in (estimate.gather, estimate.entries):
-            held = np.array(phase.counts.tile_words)
-            held[:, TENSORS.index(phase.role)] = 0
-            words[home + 1 :] = np.maximum(words[home + 1 :], held[home + 1 :])
-    return words
+def shared_part(layer: LayerEstimate) -> SharedEstimate | None:
+    """The estimate of a layer that shares products or sums; ``None`` for others."""
+    return cast("SharedEstimate", layer) if layer.execution in SHARINGS else None
 
 
 def _execution_row(layer: LayerEstimate) -> Row:

@@ -10,10 +10,9 @@ from kcsim.hardware.notes import hardware_notes, never_forwarded
 from kcsim.model.counts import Counts, used_bits
 from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.report.account import account_columns, account_rows
-from kcsim.report.execution_data import lookup_rate_note, tile_words
+from kcsim.report.execution_data import lookup_rate_note, shared_part
 from kcsim.report.table import Column, Row, Table, column
 from kcsim.report.zeros_data import compression_table, expectation_note
-from kcsim.sharing.account import SharedEstimate
 from kcsim.sums import quotient
 from kcsim.workload.layer import TENSORS
 
@@ -32,11 +31,10 @@ def layer_tables(estimate: LayerEstimate) -> tuple[Table, ...]:
         energy by component, compression (if there is any), metrics.
     """
     compressed = estimate.layer.zeros and estimate.stored_tensors
-    shares = isinstance(estimate, SharedEstimate)
     return (
         access_table(estimate),
         transfer_table(estimate),
-        *(() if shares else (capacity_table(estimate),)),
+        *(() if shared_part(estimate) else (capacity_table(estimate),)),
         cycle_table(estimate),
         component_table(estimate),
         *((compression_table(estimate),) if compressed else ()),
@@ -47,15 +45,15 @@ def layer_tables(estimate: LayerEstimate) -> tuple[Table, ...]:
 def access_table(estimate: LayerEstimate) -> Table:
     """Words that every level reads, fills and updates, over all its instances."""
     counts, unit = estimate.counts, estimate.counts.hardware.energy_unit
-    held, rows = tile_words(estimate), []
+    shared, rows = shared_part(estimate), []
     for i, level in enumerate(counts.hardware.levels):
         shown: list[Row] = [
-            (tensor, int(held[i, j]), *(int(n) for n in counts.accesses[i, j]))
+            (tensor, int(estimate.tile_words[i, j]), *(int(n) for n in counts.accesses[i, j]))
             for j, tensor in enumerate(TENSORS)
         ]
-        if isinstance(estimate, SharedEstimate):
-            here = estimate.intermediate.tile_words if level.name == estimate.plan.home else None
-            accesses = (int(n) for n in estimate.intermediate_accesses[i])
+        if shared:
+            here = shared.intermediate.tile_words if level.name == shared.plan.home else None
+            accesses = (int(n) for n in shared.intermediate_accesses[i])
             shown.append(("intermediate", here, *accesses))
         for tensor, *words in shown:
             if any(words):

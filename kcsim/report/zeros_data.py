@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from kcsim.model.layer_estimate import LayerEstimate
-from kcsim.report.beside import Beside
 from kcsim.report.table import Column, Row, Table, column
+
+if TYPE_CHECKING:
+    from kcsim.report.beside import Beside
 
 _PLAIN = "plain"
 

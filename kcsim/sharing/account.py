@@ -107,6 +107,21 @@ class SharedEstimate(LayerEstimate):
             hardware.compute.cycles_per_mac / slots
         )
 
+    @cached_property
+    def tile_words(self) -> np.ndarray:
+        """Likewise; below the home, the larger tile of the two phases.
+
+        The intermediate tensor is none of these.
+        """
+        words = np.array(self.counts.tile_words)
+        home = self.shared.hardware.level_index(self.plan.home)
+        words[home + 1 :] = 0
+        for phase in (self.gather, self.entries):
+            held = np.array(phase.counts.tile_words)
+            held[:, TENSORS.index(phase.role)] = 0
+            words[home + 1 :] = np.maximum(words[home + 1 :], held[home + 1 :])
+        return words
+
     @property
     def innermost_accesses(self) -> int:
         """Words that the innermost level reads and updates, the intermediate tensor included."""

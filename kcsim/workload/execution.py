@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from kcsim.errors import InputError, Problem, nearest
 
-EXECUTIONS = ("decode", "share_products", "share_sums")
+SHARINGS = ("share_products", "share_sums")
+EXECUTIONS = ("decode", *SHARINGS)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import kcsim
 from kcsim.clustering.resolve import resolve_layer
 from kcsim.clustering.spec import parse_clustering
 from kcsim.conv.operations import count_operations
-from kcsim.cost.weight_format import weight_formats
+from kcsim.cost.clustered_formats import weight_formats
 from kcsim.hardware.reader import load_hardware
 from kcsim.sharing.account import SharedEstimate
 from kcsim.sharing.distinct_entries import DistinctEntries

@@ -8,7 +8,7 @@ from shared_layers import on_one_level
 from kcsim.clustering.compute import expected_distinct, table_compute
 from kcsim.clustering.resolve import resolve_network
 from kcsim.clustering.spec import parse_clustering
-from kcsim.cost.weight_format import weight_formats
+from kcsim.cost.clustered_formats import weight_formats
 from kcsim.hardware.reader import load_hardware
 from kcsim.sharing.distinct_entries import DistinctEntries
 from kcsim.workload import zoo

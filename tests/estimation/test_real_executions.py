@@ -10,7 +10,7 @@ import pytest
 from real_weights import real_file
 
 import kcsim
-from kcsim.cost.weight_format import weight_formats
+from kcsim.cost.clustered_formats import weight_formats
 from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.schema import CodebookStore, Compute, Hardware
 from kcsim.replay.sharing import compare_shared, replay_shared

@@ -11,8 +11,8 @@ from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.schema import CodebookStore, Compute, Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import search_mapping
+from kcsim.model.best import map_layer
 from kcsim.model.counts import count_layer
-from kcsim.model.evaluate import map_layer
 from kcsim.replay.dense import compare, replay_layer
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network

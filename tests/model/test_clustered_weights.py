@@ -13,7 +13,8 @@ from mapped_layers import mapped_layers
 
 import kcsim
 from kcsim import InputError, MappingError, evaluate, parse_clustering
-from kcsim.cost.weight_format import WeightFormat, weight_formats
+from kcsim.cost.clustered_formats import weight_formats
+from kcsim.cost.weight_format import WeightFormat
 from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.schema import CodebookStore, Compute, Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping

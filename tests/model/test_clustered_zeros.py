@@ -13,7 +13,7 @@ from small_design import LAYER, MAPPING, design
 
 from kcsim import InputError, evaluate, parse_clustering
 from kcsim.clustering.precision import quantise
-from kcsim.cost.weight_format import clustered_zeros, weight_formats
+from kcsim.cost.clustered_formats import clustered_zeros, weight_formats
 from kcsim.hardware.level import Fanout
 from kcsim.hardware.schema import Compute
 from kcsim.mapping.search import search_mapping

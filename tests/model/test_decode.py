@@ -14,7 +14,8 @@ from small_problems import small_problems
 
 import kcsim
 from kcsim import InputError, evaluate, parse_clustering
-from kcsim.cost.weight_format import WeightFormat, decode_at, weight_formats
+from kcsim.cost.clustered_formats import weight_formats
+from kcsim.cost.weight_format import WeightFormat, decode_at
 from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.reader import load_hardware
 from kcsim.hardware.schema import Compute, Hardware, Precision

@@ -19,7 +19,8 @@ from kcsim import (
     parse_clustering,
     search_mapping,
 )
-from kcsim.cost.weight_format import WeightFormat, weight_formats
+from kcsim.cost.clustered_formats import weight_formats
+from kcsim.cost.weight_format import WeightFormat
 from kcsim.model.imperfect import improve_imperfectly
 
 DENSE = WeightFormat(16)

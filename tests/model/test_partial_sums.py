@@ -6,7 +6,8 @@ import pytest
 from small_design import LAYER, design
 
 from kcsim.clustering.spec import parse_clustering
-from kcsim.cost.weight_format import WeightFormat, weight_formats
+from kcsim.cost.clustered_formats import weight_formats
+from kcsim.cost.weight_format import WeightFormat
 from kcsim.errors import MappingError, OverflowedCountError
 from kcsim.hardware.level import Fanout, Partition
 from kcsim.hardware.schema import CodebookStore, Precision

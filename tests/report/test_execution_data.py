@@ -14,7 +14,6 @@ from kcsim.report.execution_data import (
     execution_tables,
     intermediate_table,
     next_best,
-    tile_words,
 )
 from kcsim.report.layer_data import layer_tables
 from kcsim.report.network_data import components_table, estimate_tables, tensors_table
@@ -165,7 +164,7 @@ def test_the_tables_of_a_layer_that_shares_add_up(shared):
 
 def test_tiles_below_the_home_are_those_of_the_phases_and_fit(shared):
     layer = shared["auto"].layers[1]
-    words = tile_words(layer)
+    words = layer.tile_words
     home = layer.counts.hardware.level_index(layer.plan.home)
     np.testing.assert_array_equal(words[: home + 1], layer.counts.tile_words[: home + 1])
     gathered, multiplied = layer.gather.counts.tile_words, layer.entries.counts.tile_words
@@ -174,7 +173,7 @@ def test_tiles_below_the_home_are_those_of_the_phases_and_fit(shared):
         max(gathered[-1, 0], multiplied[-1, 0]), multiplied[-1, 1], gathered[-1, 2],
     ]  # fmt: skip
     np.testing.assert_array_equal(
-        tile_words(shared.dense.layers[1]), shared.dense.layers[1].counts.tile_words
+        shared.dense.layers[1].tile_words, shared.dense.layers[1].counts.tile_words
     )
 
 

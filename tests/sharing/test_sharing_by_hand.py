@@ -10,7 +10,7 @@ import pytest
 from kcsim.clustering.precision import StoredValues
 from kcsim.clustering.resolve import resolve_layer
 from kcsim.clustering.spec import parse_clustering
-from kcsim.cost.weight_format import weight_formats
+from kcsim.cost.clustered_formats import weight_formats
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import CodebookStore, Compute, Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping

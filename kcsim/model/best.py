@@ -1,0 +1,68 @@
+"""One layer under the best mapping."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from kcsim.cost.weight_format import WeightFormat
+from kcsim.hardware.schema import Hardware
+from kcsim.mapping.deadline import Deadline
+from kcsim.mapping.layers import MappingTask, map_layers
+from kcsim.mapping.search import TIME_LIMIT, SearchResult
+from kcsim.model.evaluate import evaluate
+from kcsim.model.imperfect import improve_imperfectly
+from kcsim.model.layer_estimate import LayerEstimate
+from kcsim.reading.arguments import checked
+from kcsim.workload.layer import ConvLayer
+
+
+@checked
+def map_layer(
+    layer: ConvLayer,
+    hardware: Hardware,
+    weights: WeightFormat | None = None,
+    *,
+    objective: str = "edp",
+    time_limit: float | None = None,
+    imperfect: bool = False,
+) -> LayerEstimate:
+    """Estimate one layer under the best mapping.
+
+    Parameters
+    ----------
+    layer : ConvLayer
+    hardware : Hardware
+    weights : WeightFormat, optional
+        How the weights are stored; dense when absent.
+    objective : {"edp", "energy", "cycles"}
+    time_limit : float, optional
+        Seconds, for bounds that do not divide as well; see
+        `kcsim.mapping.search.search_mapping`.
+    imperfect : bool
+        Also try bounds that do not divide their dimension; see `kcsim.model.imperfect`.
+
+    Raises
+    ------
+    InputError, MappingError
+        See `kcsim.mapping.search.search_mapping`.
+    """
+    weights = weights or WeightFormat(hardware.precision_bits.weights)
+    task = MappingTask(layer, weights.costs(hardware))
+    limit = TIME_LIMIT if time_limit is None else time_limit
+    deadline = Deadline(limit)
+    # What the best mapping of bounds that divide leaves of the time is for all others.
+    first = limit / 2 if imperfect else limit
+    (found,) = map_layers([task], hardware, objective=objective, time_limit=first)
+    if imperfect:
+        found = improve_imperfectly(
+            layer, hardware, weights, found, objective=objective, time_limit=deadline.left
+        )
+    return under_found(found, layer, hardware, weights)
+
+
+def under_found(
+    found: SearchResult, layer: ConvLayer, hardware: Hardware, weights: WeightFormat
+) -> LayerEstimate:
+    """The estimate under a mapping that a search has found."""
+    weights = dataclasses.replace(weights, codebook_level=found.codebook_level)
+    return dataclasses.replace(evaluate(layer, hardware, found.mapping, weights), search=found)
