@@ -254,19 +254,19 @@ MUTATIONS = {
     ),
     "a shared codebook loaded by every layer": Mutation(
         CLUSTERED,
-        "cost/weight_format.py",
+        "cost/clustered_formats.py",
         "        loaded.add(name)\n",
         "",
     ),
     "scales and offsets move for nothing": Mutation(
         (*CLUSTERED, "tests/model/test_decode.py"),
-        "cost/weight_format.py",
+        "cost/clustered_formats.py",
         "    bits += part.units * part.settings.extras_bits\n",
         "",
     ),
     "negative weights taken for zeros": Mutation(
         CLUSTERED_ZEROS,
-        "cost/weight_format.py",
+        "cost/clustered_formats.py",
         "np.count_nonzero(weights == 0)",
         "np.count_nonzero(weights <= 0)",
     ),
