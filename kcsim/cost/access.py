@@ -65,14 +65,12 @@ def codebook_places(
     if codebook_bits <= store.capacity_kib * 8192:
         width, rate = store.word_bits, store.read_words_per_cycle
         return (CodebookPlace(None, None, width, width, store.read_pj, store.write_pj, rate),)
-    places = [place_in(hardware, 0)]
-    for i in range(1, decode_level + 1):
-        level = hardware.levels[i]
-        if "weights" in level.kept_tensors:
-            room = room_of(level, "weights").bits
-            if room is not None and codebook_bits <= room:
-                places.append(place_in(hardware, i))
-    return tuple(reversed(places))
+    places = []
+    for i, level in reversed(list(enumerate(hardware.levels[: decode_level + 1]))):
+        room = room_of(level, "weights").bits if "weights" in level.kept_tensors else None
+        if i == 0 or (room is not None and codebook_bits <= room):
+            places.append(place_in(hardware, i))
+    return tuple(places)
 
 
 def place_in(hardware: Hardware, index: int) -> CodebookPlace:

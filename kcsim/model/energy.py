@@ -88,13 +88,13 @@ def storage_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]
     for i, level in enumerate(counts.hardware.levels):
         for tensor in TENSORS:
             for action, access in zip(ACTIONS, get_args(Access), strict=True):
-                if not counts.words(level.name, tensor, action):
+                words = counts.words(level.name, tensor, action)
+                if not words:
                     continue
                 bits = moved_bits(counts, weights, i, tensor, action, gated=True)
                 accesses = _ceiling(bits / block_bits(level, tensor))
                 yield EnergyItem(
-                    level.name, tensor, action.removesuffix("s"),
-                    counts.words(level.name, tensor, action), float(bits), accesses,
+                    level.name, tensor, action.removesuffix("s"), words, float(bits), accesses,
                     accesses * level.energy_pj(tensor, access),
                 )  # fmt: skip
 

@@ -88,9 +88,9 @@ def replay_shared(
         run.run_tile(start)
     whole = replay_layer(layer, shared.hardware, mapping.outer, inputs, run.decoded)
     first = first_levels(shared.hardware, shared.hardware.level_index(mapping.home))
-    accesses, transfers = whole.accesses.copy(), whole.transfers.copy()
-    leave_out(accesses, transfers, first, outside=True)
-    outer = Tally(accesses, transfers)
+    outer = Tally(len(whole.accesses))
+    outer.add(whole.accesses, whole.transfers, 0)
+    leave_out(outer.accesses, outer.transfers, first, outside=True)
     return SharedReplay(run.outputs, inputs, outer, run.gather, run.entries)
 
 

@@ -45,13 +45,9 @@ class Tally:
         Products, or values gathered.
     """
 
-    def __init__(self, accesses: np.ndarray, transfers: np.ndarray) -> None:
-        self.accesses, self.transfers, self.macs = accesses, transfers, 0
-
-    @classmethod
-    def empty(cls, levels: int) -> Tally:
-        """Nothing counted yet."""
-        return cls(np.zeros((levels, 3, 3), np.int64), np.zeros((levels, 3, 3), np.int64))
+    def __init__(self, levels: int) -> None:
+        self.accesses, self.transfers = np.zeros((2, levels, 3, 3), np.int64)
+        self.macs = 0
 
     def add(self, accesses: np.ndarray, transfers: np.ndarray, macs: int) -> None:
         """Add what one run counts."""
@@ -95,7 +91,7 @@ class Execution(ABC):
         shape = layer.batch, layer.out_channels, layer.out_height, layer.out_width
         self.outputs = np.zeros(shape, self.values)
         levels = len(shared.hardware.levels)
-        self.gather, self.entries = Tally.empty(levels), Tally.empty(levels)
+        self.gather, self.entries = Tally(levels), Tally(levels)
 
     @abstractmethod
     def run_tile(self, start: Tile) -> None:

@@ -88,8 +88,7 @@ class PhaseShapes:
     @property
     def tables(self) -> int:
         """Tables of entries in one group of the tile: one for each block, or for each filter."""
-        tables: int = self.sharing.tables(self.tile, self.blocks)
-        return tables
+        return self.sharing.tables(self.tile, self.blocks)
 
     @property
     def shared_tables(self) -> int:

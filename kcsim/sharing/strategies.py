@@ -9,7 +9,7 @@ inputs by index, and the second one multiplies every sum by its entry. So one ph
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from kcsim.clustering.scheme import Unit
 from kcsim.sharing.distinct_entries import DistinctEntries, Widths
@@ -54,7 +54,7 @@ class Sharing(ABC):
         """Values that the intermediate tensor has for one entry at one place."""
 
     @abstractmethod
-    def tables(self, tile: Tile, blocks: Any) -> Any:
+    def tables(self, tile: Tile, blocks: int) -> int:
         """Tables of entries in one group of a tile that has so many blocks of channels."""
 
     @abstractmethod
@@ -74,7 +74,7 @@ class ShareProducts(Sharing):
         """One: the product with all of an entry."""
         return 1
 
-    def tables(self, tile: Tile, blocks: Any) -> Any:
+    def tables(self, tile: Tile, blocks: int) -> int:
         """One for every block."""
         return blocks
 
@@ -98,7 +98,7 @@ class ShareSums(Sharing):
         """A sum for every channel of the entry."""
         return unit.channels
 
-    def tables(self, tile: Tile, blocks: Any) -> Any:
+    def tables(self, tile: Tile, blocks: int) -> int:
         """One for every filter."""
         return tile.M
 
