@@ -20,20 +20,21 @@ from numba import njit
 import kcsim
 from kcsim.cost.prices import rule_array, window_array
 from kcsim.kernels.count.counting import count_nest
-from kcsim.kernels.nest import SPANS, SPATIAL_X, TEMPORAL
+from kcsim.kernels.layout import COUNT, LOOP, SPAN, SPATIAL_X, STEP, TEMPORAL
 
 
 @njit
 def count_all(nests, lengths, window, rules):
     """Count every nest; returns a checksum, so that nothing is optimised away."""
     levels = rules.shape[0]
-    steps = np.empty((nests.shape[1], 2), np.int64)
-    spans = np.empty((levels + 1, SPANS), np.int64)
-    counts = np.empty((levels, 3, 6), np.int64)
+    steps = np.empty(nests.shape[1], STEP)
+    spans, counts = np.empty(levels + 1, SPAN), np.empty((levels, 3), COUNT)
     total = 0
     for i in range(nests.shape[0]):
-        count_nest(nests[i], lengths[i], window, rules, spans, steps, counts)
-        total += counts.sum()
+        count_nest(nests[i, : lengths[i]], window, rules, spans, steps, counts)
+        for count in counts.flat:
+            total += count.reads + count.fills + count.updates
+            total += count.down + count.up + count.forwarded
     return total
 
 
@@ -95,7 +96,8 @@ def main() -> None:
     keeps = np.ones((len(hardware.levels), 3), np.bool_)
     machine = window_array(layer, hardware), rule_array(hardware, keeps)
     nests, lengths = random_nests(layer, hardware, sizes["mappings"], np.random.default_rng(0))
-    in_kernel = rate(count_all, *sizes.values(), nests, lengths, *machine)
+    records = nests.view(LOOP)[..., 0]
+    in_kernel = rate(count_all, *sizes.values(), records, lengths, *machine)
     for nest, length in zip(nests, lengths, strict=True):
         nest[length:] = len(hardware.levels) - 1, 0, 0, 1
     in_bulk = rate(kcsim.count_mappings, *sizes.values(), layer, hardware, nests)

@@ -14,11 +14,12 @@ from kcsim.cost.zero_savings import left_of_cycles, left_of_macs, left_of_reads
 from kcsim.cost.zero_savings import value_bits as expected_bits
 from kcsim.hardware.level import Access, Level
 from kcsim.hardware.schema import Hardware
+from kcsim.kernels.layout import NO_MULTICAST, RULE, TILE_MULTICAST, WINDOW, WORD_MULTICAST
 from kcsim.kernels.search import machine as columns
 from kcsim.kernels.search.machine import Machine
 from kcsim.workload.layer import TENSORS, ConvLayer
 
-_MULTICAST = {"none": 0, "tile": 1, "word": 2}
+_MULTICAST = {"none": NO_MULTICAST, "tile": TILE_MULTICAST, "word": WORD_MULTICAST}
 _WEIGHTS, _OUTPUTS = TENSORS.index("weights"), TENSORS.index("outputs")
 
 
@@ -99,7 +100,7 @@ class Prices:
 
 
 def window_array(layer: ConvLayer, hardware: Hardware) -> np.ndarray:
-    """Vertical and horizontal stride, vertical and horizontal dilation: int64[4].
+    """Strides and dilations along rows and columns: WINDOW[2].
 
     Where the hardware leaves skipped pixels out, windows stand side by side that are further
     apart in the image.
@@ -109,29 +110,11 @@ def window_array(layer: ConvLayer, hardware: Hardware) -> np.ndarray:
         taps = layer.kernel_height, layer.kernel_width
         reaches = [d * (n - 1) + 1 for d, n in zip(layer.dilation, taps, strict=True)]
         strides = [min(pair) for pair in zip(strides, reaches, strict=True)]
-    return np.array([*strides, *layer.dilation], np.int64)
-
-
-def multicast_array(hardware: Hardware) -> np.ndarray:
-    """How the network below each level shares reads: int64[levels]."""
-    return np.array([_MULTICAST[level.fanout.multicast] for level in hardware.levels], np.int64)
-
-
-def reduction_array(hardware: Hardware) -> np.ndarray:
-    """Whether the network below each level adds up partial sums: bool[levels]."""
-    return np.array([level.fanout.reduction for level in hardware.levels], np.bool_)
-
-
-def forwarding_array(hardware: Hardware) -> np.ndarray:
-    """What children below each level take from neighbours: bool[levels, 3]."""
-    return np.array(
-        [[tensor in level.fanout.forwarding for tensor in TENSORS] for level in hardware.levels],
-        np.bool_,
-    )
+    return np.array(list(zip(strides, layer.dilation, strict=True)), WINDOW)
 
 
 def rule_array(hardware: Hardware, keeps: np.ndarray) -> np.ndarray:
-    """What each level keeps, and what the network below it can do: int64[levels, 9].
+    """What each level keeps, and what the network below it can do: RULE[levels].
 
     Parameters
     ----------
@@ -139,10 +122,13 @@ def rule_array(hardware: Hardware, keeps: np.ndarray) -> np.ndarray:
     keeps : bool[levels, 3]
         Whether a level stores a tensor; see `kcsim.mapping.nest.Mapping.keeps_array`.
     """
-    networks = multicast_array(hardware), reduction_array(hardware), forwarding_array(hardware)
-    repeated = np.full(len(hardware.levels), hardware.slides == "repeated")
-    rules = np.column_stack([keeps, *networks, repeated])
-    return rules.astype(np.int64)
+    networks = [level.fanout for level in hardware.levels]
+    rules = np.zeros(len(networks), RULE)
+    rules["keeps"], rules["repeated"] = keeps, hardware.slides == "repeated"
+    rules["multicast"] = [_MULTICAST[network.multicast] for network in networks]
+    rules["reduces"] = [network.reduction for network in networks]
+    rules["forwards"] = [[t in network.forwarding for t in TENSORS] for network in networks]
+    return rules
 
 
 def build_machine(

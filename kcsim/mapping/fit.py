@@ -78,7 +78,7 @@ def _bits(tensor: int, tile: dict[str, int], machine: Machine, index: int) -> fl
     words = float(math.prod(tile[d] for d in _INDEXED_BY[TENSORS[tensor]]))
     if TENSORS[tensor] == "inputs":
         for axis, (output, tap) in enumerate((("P", "R"), ("Q", "S"))):
-            stride, dilation = int(machine.window[axis]), int(machine.window[2 + axis])
+            stride, dilation = machine.window[axis].item()
             words *= stride * (tile[output] - 1) + dilation * (tile[tap] - 1) + 1
     if TENSORS[tensor] == "weights" and index <= machine.unit[DECODER]:
         words *= cut_share.py_func(machine.unit, tile["C"], tile["R"], tile["S"])

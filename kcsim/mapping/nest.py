@@ -149,8 +149,10 @@ class Mapping:
         return all(self.bound(d) == size for d, size in layer.dimensions.items())
 
     def loop_array(self, hardware: Hardware) -> np.ndarray:
-        """The loops as `kcsim.kernels.count.counting` takes them: int64[loops, 4]."""
+        """The loops as the kernels take them: LOOP[loops]."""
         import numpy as np
+
+        from kcsim.kernels.layout import LOOP
 
         rows = [
             (hardware.level_index(level.level), kind, DIMENSIONS.index(loop.dimension), loop.bound)
@@ -159,7 +161,7 @@ class Mapping:
             for loop in nest
             if loop.bound > 1
         ]
-        return np.array(rows, np.int64).reshape(-1, 4)
+        return np.array(rows, LOOP)
 
     def keeps_array(self, hardware: Hardware) -> np.ndarray:
         """Which level stores which tensor under this mapping: bool[levels, 3]."""

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kcsim.kernels.nest import MULTICAST, NO_MULTICAST
-from kcsim.kernels.nest import WEIGHTS as _WEIGHTS
+from kcsim.kernels.layout import NO_MULTICAST, WEIGHTS
 from kcsim.kernels.search import bounds
 from kcsim.kernels.search import machine as columns
 from kcsim.kernels.search.machine import Machine
@@ -58,7 +57,7 @@ def bound_mappings(
     ]
     most = np.array([spread.prod(axis=1).max() for spread in spreads])
     shares = np.array([_least_shares(spread) for spread in spreads])
-    floor = _floor(layer, machine, most, shares[:, _WEIGHTS])
+    floor = _floor(layer, machine, most, shares[:, WEIGHTS])
     outside = np.zeros((levels, 11))
     bounds.look_outside(machine, most, shares, floor.outputs, outside)
     idle = np.column_stack([np.full(levels, floor.cycles[0]), most])
@@ -184,10 +183,10 @@ def _least_lookups(layer: ConvLayer, machine: Machine, shares: np.ndarray) -> fl
     if decoder < 0:
         return 0.0
     decoded = float(layer.weights)
-    if not machine.rules[decoder + 1 :, _WEIGHTS].any():
+    if not machine.rules["keeps"][decoder + 1 :, WEIGHTS].any():
         decoded = machine.macs
         for level in range(decoder, levels - 1):
-            if machine.rules[level, MULTICAST] != NO_MULTICAST:
+            if machine.rules["multicast"][level] != NO_MULTICAST:
                 decoded *= shares[level]
     return float(decoded * machine.unit[columns.ENTRY_BITS] / machine.unit[columns.WORD_BITS])
 
@@ -226,11 +225,11 @@ def _outermost_cycles(layer: ConvLayer, machine: Machine, looking_up: float = 0.
 
 def _operand_words(layer: ConvLayer, machine: Machine) -> tuple[float, float]:
     """Words of weights, and words of inputs that windows cover."""
-    covered, stride = layer.batch * layer.in_channels, [int(step) for step in machine.window]
+    covered = layer.batch * layer.in_channels
     for axis, (positions, taps) in enumerate(
         ((layer.out_height, layer.kernel_height), (layer.out_width, layer.kernel_width))
     ):
-        step, spread = stride[axis], stride[2 + axis]
+        step, spread = machine.window[axis].item()
         divisor = math.gcd(step, spread)
         # Two taps meet in one pixel where they differ by a multiple of this.
         twice = max(0, positions - spread // divisor) * max(0, taps - step // divisor)

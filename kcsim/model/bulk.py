@@ -13,7 +13,7 @@ from kcsim.errors import MappingError, Problem
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.count.bulk import count_mappings as count_nests
 from kcsim.kernels.count.bulk import find_fault
-from kcsim.kernels.nest import DOWN, INSTANCES, SPANS, TILE
+from kcsim.kernels.layout import COUNT, LOOP, SPAN, count_columns
 from kcsim.mapping.nest import Mapping
 from kcsim.model.counts import check_range
 from kcsim.reading.arguments import checked
@@ -56,7 +56,7 @@ def stack_mappings(mappings: Sequence[Mapping], hardware: Hardware) -> np.ndarra
     # A loop of one iteration at the innermost level changes nothing.
     stacked[:] = len(hardware.levels) - 1, 0, 0, 1
     for row, array in zip(stacked, arrays, strict=True):
-        row[: len(array)] = array
+        row[: len(array)] = array.view((np.int64, 4))
     return stacked
 
 
@@ -96,24 +96,19 @@ def count_mappings(
     loops = _checked(layer, hardware, loops)
     count, levels = len(loops), len(hardware.levels)
     keeps = (bypass or Mapping(())).keeps_array(hardware)
-    spans = np.empty((count, levels + 1, SPANS), np.int64)
-    counts = np.empty((count, levels, 3, 6), np.int64)
+    spans, counts = np.empty((count, levels + 1), SPAN), np.empty((count, levels, 3), COUNT)
     steps = np.empty(count, np.int64)
     count_nests(
         loops, window_array(layer, hardware), rule_array(hardware, keeps), spans, counts, steps
     )
-    tiles = spans[:, :levels, TILE:]
+    tiles = spans["tile"][:, :levels]
     return BulkCounts(
-        accesses=counts[..., :DOWN],
-        transfers=counts[..., DOWN:],
-        tile_words=tiles,
-        instances=spans[..., INSTANCES],
-        temporal_steps=steps,
-        fits=_fits(tiles, hardware),
+        *count_columns(counts), tiles, spans["instances"], steps, fits=_fits(tiles, hardware)
     )
 
 
 def _checked(layer: ConvLayer, hardware: Hardware, loops: np.ndarray) -> np.ndarray:
+    """Loops as records: LOOP[mappings, loops]."""
     loops = np.asarray(loops)
     if loops.ndim != 3 or loops.shape[2] != 4 or loops.dtype.kind not in "iu":
         raise MappingError(
@@ -122,7 +117,7 @@ def _checked(layer: ConvLayer, hardware: Hardware, loops: np.ndarray) -> np.ndar
                 "integers [mappings, loops, 4]: level, kind, dimension, bound",
             )
         )
-    loops = np.ascontiguousarray(loops, np.int64)
+    loops = np.ascontiguousarray(loops, np.int64).view(LOOP)[..., 0]
     sizes = np.array(list(layer.dimensions.values()), np.int64)
     room = np.array([(1, level.fanout.x, level.fanout.y) for level in hardware.levels], np.int64)
     mapping, fault, place = find_fault(loops, sizes, room)
@@ -130,7 +125,7 @@ def _checked(layer: ConvLayer, hardware: Hardware, loops: np.ndarray) -> np.ndar
         return loops
     names = ("level", "kind", "dimension", "bound")
     if fault < len(names):
-        value = loops[mapping, place, fault]
+        value = loops[names[fault]][mapping, place]
         text = f"{names[fault]} {value} of loop {place} is out of range"
     elif fault == 4:
         text = f"loop {place} belongs to a level outside the one before"

@@ -17,7 +17,7 @@ from kcsim.errors import MappingError, OverflowedCountError, Problem
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.count.counting import count_mapping
 from kcsim.kernels.imperfect.imperfect import count_imperfect
-from kcsim.kernels.nest import DOWN, INSTANCES, SPANS, TILE
+from kcsim.kernels.layout import COUNT, SPAN, TEMPORAL, count_columns
 from kcsim.mapping.nest import Mapping
 from kcsim.reading.arguments import checked
 from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
@@ -199,24 +199,17 @@ def count_layer(
     levels = len(hardware.levels)
     loops, window = mapping.loop_array(hardware), window_array(layer, hardware)
     rules = rule_array(hardware, mapping.keeps_array(hardware))
-    spans = np.zeros((levels + 1, SPANS), np.int64)
-    counted = np.zeros((levels, 3, 6), np.int64)
+    spans, counted = np.zeros(levels + 1, SPAN), np.zeros((levels, 3), COUNT)
     if mapping.is_perfect(layer):
-        steps = count_mapping(loops, len(loops), window, rules, spans, counted)
+        steps = count_mapping(loops, window, rules, spans, counted)
     else:
         _check_imperfect(mapping, layer, hardware, weights)
         sizes = np.array(list(layer.dimensions.values()), np.int64)
         steps = count_imperfect(loops, sizes, window, rules, spans, counted)
     counts = Counts(
-        layer,
-        hardware,
-        mapping,
-        accesses=counted[..., :DOWN],
-        transfers=counted[..., DOWN:],
-        tile_words=spans[:levels, TILE:],
-        instances=spans[:, INSTANCES],
+        layer, hardware, mapping, *count_columns(counted), spans["tile"][:-1], spans["instances"],
         temporal_steps=int(steps),
-    )
+    )  # fmt: skip
     check_fit(counts, weights or WeightFormat(hardware.precision_bits.weights))
     _check_sound(counts)
     return counts
@@ -252,10 +245,14 @@ def _check_imperfect(
 
 def _pixels(layer: ConvLayer, hardware: Hardware) -> int:
     """Rows times columns that windows reach over."""
-    sizes, window = layer.dimensions, [int(n) for n in window_array(layer, hardware)]
-    rows = window[0] * (sizes["P"] - 1) + window[2] * (sizes["R"] - 1) + 1
-    columns = window[1] * (sizes["Q"] - 1) + window[3] * (sizes["S"] - 1) + 1
-    return rows * columns
+    sizes = layer.dimensions
+    extents = [
+        stride * (sizes[output] - 1) + dilation * (sizes[tap] - 1) + 1
+        for (stride, dilation), output, tap in zip(
+            window_array(layer, hardware).tolist(), "PQ", "RS", strict=True
+        )
+    ]
+    return math.prod(extents)
 
 
 def _forwarding_visits(mapping: Mapping, hardware: Hardware) -> int:
@@ -263,10 +260,11 @@ def _forwarding_visits(mapping: Mapping, hardware: Hardware) -> int:
     keeps, visits = mapping.keeps_array(hardware), 0
     loops = mapping.loop_array(hardware)
     for i, level in enumerate(hardware.levels[:-1]):
-        children = math.prod(map(int, loops[(loops[:, 0] == i) & (loops[:, 1] > 0), 3]))
+        is_spatial = (loops["level"] == i) & (loops["kind"] != TEMPORAL)
+        children = math.prod(map(int, loops["bound"][is_spatial]))
         for j, tensor in enumerate(TENSORS[:2]):
             if tensor in level.fanout.forwarding and keeps[i + 1, j] and children > 1:
-                visits += math.prod(map(int, loops[loops[:, 0] <= i, 3]))
+                visits += math.prod(map(int, loops["bound"][loops["level"] <= i]))
     return visits
 
 

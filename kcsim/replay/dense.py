@@ -14,6 +14,7 @@ import numpy as np
 
 from kcsim.errors import InputError, Problem
 from kcsim.hardware.schema import Hardware
+from kcsim.kernels.layout import OUTPUTS, TEMPORAL, count_columns
 from kcsim.kernels.replay.walk import replay_nest
 from kcsim.mapping.nest import Mapping
 from kcsim.model.counts import ACTIONS, DIRECTIONS, Counts
@@ -161,7 +162,7 @@ def replay_cost(layer: ConvLayer, hardware: Hardware, mapping: Mapping) -> Repla
     words, tiles = 0, 0
     steps = 1
     for i in range(1, shape.levels):
-        steps *= math.prod(int(loop[3]) for loop in shape.loops if tuple(loop[:2]) == (i - 1, 0))
+        steps *= shape.iterations(i - 1, TEMPORAL)
         for j in range(3):
             if shape.keeps[i, j]:
                 tiles += steps * shape.instances[i]
@@ -230,12 +231,11 @@ def replay_layer(
     state = build_state(shape, nest, values)
     load(shape, nest, state, inputs, weights)
     steps = int(replay_nest(nest, state))
-    start = int(nest.buffers[0, 2, 2])
-    outputs = state.values[start : start + shape.tiles[0][2]].copy()
+    start = int(nest.stores["base"][0, OUTPUTS])
+    outputs = state.values[start : start + shape.tiles[0][OUTPUTS]].copy()
     return Replay(
-        layer, hardware, mapping, state.counted[..., :3].copy(), state.counted[..., 3:].copy(),
-        held_words(shape, nest, state), shape.instances_in_use, steps,
-        inputs, weights,
+        layer, hardware, mapping, *count_columns(state.counts), held_words(shape, nest, state),
+        shape.instances_in_use, steps, inputs, weights,
         outputs.reshape(layer.batch, layer.out_channels, layer.out_height, layer.out_width),
     )  # fmt: skip
 
@@ -335,9 +335,9 @@ def _steps_that_move(shape: Shape, level: int, tensor: int) -> int:
     steps = 1
     moves = False
     for loop in shape.loops[::-1]:
-        if loop[0] < level and loop[1] == 0:
-            moves = moves or bool(shape.coefficients[tensor, loop[2]].any())
-            steps *= int(loop[3]) if moves else 1
+        if loop["level"] < level and loop["kind"] == TEMPORAL:
+            moves = moves or bool(shape.coefficients[tensor, loop["dimension"]].any())
+            steps *= int(loop["bound"]) if moves else 1
     return steps
 
 

@@ -6,22 +6,11 @@ import math
 
 import numpy as np
 
-from kcsim.cost.prices import forwarding_array, multicast_array, reduction_array, window_array
+from kcsim.cost.prices import rule_array, window_array
 from kcsim.hardware.schema import Hardware
-from kcsim.kernels.nest import INDEXES
-from kcsim.kernels.replay.state import (
-    HEAD,
-    HELD_SIZE,
-    LOW,
-    MAC_SIZE,
-    PLACE_SIZE,
-    ROOM,
-    SIZE,
-    SLOT,
-    WINDOW,
-    Nest,
-    State,
-)
+from kcsim.kernels.layout import COUNT, INDEXES, INPUTS, SPATIAL_X, SPATIAL_Y, TEMPORAL
+from kcsim.kernels.replay import records
+from kcsim.kernels.replay.records import Nest, State
 from kcsim.mapping.nest import Mapping
 from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
 
@@ -33,12 +22,12 @@ class Shape:
 
     Attributes
     ----------
-    loops : int64[loops, 4]
-        Level, kind, dimension, bound; see `Mapping.loop_array`.
+    rules : RULE[levels]
+    loops : LOOP[loops]
+        See `kcsim.kernels.layout`.
     loop_steps : list of int
         Indices by which one iteration of each loop advances its dimension.
-    window : int64[4]
-        Strides and dilations.
+    window : WINDOW[2]
     coefficients : int64[3, 8, 5]
         How far one index of a dimension moves a tensor's box along its axes.
     extents : int64[levels + 1, 8]
@@ -60,6 +49,7 @@ class Shape:
     def __init__(self, layer: ConvLayer, hardware: Hardware, mapping: Mapping) -> None:
         self.layer, self.levels = layer, len(hardware.levels)
         self.keeps = mapping.keeps_array(hardware)
+        self.rules = rule_array(hardware, self.keeps)
         self.loops = mapping.loop_array(hardware)
         self.window = window_array(layer, hardware)
         self.coefficients = _coefficients(self.window)
@@ -67,9 +57,9 @@ class Shape:
         extent = np.ones(8, np.int64)
         extents, steps = [extent.copy()], []
         for level in reversed(range(self.levels)):
-            for loop in self.loops[self.loops[:, 0] == level][::-1]:
-                steps.append(int(extent[loop[2]]))
-                extent[loop[2]] *= loop[3]
+            for loop in self.loops[self.loops["level"] == level][::-1]:
+                steps.append(int(extent[loop["dimension"]]))
+                extent[loop["dimension"]] *= loop["bound"]
             extents.append(extent.copy())
         self.loop_steps = steps[::-1]
         self.extents = np.minimum(extents[::-1], self.layer_sizes)
@@ -87,13 +77,22 @@ class Shape:
 
     def _children(self, level: int) -> np.ndarray:
         starts = np.zeros((1, 8), np.int64)
-        for kind in (1, 2):
-            for loop, step in zip(self.loops, self.loop_steps, strict=True):
-                if tuple(loop[:2]) == (level, kind):
-                    moves = np.zeros((loop[3], 8), np.int64)
-                    moves[:, loop[2]] = step * np.arange(loop[3])
-                    starts = (starts[:, None] + moves).reshape(-1, 8)
+        for kind in (SPATIAL_X, SPATIAL_Y):
+            is_chosen = self._is_chosen(level, kind)
+            steps = np.array(self.loop_steps, np.int64)[is_chosen]
+            for loop, step in zip(self.loops[is_chosen], steps, strict=True):
+                moves = np.zeros((loop["bound"], 8), np.int64)
+                moves[:, loop["dimension"]] = step * np.arange(loop["bound"])
+                starts = (starts[:, None] + moves).reshape(-1, 8)
         return starts
+
+    def iterations(self, level: int, kind: int) -> int:
+        """Product of the bounds of the loops of a kind at a level."""
+        return math.prod(map(int, self.loops["bound"][self._is_chosen(level, kind)]))
+
+    def _is_chosen(self, level: int, kind: int) -> np.ndarray:
+        chosen: np.ndarray = (self.loops["level"] == level) & (self.loops["kind"] == kind)
+        return chosen
 
 
 def _coefficients(window: np.ndarray) -> np.ndarray:
@@ -102,100 +101,99 @@ def _coefficients(window: np.ndarray) -> np.ndarray:
         for axis, name in enumerate(_AXES[tensor]):
             coefficients[i, DIMENSIONS.index(name), axis] = 1
     for i, (output, tap) in enumerate((("P", "R"), ("Q", "S"))):
-        coefficients[1, DIMENSIONS.index(output), 3 + i] = window[i]
-        coefficients[1, DIMENSIONS.index(tap), 3 + i] = window[2 + i]
+        coefficients[INPUTS, DIMENSIONS.index(output), 3 + i] = window["stride"][i]
+        coefficients[INPUTS, DIMENSIONS.index(tap), 3 + i] = window["dilation"][i]
     return coefficients
 
 
 def build_nest(shape: Shape, hardware: Hardware) -> Nest:
     """The nest as the kernel takes it."""
-    is_temporal = shape.loops[:, 1] == 0
-    loops = shape.loops[is_temporal][:, [0, 3, 2, 0]]
-    loops[:, 3] = np.array(shape.loop_steps, np.int64)[is_temporal]
     is_cut = _products(shape) > shape.layer_sizes
-    tensors = np.zeros((3, PLACE_SIZE), np.int64)
-    tensors[:, SIZE:HEAD] = tensors[:, ROOM:] = shape.sizes[0]
-    buffers = _buffers(shape, hardware)
+    dimensions = np.zeros(8, records.DIMENSION)
+    dimensions["size"], dimensions["moves"] = shape.layer_sizes, (INDEXES | is_cut).T
+    tensors = np.zeros(3, records.PLACE)
+    tensors["size"] = tensors["room"] = shape.sizes[0]
+    stores = _stores(shape)
     return Nest(
-        loops=loops,
-        dimensions=np.vstack([INDEXES | is_cut, shape.layer_sizes]).astype(np.int64),
-        spans=np.stack([shape.extents, [starts[-1] for starts in shape.starts]], axis=1),
+        loops=_temporal_loops(shape),
+        dimensions=dimensions,
         axes=_axes(shape),
-        sizes=shape.sizes,
+        rules=shape.rules,
+        levels=_levels(shape),
+        stores=stores,
         tensors=tensors,
-        levels=_levels(shape, hardware),
-        buffers=buffers,
         offsets=np.concatenate(shape.starts),
-        macs=_macs(shape, buffers),
+        macs=_macs(shape, stores),
         is_cut=bool(is_cut.any()),
-        repeated=hardware.slides == "repeated",
     )
 
 
 def _products(shape: Shape) -> np.ndarray:
     """Product of the bounds over each dimension: int64[8]."""
     products = np.ones(8, np.int64)
-    np.multiply.at(products, shape.loops[:, 2], shape.loops[:, 3])
+    np.multiply.at(products, shape.loops["dimension"], shape.loops["bound"])
     return products
 
 
+def _temporal_loops(shape: Shape) -> np.ndarray:
+    is_temporal = shape.loops["kind"] == TEMPORAL
+    loops = np.zeros(is_temporal.sum(), records.LOOP)
+    for name in ("level", "bound", "dimension"):
+        loops[name] = shape.loops[name][is_temporal]
+    loops["step"] = np.array(shape.loop_steps, np.int64)[is_temporal]
+    return loops
+
+
 def _axes(shape: Shape) -> np.ndarray:
-    """Two dimensions and their coefficients for every axis of a tensor: int64[3, 5, 4]."""
-    table = np.zeros((3, 5, 4), np.int64)
-    for j, axis in np.ndindex(3, 5):
-        moving = np.flatnonzero(shape.coefficients[j, :, axis])
-        table[j, axis, : 2 * len(moving) : 2] = moving
-        table[j, axis, 1 : 2 * len(moving) : 2] = shape.coefficients[j, moving, axis]
-    return table
+    """What moves the boxes of tensors along their axes: AXIS[3, 5]."""
+    axes = np.zeros((3, 5), records.AXIS)
+    for j, i in np.ndindex(3, 5):
+        moving = np.flatnonzero(shape.coefficients[j, :, i])
+        axes["dimension"][j, i, : len(moving)] = moving
+        axes["step"][j, i, : len(moving)] = shape.coefficients[j, moving, i]
+    return axes
 
 
-def _levels(shape: Shape, hardware: Hardware) -> np.ndarray:
-    """Instances, children, columns, first row, multicast, reduction: int64[levels + 1, 6]."""
-    below = np.array([len(children) for children in shape.children])
-    table = np.zeros((shape.levels + 1, 6), np.int64)
-    table[:, 0] = shape.instances
-    table[:-1, 1] = below
-    table[:-1, 2] = [
-        math.prod(int(loop[3]) for loop in shape.loops if tuple(loop[:2]) == (level, 2))
-        for level in range(shape.levels)
-    ]
-    table[:, 3] = np.cumsum([0, *shape.instances[:-1]])
-    table[:-1, 4] = multicast_array(hardware)
-    table[:-1, 5] = reduction_array(hardware)
-    return table
+def _levels(shape: Shape) -> np.ndarray:
+    """Instances and extents: LEVEL[levels + 1]."""
+    levels = np.zeros(shape.levels + 1, records.LEVEL)
+    levels["instances"], levels["extent"] = shape.instances, shape.extents
+    levels["reach"] = [starts[-1] for starts in shape.starts]
+    levels["children"][:-1] = [len(children) for children in shape.children]
+    levels["columns"][:-1] = [shape.iterations(i, SPATIAL_Y) for i in range(shape.levels)]
+    levels["first"] = np.cumsum([0, *shape.instances[:-1]])
+    return levels
 
 
-def _buffers(shape: Shape, hardware: Hardware) -> np.ndarray:
-    """Tiles, levels above, first slots, keeps, forwarding: int64[levels + 1, 3, 5]."""
-    table = np.zeros((shape.levels + 1, 3, 5), np.int64)
-    table[..., 0] = shape.tiles
-    table[:-1, :, 3] = shape.keeps
-    table[:-1, :, 4] = forwarding_array(hardware)
+def _stores(shape: Shape) -> np.ndarray:
+    """Tiles, levels above and first slots: STORE[levels + 1, 3]."""
+    stores = np.zeros((shape.levels + 1, 3), records.STORE)
+    stores["words"], stores["size"] = shape.tiles, shape.sizes
     position = 0
-    for level in range(shape.levels):
-        table[level + 1, :, 1] = np.where(shape.keeps[level], level, table[level, :, 1])
-        for j in range(3):
-            table[level, j, 2] = position
-            position += shape.instances[level] * shape.tiles[level][j] * int(shape.keeps[level, j])
-    table[-1, :, 2] = position
-    return table
+    for level, keeps in enumerate(shape.keeps):
+        stores["parent"][level + 1] = np.where(keeps, level, stores["parent"][level])
+        words = shape.instances[level] * stores["words"][level] * keeps
+        stores["base"][level] = position + np.cumsum(words) - words
+        position += words.sum()
+    stores["base"][-1] = position
+    return stores
 
 
-def _macs(shape: Shape, buffers: np.ndarray) -> np.ndarray:
-    """What each MAC unit reads where, at the start of the tiles: int64[macs, 8]."""
+def _macs(shape: Shape, stores: np.ndarray) -> np.ndarray:
+    """What each MAC unit reads where, at the start of the tiles: MAC[macs]."""
     count = shape.instances[-1]
-    macs = np.zeros((count, MAC_SIZE), np.int64)
+    macs = np.zeros(count, records.MAC)
     offsets = [np.einsum("nd,tda->nta", start, shape.coefficients) for start in shape.starts]
     for j in range(3):
-        keeper = buffers[-1, j, 1]
+        keeper = stores[-1, j]["parent"]
         holder = np.arange(count) // (count // shape.instances[keeper])
         inside = offsets[-1][:, j] - offsets[keeper][holder, j]
-        if j == 1:
-            macs[:, WINDOW:] = inside[:, 3:]
+        if j == INPUTS:
+            macs["row"], macs["column"] = inside[:, 3:].T
             inside[:, 3:] = 0
-        macs[:, j] = _linear(offsets[-1][:, j], shape.sizes[0, j])
-        macs[:, SLOT + j] = buffers[keeper, j, 2] + holder * buffers[keeper, j, 0]
-        macs[:, SLOT + j] += _linear(inside, shape.sizes[keeper, j])
+        macs["word"][:, j] = _linear(offsets[-1][:, j], shape.sizes[0, j])
+        macs["slot"][:, j] = stores[keeper, j]["base"] + holder * stores[keeper, j]["words"]
+        macs["slot"][:, j] += _linear(inside, shape.sizes[keeper, j])
     return macs
 
 
@@ -214,47 +212,46 @@ def build_state(shape: Shape, nest: Nest, values: type[np.int64] | type[np.float
         shape.instances[level] * shape.tiles[level][j]
         for level in range(1, levels)
         for j in range(2)
-        if nest.buffers[level - 1, j, 4] and shape.keeps[level, j]
+        if nest.rules["forwards"][level - 1, j] and shape.keeps[level, j]
     ]
-    slots = int(nest.buffers[-1, 0, 2]) + max(waiting, default=0)
+    slots = int(nest.stores["base"][-1, 0]) + max(waiting, default=0)
     largest = max(words for level in shape.tiles[1:] for words in level)
-    starts = np.zeros((levels + 1, 4, 8), np.int64)
-    starts[:, :3] = -1
+    progress = np.zeros(levels + 1, records.PROGRESS)
+    progress["seen"] = -1
     return State(
         values=np.zeros(slots, values),
         tags=np.full(slots, -1, np.int32),
         status=np.zeros(slots, np.int8),
         indices=np.zeros(len(nest.loops), np.int64),
-        starts=starts,
-        progress=np.zeros((levels + 1, 2), np.int64),
+        progress=progress,
         active=np.ones(len(nest.offsets), np.bool_),
-        held=_held(shape, nest),
-        boxes=np.zeros((most + 1, 4, 5), np.int64),
-        stage=np.zeros(PLACE_SIZE, np.int64),
-        slots=np.zeros((3, largest), np.int64),
-        streams=np.zeros((most, 5), np.int64),
-        table=np.zeros((2 << max(map(len, shape.children)).bit_length(), 3), np.int64),
+        buffers=_buffers(shape, nest),
+        tiles=np.zeros(most + 1, records.TILE),
+        stage=np.zeros(1, records.PLACE),
+        sources=np.zeros(largest, np.int64),
+        targets=np.zeros(largest, np.int64),
+        words=np.zeros(largest, np.int64),
+        streams=np.zeros(most, records.STREAM),
+        table=np.zeros(2 << max(map(len, shape.children)).bit_length(), records.ENTRY),
         seen=np.zeros(max(shape.tiles[0]), np.int64),
         clock=np.zeros(1, np.int64),
-        operands=np.zeros((3, 4), np.int64),
-        counted=np.zeros((levels, 3, 6), np.int64),
+        operands=np.zeros(3, records.OPERAND),
+        counts=np.zeros((levels, 3), COUNT),
     )
 
 
-def _held(shape: Shape, nest: Nest) -> np.ndarray:
-    """The buffers, of which only those of the outermost level hold anything: int64[rows, 3, 34]."""
-    held = np.zeros((sum(shape.instances[:-1]), 3, HELD_SIZE), np.int64)
-    row = 0
-    for level, count in enumerate(shape.instances[:-1]):
-        places = held[row : row + count]
-        places[..., 0] = nest.buffers[level, :, 2]
-        places[..., 0] += np.arange(count)[:, None] * nest.buffers[level, :, 0]
-        places[..., ROOM:PLACE_SIZE] = shape.sizes[level]
-        places[..., LOW:SIZE] = -1
+def _buffers(shape: Shape, nest: Nest) -> np.ndarray:
+    """The buffers, of which only those of the outermost level hold anything: BUFFER[rows, 3]."""
+    buffers = np.zeros((sum(shape.instances[:-1]), 3), records.BUFFER)
+    row, places = 0, buffers["place"]
+    places["low"] = -1
+    for stores, count in zip(nest.stores, shape.instances[:-1], strict=False):
+        rows = places[row : row + count]
+        rows["base"] = stores["base"] + np.arange(count)[:, None] * stores["words"]
+        rows["room"] = stores["size"]
         row += count
-    held[0, :, LOW:SIZE] = 0
-    held[0, :, SIZE:HEAD] = shape.sizes[0]
-    return held
+    places["low"][0], places["size"][0] = 0, shape.sizes[0]
+    return buffers
 
 
 def load(shape: Shape, nest: Nest, state: State, inputs: np.ndarray, weights: np.ndarray) -> None:
@@ -265,7 +262,7 @@ def load(shape: Shape, nest: Nest, state: State, inputs: np.ndarray, weights: np
     rows, columns = (_used(shape, axis) for axis in range(2))
     padded = padded[:, :, rows][:, :, :, columns]
     for j, tensor in enumerate((weights, padded, None)):
-        start, words = int(nest.buffers[0, j, 2]), shape.tiles[0][j]
+        start, words = int(nest.stores["base"][0, j]), shape.tiles[0][j]
         state.tags[start : start + words] = np.arange(words)
         if tensor is not None:
             state.values[start : start + words] = tensor.ravel()
@@ -277,7 +274,8 @@ def _used(shape: Shape, axis: int) -> np.ndarray:
     A stride may leave some at the end unused, and others between the windows left out.
     """
     stride, held = shape.layer.stride[axis], np.arange(shape.sizes[0, 1, 3 + axis])
-    used: np.ndarray = held // shape.window[axis] * stride + held % shape.window[axis]
+    step = shape.window["stride"][axis]
+    used: np.ndarray = held // step * stride + held % step
     return used
 
 
@@ -285,6 +283,6 @@ def held_words(shape: Shape, nest: Nest, state: State) -> np.ndarray:
     """Words that the first instance held, by what was ever put into its slots."""
     held = np.zeros((shape.levels, 3), np.int64)
     for level, j in np.argwhere(shape.keeps):
-        start = int(nest.buffers[level, j, 2])
+        start = int(nest.stores["base"][level, j])
         held[level, j] = np.count_nonzero(state.tags[start : start + shape.tiles[level][j]] >= 0)
     return held

@@ -74,13 +74,11 @@ def _tiles_as_words(
 ) -> tuple[ConvLayer, Prices]:
     """A layer whose loops are those over tiles, and what moving one word of it costs."""
     layer, hardware, rounds = shared.layer, shared.hardware, tile.rounds(shared.layer)
-    window = window_array(layer, hardware)
+    stride, dilation = zip(*window_array(layer, hardware).tolist(), strict=True)
     sizes = tile.P, tile.Q
-    strides = tuple(int(window[i]) * sizes[i] for i in range(2))
+    strides = tuple(stride[i] * sizes[i] for i in range(2))
     taps = layer.kernel_height, layer.kernel_width
-    kernel = tuple(
-        int(window[i]) * (sizes[i] - 1) + int(window[2 + i]) * (taps[i] - 1) + 1 for i in range(2)
-    )
+    kernel = tuple(stride[i] * (sizes[i] - 1) + dilation[i] * (taps[i] - 1) + 1 for i in range(2))
     counts = rounds.P, rounds.Q
     image = [strides[i] * (counts[i] - 1) + kernel[i] for i in range(2)]
     tiles = ConvLayer(

@@ -13,7 +13,7 @@ from kcsim.hardware.level import Fanout, Partition
 from kcsim.hardware.schema import CodebookStore, Precision
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import search_mapping
-from kcsim.model.bulk import count_mappings
+from kcsim.model.bulk import count_mappings, stack_mappings
 from kcsim.model.counts import check_range, count_layer
 from kcsim.model.evaluate import evaluate
 from kcsim.model.traffic import moved_bits
@@ -146,7 +146,7 @@ def test_the_mapper_pays_for_wide_sums_as_the_account_does():
 
 def test_bulk_counts_know_which_sums_fit():
     hardware = wide(pe={"capacity_words": 9})
-    loops = MAPPING.loop_array(hardware)[None]
+    loops = stack_mappings([MAPPING], hardware)
     assert count_mappings(LAYER, hardware, loops).fits.tolist() == [True]
     smaller = wide(pe={"capacity_words": 8})
     assert count_mappings(LAYER, smaller, loops).fits.tolist() == [False]

@@ -1,4 +1,4 @@
-"""Checking and counting many mappings of one layer; see `kcsim.kernels.nest` for the arrays."""
+"""Checking and counting many mappings of one layer; see `kcsim.kernels.layout` for the arrays."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import numpy as np
 
 from kcsim.kernels.compilation import kernel
 from kcsim.kernels.count.counting import count_nest
-from kcsim.kernels.nest import BOUND, DIMENSION, KIND, LEVEL, TEMPORAL
+from kcsim.kernels.layout import STEP, TEMPORAL
+from kcsim.kernels.nest import helper
 
 
 @kernel
@@ -15,18 +16,29 @@ def count_mappings(loops, window, rules, spans, counts, temporal_steps):
 
     Parameters
     ----------
-    loops : int64[mappings, loops, 4]
-    window : int64[4]
-    rules : int64[levels, 8]
-    spans : int64[mappings, levels + 1, 26]
-    counts : int64[mappings, levels, 3, 6]
+    loops : LOOP[mappings, loops]
+    window : WINDOW[2]
+    rules : RULE[levels]
+    spans : SPAN[mappings, levels + 1]
+    counts : COUNT[mappings, levels, 3]
     temporal_steps : int64[mappings]
         The last three are filled.
     """
-    count = loops.shape[1]
-    steps = np.empty((count, 2), np.int64)
+    steps = np.empty(loops.shape[1], STEP)
     for i in range(loops.shape[0]):
-        temporal_steps[i] = count_nest(loops[i], count, window, rules, spans[i], steps, counts[i])
+        temporal_steps[i] = count_nest(loops[i], window, rules, spans[i], steps, counts[i])
+
+
+@helper
+def wrong_field(loop, levels):
+    """The first field of a loop that is out of range, counted from 0; -1 if none is."""
+    if not 0 <= loop.level < levels:
+        return 0
+    if not 0 <= loop.kind < 3:
+        return 1
+    if not 0 <= loop.dimension < 8:
+        return 2
+    return -1 if loop.bound > 0 else 3
 
 
 @kernel
@@ -35,7 +47,7 @@ def find_fault(loops, sizes, room):
 
     Parameters
     ----------
-    loops : int64[mappings, loops, 4]
+    loops : LOOP[mappings, loops]
     sizes : int64[8]
         Size of each dimension of the layer.
     room : int64[levels, 3]
@@ -46,33 +58,32 @@ def find_fault(loops, sizes, room):
     mapping : int64
         -1 if all are sound.
     fault : int64
-        The column of `loops` that holds a wrong value; 4 for levels out of order, 5 for bounds that
-        do not multiply to a size, 6 for more children than there are.
+        The field of a loop that is out of range, from 0 to 3; 4 for levels out of order, 5 for
+        bounds that do not multiply to a size, 6 for more children than there are.
     place : int64
         The loop, dimension, or three times the level plus the kind.
     """
     levels = room.shape[0]
     covered, used = np.empty(8, np.int64), np.empty((levels, 3), np.int64)
-    most = np.array([levels, 3, 8, np.iinfo(np.int64).max])
     for mapping in range(loops.shape[0]):
         covered.fill(1)
         used.fill(1)
         for i in range(loops.shape[1]):
             loop = loops[mapping, i]
-            for column in range(4):
-                if loop[column] < (column == BOUND) or loop[column] >= most[column]:
-                    return mapping, column, i
-            if i and loop[LEVEL] < loops[mapping, i - 1, LEVEL]:
+            field = wrong_field(loop, levels)
+            if field >= 0:
+                return mapping, field, i
+            if i and loop.level < loops[mapping, i - 1].level:
                 return mapping, 4, i
             # Bounds beyond the size are faults; cut, so that their product cannot wrap.
-            dimension, bound = loop[DIMENSION], min(loop[BOUND], sizes[loop[DIMENSION]] + 1)
+            dimension, bound = loop.dimension, min(loop.bound, sizes[loop.dimension] + 1)
             covered[dimension] *= bound
             if covered[dimension] > sizes[dimension]:
                 return mapping, 5, dimension
-            if loop[KIND] != TEMPORAL:
-                used[loop[LEVEL], loop[KIND]] *= bound
-                if used[loop[LEVEL], loop[KIND]] > room[loop[LEVEL], loop[KIND]]:
-                    return mapping, 6, 3 * loop[LEVEL] + loop[KIND]
+            if loop.kind != TEMPORAL:
+                used[loop.level, loop.kind] *= bound
+                if used[loop.level, loop.kind] > room[loop.level, loop.kind]:
+                    return mapping, 6, 3 * loop.level + loop.kind
         for dimension in range(8):
             if covered[dimension] != sizes[dimension]:
                 return mapping, 5, dimension

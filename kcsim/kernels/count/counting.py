@@ -1,6 +1,6 @@
 """Closed-form counts of a mapped loop nest.
 
-See `kcsim.kernels.nest` for the arrays. All counts are of words and of all
+See `kcsim.kernels.layout` for the arrays. All counts are of words and of all
 instances together. The rules are those of the counting page of the
 documentation.
 """
@@ -11,41 +11,20 @@ import numpy as np
 
 from kcsim.kernels.compilation import kernel
 from kcsim.kernels.count.forwarding import forward
-from kcsim.kernels.nest import (
-    ABOVE,
-    BOUND,
-    CHILDREN,
-    DILATION_H,
-    DIMENSION,
-    DOWN,
-    EXTENT,
-    FILLS,
-    FORWARDS,
-    HELD,
+from kcsim.kernels.layout import (
     INDEXES,
     INPUTS,
-    INSTANCES,
-    KEEPS,
-    KIND,
-    MULTICAST,
     NO_MULTICAST,
-    OUTER,
     OUTPUTS,
-    READS,
-    REDUCES,
-    REPEATED,
-    SPATIAL,
-    SPREAD,
     STEP,
-    STRIDE_H,
     TEMPORAL,
-    TILE,
-    UP,
-    UPDATES,
     WORD_MULTICAST,
     M,
     P,
     R,
+)
+from kcsim.kernels.nest import (
+    clear,
     filled_box,
     helper,
     inlined,
@@ -124,14 +103,14 @@ def covered_length(count_a, step_a, count_b, step_b, length):
 @helper
 def distinct_tiles(tensor, spans, level, window):
     """Number of distinct tiles among the children of one instance of a level."""
-    spread = plain_product(tensor, spans, level, SPATIAL)
+    spread = plain_product(tensor, spans[level].spatial)
     if tensor == INPUTS:
         for axis in range(2):
             spread *= distinct_positions(
-                spans[level, SPATIAL + P + axis],
-                window[STRIDE_H + axis] * spans[level + 1, P + axis],
-                spans[level, SPATIAL + R + axis],
-                window[DILATION_H + axis] * spans[level + 1, R + axis],
+                spans[level].spatial[P + axis],
+                window[axis].stride * spans[level + 1].extent[P + axis],
+                spans[level].spatial[R + axis],
+                window[axis].dilation * spans[level + 1].extent[R + axis],
             )
     return spread
 
@@ -142,14 +121,14 @@ def covered_words(spans, level, window, rows, columns):
 
     `rows` and `columns` are the extents of what each child is given.
     """
-    words = plain_product(INPUTS, spans, level, SPATIAL)
-    words *= plain_product(INPUTS, spans, level + 1, EXTENT)
+    words = plain_product(INPUTS, spans[level].spatial)
+    words *= plain_product(INPUTS, spans[level + 1].extent)
     for axis in range(2):
         words *= covered_length(
-            spans[level, SPATIAL + P + axis],
-            window[STRIDE_H + axis] * spans[level + 1, P + axis],
-            spans[level, SPATIAL + R + axis],
-            window[DILATION_H + axis] * spans[level + 1, R + axis],
+            spans[level].spatial[P + axis],
+            window[axis].stride * spans[level + 1].extent[P + axis],
+            spans[level].spatial[R + axis],
+            window[axis].dilation * spans[level + 1].extent[R + axis],
             rows if axis == 0 else columns,
         )
     return words
@@ -162,11 +141,11 @@ def replaced_words(tensor, level, loops, steps, spans):
     Going outwards from the level, nothing changes up to the first loop that
     indexes the tensor; from there on, every iteration replaces the tile.
     """
-    size = spans[level, TILE + tensor]
-    for i in range(spans[level, ABOVE] - 1, -1, -1):
-        bound = loops[i, BOUND]
-        if loops[i, KIND] == TEMPORAL and bound > 1 and INDEXES[tensor, loops[i, DIMENSION]]:
-            return size * steps[i, OUTER] * bound
+    size = spans[level].tile[tensor]
+    for i in range(spans[level].above - 1, -1, -1):
+        bound = loops[i].bound
+        if loops[i].kind == TEMPORAL and bound > 1 and INDEXES[tensor, loops[i].dimension]:
+            return size * steps[i].outer * bound
     return size
 
 
@@ -194,23 +173,24 @@ def sliding_words(level, loops, steps, spans, window, by_word, repeated):
         Distinct words that all instances below one parent are filled with,
         step by step: what a word-tagged network reads. Zero unless wanted.
     """
-    rows, columns = window_extent(spans, level, window, 0), window_extent(spans, level, window, 1)
-    line = plain_product(INPUTS, spans, level, EXTENT)
+    extent = spans[level].extent
+    rows, columns = window_extent(extent, window, 0), window_extent(extent, window, 1)
+    line = plain_product(INPUTS, extent)
     words = line * rows * columns
     covered = covered_words(spans, level - 1, window, rows, columns) if by_word else 0
     # What one round of all loops inside has moved the tile by; a new round takes it back.
     plain, round_rows, round_columns, last_rows, last_columns = False, 0, 0, 0, 0
-    for i in range(spans[level, ABOVE] - 1, -1, -1):
-        bound, dimension = loops[i, BOUND], loops[i, DIMENSION]
-        if loops[i, KIND] != TEMPORAL or bound == 1:
+    for i in range(spans[level].above - 1, -1, -1):
+        bound, dimension = loops[i].bound, loops[i].dimension
+        if loops[i].kind != TEMPORAL or bound == 1:
             continue
-        advances = (bound - 1) * steps[i, OUTER]
+        advances = (bound - 1) * steps[i].outer
         own_rows, own_columns = 0, 0
         if dimension >= P:
             axis = (dimension - P) % 2
-            scale = window[STRIDE_H + axis] if dimension < R else window[DILATION_H + axis]
-            own_rows = scale * steps[i, STEP] * (1 - axis)
-            own_columns = scale * steps[i, STEP] * axis
+            scale = window[axis].stride if dimension < R else window[axis].dilation
+            own_rows = scale * steps[i].step * (1 - axis)
+            own_columns = scale * steps[i].step * axis
         elif dimension != M:
             plain = True
         move_rows, move_columns = own_rows - round_rows, own_columns - round_columns
@@ -232,7 +212,7 @@ def sliding_words(level, loops, steps, spans, window, by_word, repeated):
 def next_keeper(rules, tensor, level):
     """The nearest level below `level` that keeps a tensor; the number of levels if none."""
     below = level + 1
-    while below < rules.shape[0] and not rules[below, KEEPS + tensor]:
+    while below < rules.shape[0] and not rules[below].keeps[tensor]:
         below += 1
     return below
 
@@ -242,34 +222,34 @@ def count_operand(tensor, loops, steps, spans, temporal_steps, window, rules, co
     """Reads, fills and transfers of weights or inputs; see `count_mapping`."""
     levels = rules.shape[0]
     for parent in range(levels):
-        if not rules[parent, KEEPS + tensor]:
+        if not rules[parent].keeps[tensor]:
             continue
         child = next_keeper(rules, tensor, parent)
         last = child - 1
         if child == levels:
             # Every MAC reads its operand: the innermost network shares nothing.
             arriving = temporal_steps
-            leaving = arriving * spans[last, CHILDREN]
+            leaving = arriving * spans[last].children
             if last > parent:
                 last -= 1
-                arriving, leaving = leaving, leaving * spans[last, SPREAD + tensor]
-                counts[levels - 1, tensor, DOWN] += arriving * spans[levels - 1, INSTANCES]
+                arriving, leaving = leaving, leaving * spans[last].spread[tensor]
+                counts[levels - 1, tensor].down += arriving * spans[levels - 1].instances
         else:
-            by_word = rules[last, MULTICAST] == WORD_MULTICAST and tensor == INPUTS
+            by_word = rules[last].multicast == WORD_MULTICAST and tensor == INPUTS
             if tensor == INPUTS:
                 arriving, leaving = sliding_words(
-                    child, loops, steps, spans, window, by_word, rules[0, REPEATED] != 0
+                    child, loops, steps, spans, window, by_word, rules[0].repeated
                 )
             else:
                 arriving = replaced_words(tensor, child, loops, steps, spans)
             if not by_word:
-                leaving = arriving * spans[last, SPREAD + tensor]
-            counts[child, tensor, FILLS] = arriving * spans[child, INSTANCES]
-        counts[last, tensor, DOWN] += arriving * spans[last + 1, INSTANCES]
+                leaving = arriving * spans[last].spread[tensor]
+            counts[child, tensor].fills = arriving * spans[child].instances
+        counts[last, tensor].down += arriving * spans[last + 1].instances
         for network in range(last - 1, parent - 1, -1):
-            counts[network, tensor, DOWN] += leaving * spans[network + 1, INSTANCES]
-            leaving *= spans[network, SPREAD + tensor]
-        counts[parent, tensor, READS] += leaving * spans[parent, INSTANCES]
+            counts[network, tensor].down += leaving * spans[network + 1].instances
+            leaving *= spans[network].spread[tensor]
+        counts[parent, tensor].reads += leaving * spans[parent].instances
 
 
 @inlined
@@ -277,93 +257,85 @@ def count_outputs(loops, steps, spans, temporal_steps, rules, counts):
     """Reads, fills, updates and transfers of outputs; see `count_mapping`."""
     levels = rules.shape[0]
     for parent in range(levels):
-        if not rules[parent, KEEPS + OUTPUTS]:
+        if not rules[parent].keeps[OUTPUTS]:
             continue
         child = next_keeper(rules, OUTPUTS, parent)
         rising = temporal_steps
         if child < levels:
             rising = replaced_words(OUTPUTS, child, loops, steps, spans)
-            returning = rising - spans[child, HELD]
-            counts[child, OUTPUTS, FILLS] = returning * spans[child, INSTANCES]
+            returning = rising - spans[child].held
+            counts[child, OUTPUTS].fills = returning * spans[child].instances
         for network in range(child - 1, parent - 1, -1):
-            counts[network, OUTPUTS, UP] += rising * spans[network + 1, INSTANCES]
+            counts[network, OUTPUTS].up += rising * spans[network + 1].instances
             if child < levels:
                 # A MAC's sum is accumulated where it is kept; only a tile returns.
-                returning = (rising - spans[network + 1, HELD]) * spans[network + 1, INSTANCES]
-                counts[network, OUTPUTS, DOWN] += returning
-            rising *= spans[network, SPREAD + OUTPUTS]
-        counts[parent, OUTPUTS, UPDATES] = rising * spans[parent, INSTANCES]
-        returning = rising - spans[parent, HELD]
-        counts[parent, OUTPUTS, READS] = returning * spans[parent, INSTANCES]
+                returning = (rising - spans[network + 1].held) * spans[network + 1].instances
+                counts[network, OUTPUTS].down += returning
+            rising *= spans[network].spread[OUTPUTS]
+        counts[parent, OUTPUTS].updates = rising * spans[parent].instances
+        returning = rising - spans[parent].held
+        counts[parent, OUTPUTS].reads = returning * spans[parent].instances
 
 
 @inlined
 def spread_tiles(spans, window, rules):
-    """Fill the columns ``TILE``, ``SPREAD`` and ``HELD`` of spans."""
-    spans[0, HELD] = tile_size(OUTPUTS, spans, 0, window)
+    """Fill ``tile``, ``spread`` and ``held`` of spans."""
+    spans[0].held = tile_size(OUTPUTS, spans[0].extent, window)
     for level in range(rules.shape[0]):
-        children = spans[level, CHILDREN]
+        children = spans[level].children
         for tensor in range(3):
-            shares = rules[level, MULTICAST] != NO_MULTICAST
+            shares = rules[level].multicast != NO_MULTICAST
             if tensor == OUTPUTS:
-                shares = rules[level, REDUCES] != 0
+                shares = rules[level].reduces
             spread, size = children, 0
             if shares and children > 1:
                 spread = distinct_tiles(tensor, spans, level, window)
-            if rules[level, KEEPS + tensor]:
-                size = tile_size(tensor, spans, level, window)
-            spans[level, SPREAD + tensor], spans[level, TILE + tensor] = spread, size
-        held = spans[level, HELD]
+            if rules[level].keeps[tensor]:
+                size = tile_size(tensor, spans[level].extent, window)
+            spans[level].spread[tensor], spans[level].tile[tensor] = spread, size
+        held = spans[level].held
         if children > 1:
-            held //= plain_product(OUTPUTS, spans, level, SPATIAL)
-        spans[level + 1, HELD] = held
+            held //= plain_product(OUTPUTS, spans[level].spatial)
+        spans[level + 1].held = held
 
 
 @inlined
-def count_nest(loops, loop_count, window, rules, spans, steps, counts):
+def count_nest(loops, window, rules, spans, steps, counts):
     """Count every access of a mapped layer; see `count_mapping`."""
     levels = rules.shape[0]
-    temporal_steps = measure(loops, loop_count, spans, steps)
+    temporal_steps = measure(loops, spans, steps)
     for level in range(levels):
         for tensor in range(3):
-            for column in range(6):
-                counts[level, tensor, column] = 0
+            clear(counts[level, tensor])
     spread_tiles(spans, window, rules)
     for tensor in range(2):
         count_operand(tensor, loops, steps, spans, temporal_steps, window, rules, counts)
     count_outputs(loops, steps, spans, temporal_steps, rules, counts)
     for level in range(levels - 1):
         for tensor in range(2):
-            forwards = rules[level, FORWARDS + tensor] and rules[level + 1, KEEPS + tensor]
-            if forwards and spans[level, CHILDREN] > 1:
-                forward(tensor, level, loops, loop_count, steps, spans, window, rules, counts)
+            forwards = rules[level].forwards[tensor] and rules[level + 1].keeps[tensor]
+            if forwards and spans[level].children > 1:
+                forward(tensor, level, loops, steps, spans, window, rules, counts)
     return temporal_steps
 
 
 @kernel
-def count_mapping(loops, loop_count, window, rules, spans, counts):
+def count_mapping(loops, window, rules, spans, counts):
     """Count every access of a mapped layer.
 
     Parameters
     ----------
-    loops : int64[:, 4]
-        The mapping; only the first `loop_count` rows are read.
-    window : int64[4]
-        Strides and dilations: vertical stride, horizontal stride, vertical
-        dilation, horizontal dilation.
-    rules : int64[levels, 9]
-        What each level keeps, and what the network below it can do.
-    spans : int64[levels + 1, 26]
-        Filled: tiles, instances and more.
-    counts : int64[levels, 3, 6]
-        Filled: reads, fills and updates of each tensor at each level; words that
-        arrive at the children below, that leave them upwards, and that they
-        take from their neighbours.
+    loops : LOOP[:]
+    window : WINDOW[2]
+    rules : RULE[levels]
+    spans : SPAN[levels + 1]
+    counts : COUNT[levels, 3]
+        The last two are filled.
 
     Returns
     -------
     int64
         Product of the temporal bounds: cycles at one MAC a cycle.
     """
-    steps = np.empty((loop_count, 2), np.int64)
-    return count_nest(loops, loop_count, window, rules, spans, steps, counts)
+    steps = np.empty(loops.shape[0], STEP)
+    return count_nest(loops, window, rules, spans, steps, counts)

@@ -1,44 +1,38 @@
 """Forwarding: what children of an array take from their neighbours.
 
-See `kcsim.kernels.nest` for the arrays.
+See `kcsim.kernels.layout` for the arrays.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy import int64
 
-from kcsim.kernels.nest import (
-    BOUND,
-    DILATION_H,
-    DIMENSION,
-    DOWN,
-    FORWARDED,
+from kcsim.kernels.layout import (
     INDEXES,
     INPUTS,
-    INSTANCES,
-    KEEPS,
-    KIND,
-    LEVEL,
-    MULTICAST,
-    OUTER,
-    READS,
-    REPEATED,
     SPATIAL_X,
     SPATIAL_Y,
-    SPREAD,
-    STEP,
-    STRIDE_H,
     TEMPORAL,
     TILE_MULTICAST,
     WORD_MULTICAST,
     P,
     Q,
     R,
-    filled_box,
-    helper,
-    tile_size,
-    window_extent,
+    record,
 )
+from kcsim.kernels.nest import filled_box, helper, tile_size, window_extent
+
+ADVANCE = record(times=int64, rows=int64, columns=int64, shift=(int64, 8))
+"""One kind of advance of the loops above a level.
+
+times
+    How often it happens.
+rows, columns
+    Of new words that it brings.
+shift
+    By how much it moves the tile, as `position_shift` counts.
+"""
 
 
 @helper
@@ -51,30 +45,30 @@ def position_shift(tensor, dimension, amount, window, shift):
         return
     if tensor == INPUTS and dimension >= P:
         axis = (dimension - P) % 2
-        scale = window[STRIDE_H + axis] if dimension < R else window[DILATION_H + axis]
+        scale = window[axis].stride if dimension < R else window[axis].dilation
         shift[P + axis] += scale * amount
     else:
         shift[dimension] += amount
 
 
 @helper
-def child_positions(tensor, level, loops, loop_count, steps, window):
+def child_positions(tensor, level, loops, steps, window):
     """Position of the tile of every child below one instance: int64[x, y, 8]."""
     size = np.ones(3, np.int64)
-    for i in range(loop_count):
-        if loops[i, LEVEL] == level and loops[i, KIND] != TEMPORAL:
-            size[loops[i, KIND]] *= loops[i, BOUND]
+    for i in range(loops.shape[0]):
+        if loops[i].level == level and loops[i].kind != TEMPORAL:
+            size[loops[i].kind] *= loops[i].bound
     positions = np.zeros((size[SPATIAL_X], size[SPATIAL_Y], 8), np.int64)
     rest = np.zeros(3, np.int64)
     for x in range(size[SPATIAL_X]):
         for y in range(size[SPATIAL_Y]):
             rest[SPATIAL_X], rest[SPATIAL_Y] = x, y
-            for i in range(loop_count - 1, -1, -1):
-                if loops[i, LEVEL] == level and loops[i, KIND] != TEMPORAL:
-                    index = rest[loops[i, KIND]] % loops[i, BOUND]
-                    rest[loops[i, KIND]] //= loops[i, BOUND]
+            for i in range(loops.shape[0] - 1, -1, -1):
+                if loops[i].level == level and loops[i].kind != TEMPORAL:
+                    index = rest[loops[i].kind] % loops[i].bound
+                    rest[loops[i].kind] //= loops[i].bound
                     position_shift(
-                        tensor, loops[i, DIMENSION], index * steps[i, STEP], window, positions[x, y]
+                        tensor, loops[i].dimension, index * steps[i].step, window, positions[x, y]
                     )
     return positions
 
@@ -163,7 +157,7 @@ def find_served(positions, shift, is_served):
 
 
 @helper
-def tile_advances(tensor, level, loops, loop_count, steps, spans, window, repeated):
+def tile_advances(tensor, level, loops, steps, spans, window, repeated):
     """Every kind of advance of the loops above a level, innermost loop first.
 
     Windows may slide only by as much as the last time (`repeated`); see
@@ -171,32 +165,28 @@ def tile_advances(tensor, level, loops, loop_count, steps, spans, window, repeat
 
     Returns
     -------
-    advances : int64[kinds, 3]
-        How often it happens; rows and columns of new words it brings.
-    shifts : int64[kinds, 8]
-        By how much it moves the tile, as `position_shift` counts.
+    advances : ADVANCE[kinds]
     bound : int64
         Bound of the innermost loop, 1 if there is none.
     """
     rows, columns = 1, 1
     if tensor == INPUTS:
-        rows = window_extent(spans, level, window, 0)
-        columns = window_extent(spans, level, window, 1)
-    advances = np.zeros((loop_count, 3), np.int64)
-    shifts = np.zeros((loop_count, 8), np.int64)
+        rows = window_extent(spans[level].extent, window, 0)
+        columns = window_extent(spans[level].extent, window, 1)
+    advances = np.zeros(loops.shape[0], ADVANCE)
     reset = np.zeros(8, np.int64)
     kinds, innermost, last_rows, last_columns = 0, 1, 0, 0
-    for i in range(loop_count - 1, -1, -1):
-        bound = loops[i, BOUND]
-        if loops[i, LEVEL] >= level or loops[i, KIND] != TEMPORAL or bound == 1:
+    for i in range(loops.shape[0] - 1, -1, -1):
+        bound = loops[i].bound
+        if loops[i].level >= level or loops[i].kind != TEMPORAL or bound == 1:
             continue
         if kinds == 0:
             innermost = bound
-        shift = shifts[kinds]
+        shift = advances[kinds].shift
         for dimension in range(8):
             shift[dimension] -= reset[dimension]
-        position_shift(tensor, loops[i, DIMENSION], steps[i, STEP], window, shift)
-        position_shift(tensor, loops[i, DIMENSION], steps[i, STEP] * (bound - 1), window, reset)
+        position_shift(tensor, loops[i].dimension, steps[i].step, window, shift)
+        position_shift(tensor, loops[i].dimension, steps[i].step * (bound - 1), window, reset)
         is_window = tensor == INPUTS
         plain = False
         for dimension in range(8):
@@ -210,15 +200,20 @@ def tile_advances(tensor, level, loops, loop_count, steps, spans, window, repeat
                 last_rows, last_columns = shift[P], shift[Q]
             if shift[P] != last_rows or shift[Q] != last_columns:
                 new_rows, new_columns = rows, columns
-        advances[kinds, 0] = (bound - 1) * steps[i, OUTER]
-        advances[kinds, 1] = new_rows
-        advances[kinds, 2] = new_columns
+        advances[kinds].times = (bound - 1) * steps[i].outer
+        advances[kinds].rows, advances[kinds].columns = new_rows, new_columns
         kinds += 1
-    return advances[:kinds], shifts[:kinds], innermost
+    return advances[:kinds], innermost
 
 
 @helper
-def forward(tensor, level, loops, loop_count, steps, spans, window, rules, counts):
+def brings(advance, rows, columns):
+    """Whether an advance brings as many rows and columns of new words."""
+    return advance.rows == rows and advance.columns == columns
+
+
+@helper
+def forward(tensor, level, loops, steps, spans, window, rules, counts):
     """Take from neighbours what they were given one step before.
 
     A child is served by a mesh neighbour if the words it needs now are exactly
@@ -226,21 +221,22 @@ def forward(tensor, level, loops, loop_count, steps, spans, window, rules, count
     pays one more read, the nearest level above that keeps the tensor one less.
     See `count_mapping` for the parameters; `level` is the level above the children.
     """
-    advances, shifts, innermost = tile_advances(
-        tensor, level + 1, loops, loop_count, steps, spans, window, rules[0, REPEATED] != 0
+    advances, innermost = tile_advances(
+        tensor, level + 1, loops, steps, spans, window, rules[0].repeated
     )
     rows, columns = 1, 1
     if tensor == INPUTS:
-        rows = window_extent(spans, level + 1, window, 0)
-        columns = window_extent(spans, level + 1, window, 1)
-    line = tile_size(tensor, spans, level + 1, window) // (rows * columns)
-    positions = child_positions(tensor, level, loops, loop_count, steps, window)
+        rows = window_extent(spans[level + 1].extent, window, 0)
+        columns = window_extent(spans[level + 1].extent, window, 1)
+    line = tile_size(tensor, spans[level + 1].extent, window) // (rows * columns)
+    positions = child_positions(tensor, level, loops, steps, window)
     nobody = np.zeros(positions.shape[0] * positions.shape[1], np.bool_)
     is_served = nobody.copy()
-    multicast = rules[level, MULTICAST]
+    multicast = rules[level].multicast
     forwarded, saved = 0, 0
     for kind in range(advances.shape[0]):
-        times, new_rows, new_columns = advances[kind, 0], advances[kind, 1], advances[kind, 2]
+        advance = advances[kind]
+        times, new_rows, new_columns = advance.times, advance.rows, advance.columns
         if new_rows == 0:
             continue
         if kind == 0:
@@ -248,27 +244,26 @@ def forward(tensor, level, loops, loop_count, steps, spans, window, rules, count
             # each later one follows its like.
             matching = times // (innermost - 1) * (innermost - 2)
             for other in range(1, advances.shape[0]):
-                if advances[other, 1] == new_rows and advances[other, 2] == new_columns:
-                    matching += advances[other, 0]
+                if brings(advances[other], new_rows, new_columns):
+                    matching += advances[other].times
             matching += new_rows == rows and new_columns == columns
         else:
-            same = advances[0, 1] == new_rows and advances[0, 2] == new_columns
-            matching = times if same else 0
+            matching = times if brings(advances[0], new_rows, new_columns) else 0
         if matching == 0:
             continue
         everything = needed_words(positions, nobody, multicast, new_rows, new_columns)
-        served = find_served(positions, shifts[kind], is_served)
+        served = find_served(positions, advance.shift, is_served)
         rest = needed_words(positions, is_served, multicast, new_rows, new_columns)
         forwarded += matching * line * new_rows * new_columns * served
         saved += matching * line * (everything - rest)
-    instances = spans[level, INSTANCES]
-    counts[level + 1, tensor, READS] += forwarded * instances
-    counts[level, tensor, DOWN] -= forwarded * instances
-    counts[level, tensor, FORWARDED] += forwarded * instances
+    instances = spans[level].instances
+    counts[level + 1, tensor].reads += forwarded * instances
+    counts[level, tensor].down -= forwarded * instances
+    counts[level, tensor].forwarded += forwarded * instances
     parent = level
-    while not rules[parent, KEEPS + tensor]:
+    while not rules[parent].keeps[tensor]:
         # All instances are spared alike, so that equal streams stay equal.
         parent -= 1
-        counts[parent, tensor, DOWN] -= saved * spans[parent + 1, INSTANCES]
-        saved *= spans[parent, SPREAD + tensor]
-    counts[parent, tensor, READS] -= saved * spans[parent, INSTANCES]
+        counts[parent, tensor].down -= saved * spans[parent + 1].instances
+        saved *= spans[parent].spread[tensor]
+    counts[parent, tensor].reads -= saved * spans[parent].instances

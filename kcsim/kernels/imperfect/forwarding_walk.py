@@ -1,31 +1,20 @@
 """Forwarding where bounds do not divide the layer: step by step, since no closed form is known.
 
-Every child's tile is followed through all steps; see `kcsim.kernels.nest` for the arrays.
+Every child's tile is followed through all steps; see `kcsim.kernels.layout` for the arrays.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy import int64
 
 from kcsim.kernels.imperfect.requests import mixed
-from kcsim.kernels.nest import (
-    ABOVE,
-    BOUND,
-    CHILDREN,
-    DILATION_H,
-    DIMENSION,
-    DOWN,
-    FILLS,
-    FORWARDED,
+from kcsim.kernels.layout import (
     INPUTS,
-    KIND,
-    LEVEL,
-    MULTICAST,
     NO_MULTICAST,
-    READS,
     SPATIAL_Y,
-    STEP,
-    STRIDE_H,
     TEMPORAL,
     WORD_MULTICAST,
     C,
@@ -35,14 +24,47 @@ from kcsim.kernels.nest import (
     P,
     R,
     S,
-    helper,
+    record,
 )
+from kcsim.kernels.nest import helper
 
-LOW, SIZE, OLD_LOW, OLD_SIZE, GIVEN, GIVEN_SIZE, ASKED, ASKED_SIZE = range(8)
-"""Rows of tiles: the tile now and when it was last filled; what was given one step before, and
-what is asked for now. Five axes each; an extent of 0 along the first stands for nothing."""
+BOX = record(low=(int64, 5), size=(int64, 5))
+"""A part of a tensor: lowest index and extent along each axis; of extent 0 along the first for
+nothing."""
+TILE = record(now=BOX, old=BOX, given=BOX, asked=BOX, words=int64)
+"""The tile of a child.
+
+now, old
+    What it spans, and what it spanned when it was last filled.
+given, asked
+    What was given one step before, and what is asked for now.
+words
+    Words of what is asked for above; less than 0 if a neighbour gives them.
+"""
 
 AXES = np.array([[G, M, C, R, S], [N, G, C, -1, -1]])
+
+
+class Children(NamedTuple):
+    """The children below the loops that are walked, and room to work in.
+
+    Attributes
+    ----------
+    tiles : TILE[children]
+    strides : int64[5]
+        Words of the tensor from one index to the next, along each axis.
+    seen : int64[words of the tensor]
+        The clock at which a word was last asked for.
+    clock : int64[1]
+    streams, keys : int64[instances of the level above the children]
+    """
+
+    tiles: np.ndarray
+    strides: np.ndarray
+    seen: np.ndarray
+    clock: np.ndarray
+    streams: np.ndarray
+    keys: np.ndarray
 
 
 @helper
@@ -50,20 +72,20 @@ def child_starts(loops, steps, above):
     """Indices at which the children below the first loops begin: int64[children, 8]."""
     count = 1
     for i in range(above):
-        count *= 1 if loops[i, KIND] == TEMPORAL else loops[i, BOUND]
+        count *= 1 if loops[i].kind == TEMPORAL else loops[i].bound
     starts = np.zeros((count, 8), np.int64)
     for child in range(count):
         rest = child
         for i in range(above - 1, -1, -1):
-            if loops[i, KIND] != TEMPORAL:
-                starts[child, loops[i, DIMENSION]] += rest % loops[i, BOUND] * steps[i, STEP]
-                rest //= loops[i, BOUND]
+            if loops[i].kind != TEMPORAL:
+                starts[child, loops[i].dimension] += rest % loops[i].bound * steps[i].step
+                rest //= loops[i].bound
     return starts
 
 
 @helper
-def place_tile(tensor, start, offset, extent, sizes, window, tile):
-    """Put a child's tile at some indices into rows ``LOW``, ``SIZE``; False if it is idle."""
+def place_tile(tensor, start, offset, extent, sizes, window, box):
+    """Fill the box of a child's tile at some indices; False if it is idle."""
     for dimension in range(8):
         if start[dimension] + offset[dimension] >= sizes[dimension]:
             return False
@@ -71,52 +93,52 @@ def place_tile(tensor, start, offset, extent, sizes, window, tile):
         dimension = AXES[tensor, axis]
         if dimension >= 0:
             index = start[dimension] + offset[dimension]
-            tile[LOW, axis] = index
-            tile[SIZE, axis] = min(extent[dimension], sizes[dimension] - index)
+            box.low[axis] = index
+            box.size[axis] = min(extent[dimension], sizes[dimension] - index)
             continue
         output, tap = P + axis - 3, R + axis - 3
         first, first_tap = start[output] + offset[output], start[tap] + offset[tap]
         outputs = min(extent[output], sizes[output] - first)
         taps = min(extent[tap], sizes[tap] - first_tap)
-        stride, dilation = window[STRIDE_H + axis - 3], window[DILATION_H + axis - 3]
-        tile[LOW, axis] = stride * first + dilation * first_tap
-        tile[SIZE, axis] = stride * (outputs - 1) + dilation * (taps - 1) + 1
+        stride, dilation = window[axis - 3].stride, window[axis - 3].dilation
+        box.low[axis] = stride * first + dilation * first_tap
+        box.size[axis] = stride * (outputs - 1) + dilation * (taps - 1) + 1
     return True
 
 
 @helper
 def ask(tensor, tile):
-    """Put what a tile lacks into rows ``ASKED``, ``ASKED_SIZE``; returns its words."""
+    """Note what a tile lacks as what it asks for; returns its words."""
+    now, old, asked = tile.now, tile.old, tile.asked
     moved, window_axis = 0, -1
-    is_first = tile[OLD_SIZE, 0] == 0
+    is_first = old.size[0] == 0
     for axis in range(5):
-        low, size = tile[LOW, axis], tile[SIZE, axis]
-        tile[ASKED, axis], tile[ASKED_SIZE, axis] = low, size
-        ahead = low - tile[OLD_LOW, axis]
-        if ahead != 0 or size > tile[OLD_SIZE, axis]:
+        asked.low[axis], asked.size[axis] = now.low[axis], now.size[axis]
+        ahead = now.low[axis] - old.low[axis]
+        if ahead != 0 or now.size[axis] > old.size[axis]:
             moved += 1
             window_axis = axis if tensor == INPUTS and axis >= 3 and ahead >= 0 else -1
     if moved == 0 and not is_first:
-        tile[ASKED_SIZE, 0] = 0
+        asked.size[0] = 0
     elif moved == 1 and window_axis >= 0 and not is_first:
-        end = tile[LOW, window_axis] + tile[SIZE, window_axis]
-        old_end = tile[OLD_LOW, window_axis] + tile[OLD_SIZE, window_axis]
-        tile[ASKED, window_axis] = max(tile[LOW, window_axis], old_end)
-        tile[ASKED_SIZE, window_axis] = max(0, end - tile[ASKED, window_axis])
+        end = now.low[window_axis] + now.size[window_axis]
+        old_end = old.low[window_axis] + old.size[window_axis]
+        asked.low[window_axis] = max(now.low[window_axis], old_end)
+        asked.size[window_axis] = max(0, end - asked.low[window_axis])
     words = 1
     for axis in range(5):
-        words *= tile[ASKED_SIZE, axis]
-        tile[OLD_LOW, axis], tile[OLD_SIZE, axis] = tile[LOW, axis], tile[SIZE, axis]
+        words *= asked.size[axis]
+        old.low[axis], old.size[axis] = now.low[axis], now.size[axis]
     return words
 
 
 @helper
-def is_same(one, one_row, other, other_row):
-    """Whether two boxes, each in a row and the next one, are the same."""
+def is_same(box, other):
+    """Whether two boxes are the same."""
     differences = 0
     for axis in range(5):
-        differences += one[one_row, axis] != other[other_row, axis]
-        differences += one[one_row + 1, axis] != other[other_row + 1, axis]
+        differences += box.low[axis] != other.low[axis]
+        differences += box.size[axis] != other.size[axis]
     return differences == 0
 
 
@@ -127,53 +149,51 @@ def is_served(tiles, child, children, columns):
     for other in range(first, first + children):
         x = abs((other - first) // columns - place // columns)
         y = abs((other - first) % columns - place % columns)
-        if x + y == 1 and is_same(tiles[child], ASKED, tiles[other], GIVEN):
+        if x + y == 1 and is_same(tiles[child].asked, tiles[other].given):
             return True
     return False
 
 
 @helper
-def asked_word(tile, place, strides):
-    """Number of the word at a place, counted row by row, of what is asked for."""
+def word_at(box, place, strides):
+    """Number of the word at a place in a box, counted row by row."""
     word = 0
     for axis in range(4, -1, -1):
-        word += (tile[ASKED, axis] + place % tile[ASKED_SIZE, axis]) * strides[axis]
-        place //= tile[ASKED_SIZE, axis]
+        word += (box.low[axis] + place % box.size[axis]) * strides[axis]
+        place //= box.size[axis]
     return word
 
 
 @helper
-def read_words(tiles, words, first, last, multicast, strides, seen, clock):
-    """Words that some siblings ask for (`words` > 0) above their network.
-
-    `seen` (int64[words of the tensor]) holds the clock at which a word was last asked for.
-    """
-    total = 0
+def read_words(children, first, last, multicast):
+    """Words that some siblings ask for above their network."""
+    tiles, seen, clock, total = children.tiles, children.seen, children.clock, 0
     clock[0] += 1
     for i in range(first, last):
-        if words[i] == 0:
+        if tiles[i].words == 0:
             continue
         if multicast != WORD_MULTICAST:
             is_own = True
             for j in range(first, i if multicast != NO_MULTICAST else first):
-                is_own = is_own and not (words[j] and is_same(tiles[i], ASKED, tiles[j], ASKED))
-            total += words[i] * is_own
+                is_alike = tiles[j].words and is_same(tiles[i].asked, tiles[j].asked)
+                is_own = is_own and not is_alike
+            total += tiles[i].words * is_own
             continue
-        for place in range(words[i]):
-            word = asked_word(tiles[i], place, strides)
+        for place in range(tiles[i].words):
+            word = word_at(tiles[i].asked, place, children.strides)
             total += seen[word] != clock[0]
             seen[word] = clock[0]
     return total
 
 
 @helper
-def stream_key(tiles, words, first, last, strides, seen, clock):
-    """A hash of the distinct words that some children ask for; see `read_words`."""
-    key = 0
+def stream_key(children, first, last):
+    """A hash of the distinct words that some children ask for above their network."""
+    tiles, seen, clock, key = children.tiles, children.seen, children.clock, 0
     clock[0] += 1
     for i in range(first, last):
-        for place in range(words[i]):
-            word = asked_word(tiles[i], place, strides)
+        for place in range(tiles[i].words):
+            word = word_at(tiles[i].asked, place, children.strides)
             if seen[word] != clock[0]:
                 key += mixed(word, 0)
                 seen[word] = clock[0]
@@ -195,42 +215,35 @@ def merged_words(streams, keys, first, last):
 
 
 @helper
-def climb(
-    tensor, parent, child, tiles, words, spans, rules, strides, seen, clock, streams, keys, counts
-):
-    """Count what is asked for (`words` > 0) on its way up to the level that is read for it.
-
-    `streams` and `keys` (int64[instances of the level above the children]) are room to work in.
-    """
-    below, count = spans[child - 1, CHILDREN], streams.shape[0]
-    multicast = rules[child - 1, MULTICAST]
+def climb(tensor, nest, parent, child, children, counts):
+    """Count what is asked for on its way up to the level that is read for it."""
+    streams, keys = children.streams, children.keys
+    below, count = nest.spans[child - 1].children, streams.shape[0]
+    multicast = nest.rules[child - 1].multicast
     for i in range(count):
-        first, last = i * below, (i + 1) * below
-        streams[i] = read_words(tiles, words, first, last, multicast, strides, seen, clock)
+        streams[i] = read_words(children, i * below, (i + 1) * below, multicast)
     for network in range(child - 2, parent - 1, -1):
-        siblings = spans[network, CHILDREN]
-        shares = rules[network, MULTICAST] != NO_MULTICAST and siblings > 1
+        siblings = nest.spans[network].children
+        shares = nest.rules[network].multicast != NO_MULTICAST and siblings > 1
         for i in range(count):
-            counts[network, tensor, DOWN] += streams[i]
-            keys[i] = i
-            if shares:
-                first, last = i * below, (i + 1) * below
-                keys[i] = stream_key(tiles, words, first, last, strides, seen, clock)
+            counts[network, tensor].down += streams[i]
+            keys[i] = stream_key(children, i * below, (i + 1) * below) if shares else i
         below, count = below * siblings, count // siblings
         for i in range(count):
             streams[i] = merged_words(streams, keys, i * siblings, (i + 1) * siblings)
     for i in range(count):
-        counts[parent, tensor, READS] += streams[i]
+        counts[parent, tensor].reads += streams[i]
 
 
 @helper
-def next_step(loops, steps, above, sizes, index, start):
+def next_step(nest, above, index, start):
     """Go to the next iteration that has something to do; False at the end."""
     for i in range(above - 1, -1, -1):
-        if loops[i, KIND] != TEMPORAL:
+        loop, step = nest.loops[i], nest.steps[i].step
+        if loop.kind != TEMPORAL:
             continue
-        dimension, step = loops[i, DIMENSION], steps[i, STEP]
-        if index[i] + 1 < loops[i, BOUND] and start[dimension] + step < sizes[dimension]:
+        dimension = loop.dimension
+        if index[i] + 1 < loop.bound and start[dimension] + step < nest.sizes[dimension]:
             index[i] += 1
             start[dimension] += step
             return True
@@ -240,55 +253,58 @@ def next_step(loops, steps, above, sizes, index, start):
 
 
 @helper
-def walk_forwarding(
-    tensor, parent, child, loops, steps, spans, sizes, window, rules, counts
-):  # fmt: skip
+def new_children(tensor, nest, count, parents):
+    """`Children` that have asked for nothing so far."""
+    whole, nowhere, strides = np.zeros(1, BOX), np.zeros(8, np.int64), np.ones(5, np.int64)
+    place_tile(tensor, nowhere, nowhere, nest.spans[0].extent, nest.sizes, nest.window, whole[0])
+    size = whole[0].size
+    for axis in range(3, -1, -1):
+        strides[axis] = strides[axis + 1] * size[axis + 1]
+    seen, clock = np.zeros(strides[0] * size[0], np.int64), np.zeros(1, np.int64)
+    streams, keys = np.empty((2, parents), np.int64)
+    return Children(np.zeros(count, TILE), strides, seen, clock, streams, keys)
+
+
+@helper
+def walk_forwarding(tensor, nest, parent, child, counts):
     """Count weights or inputs that come to children which take them from neighbours, too.
 
     Parameters
     ----------
+    nest : Nest
     parent, child : int64
         A level that keeps the tensor, and the next one that does.
-    sizes : int64[8]
-        Size of each dimension of the layer.
-    counts : int64[levels, 3, 6]
+    counts : COUNT[levels, 3]
         Added to.
     """
-    level = child - 1
-    above, children = spans[child, ABOVE], spans[level, CHILDREN]
-    columns = 1
+    level, extent, above = child - 1, nest.spans[child].extent, nest.spans[child].above
+    siblings, columns = nest.spans[level].children, 1
     for i in range(above):
-        if loops[i, LEVEL] == level and loops[i, KIND] == SPATIAL_Y:
-            columns *= loops[i, BOUND]
-    starts, extent = child_starts(loops, steps, above), spans[child, :8]
-    tiles = np.zeros((starts.shape[0], 8, 5), np.int64)
-    words = np.empty(starts.shape[0], np.int64)
-    streams, keys = np.empty((2, starts.shape[0] // children), np.int64)
+        if nest.loops[i].level == level and nest.loops[i].kind == SPATIAL_Y:
+            columns *= nest.loops[i].bound
+    starts = child_starts(nest.loops, nest.steps, above)
+    children = new_children(tensor, nest, starts.shape[0], starts.shape[0] // siblings)
+    tiles, count, network = children.tiles, counts[child, tensor], counts[level, tensor]
     index, start = np.zeros(above, np.int64), np.zeros(8, np.int64)
-    whole, strides = np.zeros((8, 5), np.int64), np.ones(5, np.int64)
-    place_tile(tensor, start, start, sizes, sizes, window, whole)
-    for axis in range(3, -1, -1):
-        strides[axis] = strides[axis + 1] * whole[SIZE, axis + 1]
-    seen, clock = np.zeros(strides[0] * whole[SIZE, 0], np.int64), np.zeros(1, np.int64)
     while True:
         for i in range(starts.shape[0]):
-            is_busy = place_tile(tensor, start, starts[i], extent, sizes, window, tiles[i])
-            words[i] = ask(tensor, tiles[i]) if is_busy else 0
-            counts[child, tensor, FILLS] += words[i]
+            is_busy = place_tile(
+                tensor, start, starts[i], extent, nest.sizes, nest.window, tiles[i].now
+            )
+            tiles[i].words = ask(tensor, tiles[i]) if is_busy else 0
+            count.fills += tiles[i].words
         for i in range(starts.shape[0]):
-            if words[i] and is_served(tiles, i, children, columns):
-                counts[level, tensor, FORWARDED] += words[i]
-                counts[child, tensor, READS] += words[i]
+            words = tiles[i].words
+            if words and is_served(tiles, i, siblings, columns):
+                network.forwarded += words
+                count.reads += words
                 # Not asked for above, but given.
-                words[i] = -words[i]
+                tiles[i].words = -words
         for i in range(starts.shape[0]):
-            tiles[i, GIVEN], tiles[i, GIVEN_SIZE] = tiles[i, ASKED], tiles[i, ASKED_SIZE]
-            tiles[i, GIVEN_SIZE, 0] *= words[i] != 0
-            words[i] = max(0, words[i])
-            counts[level, tensor, DOWN] += words[i]
-        climb(
-            tensor, parent, child, tiles, words, spans, rules, strides, seen, clock, streams, keys,
-            counts,
-        )  # fmt: skip
-        if not next_step(loops, steps, above, sizes, index, start):
+            tiles[i].given = tiles[i].asked
+            tiles[i].given.size[0] *= tiles[i].words != 0
+            tiles[i].words = max(0, tiles[i].words)
+            network.down += tiles[i].words
+        climb(tensor, nest, parent, child, children, counts)
+        if not next_step(nest, above, index, start):
             return

@@ -1,7 +1,7 @@
 """Counts of mapped loop nests whose bounds do not divide the layer.
 
 The nest is walked event by event; see `kcsim.kernels.imperfect.rounds`, and
-`kcsim.kernels.nest` for the arrays.
+`kcsim.kernels.layout` for the arrays.
 """
 
 from __future__ import annotations
@@ -11,33 +11,25 @@ import numpy as np
 from kcsim.kernels.compilation import kernel
 from kcsim.kernels.imperfect.forwarding_walk import walk_forwarding
 from kcsim.kernels.imperfect.requests import NEW, WHOLE, new_requests, window_words
-from kcsim.kernels.imperfect.rounds import TIMES, Walk, busy_children, list_classes, plain_extents
-from kcsim.kernels.nest import (
-    ABOVE,
-    CHILDREN,
-    DOWN,
-    FILLS,
-    FORWARDS,
+from kcsim.kernels.imperfect.rounds import (
+    CLASS,
+    Nest,
+    busy_children,
+    list_classes,
+    plain_extents,
+    walk_above,
+)
+from kcsim.kernels.layout import (
     INDEXES,
     INPUTS,
-    INSTANCES,
-    KEEPS,
-    KIND,
-    MULTICAST,
     NO_MULTICAST,
     OUTPUTS,
-    READS,
-    REDUCES,
+    STEP,
     TEMPORAL,
-    TILE,
-    UP,
-    UPDATES,
     WORD_MULTICAST,
     P,
-    helper,
-    measure,
-    tile_size,
 )
+from kcsim.kernels.nest import clear, helper, measure, tile_size, window_extent
 
 
 @helper
@@ -54,7 +46,7 @@ def moved_words(tensor, walk, window, parent, child, shares, by_word, arriving):
         Added to: words that arrive at each level from the parent (what it reads) to the child.
     """
     levels = shares.shape[0]
-    classes = np.empty((4, 2 * walk.above + 2, 2), np.int64)
+    classes = np.empty((4, 2 * walk.above + 2), CLASS)
     every, kept = 1, int(walk.event >= 0 and walk.event < walk.above)
     for dimension in range(P if tensor == INPUTS else 8):
         if INDEXES[tensor, dimension]:
@@ -63,7 +55,8 @@ def moved_words(tensor, walk, window, parent, child, shares, by_word, arriving):
             kept *= extents[1]
     sums = np.zeros((2, levels + 1), np.int64)
     if tensor == INPUTS:
-        seen = np.zeros(plane(walk, window) if by_word else (0, 0), np.bool_)
+        plane = window_extent(walk.sizes, window, 0), window_extent(walk.sizes, window, 1)
+        seen = np.zeros(plane if by_word else (0, 0), np.bool_)
         requests = new_requests(walk, levels)
         window_words(walk, window, parent, child, shares, by_word, requests, seen, classes, sums)
     else:
@@ -77,43 +70,30 @@ def moved_words(tensor, walk, window, parent, child, shares, by_word, arriving):
 
 
 @helper
-def plane(walk, window):
-    """Rows and columns of the inputs."""
-    rows, columns = 1, 1
-    for i in range(2):
-        scale = window[2 * i], window[2 * i + 1]
-        rows += scale[0] * (walk.sizes[P + 2 * i] - 1)
-        columns += scale[1] * (walk.sizes[P + 2 * i + 1] - 1)
-    return rows, columns
-
-
-@helper
-def all_moved_words(tensor, loops, steps, spans, sizes, window, parent, child, shares, by_word):
+def all_moved_words(tensor, nest, parent, child, shares, by_word):
     """Words that arrive at each level from parent to child, over all events: int64[levels + 1]."""
-    levels = shares.shape[0]
-    above = spans[child, ABOVE]
+    levels, above = shares.shape[0], nest.spans[child].above
     arriving = np.zeros(levels + 1, np.int64)
     for event in range(-1, above + 1):
         # MACs ask at every step; others at the first one and whenever a loop advances.
         if (child == levels) != (event == above):
             continue
-        if 0 <= event < above and loops[event, KIND] != TEMPORAL:
+        if 0 <= event < above and nest.loops[event].kind != TEMPORAL:
             continue
-        walk = Walk(loops, steps, sizes, spans[child, :8], above, event)
-        moved_words(tensor, walk, window, parent, child, shares, by_word, arriving)
+        walk = walk_above(nest, child, event)
+        moved_words(tensor, walk, nest.window, parent, child, shares, by_word, arriving)
     return arriving
 
 
 @helper
-def busy_instances(tensor, level, loops, steps, spans, sizes):
+def busy_instances(tensor, nest, level):
     """Instances of a level that are ever busy, along dimensions that do not index a tensor.
 
     With ``tensor`` -1 along all dimensions.
     """
-    above = spans[level, ABOVE]
-    walk = Walk(loops, steps, sizes, spans[level, :8], above, -1)
-    shares = np.zeros(spans.shape[0], np.bool_)
-    classes = np.empty((2 * above + 2, 2), np.int64)
+    walk = walk_above(nest, level, -1)
+    shares = np.zeros(nest.spans.shape[0], np.bool_)
+    classes = np.empty(2 * walk.above + 2, CLASS)
     busy = 1
     for dimension in range(8):
         if tensor < 0 or not INDEXES[tensor, dimension]:
@@ -122,53 +102,53 @@ def busy_instances(tensor, level, loops, steps, spans, sizes):
 
 
 @helper
-def count_steps(loops, steps, spans, sizes):
+def count_steps(nest):
     """Steps of the computation: iterations of the temporal loops that have anything to do."""
-    count = loops.shape[0]
-    walk = Walk(loops, steps, sizes, spans[-1, :8], count, count)
-    classes = np.empty((2 * count + 2, 2), np.int64)
+    count = nest.loops.shape[0]
+    walk = walk_above(nest, nest.rules.shape[0], count)
+    classes = np.empty(2 * count + 2, CLASS)
     total = 1
     for dimension in range(8):
         iterations = 0
         for k in range(list_classes(walk, dimension, classes)):
-            iterations += classes[k, TIMES]
+            iterations += classes[k].times
         total *= iterations
     return total
 
 
 @helper
-def count_pair(tensor, parent, child, loops, steps, spans, sizes, window, rules, counts):
+def count_pair(tensor, nest, parent, child, counts):
     """Accesses and transfers between a level that keeps a tensor and the next one below."""
+    rules = nest.rules
     levels = rules.shape[0]
     shares = np.empty(levels, np.bool_)
     for level in range(levels):
-        shares[level] = rules[level, REDUCES] != 0
+        shares[level] = rules[level].reduces
         if tensor != OUTPUTS:
             # Every MAC reads its operand: the innermost network shares nothing.
-            shares[level] = rules[level, MULTICAST] != NO_MULTICAST and level < levels - 1
+            shares[level] = rules[level].multicast != NO_MULTICAST and level < levels - 1
     by_word = tensor == INPUTS and child < levels
-    by_word = by_word and rules[child - 1, MULTICAST] == WORD_MULTICAST
-    arriving = all_moved_words(
-        tensor, loops, steps, spans, sizes, window, parent, child, shares, by_word
-    )
-    direction = UP if tensor == OUTPUTS else DOWN
-    for network in range(parent, child):
-        counts[network, tensor, direction] += arriving[network + 1]
+    by_word = by_word and rules[child - 1].multicast == WORD_MULTICAST
+    arriving = all_moved_words(tensor, nest, parent, child, shares, by_word)
     if tensor != OUTPUTS:
-        counts[parent, tensor, READS] += arriving[parent]
+        for network in range(parent, child):
+            counts[network, tensor].down += arriving[network + 1]
+        counts[parent, tensor].reads += arriving[parent]
         if child < levels:
-            counts[child, tensor, FILLS] += arriving[child]
+            counts[child, tensor].fills += arriving[child]
         return
-    outputs = tile_size(OUTPUTS, sizes.reshape(1, 8), 0, window)
-    counts[parent, tensor, UPDATES] = arriving[parent]
+    for network in range(parent, child):
+        counts[network, OUTPUTS].up += arriving[network + 1]
+    outputs = tile_size(OUTPUTS, nest.sizes, nest.window)
+    counts[parent, OUTPUTS].updates = arriving[parent]
     for level in range(parent, child + 1 if child < levels else parent + 1):
-        held = outputs * busy_instances(tensor, level, loops, steps, spans, sizes)
+        returning = arriving[level] - outputs * busy_instances(OUTPUTS, nest, level)
         if level == parent:
-            counts[parent, tensor, READS] = arriving[parent] - held
+            counts[parent, OUTPUTS].reads = returning
         else:
-            counts[level - 1, tensor, DOWN] += arriving[level] - held
+            counts[level - 1, OUTPUTS].down += returning
             if level == child:
-                counts[child, tensor, FILLS] = arriving[child] - held
+                counts[child, OUTPUTS].fills = returning
 
 
 @kernel
@@ -180,7 +160,7 @@ def count_imperfect(loops, sizes, window, rules, spans, counts):
 
     Parameters
     ----------
-    loops : int64[loops, 4]
+    loops : LOOP[:]
     sizes : int64[8]
         Size of each dimension of the layer.
     window, rules, spans, counts
@@ -191,28 +171,26 @@ def count_imperfect(loops, sizes, window, rules, spans, counts):
     int64
         Steps of the computation: cycles at one MAC a cycle.
     """
-    levels = rules.shape[0]
-    steps = np.empty((loops.shape[0], 2), np.int64)
-    measure(loops, loops.shape[0], spans, steps)
-    clipped = np.minimum(spans[:, :8], sizes)
-    counts.fill(0)
+    levels, steps = rules.shape[0], np.empty(loops.shape[0], STEP)
+    measure(loops, spans, steps)
+    nest = Nest(loops, steps, spans, sizes, window, rules)
     for level in range(levels + 1):
-        spans[level, INSTANCES] = busy_instances(-1, level, loops, steps, spans, sizes)
+        spans[level].instances = busy_instances(-1, nest, level)
+    for level in range(levels):
+        clipped = np.minimum(spans[level].extent, sizes)
         for tensor in range(3):
-            spans[level, TILE + tensor] = 0
-            if level < levels and rules[level, KEEPS + tensor]:
-                spans[level, TILE + tensor] = tile_size(tensor, clipped, level, window)
+            clear(counts[level, tensor])
+            kept = rules[level].keeps[tensor]
+            spans[level].tile[tensor] = tile_size(tensor, clipped, window) if kept else 0
     for tensor in range(3):
         parent = 0
         for child in range(1, levels + 1):
-            if child < levels and not rules[child, KEEPS + tensor]:
+            if child < levels and not rules[child].keeps[tensor]:
                 continue
-            forwards = child < levels and tensor != OUTPUTS and spans[child - 1, CHILDREN] > 1
-            if forwards and rules[child - 1, FORWARDS + tensor]:
-                walk_forwarding(
-                    tensor, parent, child, loops, steps, spans, sizes, window, rules, counts
-                )
+            forwards = child < levels and tensor != OUTPUTS and spans[child - 1].children > 1
+            if forwards and rules[child - 1].forwards[tensor]:
+                walk_forwarding(tensor, nest, parent, child, counts)
             else:
-                count_pair(tensor, parent, child, loops, steps, spans, sizes, window, rules, counts)
+                count_pair(tensor, nest, parent, child, counts)
             parent = child
-    return count_steps(loops, steps, spans, sizes)
+    return count_steps(nest)

@@ -8,25 +8,26 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy import int64
 
-from kcsim.kernels.imperfect.rounds import BASE, TIMES, list_classes, previous_index, tile_extent
-from kcsim.kernels.nest import (
-    BOUND,
-    DILATION_H,
-    DIMENSION,
-    KIND,
-    LEVEL,
-    STEP,
-    STRIDE_H,
-    TEMPORAL,
-    P,
-    helper,
-)
+from kcsim.kernels.imperfect.rounds import list_classes, previous_index, tile_extent
+from kcsim.kernels.layout import TEMPORAL, P, record
+from kcsim.kernels.nest import helper
 
 WHOLE, NEW = 0, 1
 """What a child asks for: its whole tile, or what its window has not covered so far."""
-FULL_LOW, FULL_SIZE, NEW_LOW, NEW_SIZE, MOVED = range(5)
-"""Columns of views."""
+VIEW = record(low=int64, size=int64, new_low=int64, new_size=int64, moved=int64)
+"""What a child sees along a window axis, in words.
+
+low, size
+    Lowest place and extent of its tile; no extent if the child is idle.
+new_low, new_size
+    Of the part of it that the window had not covered before.
+moved
+    Whether the tile moved or grew.
+"""
+BOX = record(row=int64, column=int64, rows=int64, columns=int64)
+"""A part of an image: its first row and column, and how many there are."""
 
 
 @helper
@@ -39,17 +40,16 @@ def look(walk, window, axis, output, kernel, view):
         0 for rows, 1 for columns.
     output, kernel : int64
         Indices of P and R, or of Q and S.
-    view : int64[5]
-        Filled: lowest place and extent of the tile and of the part of it that the window had
-        not covered before; whether the tile moved or grew. No extent if the child is idle.
+    view : VIEW
+        Filled.
     """
-    stride, dilation = window[STRIDE_H + axis], window[DILATION_H + axis]
+    stride, dilation = window[axis].stride, window[axis].dilation
     outputs, taps = tile_extent(walk, P + axis, output), tile_extent(walk, P + 2 + axis, kernel)
     low, size = stride * output + dilation * kernel, 0
     if outputs > 0 and taps > 0:
         size = stride * (outputs - 1) + dilation * (taps - 1) + 1
-    view[FULL_LOW], view[FULL_SIZE] = low, size
-    view[NEW_LOW], view[NEW_SIZE], view[MOVED] = low, size, True
+    view.low, view.size = low, size
+    view.new_low, view.new_size, view.moved = low, size, True
     if size == 0 or walk.event < 0 or walk.event == walk.above:
         return
     before, tap_before = (
@@ -60,28 +60,28 @@ def look(walk, window, axis, output, kernel, view):
     old_end = old_low + stride * (tile_extent(walk, P + axis, before) - 1)
     old_end += dilation * (tile_extent(walk, P + 2 + axis, tap_before) - 1) + 1
     if low >= old_low:
-        view[MOVED] = low > old_low or low + size > old_end
-        view[NEW_LOW] = max(low, old_end)
-        view[NEW_SIZE] = max(0, low + size - view[NEW_LOW])
+        view.moved = low > old_low or low + size > old_end
+        view.new_low = max(low, old_end)
+        view.new_size = max(0, low + size - view.new_low)
 
 
 @helper
-def request(view_rows, view_columns, which, box):
-    """The box that a child asks for: low row, low column, rows, columns.
+def request(rows, columns, which, box):
+    """Fill the box that a child asks for by its views of rows and of columns; returns its words.
 
     A window that moved along one axis asks for what is new to it; one that moved along both
     asks for its whole tile.
     """
-    box[0], box[2] = view_rows[FULL_LOW], view_rows[FULL_SIZE]
-    box[1], box[3] = view_columns[FULL_LOW], view_columns[FULL_SIZE]
-    if which == NEW and not (view_rows[MOVED] and view_columns[MOVED]):
-        if view_rows[MOVED]:
-            box[0], box[2] = view_rows[NEW_LOW], view_rows[NEW_SIZE]
-        elif view_columns[MOVED]:
-            box[1], box[3] = view_columns[NEW_LOW], view_columns[NEW_SIZE]
+    box.row, box.rows = rows.low, rows.size
+    box.column, box.columns = columns.low, columns.size
+    if which == NEW and not (rows.moved and columns.moved):
+        if rows.moved:
+            box.row, box.rows = rows.new_low, rows.new_size
+        elif columns.moved:
+            box.column, box.columns = columns.new_low, columns.new_size
         else:
-            box[2] = 0
-    return box[2] * box[3]
+            box.rows = 0
+    return box.rows * box.columns
 
 
 class Requests(NamedTuple):
@@ -95,8 +95,7 @@ class Requests(NamedTuple):
         Children below each network, counted along the window axes.
     meet : bool[levels]
         Whether two children below a network may ask for the same.
-    boxes : int64[children, 4]
-        Low row, low column, rows, columns.
+    boxes : BOX[children]
     words : int64[children]
         Words asked for; moves up from network to network.
     key : int64[children]
@@ -117,10 +116,10 @@ def new_requests(walk, levels):
     siblings, spread = np.ones(levels, np.int64), np.ones((levels, 8), np.int64)
     count = 1
     for i in range(walk.above):
-        if walk.loops[i, KIND] != TEMPORAL and walk.loops[i, DIMENSION] >= P:
-            siblings[walk.loops[i, LEVEL]] *= walk.loops[i, BOUND]
-            spread[walk.loops[i, LEVEL], walk.loops[i, DIMENSION]] *= walk.loops[i, BOUND]
-            count *= walk.loops[i, BOUND]
+        if walk.loops[i].kind != TEMPORAL and walk.loops[i].dimension >= P:
+            siblings[walk.loops[i].level] *= walk.loops[i].bound
+            spread[walk.loops[i].level, walk.loops[i].dimension] *= walk.loops[i].bound
+            count *= walk.loops[i].bound
     meet = np.zeros(levels, np.bool_)
     for level in range(levels):
         for axis in range(2):
@@ -129,12 +128,12 @@ def new_requests(walk, levels):
     for child in range(count):
         rest = child
         for i in range(walk.above - 1, -1, -1):
-            if walk.loops[i, KIND] != TEMPORAL and walk.loops[i, DIMENSION] >= P:
-                place = rest % walk.loops[i, BOUND]
-                offsets[child, walk.loops[i, DIMENSION] - P] += place * walk.steps[i, STEP]
-                rest //= walk.loops[i, BOUND]
+            if walk.loops[i].kind != TEMPORAL and walk.loops[i].dimension >= P:
+                place = rest % walk.loops[i].bound
+                offsets[child, walk.loops[i].dimension - P] += place * walk.steps[i].step
+                rest //= walk.loops[i].bound
     return Requests(
-        offsets, siblings, meet, np.zeros((count, 4), np.int64), np.zeros(count, np.int64),
+        offsets, siblings, meet, np.zeros(count, BOX), np.zeros(count, np.int64),
         np.zeros(count, np.int64),
     )  # fmt: skip
 
@@ -157,8 +156,9 @@ def distinct_words(boxes, first, last, seen):
     words, key = 0, 0
     for clears in range(2):
         for i in range(first, last):
-            for row in range(boxes[i, 0], boxes[i, 0] + boxes[i, 2]):
-                for column in range(boxes[i, 1], boxes[i, 1] + boxes[i, 3]):
+            box = boxes[i]
+            for row in range(box.row, box.row + box.rows):
+                for column in range(box.column, box.column + box.columns):
                     if clears == 0 and not seen[row, column]:
                         words += 1
                         key += mixed(row, column)
@@ -212,7 +212,7 @@ def window_words(walk, window, parent, child, shares, by_word, requests, seen, c
 
     Parameters
     ----------
-    classes : int64[4, :, 2]
+    classes : CLASS[4, :]
     sums : int64[2, levels + 1]
         Filled: ``WHOLE`` tiles or ``NEW`` parts only, words that arrive at each level from the
         parent (what it reads) to the child.
@@ -220,14 +220,14 @@ def window_words(walk, window, parent, child, shares, by_word, requests, seen, c
     counts = np.empty(4, np.int64)
     for i in range(4):
         counts[i] = list_classes(walk, P + i, classes[i])
-    views = np.empty((2, 5), np.int64)
+    views = np.empty(2, VIEW)
     for combination in range(counts[0] * counts[1] * counts[2] * counts[3]):
         times, rest = 1, combination
         base = np.empty(4, np.int64)
         for i in range(4):
             chosen = classes[i, rest % counts[i]]
-            base[i] = chosen[BASE]
-            times *= chosen[TIMES]
+            base[i] = chosen.base
+            times *= chosen.times
             rest //= counts[i]
         for which in range(2):
             for i in range(requests.words.shape[0]):
@@ -236,5 +236,5 @@ def window_words(walk, window, parent, child, shares, by_word, requests, seen, c
                 look(walk, window, 1, base[1] + at[1], base[3] + at[3], views[1])
                 box = requests.boxes[i]
                 requests.words[i] = request(views[0], views[1], which, box)
-                requests.key[i] = mixed(mixed(box[0], box[1]), mixed(box[2], box[3]))
+                requests.key[i] = mixed(mixed(box.row, box.column), mixed(box.rows, box.columns))
             climb(requests, parent, child, shares, by_word, seen, times, sums[which])

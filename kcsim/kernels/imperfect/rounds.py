@@ -4,7 +4,7 @@ A nest is walked event by event. An *event* is the advance of one loop, with all
 inside it starting again; the first step is one more. What an event moves depends, for each
 dimension, on the iteration in which the loops around it are only near the end of the
 dimension, where tiles are short and children idle. So each dimension has a few *classes* of
-iterations that are counted once and multiplied. See `kcsim.kernels.nest` for the arrays.
+iterations that are counted once and multiplied. See `kcsim.kernels.layout` for the arrays.
 """
 
 from __future__ import annotations
@@ -12,11 +12,35 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy import int64
 
-from kcsim.kernels.nest import BOUND, DIMENSION, KIND, LEVEL, STEP, TEMPORAL, helper
+from kcsim.kernels.layout import TEMPORAL, record
+from kcsim.kernels.nest import helper
 
-BASE, TIMES = 0, 1
-"""Columns of classes: an iteration of the class as the index it begins at, and how many."""
+CLASS = record(base=int64, times=int64)
+"""A class of iterations: the index at which one of them begins, and how many there are."""
+
+
+class Nest(NamedTuple):
+    """A mapped layer; see `kcsim.kernels.layout`.
+
+    Attributes
+    ----------
+    loops : LOOP[loops]
+    steps : STEP[loops]
+    spans : SPAN[levels + 1]
+    sizes : int64[8]
+        Size of each dimension of the layer.
+    window : WINDOW[2]
+    rules : RULE[levels]
+    """
+
+    loops: np.ndarray
+    steps: np.ndarray
+    spans: np.ndarray
+    sizes: np.ndarray
+    window: np.ndarray
+    rules: np.ndarray
 
 
 class Walk(NamedTuple):
@@ -24,9 +48,8 @@ class Walk(NamedTuple):
 
     Attributes
     ----------
-    loops : int64[loops, 4]
-    steps : int64[loops, 2]
-        ``STEP``: indices by which one iteration of a loop advances its dimension.
+    loops : LOOP[loops]
+    steps : STEP[loops]
     sizes : int64[8]
         Size of each dimension of the layer.
     extent : int64[8]
@@ -46,10 +69,17 @@ class Walk(NamedTuple):
 
 
 @helper
+def walk_above(nest, level, event):
+    """The walk of the loops above a level at an event."""
+    span = nest.spans[level]
+    return Walk(nest.loops, nest.steps, nest.sizes, span.extent, span.above, event)
+
+
+@helper
 def advances(walk, dimension):
     """Whether the event is the advance of a loop over a dimension."""
     inside = 0 <= walk.event < walk.above
-    return inside and walk.loops[max(walk.event, 0), DIMENSION] == dimension
+    return inside and walk.loops[max(walk.event, 0)].dimension == dimension
 
 
 @helper
@@ -74,23 +104,23 @@ def list_cuts(walk, dimension, end, cuts):
     count, last, covered = 0, 0, 1
     spans = np.empty_like(cuts)
     for i in range(loops.shape[0]):
-        if loops[i, DIMENSION] != dimension:
+        if loops[i].dimension != dimension:
             continue
-        bound = loops[i, BOUND]
+        bound = loops[i].bound
         covered *= bound
-        if i < end and loops[i, KIND] == TEMPORAL:
+        if i < end and loops[i].kind == TEMPORAL:
             for k in range(count):
                 cuts[k] *= bound
                 spans[k] *= bound
-            last = last * bound + last_index // walk.steps[i, STEP] % bound
+            last = last * bound + last_index // walk.steps[i].step % bound
         elif i < end:
             cuts[count], spans[count] = last, 1
             count += 1
     if covered == last_index + 1:
         iterations = 1
         for i in range(max(end, 0)):
-            if loops[i, DIMENSION] == dimension and loops[i, KIND] == TEMPORAL:
-                iterations *= loops[i, BOUND]
+            if loops[i].dimension == dimension and loops[i].kind == TEMPORAL:
+                iterations *= loops[i].bound
         cuts[0] = iterations
         return 1
     cuts[count], cuts[count + 1] = last, last + 1
@@ -107,8 +137,8 @@ def list_classes(walk, dimension, classes):
 
     Parameters
     ----------
-    classes : int64[:, 2]
-        Filled: ``BASE``, ``TIMES``.
+    classes : CLASS[:]
+        Filled.
 
     Returns
     -------
@@ -123,13 +153,13 @@ def list_classes(walk, dimension, classes):
         times, chosen = high - low, high - 1
         if advances(walk, dimension):
             # The loop that advances has left its first iteration.
-            bound = walk.loops[walk.event, BOUND]
+            bound = walk.loops[walk.event].bound
             times -= -(-high // bound) + (-low // bound)
             chosen -= chosen % bound == 0
         base = first_index(walk, dimension, end, chosen)
         # Beyond the size even the first child is idle.
         if times > 0 and base < walk.sizes[dimension]:
-            classes[found, BASE], classes[found, TIMES] = base, times
+            classes[found].base, classes[found].times = base, times
             found += 1
         low = high
     return found
@@ -140,9 +170,9 @@ def first_index(walk, dimension, end, iteration):
     """Index at which a numbered iteration of the temporal loops before `end` begins."""
     base = 0
     for i in range(end - 1, -1, -1):
-        if walk.loops[i, DIMENSION] == dimension and walk.loops[i, KIND] == TEMPORAL:
-            base += iteration % walk.loops[i, BOUND] * walk.steps[i, STEP]
-            iteration //= walk.loops[i, BOUND]
+        if walk.loops[i].dimension == dimension and walk.loops[i].kind == TEMPORAL:
+            base += iteration % walk.loops[i].bound * walk.steps[i].step
+            iteration //= walk.loops[i].bound
     return base
 
 
@@ -150,11 +180,11 @@ def first_index(walk, dimension, end, iteration):
 def previous_index(walk, dimension, index):
     """Where the tile before the event began that begins at `index` after it."""
     if advances(walk, dimension):
-        index -= walk.steps[walk.event, STEP]
+        index -= walk.steps[walk.event].step
     for i in range(walk.event + 1, walk.above):
-        if walk.loops[i, DIMENSION] == dimension and walk.loops[i, KIND] == TEMPORAL:
-            most = (walk.sizes[dimension] - 1 - index) // walk.steps[i, STEP]
-            index += min(walk.loops[i, BOUND] - 1, most) * walk.steps[i, STEP]
+        if walk.loops[i].dimension == dimension and walk.loops[i].kind == TEMPORAL:
+            most = (walk.sizes[dimension] - 1 - index) // walk.steps[i].step
+            index += min(walk.loops[i].bound - 1, most) * walk.steps[i].step
     return index
 
 
@@ -169,8 +199,8 @@ def child_count(walk, dimension):
     """Number of places along a dimension at which the children above the level stand."""
     count = 1
     for i in range(walk.above):
-        if walk.loops[i, DIMENSION] == dimension and walk.loops[i, KIND] != TEMPORAL:
-            count *= walk.loops[i, BOUND]
+        if walk.loops[i].dimension == dimension and walk.loops[i].kind != TEMPORAL:
+            count *= walk.loops[i].bound
     return count
 
 
@@ -183,12 +213,12 @@ def child_offset(walk, dimension, child, level, shares):
     """
     offset = 0
     for i in range(walk.above - 1, -1, -1):
-        if walk.loops[i, DIMENSION] == dimension and walk.loops[i, KIND] != TEMPORAL:
-            place = child % walk.loops[i, BOUND]
-            if place > 0 and walk.loops[i, LEVEL] >= level and shares[walk.loops[i, LEVEL]]:
+        if walk.loops[i].dimension == dimension and walk.loops[i].kind != TEMPORAL:
+            place = child % walk.loops[i].bound
+            if place > 0 and walk.loops[i].level >= level and shares[walk.loops[i].level]:
                 return -1
-            offset += place * walk.steps[i, STEP]
-            child //= walk.loops[i, BOUND]
+            offset += place * walk.steps[i].step
+            child //= walk.loops[i].bound
     return offset
 
 
@@ -199,8 +229,8 @@ def busy_children(walk, dimension, level, shares, classes):
     for k in range(list_classes(walk, dimension, classes)):
         for child in range(child_count(walk, dimension)):
             offset = child_offset(walk, dimension, child, level, shares)
-            if offset >= 0 and classes[k, BASE] + offset < walk.sizes[dimension]:
-                busy += classes[k, TIMES]
+            if offset >= 0 and classes[k].base + offset < walk.sizes[dimension]:
+                busy += classes[k].times
     return busy
 
 
@@ -224,10 +254,10 @@ def plain_extents(walk, dimension, shares, in_step, classes):
     for k in range(list_classes(walk, dimension, classes)):
         for child in range(child_count(walk, dimension)):
             level = shares.shape[0]
-            index = classes[k, BASE] + child_offset(walk, dimension, child, level, shares)
+            index = classes[k].base + child_offset(walk, dimension, child, level, shares)
             extent = tile_extent(walk, dimension, index)
-            every += classes[k, TIMES] * extent
-            leader = classes[k, BASE] if in_step else index
+            every += classes[k].times * extent
+            leader = classes[k].base if in_step else index
             if not is_new and extent > 0 and previous_index(walk, dimension, leader) == leader:
-                kept += classes[k, TIMES] * extent
+                kept += classes[k].times * extent
     return every, kept

@@ -2,62 +2,30 @@
 
 from __future__ import annotations
 
-from kcsim.kernels.nest import INDEXES, OUTPUTS, helper
-from kcsim.kernels.replay.state import (
-    ALIVE,
-    ALL,
-    AWAY,
-    AXES,
-    COUNT,
-    DOWN,
-    EMPTY,
-    EXTENT,
-    FILLS,
-    FIRST,
-    HASH,
-    HELD,
-    INSTANCES,
-    KEEPS,
-    LOOP_BOUND,
-    LOOP_DIMENSION,
-    LOOP_LEVEL,
-    LOOP_STEP,
-    LOW,
-    MOVED,
-    MOVED_SIZE,
-    NOW,
-    PARENT,
-    READS,
-    SIZE,
-    UPDATES,
-    WHOLE,
-    WHOLE_SIZE,
-    box_words,
-    hold,
-    list_slots,
-    list_words,
-    set_tile,
-)
+from kcsim.kernels.layout import INDEXES, OUTPUTS
+from kcsim.kernels.nest import helper
+from kcsim.kernels.replay.records import AWAY, AXES, EMPTY, HELD
+from kcsim.kernels.replay.state import box_words, hold, list_slots, list_words, set_tile
 from kcsim.kernels.replay.streams import mixed
 
 
 @helper
-def advance(nest, indices, starts, loop):
+def advance(nest, state, loop):
     """Go to the next iteration of a loop that has something to do, or of those around it.
 
     Returns the outermost loop that moved, -1 at the end.
     """
-    levels = nest.levels.shape[0] - 1
+    levels, indices, progress = nest.rules.shape[0], state.indices, state.progress
     for i in range(loop, -1, -1):
-        d, step = nest.loops[i, LOOP_DIMENSION], nest.loops[i, LOOP_STEP]
+        d, step = nest.loops[i].dimension, nest.loops[i].step
         indices[i] += 1
-        is_end = indices[i] == nest.loops[i, LOOP_BOUND]
-        is_end = is_end or starts[levels, NOW, d] + step >= nest.dimensions[ALL, d]
+        is_end = indices[i] == nest.loops[i].bound
+        is_end = is_end or progress[levels].now[d] + step >= nest.dimensions[d].size
         if is_end:
             step *= 1 - indices[i]
             indices[i] = 0
-        for level in range(nest.loops[i, LOOP_LEVEL] + 1, levels + 1):
-            starts[level, NOW, d] += step
+        for level in range(nest.loops[i].level + 1, levels + 1):
+            progress[level].now[d] += step
         if not is_end:
             return i
     return -1
@@ -91,39 +59,40 @@ def find_leaving(nest, state, level, tensor, loop):
     All tiles of a level leave with that of the first instance, also those of instances that are
     idle now. Returns how many words leave.
     """
-    starts = state.starts[level]
-    is_same = loop >= 0 and has_same_outputs(starts[tensor], starts[NOW])
-    if is_same or not nest.buffers[level, tensor, KEEPS]:
+    progress = state.progress[level]
+    is_same = loop >= 0 and has_same_outputs(progress.seen[tensor], progress.now)
+    if is_same or not nest.rules[level].keeps[tensor]:
         return 0
-    parent, words = nest.buffers[level, tensor, PARENT], 0
-    is_shared = nest.levels[level, INSTANCES] > nest.levels[parent, INSTANCES]
-    for i in range(nest.levels[level, INSTANCES]):
-        held, box = state.held[nest.levels[level, FIRST] + i, tensor], state.boxes[i]
+    parent, words = nest.stores[level, tensor].parent, 0
+    is_shared = nest.levels[level].instances > nest.levels[parent].instances
+    for i in range(nest.levels[level].instances):
+        held = state.buffers[nest.levels[level].first + i, tensor].place
+        moved, stream = state.tiles[i].moved, state.streams[i]
         for axis in range(AXES):
-            box[MOVED, axis], box[MOVED_SIZE, axis] = held[LOW + axis], held[SIZE + axis]
-        count, stream = box_words(box[MOVED_SIZE]), 0
-        for k in range(list_words(nest, state, level, tensor, i) if count and is_shared else 0):
-            stream += mixed(state.slots[2, k])
-        state.streams[i, COUNT], state.streams[i, HASH] = count, stream
-        words += count
+            moved.low[axis], moved.size[axis] = held.low[axis], held.size[axis]
+        stream.count, stream.hash = box_words(moved), 0
+        is_listed = stream.count and is_shared
+        for k in range(list_words(nest, state, level, tensor, i) if is_listed else 0):
+            stream.hash += mixed(state.words[k])
+        words += stream.count
     return words
 
 
 @helper
 def raise_outputs(nest, state, level, tensor):
     """Send the partial sums that leave a level up to the next level that keeps outputs."""
-    parent, first = nest.buffers[level, tensor, PARENT], nest.levels[level, FIRST]
-    ratio = nest.levels[level, INSTANCES] // nest.levels[parent, INSTANCES]
-    sources, targets, words = state.slots[0], state.slots[1], state.slots[2]
-    for i in range(nest.levels[level, INSTANCES]):
-        box, held = state.boxes[i], state.held[first + i, tensor]
-        if box[MOVED_SIZE, 0] == 0:
+    parent, first = nest.stores[level, tensor].parent, nest.levels[level].first
+    ratio = nest.levels[level].instances // nest.levels[parent].instances
+    sources, targets, words = state.sources, state.targets, state.words
+    for i in range(nest.levels[level].instances):
+        moved, held = state.tiles[i].moved, state.buffers[first + i, tensor].place
+        if moved.size[0] == 0:
             continue
-        above = state.held[nest.levels[parent, FIRST] + i // ratio, tensor]
+        above = state.buffers[nest.levels[parent].first + i // ratio, tensor].place
         count = list_words(nest, state, level, tensor, i)
-        list_slots(held, box[MOVED], box[MOVED_SIZE], sources)
-        list_slots(above, box[MOVED], box[MOVED_SIZE], targets)
-        is_alive, reads = state.streams[i, ALIVE], 0
+        list_slots(held, moved, sources)
+        list_slots(above, moved, targets)
+        is_alive, reads = state.streams[i].is_alive, 0
         for k in range(count):
             source, target = sources[k], targets[k]
             if state.tags[source] != words[k] or state.status[source] != HELD:
@@ -131,9 +100,9 @@ def raise_outputs(nest, state, level, tensor):
             if state.tags[target] != words[k]:
                 raise AssertionError("a buffer has no room for a partial sum that comes to it")
             reads += update(state.values, state.status, target, state.values[source], is_alive)
-        state.counted[parent, tensor, READS] += reads
-        state.counted[parent, tensor, UPDATES] += count * is_alive
-        held[SIZE] = 0
+        state.counts[parent, tensor].reads += reads
+        state.counts[parent, tensor].updates += count * is_alive
+        held.size[0] = 0
 
 
 @helper
@@ -143,21 +112,20 @@ def return_outputs(nest, state, level, tensor):
     A sum that returns to several children is read once and fills all of them. As each
     accumulates for itself, the first one goes on from its value and the others from zero.
     """
-    parent, first = nest.buffers[level, tensor, PARENT], nest.levels[level, FIRST]
-    ratio = nest.levels[level, INSTANCES] // nest.levels[parent, INSTANCES]
-    sources, targets, words = state.slots[0], state.slots[1], state.slots[2]
-    for i in range(nest.levels[level, INSTANCES] if nest.buffers[level, tensor, KEEPS] else 0):
-        held, box = state.held[first + i, tensor], state.boxes[-1]
-        if held[SIZE] or not state.active[first + i]:
+    parent, first = nest.stores[level, tensor].parent, nest.levels[level].first
+    ratio = nest.levels[level].instances // nest.levels[parent].instances
+    sources, targets, words = state.sources, state.targets, state.words
+    whole = state.tiles[state.tiles.shape[0] - 1].whole
+    for i in range(nest.levels[level].instances if nest.rules[level].keeps[tensor] else 0):
+        held = state.buffers[first + i, tensor].place
+        if held.size[0] or not state.active[first + i]:
             continue
-        low, size, extent = box[WHOLE], box[WHOLE_SIZE], nest.spans[level, EXTENT]
-        layer, axes = nest.dimensions[ALL], nest.axes[tensor]
-        set_tile(state.starts[level, tensor], nest.offsets[first + i], extent, layer, axes, box)
-        hold(held, box, False, held)
-        above = state.held[nest.levels[parent, FIRST] + i // ratio, tensor]
-        count = list_slots(nest.tensors[tensor], low, size, words)
-        list_slots(above, low, size, sources)
-        list_slots(held, low, size, targets)
+        set_tile(nest, state, level, tensor, first + i, whole)
+        hold(held, whole, False, held)
+        above = state.buffers[nest.levels[parent].first + i // ratio, tensor].place
+        count = list_slots(nest.tensors[tensor], whole, words)
+        list_slots(above, whole, sources)
+        list_slots(held, whole, targets)
         for k in range(count):
             source, target = sources[k], targets[k]
             if state.tags[source] != words[k]:
@@ -167,7 +135,7 @@ def return_outputs(nest, state, level, tensor):
             state.values[source] = 0
             state.status[target] = EMPTY if status == EMPTY else HELD
             if status == HELD:
-                state.counted[parent, tensor, READS] += 1
+                state.counts[parent, tensor].reads += 1
                 state.status[source] = AWAY
-            state.counted[level, tensor, FILLS] += status != EMPTY
-            state.counted[level - 1, tensor, DOWN] += status != EMPTY
+            state.counts[level, tensor].fills += status != EMPTY
+            state.counts[level - 1, tensor].down += status != EMPTY

@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-from kcsim.kernels.nest import NO_MULTICAST, OUTPUTS, WORD_MULTICAST, helper
-from kcsim.kernels.replay.state import (
-    ALIVE,
-    CHILDREN,
-    COUNT,
-    DOWN,
-    EMPTY,
-    FIRST,
-    HASH,
-    INSTANCES,
-    MOVED,
-    MOVED_SIZE,
-    MULTICAST,
-    OWN,
-    PARENT,
-    READS,
-    REDUCES,
-    UP,
-    list_slots,
-    list_words,
-)
+from kcsim.kernels.layout import NO_MULTICAST, OUTPUTS, WORD_MULTICAST
+from kcsim.kernels.nest import helper
+from kcsim.kernels.replay.records import EMPTY
+from kcsim.kernels.replay.state import list_slots, list_words
 
 
 @helper
@@ -36,13 +19,13 @@ def mixed(word):
 
 @helper
 def enter(table, now, key, instance):
-    """Enter a key, unless it has been entered since `now`; return the row in which it is."""
+    """Enter a key, unless it has been entered since `now`; return the place at which it is."""
     mask = table.shape[0] - 1
     i = (key ^ (key >> 32)) & mask
-    while table[i, 1] == now and table[i, 0] != key:
+    while table[i].time == now and table[i].key != key:
         i = (i + 1) & mask
-    if table[i, 1] != now:
-        table[i, 0], table[i, 1], table[i, 2] = key, now, instance
+    if table[i].time != now:
+        table[i].key, table[i].time, table[i].instance = key, now, instance
     return i
 
 
@@ -52,49 +35,49 @@ def merge_streams(nest, state, network, shares):
 
     Of streams of the same words, the largest goes on.
     """
-    children, streams, table = nest.levels[network, CHILDREN], state.streams, state.table
+    children, streams, table = nest.levels[network].children, state.streams, state.table
     now = state.clock[0]
-    for above in range(nest.levels[network, INSTANCES]):
+    for above in range(nest.levels[network].instances):
         now += 1
         streams_hash, streams_count = 0, 0
         for i in range(above * children, (above + 1) * children):
-            streams[i, OWN] = streams[i, COUNT] > 0
-            if not streams[i, OWN]:
+            streams[i].is_own = streams[i].count > 0
+            if not streams[i].is_own:
                 continue
             if shares and children > 1:
-                entry = enter(table, now, streams[i, HASH], i)
-                other = table[entry, 2]
+                entry = enter(table, now, streams[i].hash, i)
+                other = table[entry].instance
                 if other != i:
-                    gain = streams[i, COUNT] - streams[other, COUNT]
+                    gain = streams[i].count - streams[other].count
                     if gain > 0:
-                        table[entry, 2] = i
+                        table[entry].instance = i
                         streams_count += gain
-                    streams[other if gain > 0 else i, OWN] = False
+                    streams[other if gain > 0 else i].is_own = False
                     continue
-            streams_hash += streams[i, HASH]
-            streams_count += streams[i, COUNT]
-        streams[above, HASH], streams[above, COUNT] = streams_hash, streams_count
+            streams_hash += streams[i].hash
+            streams_count += streams[i].count
+        streams[above].hash, streams[above].count = streams_hash, streams_count
     state.clock[0] = now
 
 
 @helper
 def unite_streams(nest, state, network, child, tensor, is_union):
     """Have streams above a network go by their distinct words; a union carries these alone."""
-    below = nest.levels[child, INSTANCES] // nest.levels[network, INSTANCES]
-    for above in range(nest.levels[network, INSTANCES]):
+    below = nest.levels[child].instances // nest.levels[network].instances
+    for above in range(nest.levels[network].instances):
         state.clock[0] += 1
         union_hash, union_count = 0, 0
         for i in range(above * below, (above + 1) * below):
-            is_alive = state.streams[i, ALIVE]
+            is_alive = state.streams[i].is_alive
             for k in range(list_words(nest, state, child, tensor, i) if is_alive else 0):
-                word = state.slots[2, k]
+                word = state.words[k]
                 if state.seen[word] != state.clock[0]:
                     state.seen[word] = state.clock[0]
                     union_hash += mixed(word)
                     union_count += 1
-        state.streams[above, HASH] = union_hash
+        state.streams[above].hash = union_hash
         if is_union:
-            state.streams[above, COUNT] = union_count
+            state.streams[above].count = union_count
 
 
 @helper
@@ -104,24 +87,24 @@ def count_continued(nest, state, network, child, tensor):
     A word that rises through an instance of a bypassed level continues a sum, but for the very
     first time.
     """
-    parent = nest.buffers[child, tensor, PARENT]
-    below = nest.levels[child, INSTANCES] // nest.levels[network, INSTANCES]
-    far = nest.levels[child, INSTANCES] // nest.levels[parent, INSTANCES]
-    for i in range(nest.levels[child, INSTANCES]):
+    parent = nest.stores[child, tensor].parent
+    below = nest.levels[child].instances // nest.levels[network].instances
+    far = nest.levels[child].instances // nest.levels[parent].instances
+    for i in range(nest.levels[child].instances):
         if i % below == 0:
             state.clock[0] += 1
-        if not state.streams[i, ALIVE]:
+        if not state.streams[i].is_alive:
             continue
-        count, box = list_words(nest, state, child, tensor, i), state.boxes[i]
-        place = state.held[nest.levels[parent, FIRST] + i // far, tensor]
-        list_slots(place, box[MOVED], box[MOVED_SIZE], state.slots[0])
+        count = list_words(nest, state, child, tensor, i)
+        place = state.buffers[nest.levels[parent].first + i // far, tensor].place
+        list_slots(place, state.tiles[i].moved, state.sources)
         for k in range(count):
-            word = state.slots[2, k]
-            is_new = state.status[state.slots[0, k]] == EMPTY
+            word = state.words[k]
+            is_new = state.status[state.sources[k]] == EMPTY
             if is_new and state.seen[word] != state.clock[0]:
                 state.seen[word] = state.clock[0]
             else:
-                state.counted[network - 1, tensor, DOWN] += 1
+                state.counts[network - 1, tensor].down += 1
 
 
 @helper
@@ -133,33 +116,33 @@ def climb(nest, state, child, tensor, is_uneven):
 
     Marks in `state.streams` whose words are left there; those of operands are read there.
     """
-    parent, levels = nest.buffers[child, tensor, PARENT], nest.levels.shape[0] - 1
-    direction = UP if tensor == OUTPUTS else DOWN
-    streams, instances = state.streams, nest.levels[child, INSTANCES]
+    parent, levels = nest.stores[child, tensor].parent, nest.rules.shape[0]
+    streams, instances = state.streams, nest.levels[child].instances
     for i in range(instances):
-        streams[i, ALIVE] = streams[i, COUNT] > 0
+        streams[i].is_alive = streams[i].count > 0
     for network in range(child - 1, parent - 1, -1):
         words = 0
-        for i in range(nest.levels[network + 1, INSTANCES]):
-            words += streams[i, COUNT]
-        state.counted[network, tensor, direction] += words
+        for i in range(nest.levels[network + 1].instances):
+            words += streams[i].count
         if tensor == OUTPUTS:
-            shares = nest.levels[network, REDUCES]
+            state.counts[network, tensor].up += words
+            shares = nest.rules[network].reduces
         else:
+            state.counts[network, tensor].down += words
             # MACs read for themselves.
-            shares = nest.levels[network, MULTICAST] != NO_MULTICAST and network < levels - 1
+            shares = nest.rules[network].multicast != NO_MULTICAST and network < levels - 1
         is_union = shares and tensor != OUTPUTS and network == child - 1
-        is_union = is_union and nest.levels[network, MULTICAST] == WORD_MULTICAST
+        is_union = is_union and nest.rules[network].multicast == WORD_MULTICAST
         if not is_union:
             merge_streams(nest, state, network, shares)
         if tensor == OUTPUTS:
-            below = instances // nest.levels[network + 1, INSTANCES]
+            below = instances // nest.levels[network + 1].instances
             for i in range(instances):
-                streams[i, ALIVE] &= streams[i // below, OWN]
+                streams[i].is_alive &= streams[i // below].is_own
             if network > parent and child < levels:
                 count_continued(nest, state, network, child, tensor)
         if is_union or (is_uneven and network > parent):
             unite_streams(nest, state, network, child, tensor, is_union)
     if tensor != OUTPUTS:
-        for i in range(nest.levels[parent, INSTANCES]):
-            state.counted[parent, tensor, READS] += streams[i, COUNT]
+        for i in range(nest.levels[parent].instances):
+            state.counts[parent, tensor].reads += streams[i].count

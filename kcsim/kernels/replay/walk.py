@@ -9,7 +9,8 @@ No count is known beforehand: the rules of the counting page are followed, not t
 from __future__ import annotations
 
 from kcsim.kernels.compilation import kernel
-from kcsim.kernels.nest import INPUTS, OUTPUTS, WEIGHTS, helper
+from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS
+from kcsim.kernels.nest import helper
 from kcsim.kernels.replay.operands import fill_operand
 from kcsim.kernels.replay.outputs import (
     advance,
@@ -18,32 +19,8 @@ from kcsim.kernels.replay.outputs import (
     return_outputs,
     update,
 )
-from kcsim.kernels.replay.state import (
-    ALIVE,
-    AXES,
-    COLUMN,
-    COUNT,
-    DOWN,
-    FIRST,
-    HASH,
-    HEAD,
-    INSTANCES,
-    LOOP_LEVEL,
-    LOW,
-    NOW,
-    PARENT,
-    READS,
-    RING,
-    ROW,
-    SHORT,
-    SLOT,
-    UP,
-    UPDATES,
-    WINDOW,
-    WORD,
-    has_moved,
-    note_activity,
-)
+from kcsim.kernels.replay.records import AXES, COLUMN, ROW
+from kcsim.kernels.replay.state import has_moved, note_activity
 from kcsim.kernels.replay.streams import climb, mixed
 
 
@@ -53,20 +30,21 @@ def locate_operands(nest, state, tensor):
 
     All of it is for the first MAC unit, to which the others keep their distance.
     """
-    levels, found = nest.levels.shape[0] - 1, state.operands[tensor]
-    keeper, start = nest.buffers[levels, tensor, PARENT], state.starts[levels, NOW]
-    held = state.held[nest.levels[keeper, FIRST], tensor]
+    levels, found = nest.rules.shape[0], state.operands[tensor]
+    keeper, start = nest.stores[levels, tensor].parent, state.progress[levels].now
+    held = state.buffers[nest.levels[keeper].first, tensor].place
     word, slot = 0, 0
-    for axis in range(AXES):
-        axes = nest.axes[tensor, axis]
-        low = axes[1] * start[axes[0]] + axes[3] * start[axes[2]]
-        shift = low - held[LOW + axis]
-        if tensor == INPUTS and axis >= ROW:
-            found[RING + axis - ROW] = shift + held[HEAD + axis - ROW]
-            shift = 0
-        word = word * nest.sizes[0, tensor, axis] + low
-        slot = slot * nest.sizes[keeper, tensor, axis] + shift
-    found[0], found[1] = word, slot
+    for i in range(AXES):
+        dimension, step = nest.axes[tensor, i].dimension, nest.axes[tensor, i].step
+        low = step[0] * start[dimension[0]] + step[1] * start[dimension[1]]
+        shift = low - held.low[i]
+        if tensor == INPUTS and i == ROW:
+            found.row, shift = shift + held.head[0], 0
+        elif tensor == INPUTS and i == COLUMN:
+            found.column, shift = shift + held.head[1], 0
+        word = word * nest.stores[0, tensor].size[i] + low
+        slot = slot * nest.stores[keeper, tensor].size[i] + shift
+    found.word, found.shift = word, slot
 
 
 @helper
@@ -77,58 +55,58 @@ def offer_operands(nest, state, tensor):
     these are counted at once.
     """
     locate_operands(nest, state, tensor)
-    levels, start, left = nest.levels.shape[0] - 1, state.operands[tensor, 0], 0
-    macs, parent = nest.levels[levels, INSTANCES], nest.buffers[levels, tensor, PARENT]
-    shares = macs > nest.levels[parent, INSTANCES] and (tensor == OUTPUTS or parent < levels - 1)
-    first, streams, active = nest.levels[levels, FIRST], state.streams, state.active
-    words = nest.macs
+    levels, start, left = nest.rules.shape[0], state.operands[tensor].word, 0
+    macs, parent = nest.levels[levels].instances, nest.stores[levels, tensor].parent
+    shares = macs > nest.levels[parent].instances and (tensor == OUTPUTS or parent < levels - 1)
+    first, streams, active = nest.levels[levels].first, state.streams, state.active
     if shares:
         for i in range(macs):
-            word = start + words[i, tensor]
-            streams[i, COUNT] = active[first + i]
-            streams[i, WORD], streams[i, HASH] = word, mixed(word)
+            word = start + nest.macs[i].word[tensor]
+            streams[i].count = active[first + i]
+            streams[i].word, streams[i].hash = word, mixed(word)
         return 1
     for i in range(macs):
-        streams[i, ALIVE] = active[first + i]
+        streams[i].is_alive = active[first + i]
         left += active[first + i]
     for network in range(parent, levels):
-        state.counted[network, tensor, UP if tensor == OUTPUTS else DOWN] += left
+        if tensor == OUTPUTS:
+            state.counts[network, tensor].up += left
+        else:
+            state.counts[network, tensor].down += left
     if tensor != OUTPUTS:
-        state.counted[parent, tensor, READS] += left
+        state.counts[parent, tensor].reads += left
     return 0
 
 
 @helper
 def multiply(nest, state):
     """Perform one MAC in every unit that has something to do."""
-    levels = nest.levels.shape[0] - 1
-    first_weight, weight_slot = state.operands[WEIGHTS, 0], state.operands[WEIGHTS, 1]
-    first_pixel, pixel_slot = state.operands[INPUTS, 0], state.operands[INPUTS, 1]
-    first_sum, sum_slot = state.operands[OUTPUTS, 0], state.operands[OUTPUTS, 1]
-    first_row, first_column = state.operands[INPUTS, RING], state.operands[INPUTS, RING + 1]
-    keeper = nest.buffers[levels, INPUTS, PARENT]
-    rows, columns = nest.sizes[keeper, INPUTS, ROW], nest.sizes[keeper, INPUTS, COLUMN]
-    accumulator = nest.buffers[levels, OUTPUTS, PARENT]
+    levels, operands = nest.rules.shape[0], state.operands
+    weights, inputs, outputs = operands[WEIGHTS], operands[INPUTS], operands[OUTPUTS]
+    size = nest.stores[nest.stores[levels, INPUTS].parent, INPUTS].size
+    accumulator = nest.stores[levels, OUTPUTS].parent
     tags, values, status, streams = state.tags, state.values, state.status, state.streams
-    active, macs, first = state.active, nest.macs, nest.levels[levels, FIRST]
+    active, macs, first = state.active, nest.macs, nest.levels[levels].first
     faults, reads, updates = 0, 0, 0
-    for i in range(nest.levels[levels, INSTANCES]):
+    for i in range(nest.levels[levels].instances):
         if not active[first + i]:
             continue
-        row, column = macs[i, WINDOW] + first_row, macs[i, WINDOW + 1] + first_column
-        row, column = row - rows * (row >= rows), column - columns * (column >= columns)
-        weight = macs[i, SLOT + WEIGHTS] + weight_slot
-        pixel = macs[i, SLOT + INPUTS] + pixel_slot + row * columns + column
-        total = macs[i, SLOT + OUTPUTS] + sum_slot
-        faults += tags[weight] != first_weight + macs[i, WEIGHTS]
-        faults += tags[pixel] != first_pixel + macs[i, INPUTS]
-        faults += tags[total] != first_sum + macs[i, OUTPUTS]
+        mac = macs[i]
+        row, column = mac.row + inputs.row, mac.column + inputs.column
+        row -= size[ROW] * (row >= size[ROW])
+        column -= size[COLUMN] * (column >= size[COLUMN])
+        weight = mac.slot[WEIGHTS] + weights.shift
+        pixel = mac.slot[INPUTS] + inputs.shift + row * size[COLUMN] + column
+        total = mac.slot[OUTPUTS] + outputs.shift
+        faults += tags[weight] != weights.word + mac.word[WEIGHTS]
+        faults += tags[pixel] != inputs.word + mac.word[INPUTS]
+        faults += tags[total] != outputs.word + mac.word[OUTPUTS]
         product = values[weight] * values[pixel]
-        is_alive = streams[i, ALIVE]
+        is_alive = streams[i].is_alive
         updates += is_alive
         reads += update(values, status, total, product, is_alive)
-    state.counted[accumulator, OUTPUTS, READS] += reads
-    state.counted[accumulator, OUTPUTS, UPDATES] += updates
+    state.counts[accumulator, OUTPUTS].reads += reads
+    state.counts[accumulator, OUTPUTS].updates += updates
     if faults:
         raise AssertionError("a buffer does not hold an operand of a MAC")
 
@@ -142,14 +120,14 @@ def replay_nest(nest, state):
     nest : Nest
     state : State
         The outermost level holds weights and inputs, all else is empty. Afterwards the outermost
-        level holds the outputs, and `counted` what was counted.
+        level holds the outputs, and `counts` what was counted.
 
     Returns
     -------
     int64
         Iterations: steps of the computation.
     """
-    levels = nest.levels.shape[0] - 1
+    levels = nest.rules.shape[0]
     iterations, loop, moved = 0, 0, 0
     # Every nesting of helpers has the inner ones compiled once more, and so has a constant for
     # `tensor`: hence what could be done further in is done here.
@@ -167,11 +145,11 @@ def replay_nest(nest, state):
                     else:
                         return_outputs(nest, state, level, tensor)
                 if words:
-                    climb(nest, state, level, tensor, state.progress[level, SHORT] > 0)
+                    climb(nest, state, level, tensor, state.progress[level].is_short)
         multiply(nest, state)
         iterations += 1
-        loop = advance(nest, state.indices, state.starts, nest.loops.shape[0] - 1)
-        moved = nest.loops[loop, LOOP_LEVEL] if loop >= 0 else 0
+        loop = advance(nest, state, nest.loops.shape[0] - 1)
+        moved = nest.loops[loop].level if loop >= 0 else 0
         for level in range(levels - 1, moved, -1):
             for tensor in range(OUTPUTS, 3):
                 if find_leaving(nest, state, level, tensor, loop):

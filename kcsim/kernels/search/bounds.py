@@ -14,19 +14,11 @@ import numpy as np
 
 from kcsim.kernels.compilation import kernel
 from kcsim.kernels.count.counting import covered_length, covered_words
-from kcsim.kernels.nest import (
-    CHILDREN,
-    DILATION_H,
-    EXTENT,
+from kcsim.kernels.layout import (
     INPUTS,
-    KEEPS,
-    MULTICAST,
     NO_MULTICAST,
     OUTPUTS,
-    REDUCES,
-    SPANS,
-    SPATIAL,
-    STRIDE_H,
+    SPAN,
     WEIGHTS,
     WORD_MULTICAST,
     C,
@@ -36,12 +28,8 @@ from kcsim.kernels.nest import (
     Q,
     R,
     S,
-    helper,
-    inlined,
-    plain_product,
-    tile_size,
-    window_extent,
 )
+from kcsim.kernels.nest import helper, inlined, plain_product, tile_size, window_extent
 from kcsim.kernels.search.machine import DECODER, FILL_PJ, READ_PJ, TRANSFER_PJ, UPDATE_PJ
 from kcsim.kernels.search.stages import share_of
 from kcsim.kernels.search.tilings import LIMIT, STRIDE, divides, spread_over
@@ -78,20 +66,20 @@ def look_outside(machine, children, shares, outputs, outside):
     for tensor in range(3):
         later = machine.macs
         for level in range(levels - 1, -1, -1):
-            is_shared = machine.rules[level, MULTICAST] != NO_MULTICAST and level + 1 < levels
+            is_shared = machine.rules[level].multicast != NO_MULTICAST and level + 1 < levels
             if tensor == OUTPUTS:
-                is_shared = machine.rules[level, REDUCES] != 0
+                is_shared = machine.rules[level].reduces
             least_share = shares[level, tensor] if is_shared else 1.0
             outside[level, LEAST_SHARE + tensor] = least_share
             outside[level, LATER + tensor] = later if level + 1 < levels else 0.0
-            later *= 0.0 if machine.rules[level, KEEPS + tensor] else least_share
+            later *= 0.0 if machine.rules[level].keeps[tensor] else least_share
     for level in range(levels):
         outside[level, HELD] = outputs * instances
         outside[level, RETURNS] = 0.0
         for below in range(level + 1, levels):
-            outside[level, RETURNS] += machine.rules[below, KEEPS + OUTPUTS]
+            outside[level, RETURNS] += machine.rules[below].keeps[OUTPUTS]
         for tensor in range(3):
-            if machine.rules[level, KEEPS + tensor]:
+            if machine.rules[level].keeps[tensor]:
                 supply = machine.costs[level, tensor, READ_PJ]
                 if tensor == OUTPUTS:
                     supply += machine.costs[level, tensor, UPDATE_PJ]
@@ -114,8 +102,8 @@ def bound_inputs(machine, spans, axis, outputs, taps, by_word):
 
     Parameters
     ----------
-    spans : int64[3, 26]
-        Row 0: ``SPATIAL`` and ``CHILDREN`` of the network; row 1: ``EXTENT`` of a child; row 2:
+    spans : SPAN[3]
+        First: ``spatial`` and ``children`` of the network; second: ``extent`` of a child; third:
         of the block.
     axis : int
         Rows or columns.
@@ -132,11 +120,12 @@ def bound_inputs(machine, spans, axis, outputs, taps, by_word):
         Distinct words that all children of one parent are given, if `by_word`.
     """
     window = machine.window
-    rows, columns = window_extent(spans, 1, window, 0), window_extent(spans, 1, window, 1)
-    line = float(plain_product(INPUTS, spans, 1, EXTENT))
+    extent = spans[1].extent
+    rows, columns = window_extent(extent, window, 0), window_extent(extent, window, 1)
+    line = float(plain_product(INPUTS, extent))
     length, other = (rows, columns) if axis == 0 else (columns, rows)
-    output_step = window[STRIDE_H + axis] * spans[2, EXTENT + P + axis]
-    tap_step = window[DILATION_H + axis] * spans[2, EXTENT + R + axis]
+    output_step = window[axis].stride * spans[2].extent[P + axis]
+    tap_step = window[axis].dilation * spans[2].extent[R + axis]
     words = line * other * covered_length(outputs, output_step, taps, tap_step, length)
     covered = 0.0
     if by_word:
@@ -179,19 +168,20 @@ def bound_operands(level, machine, outside, spans, around, times, parts):
     arrival_pj, leaving_pj, along, across = 0.0, 0.0, np.inf, np.inf
     for tensor in (WEIGHTS, INPUTS):
         parts[tensor] = 0.0
-        if not machine.rules[child, KEEPS + tensor]:
+        if not machine.rules[child].keeps[tensor]:
             parts[EXTRA] += dearer_later(tensor, level, machine, outside, spans)
             continue
         arrival_pj = costs[child, tensor, FILL_PJ] + costs[level, tensor, TRANSFER_PJ]
         leaving_pj = outside[level, SUPPLY_PJ + tensor]
-        if tensor == INPUTS and machine.rules[level, MULTICAST] == WORD_MULTICAST:
-            leaving_pj /= spans[0, CHILDREN]
+        if tensor == INPUTS and machine.rules[level].multicast == WORD_MULTICAST:
+            leaving_pj /= spans[0].children
             continue
         share = share_of(tensor, level, machine.rules, machine.window, spans)
         arrival_pj, leaving_pj = arrival_pj + leaving_pj * share, 0.0
         if tensor == WEIGHTS:
-            parts[WEIGHTS] = arrival_pj * tile_size(WEIGHTS, spans, 1, machine.window) * times
-    if not machine.rules[child, KEEPS + INPUTS]:
+            words = tile_size(WEIGHTS, spans[1].extent, machine.window)
+            parts[WEIGHTS] = arrival_pj * words * times
+    if not machine.rules[child].keeps[INPUTS]:
         return 0.0, 0.0
     parts[INPUTS] = np.inf
     for axis in range(2):
@@ -216,7 +206,7 @@ def bound_stage(level, machine, outside, spans, around, times, parts):
 
     Parameters
     ----------
-    spans : int64[3, 26]
+    spans : SPAN[3]
         See `bound_inputs`.
     around : int64[8]
         Iterations of each dimension around the block.
@@ -239,11 +229,11 @@ def bound_stage(level, machine, outside, spans, around, times, parts):
         parts[REST] = machine.macs * energy
         return parts[REST]
     along, across = bound_operands(level, machine, outside, spans, around, times, parts)
-    held = outside[level, HELD] * spans[0, CHILDREN] / plain_product(OUTPUTS, spans, 0, SPATIAL)
+    held = outside[level, HELD] * spans[0].children / plain_product(OUTPUTS, spans[0].spatial)
     parts[OUTPUTS], parts[REST] = 0.0, 0.0
-    if machine.rules[child, KEEPS + OUTPUTS]:
+    if machine.rules[child].keeps[OUTPUTS]:
         fill_pj = costs[child, OUTPUTS, FILL_PJ] + transfer_pj
-        rising = tile_size(OUTPUTS, spans, 1, machine.window) * times
+        rising = tile_size(OUTPUTS, spans[1].extent, machine.window) * times
         parts[OUTPUTS] = rising * (fill_pj + transfer_pj + share * rise_pj)
         parts[REST] = -held * (fill_pj + max(0.0, costs[child, OUTPUTS, READ_PJ]))
     else:
@@ -336,19 +326,19 @@ def bound_level(
     """
     lattice, within, blocks = space.lattice, inside[level + 1], inside[level]
     whole = lattice.extents.shape[0] - 1
-    spans, around = np.ones((3, SPANS), np.int64), np.ones(8, np.int64)
+    spans, around = np.zeros(3, SPAN), np.ones(8, np.int64)
     for i in range(first, last):
         split = space.splits[i, 0]
         spread_over(lattice, split, spans[0])
         # Cycles that idle children cost, where a cycle costs energy.
-        idle_pj = idle[0] * (idle[1] / spans[0, CHILDREN] - 1)
+        idle_pj = idle[0] * (idle[1] / spans[0].children - 1)
         for tile in tiles:
             if tile > whole - split or not divides(lattice, tile, whole - split):
                 continue
             block, times = tile + split, 1.0
             for d in range(8):
-                spans[1, EXTENT + d] = lattice.extents[tile, d]
-                spans[2, EXTENT + d] = lattice.extents[block, d]
+                spans[1].extent[d] = lattice.extents[tile, d]
+                spans[2].extent[d] = lattice.extents[block, d]
                 around[d] = lattice.extents[whole - block, d]
                 times *= lattice.extents[whole - tile, d]
             entry = entries[starts[block]]
@@ -361,7 +351,7 @@ def bound_level(
             blocks[block, WITH_CYCLES] = min(blocks[block, WITH_CYCLES], energy)
             without = stage + within[tile, WITHOUT_CYCLES]
             blocks[block, WITHOUT_CYCLES] = min(blocks[block, WITHOUT_CYCLES], without)
-            units = within[tile, MOST_UNITS] * spans[0, CHILDREN]
+            units = within[tile, MOST_UNITS] * spans[0].children
             blocks[block, MOST_UNITS] = max(blocks[block, MOST_UNITS], units)
 
 

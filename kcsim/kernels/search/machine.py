@@ -40,10 +40,9 @@ class Machine(NamedTuple):
 
     Attributes
     ----------
-    window : int64[4]
-        Strides and dilations.
-    rules : int64[levels, 8]
-        What each level keeps, and what the network below it can do.
+    window : WINDOW[2]
+    rules : RULE[levels]
+        See `kcsim.kernels.layout`.
     costs : float64[levels, 3, 8]
     rooms : float64[levels, 6]
     cycles : float64[levels + 1, 2]

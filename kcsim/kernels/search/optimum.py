@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from kcsim.kernels.compilation import kernel
-from kcsim.kernels.nest import CHILDREN, EXTENT, OUTPUTS, SPANS, WEIGHTS, helper, inlined
+from kcsim.kernels.layout import OUTPUTS, SPAN, WEIGHTS
+from kcsim.kernels.nest import helper, inlined
 from kcsim.kernels.search.bounds import (
     EXTRA,
     LEAST,
@@ -290,13 +291,13 @@ def next_entry(level, machine, space, tables, above, moves, cursor, spans, objec
         inner, times = tables.blocks[block, 0] - split, 1.0
         spread_over(lattice, split, spans[0])
         for d in range(8):
-            spans[1, EXTENT + d] = lattice.extents[inner, d]
+            spans[1].extent[d] = lattice.extents[inner, d]
             times *= lattice.extents[whole - inner, d]
         spend(level, machine, above, moves, spans, times, tables.outside[level, RETURNS] > 0)
         if child == machine.rules.shape[0]:
             return True
         idle = tables.idle[level]
-        above[child, IDLE] = row[IDLE] + idle[0] * (idle[1] / spans[0, CHILDREN] - 1)
+        above[child, IDLE] = row[IDLE] + idle[0] * (idle[1] / spans[0].children - 1)
         inside = tables.inside[child, inner]
         if may_improve(child, machine, above, inside, bound[EXTRA], objective, found):
             cursor[child, TILE] = inner
@@ -347,7 +348,7 @@ def explore(machine, space, tables, outputs, floor, objective, steps, position, 
     """
     levels, orders = machine.rules.shape[0], space.orders.shape[0]
     above, moves, effects, cursor = position
-    spans = np.ones((2, SPANS), np.int64)
+    spans = np.zeros(2, SPAN)
     level, until = found.tally[LEVEL], found.tally[STEPS] + steps
     if found.tally[STEPS] == 0:
         start(machine, above, outputs, floor)

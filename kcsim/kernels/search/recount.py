@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kcsim.kernels.compilation import kernel
-from kcsim.kernels.nest import CHILDREN, EXTENT, KEEPS, OUTPUTS, SPANS, SPATIAL, WEIGHTS
+from kcsim.kernels.layout import OUTPUTS, SPAN, WEIGHTS
 from kcsim.kernels.search.reuse import BUSY, COST, MOVED, RUN, find_moves, run_of
 from kcsim.kernels.search.stages import finish, spend, start
 
@@ -29,17 +29,17 @@ def cost_of(machine, tiles, bounds, orders, spread, outputs):
     levels = machine.rules.shape[0]
     above = np.ones((levels + 1, MOVED + 2 * (levels + 1)))
     moves = np.zeros((levels + 1, 8 * levels, 2))
-    spans, block = np.ones((2, SPANS), np.int64), np.ones(8, np.int64)
+    spans, block = np.zeros(2, SPAN), np.ones(8, np.int64)
     start(machine, above, outputs, np.zeros(3))
     for level in range(levels):
         times, children = 1.0, 1
         for d in range(8):
-            spans[0, SPATIAL + d] = spread[level, d]
+            spans[0].spatial[d] = spread[level, d]
             children *= spread[level, d]
-            spans[1, EXTENT + d] = tiles[level + 1, d]
+            spans[1].extent[d] = tiles[level + 1, d]
             block[d] = tiles[level + 1, d] * spread[level, d]
             times *= tiles[0, d] // tiles[level + 1, d]
-        spans[0, CHILDREN] = children
+        spans[0].children = children
         if level + 1 < levels:
             for tensor in (WEIGHTS, OUTPUTS):
                 run = run_of(tensor, bounds[level], orders[level], above[level, RUN + tensor])
@@ -47,7 +47,7 @@ def cost_of(machine, tiles, bounds, orders, spread, outputs):
             find_moves(level, bounds[level], orders[level], block, machine.window, above, moves)
         returns = 0
         for below in range(level + 1, levels):
-            returns += machine.rules[below, KEEPS + OUTPUTS]
+            returns += machine.rules[below].keeps[OUTPUTS]
         spend(level, machine, above, moves, spans, times, returns > 0)
     finish(machine, above, 0.0)
     return above[levels, COST], above[levels, BUSY]

@@ -32,20 +32,8 @@ at all; with the first other loop, every further iteration replaces the whole ti
 from __future__ import annotations
 
 from kcsim.kernels.count.counting import covered_words
-from kcsim.kernels.nest import (
-    DILATION_H,
-    EXTENT,
-    INDEXES,
-    INPUTS,
-    STRIDE_H,
-    M,
-    P,
-    R,
-    helper,
-    inlined,
-    plain_product,
-    window_extent,
-)
+from kcsim.kernels.layout import INDEXES, INPUTS, M, P, R
+from kcsim.kernels.nest import helper, inlined, plain_product, window_extent
 
 COST, IDLE, UNITS, HELD, RUN, SHARE, TRANSIT, SPREAD, BUSY, MOVES, AXIS, OWN = (
     0, 1, 2, 3, 4, 7, 10, 13, 16, 17, 18, 19,
@@ -99,7 +87,7 @@ def find_moves(level, bounds, order, extents, window, above, moves):
         shift, own = 0, axis
         if dimension >= P:
             own = (dimension - P) % 2
-            scale = window[STRIDE_H + own] if dimension < R else window[DILATION_H + own]
+            scale = window[own].stride if dimension < R else window[own].dilation
             shift = scale * extents[dimension]
         if (dimension < P and dimension != M) or own == 1 - axis:
             ends = True
@@ -131,8 +119,8 @@ def arriving_inputs(row, moves, spans, window, by_word):
     ----------
     row, moves : float64[:], float64[:, 2]
         Of the child, see the module.
-    spans : int64[2, 26]
-        Row 0: ``SPATIAL`` of the network; row 1: ``EXTENT`` of the child.
+    spans : SPAN[2]
+        First: ``spatial`` of the network; second: ``extent`` of the child.
 
     Returns
     -------
@@ -143,8 +131,9 @@ def arriving_inputs(row, moves, spans, window, by_word):
     iterations : float
         Steps of one round.
     """
-    rows, columns = window_extent(spans, 1, window, 0), window_extent(spans, 1, window, 1)
-    line = plain_product(INPUTS, spans, 1, EXTENT)
+    extent = spans[1].extent
+    rows, columns = window_extent(extent, window, 0), window_extent(extent, window, 1)
+    line = plain_product(INPUTS, extent)
     axis, moved, iterations = row[AXIS], 0.0, 1.0
     length = columns if axis == 1 else rows
     full, words, full_covered, covered = 0.0, 0.0, 0.0, 0.0

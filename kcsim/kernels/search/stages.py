@@ -12,25 +12,8 @@ from __future__ import annotations
 
 from kcsim.kernels.count.counting import distinct_tiles
 from kcsim.kernels.count.lookups import lookup_words
-from kcsim.kernels.nest import (
-    CHILDREN,
-    INPUTS,
-    KEEPS,
-    MULTICAST,
-    NO_MULTICAST,
-    OUTPUTS,
-    REDUCES,
-    SPATIAL,
-    WEIGHTS,
-    WORD_MULTICAST,
-    C,
-    R,
-    S,
-    helper,
-    inlined,
-    plain_product,
-    tile_size,
-)
+from kcsim.kernels.layout import INPUTS, NO_MULTICAST, OUTPUTS, WEIGHTS, WORD_MULTICAST, C, R, S
+from kcsim.kernels.nest import helper, inlined, plain_product, tile_size
 from kcsim.kernels.search.machine import (
     DECODER,
     ENTRY_BITS,
@@ -75,14 +58,14 @@ def share_of(tensor, level, rules, window, spans):
 
     Parameters
     ----------
-    spans : int64[2, 26]
-        Row 0: ``SPATIAL`` and ``CHILDREN`` of the network; row 1: ``EXTENT`` of a child.
+    spans : SPAN[2]
+        First: ``spatial`` and ``children`` of the network; second: ``extent`` of a child.
     """
-    children = spans[0, CHILDREN]
+    children = spans[0].children
     # Between the innermost level and its MAC units nothing but sums is shared.
-    shares = rules[level, MULTICAST] != NO_MULTICAST and level + 1 < rules.shape[0]
+    shares = rules[level].multicast != NO_MULTICAST and level + 1 < rules.shape[0]
     if tensor == OUTPUTS:
-        shares = rules[level, REDUCES] != 0
+        shares = rules[level].reduces
     if children == 1 or not shares:
         return 1.0
     return distinct_tiles(tensor, spans, 0, window) / children
@@ -91,7 +74,7 @@ def share_of(tensor, level, rules, window, spans):
 @helper
 def keeper_of(tensor, level, rules):
     """The nearest level that keeps a tensor: the level itself or one above."""
-    while not rules[level, KEEPS + tensor]:
+    while not rules[level].keeps[tensor]:
         level -= 1
     return level
 
@@ -110,13 +93,13 @@ def arriving_words(tensor, level, machine, below, moves, spans, times):
     if level + 1 == machine.rules.shape[0]:
         return machine.macs, machine.macs
     if tensor == WEIGHTS:
-        words = tile_size(WEIGHTS, spans, 1, machine.window) * times / below[RUN + WEIGHTS]
+        words = tile_size(WEIGHTS, spans[1].extent, machine.window) * times / below[RUN + WEIGHTS]
         return words, words * below[OWN + WEIGHTS]
-    by_word = machine.rules[level, MULTICAST] == WORD_MULTICAST
+    by_word = machine.rules[level].multicast == WORD_MULTICAST
     words, covered, iterations = arriving_inputs(below, moves, spans, machine.window, by_word)
     words *= times / iterations
     if by_word:
-        return words, covered * times / (iterations * spans[0, CHILDREN])
+        return words, covered * times / (iterations * spans[0].children)
     return words, words * below[OWN + INPUTS]
 
 
@@ -134,16 +117,17 @@ def spread_units(level, machine, row, below, spans):
     unit, child = machine.unit, level + 1
     if unit[DECODER] < 0:
         return 1.0, 1.0
-    together = child < machine.rules.shape[0] and machine.rules[level, MULTICAST] != NO_MULTICAST
+    together = child < machine.rules.shape[0] and machine.rules[level].multicast != NO_MULTICAST
     sent = 1.0
     for i, d in ((0, C), (1, R), (2, S)):
-        spread = spans[0, SPATIAL + d] if together else 1
+        spread = spans[0].spatial[d] if together else 1
         below[SPREAD + i] = row[SPREAD + i] * spread
         below[WIDE + i] = 1.0 if child == unit[DECODER] else row[WIDE + i] * spread
-        whole = spans[1, d] * below[SPREAD + i]
+        whole = spans[1].extent[d] * below[SPREAD + i]
         sent *= -(-whole // unit[i]) * unit[i] / whole
     below[LOOKED] = 1.0 if child == unit[DECODER] else row[LOOKED] * below[OWN + WEIGHTS]
-    return cut_share(unit, spans[1, C], spans[1, R], spans[1, S]), sent
+    extent = spans[1].extent
+    return cut_share(unit, extent[C], extent[R], extent[S]), sent
 
 
 @helper
@@ -152,12 +136,13 @@ def look_up(machine, below, spans, words):
 
     Parameters
     ----------
-    spans : int64[2, 26]
-        Row 1: ``EXTENT`` of a child that they are decoded for.
+    spans : SPAN[2]
+        Second: ``extent`` of a child that they are decoded for.
     """
     unit, port = machine.unit, MOVED + 2 * machine.unit[PORT] + READING
-    channels, rows = int(spans[1, C] * below[WIDE]), int(spans[1, R] * below[WIDE + 1])
-    columns = int(spans[1, S] * below[WIDE + 2])
+    extent = spans[1].extent
+    channels, rows = int(extent[C] * below[WIDE]), int(extent[R] * below[WIDE + 1])
+    columns = int(extent[S] * below[WIDE + 2])
     read = lookup_words(channels, rows, columns, unit, unit[ENTRY_BITS], unit[WORD_BITS])
     below[port] += words * read * machine.lookup_cycles / (channels * rows * columns)
 
@@ -170,13 +155,13 @@ def give_operands(level, machine, row, below, moves, spans, times):
     cut, sent = spread_units(level, machine, row, below, spans)
     for tensor in (WEIGHTS, INPUTS):
         indexed = tensor == WEIGHTS and child <= decoder
-        crossing_pj, keeps = costs[level, tensor, TRANSFER_PJ], machine.rules[:, KEEPS + tensor]
+        crossing_pj = costs[level, tensor, TRANSFER_PJ]
         if indexed:
             crossing_pj *= cut
-            if child == decoder and not keeps[child]:
+            if child == decoder and not machine.rules[child].keeps[tensor]:
                 # What passes through the level of the decoder is looked up on its way.
                 crossing_pj += machine.lookup_pj
-        if child < levels and not keeps[child]:
+        if child < levels and not machine.rules[child].keeps[tensor]:
             below[SHARE + tensor] = row[SHARE + tensor] * below[OWN + tensor]
             below[TRANSIT + tensor] = crossing_pj + row[TRANSIT + tensor] * below[OWN + tensor]
             continue
@@ -215,9 +200,9 @@ def take_outputs(level, machine, above, spans, times, returns):
     child, levels, costs = level + 1, machine.rules.shape[0], machine.costs
     row, below = above[level], above[child]
     transfer_pj, share = costs[level, OUTPUTS, TRANSFER_PJ], below[OWN + OUTPUTS]
-    held = row[HELD] * spans[0, CHILDREN] / plain_product(OUTPUTS, spans, 0, SPATIAL)
+    held = row[HELD] * spans[0].children / plain_product(OUTPUTS, spans[0].spatial)
     below[HELD] = held
-    if child < levels and not machine.rules[child, KEEPS + OUTPUTS]:
+    if child < levels and not machine.rules[child].keeps[OUTPUTS]:
         below[SHARE + OUTPUTS] = row[SHARE + OUTPUTS] * share
         below[TRANSIT + OUTPUTS] = transfer_pj + row[TRANSIT + OUTPUTS] * share
         if returns:
@@ -225,7 +210,7 @@ def take_outputs(level, machine, above, spans, times, returns):
         return -transfer_pj * held if returns else 0.0
     rising, energy = machine.macs, machine.macs * transfer_pj
     if child < levels:
-        rising = tile_size(OUTPUTS, spans, 1, machine.window) * times / below[RUN + OUTPUTS]
+        rising = tile_size(OUTPUTS, spans[1].extent, machine.window) * times / below[RUN + OUTPUTS]
         energy = (rising - held) * (costs[child, OUTPUTS, FILL_PJ] + transfer_pj)
         # The first of the sums that arrive there will find nothing to read.
         energy += rising * transfer_pj - held * costs[child, OUTPUTS, READ_PJ]
@@ -258,15 +243,15 @@ def spend(level, machine, above, moves, spans, times, returns):
     ----------
     level : int
         The ``RUN``, ``MOVES`` and ``AXIS`` of the row below it are there already.
-    spans : int64[2, 26]
-        Row 0: ``SPATIAL`` and ``CHILDREN`` of the network; row 1: ``EXTENT`` of a child.
+    spans : SPAN[2]
+        First: ``spatial`` and ``children`` of the network; second: ``extent`` of a child.
     times : float
         Tiles that all children work on, one after the other.
     returns : bool
         Whether a level further in keeps outputs.
     """
     row, below = above[level], above[level + 1]
-    below[UNITS] = row[UNITS] * spans[0, CHILDREN]
+    below[UNITS] = row[UNITS] * spans[0].children
     for i in range(MOVED, above.shape[1]):
         below[i] = row[i]
     for tensor in range(3):

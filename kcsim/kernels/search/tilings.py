@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from kcsim.kernels.compilation import kernel
-from kcsim.kernels.nest import CHILDREN, EXTENT, SPANS, SPATIAL, C, helper, tile_size
+from kcsim.kernels.layout import C, R, S
+from kcsim.kernels.nest import helper, tile_size
 from kcsim.kernels.search.machine import CAPACITY, DECODER, GROUP, VALUE_BITS
 
 DIMENSION, PRIME, LIMIT, STRIDE, SHIFT = range(5)
@@ -116,18 +117,16 @@ def cut_share(unit, channels, rows, columns):
 @kernel
 def fitting_tiles(level, lattice, machine, fits):
     """Fill `fits` (bool[tiles]): whether a tile fits the capacity of a level."""
-    spans = np.empty((1, SPANS), np.int64)
     bits = np.zeros(3)
     for tile in range(fits.shape[0]):
-        for d in range(8):
-            spans[0, EXTENT + d] = lattice.extents[tile, d]
+        extent = lattice.extents[tile]
         for group in range(3):
             bits[group] = 0.0
         for tensor in range(3):
-            if machine.rules[level, tensor]:
-                words = float(tile_size(tensor, spans, 0, machine.window))
+            if machine.rules[level].keeps[tensor]:
+                words = float(tile_size(tensor, extent, machine.window))
                 if tensor == 0 and level <= machine.unit[DECODER]:
-                    words *= cut_share(machine.unit, spans[0, C], spans[0, C + 3], spans[0, C + 4])
+                    words *= cut_share(machine.unit, extent[C], extent[R], extent[S])
                 bits[int(machine.rooms[level, GROUP + tensor])] += (
                     words * machine.costs[level, tensor, VALUE_BITS]
                 )
@@ -209,10 +208,10 @@ def count_ways(lattice, splits, tiles, ways, found):
 
 
 @helper
-def spread_over(lattice, split, spans):
-    """Fill ``SPATIAL`` and ``CHILDREN`` of a row of spans (int64[26]) for a split."""
+def spread_over(lattice, split, span):
+    """Fill ``spatial`` and ``children`` of a `SPAN` for a split."""
     children = 1
     for d in range(8):
-        spans[SPATIAL + d] = lattice.extents[split, d]
+        span.spatial[d] = lattice.extents[split, d]
         children *= lattice.extents[split, d]
-    spans[CHILDREN] = children
+    span.children = children
