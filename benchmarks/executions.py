@@ -56,7 +56,7 @@ def time_network(name, objective, runs):
         longest = max((search.seconds for search in searches), default=0.0)
         gap = max((search.gap for search in searches), default=0.0)
         print(
-            f"{label:16s} {run.energy_pj:12.5g} {run.cycles:14,d} {len(shared):7d} {decoded:7d} "
+            f"{label:16s} {run.energy:12.5g} {run.cycles:14,d} {len(shared):7d} {decoded:7d} "
             f"{tiles:9,d} {mapped:7,d} {tiles - mapped:9,d} {longest:7.1f}s {gap:7.1%}",
             flush=True,
         )

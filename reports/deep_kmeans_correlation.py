@@ -70,9 +70,9 @@ class Point(NamedTuple):
         places = {*hardware.level_names[: decoder + 1]}
         places |= {f"{name} network" for name in hardware.level_names[:decoder]}
         return math.fsum(
-            item.energy_pj
+            item.energy
             for layer in self.run.layers
-            if layer.weights.unit is not None
+            if layer.weight_format.unit is not None
             for item in layer.items
             if item.tensor == "weights" and item.component in places
         )
@@ -109,14 +109,14 @@ def protocol_point(dense: kcsim.Run, layers: kcsim.Network, rate: float) -> Prot
     energy = weights = indexes = stored = uncompressed = 0.0
     storage = network_storage(layers, clustering, weight_bits=bits)
     for estimate, layer in zip(dense.layers, storage.layers, strict=True):
-        moved = sum(item.energy_pj for item in estimate.items if item.tensor == "weights")
+        moved = sum(item.energy for item in estimate.items if item.tensor == "weights")
         share = linear_bits / bits
         if layer.clustering.unit is not None:
             share = layer.weights_bits / layer.uncompressed_weights_bits
             indexes += moved * layer.indexes_bits / layer.uncompressed_weights_bits
             stored += layer.weights_bits
             uncompressed += layer.uncompressed_weights_bits
-        energy += estimate.energy_pj - moved + moved * share
+        energy += estimate.energy - moved + moved * share
         weights += moved * share
     metrics = (
         protocol_metric(layers, clustering, DeepKMeansRules(weight_cost=cost), linear_bits)
@@ -186,11 +186,11 @@ def r_squared(x: Iterable[float], y: Iterable[float]) -> float:
 
 def coefficients(points: list[Point]) -> tuple[float, float, float]:
     """R^2 as the metric is defined, with indexes on both sides, with indexes on neither."""
-    metric, energy = [p.metric for p in points], [p.run.energy_pj for p in points]
+    metric, energy = [p.metric for p in points], [p.run.energy for p in points]
     return (
         r_squared(metric, energy),
         r_squared([p.metric_of_bits for p in points], energy),
-        r_squared(metric, [p.run.energy_pj - p.index_pj for p in points]),
+        r_squared(metric, [p.run.energy - p.index_pj for p in points]),
     )
 
 
@@ -206,7 +206,7 @@ def energies(run: kcsim.Run) -> list[str]:
     names = ("DRAM", "buffer", "buffer network", "scratchpads", "MAC")
     parts = [found[name] for name in names]
     parts += [found.get(name, 0.0) for name in ("codebook", "codebook (DRAM)", "static")]
-    return [f"{energy / 1e9:.3f}" for energy in (run.energy_pj, *parts)]
+    return [f"{energy / 1e9:.3f}" for energy in (run.energy, *parts)]
 
 
 def sweep_table(dense: kcsim.Run, points: list[Point]) -> str:
@@ -219,7 +219,7 @@ def sweep_table(dense: kcsim.Run, points: list[Point]) -> str:
     metric = f"{dense.deep_kmeans_total.mac_units / 1e9:.3f}"
     rows = [("dense", "", "", metric, metric, *energies(dense), "")]
     for point in points:
-        largest = max(layer.weights.codebook_bits for layer in point.run.layers) / 8192
+        largest = max(layer.weight_format.codebook_bits for layer in point.run.layers) / 8192
         ratio = point.run.storage.ratio("clustered", biases=False)
         costs = [f"{cost / 1e9:.3f}" for cost in (point.metric, point.metric_of_bits)]
         indexes = f"{point.index_pj / 1e9:.3f}"

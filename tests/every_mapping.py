@@ -183,7 +183,7 @@ def price(layer, hardware, counts, keeps):
                 size = width if tensor == "outputs" else stored
                 less = finished * (width - stored) if k == 2 else 0.0
                 word_bits = level.word_bits_of(tensor)
-                price = level.energy_pj(tensor, action) / (word_bits * level.block_words)
+                price = level.price(tensor, action) / (word_bits * level.block_words)
                 energy += (paid[:, k] * size - less) * price
                 taken[int(k > 0)] += (spent[:, k] * size - less) / word_bits
             energy += crossing * level.fanout.transfer_pj * width / level.word_bits

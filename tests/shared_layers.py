@@ -44,7 +44,7 @@ SMALL = Hardware(
 
 
 def reached(estimate, objective):
-    return objective_value(objective, estimate.energy_pj, estimate.cycles.total)
+    return objective_value(objective, estimate.energy, estimate.cycles.total)
 
 
 def layers_of(network, execution, objective="edp", hardware=SMALL, spec=KERNELS, **options):

@@ -37,7 +37,7 @@ def accesses(counts, level, tensor):
 
 
 def level_energy(estimate, level, tensor):
-    return sum(i.energy_pj for i in estimate.items if (i.component, i.tensor) == (level, tensor))
+    return sum(i.energy for i in estimate.items if (i.component, i.tensor) == (level, tensor))
 
 
 def wrong_counts(name):
@@ -121,12 +121,12 @@ def test_energy(name):
                 assert energy == pytest.approx(printed[5], rel=1e-9)
             assert level_energy(estimate, level["name"], tensor) == pytest.approx(energy, rel=1e-9)
             total += energy
-    assert estimate.energy_pj == pytest.approx(total, rel=1e-9)
+    assert estimate.energy == pytest.approx(total, rel=1e-9)
     if "exact" not in case.data:
         if "total_pj" in case.data:
-            assert estimate.energy_pj == pytest.approx(case.data["total_pj"], rel=1e-9)
+            assert estimate.energy == pytest.approx(case.data["total_pj"], rel=1e-9)
         else:
-            assert estimate.energy_pj / 1e6 == pytest.approx(case.data["total_uj"], abs=0.005_001)
+            assert estimate.energy / 1e6 == pytest.approx(case.data["total_uj"], abs=0.005_001)
 
 
 @pytest.mark.parametrize("name", EXACT)
@@ -158,7 +158,7 @@ def test_truncated_link_transfers():
     assert counts.moved("GLB", "inputs", "forwarded") == 16
     assert case.data["networks"]["GLB"]["inputs"][2] == 16
     assert wrong_counts(TRUNCATED) == {("RF", "inputs"): ([144 + 16, 36, 0], [144 + 15, 36, 0])}
-    assert result(TRUNCATED).energy_pj == pytest.approx(case.data["total_pj"] + 1.0)
+    assert result(TRUNCATED).energy == pytest.approx(case.data["total_pj"] + 1.0)
 
 
 def test_extrapolated_windows():
@@ -209,7 +209,7 @@ def test_energy_of_blocks_and_leakage():
             checked += 1
     assert checked == 5
     (static,) = (item for item in estimate.items if item.component == "static")
-    assert static.energy_pj == pytest.approx(case.data["leakage_pj"]["shared_glb"], rel=1e-5)
+    assert static.energy == pytest.approx(case.data["leakage_pj"]["shared_glb"], rel=1e-5)
     spads = sum(
         case.data["counts"][level][tensor][5]
         for level, tensor in (
@@ -219,7 +219,7 @@ def test_energy_of_blocks_and_leakage():
         )
     )
     leaking = sum(e for k, e in case.data["leakage_pj"].items() if k.endswith("spad"))
-    total = (estimate.energy_pj + spads + leaking) / 1e6
+    total = (estimate.energy + spads + leaking) / 1e6
     assert total == pytest.approx(case.data["total_uj"], abs=0.005_001)
 
 

@@ -54,9 +54,9 @@ def test_each_name_has_its_own_sum_in_the_order_of_the_first():
 
 def test_energies_of_estimates_are_sums_that_are_rounded_once(estimate):
     for run in estimate.runs.values():
-        assert run.energy_pj == rounded(layer.energy_pj for layer in run.layers)
+        assert run.energy == rounded(layer.energy for layer in run.layers)
         for layer in run.layers:
-            assert layer.energy_pj == rounded(item.energy_pj for item in layer.items)
+            assert layer.energy == rounded(item.energy for item in layer.items)
         items = [item for layer in run.layers for item in layer.items]
         for label, account in (
             ("component", run.energy_by_component()),
@@ -64,7 +64,7 @@ def test_energies_of_estimates_are_sums_that_are_rounded_once(estimate):
         ):
             for name, energy in account.items():
                 wanted = "" if name == "other" else name
-                assert energy == rounded(i.energy_pj for i in items if getattr(i, label) == wanted)
+                assert energy == rounded(i.energy for i in items if getattr(i, label) == wanted)
         for name in ("computational_mac_units", "weight_mac_units", "weight_bit_uses"):
             costs = [getattr(cost, name) for cost in run.deep_kmeans]
             assert getattr(run.deep_kmeans_total, name) == rounded(costs)
@@ -83,7 +83,7 @@ def test_totals_of_tables_are_sums_that_are_rounded_once(estimate):
 def test_sums_of_one_value_after_the_other_are_other_sums(estimate):
     """So that the tests above would tell one from the other, on every Python."""
     layers = [layer for run in estimate.runs.values() for layer in run.layers]
-    energies = [[item.energy_pj for item in layer.items] for layer in layers]
+    energies = [[item.energy for item in layer.items] for layer in layers]
     assert any(functools.reduce(operator.add, each) != rounded(each) for each in energies)
 
 

@@ -87,7 +87,7 @@ class LayerStorage:
     @property
     def bits_per_weight(self) -> float:
         """Stored bits for one weight, biases aside."""
-        return self.weights_bits / self.clustering.layer.weights
+        return self.weights_bits / self.clustering.layer.weight_words
 
 
 @dataclass(frozen=True)
@@ -311,7 +311,7 @@ def _storage(
     part: LayerClustering, codebook_bits: int, weight_bits: int, bias_bits: int | None
 ) -> LayerStorage:
     settings, units = part.settings, part.units
-    plain = part.layer.weights * weight_bits
+    plain = part.layer.weight_words * weight_bits
     return LayerStorage(
         part,
         codebook_bits=codebook_bits,

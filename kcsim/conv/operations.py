@@ -51,7 +51,7 @@ def count_operations(
     conv = conv or layer.part.layer
     check_execution(execution, EXECUTIONS)
     if execution == "decode":
-        taps = conv.weights // conv.out_channels
+        taps = conv.weight_words // conv.out_channels
         return Operations(conv.output_words * taps, conv.output_words * (taps - 1))
     if execution == "share_products":
         return _of_products(layer, conv)

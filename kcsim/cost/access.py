@@ -78,6 +78,6 @@ def place_in(hardware: Hardware, index: int) -> CodebookPlace:
     level = hardware.levels[index]
     return CodebookPlace(
         index, level.name, level.word_bits_of("weights"), block_bits(level, "weights"),
-        level.energy_pj("weights", "read"), level.energy_pj("weights", "write"),
+        level.price("weights", "read"), level.price("weights", "write"),
         level.read_words_per_cycle, level.write_words_per_cycle,
     )  # fmt: skip

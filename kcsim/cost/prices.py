@@ -214,7 +214,7 @@ def _fill_costs(
         stored = float(expected_bits(level, name, int(plain), layer.zeros))
     costs[columns.VALUE_BITS] = plain
     block, (reading, writing) = block_bits(level, name), rates(level, name)
-    energies = [level.energy_pj(name, action) / block for action in get_args(Access)]
+    energies = [level.price(name, action) / block for action in get_args(Access)]
     costs[: len(energies)] = [stored * energy for energy in energies]
     costs[columns.READ_CYCLES], costs[columns.WRITE_CYCLES] = stored / reading, stored / writing
     if tensor == _OUTPUTS:

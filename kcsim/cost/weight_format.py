@@ -110,7 +110,7 @@ class WeightFormat:
         return WeightCosts(
             unit, float(self.unit_bits), self.decode_level,
             self.entry_bits / place.access_bits * place.read_pj + affine_pj,
-            reads * outer.energy_pj("weights", "read") if loaded else 0.0,
+            reads * outer.price("weights", "read") if loaded else 0.0,
             writes * place.write_pj if loaded else 0.0,
             place.index, self.codebook_bits, self.entry_bits, place.word_bits,
             1 / (place.read_words_per_cycle or np.inf),

@@ -268,7 +268,7 @@ def _product_share(part: LayerClustering, rules: DeepKMeansRules) -> float:
 def _cost(
     layer: ConvLayer, rules: DeepKMeansRules, weight_share: float, product_share: float
 ) -> DeepKMeansCost:
-    length = layer.weights // layer.out_channels + (rules.count_bias and layer.bias)
+    length = layer.weight_words // layer.out_channels + (rules.count_bias and layer.bias)
     full_adders = dot_product_full_adders(length, rules.weight_bits, rules.activation_bits)
     reference = dot_product_full_adders(length, REFERENCE_BITS, REFERENCE_BITS)
     products = layer.output_words * length

@@ -190,7 +190,7 @@ def _try_sharing(
 
 
 def _value(estimate: LayerEstimate, objective: str) -> float:
-    return objective_value(objective, estimate.energy_pj, estimate.cycles.total)
+    return objective_value(objective, estimate.energy, estimate.cycles.total)
 
 
 def _sharing_jobs(
@@ -260,7 +260,7 @@ def choose_layers(
 def _chosen(tried: Tried, execution: str, objective: str, hardware: Hardware) -> LayerEstimate:
     def value(estimate: LayerEstimate) -> tuple[float, ...]:
         away = hardware.codebook is None or estimate.decode_level != hardware.codebook.level
-        return _value(estimate, objective), estimate.energy_pj, estimate.cycles.total, away
+        return _value(estimate, objective), estimate.energy, estimate.cycles.total, away
 
     wanted = [e for (name, _), e in tried.found.items() if execution in (name, "auto")]
     note = ""
@@ -272,7 +272,7 @@ def _chosen(tried: Tried, execution: str, objective: str, hardware: Hardware) ->
         note = f"decoded, not {execution}: {reason}" if reason else ""
     best = min(wanted, key=value)
     alternatives = tuple(
-        Alternative(each.execution, each.decode_level, each.energy_pj, each.cycles.total)
+        Alternative(each.execution, each.decode_level, each.energy, each.cycles.total)
         for each in sorted(wanted, key=value)
     )
     return replace(best, alternatives=alternatives if len(wanted) > 1 else (), note=note)

@@ -53,9 +53,9 @@ class Run:
     storage: NetworkStorage | None = None
 
     @cached_property
-    def energy_pj(self) -> float:
+    def energy(self) -> float:
         """Total energy, in the hardware's energy unit."""
-        return exact_sum(layer.energy_pj for layer in self.layers)
+        return exact_sum(layer.energy for layer in self.layers)
 
     @property
     def cycles(self) -> int:
@@ -65,7 +65,7 @@ class Run:
     @property
     def edp(self) -> float:
         """Energy times cycles."""
-        return self.energy_pj * self.cycles
+        return self.energy * self.cycles
 
     @property
     def macs(self) -> int:
@@ -75,7 +75,7 @@ class Run:
     @property
     def energy_per_mac(self) -> float:
         """Energy over MACs."""
-        return self.energy_pj / self.macs
+        return self.energy / self.macs
 
     @property
     def operations(self) -> Operations:
@@ -104,7 +104,7 @@ class Run:
         """Energy over time [W], if the hardware names its clock and gives energies in pJ."""
         if self.seconds is None or self.hardware.energy_unit != "pJ":
             return None
-        return self.energy_pj * 1e-12 / self.seconds
+        return self.energy * 1e-12 / self.seconds
 
     @property
     def utilization(self) -> float:
@@ -115,7 +115,7 @@ class Run:
     def weights_bits(self) -> float:
         """Bits that the weights (codebooks and indexes included) occupy, biases aside."""
         if self.storage is None:
-            return exact_sum(e.layer.weights * e.weights.value_bits for e in self.layers)
+            return exact_sum(e.layer.weight_words * e.weight_format.value_bits for e in self.layers)
         return self.storage.weights_bits
 
     @property
@@ -135,8 +135,8 @@ class Run:
     def energy_by_tensor(self) -> dict[str, float]:
         """Energy of moving each tensor over all layers; ``other`` for the rest."""
         energy = {"weights": 0.0, "inputs": 0.0, "outputs": 0.0}
-        energy |= exact_sums((item.tensor, item.energy_pj) for item in self.items if item.tensor)
-        return {**energy, "other": exact_sum(i.energy_pj for i in self.items if not i.tensor)}
+        energy |= exact_sums((item.tensor, item.energy) for item in self.items if item.tensor)
+        return {**energy, "other": exact_sum(i.energy for i in self.items if not i.tensor)}
 
     @cached_property
     def deep_kmeans_total(self) -> DeepKMeansCost:
@@ -159,7 +159,7 @@ class Run:
 RUN_FIGURES: dict[str, Callable[[Run], Any]] = {
     "run": attrgetter("name"),
     "clustering": attrgetter("clustering"),
-    "energy": attrgetter("energy_pj"),
+    "energy": attrgetter("energy"),
     "energy_unit": attrgetter("hardware.energy_unit"),
     "cycles": attrgetter("cycles"),
     "edp": attrgetter("edp"),
@@ -257,8 +257,7 @@ class Result:
         keys, groups = self._grouped(by)
         unit = self.hardware.energy_unit
         rows = [
-            (*key, exact_sum(item.energy_pj for item in items), unit)
-            for key, items in groups.items()
+            (*key, exact_sum(item.energy for item in items), unit) for key, items in groups.items()
         ]
         return _frame(rows, (*keys, "energy", "energy_unit"))
 
@@ -311,7 +310,7 @@ class Result:
                     row[name] = figure(layer)
                     if name == "energy":
                         row["energy_unit"] = unit
-                row["proved"] = None if layer.search is None else layer.search.is_optimal
+                row["proved"] = None if layer.search is None else layer.search.proved
                 row["deep_kmeans_mac_units"] = cost.mac_units
                 rows.append(row)
         return rows
@@ -372,7 +371,7 @@ class Result:
             ratio = row["energy_ratio"]
             beside = f", energy ratio {ratio:.3f}" if of and ratio else ""
             lines.append(
-                f"  {run.name}{of}: {run.energy_pj:.4g} {unit}, {run.cycles} cycles, utilization "
+                f"  {run.name}{of}: {run.energy:.4g} {unit}, {run.cycles} cycles, utilization "
                 f"{run.utilization:.1%}, weights {run.weights_bits / 8192:.4g} KiB{beside}"
             )
         return "\n".join(lines)

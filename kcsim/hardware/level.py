@@ -261,7 +261,7 @@ class Level:
             return None
         return bits // 2 if self.buffering == "double" else bits
 
-    def energy_pj(self, tensor: str, action: Access) -> float:
+    def price(self, tensor: str, action: Access) -> float:
         """Energy of one block access to a tensor."""
         partition = self.partition_of(tensor)
         if action == "read":

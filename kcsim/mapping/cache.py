@@ -38,7 +38,7 @@ UNREADABLE = (
 """What reading a file may raise that holds something else."""
 T = TypeVar("T")
 _NUMBERS: dict[str, Any] = {
-    "energy_pj": float, "cycles": float, "mappings": int, "evaluated": int, "nodes": int,
+    "energy": float, "cycles": float, "mappings": int, "evaluated": int, "nodes": int,
     "seconds": float,
 }  # fmt: skip
 
@@ -80,7 +80,7 @@ class MappingCache:
             result = _from_document(self.read(key))
             forms = [each for each in weights if each.store_level == result.codebook_level]
             for costs in costs_in_space(result.mapping, layer, hardware, forms):
-                if np.allclose(costs, (result.energy_pj, result.cycles), rtol=1e-9, atol=0):
+                if np.allclose(costs, (result.energy, result.cycles), rtol=1e-9, atol=0):
                     return result
         except UNREADABLE:
             pass
@@ -88,7 +88,7 @@ class MappingCache:
 
     def store(self, key: str, result: SearchResult) -> None:
         """Keep a proved result; silently do without where the folder cannot be written."""
-        if result.is_optimal:
+        if result.proved:
             self.write(key, _to_document(result))
 
     def read(self, key: str) -> dict[str, Any]:
@@ -190,4 +190,4 @@ def _from_document(document: dict[str, Any]) -> SearchResult:
     mapping = mapping_from_document(document["levels"])
     place = document["codebook_level"]
     place = None if place is None else _is(int, place)
-    return SearchResult(mapping, is_optimal=True, gap=0.0, codebook_level=place, **numbers)
+    return SearchResult(mapping, proved=True, gap=0.0, codebook_level=place, **numbers)

@@ -97,13 +97,13 @@ class Point(NamedTuple):
     Attributes
     ----------
     mapping : Mapping
-    energy_pj, cycles : float
+    energy, cycles : float
     codebook_level : int, optional
         Position of the level that holds a codebook too large for its store.
     """
 
     mapping: Mapping
-    energy_pj: float
+    energy: float
     cycles: float
     codebook_level: int | None
 
@@ -180,10 +180,10 @@ def _add(known: Explored, spare: Explored, objective: int) -> None:
 
 def _value(objective: int, point: Point) -> tuple[float, float]:
     """What an objective minimises, and what it does among equals."""
-    energy_pj, cycles = point.energy_pj, point.cycles
+    energy, cycles = point.energy, point.cycles
     if objective == optimum.ENERGY_DELAY:
-        return energy_pj * cycles, energy_pj
-    return (cycles, energy_pj) if objective == optimum.CYCLES else (energy_pj, cycles)
+        return energy * cycles, energy
+    return (cycles, energy) if objective == optimum.CYCLES else (energy, cycles)
 
 
 @functools.cache
@@ -229,10 +229,10 @@ def _explored(
         known.nodes += int(found.tally[NODES])
         points = [
             Point(
-                _mapping(task.hardware, fitting, bypass, choices), float(energy_pj), float(cycles),
+                _mapping(task.hardware, fitting, bypass, choices), float(energy), float(cycles),
                 form.store_level,
             )
-            for choices, (energy_pj, cycles) in zip(
+            for choices, (energy, cycles) in zip(
                 found.choices, found.costs[: found.tally[COUNT]], strict=False
             )
         ]  # fmt: skip

@@ -37,12 +37,12 @@ class SearchResult:
     Attributes
     ----------
     mapping : Mapping
-    energy_pj : float
+    energy : float
         In the hardware's energy unit, as the search sees it: accesses are not rounded up to
         whole ones.
     cycles : float
         Likewise.
-    is_optimal : bool
+    proved : bool
         Whether it is proved that no mapping in the space is better by more than a
         part in 10^9.
     gap : float
@@ -62,9 +62,9 @@ class SearchResult:
     """
 
     mapping: Mapping
-    energy_pj: float
+    energy: float
     cycles: float
-    is_optimal: bool
+    proved: bool
     gap: float
     mappings: int
     evaluated: int
@@ -84,7 +84,7 @@ class FrontPoint:
     """A mapping that no other beats in both energy and cycles."""
 
     mapping: Mapping
-    energy_pj: float
+    energy: float
     cycles: float
     codebook_level: int | None = None
 
@@ -154,13 +154,13 @@ def search_mapping(
     known = explore(task, number, 1, Deadline(limit, within))
     if not known.points:
         raise MappingError(_nothing_found(task, known, limit))
-    mapping, energy_pj, cycles, codebook_level = known.points[-1]
+    mapping, energy, cycles, codebook_level = known.points[-1]
     note = _note(task, known)
-    value = objective_value(objective, energy_pj, cycles)
+    value = objective_value(objective, energy, cycles)
     least = [objective_value(objective, *costs) for costs in known.left_out]
     gap = 1 - min([value, *least]) / value if value else 0.0
     return SearchResult(
-        mapping, energy_pj, cycles, not note, math.nan if _not_searched(hardware) else gap,
+        mapping, energy, cycles, not note, math.nan if _not_searched(hardware) else gap,
         known.mappings, known.evaluated, known.nodes, time.monotonic() - started, note,
         codebook_level,
     )  # fmt: skip
@@ -221,22 +221,22 @@ def find_front(
         raise MappingError(_nothing_found(task, known, limit))
     found: list[FrontPoint] = []
     for point in sorted(itertools.starmap(FrontPoint, known.points), key=_fastest_first):
-        if not found or point.energy_pj < found[-1].energy_pj * (1 - optimum.TOLERANCE):
+        if not found or point.energy < found[-1].energy * (1 - optimum.TOLERANCE):
             found.append(point)
     if len(found) >= FRONT_PLACES:
         raise MappingError(f"the front of {layer.name} has more than {FRONT_PLACES - 1} points")
     front = Front(found)
     front.note = _note(task, known)
     if known.left_out:
-        energy_pj, cycles = (min(costs) for costs in zip(*known.left_out, strict=True))
+        energy, cycles = (min(costs) for costs in zip(*known.left_out, strict=True))
         unit = hardware.energy_unit
-        front.note += f"; what was left out takes {energy_pj:.4g} {unit} and {cycles:.4g} cycles "
+        front.note += f"; what was left out takes {energy:.4g} {unit} and {cycles:.4g} cycles "
         front.note += "at least"
     return front
 
 
 def _fastest_first(point: FrontPoint) -> tuple[float, float]:
-    return point.cycles, point.energy_pj
+    return point.cycles, point.energy
 
 
 def _limit(time_limit: float | None) -> float:
@@ -286,6 +286,6 @@ def _not_searched(hardware: Hardware) -> str:
     return ""
 
 
-def objective_value(objective: str, energy_pj: float, cycles: float) -> float:
+def objective_value(objective: str, energy: float, cycles: float) -> float:
     """What an objective minimises."""
-    return {"energy": energy_pj, "cycles": cycles, "edp": energy_pj * cycles}[objective]
+    return {"energy": energy, "cycles": cycles, "edp": energy * cycles}[objective]

@@ -182,7 +182,7 @@ def _least_lookups(layer: ConvLayer, machine: Machine, shares: np.ndarray) -> fl
     decoder, levels = int(machine.unit[columns.DECODER]), len(machine.rules)
     if decoder < 0:
         return 0.0
-    decoded = float(layer.weights)
+    decoded = float(layer.weight_words)
     if not machine.rules["keeps"][decoder + 1 :, WEIGHTS].any():
         decoded = machine.macs
         for level in range(decoder, levels - 1):
@@ -234,4 +234,4 @@ def _operand_words(layer: ConvLayer, machine: Machine) -> tuple[float, float]:
         # Two taps meet in one pixel where they differ by a multiple of this.
         twice = max(0, positions - spread // divisor) * max(0, taps - step // divisor)
         covered *= positions * taps - (twice if min(positions, taps) > 1 else 0)
-    return float(layer.weights), float(covered)
+    return float(layer.weight_words), float(covered)

@@ -50,8 +50,8 @@ def costs_in_space(
         machine = build_machine(layer, hardware, mapping.keeps_array(hardware), form)
         if _fits(machine, tiles):
             outputs = float(layer.output_words)
-            energy_pj, cycles = cost_of(machine, tiles, bounds, order_array, spread, outputs)
-            yield float(energy_pj), float(cycles)
+            energy, cycles = cost_of(machine, tiles, bounds, order_array, spread, outputs)
+            yield float(energy), float(cycles)
 
 
 def _order(nest: LevelLoops, hardware: Hardware) -> str | None:

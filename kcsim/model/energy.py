@@ -44,7 +44,7 @@ class EnergyItem:
     accesses : int
         Accesses of a block that the bits take, or operations less those that zeros
         save; what is paid for.
-    energy_pj : float
+    energy : float
         In the hardware's energy unit.
     """
 
@@ -54,7 +54,7 @@ class EnergyItem:
     count: int
     bits: float
     accesses: int
-    energy_pj: float
+    energy: float
 
 
 def energy_items(counts: Counts, weights: WeightFormat, cycles: Cycles) -> tuple[EnergyItem, ...]:
@@ -76,11 +76,11 @@ def _ceiling(value: Fraction) -> int:
 def mac_items(counts: Counts) -> Iterator[EnergyItem]:
     """MACs that are computed, and those that are gated."""
     compute, left = counts.hardware.compute, macs_left(counts)
-    for action, macs, energy_pj in (
+    for action, macs, energy in (
         ("compute", left.computed, compute.mac_pj),
         ("gate", left.gated, compute.gated_mac_pj),
     ):
-        yield EnergyItem("MAC", "", action, macs, 0, macs, macs * energy_pj)
+        yield EnergyItem("MAC", "", action, macs, 0, macs, macs * energy)
 
 
 def storage_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]:
@@ -95,7 +95,7 @@ def storage_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]
                 accesses = _ceiling(bits / block_bits(level, tensor))
                 yield EnergyItem(
                     level.name, tensor, action.removesuffix("s"), words, float(bits), accesses,
-                    accesses * level.energy_pj(tensor, access),
+                    accesses * level.price(tensor, access),
                 )  # fmt: skip
 
 
@@ -149,19 +149,19 @@ def codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem
         component, "weights", "lookup", found.count, float(bits), accesses,
         accesses * place.read_pj,
     )  # fmt: skip
-    for action, each, energy_pj in (
+    for action, each, energy in (
         ("multiply", weights.multiplies_per_weight, hardware.multiply_pj),
         ("add", weights.adds_per_weight, hardware.add_pj),
     ):
         done, count = _ceiling(found.paid_weights * each), found.weights * each
-        yield EnergyItem("codebook", "weights", action, count, 0, done, done * energy_pj)
+        yield EnergyItem("codebook", "weights", action, count, 0, done, done * energy)
     if weights.loads_codebook and place.index != 0:
         outer = hardware.levels[0]
         reads, writes = weights.loading(hardware, place)
         copies = int(counts.instances[weights.decode_level if place.index is None else place.index])
         yield EnergyItem(
             component, "weights", "load", weights.codebook_words, float(weights.codebook_bits),
-            reads, reads * outer.energy_pj("weights", "read") + writes * copies * place.write_pj,
+            reads, reads * outer.price("weights", "read") + writes * copies * place.write_pj,
         )  # fmt: skip
 
 
@@ -178,7 +178,7 @@ def cycle_items(counts: Counts, cycles: int) -> Iterator[EnergyItem]:
 
 def energy_by_component(items: Iterable[EnergyItem], hardware: Hardware) -> dict[str, float]:
     """Energy of each component: levels with their networks, then the MAC units, then the rest."""
-    energy = exact_sums((item.component, item.energy_pj) for item in items)
+    energy = exact_sums((item.component, item.energy) for item in items)
     order = [place for name in hardware.level_names for place in (name, f"{name} network")]
     order = [place for place in (*order, "MAC") if place in energy]
     return {place: energy[place] for place in (*order, *sorted(energy.keys() - set(order)))}

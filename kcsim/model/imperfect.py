@@ -65,7 +65,7 @@ def improve_imperfectly(
     """
     started, best, sizes = time.monotonic(), perfect, dict(layer.dimensions)
     least, evaluated = (
-        objective_value(objective, perfect.energy_pj, perfect.cycles),
+        objective_value(objective, perfect.energy, perfect.cycles),
         perfect.evaluated,
     )
     deadline, note = Deadline(time_limit), _NOTE
@@ -91,11 +91,11 @@ def improve_imperfectly(
             if objective_value(objective, energy, cycles) < least * (1 - 1e-9):
                 least, found = objective_value(objective, energy, cycles), size
                 best = dataclasses.replace(
-                    result, mapping=mapping, energy_pj=energy, cycles=float(cycles)
+                    result, mapping=mapping, energy=energy, cycles=float(cycles)
                 )
         sizes[dimension] = found or sizes[dimension]
     return dataclasses.replace(
-        best, is_optimal=False, gap=math.nan, mappings=perfect.mappings, evaluated=evaluated,
+        best, proved=False, gap=math.nan, mappings=perfect.mappings, evaluated=evaluated,
         seconds=perfect.seconds + time.monotonic() - started, note=note,
     )  # fmt: skip
 
@@ -105,7 +105,7 @@ def _costs(
 ) -> tuple[float, int]:
     counts = count_layer(layer, hardware, mapping, weights)
     cycles = count_cycles(counts, weights)
-    return exact_sum(item.energy_pj for item in energy_items(counts, weights, cycles)), cycles.total
+    return exact_sum(item.energy for item in energy_items(counts, weights, cycles)), cycles.total
 
 
 def _larger_sizes(size: int) -> list[int]:

@@ -33,13 +33,13 @@ class Alternative(NamedTuple):
     execution : str
     decode_level : str
         The level at whose output entries are read from the codebook.
-    energy_pj : float
+    energy : float
     cycles : int
     """
 
     execution: str
     decode_level: str
-    energy_pj: float
+    energy: float
     cycles: int
 
 
@@ -51,7 +51,7 @@ class LayerEstimate:
     ----------
     counts : Counts
         Words across every boundary; carries layer, hardware and mapping.
-    weights : WeightFormat
+    weight_format : WeightFormat
         How the weights are stored.
     cycles : Cycles
     items : tuple of EnergyItem
@@ -66,7 +66,7 @@ class LayerEstimate:
     """
 
     counts: Counts
-    weights: WeightFormat
+    weight_format: WeightFormat
     cycles: Cycles
     items: tuple[EnergyItem, ...]
     search: SearchResult | None = None
@@ -76,13 +76,13 @@ class LayerEstimate:
     @property
     def execution(self) -> str:
         """``dense``, ``decode``, ``share_products`` or ``share_sums``."""
-        return "dense" if self.weights.unit is None else "decode"
+        return "dense" if self.weight_format.unit is None else "decode"
 
     @property
     def decode_level(self) -> str:
         """The level at whose output entries are read from the codebook; empty for dense weights."""
-        levels, index = self.counts.hardware.level_names, self.weights.decode_level
-        return "" if self.weights.unit is None else levels[index]
+        levels, index = self.counts.hardware.level_names, self.weight_format.decode_level
+        return "" if self.weight_format.unit is None else levels[index]
 
     @property
     def operations(self) -> Operations:
@@ -100,7 +100,7 @@ class LayerEstimate:
         precision = self.counts.hardware.precision_bits
         operations = self.operations
         weights, inputs = precision.weights, precision.inputs
-        length = self.layer.weights // self.layer.out_channels
+        length = self.layer.weight_words // self.layer.out_channels
         sum_bits = weights + inputs + max(0, math.ceil(math.log2(length))) - 1
         return operations.multiplies * weights * inputs + operations.adds * sum_bits
 
@@ -115,9 +115,9 @@ class LayerEstimate:
         return self.counts.mapping
 
     @cached_property
-    def energy_pj(self) -> float:
+    def energy(self) -> float:
         """Total energy, in the hardware's energy unit."""
-        return exact_sum(item.energy_pj for item in self.items)
+        return exact_sum(item.energy for item in self.items)
 
     @property
     def utilization(self) -> float:
@@ -137,7 +137,7 @@ class LayerEstimate:
     @property
     def stored_tensors(self) -> tuple[StoredTensor, ...]:
         """How tensors are stored wherever the hardware compresses them."""
-        return stored_tensors(self.counts, self.weights)
+        return stored_tensors(self.counts, self.weight_format)
 
     @property
     def rests_on_zeros(self) -> bool:
@@ -179,7 +179,7 @@ LAYER_FIGURES: dict[str, Callable[[LayerEstimate], Any]] = {
     "execution": attrgetter("execution"),
     "decode_level": lambda estimate: estimate.decode_level or None,
     "macs": attrgetter("layer.macs"),
-    "energy": attrgetter("energy_pj"),
+    "energy": attrgetter("energy"),
     "cycles": attrgetter("cycles.total"),
     "bound_by": attrgetter("cycles.bound_by"),
     "compute_cycles": attrgetter("cycles.compute"),

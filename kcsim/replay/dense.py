@@ -145,7 +145,7 @@ class ReplayCost:
 
 def least_cost(layer: ConvLayer) -> ReplayCost:
     """What any replay of a layer takes at least: of its values and its MACs alone."""
-    words = layer.input_words + layer.weights + layer.output_words
+    words = layer.input_words + layer.weight_words + layer.output_words
     return ReplayCost(layer.name, layer.macs, 0, 0, words * VALUE_BYTES)
 
 

@@ -60,7 +60,6 @@ NETWORK = Record(
     {
         "batch": lambda network: network.layers[0].batch,
         "layer_count": len,
-        "weight_words": attrgetter("weights"),
     },
 )  # fmt: skip
 
@@ -78,10 +77,10 @@ WEIGHT_FORMAT = Record(
     "WeightFormat", "How the weights of a layer are stored and moved.",
     "value_bits unit? unit_bits decode_level? codebook_words codebook_bits loads_codebook",
     {
-        "unit_bits": lambda estimate: float(estimate.weights.unit_bits),
+        "unit_bits": lambda estimate: float(estimate.weight_format.unit_bits),
         "decode_level": lambda estimate: estimate.decode_level or None,
         **{
-            name: attrgetter(f"weights.{name}")
+            name: attrgetter(f"weight_format.{name}")
             for name in ("value_bits", "unit", "codebook_words", "codebook_bits", "loads_codebook")
         },
     },
@@ -116,7 +115,7 @@ LOOPS = Record(
 SEARCH = Record(
     "Search", "How the mapping of a layer was found.", "proved gap? mappings evaluated note",
     {
-        "proved": attrgetter("is_optimal"),
+        "proved": attrgetter("proved"),
         "gap": lambda search: None if math.isnan(search.gap) else search.gap,
     },
 )  # fmt: skip
@@ -139,7 +138,7 @@ TRANSFERS = Record(
 ENERGY_ITEM = Record(
     "EnergyItem", "One line of the energy account.",
     "component tensor action count bits accesses energy",
-    {"energy": attrgetter("energy_pj")}, choices={"action": _ACTIONS},
+    choices={"action": _ACTIONS},
 )  # fmt: skip
 
 ALTERNATIVE = Record(
@@ -147,7 +146,6 @@ ALTERNATIVE = Record(
     "execution decode_level? energy cycles",
     {
         "decode_level": lambda alternative: alternative.decode_level or None,
-        "energy": attrgetter("energy_pj"),
     },
     choices={"execution": _EXECUTIONS},
 )  # fmt: skip

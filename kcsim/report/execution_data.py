@@ -177,7 +177,7 @@ def _execution_row(layer: LayerEstimate) -> Row:
     other = best.execution
     if other == layer.execution:
         other = f"{other} at {best.decode_level}"
-    energy = best.energy_pj / layer.energy_pj if layer.energy_pj else None
+    energy = best.energy / layer.energy if layer.energy else None
     cycles = best.cycles / layer.cycles.total
     edp = None if energy is None else energy * cycles
     return (layer.layer.name, layer.execution, layer.decode_level, other, energy, cycles, edp)
@@ -199,7 +199,7 @@ def _intermediate_row(layer: SharedEstimate) -> Row:
         what.tile_words,
         what.words,
         what.home_bits,
-        math.fsum(item.energy_pj for item in layer.items if item.tensor == "intermediate"),
+        math.fsum(item.energy for item in layer.items if item.tensor == "intermediate"),
     )
 
 

@@ -129,7 +129,7 @@ def capacity_table(estimate: LayerEstimate) -> Table:
         groups = [p.tensors for p in level.partitions] or [level.kept_tensors]
         for group in groups:
             if group:
-                used = float(used_bits(estimate.counts, estimate.weights, i, group))
+                used = float(used_bits(estimate.counts, estimate.weight_format, i, group))
                 capacity = level.capacity_bits(group[0])
                 share = None if capacity is None else used / capacity
                 rows.append((level.name, ", ".join(group), used, capacity, share))
@@ -200,7 +200,7 @@ def layer_metrics_table(estimate: LayerEstimate) -> Table:
         ("MAC units", "", hardware.mac_units),
         ("share of MAC units in use", "%", 100 * counts.utilization),
         ("utilization over all cycles", "%", 100 * estimate.utilization),
-        ("energy per MAC", hardware.energy_unit, estimate.energy_pj / estimate.layer.macs),
+        ("energy per MAC", hardware.energy_unit, estimate.energy / estimate.layer.macs),
     ]
     if estimate.lookups:
         rows.append(("codebook lookups", "", estimate.lookups))
@@ -208,7 +208,7 @@ def layer_metrics_table(estimate: LayerEstimate) -> Table:
         seconds = estimate.cycles.total / (hardware.clock_mhz * 1e6)
         rows.append(("time", "s", seconds))
         if hardware.energy_unit == "pJ":
-            rows.append(("average power", "W", estimate.energy_pj * 1e-12 / seconds))
+            rows.append(("average power", "W", estimate.energy * 1e-12 / seconds))
     columns = (Column("metric"), Column("unit"), Column("value", "", "number"))
     notes = (expectation_note(hardware.name, (estimate,)),) if estimate.layer.zeros else ()
     return Table(_title(estimate, "Metrics"), columns, tuple(rows), notes=notes)
@@ -216,7 +216,7 @@ def layer_metrics_table(estimate: LayerEstimate) -> Table:
 
 def _energy(estimate: LayerEstimate, component: str, tensor: str) -> float:
     return math.fsum(
-        item.energy_pj
+        item.energy
         for item in estimate.items
         if item.component == component and item.tensor == tensor
     )

@@ -199,7 +199,7 @@ def _stores(estimate: LayerEstimate, index: int, kept: tuple[Tensor, ...]) -> tu
 
 
 def _tile(estimate: LayerEstimate, index: int, tensor: str) -> Tile:
-    counts, weights = estimate.counts, estimate.weights
+    counts, weights = estimate.counts, estimate.weight_format
     indexes = None
     if tensor == "weights" and weights.is_indexed(index):
         indexes = weights.units_in(tile_extents(counts.mapping, counts.hardware)[index])
@@ -214,14 +214,14 @@ def _accounts(estimate: LayerEstimate) -> list[list[Account]]:
     decoder = hardware.codebook.level if hardware.codebook else ""
     for i, level in enumerate(hardware.levels):
         places |= _places(level, i, decoder)
-    energy: dict[tuple[int, str], dict[str, float]] = {}
-    spent = exact_sums(((places[i.component], i.tensor), i.energy_pj) for i in estimate.items)
-    for (place, tensor), energy_pj in spent.items():
-        energy.setdefault(place, {})[tensor] = energy_pj
+    accounted: dict[tuple[int, str], dict[str, float]] = {}
+    spent = exact_sums(((places[i.component], i.tensor), i.energy) for i in estimate.items)
+    for (place, tensor), energy in spent.items():
+        accounted.setdefault(place, {})[tensor] = energy
     accounts: list[list[Account]] = [[] for _ in range(len(hardware.levels) + 1)]
     for i, part in dict.fromkeys(places.values()):
-        if (i, part) in energy:
-            accounts[i].append(Account(part, energy[i, part]))
+        if (i, part) in accounted:
+            accounts[i].append(Account(part, accounted[i, part]))
     return accounts
 
 

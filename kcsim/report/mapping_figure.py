@@ -167,9 +167,9 @@ def _draw_heading(page: Axes, estimate: LayerEstimate) -> None:
     layer, hardware = estimate.layer, estimate.counts.hardware
     sizes = " ".join(f"{d}={n}" for d, n in layer.dimensions.items() if n > 1)
     shape = f"{sizes}: {estimate.counts.macs:,} MACs".lstrip(": ")
-    if estimate.weights.unit is not None:
-        shape += f"; indexes of {'×'.join(map(str, estimate.weights.unit))} weights down to "
-        shape += hardware.levels[estimate.weights.decode_level].name
+    if estimate.weight_format.unit is not None:
+        shape += f"; indexes of {'×'.join(map(str, estimate.weight_format.unit))} weights down to "
+        shape += hardware.levels[estimate.weight_format.decode_level].name
     span = _NEST[0], _VALUES[1]
     _write(page, span, 0.16, f"{layer.name} on {hardware.name}", size=10, weight="bold")
     _write(page, span, 0.35, totals(estimate), size=8)
@@ -274,7 +274,7 @@ def _draw_energy(page: Axes, bands: list[_Band], estimate: LayerEstimate) -> Non
                 length = account.energy.get(tensor, 0.0) / largest * (_ENERGY[1] - _ENERGY[0])
                 _draw_box(page, left, y - _BAR / 2, length, _BAR, facecolor=color)
                 left += length
-            share = percent(account.total / estimate.energy_pj)
+            share = percent(account.total / estimate.energy)
             span = left + _VALUES[0] - _ENERGY[1], _VALUES[1]
             _write(page, span, y, f"{shown(account.total, column)}, {share}")
 

@@ -23,7 +23,7 @@ def mapping_text(estimate: LayerEstimate) -> str:
         in words; shares are of the capacity of the level, or of its partition.
     """
     lines = [f"{estimate.layer.name} on {estimate.counts.hardware.name}: {totals(estimate)}"]
-    if estimate.search and not estimate.search.is_optimal:
+    if estimate.search and not estimate.search.proved:
         lines.append(proof(estimate.search))
     depth = 0
     for level in mapped_levels(estimate):
@@ -41,7 +41,7 @@ def mapping_text(estimate: LayerEstimate) -> str:
 def totals(estimate: LayerEstimate) -> str:
     """Energy, cycles and use of the array in a few words."""
     energy = shown(
-        estimate.energy_pj, Column("energy", estimate.counts.hardware.energy_unit, "energy")
+        estimate.energy, Column("energy", estimate.counts.hardware.energy_unit, "energy")
     )
     if estimate.counts.hardware.energy_unit != "pJ":
         energy += f" {estimate.counts.hardware.energy_unit}"

@@ -72,8 +72,8 @@ def layers_table(shown: Beside) -> Table:
         (
             layers[-1].layer.name,
             layers[-1].counts.macs,
-            *with_ratio([layer.energy_pj for layer in layers]),
-            quotient(layers[-1].energy_pj, run.energy_pj),
+            *with_ratio([layer.energy for layer in layers]),
+            quotient(layers[-1].energy, run.energy),
             *(layer.cycles.total for layer in layers),
             layers[-1].utilization,
             layers[-1].cycles.bound_by,
@@ -83,7 +83,7 @@ def layers_table(shown: Beside) -> Table:
     total = (
         "TOTAL",
         run.macs,
-        *shown.values(lambda each: each.energy_pj),
+        *shown.values(lambda each: each.energy),
         1.0,
         *(each.cycles for each in shown.runs),
         run.utilization,

@@ -41,9 +41,9 @@ def search_table(run: Run, objective: str) -> Table:
 def _row(estimate: LayerEstimate, search: SearchResult) -> tuple[object, ...]:
     return (
         estimate.layer.name,
-        estimate.energy_pj,
+        estimate.energy,
         estimate.cycles.total,
-        "yes" if search.is_optimal else "no",
+        "yes" if search.proved else "no",
         None if search.gap != search.gap else search.gap,
         float(search.mappings),
         search.evaluated,
@@ -54,7 +54,7 @@ def _row(estimate: LayerEstimate, search: SearchResult) -> tuple[object, ...]:
 
 def proof_note(searches: Sequence[SearchResult]) -> str:
     """Whether mappings are proved to be the best, and if not, why."""
-    open_ones = [search for search in searches if not search.is_optimal]
+    open_ones = [search for search in searches if not search.proved]
     if not searches or not open_ones:
         return "No other mapping of the map space is better (proved)." if searches else ""
     reasons = "; ".join(sorted({search.note for search in open_ones}))
@@ -65,12 +65,12 @@ def proof_note(searches: Sequence[SearchResult]) -> str:
 
 def unproved_note(searches: Sequence[SearchResult]) -> tuple[str, ...]:
     """Likewise, as at most one sentence: nothing where all are proved."""
-    return () if all(search.is_optimal for search in searches) else (proof_note(searches),)
+    return () if all(search.proved for search in searches) else (proof_note(searches),)
 
 
 def proof(search: SearchResult) -> str:
     """Whether a mapping is proved to be the best, and if not, why, and how far it may be away."""
-    if search.is_optimal:
+    if search.proved:
         return "no other mapping is better (proved)"
     gap = "" if math.isnan(search.gap) else f"; at most {shown_gap(search.gap)} from the best"
     return f"not proved: {search.note}{gap}"
@@ -87,9 +87,9 @@ def search_comment(
     """What a mapping file says of how its mapping was found: lines that start with ``#``."""
     return (
         f"# {layer.name} on {hardware.name}, the mapping of least {objective}: {proof(search)}\n"
-        f"# {search.energy_pj:.6g} {hardware.energy_unit}, {search.cycles:,.0f} cycles; "
+        f"# {search.energy:.6g} {hardware.energy_unit}, {search.cycles:,.0f} cycles; "
         f"{search.evaluated:,} of {search.mappings:.3g} mappings evaluated"
-        f"{', all others pruned' if search.is_optimal else ''}\n"
+        f"{', all others pruned' if search.proved else ''}\n"
         + "".join(f"# {note}\n" for note in hardware_notes(hardware))
     )
 
@@ -102,9 +102,7 @@ def front_table(layer: ConvLayer, hardware: Hardware, front: Front) -> Table:
         column("edp"),
         column("mapping", optional=True),
     )
-    rows = tuple(
-        (round(p.cycles), p.energy_pj, p.energy_pj * p.cycles, _on_one_line(p)) for p in front
-    )
+    rows = tuple((round(p.cycles), p.energy, p.energy * p.cycles, _on_one_line(p)) for p in front)
     notes = (
         f"Not proved: {front.note}."
         if front.note

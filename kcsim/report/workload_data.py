@@ -20,7 +20,7 @@ def network_table(network: Network) -> Table:
         column("macs"),
     )
     rows = tuple(_row(layer) for layer in network)
-    total = ("TOTAL", None, None, None, None, None, network.weights, network.macs)
+    total = ("TOTAL", None, None, None, None, None, network.weight_words, network.macs)
     notes = [f"{network.parameters:,} parameters, biases and normalisation included."]
     if network.source:
         notes.append(network.source)
@@ -35,6 +35,6 @@ def _row(layer: ConvLayer) -> tuple[object, ...]:
         f"{layer.kernel_height}x{layer.kernel_width}",
         "x".join(map(str, layer.stride)),
         layer.groups,
-        layer.weights,
+        layer.weight_words,
         layer.macs,
     )

@@ -277,12 +277,12 @@ def _gather_items(shared: SharedLayer, counts: Counts) -> Iterator[EnergyItem]:
     hardware, more = shared.hardware, macs_left(counts).computed
     for item in mac_items(counts):
         yield replace(item, component="adder", action="gate" if item.action == "gate" else "add")
-    for component, action, count, energy_pj in (
+    for component, action, count, energy in (
         ("adder", "add", more * shared.has_offsets, hardware.add_pj),
         ("multiplier", "multiply", more * (shared.has_factors + shared.has_offsets),
          hardware.multiply_pj),
     ):  # fmt: skip
-        yield EnergyItem(component, "", action, count, 0, count, count * energy_pj)
+        yield EnergyItem(component, "", action, count, 0, count, count * energy)
 
 
 def _merged(items: list[EnergyItem]) -> tuple[EnergyItem, ...]:
@@ -293,7 +293,7 @@ def _merged(items: list[EnergyItem]) -> tuple[EnergyItem, ...]:
         known = merged.get(key)
         merged[key] = item if known is None else replace(
             known, count=known.count + item.count, bits=known.bits + item.bits,
-            accesses=known.accesses + item.accesses, energy_pj=known.energy_pj + item.energy_pj,
+            accesses=known.accesses + item.accesses, energy=known.energy + item.energy,
         )  # fmt: skip
     return tuple(item for item in merged.values() if item.count)
 

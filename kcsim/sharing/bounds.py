@@ -35,13 +35,13 @@ class Bounds:
     Attributes
     ----------
     tiles : list of Tile
-    energy_pj, cycles : float64[tiles]
+    energy, cycles : float64[tiles]
     are_all : bool
         Whether these are all tiles that fit: of very many, only some are looked at.
     """
 
     tiles: list[Tile]
-    energy_pj: np.ndarray
+    energy: np.ndarray
     cycles: np.ndarray
     are_all: bool
 
@@ -51,13 +51,13 @@ class Bounds:
         tiles, are_all = _tiles(shared, whole=home == 0)
         table = _Table(shared, tiles, ordered)
         fits, cycles = table.fits(home, last), table.cycles(home, last)
-        energy = table.energy_pj(home, last) + cycles * shared.hardware.static_pj_per_cycle
+        energy = table.energy(home, last) + cycles * shared.hardware.static_pj_per_cycle
         kept = [tiles[i] for i in np.flatnonzero(fits)]
         return cls(kept, energy[fits], cycles[fits], are_all)
 
     def values(self, objective: str) -> np.ndarray:
         """Lower bounds of an objective."""
-        found = objective_value(objective, self.energy_pj, self.cycles)  # type: ignore[arg-type]
+        found = objective_value(objective, self.energy, self.cycles)  # type: ignore[arg-type]
         return np.asarray(found)
 
 
@@ -143,7 +143,7 @@ class _Table:
             fits &= room.holds(needed)
         return np.asarray(fits)
 
-    def energy_pj(self, home: int, last: int) -> np.ndarray:
+    def energy(self, home: int, last: int) -> np.ndarray:
         """What must be spent: computing, gathering, and moving everything through the home once."""
         shared, hardware = self.shared, self.shared.hardware
         gathers = self.gathered / (1 + shared.has_offsets)
@@ -173,7 +173,7 @@ class _Table:
         """Energy of one word of the intermediate tensor, that stands for another."""
         level, bits = self.shared.hardware.levels[index], self.shared.hardware.precision_bits
         words = bits.outputs / block_bits(level, tensor)
-        return words * level.energy_pj(tensor, action)
+        return words * level.price(tensor, action)
 
     def _home_price(self, home: int, phase: PhaseName) -> float:
         """Energy of one word of it that a phase takes from the home, or brings there."""
@@ -193,7 +193,7 @@ class _Table:
             action: Access = "update" if tensor == "outputs" else "read"
             # Units below one instance may share what it reads, or add up what it is sent.
             words = bits / (block_bits(level, tensor) * level.fanout.children)
-            return words * level.energy_pj(tensor, action)
+            return words * level.price(tensor, action)
 
         outputs = price("outputs", precision.outputs)
         inputs = price("inputs", min(precision.inputs, precision.outputs))
@@ -209,9 +209,9 @@ class _Table:
         """
         shared, shapes = self.shared, self.shapes
         level, precision = shared.hardware.levels[home], shared.hardware.precision_bits
-        read = level.energy_pj("inputs", "read") * precision.inputs / block_bits(level, "inputs")
+        read = level.price("inputs", "read") * precision.inputs / block_bits(level, "inputs")
         sums = precision.outputs / block_bits(level, "outputs")
-        update, again = (level.energy_pj("outputs", action) * sums for action in _RISE_AND_RETURN)
+        update, again = (level.price("outputs", action) * sums for action in _RISE_AND_RETURN)
         total = self.accumulated * again
         if home < len(shared.hardware.levels) - 1:
             total += shapes.output_words * self.runs * update
@@ -240,11 +240,11 @@ class _Table:
         word, value, total = (block_bits(outermost, tensor) for tensor in TENSORS)
         stored = self.index_bits.min() * shared.distinct.part.units
         pixels = layer.batch * layer.in_channels * self._covered(layer.out_height, layer.out_width)
-        weights = stored / word * outermost.energy_pj("weights", "read")
+        weights = stored / word * outermost.price("weights", "read")
         weights *= index_level(hardware, home) == home
-        inputs = pixels * precision.inputs / value * outermost.energy_pj("inputs", "read")
+        inputs = pixels * precision.inputs / value * outermost.price("inputs", "read")
         sums = layer.output_words * precision.outputs / total
-        outputs, returned = (sums * outermost.energy_pj("outputs", a) for a in _RISE_AND_RETURN)
+        outputs, returned = (sums * outermost.price("outputs", a) for a in _RISE_AND_RETURN)
         rounds = self.shapes.tile.rounds(layer)
         images, again = rounds.N * rounds.P * rounds.Q, rounds.C - 1
         if home > 1 or outermost.fanout.children > 1:

@@ -93,9 +93,9 @@ def _tiles_as_words(
     for j, first in enumerate((index_level(hardware, home), home, home)):
         factors[:first, j] = words[j]
         factors[first, j, [FILL_PJ, WRITE_CYCLES]] = words[j]
-    energy_pj, cycles = within
+    energy, cycles = within
     steps = kernel[0] * kernel[1]
-    return tiles, Prices(factors, cycles / steps, shared.runs(tile) * energy_pj)
+    return tiles, Prices(factors, cycles / steps, shared.runs(tile) * energy)
 
 
 def _without_taps(allowed: tuple[Dimension, ...] | None) -> tuple[Dimension, ...]:

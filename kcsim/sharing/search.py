@@ -95,7 +95,7 @@ def find_shared_mapping(
     elif outcome.gap:
         note = f"only the {outcome.mapped} most promising tiles were mapped; {note}"
     search = SearchResult(
-        best.mapping, best.energy_pj, best.cycles.total, False, outcome.gap, outcome.candidates,
+        best.mapping, best.energy, best.cycles.total, False, outcome.gap, outcome.candidates,
         outcome.mapped, outcome.mapped, time.monotonic() - started, note,
     )  # fmt: skip
     return replace(best, search=search)
@@ -134,7 +134,7 @@ def _to_document(outcome: _Outcome) -> dict[str, Any]:
         document["best"] = {
             "home": plan.home, "gathered_at": plan.gathered_at, "ordered": plan.ordered,
             "tile": list(plan.tile), "codebook_level": plan.codebook_level,
-            "energy_pj": found.energy_pj, "cycles": found.cycles.total,
+            "energy": found.energy, "cycles": found.cycles.total,
             **{part: cache.mapping_to_document(getattr(plan, part)) for part in _PARTS},
         }  # fmt: skip
     return document
@@ -159,8 +159,8 @@ def _read(
         found = evaluate_shared(shared, plan)
     except (*cache.UNREADABLE, IndexError, ZeroDivisionError):
         return None
-    same = (found.energy_pj, found.cycles.total) == (kept["energy_pj"], kept["cycles"])
-    is_better = objective_value(objective, found.energy_pj, found.cycles.total) < below
+    same = (found.energy, found.cycles.total) == (kept["energy"], kept["cycles"])
+    is_better = objective_value(objective, found.energy, found.cycles.total) < below
     return outcome._replace(best=found) if same and is_better else None
 
 
@@ -184,7 +184,7 @@ def _explore(shared: SharedLayer, objective: str, below: float, deadline: Deadli
             reason, failed = str(error), failed + 1
             continue
         mapped += 1
-        reached = objective_value(objective, found.energy_pj, found.cycles.total)
+        reached = objective_value(objective, found.energy, found.cycles.total)
         if reached < value:
             best, value = found, reached
     if best is None and not mapped and (failed or remaining == np.inf):
@@ -304,7 +304,7 @@ class _Known:
         multiply = self._remembered((home, loads, entries.shape_key), map_entries)
         tables = tile.G * shapes.tables
         within = (
-            gather.energy_pj + tables * multiply.energy_pj,
+            gather.energy + tables * multiply.energy,
             gather.cycles + tables * multiply.cycles,
         )
         outer = find_outer(shared, home, tile, ordered, objective, within, self._search)

@@ -317,7 +317,7 @@ def _shared(
         index = found[names[0]].clustered.part.settings.index
         settings = Clustering(scheme, k=len(entries), scope="network", dense="none", index=index)
         apart = {
-            name: _bits([result[name]]) if name in result else 32 * network.layer(name).weights
+            name: _bits([result[name]]) if name in result else 32 * network.layer(name).weight_words
             for name in (*names, *others)
         }
         best, fewest = {}, sum(apart.values())

@@ -204,10 +204,10 @@ class ConvLayer:
     @property
     def macs(self) -> int:
         """Multiply-accumulates of the whole batch, those with padding included."""
-        return self.output_words * (self.weights // self.out_channels)
+        return self.output_words * (self.weight_words // self.out_channels)
 
     @property
-    def weights(self) -> int:
+    def weight_words(self) -> int:
         """Words of the weight tensor, without biases."""
         taps = self.kernel_height * self.kernel_width
         return self.out_channels * (self.in_channels // self.groups) * taps
@@ -220,7 +220,7 @@ class ConvLayer:
     @property
     def parameters(self) -> int:
         """Weights and biases."""
-        return self.weights + self.biases
+        return self.weight_words + self.biases
 
     @property
     def input_words(self) -> int:

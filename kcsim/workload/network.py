@@ -103,9 +103,9 @@ class Network:
         return sum(layer.macs for layer in self.layers)
 
     @property
-    def weights(self) -> int:
+    def weight_words(self) -> int:
         """Words of all weight tensors, without biases."""
-        return sum(layer.weights for layer in self.layers)
+        return sum(layer.weight_words for layer in self.layers)
 
     @property
     def parameters(self) -> int:

@@ -65,7 +65,7 @@ def test_csv_has_one_row_a_run(kcsim, design, tiny, tmp_path):
     rows = list(csv.DictReader(io.StringIO(path.read_text())))
     assert [row["run"] for row in rows] == RUNS
     result = package.compare_executions("simple", package.load_network(tiny), SPEC)
-    assert [float(row["energy"]) for row in rows] == [run.energy_pj for run in result.runs.values()]
+    assert [float(row["energy"]) for row in rows] == [run.energy for run in result.runs.values()]
 
 
 @pytest.mark.parametrize("name", ["a.md", "a.tex"])

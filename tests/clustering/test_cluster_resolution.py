@@ -55,7 +55,7 @@ def test_units_and_codebooks_against_real_blocks(layer, scheme, length):
         for s in range(0, columns, us)
     ]
     assert part.units == len(blocks)
-    assert sum(blocks) == layer.weights
+    assert sum(blocks) == layer.weight_words
     assert max(blocks) == (min(uc, channels) if scheme == "pq" else part.unit.size)
     # The codebooks hold K blocks, in product quantization K of every position of the channels.
     positions = range(0, channels, uc) if scheme == "pq" else [0]
@@ -68,7 +68,7 @@ def test_wide_resnet_rows():
     parts = resolve_network(zoo.load("wrn_16_4"), parse_clustering("row:rate=0.05"))
     clustered = [part for part in parts if part.unit]
     assert [part.units for part in clustered] == WRN_UNITS
-    assert sum(part.layer.weights for part in clustered) == 2_742_704
+    assert sum(part.layer.weight_words for part in clustered) == 2_742_704
     assert [part.clusters for part in clustered] == [round(n * 0.05) for n in WRN_UNITS]
 
 

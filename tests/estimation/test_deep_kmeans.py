@@ -197,7 +197,7 @@ def test_weight_cost_by_stored_bits(spec):
     storage = network_storage(network, clustering, weight_bits=16)
     # Each layer's share of the stored bits is its weight cost over its uses of each weight.
     bits = [
-        cost.weight_bit_uses / layer.macs * layer.weights
+        cost.weight_bit_uses / layer.macs * layer.weight_words
         for cost, layer in zip(costs, network, strict=True)
     ]
     stored = sum(layer.weights_bits for layer in storage.layers)

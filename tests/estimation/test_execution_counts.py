@@ -33,7 +33,7 @@ def test_real_and_expected_weights_give_the_same_structure(sharing):
         assert isinstance(each, SharedEstimate)
         assert each.execution == sharing
         assert each.counts.layer.name == "layer"
-        assert each.energy_pj == pytest.approx(sum(each.energy_by_component().values()))
+        assert each.energy == pytest.approx(sum(each.energy_by_component().values()))
     assert expected.intermediate.is_expectation
     assert not found.intermediate.is_expectation
     names = [{(i.component, i.tensor, i.action) for i in e.items} for e in (expected, found)]
@@ -85,7 +85,7 @@ def test_operations_of_decoding(spec):
     network = Network("one", (ConvLayer("layer", 6, 8, 5, 6, 3, 3, padding=1, batch=2),))
     everything = random_clustered(network, spec, 5)
     (found,) = kcsim.estimate(SMALL, network, weights=everything)["decode"].layers
-    counted, kind = count_operations(everything.layers["layer"], "decode"), found.weights
+    counted, kind = count_operations(everything.layers["layer"], "decode"), found.weight_format
     # The decoder multiplies every weight that it gives by a scale, and adds an offset.
     assert found.operations.multiplies - counted.multiplies == (
         kind.multiplies_per_weight * given_weights(found)
@@ -95,7 +95,7 @@ def test_operations_of_decoding(spec):
 
 def given_weights(estimate):
     """Weights that leave the decoder: each unit that is looked up in full."""
-    return estimate.lookups * int(np.prod(estimate.weights.unit))
+    return estimate.lookups * int(np.prod(estimate.weight_format.unit))
 
 
 @pytest.mark.parametrize(

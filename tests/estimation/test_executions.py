@@ -29,7 +29,7 @@ SINGLE = EXECUTIONS[:-1]
 def figures(layers):
     """All that a result says of each layer, but for the time that its search took."""
     return [
-        (e.layer, e.execution, e.decode_level, e.energy_pj, e.cycles, e.operations, e.items,
+        (e.layer, e.execution, e.decode_level, e.energy, e.cycles, e.operations, e.items,
          e.alternatives, e.note, e.mapping, e.search.gap)
         for e in layers
     ]  # fmt: skip
@@ -69,9 +69,9 @@ def check_auto(problem, objective):
     assert value == pytest.approx(min(single.values()), rel=1e-9)
     own = best.alternatives[0]
     assert (own.execution, own.decode_level) == (best.execution, best.decode_level)
-    assert (own.energy_pj, own.cycles) == (best.energy_pj, best.cycles.total)
+    assert (own.energy, own.cycles) == (best.energy, best.cycles.total)
     for each in best.alternatives:
-        worth = objective_value(objective, each.energy_pj, each.cycles)
+        worth = objective_value(objective, each.energy, each.cycles)
         assert worth == pytest.approx(single[each.execution, each.decode_level], rel=1e-9)
     for execution in SINGLE:
         (free,) = layers_of(network, execution, objective, decode_level="auto", **options)
@@ -87,7 +87,7 @@ def test_compared_executions_are_those_of_estimate(objective):
     for name in EXECUTIONS:
         alone = layers_of(network, name, objective)
         for one, other in zip(compared.runs[name].layers, alone, strict=True):
-            assert one.energy_pj == other.energy_pj
+            assert one.energy == other.energy
             assert one.cycles == other.cycles
             assert one.execution == other.execution
             # In these runs the decoder stays where the hardware has it.
@@ -96,7 +96,7 @@ def test_compared_executions_are_those_of_estimate(objective):
             pairs = zip(compared.runs["auto"].layers, compared.runs[single].layers, strict=True)
             assert all(reached(a, objective) <= reached(b, objective) for a, b in pairs)
     plain = kcsim.estimate(SMALL, network, objective=objective).dense
-    assert plain.energy_pj == compared.runs["dense"].energy_pj
+    assert plain.energy == compared.runs["dense"].energy
     frame = compared.layers()
     assert len(frame) == 5 * len(network)
     assert set(frame.execution) <= {"dense", *SINGLE}
@@ -106,8 +106,8 @@ def test_compared_executions_are_those_of_estimate(objective):
 def test_shipped_hardware(name):
     network = Network("one", (ConvLayer("layer", 2, 4, 3, 3, 3, 3),))
     compared = kcsim.compare_executions(name, network, KERNELS, objective="energy")
-    least = min(compared.runs[single].layers[0].energy_pj for single in SINGLE)
-    assert compared.runs["auto"].layers[0].energy_pj <= least
+    least = min(compared.runs[single].layers[0].energy for single in SINGLE)
+    assert compared.runs["auto"].layers[0].energy <= least
     for sharing in SHARINGS:
         assert compared.runs[sharing].layers[0].execution == sharing
 
@@ -159,7 +159,7 @@ def test_layers_that_cannot_share_are_decoded_and_say_why(sharing):
     )
     assert dense.note == ""
     (plain, _) = layers_of(network, "decode", hardware=alone, spec=spec)
-    assert (plain.energy_pj, plain.note) == (clustered.energy_pj, "")
+    assert (plain.energy, plain.note) == (clustered.energy, "")
     # Of the best, nothing was asked for that it is not.
     (best, _) = layers_of(network, "auto", hardware=alone, spec=spec)
     assert (best.execution, best.note) == ("decode", "")
@@ -228,7 +228,7 @@ def test_equal_layers_with_different_shares_of_zero_units():
         Network("two", (a, b)), "share_products", spec=spec + ";b:sparse=0.9", **options
     )
     (alone,) = layers_of(Network("one", (a,)), "share_products", spec=spec, **options)
-    assert both[0].energy_pj == alone.energy_pj
+    assert both[0].energy == alone.energy
     assert both[0].operations != both[1].operations
 
 

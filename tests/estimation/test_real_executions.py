@@ -65,8 +65,8 @@ def test_executions_of_trained_layers_are_compared():
     compared = kcsim.compare_executions(HARDWARE, weights=weights, objective="energy")
     layers = {name: run.layers for name, run in compared.runs.items()}
     for i, layer in enumerate(weights.network):
-        singles = [layers[name][i].energy_pj for name in ("decode", *SHARINGS)]
-        assert layers["auto"][i].energy_pj <= min(singles)
+        singles = [layers[name][i].energy for name in ("decode", *SHARINGS)]
+        assert layers["auto"][i].energy <= min(singles)
         for sharing in SHARINGS:
             found = layers[sharing][i]
             assert found.execution == sharing

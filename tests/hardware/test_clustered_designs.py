@@ -55,10 +55,10 @@ def test_the_power_of_a_pe_of_eie():
     # One weight a cycle at 800 MHz; EIE stores an index of 4 bits with 4 bits of position.
     hardware = kcsim.load_hardware("eie_like")
     pe, store = hardware.levels[-1], hardware.codebook
-    energy_pj = 8 / 16 * pe.energy_pj("weights", "read") + pe.energy_pj("inputs", "read")
-    energy_pj += pe.energy_pj("outputs", "read") + pe.energy_pj("outputs", "update")
-    energy_pj += pe.leakage_pj_per_cycle + store.read_pj + hardware.compute.mac_pj
-    assert energy_pj * 0.8 == pytest.approx(9.157, rel=0.005)  # mW, Table II
+    energy = 8 / 16 * pe.price("weights", "read") + pe.price("inputs", "read")
+    energy += pe.price("outputs", "read") + pe.price("outputs", "update")
+    energy += pe.leakage_pj_per_cycle + store.read_pj + hardware.compute.mac_pj
+    assert energy * 0.8 == pytest.approx(9.157, rel=0.005)  # mW, Table II
 
 
 @pytest.mark.parametrize("name", EIE_LAYERS)

@@ -92,11 +92,11 @@ def test_everything_in_a_file(write):
     assert buffer.fanout == Fanout(
         x=4, y=2, multicast="word", reduction=False, forwarding=("inputs",)
     )
-    assert [buffer.energy_pj("outputs", a) for a in ("read", "write", "update")] == [6, 6, 7]
+    assert [buffer.price("outputs", a) for a in ("read", "write", "update")] == [6, 6, 7]
     assert buffer.capacity_bits("weights") == 4 * 8192 // 2
     assert hardware.levels[2].capacity_bits("weights") == 16 * 16
     assert hardware.levels[0].capacity_bits("weights") is None
-    assert hardware.levels[0].energy_pj("outputs", "update") == 200
+    assert hardware.levels[0].price("outputs", "update") == 200
     assert hardware.mac_units == 8
     assert hardware.precision_bits == Precision()
     assert (hardware.energy_unit, hardware.technology_nm, hardware.clock_mhz) == ("MAC", 65, 200.5)
@@ -139,8 +139,8 @@ def test_partitions():
     assert level.kept_tensors == ("weights", "outputs")
     assert level.capacity_bits("outputs") == 24 * 16
     assert level.capacity_bits("weights") == 4096
-    assert [level.energy_pj("outputs", a) for a in ("read", "write", "update")] == [3, 4, 4]
-    assert [level.energy_pj("weights", a) for a in ("read", "write", "update")] == [1, 2, 2]
+    assert [level.price("outputs", a) for a in ("read", "write", "update")] == [3, 4, 4]
+    assert [level.price("weights", a) for a in ("read", "write", "update")] == [1, 2, 2]
 
 
 # What to replace in the good file, by what, and all that is said.

@@ -61,7 +61,7 @@ def test_an_int8_design_stores_words_of_8_bits():
     assert words(silent) == words(told) == [8, 8, 8]
     assert silent.codebook == told.codebook
     energies = [
-        [layer.energy_pj for run in runs for layer in run.layers]
+        [layer.energy for run in runs for layer in run.layers]
         for runs in (
             kcsim.estimate(h, "lenet5", "kernel:k=8").runs.values() for h in (silent, told)
         )
@@ -263,7 +263,7 @@ def test_values_wider_than_a_word_are_said():
 def test_the_mapping_is_evaluated_with_the_same_words():
     hardware = design(precision_bits=Precision(weights=8, inputs=8, outputs=8))
     told = design(*[{"word_bits": 8}] * 3, precision_bits=hardware.precision_bits)
-    assert evaluate(LAYER, hardware, MAPPING).energy_pj == evaluate(LAYER, told, MAPPING).energy_pj
+    assert evaluate(LAYER, hardware, MAPPING).energy == evaluate(LAYER, told, MAPPING).energy
 
 
 @pytest.mark.parametrize(

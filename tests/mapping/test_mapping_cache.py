@@ -156,12 +156,12 @@ def drop_a_loop(document):
     [
         swap_loops,
         drop_a_loop,
-        lambda d: d.update(energy_pj=d["energy_pj"] * (1 - 1e-6)),
+        lambda d: d.update(energy=d["energy"] * (1 - 1e-6)),
         lambda d: d.update(cycles=d["cycles"] + 1),
         lambda d: d.update(cycles=int(d["cycles"])),
-        lambda d: d.update(energy_pj=str(d["energy_pj"])),
-        lambda d: d.update(energy_pj=float("inf")),
-        lambda d: d.update(energy_pj=float("nan")),
+        lambda d: d.update(energy=str(d["energy"])),
+        lambda d: d.update(energy=float("inf")),
+        lambda d: d.update(energy=float("nan")),
         lambda d: d.update(mappings=True),
         lambda d: d.update(levels="DRAM"),
         lambda d: d.update(levels=d["levels"][::-1]),
@@ -398,7 +398,7 @@ def test_a_folder_that_cannot_be_written_is_done_without(cache, result):
 
 
 def test_only_proved_results_are_stored(cache, result):
-    unproved = dataclasses.replace(result, is_optimal=False, gap=0.1, note="the time limit")
+    unproved = dataclasses.replace(result, proved=False, gap=0.1, note="the time limit")
     cache.store(key_of(cache), unproved)
     assert stored_files(cache) == []
 
@@ -461,7 +461,7 @@ def test_each_shape_is_mapped_once_and_results_keep_their_order(cache, searched)
     for task, result in zip(TASKS, results, strict=True):
         assert result.mapping.problems(task.layer, HARDWARE) == ()
         alone = search_mapping(task.layer, HARDWARE, weights=task.weights)
-        assert (result.mapping, result.energy_pj) == (alone.mapping, alone.energy_pj)
+        assert (result.mapping, result.energy) == (alone.mapping, alone.energy)
     assert results[0] == results[2]
     searched.clear()
     assert map_layers(TASKS, HARDWARE, cache=cache) == results

@@ -130,7 +130,7 @@ def test_indexes_take_less_room_than_dense_weights():
     assert "need 147 words" in why_nothing_fits(LAYER, hardware, (DENSE,))
     # 54 indexes of 4 bits are 13.5 words.
     indexes = WeightCosts(unit_bits=4.0, decode_level=0)
-    assert search_mapping(LAYER, hardware, weights=(indexes,)).is_optimal
+    assert search_mapping(LAYER, hardware, weights=(indexes,)).proved
     smaller = hardware_of(level("memory", capacity_words=106))
     assert "need 107 words" in why_nothing_fits(LAYER, smaller, (indexes,))
 

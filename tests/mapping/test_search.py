@@ -39,7 +39,7 @@ SOME_LAYERS = [
 
 
 def cost(estimate, objective):
-    energy, cycles = estimate.energy_pj, estimate.cycles.total
+    energy, cycles = estimate.energy, estimate.cycles.total
     return {"edp": energy * cycles, "energy": energy, "cycles": cycles}[objective]
 
 
@@ -121,7 +121,7 @@ def test_each_objective_is_served_best_by_its_own_search():
     for layer in unique_layers("lenet5"):
         found = {o: search_mapping(layer, hardware, objective=o) for o in OBJECTIVES}
         values = {
-            o: {"energy": r.energy_pj, "cycles": r.cycles, "edp": r.energy_pj * r.cycles}
+            o: {"energy": r.energy, "cycles": r.cycles, "edp": r.energy * r.cycles}
             for o, r in found.items()
         }
         for objective in OBJECTIVES:
@@ -129,11 +129,11 @@ def test_each_objective_is_served_best_by_its_own_search():
             assert values[objective][objective] <= best * (1 + 1e-9)
         front = find_front(layer, hardware)
         assert front[0].cycles == pytest.approx(values["cycles"]["cycles"])
-        assert front[-1].energy_pj == pytest.approx(values["energy"]["energy"])
-        edp = min(point.energy_pj * point.cycles for point in front)
+        assert front[-1].energy == pytest.approx(values["energy"]["energy"])
+        edp = min(point.energy * point.cycles for point in front)
         assert edp == pytest.approx(values["edp"]["edp"])
         assert [p.cycles for p in front] == sorted({p.cycles for p in front})
-        assert [p.energy_pj for p in front] == sorted({p.energy_pj for p in front}, reverse=True)
+        assert [p.energy for p in front] == sorted({p.energy for p in front}, reverse=True)
 
 
 @pytest.mark.parametrize("objective", ["energy", "edp"])
@@ -141,18 +141,18 @@ def test_a_time_limit_leaves_an_honest_gap(objective, monkeypatch):
     monkeypatch.setattr("kcsim.mapping.explore.FIRST_CHUNK", 100)
     layer, hardware = zoo.load("lenet5").layers[1], shipped("output_stationary.yaml")
     best = search_mapping(layer, hardware, objective=objective)
-    assert best.is_optimal
-    least = best.energy_pj * (best.cycles if objective == "edp" else 1)
+    assert best.proved
+    least = best.energy * (best.cycles if objective == "edp" else 1)
     for limit in (1e-9, best.seconds / 3):
         result = search_mapping(layer, hardware, objective=objective, time_limit=limit)
-        found = result.energy_pj * (result.cycles if objective == "edp" else 1)
+        found = result.energy * (result.cycles if objective == "edp" else 1)
         estimate = evaluate(layer, hardware, result.mapping)
-        assert estimate.energy_pj == pytest.approx(result.energy_pj, rel=1e-6)
+        assert estimate.energy == pytest.approx(result.energy, rel=1e-6)
         assert 0 <= result.gap <= 1
         assert found * (1 - result.gap) <= least * (1 + 1e-9)
         assert found >= least * (1 - 1e-9)
-        assert result.is_optimal == (result.note == "")
-        assert result.is_optimal or "time limit" in result.note
+        assert result.proved == (result.note == "")
+        assert result.proved or "time limit" in result.note
         if objective == "energy" and limit < 1e-6:
             assert result.gap > 0, "this layer is done before the clock is looked at"
 
@@ -165,7 +165,7 @@ def test_what_the_search_does_not_see_is_no_proof():
         hardware = dataclasses.replace(hardware, levels=tuple(levels))
         layer = ConvLayer("conv", 2, 2, 4, 4, 3, 3)
         result = search_mapping(layer, hardware)
-        assert not result.is_optimal
+        assert not result.proved
         assert math.isnan(result.gap)
         assert "not part of the search" in result.note
         evaluate(layer, hardware, result.mapping)

@@ -77,7 +77,7 @@ def test_indexes_above_the_decoder():
     account = items(evaluate(LAYER, design(), MAPPING, kernels(index_bits=6)))
     read = account["DRAM", "weights", "read"]
     # 8 units of 6 bits: three words of 16 bits.
-    assert (read.count, read.bits, read.accesses, read.energy_pj) == (72, 48.0, 3, 600)
+    assert (read.count, read.bits, read.accesses, read.energy) == (72, 48.0, 3, 600)
 
 
 def test_a_fraction_of_a_bit():
@@ -101,7 +101,7 @@ def test_lookups():
     # Each unit is handed on once; its 9 values are read from the store one by one.
     lookup = items(evaluate(LAYER, design(), MAPPING, kernels()))["codebook", "weights", "lookup"]
     assert (lookup.count, lookup.bits, lookup.accesses) == (8, 72 * 16, 72)
-    assert lookup.energy_pj == 72 * 3
+    assert lookup.energy == 72 * 3
     assert evaluate(LAYER, design(), MAPPING, kernels()).lookups == 8
     assert evaluate(LAYER, design(), MAPPING, DENSE).lookups == 0
 
@@ -186,7 +186,7 @@ def test_the_codebook_is_loaded():
     load = account["codebook", "weights", "load"]
     # 4 entries of 9 values: 36 words are read from DRAM and written to the store.
     assert (load.count, load.bits, load.accesses) == (36, 576.0, 36)
-    assert load.energy_pj == 36 * 200 + 36 * 4
+    assert load.energy == 36 * 200 + 36 * 4
     account = items(evaluate(LAYER, design(), MAPPING, kernels(loads=False)))
     assert ("codebook", "weights", "load") not in account
 
@@ -194,7 +194,7 @@ def test_the_codebook_is_loaded():
 def test_every_copy_of_the_store_is_loaded():
     # Decoders at the output of both PEs in use.
     account = items(evaluate(LAYER, design("PE"), MAPPING, kernels(2, loads=True)))
-    assert account["codebook", "weights", "load"].energy_pj == 36 * 200 + 2 * 36 * 4
+    assert account["codebook", "weights", "load"].energy == 36 * 200 + 2 * 36 * 4
 
 
 def test_a_codebook_that_does_not_fit_is_read_above():
@@ -202,7 +202,7 @@ def test_a_codebook_that_does_not_fit_is_read_above():
     account = items(evaluate(LAYER, design(store_kib=0.0625), MAPPING, kernels()))
     assert ("codebook", "weights", "lookup") not in account
     lookup = account["codebook (DRAM)", "weights", "lookup"]
-    assert (lookup.count, lookup.accesses, lookup.energy_pj) == (8, 72, 72 * 200)
+    assert (lookup.count, lookup.accesses, lookup.energy) == (8, 72, 72 * 200)
     # 72 bytes fit in 9/128 KiB.
     account = items(evaluate(LAYER, design(store_kib=9 / 128), MAPPING, kernels()))
     assert ("codebook", "weights", "lookup") in account
@@ -216,13 +216,13 @@ def test_a_codebook_that_does_not_fit_is_read_above():
 def test_a_codebook_that_does_not_fit_takes_the_nearest_room(buffer_words, place, energy):
     hardware = design("buffer", store_kib=0.0625, buffer_words=buffer_words)
     account = items(evaluate(LAYER, hardware, MAPPING, kernels(1)))
-    assert account[f"codebook ({place})", "weights", "lookup"].energy_pj == energy
+    assert account[f"codebook ({place})", "weights", "lookup"].energy == energy
 
 
 def test_a_codebook_that_stays_in_dram_is_not_loaded():
     account = items(evaluate(LAYER, design(store_kib=0.0625), MAPPING, kernels(loads=True)))
     load = account.get(("codebook", "weights", "load"))
-    assert load is None or load.energy_pj == 0
+    assert load is None or load.energy == 0
 
 
 def test_formats_of_a_network():
@@ -279,7 +279,7 @@ def test_clustering_changes_no_count_and_nothing_below(mapped, data):
             assert moved.bits >= 5 * item.count / (unit[0] * unit[1] * unit[2]) * (1 - 1e-12)
         elif not component.endswith("network"):
             assert indexes[component, tensor, action] == item
-    units = layer.weights // (unit[0] * unit[1] * unit[2])
+    units = layer.weight_words // (unit[0] * unit[1] * unit[2])
     assert other.lookups >= units
 
 
@@ -291,17 +291,17 @@ def test_estimates_beside_each_other(hardware):
     assert clustered.lookups > 0
     assert dense.lookups == 0
     for one, other in zip(dense.layers, clustered.layers, strict=True):
-        if other.weights.unit is None:
+        if other.weight_format.unit is None:
             assert other.items == one.items
             continue
         units = other.layer.out_channels * (other.layer.in_channels // other.layer.groups)
         read = items(other)["DRAM", "weights", "read"]
-        times = read.count / other.layer.weights
-        assert read.bits >= times * units * other.weights.unit_bits
+        times = read.count / other.layer.weight_words
+        assert read.bits >= times * units * other.weight_format.unit_bits
     loads = [i for layer in clustered.layers for i in layer.items if i.action == "load"]
     assert len(loads) == 1
     frame = result.energy(by=["layer", "component"])
-    assert frame.energy.sum() == pytest.approx(dense.energy_pj + clustered.energy_pj)
+    assert frame.energy.sum() == pytest.approx(dense.energy + clustered.energy)
     assert set(frame.run) == {"dense", "decode"}
 
 

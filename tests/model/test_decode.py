@@ -30,7 +30,7 @@ SHIPPED = ("eyeriss_codebook", "eyeriss", "simple", "ucnn_like")
 
 def check_decoder(estimate, level):
     """Lookups, scales, offsets and copies of the codebook at a level, against the walk."""
-    counts, form, account = estimate.counts, estimate.weights, items(estimate)
+    counts, form, account = estimate.counts, estimate.weight_format, items(estimate)
     hardware, store = counts.hardware, counts.hardware.codebook
     weights, units, words = crossing(
         counts.layer, hardware, counts.mapping, level, form.unit, form.entry_bits, store.word_bits
@@ -39,15 +39,15 @@ def check_decoder(estimate, level):
     value_bits = Fraction(form.codebook_bits, form.codebook_words)
     assert (lookup.count, lookup.bits) == (units, float(weights * value_bits))
     assert lookup.accesses == -(-weights * value_bits // store.word_bits)
-    assert lookup.energy_pj == lookup.accesses * store.read_pj
+    assert lookup.energy == lookup.accesses * store.read_pj
     for action in ("multiply", "add"):
         assert account["codebook", "weights", action].count == weights
     # The codebook is read once, and written into the store of every instance.
     outer, stores = hardware.levels[0], len(instances_of(counts, level))
     reads = -(-form.codebook_bits // (outer.word_bits * outer.block_words))
     writes = -(-form.codebook_bits // store.word_bits) * stores
-    paid = reads * outer.energy_pj("weights", "read") + writes * store.write_pj
-    assert account["codebook", "weights", "load"].energy_pj == pytest.approx(paid)
+    paid = reads * outer.price("weights", "read") + writes * store.write_pj
+    assert account["codebook", "weights", "load"].energy == pytest.approx(paid)
     assert estimate.cycles.lookup == cycles_at(store.read_words_per_cycle, Fraction(words, stores))
 
 
@@ -106,7 +106,7 @@ def test_every_decoded_weight_is_scaled_and_offset(spec, operations):
     account = items(evaluate(LAYER, hardware, MAPPING, form))
     found = {a: account["codebook", "weights", a] for a in ("multiply", "add")
              if ("codebook", "weights", a) in account}  # fmt: skip
-    assert {action: item.energy_pj for action, item in found.items()} == operations
+    assert {action: item.energy for action, item in found.items()} == operations
     for item in found.values():
         assert (item.count, item.bits, item.accesses) == (72, 0, 72)
     # The search pays for them with each lookup.
@@ -189,7 +189,7 @@ def test_codebooks_that_fit_no_store_of_a_level(name):
         outer = moved.levels[0]
         width = outer.word_bits * outer.block_words
         assert lookup.accesses == -(-lookup.bits // width)
-        assert lookup.energy_pj == lookup.accesses * outer.energy_pj("weights", "read")
+        assert lookup.energy == lookup.accesses * outer.price("weights", "read")
         assert ("codebook", "weights", "lookup") not in account
         assert not any(action == "load" for _, _, action in account)
 
@@ -256,10 +256,10 @@ def test_the_search_pays_where_weights_pass_through_the_decoder(unit):
     form = format_of(LAYER, hardware, f"{unit}:k=4")
     found = search_mapping(LAYER, hardware, objective="energy", weights=form.costs(hardware))
     copy_pj = 4 * form.codebook_words
-    assert found.energy_pj == pytest.approx(288 * 3 + copy_pj)
-    assert evaluate(LAYER, hardware, found.mapping, form).energy_pj == 288 * 3 + copy_pj
+    assert found.energy == pytest.approx(288 * 3 + copy_pj)
+    assert evaluate(LAYER, hardware, found.mapping, form).energy == 288 * 3 + copy_pj
     spread = evaluate(LAYER, hardware, MAPPING, form)
-    assert spread.energy_pj == 288 * 3 + 2 * copy_pj
+    assert spread.energy == 288 * 3 + 2 * copy_pj
 
 
 @settings(max_examples=100, deadline=None)
@@ -302,9 +302,9 @@ def test_fewer_entries_never_cost_more_lookups(problem, data):
         for each in (fewer, more)
     )
     for key in one.keys() & other.keys():
-        assert one[key].energy_pj <= other[key].energy_pj
+        assert one[key].energy <= other[key].energy
     if one.keys() == other.keys():
-        assert fewer.energy_pj <= more.energy_pj * (1 + 1e-12)
+        assert fewer.energy <= more.energy * (1 + 1e-12)
 
 
 # --- lookups take time

@@ -47,7 +47,7 @@ def test_counts_by_hand():
 
 def test_the_account_of_the_whole_layer():
     estimate = evaluate(LAYER, design(), MAPPING)
-    found = {key: (i.count, i.accesses, i.energy_pj) for key, i in items(estimate).items()}
+    found = {key: (i.count, i.accesses, i.energy) for key, i in items(estimate).items()}
     assert found == {
         ("DRAM", "weights", "read"): (72, 72, 72 * 200),
         ("DRAM", "inputs", "read"): (32, 32, 32 * 200),
@@ -68,7 +68,7 @@ def test_the_account_of_the_whole_layer():
         ("buffer network", "outputs", "transfer"): (16, 16, 32),
         ("MAC", "", "compute"): (288, 288, 144),
     }
-    assert estimate.energy_pj == sum(energy for _, _, energy in found.values())
+    assert estimate.energy == sum(energy for _, _, energy in found.values())
     assert list(estimate.energy_by_component()) == [
         "DRAM", "buffer", "buffer network", "PE", "MAC"
     ]  # fmt: skip
@@ -86,10 +86,10 @@ def test_energy_of_updates_and_partitions():
         ),
     }
     account = items(evaluate(LAYER, design(pe=pe), MAPPING))
-    assert account["PE", "weights", "read"].energy_pj == 288 * 10
-    assert account["PE", "inputs", "fill"].energy_pj == 192 * 20
-    assert account["PE", "outputs", "read"].energy_pj == 272
-    assert account["PE", "outputs", "update"].energy_pj == 288 * 3
+    assert account["PE", "weights", "read"].energy == 288 * 10
+    assert account["PE", "inputs", "fill"].energy == 192 * 20
+    assert account["PE", "outputs", "read"].energy == 272
+    assert account["PE", "outputs", "update"].energy == 288 * 3
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_blocks_and_widths(block, bits, accesses):
     )
     assert found == accesses
     assert (weights.count, weights.bits) == (72, 72 * bits)
-    assert weights.energy_pj == 200 * accesses[0]
+    assert weights.energy == 200 * accesses[0]
 
 
 def test_words_of_a_level():
@@ -144,7 +144,7 @@ def test_forwarded_words_are_accounted_apart():
     # 2 PEs x 3 rows x 3 words; in 2 of the 3 steps one PE is served by the other.
     assert account["buffer network", "inputs", "transfer"].count == 18 - 6
     assert account["buffer network", "inputs", "forward"].count == 6
-    assert account["buffer network", "inputs", "forward"].energy_pj == 6 * 2
+    assert account["buffer network", "inputs", "forward"].energy == 6 * 2
     assert account["buffer", "inputs", "read"].count == 18 - 6
     assert account["PE", "inputs", "read"].count == layer.macs + 6
 
@@ -233,7 +233,7 @@ def test_leakage_and_static_energy():
     static = items(evaluate(LAYER, hardware, MAPPING))["static", "", "cycle"]
     # Two PEs and two of their eight MAC units are in use, for 208 cycles.
     assert static.count == static.accesses == 208
-    assert static.energy_pj == 208 * (10 + 1 + 0.25 + 2 * 0.125 + 2 * 0.0625)
+    assert static.energy == 208 * (10 + 1 + 0.25 + 2 * 0.125 + 2 * 0.0625)
     assert count_layer(LAYER, hardware, MAPPING).utilization == 0.25
     assert ("static", "", "cycle") not in items(evaluate(LAYER, design(), MAPPING))
 

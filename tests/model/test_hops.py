@@ -105,7 +105,7 @@ def test_hops_by_hand():
     # 4 filters along X, 3 pixels along Y: each weight goes to a column, each input to a row.
     mapping = Mapping((LevelLoops("DRAM", (), (Loop("M", 4),), (Loop("Q", 3),)),))
     items = evaluate(LAYER, hardware(transfer_pj=2), mapping).items
-    found = {i.tensor: (i.count, i.energy_pj) for i in items if i.action == "hop"}
+    found = {i.tensor: (i.count, i.energy) for i in items if i.action == "hop"}
     assert found == {
         "weights": (0 + 1 + 2 + 3 + 4 * 2, 0.5 * 14),
         # The first row, and the rows above: up in every column.

@@ -57,21 +57,21 @@ def test_sums_pay_for_their_way_back():
     # 16 sums rise from each PE, and all but the first 8 of each had come down before.
     assert moved.count == 2 * 16 + 2 * 8
     assert moved.bits == 48 * 32
-    assert (moved.accesses, moved.energy_pj) == (96, 96 * 3)
+    assert (moved.accesses, moved.energy) == (96, 96 * 3)
 
 
 def test_sums_pay_on_every_network_that_they_pass():
     hardware = wide(dram={"fanout": Fanout(transfer_pj=5)}, buffer={"keeps": ("weights", "inputs")})
     found = account(hardware)
-    assert found["buffer network", "outputs", "transfer"].energy_pj == 96 * 3
+    assert found["buffer network", "outputs", "transfer"].energy == 96 * 3
     assert found["DRAM network", "outputs", "transfer"].count == 48
-    assert found["DRAM network", "outputs", "transfer"].energy_pj == 96 * 5
+    assert found["DRAM network", "outputs", "transfer"].energy == 96 * 5
 
 
 def test_sums_that_spill_pay_between_dram_and_buffer():
     found = account(wide(dram={"fanout": Fanout(transfer_pj=5)}), SPILLED)
     assert found["DRAM network", "outputs", "transfer"].count == 32 + 16
-    assert found["DRAM network", "outputs", "transfer"].energy_pj == 96 * 5
+    assert found["DRAM network", "outputs", "transfer"].energy == 96 * 5
     assert found["DRAM", "outputs", "update"].accesses == 64
     assert found["DRAM", "outputs", "read"].accesses == 32
     assert found["buffer", "outputs", "fill"].accesses == 32
@@ -139,9 +139,9 @@ def test_the_mapper_pays_for_wide_sums_as_the_account_does():
         found = search_mapping(LAYER, hardware, objective=objective)
         account_of = evaluate(LAYER, hardware, found.mapping)
         # Up to whole accesses.
-        assert found.energy_pj == pytest.approx(account_of.energy_pj, rel=0.01)
+        assert found.energy == pytest.approx(account_of.energy, rel=0.01)
         narrow = replace(hardware, precision_bits=replace(PRECISION, outputs=8))
-        assert search_mapping(LAYER, narrow, objective=objective).energy_pj < found.energy_pj
+        assert search_mapping(LAYER, narrow, objective=objective).energy < found.energy
 
 
 def test_bulk_counts_know_which_sums_fit():
@@ -160,7 +160,7 @@ def test_a_codebook_is_as_wide_as_weights_whatever_sums_are():
     result = evaluate(LAYER, hardware, MAPPING, form)
     load = next(i for i in result.items if i.action == "load")
     # 20 bits: two words of DRAM, five of the store.
-    assert load.energy_pj == 2 * 200 + 5 * 3
+    assert load.energy == 2 * 200 + 5 * 3
 
 
 @pytest.mark.parametrize("side", ["stride", "dilation"])

@@ -47,7 +47,7 @@ SHIPPED = (
 def test_macs(hardware):
     assert run(hardware).macs == MACS
     assert sum(e.counts.macs for e in layers(hardware) if e.layer.kind == "conv") == CONV_MACS
-    assert sum(i.energy_pj for e in layers(hardware) for i in e.items if i.component == "MAC") == (
+    assert sum(i.energy for e in layers(hardware) for i in e.items if i.component == "MAC") == (
         MACS
     )
 
@@ -103,7 +103,7 @@ def test_output_stationary_array():
         energy = {"weights": 0.0, "inputs": 0.0, "outputs": 0.0}
         for item in estimate.items:
             if item.component == "buffer network":
-                energy[item.tensor] += item.energy_pj
+                energy[item.tensor] += item.energy
         for tensor in ("weights", "inputs"):
             assert estimate.counts.moved("buffer", tensor, "down") == estimate.counts.macs
         assert energy["weights"] + energy["inputs"] == 4.0 * estimate.counts.macs
@@ -116,7 +116,7 @@ def test_weight_stationary():
         counts = estimate.counts
         assert at_macs(estimate, "register") == counts.macs
         assert counts.words("register", "weights", "reads") == counts.macs
-        assert counts.words("register", "weights", "fills") >= estimate.layer.weights
+        assert counts.words("register", "weights", "fills") >= estimate.layer.weight_words
         # An input comes and a partial sum leaves with every MAC.
         assert counts.moved("buffer", "inputs", "down") == counts.macs
         assert counts.moved("buffer", "outputs", "up") == counts.macs
@@ -147,13 +147,13 @@ def test_every_output_is_written_to_dram_once_more_than_it_is_read(hardware):
         counts = estimate.counts
         written = counts.words("DRAM", "outputs", "updates")
         assert written - counts.words("DRAM", "outputs", "reads") == estimate.layer.output_words
-        assert counts.words("DRAM", "weights", "reads") >= estimate.layer.weights
+        assert counts.words("DRAM", "weights", "reads") >= estimate.layer.weight_words
 
 
 def test_row_stationary_needs_least_energy():
     # Figs 11 and 12: it does so among all dataflows of equal area.
     energy = {
-        hardware: sum(e.energy_pj for e in layers(hardware) if e.layer.kind == "conv")
+        hardware: sum(e.energy for e in layers(hardware) if e.layer.kind == "conv")
         for hardware in SHIPPED
     }
     assert min(energy, key=energy.__getitem__) == "eyeriss_isca2016"
@@ -184,8 +184,7 @@ def of_figure_10():
 def energies(layer, without=()):
     items = of_figure_10()[layer]
     return [
-        sum(i.energy_pj for i in items if i.component == component and i.action not in without)
-        / 1e9
+        sum(i.energy for i in items if i.component == component and i.action not in without) / 1e9
         for component in COMPONENTS
     ]
 

@@ -65,7 +65,7 @@ def test_the_option_reaches_the_estimate():
     energies = []
     for hardware in (plain, dataclasses.replace(plain, skipped_pixels="left_out")):
         run = estimate(hardware, "resnet18").dense
-        energies.append({layer.layer.name: layer.energy_pj for layer in run.layers})
+        energies.append({layer.layer.name: layer.energy for layer in run.layers})
     moved, left_out = energies
     changed = {name for name in moved if left_out[name] != moved[name]}
     assert changed

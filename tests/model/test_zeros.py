@@ -136,7 +136,7 @@ def test_gating_by_hand():
     }
     for key, item in account.items():
         if key in changed:
-            assert (item.count, item.accesses, item.energy_pj) == changed[key]
+            assert (item.count, item.accesses, item.energy) == changed[key]
         else:
             assert item == dense[key]
     assert account["PE", "weights", "read"].bits == pytest.approx(201.6 * 16)
@@ -269,7 +269,7 @@ def test_more_zeros_never_cost_more(mapped, data):
         for values in zip(*pairs, strict=True)
     )
     assert (few.counts.accesses == many.counts.accesses).all()
-    assert many.energy_pj <= few.energy_pj * (1 + 1e-12)
+    assert many.energy <= few.energy * (1 + 1e-12)
     assert many.cycles.total <= few.cycles.total
     assert few.utilization <= 1
     for estimate in (few, many):
@@ -312,7 +312,7 @@ def test_the_search_pays_what_the_account_says(mapped, data):
     machine = build_machine(layer, hardware, mapping.keeps_array(hardware))
     estimate = evaluate(layer, hardware, mapping)
     paid = [item for item in estimate.items if item.component not in ("MAC", "static")]
-    expected = sum(item.energy_pj for item in paid)
+    expected = sum(item.energy for item in paid)
     counts = estimate.counts
     found = (counts.accesses * machine.costs[:, :, : UPDATE_PJ + 1]).sum()
     for i, level in enumerate(hardware.levels):
@@ -332,7 +332,7 @@ def test_the_search_pays_partial_sums_in_full():
     ]
     assert sum(item.accesses for item in outputs) == 16 + 16 + 5
     accesses = estimate.counts.accesses[0, 2]
-    assert (accesses * costs[: UPDATE_PJ + 1]).sum() == sum(item.energy_pj for item in outputs)
+    assert (accesses * costs[: UPDATE_PJ + 1]).sum() == sum(item.energy for item in outputs)
     assert accesses[0] * costs[READ_CYCLES] == 16 / 2
 
 
@@ -343,7 +343,7 @@ def test_zeros_of_a_network():
     )
     for one, other in zip(plain.runs.values(), sparse.runs.values(), strict=True):
         assert one.macs == other.macs
-        assert one.energy_pj > other.energy_pj
+        assert one.energy > other.energy
         assert not any(layer.rests_on_zeros for layer in one.layers)
         shares = [layer.layer.zeros.inputs for layer in other.layers]
         assert shares == [0, 0.5, 0.5, 0.5]
@@ -353,8 +353,8 @@ def test_zeros_of_a_network():
         "eyeriss", "lenet5", "kernel:k=16",
         zeros={"*": ZeroShares(inputs=0.5, outputs=0.5), "conv1": ZeroShares(outputs=0.5)},
     )  # fmt: skip
-    assert [run.energy_pj for run in by_name.runs.values()] == [
-        run.energy_pj for run in sparse.runs.values()
+    assert [run.energy for run in by_name.runs.values()] == [
+        run.energy for run in sparse.runs.values()
     ]
 
 

@@ -75,10 +75,10 @@ def test_bars_are_the_energies(comparison):
             expected = [account.get(name, 0) / 1e3 for account in accounts]
             assert heights == pytest.approx(expected)
         assert np.sum([*drawn.values()], axis=0) == pytest.approx(
-            [run.energy_pj / 1e3 for run in runs]
+            [run.energy / 1e3 for run in runs]
         )
         ratios = [text.get_text() for text in axis.texts]
-        assert ratios == [f"{runs[0].energy_pj / run.energy_pj:.2f}×" for run in runs[1:]]
+        assert ratios == [f"{runs[0].energy / run.energy:.2f}×" for run in runs[1:]]
 
 
 @pytest.mark.parametrize("name", ["comparison", "extreme"])

@@ -21,8 +21,8 @@ def test_data_adds_up(clustered):
         "DRAM", "buffer", "buffer network", "scratchpads", "MAC", "codebook", "static",
     )  # fmt: skip
     for run, energy in zip(clustered.runs.values(), data.energy, strict=True):
-        assert energy.sum() == pytest.approx(run.energy_pj)
-        by_layer = [layer.energy_pj for layer in run.layers]
+        assert energy.sum() == pytest.approx(run.energy)
+        by_layer = [layer.energy for layer in run.layers]
         assert energy.sum(axis=1) == pytest.approx(np.array(by_layer))
     assert not data.energy[0, :, data.parts.index("codebook")].any()
 
@@ -105,7 +105,7 @@ def test_bars_of_any_keys_are_the_energies_of_the_result(clustered, by):
     assert plot.energy(clustered, by=by, ax=axis) is axis
     unit = {"µ": 1e6, "m": 1e9}[axis.get_ylabel()[-3]]
     heights = sum(bar.get_height() for bar in axis.patches)
-    total = sum(run.energy_pj for run in clustered.runs.values())
+    total = sum(run.energy for run in clustered.runs.values())
     assert heights * unit == pytest.approx(total)
 
 

@@ -35,9 +35,9 @@ def test_the_next_best_execution_is_the_best_of_all_others(shared):
     assert table.column("layer") == ("conv1", "conv2")
     for layer, row in zip(layers, table.rows, strict=True):
         others = [each for each in layer.alternatives if each.execution != layer.execution]
-        best = min(others, key=lambda each: each.energy_pj * each.cycles)
+        best = min(others, key=lambda each: each.energy * each.cycles)
         assert row[1:4] == (layer.execution, layer.decode_level, best.execution)
-        energy, cycles = best.energy_pj / layer.energy_pj, best.cycles / layer.cycles.total
+        energy, cycles = best.energy / layer.energy, best.cycles / layer.cycles.total
         assert row[4:] == pytest.approx((energy, cycles, energy * cycles))
         assert row[6] >= 1
     assert "Layers: 2 share_products, 2 dense (not shown)." in table.notes
@@ -143,8 +143,8 @@ def test_reasons_are_given_once_each(shared):
 def test_accounts_of_shared_layers_add_up(shared, make):
     table = make(Beside.last(shared))
     (total,) = table.footers
-    assert sum(row[3] or 0 for row in table.rows) == pytest.approx(shared["auto"].energy_pj)
-    assert total[3] == pytest.approx(shared["auto"].energy_pj)
+    assert sum(row[3] or 0 for row in table.rows) == pytest.approx(shared["auto"].energy)
+    assert total[3] == pytest.approx(shared["auto"].energy)
     names = {"adder", "MAC"} if make is components_table else {"intermediate", "other"}
     assert names < {row[0] for row in table.rows}
 

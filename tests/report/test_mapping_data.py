@@ -46,7 +46,7 @@ def test_it_is_what_was_counted(case):
         short = [loop.is_last_short for loop in loops]
         assert short == [i == 0 and mapping.bound(dimension) > size for i in range(len(loops))]
     spent = sum(account.total for level in (*levels, units) for account in level.accounts)
-    assert spent == pytest.approx(estimate.energy_pj)
+    assert spent == pytest.approx(estimate.energy)
 
 
 def test_shares_of_partitions():
@@ -109,7 +109,7 @@ def test_energy_by_place_and_tensor(indexed, capacity_kib, component, place):
     for key, name in components.items():
         items = [item for item in estimate.items if item.component == name]
         assert found[key] == {
-            tensor: pytest.approx(sum(i.energy_pj for i in items if i.tensor == tensor))
+            tensor: pytest.approx(sum(i.energy for i in items if i.tensor == tensor))
             for tensor in {item.tensor for item in items}
         }
 

@@ -152,7 +152,7 @@ def test_lengths_of_bars_are_energies():
     # Energy stands right of everything else.
     bars = [p for p in page.patches if p.get_x() > 5.3 and p.get_width() > 0]
     by_component = estimate.energy_by_component()
-    scale = sum(bar.get_width() for bar in bars) / estimate.energy_pj
+    scale = sum(bar.get_width() for bar in bars) / estimate.energy
     rows = {}
     for bar in bars:
         rows[bar.get_y()] = rows.get(bar.get_y(), 0) + bar.get_width()

@@ -18,7 +18,7 @@ from kcsim.report.table import Column, Table, column
 
 
 def energy_ratio(result):
-    return result.dense.energy_pj / result["decode"].energy_pj
+    return result.dense.energy / result["decode"].energy
 
 
 def test_layers_add_up_to_the_total(clustered):
@@ -29,7 +29,7 @@ def test_layers_add_up_to_the_total(clustered):
         if each.kind in ("integer", "energy") or each.key == "energy_share":
             assert sum(row[i] for row in table.rows) == pytest.approx(total[i], rel=1e-12)
     assert total[table.columns.index(column("energy", of="dense", unit="pJ"))] == (
-        clustered.dense.energy_pj
+        clustered.dense.energy
     )
     assert total[4] == energy_ratio(clustered)
 
@@ -46,8 +46,8 @@ def test_accounts_add_up(clustered, make):
     table = make(Beside.last(clustered))
     (total,) = table.footers
     for run, i in ((clustered.dense, 1), (clustered["decode"], 3)):
-        assert sum(row[i] or 0 for row in table.rows) == pytest.approx(run.energy_pj)
-        assert total[i] == pytest.approx(run.energy_pj)
+        assert sum(row[i] or 0 for row in table.rows) == pytest.approx(run.energy)
+        assert total[i] == pytest.approx(run.energy)
         assert sum(row[i + 1] or 0 for row in table.rows) == pytest.approx(1)
     assert total[-1] == pytest.approx(energy_ratio(clustered))
 
@@ -84,7 +84,7 @@ def test_metrics(clustered):
     assert rows["lookups"] == ("", 0, clustered["decode"].lookups, None)
     assert rows["energy per MAC"][0] == "pJ"
     power = rows["average power"][1]
-    assert power * rows["seconds"][1] == pytest.approx(dense.energy_pj * 1e-12)
+    assert power * rows["seconds"][1] == pytest.approx(dense.energy * 1e-12)
 
 
 def test_relative_energies_have_the_unit_of_a_mac(dense):
@@ -102,7 +102,7 @@ def test_relative_energies_have_the_unit_of_a_mac(dense):
 def test_layer_tables_add_up(layer):
     accesses, transfers, capacity, cycles, components, metrics = layer_tables(layer)
     parts = dict(zip(components.column("component"), components.column("energy"), strict=True))
-    assert sum(parts.values()) == pytest.approx(layer.energy_pj) == components.footers[0][1]
+    assert sum(parts.values()) == pytest.approx(layer.energy) == components.footers[0][1]
     levels = dict.fromkeys(accesses.column("level"), 0.0)
     for name, energy in zip(accesses.column("level"), accesses.column("energy"), strict=True):
         levels[name] += energy

@@ -83,7 +83,7 @@ def test_columns_that_do_not_fit_side_by_side_follow_below_with_the_names_again(
 def test_totals_are_there(clustered):
     lines = rendered(estimate_tables(clustered)[0], 80).splitlines()
     (total,) = (line for line in lines if line.startswith("TOTAL"))
-    energy = shown(clustered.dense.energy_pj, Column("energy", "pJ", "energy"))
+    energy = shown(clustered.dense.energy, Column("energy", "pJ", "energy"))
     assert total.split()[1:4] == ["2,293,000", *energy.split()]
 
 

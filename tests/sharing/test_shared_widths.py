@@ -53,9 +53,9 @@ def test_every_tensor_moves_at_its_own_width(sharing):
 def test_products_pay_for_two_words_each_on_networks_and_in_the_buffer():
     items = {(i.component, i.tensor, i.action): i for i in evaluated("share_products").items}
     # 20 products are written, 32 gathered from there; one way and the other they cross a network.
-    assert items["buffer", "intermediate", "update"].energy_pj == 20 * 2
-    assert items["buffer", "intermediate", "read"].energy_pj == 32 * 2
-    assert items["buffer network", "intermediate", "transfer"].energy_pj == (20 + 32) * 2 * 3
+    assert items["buffer", "intermediate", "update"].energy == 20 * 2
+    assert items["buffer", "intermediate", "read"].energy == 32 * 2
+    assert items["buffer network", "intermediate", "transfer"].energy == (20 + 32) * 2 * 3
 
 
 @pytest.mark.parametrize("sharing", ["share_products", "share_sums"])

@@ -44,10 +44,10 @@ def same(one, other):
 
 def test_a_search_is_not_repeated(folder, shared, monkeypatch):
     first = search.find_shared_mapping(shared, "energy")
-    assert search.find_shared_mapping(shared, "energy", below=first.energy_pj) is None
+    assert search.find_shared_mapping(shared, "energy", below=first.energy) is None
     forbid(monkeypatch)
     same(search.find_shared_mapping(shared, "energy"), first)
-    assert search.find_shared_mapping(shared, "energy", below=first.energy_pj) is None
+    assert search.find_shared_mapping(shared, "energy", below=first.energy) is None
 
 
 def test_where_a_spilled_codebook_lies_is_kept(folder, monkeypatch):
@@ -85,7 +85,7 @@ def test_files_that_say_nothing_are_misses(folder, shared, text):
 
 
 def better(document):
-    document["best"]["energy_pj"] *= 0.5
+    document["best"]["energy"] *= 0.5
 
 
 def smaller_tile(document):
@@ -121,9 +121,9 @@ def test_a_search_that_is_cut_short_says_so_and_is_not_kept(folder, shared, monk
         path.unlink()
     found = search.find_shared_mapping(shared, "energy", time_limit=1e-6)
     assert found.search.note == "the time limit ended the search"
-    assert not found.search.is_optimal
+    assert not found.search.proved
     assert 0 < found.search.gap <= 1
-    assert found.energy_pj * (1 - found.search.gap) <= whole.energy_pj * (1 + 1e-9)
+    assert found.energy * (1 - found.search.gap) <= whole.energy * (1 + 1e-9)
     assert list(folder.rglob("*.json")) == []
 
 

@@ -76,7 +76,7 @@ def check_search(problem, objective, sharing):
         assert found.search.evaluated == MAPPED_TILES
     assert find_shared_mapping(shared, objective, below=min(values)) is None
     again = evaluate_shared(shared, found.plan)
-    assert (again.energy_pj, again.cycles) == (found.energy_pj, found.cycles)
+    assert (again.energy, again.cycles) == (found.energy, found.cycles)
 
 
 @pytest.mark.slow
@@ -90,7 +90,7 @@ def check_random(drawn):
     assume(drawn is not None)
     tried = evaluate_shared(drawn.shared, drawn.mapping)
     found = find_shared_mapping(drawn.shared, "energy")
-    assert found.energy_pj * (1 - found.search.gap) <= tried.energy_pj * (1 + 1e-9)
+    assert found.energy * (1 - found.search.gap) <= tried.energy * (1 + 1e-9)
 
 
 def test_homes_work_side_by_side_where_that_takes_the_fewest_cycles():

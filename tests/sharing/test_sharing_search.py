@@ -32,7 +32,7 @@ def test_no_mapping_of_a_tile_costs_less_than_its_bound(drawn):
     bounds = Bounds.of(shared, *places, mapping.ordered)
     found = evaluate_shared(shared, mapping)
     i = bounds.tiles.index(mapping.tile)
-    assert bounds.energy_pj[i] <= found.energy_pj * (1 + 1e-9)
+    assert bounds.energy[i] <= found.energy * (1 + 1e-9)
     assert bounds.cycles[i] <= found.cycles.total
 
 
@@ -50,13 +50,13 @@ def test_no_other_loops_of_any_part_take_less_energy(drawn):
     candidate = _Candidate(0.0, home, last, drawn.mapping.ordered, tile)
     best = _Known().mapped(shared, candidate, "energy")
     # Accesses are rounded up to whole ones, which the search does not see.
-    slack = sum(item.energy_pj / item.accesses for item in best.items if item.accesses)
+    slack = sum(item.energy / item.accesses for item in best.items if item.accesses)
     for part, other in _others(shared, best.plan, home, last):
         try:
             found = evaluate_shared(shared, replace(best.plan, **{part: other}))
         except MappingError:
             continue
-        assert found.energy_pj >= best.energy_pj - slack - 1e-9, part
+        assert found.energy >= best.energy - slack - 1e-9, part
 
 
 def _others(shared, plan, home, last):

@@ -147,7 +147,7 @@ def test_a_ratio_out_of_reach():
 
 def test_a_ratio_in_an_estimate():
     result = kcsim.estimate("eyeriss", SMALL, "kernel:ratio=1.2")
-    spec = parse_clustering(result["decode"].weights)
+    spec = parse_clustering(result["decode"].clustering)
     storage = network_storage(SMALL, spec, weight_bits=16)
     assert storage.ratio() >= 1.2
     assert network_storage(SMALL, replace(spec, k=spec.k + 1), weight_bits=16).ratio() < 1.2

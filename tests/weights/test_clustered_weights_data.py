@@ -179,18 +179,20 @@ def test_layers_that_the_weights_do_not_fit():
 def test_an_estimate_counts_the_real_indexes():
     weights = random_clustered(spec="kernel:k=12,index=huffman,dense=pointwise+linear+wide")
     real = kcsim.estimate("eyeriss", weights=weights)
-    assert real["decode"].weights == weights.clustering
+    assert real["decode"].clustering == weights.clustering
     assert real.network == SMALL
     assert not real["decode"].storage.is_expectation
     assumed = kcsim.estimate("eyeriss", SMALL, weights.clustering)
     for ours, theirs in zip(real["decode"].layers, assumed["decode"].layers, strict=True):
-        assert ours.weights.codebook_bits == theirs.weights.codebook_bits
-        if ours.weights.unit:
+        assert ours.weight_format.codebook_bits == theirs.weight_format.codebook_bits
+        if ours.weight_format.unit:
             layer = weights.layers[ours.layer.name]
             lengths = huffman_lengths(weights.counts(layer.part.codebook))
-            assert ours.weights.unit_bits == Fraction(int(layer.counts @ lengths), layer.part.units)
-            assert ours.weights.unit_bits < theirs.weights.unit_bits
-    assert real["decode"].energy_pj < assumed["decode"].energy_pj
+            assert ours.weight_format.unit_bits == Fraction(
+                int(layer.counts @ lengths), layer.part.units
+            )
+            assert ours.weight_format.unit_bits < theirs.weight_format.unit_bits
+    assert real["decode"].energy < assumed["decode"].energy
 
 
 def test_weights_and_a_clustering_exclude_each_other():

@@ -30,7 +30,7 @@ def test_counts_of_a_small_layer():
     small = layer(stride=2, padding=(1, 0, 2, 1), groups=2, batch=5, bias=True)
     assert (small.out_height, small.out_width) == (4, 5)
     assert small.dimensions == dict(zip(DIMENSIONS, (5, 2, 2, 3, 4, 5, 3, 3), strict=True))
-    assert small.weights == 4 * 3 * 9
+    assert small.weight_words == 4 * 3 * 9
     assert small.biases == 4
     assert small.parameters == 112
     assert small.macs == 5 * 4 * 4 * 5 * 27

@@ -16,7 +16,7 @@ def small():
 def test_totals():
     network = small()
     assert network.macs == 3 * 8 * 9 * 36 + 80
-    assert network.weights == 216 + 80
+    assert network.weight_words == 216 + 80
     assert network.parameters == 216 + 80 + 10 + 16
     assert len(network) == 2
     assert [layer.name for layer in network] == ["conv1", "fc"]

@@ -36,7 +36,7 @@ def test_shares_are_values():
 def test_zeros_change_no_count():
     for one, other in zip(LENET, network_with_zeros(LENET, "inputs=0.9,weights=0.5"), strict=True):
         assert (one.macs, one.dimensions) == (other.macs, other.dimensions)
-        assert (one.weights, one.input_words) == (other.weights, other.input_words)
+        assert (one.weight_words, one.input_words) == (other.weight_words, other.input_words)
 
 
 @pytest.mark.parametrize(

@@ -105,11 +105,11 @@ def test_published_mac_counts(name):
 def test_alexnet_convolutions_of_the_eyeriss_chip_tables():
     convolutions = zoo.load("alexnet").select("conv*")
     assert convolutions.macs == 665_784_864
-    assert convolutions.weights == 2_332_704
+    assert convolutions.weight_words == 2_332_704
 
 
 def test_kernels_that_son_et_al_cluster_in_vgg16():
-    kernels = [x.weights // 9 for x in zoo.load("vgg16_cifar") if x.kernel_height == 3]
+    kernels = [x.weight_words // 9 for x in zoo.load("vgg16_cifar") if x.kernel_height == 3]
     assert sum(kernels) == 1_634_496
 
 
