@@ -53,6 +53,13 @@ outer
     Product of the bounds of the temporal loops around it.
 """
 
+BOX = record(low=(int64, 5), size=(int64, 5))
+"""A part of a tensor: lowest coordinate and extent along each of its five axes.
+
+These are ``[G, M, C, R, S]`` of weights, ``[N, G, C, H, W]`` of inputs with the padding around
+them, ``[N, G, M, P, Q]`` of outputs.
+"""
+
 WINDOW = record(stride=int64, dilation=int64)
 """How windows lie along an axis of the image, in words; *window* has rows 0 and columns 1."""
 

@@ -231,7 +231,7 @@ def replay_layer(
     state = build_state(shape, nest, values)
     load(shape, nest, state, inputs, weights)
     steps = int(replay_nest(nest, state))
-    start = int(nest.stores["base"][0, OUTPUTS])
+    start = int(nest.banks["base"][0, OUTPUTS])
     outputs = state.values[start : start + shape.tiles[0][OUTPUTS]].copy()
     return Replay(
         layer, hardware, mapping, *count_columns(state.counts), held_words(shape, nest, state),

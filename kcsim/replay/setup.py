@@ -113,17 +113,17 @@ def build_nest(shape: Shape, hardware: Hardware) -> Nest:
     dimensions["size"], dimensions["moves"] = shape.layer_sizes, (INDEXES | is_cut).T
     tensors = np.zeros(3, records.PLACE)
     tensors["size"] = tensors["room"] = shape.sizes[0]
-    stores = _stores(shape)
+    banks = _banks(shape)
     return Nest(
         loops=_temporal_loops(shape),
         dimensions=dimensions,
         axes=_axes(shape),
         rules=shape.rules,
         levels=_levels(shape),
-        stores=stores,
+        banks=banks,
         tensors=tensors,
         offsets=np.concatenate(shape.starts),
-        macs=_macs(shape, stores),
+        macs=_macs(shape, banks),
         is_cut=bool(is_cut.any()),
     )
 
@@ -137,7 +137,7 @@ def _products(shape: Shape) -> np.ndarray:
 
 def _temporal_loops(shape: Shape) -> np.ndarray:
     is_temporal = shape.loops["kind"] == TEMPORAL
-    loops = np.zeros(is_temporal.sum(), records.LOOP)
+    loops = np.zeros(is_temporal.sum(), records.TEMPORAL_LOOP)
     for name in ("level", "bound", "dimension"):
         loops[name] = shape.loops[name][is_temporal]
     loops["step"] = np.array(shape.loop_steps, np.int64)[is_temporal]
@@ -165,34 +165,34 @@ def _levels(shape: Shape) -> np.ndarray:
     return levels
 
 
-def _stores(shape: Shape) -> np.ndarray:
-    """Tiles, levels above and first slots: STORE[levels + 1, 3]."""
-    stores = np.zeros((shape.levels + 1, 3), records.STORE)
-    stores["words"], stores["size"] = shape.tiles, shape.sizes
+def _banks(shape: Shape) -> np.ndarray:
+    """Tiles, levels above and first slots: BANK[levels + 1, 3]."""
+    banks = np.zeros((shape.levels + 1, 3), records.BANK)
+    banks["words"], banks["size"] = shape.tiles, shape.sizes
     position = 0
     for level, keeps in enumerate(shape.keeps):
-        stores["parent"][level + 1] = np.where(keeps, level, stores["parent"][level])
-        words = shape.instances[level] * stores["words"][level] * keeps
-        stores["base"][level] = position + np.cumsum(words) - words
+        banks["parent"][level + 1] = np.where(keeps, level, banks["parent"][level])
+        words = shape.instances[level] * banks["words"][level] * keeps
+        banks["base"][level] = position + np.cumsum(words) - words
         position += words.sum()
-    stores["base"][-1] = position
-    return stores
+    banks["base"][-1] = position
+    return banks
 
 
-def _macs(shape: Shape, stores: np.ndarray) -> np.ndarray:
+def _macs(shape: Shape, banks: np.ndarray) -> np.ndarray:
     """What each MAC unit reads where, at the start of the tiles: MAC[macs]."""
     count = shape.instances[-1]
     macs = np.zeros(count, records.MAC)
     offsets = [np.einsum("nd,tda->nta", start, shape.coefficients) for start in shape.starts]
     for j in range(3):
-        keeper = stores[-1, j]["parent"]
+        keeper = banks[-1, j]["parent"]
         holder = np.arange(count) // (count // shape.instances[keeper])
         inside = offsets[-1][:, j] - offsets[keeper][holder, j]
         if j == INPUTS:
             macs["row"], macs["column"] = inside[:, 3:].T
             inside[:, 3:] = 0
         macs["word"][:, j] = _linear(offsets[-1][:, j], shape.sizes[0, j])
-        macs["slot"][:, j] = stores[keeper, j]["base"] + holder * stores[keeper, j]["words"]
+        macs["slot"][:, j] = banks[keeper, j]["base"] + holder * banks[keeper, j]["words"]
         macs["slot"][:, j] += _linear(inside, shape.sizes[keeper, j])
     return macs
 
@@ -214,7 +214,7 @@ def build_state(shape: Shape, nest: Nest, values: type[np.int64] | type[np.float
         for j in range(2)
         if nest.rules["forwards"][level - 1, j] and shape.keeps[level, j]
     ]
-    slots = int(nest.stores["base"][-1, 0]) + max(waiting, default=0)
+    slots = int(nest.banks["base"][-1, 0]) + max(waiting, default=0)
     largest = max(words for level in shape.tiles[1:] for words in level)
     progress = np.zeros(levels + 1, records.PROGRESS)
     progress["seen"] = -1
@@ -245,10 +245,10 @@ def _buffers(shape: Shape, nest: Nest) -> np.ndarray:
     buffers = np.zeros((sum(shape.instances[:-1]), 3), records.BUFFER)
     row, places = 0, buffers["place"]
     places["low"] = -1
-    for stores, count in zip(nest.stores, shape.instances[:-1], strict=False):
+    for banks, count in zip(nest.banks, shape.instances[:-1], strict=False):
         rows = places[row : row + count]
-        rows["base"] = stores["base"] + np.arange(count)[:, None] * stores["words"]
-        rows["room"] = stores["size"]
+        rows["base"] = banks["base"] + np.arange(count)[:, None] * banks["words"]
+        rows["room"] = banks["size"]
         row += count
     places["low"][0], places["size"][0] = 0, shape.sizes[0]
     return buffers
@@ -262,7 +262,7 @@ def load(shape: Shape, nest: Nest, state: State, inputs: np.ndarray, weights: np
     rows, columns = (_used(shape, axis) for axis in range(2))
     padded = padded[:, :, rows][:, :, :, columns]
     for j, tensor in enumerate((weights, padded, None)):
-        start, words = int(nest.stores["base"][0, j]), shape.tiles[0][j]
+        start, words = int(nest.banks["base"][0, j]), shape.tiles[0][j]
         state.tags[start : start + words] = np.arange(words)
         if tensor is not None:
             state.values[start : start + words] = tensor.ravel()
@@ -283,6 +283,6 @@ def held_words(shape: Shape, nest: Nest, state: State) -> np.ndarray:
     """Words that the first instance held, by what was ever put into its slots."""
     held = np.zeros((shape.levels, 3), np.int64)
     for level, j in np.argwhere(shape.keeps):
-        start = int(nest.stores["base"][level, j])
+        start = int(nest.banks["base"][level, j])
         held[level, j] = np.count_nonzero(state.tags[start : start + shape.tiles[level][j]] >= 0)
     return held

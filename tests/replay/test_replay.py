@@ -302,7 +302,7 @@ def test_words_are_only_taken_from_where_they_are(monkeypatch, place):
 
     def dishonest(shape, nest, state, inputs, weights):
         honest(shape, nest, state, inputs, weights)
-        start = int(nest.stores["base"][0, place])
+        start = int(nest.banks["base"][0, place])
         state.tags[start : start + 2] = state.tags[start : start + 2][::-1].copy()
 
     monkeypatch.setattr(model, "load", dishonest)

@@ -12,6 +12,7 @@ from numpy import int64
 
 from kcsim.kernels.imperfect.requests import mixed
 from kcsim.kernels.layout import (
+    BOX,
     INPUTS,
     NO_MULTICAST,
     SPATIAL_Y,
@@ -28,11 +29,8 @@ from kcsim.kernels.layout import (
 )
 from kcsim.kernels.nest import helper
 
-BOX = record(low=(int64, 5), size=(int64, 5))
-"""A part of a tensor: lowest index and extent along each axis; of extent 0 along the first for
-nothing."""
-TILE = record(now=BOX, old=BOX, given=BOX, asked=BOX, words=int64)
-"""The tile of a child.
+CHILD = record(now=BOX, old=BOX, given=BOX, asked=BOX, words=int64)
+"""A child, and the boxes of its tile; one of extent 0 along the first axis is none.
 
 now, old
     What it spans, and what it spanned when it was last filled.
@@ -42,7 +40,7 @@ words
     Words of what is asked for above; less than 0 if a neighbour gives them.
 """
 
-AXES = np.array([[G, M, C, R, S], [N, G, C, -1, -1]])
+OPERAND_AXES = np.array([[G, M, C, R, S], [N, G, C, -1, -1]])
 
 
 class Children(NamedTuple):
@@ -50,7 +48,7 @@ class Children(NamedTuple):
 
     Attributes
     ----------
-    tiles : TILE[children]
+    tiles : CHILD[children]
     strides : int64[5]
         Words of the tensor from one index to the next, along each axis.
     seen : int64[words of the tensor]
@@ -90,7 +88,7 @@ def place_tile(tensor, start, offset, extent, sizes, window, box):
         if start[dimension] + offset[dimension] >= sizes[dimension]:
             return False
     for axis in range(5):
-        dimension = AXES[tensor, axis]
+        dimension = OPERAND_AXES[tensor, axis]
         if dimension >= 0:
             index = start[dimension] + offset[dimension]
             box.low[axis] = index
@@ -262,7 +260,7 @@ def new_children(tensor, nest, count, parents):
         strides[axis] = strides[axis + 1] * size[axis + 1]
     seen, clock = np.zeros(strides[0] * size[0], np.int64), np.zeros(1, np.int64)
     streams, keys = np.empty((2, parents), np.int64)
-    return Children(np.zeros(count, TILE), strides, seen, clock, streams, keys)
+    return Children(np.zeros(count, CHILD), strides, seen, clock, streams, keys)
 
 
 @helper

@@ -26,7 +26,7 @@ new_low, new_size
 moved
     Whether the tile moved or grew.
 """
-BOX = record(row=int64, column=int64, rows=int64, columns=int64)
+AREA = record(row=int64, column=int64, rows=int64, columns=int64)
 """A part of an image: its first row and column, and how many there are."""
 
 
@@ -95,7 +95,7 @@ class Requests(NamedTuple):
         Children below each network, counted along the window axes.
     meet : bool[levels]
         Whether two children below a network may ask for the same.
-    boxes : BOX[children]
+    boxes : AREA[children]
     words : int64[children]
         Words asked for; moves up from network to network.
     key : int64[children]
@@ -133,7 +133,7 @@ def new_requests(walk, levels):
                 offsets[child, walk.loops[i].dimension - P] += place * walk.steps[i].step
                 rest //= walk.loops[i].bound
     return Requests(
-        offsets, siblings, meet, np.zeros(count, BOX), np.zeros(count, np.int64),
+        offsets, siblings, meet, np.zeros(count, AREA), np.zeros(count, np.int64),
         np.zeros(count, np.int64),
     )  # fmt: skip
 

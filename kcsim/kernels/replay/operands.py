@@ -34,8 +34,8 @@ def serving_neighbour(nest, state, level, tensor, instance):
 def set_stage(nest, state, level, tensor, instance):
     """Describe where the words wait that an instance was handed by a neighbour."""
     place, moved = state.stage[0], state.tiles[instance].moved
-    place.base = nest.stores[nest.rules.shape[0], tensor].base
-    place.base += instance * nest.stores[level, tensor].words
+    place.base = nest.banks[nest.rules.shape[0], tensor].base
+    place.base += instance * nest.banks[level, tensor].words
     for axis in range(AXES):
         place.low[axis], place.size[axis] = moved.low[axis], moved.size[axis]
         place.room[axis] = moved.size[axis]
@@ -69,7 +69,7 @@ def take_from_neighbours(nest, state, level, tensor):
 @helper
 def fill_operand(nest, state, level, tensor):
     """Bring the tiles of weights or inputs at a level up to date; return the words moved."""
-    parent, first = nest.stores[level, tensor].parent, nest.levels[level].first
+    parent, first = nest.banks[level, tensor].parent, nest.levels[level].first
     words = find_new_words(nest, state, level, tensor)
     forwards = nest.rules[level - 1].forwards[tensor]
     if words and forwards:

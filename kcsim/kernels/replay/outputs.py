@@ -63,7 +63,7 @@ def find_leaving(nest, state, level, tensor, loop):
     is_same = loop >= 0 and has_same_outputs(progress.seen[tensor], progress.now)
     if is_same or not nest.rules[level].keeps[tensor]:
         return 0
-    parent, words = nest.stores[level, tensor].parent, 0
+    parent, words = nest.banks[level, tensor].parent, 0
     is_shared = nest.levels[level].instances > nest.levels[parent].instances
     for i in range(nest.levels[level].instances):
         held = state.buffers[nest.levels[level].first + i, tensor].place
@@ -81,7 +81,7 @@ def find_leaving(nest, state, level, tensor, loop):
 @helper
 def raise_outputs(nest, state, level, tensor):
     """Send the partial sums that leave a level up to the next level that keeps outputs."""
-    parent, first = nest.stores[level, tensor].parent, nest.levels[level].first
+    parent, first = nest.banks[level, tensor].parent, nest.levels[level].first
     ratio = nest.levels[level].instances // nest.levels[parent].instances
     sources, targets, words = state.sources, state.targets, state.words
     for i in range(nest.levels[level].instances):
@@ -112,7 +112,7 @@ def return_outputs(nest, state, level, tensor):
     A sum that returns to several children is read once and fills all of them. As each
     accumulates for itself, the first one goes on from its value and the others from zero.
     """
-    parent, first = nest.stores[level, tensor].parent, nest.levels[level].first
+    parent, first = nest.banks[level, tensor].parent, nest.levels[level].first
     ratio = nest.levels[level].instances // nest.levels[parent].instances
     sources, targets, words = state.sources, state.targets, state.words
     whole = state.tiles[state.tiles.shape[0] - 1].whole

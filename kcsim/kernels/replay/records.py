@@ -1,8 +1,7 @@
 """The arrays of a replay: buffers, the boxes that they hold, and their words.
 
-All tensors have five axes: weights ``[G, M, C, R, S]``, inputs ``[N, G, C, H, W]`` with the
-padding around them, outputs ``[N, G, M, P, Q]``. A *word* is numbered by its place in the tensor.
-See `kcsim.kernels.layout` for the arrays that other kernels have, too.
+A *word* is numbered by its place in the tensor. See `kcsim.kernels.layout` for what other kernels
+have, too.
 
 The arrays are few, of records: every array that a kernel is given costs compilation.
 """
@@ -14,15 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy import bool_, int64
 
-from kcsim.kernels.layout import record
+from kcsim.kernels.layout import BOX, record
 
 AXES, ROW, COLUMN = 5, 3, 4
 """Axes of a tensor; those of inputs that windows slide along."""
 EMPTY, HELD, AWAY = 0, 1, 2
 """Of a partial sum: never accumulated, here, sent down to be continued there, or up."""
-
-BOX = record(low=(int64, AXES), size=(int64, AXES))
-"""A part of a tensor: lowest coordinate and extent along each axis."""
 
 PLACE = record(
     base=int64, low=(int64, AXES), size=(int64, AXES), head=(int64, 2), room=(int64, AXES)
@@ -52,7 +48,7 @@ move
 TILE = record(moved=BOX, whole=BOX)
 """Of the tile of an instance: what moves now, and all of it."""
 
-LOOP = record(level=int64, bound=int64, dimension=int64, step=int64)
+TEMPORAL_LOOP = record(level=int64, bound=int64, dimension=int64, step=int64)
 """A temporal loop; one iteration advances its dimension by `step` indices."""
 
 DIMENSION = record(size=int64, moves=(int64, 3))
@@ -77,7 +73,7 @@ extent, reach
     Indices that a tile spans; how far the last instance lies from the first one.
 """
 
-STORE = record(base=int64, words=int64, parent=int64, size=(int64, AXES))
+BANK = record(base=int64, words=int64, parent=int64, size=(int64, AXES))
 """All buffers of a level for a tensor; behind the last level what a MAC unit takes.
 
 base
@@ -129,13 +125,13 @@ class Nest(NamedTuple):
 
     Attributes
     ----------
-    loops : LOOP[loops]
+    loops : TEMPORAL_LOOP[loops]
         Outermost first.
     dimensions : DIMENSION[8]
     axes : AXIS[3, 5]
     rules : RULE[levels]
     levels : LEVEL[levels + 1]
-    stores : STORE[levels + 1, 3]
+    banks : BANK[levels + 1, 3]
     tensors : PLACE[3]
         The tensors as places: a word's slot in them is its number.
     offsets : int64[rows, 8]
@@ -150,7 +146,7 @@ class Nest(NamedTuple):
     axes: np.ndarray
     rules: np.ndarray
     levels: np.ndarray
-    stores: np.ndarray
+    banks: np.ndarray
     tensors: np.ndarray
     offsets: np.ndarray
     macs: np.ndarray

@@ -87,7 +87,7 @@ def count_continued(nest, state, network, child, tensor):
     A word that rises through an instance of a bypassed level continues a sum, but for the very
     first time.
     """
-    parent = nest.stores[child, tensor].parent
+    parent = nest.banks[child, tensor].parent
     below = nest.levels[child].instances // nest.levels[network].instances
     far = nest.levels[child].instances // nest.levels[parent].instances
     for i in range(nest.levels[child].instances):
@@ -116,7 +116,7 @@ def climb(nest, state, child, tensor, is_uneven):
 
     Marks in `state.streams` whose words are left there; those of operands are read there.
     """
-    parent, levels = nest.stores[child, tensor].parent, nest.rules.shape[0]
+    parent, levels = nest.banks[child, tensor].parent, nest.rules.shape[0]
     streams, instances = state.streams, nest.levels[child].instances
     for i in range(instances):
         streams[i].is_alive = streams[i].count > 0

@@ -31,7 +31,7 @@ def locate_operands(nest, state, tensor):
     All of it is for the first MAC unit, to which the others keep their distance.
     """
     levels, found = nest.rules.shape[0], state.operands[tensor]
-    keeper, start = nest.stores[levels, tensor].parent, state.progress[levels].now
+    keeper, start = nest.banks[levels, tensor].parent, state.progress[levels].now
     held = state.buffers[nest.levels[keeper].first, tensor].place
     word, slot = 0, 0
     for i in range(AXES):
@@ -42,8 +42,8 @@ def locate_operands(nest, state, tensor):
             found.row, shift = shift + held.head[0], 0
         elif tensor == INPUTS and i == COLUMN:
             found.column, shift = shift + held.head[1], 0
-        word = word * nest.stores[0, tensor].size[i] + low
-        slot = slot * nest.stores[keeper, tensor].size[i] + shift
+        word = word * nest.banks[0, tensor].size[i] + low
+        slot = slot * nest.banks[keeper, tensor].size[i] + shift
     found.word, found.shift = word, slot
 
 
@@ -56,7 +56,7 @@ def offer_operands(nest, state, tensor):
     """
     locate_operands(nest, state, tensor)
     levels, start, left = nest.rules.shape[0], state.operands[tensor].word, 0
-    macs, parent = nest.levels[levels].instances, nest.stores[levels, tensor].parent
+    macs, parent = nest.levels[levels].instances, nest.banks[levels, tensor].parent
     shares = macs > nest.levels[parent].instances and (tensor == OUTPUTS or parent < levels - 1)
     first, streams, active = nest.levels[levels].first, state.streams, state.active
     if shares:
@@ -83,8 +83,8 @@ def multiply(nest, state):
     """Perform one MAC in every unit that has something to do."""
     levels, operands = nest.rules.shape[0], state.operands
     weights, inputs, outputs = operands[WEIGHTS], operands[INPUTS], operands[OUTPUTS]
-    size = nest.stores[nest.stores[levels, INPUTS].parent, INPUTS].size
-    accumulator = nest.stores[levels, OUTPUTS].parent
+    size = nest.banks[nest.banks[levels, INPUTS].parent, INPUTS].size
+    accumulator = nest.banks[levels, OUTPUTS].parent
     tags, values, status, streams = state.tags, state.values, state.status, state.streams
     active, macs, first = state.active, nest.macs, nest.levels[levels].first
     faults, reads, updates = 0, 0, 0
