@@ -8,8 +8,14 @@ from kcsim.kernels.layout import INPUTS, OUTPUTS, TEMPORAL, WEIGHTS, C, G, M, N,
 
 # Only called from other kernels, into which they are compiled: wrappers for Python
 # and cache files of their own would double the time of the first run.
-helper = njit(  # type: ignore[call-overload]  # the stubs lack these two options
+allocating = njit(  # type: ignore[call-overload]  # the stubs lack these two options
     error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+
+# The same for what neither makes nor returns an array. Whoever calls it holds the arrays, so that
+# it need not count who does: that is atomic, and took half the time of a search.
+helper = njit(  # type: ignore[call-overload]  # the stubs lack these three options
+    error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False
 )
 
 # Called from one place only: compiled as a part of it, which spares the time to compile it alone.

@@ -21,7 +21,7 @@ from kcsim.kernels.layout import (
     R,
     record,
 )
-from kcsim.kernels.nest import filled_box, helper, tile_size, window_extent
+from kcsim.kernels.nest import allocating, filled_box, helper, tile_size, window_extent
 
 ADVANCE = record(times=int64, rows=int64, columns=int64, shift=(int64, 8))
 """One kind of advance of the loops above a level.
@@ -51,7 +51,7 @@ def position_shift(tensor, dimension, amount, window, shift):
         shift[dimension] += amount
 
 
-@helper
+@allocating
 def child_positions(tensor, level, loops, steps, window):
     """Position of the tile of every child below one instance: int64[x, y, 8]."""
     size = np.ones(3, np.int64)
@@ -99,7 +99,7 @@ def given_before(positions, is_served, child, row, column, rows, columns):
     return False
 
 
-@helper
+@allocating
 def needed_words(positions, is_served, multicast, rows, columns):
     """Words that the level above reads for all children that no neighbour serves.
 
@@ -156,7 +156,7 @@ def find_served(positions, shift, is_served):
     return served
 
 
-@helper
+@allocating
 def tile_advances(tensor, level, loops, steps, spans, window, repeated):
     """Every kind of advance of the loops above a level, innermost loop first.
 
@@ -212,7 +212,7 @@ def brings(advance, rows, columns):
     return advance.rows == rows and advance.columns == columns
 
 
-@helper
+@allocating
 def forward(tensor, level, loops, steps, spans, window, rules, counts):
     """Take from neighbours what they were given one step before.
 

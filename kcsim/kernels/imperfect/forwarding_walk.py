@@ -27,7 +27,7 @@ from kcsim.kernels.layout import (
     S,
     record,
 )
-from kcsim.kernels.nest import helper
+from kcsim.kernels.nest import allocating
 
 CHILD = record(now=BOX, old=BOX, given=BOX, asked=BOX, words=int64)
 """A child, and the boxes of its tile; one of extent 0 along the first axis is none.
@@ -65,7 +65,7 @@ class Children(NamedTuple):
     keys: np.ndarray
 
 
-@helper
+@allocating
 def child_starts(loops, steps, above):
     """Indices at which the children below the first loops begin: int64[children, 8]."""
     count = 1
@@ -81,7 +81,7 @@ def child_starts(loops, steps, above):
     return starts
 
 
-@helper
+@allocating
 def place_tile(tensor, start, offset, extent, sizes, window, box):
     """Fill the box of a child's tile at some indices; False if it is idle."""
     for dimension in range(8):
@@ -104,7 +104,7 @@ def place_tile(tensor, start, offset, extent, sizes, window, box):
     return True
 
 
-@helper
+@allocating
 def ask(tensor, tile):
     """Note what a tile lacks as what it asks for; returns its words."""
     now, old, asked = tile.now, tile.old, tile.asked
@@ -130,7 +130,7 @@ def ask(tensor, tile):
     return words
 
 
-@helper
+@allocating
 def is_same(box, other):
     """Whether two boxes are the same."""
     differences = 0
@@ -140,7 +140,7 @@ def is_same(box, other):
     return differences == 0
 
 
-@helper
+@allocating
 def is_served(tiles, child, children, columns):
     """Whether a mesh neighbour was given one step before what a child asks for."""
     first, place = child // children * children, child % children
@@ -152,7 +152,7 @@ def is_served(tiles, child, children, columns):
     return False
 
 
-@helper
+@allocating
 def word_at(box, place, strides):
     """Number of the word at a place in a box, counted row by row."""
     word = 0
@@ -162,7 +162,7 @@ def word_at(box, place, strides):
     return word
 
 
-@helper
+@allocating
 def read_words(children, first, last, multicast):
     """Words that some siblings ask for above their network."""
     tiles, seen, clock, total = children.tiles, children.seen, children.clock, 0
@@ -184,7 +184,7 @@ def read_words(children, first, last, multicast):
     return total
 
 
-@helper
+@allocating
 def stream_key(children, first, last):
     """A hash of the distinct words that some children ask for above their network."""
     tiles, seen, clock, key = children.tiles, children.seen, children.clock, 0
@@ -198,7 +198,7 @@ def stream_key(children, first, last):
     return key
 
 
-@helper
+@allocating
 def merged_words(streams, keys, first, last):
     """Words of some streams, of which those of the same words share the largest one."""
     total = 0
@@ -212,7 +212,7 @@ def merged_words(streams, keys, first, last):
     return total
 
 
-@helper
+@allocating
 def climb(tensor, nest, parent, child, children, counts):
     """Count what is asked for on its way up to the level that is read for it."""
     streams, keys = children.streams, children.keys
@@ -233,7 +233,7 @@ def climb(tensor, nest, parent, child, children, counts):
         counts[parent, tensor].reads += streams[i]
 
 
-@helper
+@allocating
 def next_step(nest, above, index, start):
     """Go to the next iteration that has something to do; False at the end."""
     for i in range(above - 1, -1, -1):
@@ -250,7 +250,7 @@ def next_step(nest, above, index, start):
     return False
 
 
-@helper
+@allocating
 def new_children(tensor, nest, count, parents):
     """`Children` that have asked for nothing so far."""
     whole, nowhere, strides = np.zeros(1, BOX), np.zeros(8, np.int64), np.ones(5, np.int64)
@@ -263,7 +263,7 @@ def new_children(tensor, nest, count, parents):
     return Children(np.zeros(count, CHILD), strides, seen, clock, streams, keys)
 
 
-@helper
+@allocating
 def walk_forwarding(tensor, nest, parent, child, counts):
     """Count weights or inputs that come to children which take them from neighbours, too.
 

@@ -29,10 +29,10 @@ from kcsim.kernels.layout import (
     WORD_MULTICAST,
     P,
 )
-from kcsim.kernels.nest import clear, helper, measure, tile_size, window_extent
+from kcsim.kernels.nest import allocating, clear, measure, tile_size, window_extent
 
 
-@helper
+@allocating
 def moved_words(tensor, walk, window, parent, child, shares, by_word, arriving):
     """Words of a tensor that one event brings to the children of a level that keeps it.
 
@@ -69,7 +69,7 @@ def moved_words(tensor, walk, window, parent, child, shares, by_word, arriving):
         arriving[level] += busy * ((every - kept) * sums[WHOLE, level] + kept * sums[NEW, level])
 
 
-@helper
+@allocating
 def all_moved_words(tensor, nest, parent, child, shares, by_word):
     """Words that arrive at each level from parent to child, over all events: int64[levels + 1]."""
     levels, above = shares.shape[0], nest.spans[child].above
@@ -85,7 +85,7 @@ def all_moved_words(tensor, nest, parent, child, shares, by_word):
     return arriving
 
 
-@helper
+@allocating
 def busy_instances(tensor, nest, level):
     """Instances of a level that are ever busy, along dimensions that do not index a tensor.
 
@@ -101,7 +101,7 @@ def busy_instances(tensor, nest, level):
     return busy
 
 
-@helper
+@allocating
 def count_steps(nest):
     """Steps of the computation: iterations of the temporal loops that have anything to do."""
     count = nest.loops.shape[0]
@@ -116,7 +116,7 @@ def count_steps(nest):
     return total
 
 
-@helper
+@allocating
 def count_pair(tensor, nest, parent, child, counts):
     """Accesses and transfers between a level that keeps a tensor and the next one below."""
     rules = nest.rules

@@ -12,7 +12,7 @@ from numpy import int64
 
 from kcsim.kernels.imperfect.rounds import list_classes, previous_index, tile_extent
 from kcsim.kernels.layout import TEMPORAL, P, record
-from kcsim.kernels.nest import helper
+from kcsim.kernels.nest import allocating
 
 WHOLE, NEW = 0, 1
 """What a child asks for: its whole tile, or what its window has not covered so far."""
@@ -30,7 +30,7 @@ AREA = record(row=int64, column=int64, rows=int64, columns=int64)
 """A part of an image: its first row and column, and how many there are."""
 
 
-@helper
+@allocating
 def look(walk, window, axis, output, kernel, view):
     """What a child that begins at two indices sees along a window axis.
 
@@ -65,7 +65,7 @@ def look(walk, window, axis, output, kernel, view):
         view.new_size = max(0, low + size - view.new_low)
 
 
-@helper
+@allocating
 def request(rows, columns, which, box):
     """Fill the box that a child asks for by its views of rows and of columns; returns its words.
 
@@ -110,7 +110,7 @@ class Requests(NamedTuple):
     key: np.ndarray
 
 
-@helper
+@allocating
 def new_requests(walk, levels):
     """Requests of the children above a level along the window axes."""
     siblings, spread = np.ones(levels, np.int64), np.ones((levels, 8), np.int64)
@@ -138,7 +138,7 @@ def new_requests(walk, levels):
     )  # fmt: skip
 
 
-@helper
+@allocating
 def mixed(a, b):
     """A hash of two integers."""
     value = (a + 1) * -7046029254386353131 + (b + 1) * 7664345821815920749
@@ -147,7 +147,7 @@ def mixed(a, b):
     return value ^ ((value >> 32) & 0xFFFFFFFF)
 
 
-@helper
+@allocating
 def distinct_words(boxes, first, last, seen):
     """Words in the union of some boxes, and a key for it.
 
@@ -166,7 +166,7 @@ def distinct_words(boxes, first, last, seen):
     return words, key
 
 
-@helper
+@allocating
 def merge_requests(requests, network, first, last, shares):
     """Words and key of what siblings ask for together.
 
@@ -187,7 +187,7 @@ def merge_requests(requests, network, first, last, shares):
     return words, key
 
 
-@helper
+@allocating
 def climb(requests, parent, child, shares, by_word, seen, times, sums):
     """Take requests from the children up to the level that answers them; see `window_words`."""
     count = requests.words.shape[0]
@@ -206,7 +206,7 @@ def climb(requests, parent, child, shares, by_word, seen, times, sums):
             sums[network] += times * words
 
 
-@helper
+@allocating
 def window_words(walk, window, parent, child, shares, by_word, requests, seen, classes, sums):
     """Input words along the window axes that children ask for at an event.
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy import int64
 
 from kcsim.kernels.layout import TEMPORAL, record
-from kcsim.kernels.nest import helper
+from kcsim.kernels.nest import allocating
 
 CLASS = record(base=int64, times=int64)
 """A class of iterations: the index at which one of them begins, and how many there are."""
@@ -68,21 +68,21 @@ class Walk(NamedTuple):
     event: int
 
 
-@helper
+@allocating
 def walk_above(nest, level, event):
     """The walk of the loops above a level at an event."""
     span = nest.spans[level]
     return Walk(nest.loops, nest.steps, nest.sizes, span.extent, span.above, event)
 
 
-@helper
+@allocating
 def advances(walk, dimension):
     """Whether the event is the advance of a loop over a dimension."""
     inside = 0 <= walk.event < walk.above
     return inside and walk.loops[max(walk.event, 0)].dimension == dimension
 
 
-@helper
+@allocating
 def list_cuts(walk, dimension, end, cuts):
     """Where the temporal iterations before loop `end` over a dimension change their class.
 
@@ -129,7 +129,7 @@ def list_cuts(walk, dimension, end, cuts):
     return 2 * count + 2
 
 
-@helper
+@allocating
 def list_classes(walk, dimension, classes):
     """Classes of iterations of the temporal loops over a dimension around the event.
 
@@ -165,7 +165,7 @@ def list_classes(walk, dimension, classes):
     return found
 
 
-@helper
+@allocating
 def first_index(walk, dimension, end, iteration):
     """Index at which a numbered iteration of the temporal loops before `end` begins."""
     base = 0
@@ -176,7 +176,7 @@ def first_index(walk, dimension, end, iteration):
     return base
 
 
-@helper
+@allocating
 def previous_index(walk, dimension, index):
     """Where the tile before the event began that begins at `index` after it."""
     if advances(walk, dimension):
@@ -188,13 +188,13 @@ def previous_index(walk, dimension, index):
     return index
 
 
-@helper
+@allocating
 def tile_extent(walk, dimension, index):
     """Indices that a tile spans that begins at `index`; none where that lies outside the layer."""
     return max(0, min(walk.extent[dimension], walk.sizes[dimension] - index))
 
 
-@helper
+@allocating
 def child_count(walk, dimension):
     """Number of places along a dimension at which the children above the level stand."""
     count = 1
@@ -204,7 +204,7 @@ def child_count(walk, dimension):
     return count
 
 
-@helper
+@allocating
 def child_offset(walk, dimension, child, level, shares):
     """Index at which a child begins; -1 if networks from `level` on share its stream with another.
 
@@ -222,7 +222,7 @@ def child_offset(walk, dimension, child, level, shares):
     return offset
 
 
-@helper
+@allocating
 def busy_children(walk, dimension, level, shares, classes):
     """Children with a stream of their own, summed over the iterations around the event."""
     busy = 0
@@ -234,7 +234,7 @@ def busy_children(walk, dimension, level, shares, classes):
     return busy
 
 
-@helper
+@allocating
 def plain_extents(walk, dimension, shares, in_step, classes):
     """Extents of the tiles of all children along a dimension that is no window axis.
 
