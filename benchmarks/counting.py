@@ -25,7 +25,7 @@ from kcsim.kernels.layout import COUNT, LOOP, SPAN, SPATIAL_X, STEP, TEMPORAL
 
 @njit
 def count_all(nests, lengths, window, rules):
-    """Count every nest; returns a checksum, so that nothing is optimised away."""
+    """Count every nest; returns a checksum, so that nothing is optimized away."""
     levels = rules.shape[0]
     steps = np.empty(nests.shape[1], STEP)
     spans, counts = np.empty(levels + 1, SPAN), np.empty((levels, 3), COUNT)

@@ -2,7 +2,7 @@
 
 Run ``python benchmarks/kmeans.py``. It clusters as many 3x3 kernels as VGG-16 for
 CIFAR has into one codebook of 256: once as they are, once divided by norm and sign as Son, Nah,
-Lee (ECCV 2018) do, and once around 256 real centres. Both sides get the same starting centres,
+Lee (ECCV 2018) do, and once around 256 real centroids. Both sides get the same starting centroids,
 iterations and threads, in turn, each run in a process of its own, whose peak memory it
 reports. Scalars follow: the optimum against kmeans1d (the same optimum) and Lloyd's algorithm.
 """
@@ -27,7 +27,7 @@ LAYERS = ((3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256
 
 
 def trained_kernels(count):
-    """3x3 kernels of VGG-16: neighbouring taps are alike, norms differ by layer and kernel."""
+    """3x3 kernels of VGG-16: neighboring taps are alike, norms differ by layer and kernel."""
     generator = np.random.default_rng(0)
     rows, columns = np.divmod(np.arange(9), 3)
     distance = np.hypot(rows[:, None] - rows, columns[:, None] - columns)
@@ -43,18 +43,18 @@ def trained_kernels(count):
 
 
 def shapes(count):
-    """The same at unit norm, with positive centre taps."""
+    """The same at unit norm, with positive centroid taps."""
     kernels = trained_kernels(count)
     norms = np.linalg.norm(kernels, axis=1) * np.where(kernels[:, 4] < 0, -1, 1)
     return (kernels / norms[:, None]).astype(np.float32)
 
 
 def clumps(count):
-    """Kernels around as many centres as there are clusters."""
+    """Kernels around as many centroids as there are clusters."""
     generator = np.random.default_rng(0)
-    centres = generator.standard_normal((CLUSTERS, 9))
+    centroids = generator.standard_normal((CLUSTERS, 9))
     noise = 0.25 * generator.standard_normal((count, 9))
-    return (centres[generator.integers(0, CLUSTERS, count)] + noise).astype(np.float32)
+    return (centroids[generator.integers(0, CLUSTERS, count)] + noise).astype(np.float32)
 
 
 SIDES = ("kcsim", "scikit-learn")

@@ -85,7 +85,7 @@ class ResNet:
         return functional.linear(x.mean((2, 3)), weights["linear.weight"], weights["linear.bias"])
 
     def accuracy(self, images: torch.Tensor, labels: torch.Tensor) -> float:
-        """Share of the images that are recognised, in percent."""
+        """Share of the images that are recognized, in percent."""
         right = sum(
             int((self(x).argmax(1) == y).sum())
             for x, y in zip(images.split(500), labels.split(500), strict=True)
@@ -105,7 +105,7 @@ class ResNet:
 
 
 def read_images(path: Path, chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    """Some images of a file, normalised, and their labels."""
+    """Some images of a file, normalized, and their labels."""
     with np.load(path, allow_pickle=False) as file:
         images, labels = file["images"][chosen], file["labels"][chosen]
     pixels = (images.astype(np.float32) / 255 - MEAN) / DEVIATION
@@ -182,10 +182,10 @@ def scheme_error(units: np.ndarray, settings: kcsim.Clustering, clusters: int) -
     found = KMeans(clusters, n_init=STARTS, random_state=SEED).fit(samples)
     chosen = found.cluster_centers_[found.labels_]
     if settings.scheme == "linear_kernel":
-        centred = chosen - chosen.mean(1, keepdims=True)
-        power = (centred**2).sum(1, keepdims=True)
-        slopes = ((units - offsets) * centred).sum(1, keepdims=True)
-        chosen, scales = centred, slopes / np.where(power == 0, 1, power)
+        centered = chosen - chosen.mean(1, keepdims=True)
+        power = (centered**2).sum(1, keepdims=True)
+        slopes = ((units - offsets) * centered).sum(1, keepdims=True)
+        chosen, scales = centered, slopes / np.where(power == 0, 1, power)
     return error + float(((units - offsets - scales * chosen) ** 2).sum())
 
 

@@ -29,7 +29,7 @@ RATES: Rates = {
     "googlenet": (0.33, 0.18, 0.05, 0.012),
 }
 PUBLISHED = {"alexnet": 0.9931, "googlenet": 0.9675}
-LINEAR_BITS = {"alexnet": 8}  # of weights, which the paper quantises there; GoogLeNet stays at 16
+LINEAR_BITS = {"alexnet": 8}  # of weights, which the paper quantizes there; GoogLeNet stays at 16
 PROTOCOL_DESIGNS = ("eyeriss", "eyeriss_isca2016")
 # CACTI 7, 1 MB, 64 bits, 65 nm: 174.5 / 146.1 pJ, a quarter per word.
 LARGE_STORE = ("codebook.capacity_kib=1024", "codebook.read_pj=43.6", "codebook.write_pj=36.5")
@@ -129,9 +129,9 @@ def protocol_metric(
     layers: kcsim.Network, clustering: kcsim.Clustering, rules: DeepKMeansRules, linear_bits: int
 ) -> float:
     """The metric, with the weights of fully connected layers as wide as the protocol has them."""
-    quantised = replace(rules, weight_bits=linear_bits)
+    quantized = replace(rules, weight_bits=linear_bits)
     costs = (
-        cost if layer.kind == "conv" else layer_cost(layer, quantised)
+        cost if layer.kind == "conv" else layer_cost(layer, quantized)
         for layer, cost in zip(layers, network_cost(layers, clustering, rules), strict=True)
     )
     return total_cost(costs).mac_units

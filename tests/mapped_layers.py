@@ -19,7 +19,7 @@ def mapped_layers(draw, largest=240, most_instances=24, windows=False, words=Tru
 
     The loops come first and the layer follows from them, so nothing has to be thrown away.
     With `windows`, the loops are those over sliding windows, in space and in time, and two of
-    them are such that neighbours may pass words on; otherwise that hardly ever happens. Without
+    them are such that neighbors may pass words on; otherwise that hardly ever happens. Without
     `words` no network reads every distinct word once. With `imperfect`, bounds may multiply to
     more than the layer has.
     """

@@ -232,7 +232,7 @@ def _walk_operand(nest, tensor, parent, child, result):
             previous[way] = box
         requests = {}
         for way, words in given.items():
-            if forwards and words and _neighbour_has(words, way, given_before):
+            if forwards and words and _neighbor_has(words, way, given_before):
                 result.forwarded[levels[child - 1].name, tensor] += len(words)
                 result.reads[levels[child].name, tensor] += len(words)
             else:
@@ -252,8 +252,8 @@ def _walk_operand(nest, tensor, parent, child, result):
         result.reads[levels[parent].name, tensor] += sum(map(len, requests.values()))
 
 
-def _neighbour_has(words, way, given_before):
-    """Whether a mesh neighbour was given exactly these words one step before."""
+def _neighbor_has(words, way, given_before):
+    """Whether a mesh neighbor was given exactly these words one step before."""
     *above, (x, y) = way
     around = ((x + 1, y), (x - 1, y), (x, y + 1), (x, y - 1))
     return any(given_before.get((*above, place)) == words for place in around)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from kcsim.clustering.precision import quantise
+from kcsim.clustering.precision import quantize
 from kcsim.clustering.resolve import resolve_network
 from kcsim.clustering.spec import parse_clustering
 from kcsim.clustering.units import weights_shape
@@ -51,7 +51,7 @@ def random_clustered(network: Network = SMALL, spec: str = "kernel:k=7", seed: i
         filters, channels, rows, columns = weights_shape(part.layer)
         depth = channels if settings.is_product else 1
         entries = rng.normal(size=(part.clusters, depth, unit.height, unit.width))
-        stored = quantise(entries, settings.codebook_bits or 32, "entries")
+        stored = quantize(entries, settings.codebook_bits or 32, "entries")
         codebooks.setdefault(part.codebook, Codebook(part.codebook, stored))
         shape = (
             filters,
@@ -66,10 +66,10 @@ def random_clustered(network: Network = SMALL, spec: str = "kernel:k=7", seed: i
             part,
             skewed.astype(np.int32),
             transforms if settings.transforms > 1 else None,
-            quantise(rng.normal(size=shape), settings.scale_bits, "scales")
+            quantize(rng.normal(size=shape), settings.scale_bits, "scales")
             if settings.kind.has_scales
             else None,
-            quantise(rng.normal(size=shape), settings.offset_bits, "offsets")
+            quantize(rng.normal(size=shape), settings.offset_bits, "offsets")
             if settings.kind.has_offsets
             else None,
             0.25,

@@ -152,7 +152,7 @@ def test_networks(name):
 
 def test_truncated_link_transfers():
     # Three registers move down a column of 4 words a step. After the first step two of the
-    # three take their 4 words from a neighbour, in each of two steps: 16 words. The tool
+    # three take their 4 words from a neighbor, in each of two steps: 16 words. The tool
     # divides by the three instances before it multiplies again: 15.
     case, counts = CASES[TRUNCATED], result(TRUNCATED).counts
     assert counts.moved("GLB", "inputs", "forwarded") == 16
@@ -179,7 +179,7 @@ def test_extrapolated_windows():
 
 def test_forwarding_in_every_column():
     # 12 columns of 12 PEs: M along X, so all columns have the same inputs, and S innermost
-    # along Y, so a PE takes from its neighbour what that had one column of the image before.
+    # along Y, so a PE takes from its neighbor what that had one column of the image before.
     # The tool hands on words in one column of the twelve; the others are filled by nobody.
     case, counts = CASES[FORWARDING_IN_ONE_COLUMN], result(FORWARDING_IN_ONE_COLUMN).counts
     macs = case.data["macs"]

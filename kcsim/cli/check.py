@@ -68,7 +68,7 @@ def _lines(counts: Counts, differences: tuple[Difference, ...]) -> list[str]:
     wheres = f"of 3 tensors at {levels} level{'s' if levels > 1 else ''}"
     groups = {
         f"reads, fills and updates {wheres}": ("reads", "fills", "updates"),
-        f"transfers down, up and to neighbours {wheres}": ("down", "up", "forwarded"),
+        f"transfers down, up and to neighbors {wheres}": ("down", "up", "forwarded"),
         "tiles, instances and steps": ("tile words", "instances", "temporal steps"),
     }
     lines = [

@@ -34,7 +34,7 @@ def render(tables: Table | Iterable[Table], console: Console) -> None:
     ----------
     tables : Table or iterable of Table
     console : rich.console.Console
-        Decides on width, colours and which characters there are.
+        Decides on width, colors and which characters there are.
     """
     for i, table in enumerate([tables] if isinstance(tables, Table) else tables):
         if i:

@@ -74,7 +74,7 @@ def values_bits(count: int, bits: int) -> int:
     return count * bits + (_STEP_BITS if has_step and count else 0)
 
 
-def quantise(values: ArrayLike, bits: int, what: str) -> StoredValues:
+def quantize(values: ArrayLike, bits: int, what: str) -> StoredValues:
     """Round values to the width in which they are stored.
 
     Parameters

@@ -256,7 +256,7 @@ def clustered_conv2d(
 
 
 def _spread(task: Task, count: int, threads: int) -> list[Any]:
-    """Run tasks 0 to `count` in as many runs of neighbours as there are threads."""
+    """Run tasks 0 to `count` in as many runs of neighbors as there are threads."""
     threads = min(threads, count)
     if threads == 1:
         return [task(0, count)]

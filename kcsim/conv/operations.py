@@ -31,7 +31,7 @@ def count_operations(
     distances are multiples of the stride. The positions of a block are those of the map, and of
     more rows and columns where units are smaller than a kernel: (p + i)(q + j) for p x q outputs
     and units that are up to i rows and j columns apart. They are counted for each of the strips
-    that a map is worked on in (`kcsim.conv.geometry.line_strips`), as neighbours compute the rows
+    that a map is worked on in (`kcsim.conv.geometry.line_strips`), as neighbors compute the rows
     that both need. So are those of sums: each plane that the taps of a unit meet, by the distance
     of the taps. Padding is executed like any input.
 

@@ -54,7 +54,7 @@ def estimate(
         `kcsim.workload.zeros_reader.network_with_zeros`. As the network says when
         absent.
     objective : {"edp", "energy", "cycles"}
-        What the mapping of each layer minimises; the best one is found, and kept for later
+        What the mapping of each layer minimizes; the best one is found, and kept for later
         runs (see `kcsim.mapping.cache`).
     rules : DeepKMeansRules, optional
         How the Deep k-Means metrics count; the hardware's precision and the

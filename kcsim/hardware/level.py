@@ -103,11 +103,11 @@ class Fanout:
     multicast : str
         ``tile``: children that need the same tile at the same step share one
         read; ``word``: every distinct word is read once, partial overlaps of
-        neighbouring windows included; ``none``: each child costs a read.
+        neighboring windows included; ``none``: each child costs a read.
     reduction : bool
         Whether partial sums of the same output are added up on their way.
     forwarding : tuple of str
-        Tensors that a child may take from a neighbour that was just given them.
+        Tensors that a child may take from a neighbor that was just given them.
     transfer_pj : float
         Energy of one word arriving at a child, or leaving it upwards.
     hop_pj : float

@@ -78,7 +78,7 @@ def _without_effect(hardware: Hardware) -> Iterator[str]:
 
 
 def never_forwarded(hardware: Hardware, index: int, tensor: Tensor) -> str:
-    """Why children below a level can take nothing of a tensor from neighbours; empty if they can.
+    """Why children below a level can take nothing of a tensor from neighbors; empty if they can.
 
     Parameters
     ----------
@@ -89,9 +89,9 @@ def never_forwarded(hardware: Hardware, index: int, tensor: Tensor) -> str:
     """
     level, below = hardware.levels[index], hardware.levels[index + 1 : index + 2]
     if tensor not in TENSORS[:2]:
-        return "only weights and inputs are taken from neighbours"
+        return "only weights and inputs are taken from neighbors"
     if level.fanout.children == 1:
-        return "there is one child, which has no neighbour"
+        return "there is one child, which has no neighbor"
     if not below:
         return "its children are MAC units, which keep nothing"
     if tensor not in below[0].kept_tensors:

@@ -71,7 +71,7 @@ keeps
 multicast, reduces
     How the network shares reads; whether it adds up partial sums.
 forwards
-    Whether children take a tensor from their neighbours.
+    Whether children take a tensor from their neighbors.
 repeated
     Whether windows slide only by as much as the last time (all levels alike).
 """
@@ -106,7 +106,7 @@ reads, fills, updates
     Accesses of the level.
 down, up, forwarded
     In the network below: words that arrive at the children, that leave them upwards, and that
-    they take from neighbours.
+    they take from neighbors.
 """
 
 

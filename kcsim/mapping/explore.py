@@ -179,7 +179,7 @@ def _add(known: Explored, spare: Explored, objective: int) -> None:
 
 
 def _value(objective: int, point: Point) -> tuple[float, float]:
-    """What an objective minimises, and what it does among equals."""
+    """What an objective minimizes, and what it does among equals."""
     energy, cycles = point.energy, point.cycles
     if objective == optimum.ENERGY_DELAY:
         return energy * cycles, energy

@@ -90,7 +90,7 @@ class LevelLoops:
         Loops over the tiles of the level below, outermost first.
     spatial_x, spatial_y : tuple of Loop
         Loops over the children below, along X and Y, outermost first: the
-        last one moves between neighbours.
+        last one moves between neighbors.
     bypass : tuple of str
         Tensors that this mapping does not keep here although the level could.
     """

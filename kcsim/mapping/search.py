@@ -119,7 +119,7 @@ def search_mapping(
     layer : ConvLayer
     hardware : Hardware
     objective : str
-        What to minimise: ``energy``, ``cycles`` or ``edp``, their product. Of two equal
+        What to minimize: ``energy``, ``cycles`` or ``edp``, their product. Of two equal
         mappings the one with fewer cycles is chosen for ``energy``, the one with less
         energy for ``cycles``.
     weights : sequence of WeightCosts
@@ -278,7 +278,7 @@ def _note(task: Task, known: Explored) -> str:
 def _not_searched(hardware: Hardware) -> str:
     """What costs energy on a hardware that the search does not see."""
     if any(level.fanout.forwarding for level in hardware.levels):
-        return "what children take from their neighbours is not part of the search"
+        return "what children take from their neighbors is not part of the search"
     if any(level.fanout.hop_pj for level in hardware.levels):
         return "hops depend on places in the array, which are not part of the search"
     if hardware.slides == "repeated":
@@ -287,5 +287,5 @@ def _not_searched(hardware: Hardware) -> str:
 
 
 def objective_value(objective: str, energy: float, cycles: float) -> float:
-    """What an objective minimises."""
+    """What an objective minimizes."""
     return {"energy": energy, "cycles": cycles, "edp": energy * cycles}[objective]

@@ -33,7 +33,7 @@ def _orders() -> tuple[str, ...]:
 
     What matters of an order is which loops stand innermost: as long as they are blind to a
     tensor, its tile stays, and as long as they move the window of inputs along one axis,
-    neighbouring tiles share words. So the innermost loops are all that are blind to
+    neighboring tiles share words. So the innermost loops are all that are blind to
     one tensor, or the two of one axis, with the axis that moves first and, where
     both of its loops do, each of them first. What follows is put likewise, for
     layers in which the innermost of these have no iterations.

@@ -29,7 +29,7 @@ class BulkCounts:
     accesses : ndarray of int64, [mappings, levels, tensors, actions]
         Reads, fills and updates of weights, inputs and outputs.
     transfers : ndarray of int64, [mappings, levels, tensors, directions]
-        Words down, up and between neighbours in the network below a level.
+        Words down, up and between neighbors in the network below a level.
     tile_words : ndarray of int64, [mappings, levels, tensors]
         Words that one instance holds at one time.
     instances : ndarray of int64, [mappings, levels + 1]

@@ -43,7 +43,7 @@ class Counts:
         over all instances.
     transfers : ndarray of int64, [levels, tensors, directions]
         Words that arrive at the children below a level, that leave them
-        upwards, and that they take from their neighbours.
+        upwards, and that they take from their neighbors.
     tile_words : ndarray of int64, [levels, tensors]
         Words that one instance holds at one time.
     instances : ndarray of int64, [levels + 1]

@@ -54,7 +54,7 @@ def read_text_file(file: str, most_bytes: int) -> bytes:
         with open(file, "rb") as stream:
             content = stream.read(most_bytes + 1)
     except FileNotFoundError:
-        raise InputError(Problem(f"no such file: '{file}'", suggestion=_neighbour(file))) from None
+        raise InputError(Problem(f"no such file: '{file}'", suggestion=_neighbor(file))) from None
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise InputError(f"cannot read '{file}': {reason}") from None
@@ -72,7 +72,7 @@ def too_large(file: str, most_bytes: int) -> Problem:
     return Problem(f"'{file}' is too large", f"at most {most_bytes // 1_000_000} MB")
 
 
-def _neighbour(file: str) -> str:
+def _neighbor(file: str) -> str:
     """The file in the same folder whose name is nearest, or an empty string."""
     folder, name = os.path.split(file)
     try:

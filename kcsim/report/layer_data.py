@@ -99,14 +99,14 @@ def transfer_table(estimate: LayerEstimate) -> Table:
     )
     total = ("TOTAL", *[None] * 4, math.fsum(row[-1] for row in rows))
     notes = (
-        "Down: arriving at the children. Up: leaving them. Forwarded: taken from a neighbour.",
+        "Down: arriving at the children. Up: leaving them. Forwarded: taken from a neighbor.",
         *_nothing_forwarded(estimate.counts),
     )
     return Table(_title(estimate, "Transfers"), columns, tuple(rows), (total,), notes)
 
 
 def _nothing_forwarded(counts: Counts) -> Iterator[str]:
-    """Why a tensor that a network forwards is not taken from neighbours under this mapping."""
+    """Why a tensor that a network forwards is not taken from neighbors under this mapping."""
     hardware = counts.hardware
     for i, level in enumerate(hardware.levels):
         for tensor in level.fanout.forwarding:
@@ -114,7 +114,7 @@ def _nothing_forwarded(counts: Counts) -> Iterator[str]:
                 level.name, tensor, "forwarded"
             ):
                 continue
-            reason = "no child needs just what a neighbour was given in the step before"
+            reason = "no child needs just what a neighbor was given in the step before"
             if not counts.keeps[i + 1, TENSORS.index(tensor)]:
                 reason = f"under this mapping {hardware.levels[i + 1].name} does not keep them"
             elif counts.instances[i + 1] == counts.instances[i]:

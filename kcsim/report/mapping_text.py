@@ -49,7 +49,7 @@ def totals(estimate: LayerEstimate) -> str:
     cycles = estimate.cycles
     return (
         f"{energy}{expected}, {cycles.total:,} cycles (bound by {cycles.bound_by}), "
-        f"utilisation {percent(estimate.utilization)}"
+        f"utilization {percent(estimate.utilization)}"
     )
 
 

@@ -21,7 +21,7 @@ def network_table(network: Network) -> Table:
     )
     rows = tuple(_row(layer) for layer in network)
     total = ("TOTAL", None, None, None, None, None, network.weight_words, network.macs)
-    notes = [f"{network.parameters:,} parameters, biases and normalisation included."]
+    notes = [f"{network.parameters:,} parameters, biases and normalization included."]
     if network.source:
         notes.append(network.source)
     return Table(network.name, columns, rows, (total,), tuple(notes))

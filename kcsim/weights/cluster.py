@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kcsim.clustering.options import OPTIONS
-from kcsim.clustering.precision import quantise
+from kcsim.clustering.precision import quantize
 from kcsim.clustering.resolve import (
     LayerClustering,
     check_units,
@@ -26,7 +26,7 @@ from kcsim.errors import InputError, Problem
 from kcsim.reading.arguments import checked
 from kcsim.weights.clustered import ClusteredLayer, ClusteredWeights, Codebook
 from kcsim.weights.matching import LayerWeights, Names, match_weights
-from kcsim.weights.recognize import FOUND, distinct_values, recognise_network
+from kcsim.weights.recognize import FOUND, distinct_values, recognize_network
 from kcsim.weights.weight_files import load_weights
 from kcsim.workload.network import Network
 from kcsim.workload.reader import load_network
@@ -98,7 +98,7 @@ def cluster_network(
     if isinstance(clustering, str):
         word, _, settings = clustering.partition(":")
         if word.strip() == FOUND:
-            found = recognise_network(network, matched, _index_of(settings))
+            found = recognize_network(network, matched, _index_of(settings))
             return replace(found, notes=_matched_notes(matched))
         clustering = parse_clustering(clustering)
     chosen = settings_of(network, clustering)
@@ -239,7 +239,7 @@ def _fit_units(
         start += part.units
         turns = fitted.transforms
         scales, offsets = (
-            None if values is None else quantise(values[own].reshape(shape), bits, what)
+            None if values is None else quantize(values[own].reshape(shape), bits, what)
             for values, bits, what in (
                 (fitted.scales, settings.scale_bits, f"the scale of layer {part.layer.name!r}"),
                 (fitted.offsets, settings.offset_bits, f"the offset of layer {part.layer.name!r}"),
@@ -277,4 +277,4 @@ def _fit_subspaces(
 
 
 def _codebook(name: str, entries: Floats, settings: Clustering) -> Codebook:
-    return Codebook(name, quantise(entries, settings.codebook_bits or 32, f"codebook {name!r}"))
+    return Codebook(name, quantize(entries, settings.codebook_bits or 32, f"codebook {name!r}"))

@@ -67,10 +67,10 @@ def fit_units(
     With ``sparse``, the floor(p N) units of least norm are tied to entry 0, which is zero, and the
     others share K - 1 entries (Wu et al., Deep k-Means, ICML 2018, Section 5.3).
 
-    ``scaled_kernel`` clusters shapes: kernels over their norm, signed by the centre tap (Son,
+    ``scaled_kernel`` clusters shapes: kernels over their norm, signed by the centroid tap (Son,
     Nah, Lee, ECCV 2018, Section 3.1). Two things differ from the paper, both for a smaller error
     of the weights at equal storage: shapes weigh as much as the squares of their norms, so that
-    the clustering minimises that error, and a scale is refitted to the entry by least squares.
+    the clustering minimizes that error, and a scale is refitted to the entry by least squares.
 
     ``linear_kernel`` picks the entry of largest absolute Pearson correlation and fits scale and
     offset by least squares (Chen, Chen, Su, ICMV 2018); the entries are those of
@@ -135,9 +135,9 @@ def _fit_scaled(
 ) -> FittedUnits:
     vectors = _flat(units).astype(np.float64)
     rows, columns = _taps(units)
-    centre = vectors[:, rows // 2 * columns + columns // 2]
+    centroid = vectors[:, rows // 2 * columns + columns // 2]
     norms = np.linalg.norm(vectors, axis=1)
-    shapes = _divided(vectors, np.where(centre < 0, -norms, norms))
+    shapes = _divided(vectors, np.where(centroid < 0, -norms, norms))
     found = kmeans(
         shapes,
         clusters,
@@ -159,8 +159,8 @@ def _fit_linear(units: Floats, clusters: int, seed: int, starts: int) -> FittedU
     entries, indexes = fit_lines(vectors - means[:, None], clusters, seed, starts)
     used = entries[indexes].astype(np.float64)
     used_means = used.mean(axis=1)
-    centred = used - used_means[:, None]
-    scales = _divided(_products(vectors, centred), _products(centred, centred))
+    centered = used - used_means[:, None]
+    scales = _divided(_products(vectors, centered), _products(centered, centered))
     offsets = means - scales * used_means
     return FittedUnits(
         units,

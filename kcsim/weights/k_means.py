@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from kcsim.clustering.units import transformed
 from kcsim.errors import InputError, Problem
 from kcsim.kernels.kmeans.scalar import cluster_means, optimal_cuts
-from kcsim.weights.lloyd import Samples, lloyd, starting_centres
+from kcsim.weights.lloyd import Samples, lloyd, starting_centroids
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,10 +212,10 @@ def _best_run(
         best = replace(plain, transforms=np.zeros(len(plain.labels), np.uint8))
     for start in range(starts + (plain is not None)):
         if plain is not None and start == 0:
-            centres = plain.centroids
+            centroids = plain.centroids
         else:
-            centres = starting_centres(samples, clusters, generator)
-        run = lloyd(samples, centres, iterations, tolerance)
+            centroids = starting_centroids(samples, clusters, generator)
+        run = lloyd(samples, centroids, iterations, tolerance)
         if best is None or run.inertia < best.inertia:
             labels, kinds = np.divmod(run.labels, count)
             best = KMeans(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kcsim.errors import InputError, Problem
-from kcsim.weights.lloyd import Samples, lloyd, nearest_centres, starting_centres
+from kcsim.weights.lloyd import Samples, lloyd, nearest_centroids, starting_centroids
 
 START_ITERATIONS, ITERATIONS = 50, 50
 LEAST_GAIN = 1e-5
@@ -59,8 +59,8 @@ def fit_lines(
     generator = np.random.default_rng(seed)
     best = None
     for _ in range(starts):
-        centres = starting_centres(samples, clusters, generator)
-        run = lloyd(samples, centres, START_ITERATIONS, 0.0)
+        centroids = starting_centroids(samples, clusters, generator)
+        run = lloyd(samples, centroids, START_ITERATIONS, 0.0)
         directions = run.centroids[:, :size]
         lengths = np.linalg.norm(directions, axis=1, keepdims=True)
         directions = np.divide(directions, lengths, out=directions.copy(), where=lengths != 0)
@@ -85,7 +85,7 @@ def _refine(
         before, left = left, total - held
         if left > before * (1 - LEAST_GAIN):
             break
-        nearest = nearest_centres(samples, np.hstack((directions, -directions))) // 2
+        nearest = nearest_centroids(samples, np.hstack((directions, -directions))) // 2
         if np.array_equal(nearest, labels):
             break
         labels = nearest

@@ -11,8 +11,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from kcsim.kernels.kmeans.lloyd import SPAN, Centres, Vectors, assign, squared_distances
-from kcsim.kernels.kmeans.seeding import choose_centres
+from kcsim.kernels.kmeans.lloyd import SPAN, Centroids, Vectors, assign, squared_distances
+from kcsim.kernels.kmeans.seeding import choose_centroids
 
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -23,10 +23,10 @@ CHUNK = 65536
 """Vectors that one thread takes at a time; fixed, so that sums do not depend on threads."""
 
 GROUP_SIZE, MOST_GROUPS = 64, 32
-"""Centres that share their bounds, found by timing; groups, for the memory of the bounds."""
+"""Centroids that share their bounds, found by timing; groups, for the memory of the bounds."""
 
 SEEDING_SAMPLE, SEEDING_PER_CLUSTER = 131072, 16
-"""Starting centres are chosen among so many vectors, or so many for each cluster if more."""
+"""Starting centroids are chosen among so many vectors, or so many for each cluster if more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +72,8 @@ class Lloyd:
     converged: bool
 
 
-def starting_centres(samples: Samples, clusters: int, generator: np.random.Generator) -> Array:
-    """Starting centres by greedy k-means++, of large samples on a random part.
+def starting_centroids(samples: Samples, clusters: int, generator: np.random.Generator) -> Array:
+    """Starting centroids by greedy k-means++, of large samples on a random part.
 
     Parameters
     ----------
@@ -94,29 +94,29 @@ def starting_centres(samples: Samples, clusters: int, generator: np.random.Gener
     if positive.size < weights.size:
         values, weights = np.ascontiguousarray(values[:, positive]), weights[positive]
     uniforms = generator.random((clusters, 2 + int(math.log(clusters))))
-    return values[:, choose_centres(values, weights, samples.orders, uniforms)].T
+    return values[:, choose_centroids(values, weights, samples.orders, uniforms)].T
 
 
-def lloyd(samples: Samples, centres: Array, iterations: int, tolerance: float) -> Lloyd:
-    """Run Lloyd's algorithm from given centres.
+def lloyd(samples: Samples, centroids: Array, iterations: int, tolerance: float) -> Lloyd:
+    """Run Lloyd's algorithm from given centroids.
 
     An entry without vectors is moved to the vector that lies farthest from its own entry.
 
     Parameters
     ----------
     samples : Samples
-    centres : float32 array, shape (K, d)
+    centroids : float32 array, shape (K, d)
     iterations : int
         At least 1.
     tolerance : float
-        Ends once the summed squared movement of the centres is at most this share of the mean
+        Ends once the summed squared movement of the centroids is at most this share of the mean
         variance of a dimension; 0 goes on until nothing changes.
     """
     tolerated = 0.0
     if tolerance > 0:
         tolerated = tolerance * float(samples.values.var(axis=1, dtype=np.float64).mean())
     with _threads() as pool:
-        state = _State(samples, np.ascontiguousarray(centres), pool.map)
+        state = _State(samples, np.ascontiguousarray(centroids), pool.map)
         done, converged = 0, False
         while done < iterations and not converged:
             changed = state.assign()
@@ -131,10 +131,10 @@ def lloyd(samples: Samples, centres: Array, iterations: int, tolerance: float) -
     return state.result(done, converged)
 
 
-def nearest_centres(samples: Samples, centres: Array) -> Indexes:
-    """Label of each vector, as in `Lloyd`, for centres float32[K, d] that stay where they are."""
+def nearest_centroids(samples: Samples, centroids: Array) -> Indexes:
+    """Label of each vector, as in `Lloyd`, for centroids float32[K, d] that stay where they are."""
     with _threads() as pool:
-        state = _State(samples, np.ascontiguousarray(centres), pool.map)
+        state = _State(samples, np.ascontiguousarray(centroids), pool.map)
         state.assign()
     return state.labels()
 
@@ -144,11 +144,11 @@ def _threads() -> ThreadPoolExecutor:
 
 
 class _State:
-    """Vectors, centres and bounds between the steps of one run."""
+    """Vectors, centroids and bounds between the steps of one run."""
 
-    def __init__(self, samples: Samples, centres: Array, run: Map) -> None:
+    def __init__(self, samples: Samples, centroids: Array, run: Map) -> None:
         dimensions, count = samples.values.shape
-        self.samples, self.centroids = samples, centres
+        self.samples, self.centroids = samples, centroids
         self._run = run
         expanded = self._expanded()
         group = _groups(expanded)
@@ -173,12 +173,14 @@ class _State:
         self._totals = np.empty((chunks, len(expanded)))
 
     def assign(self) -> int:
-        """Assign every vector to its nearest centre; returns how many labels changed."""
-        centres, count = self._centres(), len(self._vectors.labels)
+        """Assign every vector to its nearest centroid; returns how many labels changed."""
+        centroids, count = self._centroids(), len(self._vectors.labels)
 
         def chunk(i: int) -> int:
             start, stop = i * CHUNK, min((i + 1) * CHUNK, count)
-            return int(assign(self._vectors, centres, start, stop, self._sums[i], self._totals[i]))
+            return int(
+                assign(self._vectors, centroids, start, stop, self._sums[i], self._totals[i])
+            )
 
         return sum(self._run(chunk, range(len(self._sums))))
 
@@ -241,7 +243,7 @@ class _State:
 
     def _squares(self) -> Floats:
         squares = np.empty(len(self._vectors.labels))
-        squared_distances(self._vectors, self._centres().values, squares)
+        squared_distances(self._vectors, self._centroids().values, squares)
         return squares
 
     def _expanded(self) -> Array:
@@ -249,8 +251,8 @@ class _State:
         expanded: Array = self.centroids[:, self.samples.orders]
         return expanded.reshape(-1, expanded.shape[-1])
 
-    def _centres(self) -> Centres:
-        return Centres(
+    def _centroids(self) -> Centroids:
+        return Centroids(
             np.pad(self._expanded()[self._by_group], self._padding),
             self._by_group,
             self._group,
@@ -261,11 +263,11 @@ class _State:
         )
 
 
-def _groups(centres: Array) -> Indexes:
-    """Group of each centre: shells around their mean, all with about as many.
+def _groups(centroids: Array) -> Indexes:
+    """Group of each centroid: shells around their mean, all with about as many.
 
-    Far centres serve few vectors and move far, which would loosen the bounds of the near ones.
+    Far centroids serve few vectors and move far, which would loosen the bounds of the near ones.
     """
-    groups = min(max(len(centres) // GROUP_SIZE, 1), MOST_GROUPS)
-    radius = np.linalg.norm(centres - centres.mean(axis=0, dtype=np.float64), axis=1)
-    return np.argsort(np.argsort(radius, kind="stable")) * groups // len(centres)
+    groups = min(max(len(centroids) // GROUP_SIZE, 1), MOST_GROUPS)
+    radius = np.linalg.norm(centroids - centroids.mean(axis=0, dtype=np.float64), axis=1)
+    return np.argsort(np.argsort(radius, kind="stable")) * groups // len(centroids)

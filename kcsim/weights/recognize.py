@@ -37,7 +37,7 @@ _ROUNDING = 1e-6
 Floats = NDArray[np.float32]
 
 
-def recognise_network(
+def recognize_network(
     network: Network, weights: Mapping[str, LayerWeights], index: str = "fixed"
 ) -> ClusteredWeights:
     """Find the clusters that are in weights.

@@ -139,7 +139,7 @@ class ConvLayer:
         ) -> None: ...
 
     def __post_init__(self) -> None:
-        faults = [*self._normalise()]
+        faults = [*self._normalize()]
         # The later checks compute with what the earlier ones found sound.
         faults = faults or [*self._shape_faults()]
         faults = faults or [*self._count_faults()]
@@ -259,15 +259,15 @@ class ConvLayer:
         """The same layer for another number of images."""
         return replace(self, batch=batch)
 
-    def _normalise(self) -> Iterator[_Fault]:
+    def _normalize(self) -> Iterator[_Fault]:
         """Store every field in its full form; yield the fields that are wrong by themselves."""
         if not is_name(self.name):
             yield "name", f"name is {self.name!r}", "a printable text"
         for field in _SIZES:
-            yield from self._normalise_numbers(field, length=1, smallest=1)
-        yield from self._normalise_numbers("stride", length=2, smallest=1)
-        yield from self._normalise_numbers("padding", length=4, smallest=0)
-        yield from self._normalise_numbers("dilation", length=2, smallest=1)
+            yield from self._normalize_numbers(field, length=1, smallest=1)
+        yield from self._normalize_numbers("stride", length=2, smallest=1)
+        yield from self._normalize_numbers("padding", length=4, smallest=0)
+        yield from self._normalize_numbers("dilation", length=2, smallest=1)
         bias: object = self.bias
         if not isinstance(bias, bool):
             yield "bias", f"bias is {bias!r}", "true or false"
@@ -278,7 +278,7 @@ class ConvLayer:
         if not isinstance(zeros, ZeroShares):
             yield "zeros", f"zeros is {zeros!r}", "ZeroShares"
 
-    def _normalise_numbers(self, field: str, length: int, smallest: int) -> Iterator[_Fault]:
+    def _normalize_numbers(self, field: str, length: int, smallest: int) -> Iterator[_Fault]:
         given: object = getattr(self, field)
         numbers = _integers(given, length)
         if numbers is None:

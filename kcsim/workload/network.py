@@ -23,7 +23,7 @@ class Network:
     layers : tuple of ConvLayer
         At least one; no two of the same name.
     norm_parameters : int
-        Trained scales and shifts of batch normalisation, which belong to no layer here.
+        Trained scales and shifts of batch normalization, which belong to no layer here.
     source : str
         Where the structure comes from: the paper or the framework.
     whole : tuple of ConvLayer
@@ -109,7 +109,7 @@ class Network:
 
     @property
     def parameters(self) -> int:
-        """Everything that is trained: weights, biases, batch normalisation."""
+        """Everything that is trained: weights, biases, batch normalization."""
         return sum(layer.parameters for layer in self.layers) + self.norm_parameters
 
     def layer(self, name: str) -> ConvLayer:

@@ -20,7 +20,7 @@ def test_counts_and_outputs_agree(kcsim):
     assert outcome.out.splitlines() == [
         "conv1 on eyeriss: 288000 MACs executed in 9600 steps of 30 MAC units",
         "reads, fills and updates of 3 tensors at 3 levels: equal",
-        "transfers down, up and to neighbours of 3 tensors at 3 levels: equal",
+        "transfers down, up and to neighbors of 3 tensors at 3 levels: equal",
         "tiles, instances and steps: equal",
         "outputs: equal to torch, bit for bit",
     ]

@@ -44,7 +44,7 @@ def tiny(tmp_path):
 
 
 def test_the_ratio_of_deep_kmeans():
-    # 32-bit weights, no biases, the entropy of the worst case: what the script is labelled with.
+    # 32-bit weights, no biases, the entropy of the worst case: what the script is labeled with.
     network = package.load_network("wrn_16_4")
     storage = network_storage(network, parse_clustering(SCHEME.read_text().strip()))
     assert storage.ratio(biases=False) == pytest.approx(45.03, abs=0.005)

@@ -68,5 +68,5 @@ def test_forwarding_that_a_mapping_rules_out_is_said(kcsim, folder):
     assert "DRAM forwards no inputs: one child is in use." in shown
     assert (
         "DRAM forwards no outputs, though it names them: only weights and inputs are taken from "
-        "neighbours." in shown
+        "neighbors." in shown
     )

@@ -92,7 +92,7 @@ def test_matsui_codebook_alone():
     ("spec", "ratio"), [("son:k=256", 11.75), ("son:k=32,transforms=8", 11.77)]
 )
 def test_son_vgg16_cifar_whole_model(spec, ratio):
-    # With the rest at 32 bit: biases and four words of batch normalisation for every channel.
+    # With the rest at 32 bit: biases and four words of batch normalization for every channel.
     network = zoo.load("vgg16_cifar")
     storage = network_storage(network, parse_clustering(spec))
     rest = 32 * 4 * sum(layer.out_channels for layer in network if layer.kind == "conv")

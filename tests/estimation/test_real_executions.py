@@ -34,7 +34,7 @@ HARDWARE = Hardware(
 
 @cache
 def trained():
-    """All layers of SqueezeNet 1.0, recognised as clustered."""
+    """All layers of SqueezeNet 1.0, recognized as clustered."""
     path = real_file("imagenet_squeezenet1_0_deepcompression.npz")
     return kcsim.cluster_network("squeezenet1_0", path, "found")
 

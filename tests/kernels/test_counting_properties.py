@@ -76,7 +76,7 @@ def test_forwarding_equals_the_walk_thoroughly(mapped):
 
 def test_forwarding_below_a_network_of_words():
     # Four tiles of 4 rows begin at rows 0, 2, 4, 6; all move by 4, where the two lower ones
-    # take what their neighbours just had. Rows 0 to 9 are read at first, then rows 8 to 13.
+    # take what their neighbors just had. Rows 0 to 9 are read at first, then rows 8 to 13.
     layer = ConvLayer("conv", 1, 1, 14, 1, 4, 1, dilation=(2, 1))
     outer = Level(
         name="DRAM", read_pj=1, write_pj=1,

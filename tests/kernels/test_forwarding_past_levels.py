@@ -1,4 +1,4 @@
-"""Children take words from neighbours also where the level above them does not keep the tensor."""
+"""Children take words from neighbors also where the level above them does not keep the tensor."""
 
 from dataclasses import replace
 
@@ -60,7 +60,7 @@ def counted(layer, hardware, mapping):
 
 
 def test_registers_forward_below_a_level_that_keeps_inputs():
-    # 6 registers of 4 inputs, 2 of which come from a neighbour in the second of 2 steps.
+    # 6 registers of 4 inputs, 2 of which come from a neighbor in the second of 2 steps.
     assert counted(LAYER, HARDWARE, mapping_of())[1:] == [36, 48 + 12, 12]
 
 
@@ -87,7 +87,7 @@ def test_networks_further_up_share_what_is_left(multicast, dram):
     assert counted(layer, hardware, mapping) == [dram, 0, 0, 120, 24]
     counts = count_layer(layer, hardware, mapping)
     down = [counts.moved(level, "inputs", "down") for level in ("DRAM", "L2", "GLB")]
-    # The words of 6 registers twice, less those from neighbours.
+    # The words of 6 registers twice, less those from neighbors.
     assert down == [dram, 72, 2 * (48 - 12)]
 
 
@@ -145,10 +145,10 @@ def test_forwarding_that_can_never_happen_is_said():
     hardware = replace(hardware, levels=(*hardware.levels[:-1], last))
     said = [note for note in hardware_notes(hardware) if "forwards no" in note]
     assert said == [
-        "L2 forwards no inputs, though it names them: there is one child, which has no neighbour.",
+        "L2 forwards no inputs, though it names them: there is one child, which has no neighbor.",
         "L1 forwards no inputs, though it names them: GLB does not keep them.",
         "L1 forwards no outputs, though it names them: only weights and inputs are taken from "
-        "neighbours.",
+        "neighbors.",
         "RF forwards no weights, though it names them: its children are MAC units, which keep "
         "nothing.",
     ]
@@ -176,5 +176,5 @@ def test_forwarding_that_does_not_happen_under_a_mapping_is_said():
         )
     )
     assert said(still) == [
-        "GLB forwards no inputs: no child needs just what a neighbour was given in the step before."
+        "GLB forwards no inputs: no child needs just what a neighbor was given in the step before."
     ]

@@ -87,7 +87,7 @@ def test_a_loop_over_filters_leaves_the_tile_where_it_is():
         assert counts.words("DRAM", "inputs", "reads") == 3 * (2 * 113) * 225 == 152_550
 
 
-def test_neighbours_forward_what_refilled_tiles_ask_for():
+def test_neighbors_forward_what_refilled_tiles_ask_for():
     # Three children in a column, one row apart; all move by 1, 2 and 1 rows.
     fanout = Fanout(y=3, forwarding=("inputs",))
     levels = replace(LEVELS[0], fanout=fanout), LEVELS[1]

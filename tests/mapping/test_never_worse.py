@@ -48,7 +48,7 @@ def layer_of_run(run):
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: f"{run['layer']}-{run['threads']}")
 def test_runs_of_another_mapper(run):
-    """It was free to leave any tensor out of any level, and to let neighbours pass words on.
+    """It was free to leave any tensor out of any level, and to let neighbors pass words on.
 
     Even so it is enough that outputs may be left out of the registers.
     """

@@ -12,7 +12,7 @@ from random_clustered import SMALL, random_clustered
 from small_design import LAYER, MAPPING, design
 
 from kcsim import InputError, evaluate, parse_clustering
-from kcsim.clustering.precision import quantise
+from kcsim.clustering.precision import quantize
 from kcsim.cost.clustered_formats import clustered_zeros, weight_formats
 from kcsim.hardware.level import Fanout
 from kcsim.hardware.schema import Compute
@@ -44,7 +44,7 @@ def with_zero_entries(weights, dead=()):
     for name, codebook in weights.codebooks.items():
         entries = codebook.entries.values.copy()
         entries[0] = 0
-        codebooks[name] = Codebook(name, quantise(entries, 32, "entries"))
+        codebooks[name] = Codebook(name, quantize(entries, 32, "entries"))
     layers = {
         name: dataclasses.replace(layer, indexes=np.zeros_like(layer.indexes))
         if name in dead

@@ -298,7 +298,7 @@ def test_hardware_for_zeros_costs_nothing_without_zeros(mapped, data):
 def test_the_search_pays_what_the_account_says(mapped, data):
     layer, hardware, mapping = mapped
     hardware = equipped(data.draw, hardware)
-    # Words of one bit leave nothing to round; the search does not see what neighbours exchange.
+    # Words of one bit leave nothing to round; the search does not see what neighbors exchange.
     levels = [
         dataclasses.replace(
             level, word_bits=1, capacity_words=10**9 if i else None,

@@ -16,7 +16,7 @@ from kcsim.reading.validation import validate, validate_data
 STRICT = ConfigDict(extra="forbid")
 
 
-class Colour(enum.Enum):
+class Color(enum.Enum):
     RED = "red"
     BLUE = "blue"
 
@@ -66,7 +66,7 @@ class Hardware:
     lines: list[bool] = Field(default_factory=list, min_length=1)
     layers: list[Annotated[Conv | Pool, Field(discriminator="op")]] = Field(default_factory=list)
     either: Array | Level | str | None = None
-    colour: Colour = Colour.RED
+    color: Color = Color.RED
     anything: Any = None
 
 
@@ -80,7 +80,7 @@ shape: [3, 4]
 lines: [true]
 layers: [{op: conv, kernel: 3}]
 either: {rows: 2}
-colour: blue
+color: blue
 anything: [1.5, .inf, .nan]
 """
 
@@ -91,7 +91,7 @@ def test_good_data():
     assert type(hardware.levels[0].capacity_kib) is float
     assert hardware.shape == (3, 4)
     assert hardware.either == Array(2)
-    assert hardware.colour is Colour.BLUE
+    assert hardware.color is Color.BLUE
     assert validate_data(parse_yaml(GOOD).data | {"anything": (1,)}, Hardware, what="h").levels
     assert validate_data(None, type(None), what="h") is None
 
@@ -182,8 +182,8 @@ FAULTS = {
         ["2:73: 'kind' is 3; expected 'sram' or 'dram'"],
     ),
     "enum": (
-        "colour: rd",
-        ["2:9: 'colour' is 'rd'; expected 'red' or 'blue'; did you mean 'red'?"],
+        "color: rd",
+        ["2:9: 'color' is 'rd'; expected 'red' or 'blue'; did you mean 'red'?"],
     ),
     "union, near text": (
         LEVEL + "ports: unlimted}]",

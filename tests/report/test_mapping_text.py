@@ -13,7 +13,7 @@ from kcsim.report.mapping_text import listed, mapping_text
 def test_a_nest_by_hand():
     title, *nest = mapping_text(kcsim.evaluate(LAYER, design(), MAPPING)).splitlines()
     assert re.fullmatch(
-        r"conv on small: \S+ nJ, 144 cycles \(bound by compute\), utilisation 100.0 %", title
+        r"conv on small: \S+ nJ, 144 cycles \(bound by compute\), utilization 100.0 %", title
     )
     assert nest == [
         "DRAM  holds weights 72, inputs 32, outputs 16",

@@ -68,7 +68,7 @@ def test_the_schema_refuses_what_is_wrong(dense):
     document["schema"] = "kcsim.result/9"
     document["runs"][0]["cycles"] = -1
     document["runs"][0]["layers"][0]["macs"] = "many"
-    document["hardware"]["colour"] = "red"
+    document["hardware"]["color"] = "red"
     del document["network"]["batch"]
     assert len(list(faults(document, RESULT_SCHEMA, RESULT_SCHEMA))) == 5
 

@@ -101,7 +101,7 @@ def test_names_in_brackets_are_no_markup(dense):
     assert "[bold]conv[/]" in rendered(table, 80)
 
 
-def test_no_colours_where_they_are_unwanted(clustered, monkeypatch):
+def test_no_colors_where_they_are_unwanted(clustered, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     text = rendered(estimate_tables(clustered), 80, force_terminal=True)
     for code in range(30, 50):

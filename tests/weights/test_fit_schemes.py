@@ -176,15 +176,15 @@ def test_linear_kernels_have_the_largest_correlation():
     assert chosen == pytest.approx(np.abs(correlations).max(axis=1), abs=2e-3)
 
 
-def test_linear_kernels_leave_less_than_k_means_of_normalised_ones():
+def test_linear_kernels_leave_less_than_k_means_of_normalized_ones():
     units = trained_kernels()
     vectors = units.reshape(-1, 9)
-    centred = vectors - vectors.mean(axis=1, keepdims=True)
-    norms = np.linalg.norm(centred, axis=1, keepdims=True)
-    found = SklearnKMeans(32, n_init=2, random_state=0).fit(centred / norms)
+    centered = vectors - vectors.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(centered, axis=1, keepdims=True)
+    found = SklearnKMeans(32, n_init=2, random_state=0).fit(centered / norms)
     entries = found.cluster_centers_[found.labels_]
-    scales = (centred * entries).sum(axis=1) / np.square(entries).sum(axis=1)
-    error = np.square(centred - scales[:, None] * entries).sum()
+    scales = (centered * entries).sum(axis=1) / np.square(entries).sum(axis=1)
+    error = np.square(centered - scales[:, None] * entries).sum()
     fitted = fit_units(units, Clustering("linear_kernel", k=32), 32, starts=2)
     assert fitted.squared_error < error
 

@@ -34,27 +34,27 @@ def samples(values, orders=None, weights=None):
     return Samples(np.ascontiguousarray(values.T), weights, orders)
 
 
-def plain_lloyd(given_samples, centres, iterations):
+def plain_lloyd(given_samples, centroids, iterations):
     """Lloyd's algorithm without any shortcut, in the arithmetic that is promised."""
     values, weights, orders = given_samples.values.T, given_samples.weights, given_samples.orders
     labels = np.full(len(values), -1)
     for done in range(1, iterations + 1):
-        new = nearest(values, centres, orders)
-        sums, totals = sums_of(values, weights, new, orders, len(centres))
-        moved = fill_empty(values, weights, new, centres, orders, sums, totals)
+        new = nearest(values, centroids, orders)
+        sums, totals = sums_of(values, weights, new, orders, len(centroids))
+        moved = fill_empty(values, weights, new, centroids, orders, sums, totals)
         if np.array_equal(new, labels) and not moved:
-            return centres, labels, done
-        labels, before = new, centres
+            return centroids, labels, done
+        labels, before = new, centroids
         filled = totals > 0
-        centres = centres.copy()
-        centres[filled] = sums[filled] / totals[filled, None]
-        if np.array_equal(centres, before):
+        centroids = centroids.copy()
+        centroids[filled] = sums[filled] / totals[filled, None]
+        if np.array_equal(centroids, before):
             break
-    return centres, nearest(values, centres, orders), done
+    return centroids, nearest(values, centroids, orders), done
 
 
-def nearest(values, centres, orders):
-    expanded = centres[:, orders].reshape(-1, values.shape[1])
+def nearest(values, centroids, orders):
+    expanded = centroids[:, orders].reshape(-1, values.shape[1])
     squares = np.zeros((len(values), len(expanded)), np.float32)
     for i in range(values.shape[1]):
         difference = (values[:, i, None] - expanded[None, :, i]).astype(float)
@@ -71,8 +71,8 @@ def sums_of(values, weights, labels, orders, clusters):
     return sums, np.bincount(labels // len(orders), weights, clusters)
 
 
-def fill_empty(values, weights, labels, centres, orders, sums, totals):
-    expanded = centres[:, orders].reshape(-1, values.shape[1]).astype(float)
+def fill_empty(values, weights, labels, centroids, orders, sums, totals):
+    expanded = centroids[:, orders].reshape(-1, values.shape[1]).astype(float)
     squares = weights * np.square(values - expanded[labels]).sum(axis=1)
     empty, moved = list(np.flatnonzero(totals == 0)), 0
     for vector in sorted(range(len(values)), key=lambda i: (-squares[i], i)):
@@ -87,13 +87,13 @@ def fill_empty(values, weights, labels, centres, orders, sums, totals):
     return moved
 
 
-def assert_same_as_plain(given_samples, centres, iterations=100):
-    centres = np.asarray(centres, np.float32)
-    centroids, labels, done = plain_lloyd(given_samples, centres, iterations)
+def assert_same_as_plain(given_samples, centroids, iterations=100):
+    centroids = np.asarray(centroids, np.float32)
+    centroids, labels, done = plain_lloyd(given_samples, centroids, iterations)
     for group_size in (2, lloyd_module.GROUP_SIZE):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(lloyd_module, "GROUP_SIZE", group_size)
-            run = lloyd(given_samples, centres, iterations, 0.0)
+            run = lloyd(given_samples, centroids, iterations, 0.0)
         assert run.iterations == done
         assert np.array_equal(run.labels, labels)
         assert np.array_equal(run.centroids, centroids)
@@ -125,17 +125,17 @@ def test_whole_numbers_as_in_the_plain_algorithm(seed):
     # Many ties between groups, and empty entries that draw vectors away and lose them again.
     generator = np.random.default_rng(seed)
     values = generator.integers(-3, 4, (200, 3)) * generator.integers(1, 4, (200, 1))
-    centres = values[:12] + 40 * (generator.random((12, 1)) < 0.3)
-    assert_same_as_plain(samples(values), centres)
+    centroids = values[:12] + 40 * (generator.random((12, 1)) < 0.3)
+    assert_same_as_plain(samples(values), centroids)
 
 
 def test_empty_entries_as_in_the_plain_algorithm():
     values = np.random.default_rng(0).normal(size=(400, 4))
     values[7] = 30
-    centres = np.concatenate((values[:3], [[1e3] * 4, [2e3] * 4, [3e3] * 4]))
-    assert_same_as_plain(samples(values), centres)
-    assert_same_as_plain(samples(values), centres, iterations=1)
-    run = lloyd(samples(values), centres.astype(np.float32), 100, 0.0)
+    centroids = np.concatenate((values[:3], [[1e3] * 4, [2e3] * 4, [3e3] * 4]))
+    assert_same_as_plain(samples(values), centroids)
+    assert_same_as_plain(samples(values), centroids, iterations=1)
+    run = lloyd(samples(values), centroids.astype(np.float32), 100, 0.0)
     assert len(set(run.labels.tolist())) == 6
 
 
@@ -143,14 +143,14 @@ def test_vectors_moved_to_empty_entries_forget_their_bounds():
     # Found by search: of 6000 seeds the one where a stale bound gives a wrong label.
     generator = np.random.default_rng(2903)
     values = (generator.standard_exponential((40, 2)) ** 2).astype(np.float32)
-    centres = values[:8].copy()
-    centres[generator.random(8) < 0.5] += 1e3
+    centroids = values[:8].copy()
+    centroids[generator.random(8) < 0.5] += 1e3
     weights = generator.integers(1, 4, 40) ** 3
-    assert_same_as_plain(samples(values, weights=weights), centres, iterations=50)
+    assert_same_as_plain(samples(values, weights=weights), centroids, iterations=50)
 
 
 def kernels(count, seed=0):
-    """Neighbouring taps are alike, norms have a heavy tail: as in a trained network."""
+    """Neighboring taps are alike, norms have a heavy tail: as in a trained network."""
     generator = np.random.default_rng(seed)
     rows, columns = np.divmod(np.arange(9), 3)
     distance = np.hypot(rows[:, None] - rows, columns[:, None] - columns)

@@ -1,4 +1,4 @@
-"""Forwarding: what children of an array take from their neighbours.
+"""Forwarding: what children of an array take from their neighbors.
 
 See `kcsim.kernels.layout` for the arrays.
 """
@@ -101,7 +101,7 @@ def given_before(positions, is_served, child, row, column, rows, columns):
 
 @allocating
 def needed_words(positions, is_served, multicast, rows, columns):
-    """Words that the level above reads for all children that no neighbour serves.
+    """Words that the level above reads for all children that no neighbor serves.
 
     Parameters
     ----------
@@ -137,9 +137,9 @@ def needed_words(positions, is_served, multicast, rows, columns):
 
 @helper
 def find_served(positions, shift, is_served):
-    """Mark who takes a tile from a mesh neighbour when all tiles move by `shift`.
+    """Mark who takes a tile from a mesh neighbor when all tiles move by `shift`.
 
-    A child is served when a neighbour was just given what it needs now. Fills
+    A child is served when a neighbor was just given what it needs now. Fills
     `is_served` (bool[children]) and returns how many are.
     """
     size_x, size_y = positions.shape[0], positions.shape[1]
@@ -214,10 +214,10 @@ def brings(advance, rows, columns):
 
 @allocating
 def forward(tensor, level, loops, steps, spans, window, rules, counts):
-    """Take from neighbours what they were given one step before.
+    """Take from neighbors what they were given one step before.
 
-    A child is served by a mesh neighbour if the words it needs now are exactly
-    those that the neighbour was given in the previous step. The neighbour then
+    A child is served by a mesh neighbor if the words it needs now are exactly
+    those that the neighbor was given in the previous step. The neighbor then
     pays one more read, the nearest level above that keeps the tensor one less.
     See `count_mapping` for the parameters; `level` is the level above the children.
     """

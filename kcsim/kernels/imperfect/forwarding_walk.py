@@ -37,7 +37,7 @@ now, old
 given, asked
     What was given one step before, and what is asked for now.
 words
-    Words of what is asked for above; less than 0 if a neighbour gives them.
+    Words of what is asked for above; less than 0 if a neighbor gives them.
 """
 
 OPERAND_AXES = np.array([[G, M, C, R, S], [N, G, C, -1, -1]])
@@ -142,7 +142,7 @@ def is_same(box, other):
 
 @allocating
 def is_served(tiles, child, children, columns):
-    """Whether a mesh neighbour was given one step before what a child asks for."""
+    """Whether a mesh neighbor was given one step before what a child asks for."""
     first, place = child // children * children, child % children
     for other in range(first, first + children):
         x = abs((other - first) // columns - place // columns)
@@ -265,7 +265,7 @@ def new_children(tensor, nest, count, parents):
 
 @allocating
 def walk_forwarding(tensor, nest, parent, child, counts):
-    """Count weights or inputs that come to children which take them from neighbours, too.
+    """Count weights or inputs that come to children which take them from neighbors, too.
 
     Parameters
     ----------

@@ -90,7 +90,7 @@ class Requests(NamedTuple):
     Attributes
     ----------
     offsets : int64[children, 4]
-        Indices of P, Q, R, S at which each child begins; siblings are neighbours.
+        Indices of P, Q, R, S at which each child begins; siblings are neighbors.
     siblings : int64[levels]
         Children below each network, counted along the window axes.
     meet : bool[levels]

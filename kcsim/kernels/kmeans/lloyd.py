@@ -1,14 +1,14 @@
 """k-means of many short vectors: Lloyd's algorithm without the distances that cannot matter.
 
-The assignment follows Yinyang k-means (Ding et al., ICML 2015): centres are put in groups, and
-a vector keeps an upper bound of the distance to its centre and, for each group, a lower bound
+The assignment follows Yinyang k-means (Ding et al., ICML 2015): centroids are put in groups, and
+a vector keeps an upper bound of the distance to its centroid and, for each group, a lower bound
 of the distance to all others. Only groups whose bound is not above are looked at; vectors that
 need the same group are gathered, so that distances run over vectors side by side. All bounds
-have room for rounding: labels and centres are those of the plain algorithm in single precision,
+have room for rounding: labels and centroids are those of the plain algorithm in single precision,
 squares of differences added up by fused multiply-adds in the order of the dimensions, ties to
 the lowest index.
 
-Vectors lie dimension by dimension, float32[d, n]; centres are rows, padded with zeros to a
+Vectors lie dimension by dimension, float32[d, n]; centroids are rows, padded with zeros to a
 multiple of `SPAN` dimensions.
 """
 
@@ -55,11 +55,11 @@ class Vectors(NamedTuple):
     values : float32[d, n]
     weights : float64[n]
     labels : int32[n]
-        Rows of the centres.
+        Rows of the centroids.
     upper : float32[n]
-        At least the distance to the own centre.
+        At least the distance to the own centroid.
     lower : float32[groups, n]
-        At most the distance to any other centre of the group.
+        At most the distance to any other centroid of the group.
     """
 
     values: np.ndarray
@@ -69,19 +69,19 @@ class Vectors(NamedTuple):
     lower: np.ndarray
 
 
-class Centres(NamedTuple):
-    """Centres in the order of their groups.
+class Centroids(NamedTuple):
+    """Centroids in the order of their groups.
 
     Attributes
     ----------
-    values : float32[centres, padded]
-    rank : int32[centres]
+    values : float32[centroids, padded]
+    rank : int32[centroids]
         Index that decides ties; ascending within a group.
-    group : int32[centres]
+    group : int32[centroids]
     first : int64[groups + 1]
-        First centre of each group.
-    drift : float32[centres]
-        At least the distance that a centre moved since the bounds were last brought up to date.
+        First centroid of each group.
+    drift : float32[centroids]
+        At least the distance that a centroid moved since the bounds were last brought up to date.
     group_drift : float32[groups]
         Its maximum in each group.
     slack : float32
@@ -106,9 +106,9 @@ class Block(NamedTuple):
     partial : float32[BLOCK]
         Squares of the dimensions before the last `SPAN`.
     other_partial : float32[BLOCK]
-        The same for another centre.
+        The same for another centroid.
     best, second : float32[BLOCK]
-        Squared distances to the two nearest centres.
+        Squared distances to the two nearest centroids.
     bounds : float32[BLOCK]
         Lower bounds of the distance to the nearest.
     label : int32[BLOCK]
@@ -138,14 +138,14 @@ def new_block(padded):
 
 
 @helper
-def add_squares(x, centre, partial):
+def add_squares(x, centroid, partial):
     """Squares of all dimensions but the last `SPAN`, for every vector of a block."""
     for j in range(BLOCK):
         partial[j] = np.float32(0)
-    for i in range(0, centre.shape[0] - SPAN, SPAN):
-        c0, c1, c2 = centre[i], centre[i + 1], centre[i + 2]
-        c3, c4, c5 = centre[i + 3], centre[i + 4], centre[i + 5]
-        c6, c7, c8 = centre[i + 6], centre[i + 7], centre[i + 8]
+    for i in range(0, centroid.shape[0] - SPAN, SPAN):
+        c0, c1, c2 = centroid[i], centroid[i + 1], centroid[i + 2]
+        c3, c4, c5 = centroid[i + 3], centroid[i + 4], centroid[i + 5]
+        c6, c7, c8 = centroid[i + 6], centroid[i + 7], centroid[i + 8]
         for j in range(BLOCK):
             t0, t1, t2 = x[i, j] - c0, x[i + 1, j] - c1, x[i + 2, j] - c2
             t3, t4, t5 = x[i + 3, j] - c3, x[i + 4, j] - c4, x[i + 5, j] - c5
@@ -156,30 +156,30 @@ def add_squares(x, centre, partial):
 
 
 @helper
-def find_nearest(block, centres, start, stop):
-    """The two smallest squared distances to centres from `start` to before `stop`.
+def find_nearest(block, centroids, start, stop):
+    """The two smallest squared distances to centroids from `start` to before `stop`.
 
-    Two centres at a time share the loads of the vectors.
+    Two centroids at a time share the loads of the vectors.
     """
     x, partial, other_partial = block.values, block.partial, block.other_partial
     best, second, label = block.best, block.second, block.label
     for j in range(BLOCK):
         best[j] = second[j] = np.float32(np.inf)
         label[j] = start
-    i = centres.shape[1] - SPAN
+    i = centroids.shape[1] - SPAN
     for k in range(start, stop, 2):
         other = min(k + 1, stop - 1)
         if i > 0:
-            add_squares(x, centres[k], partial)
-            add_squares(x, centres[other], other_partial)
+            add_squares(x, centroids[k], partial)
+            add_squares(x, centroids[other], other_partial)
         # The last of an odd number has no partner.
         apart = np.float32(0 if other > k else np.inf)
-        c0, c1, c2 = centres[k, i], centres[k, i + 1], centres[k, i + 2]
-        c3, c4, c5 = centres[k, i + 3], centres[k, i + 4], centres[k, i + 5]
-        c6, c7, c8 = centres[k, i + 6], centres[k, i + 7], centres[k, i + 8]
-        d0, d1, d2 = centres[other, i], centres[other, i + 1], centres[other, i + 2]
-        d3, d4, d5 = centres[other, i + 3], centres[other, i + 4], centres[other, i + 5]
-        d6, d7, d8 = centres[other, i + 6], centres[other, i + 7], centres[other, i + 8]
+        c0, c1, c2 = centroids[k, i], centroids[k, i + 1], centroids[k, i + 2]
+        c3, c4, c5 = centroids[k, i + 3], centroids[k, i + 4], centroids[k, i + 5]
+        c6, c7, c8 = centroids[k, i + 6], centroids[k, i + 7], centroids[k, i + 8]
+        d0, d1, d2 = centroids[other, i], centroids[other, i + 1], centroids[other, i + 2]
+        d3, d4, d5 = centroids[other, i + 3], centroids[other, i + 4], centroids[other, i + 5]
+        d6, d7, d8 = centroids[other, i + 6], centroids[other, i + 7], centroids[other, i + 8]
         row, other_row = np.int32(k), np.int32(other)
         for j in range(BLOCK):
             x0, x1, x2 = x[i, j], x[i + 1, j], x[i + 2, j]
@@ -201,19 +201,19 @@ def find_nearest(block, centres, start, stop):
 
 
 class Tile(NamedTuple):
-    """Work space for neighbouring vectors, by their place in the tile.
+    """Work space for neighboring vectors, by their place in the tile.
 
     Attributes
     ----------
     low : float32[TILE]
         Smallest lower bound over all groups.
     own : float32[TILE]
-        Squared distance to the centre at the start.
+        Squared distance to the centroid at the start.
     best, second : float32[TILE]
-        Squared distances to the nearest centre so far and to the next one in its group; `second`
+        Squared distances to the nearest centroid so far and to the next one in its group; `second`
         is negative where that group was not searched.
     label : int32[TILE]
-        The nearest centre so far.
+        The nearest centroid so far.
     open : int64[TILE]
         Places that are to be searched.
     chosen : int64[TILE]
@@ -244,21 +244,21 @@ def new_tile():
 
 
 @helper
-def loosen_bounds(vectors, centres, start, size, tile):
-    """Let the bounds follow the centres; returns how many vectors they leave open."""
+def loosen_bounds(vectors, centroids, start, size, tile):
+    """Let the bounds follow the centroids; returns how many vectors they leave open."""
     one = np.float32(1)
-    grow, shrink = one + centres.slack, one - centres.slack
+    grow, shrink = one + centroids.slack, one - centroids.slack
     low, lower = tile.low, vectors.lower
     low[:size] = np.float32(np.inf)
     for g in range(lower.shape[0]):
-        drift = centres.group_drift[g]
+        drift = centroids.group_drift[g]
         for j in range(size):
             bound = (lower[g, start + j] - drift) * shrink
             lower[g, start + j] = bound
             low[j] = bound if bound < low[j] else low[j]
     count = 0
     for j in range(size):
-        bound = (vectors.upper[start + j] + centres.drift[vectors.labels[start + j]]) * grow
+        bound = (vectors.upper[start + j] + centroids.drift[vectors.labels[start + j]]) * grow
         vectors.upper[start + j] = bound
         tile.open[count] = j
         count += bound >= low[j]
@@ -266,33 +266,35 @@ def loosen_bounds(vectors, centres, start, size, tile):
 
 
 @helper
-def tighten_bounds(vectors, centres, start, count, tile):
-    """Measure the distances of open vectors to their centres; returns how many stay open."""
-    grow = np.float32(1) + centres.slack
+def tighten_bounds(vectors, centroids, start, count, tile):
+    """Measure the distances of open vectors to their centroids; returns how many stay open."""
+    grow = np.float32(1) + centroids.slack
     dimensions = vectors.values.shape[0]
     still_open = 0
     for i in range(count):
         j = tile.open[i]
-        centre = vectors.labels[start + j]
+        centroid = vectors.labels[start + j]
         square = np.float32(0)
         for dimension in range(dimensions):
-            difference = vectors.values[dimension, start + j] - centres.values[centre, dimension]
+            difference = (
+                vectors.values[dimension, start + j] - centroids.values[centroid, dimension]
+            )
             square = fused(difference, difference, square)
         bound = np.sqrt(square) * grow
         vectors.upper[start + j] = bound
         tile.own[j] = tile.best[j] = square
         tile.second[j] = np.float32(-1)
-        tile.label[j] = centre
+        tile.label[j] = centroid
         tile.open[still_open] = j
         still_open += bound >= tile.low[j]
     return still_open
 
 
 @helper
-def search_group(vectors, centres, group, start, count, tile, block):
+def search_group(vectors, centroids, group, start, count, tile, block):
     """Measure the distances of open vectors to a group, where its bound does not forbid it."""
-    shrink = np.float32(1) - centres.slack
-    chosen, rank, bounds = tile.chosen, centres.rank, block.bounds
+    shrink = np.float32(1) - centroids.slack
+    chosen, rank, bounds = tile.chosen, centroids.rank, block.bounds
     chosen_count = 0
     for i in range(count):
         j = tile.open[i]
@@ -303,7 +305,7 @@ def search_group(vectors, centres, group, start, count, tile, block):
         for dimension in range(vectors.values.shape[0]):
             for j in range(size):
                 block.values[dimension, j] = vectors.values[dimension, start + chosen[begin + j]]
-        find_nearest(block, centres.values, centres.first[group], centres.first[group + 1])
+        find_nearest(block, centroids.values, centroids.first[group], centroids.first[group + 1])
         for i in range(BLOCK):
             bounds[i] = np.sqrt(block.best[i]) * shrink
         for i in range(size):
@@ -318,19 +320,19 @@ def search_group(vectors, centres, group, start, count, tile, block):
 
 
 @helper
-def settle_labels(vectors, centres, start, count, tile):
-    """Take over the nearest centres; returns how many labels change."""
+def settle_labels(vectors, centroids, start, count, tile):
+    """Take over the nearest centroids; returns how many labels change."""
     one = np.float32(1)
-    grow, shrink = one + centres.slack, one - centres.slack
+    grow, shrink = one + centroids.slack, one - centroids.slack
     changed = 0
     for i in range(count):
         j = tile.open[i]
         old, new = vectors.labels[start + j], tile.label[j]
         if tile.second[j] >= 0:
-            vectors.lower[centres.group[new], start + j] = np.sqrt(tile.second[j]) * shrink
+            vectors.lower[centroids.group[new], start + j] = np.sqrt(tile.second[j]) * shrink
         if new != old:
-            group = centres.group[old]
-            if group != centres.group[new]:
+            group = centroids.group[old]
+            if group != centroids.group[new]:
                 bound = np.sqrt(tile.own[j]) * shrink
                 vectors.lower[group, start + j] = min(bound, vectors.lower[group, start + j])
             vectors.labels[start + j] = new
@@ -340,18 +342,18 @@ def settle_labels(vectors, centres, start, count, tile):
 
 
 @kernel
-def assign(vectors, centres, start, stop, sums, totals):
-    """Assign the vectors from `start` to before `stop` to their nearest centres.
+def assign(vectors, centroids, start, stop, sums, totals):
+    """Assign the vectors from `start` to before `stop` to their nearest centroids.
 
     Parameters
     ----------
     vectors : Vectors
         Labels and bounds are brought up to date.
-    centres : Centres
+    centroids : Centroids
     start, stop : int64
-    sums : float64[centres, d]
+    sums : float64[centroids, d]
         Set to the weighted sums of these vectors by their new labels.
-    totals : float64[centres]
+    totals : float64[centroids]
         Set to the sums of their weights.
 
     Returns
@@ -359,17 +361,17 @@ def assign(vectors, centres, start, stop, sums, totals):
     int64
         How many labels changed.
     """
-    tile, block = new_tile(), new_block(centres.values.shape[1])
+    tile, block = new_tile(), new_block(centroids.values.shape[1])
     sums[:] = 0.0
     totals[:] = 0.0
     changed = 0
     for begin in range(start, stop, TILE):
         size = min(TILE, stop - begin)
-        count = loosen_bounds(vectors, centres, begin, size, tile)
-        count = tighten_bounds(vectors, centres, begin, count, tile)
+        count = loosen_bounds(vectors, centroids, begin, size, tile)
+        count = tighten_bounds(vectors, centroids, begin, count, tile)
         for group in range(vectors.lower.shape[0]):
-            search_group(vectors, centres, group, begin, count, tile, block)
-        changed += settle_labels(vectors, centres, begin, count, tile)
+            search_group(vectors, centroids, group, begin, count, tile, block)
+        changed += settle_labels(vectors, centroids, begin, count, tile)
         for j in range(begin, begin + size):
             label, weight = vectors.labels[j], vectors.weights[j]
             totals[label] += weight
@@ -379,11 +381,11 @@ def assign(vectors, centres, start, stop, sums, totals):
 
 
 @kernel
-def squared_distances(vectors, centres, squares):
-    """Weighted squared distance of every vector to its own centre into float64[n]."""
+def squared_distances(vectors, centroids, squares):
+    """Weighted squared distance of every vector to its own centroid into float64[n]."""
     for j in range(squares.shape[0]):
         label, square = vectors.labels[j], 0.0
         for dimension in range(vectors.values.shape[0]):
-            difference = np.float64(vectors.values[dimension, j]) - centres[label, dimension]
+            difference = np.float64(vectors.values[dimension, j]) - centroids[label, dimension]
             square += difference * difference
         squares[j] = vectors.weights[j] * square

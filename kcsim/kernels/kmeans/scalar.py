@@ -1,7 +1,7 @@
 """Optimal k-means of scalars.
 
 Clusters of an optimum are intervals of the sorted values, so it is a shortest path from 0 to n
-with K edges, an edge (i, j) standing for a cluster of the values i to j - 1. Edge costs fulfil
+with K edges, an edge (i, j) standing for a cluster of the values i to j - 1. Edge costs fulfill
 the quadrangle inequality. The path with any number of edges and a penalty for each then takes
 O(n log n) time and O(n) space (`cheapest_path`); the cost F(K) is convex, so a suitable penalty
 yields K edges, and where several numbers of edges tie, two paths can be crossed into one between
@@ -25,7 +25,7 @@ GUESSES = 8
 
 
 class Moments(NamedTuple):
-    """Sums over the first i values, which are centred: float64[n + 1] each.
+    """Sums over the first i values, which are centered: float64[n + 1] each.
 
     Attributes
     ----------
@@ -186,11 +186,11 @@ def optimal_cuts(values, weights, clusters):
         return few
     if clusters == n:
         return many
-    centred = values - (values * weights).sum() / weights.sum()
+    centered = values - (values * weights).sum() / weights.sum()
     moments = Moments(
         running_sums(weights),
-        running_sums(weights * centred),
-        running_sums(weights * centred * centred),
+        running_sums(weights * centered),
+        running_sums(weights * centered * centered),
     )
     few_cost, many_cost = path_cost(moments, few), 0.0
     costs, before = np.empty(n + 1), np.empty(n + 1, np.int64)

@@ -1,7 +1,7 @@
-"""Greedy k-means++: starting centres far apart (Arthur and Vassilvitskii, SODA 2007).
+"""Greedy k-means++: starting centroids far apart (Arthur and Vassilvitskii, SODA 2007).
 
 Of several candidates, drawn with probabilities proportional to the squared distances to the
-centres so far, the one is taken that leaves the least error.
+centroids so far, the one is taken that leaves the least error.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ LANES = 16
 
 @helper
 def nearer_squares(values, orders, candidate, nearest, square, trial):
-    """Set `trial` to the squared distances once a vector is a centre; float32[n] all three."""
+    """Set `trial` to the squared distances once a vector is a centroid; float32[n] all three."""
     trial[:] = nearest
     for turn in range(orders.shape[0]):
         square[:] = np.float32(0)
         for dimension in range(values.shape[0]):
-            centre = values[orders[turn, dimension], candidate]
+            centroid = values[orders[turn, dimension], candidate]
             for j in range(square.shape[0]):
-                difference = values[dimension, j] - centre
+                difference = values[dimension, j] - centroid
                 square[j] += difference * difference
         for j in range(square.shape[0]):
             trial[j] = min(trial[j], square[j])
@@ -62,8 +62,8 @@ def drawn(weights, squares, target):
 
 
 @kernel
-def choose_centres(values, weights, orders, uniforms):
-    """Choose vectors as starting centres.
+def choose_centroids(values, weights, orders, uniforms):
+    """Choose vectors as starting centroids.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def choose_centres(values, weights, orders, uniforms):
     weights : float64[n]
         Not all 0.
     orders : int64[transforms, d]
-        How each transform permutes the dimensions; a centre serves under all of them.
+        How each transform permutes the dimensions; a centroid serves under all of them.
     uniforms : float64[clusters, candidates]
         Independent and uniform in [0, 1).
 

@@ -1,4 +1,4 @@
-"""Weights and inputs in a replay: how tiles are filled, from above or by neighbours."""
+"""Weights and inputs in a replay: how tiles are filled, from above or by neighbors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from kcsim.kernels.replay.streams import mixed
 
 
 @helper
-def serving_neighbour(nest, state, level, tensor, instance):
-    """The mesh neighbour that was given at the last step what an instance needs; -1 if none."""
+def serving_neighbor(nest, state, level, tensor, instance):
+    """The mesh neighbor that was given at the last step what an instance needs; -1 if none."""
     moved, before = state.tiles[instance].moved, state.progress[level].step - 1
     children, columns = nest.levels[level - 1].children, nest.levels[level - 1].columns
     x, y = instance % children // columns, instance % columns
@@ -32,7 +32,7 @@ def serving_neighbour(nest, state, level, tensor, instance):
 
 @helper
 def set_stage(nest, state, level, tensor, instance):
-    """Describe where the words wait that an instance was handed by a neighbour."""
+    """Describe where the words wait that an instance was handed by a neighbor."""
     place, moved = state.stage[0], state.tiles[instance].moved
     place.base = nest.banks[nest.rules.shape[0], tensor].base
     place.base += instance * nest.banks[level, tensor].words
@@ -52,10 +52,10 @@ def carry(whole, moved, source, target, state):
 
 
 @helper
-def take_from_neighbours(nest, state, level, tensor):
-    """Set aside what neighbours hold, before they lose it; only others keep a count of words."""
+def take_from_neighbors(nest, state, level, tensor):
+    """Set aside what neighbors hold, before they lose it; only others keep a count of words."""
     for i in range(nest.levels[level].instances):
-        other = serving_neighbour(nest, state, level, tensor, i) if state.streams[i].count else -1
+        other = serving_neighbor(nest, state, level, tensor, i) if state.streams[i].count else -1
         if other >= 0:
             set_stage(nest, state, level, tensor, i)
             held = state.buffers[nest.levels[level].first + other, tensor].place
@@ -73,7 +73,7 @@ def fill_operand(nest, state, level, tensor):
     words = find_new_words(nest, state, level, tensor)
     forwards = nest.rules[level - 1].forwards[tensor]
     if words and forwards:
-        take_from_neighbours(nest, state, level, tensor)
+        take_from_neighbors(nest, state, level, tensor)
     ratio = nest.levels[level].instances // nest.levels[parent].instances
     whole, above, step = nest.tensors[tensor], nest.levels[parent].first, state.progress[level].step
     streams, active, tiles, buffers = state.streams, state.active, state.tiles, state.buffers

@@ -77,7 +77,7 @@ BANK = record(base=int64, words=int64, parent=int64, size=(int64, AXES))
 """All buffers of a level for a tensor; behind the last level what a MAC unit takes.
 
 base
-    Slot at which they begin; behind the last level, where words wait that neighbours have handed
+    Slot at which they begin; behind the last level, where words wait that neighbors have handed
     over.
 words, size
     Words and extents of a tile that is not short.
@@ -171,7 +171,7 @@ class State(NamedTuple):
     tiles : TILE[instances + 1]
         Of the instances of a level; the last one is of an instance that is looked at in between.
     stage : PLACE[1]
-        Where words wait that a neighbour has handed over.
+        Where words wait that a neighbor has handed over.
     sources, targets, words : int64[words]
         Lists of slots, and of words.
     streams : STREAM[instances]

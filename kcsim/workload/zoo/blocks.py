@@ -39,5 +39,5 @@ def conv(
 
 
 def norm_after_every_conv(layers: list[ConvLayer]) -> int:
-    """Scales and shifts where a batch normalisation follows each convolution."""
+    """Scales and shifts where a batch normalization follows each convolution."""
     return 2 * sum(layer.out_channels for layer in layers if layer.kind == "conv")

@@ -128,7 +128,7 @@ def densenet121() -> Network:
     growth, bottleneck = 32, 128
     layers = [conv("conv0", 3, 64, 224, 7, stride=2)]
     channels, size = 64, 56
-    # Normalisation precedes each convolution but the first, which it follows.
+    # Normalization precedes each convolution but the first, which it follows.
     norm_channels = channels
     for stage, depth in enumerate((6, 12, 24, 16), start=1):
         for index in range(1, depth + 1):

@@ -54,7 +54,7 @@ def googlenet() -> Network:
 
 
 def googlenet_torchvision() -> Network:
-    """GoogLeNet as in torchvision: batch normalisation, and 3x3 filters in the "5x5" branches."""
+    """GoogLeNet as in torchvision: batch normalization, and 3x3 filters in the "5x5" branches."""
     layers = _googlenet(3, bias=False)
     norm = norm_after_every_conv(layers)
     return Network("googlenet_torchvision", tuple(layers), norm, "torchvision, googlenet")

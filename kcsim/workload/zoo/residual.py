@@ -120,7 +120,7 @@ def resnet56() -> Network:
 
 
 def _wide_resnet(name: str, depth: int, widening: int, classes: int) -> Network:
-    """A Wide ResNet for CIFAR, of blocks that normalise before each convolution."""
+    """A Wide ResNet for CIFAR, of blocks that normalize before each convolution."""
     layers = [conv("conv1", 3, 16, 32, 3)]
     norm_channels = 0
     channels, size = 16, 32

@@ -131,7 +131,7 @@ def vgg16() -> Network:
 
 
 def vgg16_cifar() -> Network:
-    """VGG-16 for 32x32 images, with batch normalisation and one classifier layer [1]_.
+    """VGG-16 for 32x32 images, with batch normalization and one classifier layer [1]_.
 
     References
     ----------
