@@ -5,7 +5,6 @@ from dataclasses import asdict, replace
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
-from kcsim.report.json_report import estimate_to_dict
 from shared_layers import KERNELS, SMALL
 from small_design import LAYER, MAPPING, design
 from small_problems import hardwares
@@ -17,6 +16,7 @@ from kcsim.hardware.notes import hardware_notes
 from kcsim.hardware.reader import shipped_names
 from kcsim.hardware.schema import CodebookStore, Compute, Hardware, Precision
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
+from kcsim.report.documents import to_dict
 from kcsim.report.layer_data import layer_tables
 from kcsim.report.network_data import estimate_tables
 from kcsim.workload.layer import ConvLayer
@@ -88,7 +88,7 @@ def _sizes(layer):
 
 def test_the_documents_say_what_is_assumed():
     result = kcsim.estimate(load_hardware(yaml.safe_load(INT8)), SMALL_NETWORK)
-    assert estimate_to_dict(result)["hardware"]["notes"] == [ASSUMED]
+    assert to_dict(result)["hardware"]["notes"] == [ASSUMED]
     (energy,) = (t for t in estimate_tables(result) if t.title.startswith("Energy by component"))
     assert energy.notes == (ASSUMED,)
     (energy,) = (
