@@ -351,7 +351,7 @@ MUTATIONS = {
     "lookups in a level take no time": Mutation(
         DECODE,
         "model/cycles.py",
-        "reads += count_lookups(counts, weights, place).timed_words\n",
+        "reads += count_lookups(counts, form, place).timed_words\n",
         "reads += 0\n",
     ),
     "stores serve any number of lookups": Mutation(

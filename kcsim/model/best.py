@@ -20,7 +20,7 @@ from kcsim.workload.layer import ConvLayer
 def map_layer(
     layer: ConvLayer,
     hardware: Hardware,
-    weights: WeightFormat | None = None,
+    weight_format: WeightFormat | None = None,
     *,
     objective: str = "edp",
     time_limit: float | None = None,
@@ -32,7 +32,7 @@ def map_layer(
     ----------
     layer : ConvLayer
     hardware : Hardware
-    weights : WeightFormat, optional
+    weight_format : WeightFormat, optional
         How the weights are stored; dense when absent.
     objective : {"edp", "energy", "cycles"}
     time_limit : float, optional
@@ -46,8 +46,8 @@ def map_layer(
     InputError, MappingError
         See `kcsim.mapping.search.search_mapping`.
     """
-    weights = weights or WeightFormat(hardware.precision_bits.weights)
-    task = MappingTask(layer, weights.costs(hardware))
+    weight_format = weight_format or WeightFormat(hardware.precision_bits.weights)
+    task = MappingTask(layer, weight_format.costs(hardware))
     limit = TIME_LIMIT if time_limit is None else time_limit
     deadline = Deadline(limit)
     # What the best mapping of bounds that divide leaves of the time is for all others.
@@ -55,14 +55,14 @@ def map_layer(
     (found,) = map_layers([task], hardware, objective=objective, time_limit=first)
     if imperfect:
         found = improve_imperfectly(
-            layer, hardware, weights, found, objective=objective, time_limit=deadline.left
+            layer, hardware, weight_format, found, objective=objective, time_limit=deadline.left
         )
-    return under_found(found, layer, hardware, weights)
+    return under_found(found, layer, hardware, weight_format)
 
 
 def under_found(
-    found: SearchResult, layer: ConvLayer, hardware: Hardware, weights: WeightFormat
+    found: SearchResult, layer: ConvLayer, hardware: Hardware, form: WeightFormat
 ) -> LayerEstimate:
     """The estimate under a mapping that a search has found."""
-    weights = dataclasses.replace(weights, codebook_level=found.codebook_level)
-    return dataclasses.replace(evaluate(layer, hardware, found.mapping, weights), search=found)
+    form = dataclasses.replace(form, codebook_level=found.codebook_level)
+    return dataclasses.replace(evaluate(layer, hardware, found.mapping, form), search=found)

@@ -22,47 +22,47 @@ class Lookups:
     ----------
     count : int
         Entries that are looked up, whether or not zeros spare some.
-    weights : int
+    decoded_words : int
         Weights that are handed on, likewise.
-    paid_weights : Fraction
+    paid_words : Fraction
         Those that are paid for: less what zeros spare.
     timed_words : Fraction
         Words of the codebook that take time: less those of skipped MACs.
     """
 
     count: int
-    weights: int
-    paid_weights: Fraction
+    decoded_words: int
+    paid_words: Fraction
     timed_words: Fraction
 
 
-def codebook_place(counts: Counts, weights: WeightFormat) -> CodebookPlace | None:
+def codebook_place(counts: Counts, form: WeightFormat) -> CodebookPlace | None:
     """The store or, for a larger codebook, a level above it.
 
     That is the one that the mapper has chosen or, under a mapping that is given, the nearest with
     room beside its tiles. ``None`` where nothing is decoded.
     """
     hardware = counts.hardware
-    if not weights.codebook_words or hardware.codebook is None:
+    if not form.codebook_words or hardware.codebook is None:
         return None
-    places = codebook_places(hardware, weights.decode_level, weights.codebook_bits)
-    if weights.codebook_level is not None and places[0].index is not None:
-        return place_in(hardware, weights.codebook_level)
+    places = codebook_places(hardware, form.decode_level, form.codebook_bits)
+    if form.codebook_level is not None and places[0].index is not None:
+        return place_in(hardware, form.codebook_level)
 
     def has_room(index: int) -> bool:
-        room = room_of(hardware.levels[index], "weights").beside(weights.codebook_bits)
-        fits: bool = room.holds({t: used_bits(counts, weights, index, (t,)) for t in TENSORS})
+        room = room_of(hardware.levels[index], "weights").beside(form.codebook_bits)
+        fits: bool = room.holds({t: used_bits(counts, form, index, (t,)) for t in TENSORS})
         return fits
 
     return next(place for place in places if not place.index or has_room(place.index))
 
 
-def count_lookups(counts: Counts, weights: WeightFormat, place: CodebookPlace) -> Lookups:
+def count_lookups(counts: Counts, form: WeightFormat, place: CodebookPlace) -> Lookups:
     """How often the decoder looks up an entry: once for every unit of what it hands on.
 
     A level that does not keep weights hands on all that arrives.
     """
-    hardware, decoder = counts.hardware, weights.decode_level
+    hardware, decoder = counts.hardware, form.decode_level
     if counts.keeps[decoder, 0]:
         words = counts.words(hardware.levels[decoder].name, "weights", "reads")
         paid = expected_words(counts, decoder, "weights", "reads", gated=True)
@@ -73,9 +73,9 @@ def count_lookups(counts: Counts, weights: WeightFormat, place: CodebookPlace) -
     tile = delivered_extent(counts, decoder)
     extents = tile["C"], tile["R"], tile["S"]
     # The same rule as in the search, but on Python's integers.
-    read = lookup_words.py_func(*extents, weights.unit, weights.entry_bits, place.word_bits)
+    read = lookup_words.py_func(*extents, form.unit, form.entry_bits, place.word_bits)
     filter_words = tile["C"] * tile["R"] * tile["S"]
-    units = weights.units_in(tile)
+    units = form.units_in(tile)
     return Lookups(
         words * units // (filter_words * tile["G"] * tile["M"]), words, paid,
         timed * read / filter_words,

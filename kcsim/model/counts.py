@@ -149,9 +149,7 @@ def delivered_extent(counts: Counts, index: int) -> dict[str, int]:
     return extent
 
 
-def used_bits(
-    counts: Counts, weights: WeightFormat, index: int, tensors: Sequence[str]
-) -> Fraction:
+def used_bits(counts: Counts, form: WeightFormat, index: int, tensors: Sequence[str]) -> Fraction:
     """Bits that the tiles of some tensors occupy in one instance of a level."""
     precision = counts.hardware.precision_bits
     extent = counts.extents[index]
@@ -159,7 +157,7 @@ def used_bits(
     for tensor in tensors:
         held = int(counts.tile_words[index, TENSORS.index(tensor)])
         if tensor == "weights":
-            used += held * weights.bits_per_word(index, extent)
+            used += held * form.bits_per_word(index, extent)
         else:
             used += held * getattr(precision, tensor)
     return used
@@ -170,7 +168,7 @@ def count_layer(
     layer: ConvLayer,
     hardware: Hardware,
     mapping: Mapping,
-    weights: WeightFormat | None = None,
+    weight_format: WeightFormat | None = None,
 ) -> Counts:
     """Count a mapped layer.
 
@@ -179,7 +177,7 @@ def count_layer(
     layer : ConvLayer
     hardware : Hardware
     mapping : Mapping
-    weights : WeightFormat, optional
+    weight_format : WeightFormat, optional
         How the weights are stored, for the capacities; dense when absent.
 
     Returns
@@ -203,25 +201,25 @@ def count_layer(
     if mapping.is_perfect(layer):
         steps = count_mapping(loops, window, rules, spans, counted)
     else:
-        _check_imperfect(mapping, layer, hardware, weights)
+        _check_imperfect(mapping, layer, hardware, weight_format)
         sizes = np.array(list(layer.dimensions.values()), np.int64)
         steps = count_imperfect(loops, sizes, window, rules, spans, counted)
     counts = Counts(
         layer, hardware, mapping, *count_columns(counted), spans["tile"][:-1], spans["instances"],
         temporal_steps=int(steps),
     )  # fmt: skip
-    check_fit(counts, weights or WeightFormat(hardware.precision_bits.weights))
+    check_fit(counts, weight_format or WeightFormat(hardware.precision_bits.weights))
     _check_sound(counts)
     return counts
 
 
 def _check_imperfect(
-    mapping: Mapping, layer: ConvLayer, hardware: Hardware, weights: WeightFormat | None
+    mapping: Mapping, layer: ConvLayer, hardware: Hardware, form: WeightFormat | None
 ) -> None:
     """Refuse imperfect factors where they cannot be counted, or not in reasonable time."""
     cut = {d: n for d, n in layer.dimensions.items() if mapping.bound(d) != n}
     factors = ", ".join(f"factors of {d} that multiply to {n}" for d, n in cut.items())
-    unit = dict(zip("CRS", weights.unit, strict=True)) if weights and weights.unit else {}
+    unit = dict(zip("CRS", form.unit, strict=True)) if form and form.unit else {}
     for d in cut:
         if unit.get(d, 1) > 1:
             message = f"a short tile of {d} would cut units of clustered weights, that span {d}"
@@ -283,14 +281,14 @@ def check_range(layer: ConvLayer) -> None:
         )
 
 
-def check_fit(counts: Counts, weights: WeightFormat, outermost: int = 0) -> None:
+def check_fit(counts: Counts, form: WeightFormat, outermost: int = 0) -> None:
     """Raise a MappingError if the tiles of a level, from `outermost` on, need more than it has."""
     problems = []
     for i, level in enumerate(counts.hardware.levels):
         if i < outermost:
             continue
         held = {t: int(counts.tile_words[i, j]) for j, t in enumerate(TENSORS)}
-        needed = {t: used_bits(counts, weights, i, (t,)) for t in TENSORS}
+        needed = {t: used_bits(counts, form, i, (t,)) for t in TENSORS}
         for room in rooms_of(level):
             if room.bits is None or room.holds(needed):
                 continue

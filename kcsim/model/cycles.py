@@ -43,9 +43,7 @@ class Cycles:
     bound_by: str
 
 
-def count_cycles(
-    counts: Counts, weights: WeightFormat, place: CodebookPlace | None = None
-) -> Cycles:
+def count_cycles(counts: Counts, form: WeightFormat, place: CodebookPlace | None = None) -> Cycles:
     """Cycles of a counted layer.
 
     A level's reads and its writes (fills and updates) each take ``words /
@@ -55,30 +53,30 @@ def count_cycles(
     Parameters
     ----------
     counts : Counts
-    weights : WeightFormat
+    form : WeightFormat
     place : CodebookPlace, optional
         Where the codebook lies, if not where `kcsim.model.codebook.codebook_place` says.
     """
-    place = place or codebook_place(counts, weights)
+    place = place or codebook_place(counts, form)
     units = counts.hardware.compute
     # As if every unit met its share of zeros: at best.
     steps = math.ceil(counts.temporal_steps * left_of_cycles(units, counts.layer.zeros))
     compute = steps * units.cycles_per_mac
     transfer, total, bound_by = {}, compute, "compute"
     for i, level in enumerate(counts.hardware.levels):
-        cycles = transfer_cycles(counts, weights, place, i, level)
+        cycles = transfer_cycles(counts, form, place, i, level)
         transfer[level.name] = cycles
         needed = compute + cycles if level.buffering == "single" else cycles
         if needed > total:
             total, bound_by = needed, level.name
-    lookup = lookup_cycles(counts, weights, place)
+    lookup = lookup_cycles(counts, form, place)
     if lookup > total:
         total, bound_by = lookup, "codebook"
     return Cycles(compute, transfer, lookup, total, bound_by)
 
 
 def transfer_cycles(
-    counts: Counts, weights: WeightFormat, place: CodebookPlace | None, index: int, level: Level
+    counts: Counts, form: WeightFormat, place: CodebookPlace | None, index: int, level: Level
 ) -> int:
     """Cycles that a level, given with its position, needs for its reads and writes.
 
@@ -91,7 +89,7 @@ def transfer_cycles(
     reads, writes = (
         sum(
             (
-                moved_bits(counts, weights, index, t, a) / level.word_bits_of(t)
+                moved_bits(counts, form, index, t, a) / level.word_bits_of(t)
                 for t in TENSORS
                 for a in actions
             ),
@@ -100,9 +98,9 @@ def transfer_cycles(
         for actions in (("reads",), ("fills", "updates"))
     )
     if place is not None and place.index == index:
-        reads += count_lookups(counts, weights, place).timed_words
-    if place is not None and weights.loads_codebook and place.index != 0:
-        codebook_words = Fraction(weights.codebook_bits, level.word_bits_of("weights"))
+        reads += count_lookups(counts, form, place).timed_words
+    if place is not None and form.loads_codebook and place.index != 0:
+        codebook_words = Fraction(form.codebook_bits, level.word_bits_of("weights"))
         reads += codebook_words * (index == 0)
         writes += codebook_words * instances * (index == place.index)
     return max(
@@ -114,12 +112,12 @@ def transfer_cycles(
     )
 
 
-def lookup_cycles(counts: Counts, weights: WeightFormat, place: CodebookPlace | None) -> int:
+def lookup_cycles(counts: Counts, form: WeightFormat, place: CodebookPlace | None) -> int:
     """Cycles that the stores of a codebook need, each instance of the decode level having one."""
     if place is None or place.index is not None:
         return 0
-    words = count_lookups(counts, weights, place).timed_words
-    instances = int(counts.instances[weights.decode_level])
+    words = count_lookups(counts, form, place).timed_words
+    instances = int(counts.instances[form.decode_level])
     return cycles_at(place.read_words_per_cycle, words / instances)
 
 

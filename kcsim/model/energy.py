@@ -57,13 +57,13 @@ class EnergyItem:
     energy: float
 
 
-def energy_items(counts: Counts, weights: WeightFormat, cycles: Cycles) -> tuple[EnergyItem, ...]:
+def energy_items(counts: Counts, form: WeightFormat, cycles: Cycles) -> tuple[EnergyItem, ...]:
     """The energy account of one layer; items with a count of zero are left out."""
     items = [
-        *storage_items(counts, weights),
-        *network_items(counts, weights),
+        *storage_items(counts, form),
+        *network_items(counts, form),
         *mac_items(counts),
-        *codebook_items(counts, weights),
+        *codebook_items(counts, form),
         *cycle_items(counts, cycles.total),
     ]
     return tuple(item for item in items if item.count)
@@ -83,7 +83,7 @@ def mac_items(counts: Counts) -> Iterator[EnergyItem]:
         yield EnergyItem("MAC", "", action, macs, 0, macs, macs * energy)
 
 
-def storage_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]:
+def storage_items(counts: Counts, form: WeightFormat) -> Iterator[EnergyItem]:
     """Reads, fills and updates of every level."""
     for i, level in enumerate(counts.hardware.levels):
         for tensor in TENSORS:
@@ -91,7 +91,7 @@ def storage_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]
                 words = counts.words(level.name, tensor, action)
                 if not words:
                     continue
-                bits = moved_bits(counts, weights, i, tensor, action, gated=True)
+                bits = moved_bits(counts, form, i, tensor, action, gated=True)
                 accesses = _ceiling(bits / block_bits(level, tensor))
                 yield EnergyItem(
                     level.name, tensor, action.removesuffix("s"), words, float(bits), accesses,
@@ -99,7 +99,7 @@ def storage_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]
                 )  # fmt: skip
 
 
-def network_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]:
+def network_items(counts: Counts, form: WeightFormat) -> Iterator[EnergyItem]:
     """Words that cross the network below every level."""
     hardware = counts.hardware
     extents = counts.extents
@@ -110,7 +110,7 @@ def network_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]
         for tensor in TENSORS:
             if tensor == "weights":
                 # Indexes only travel to a level that holds indexes.
-                per_word = weights.bits_per_word(i + 1, extents[i + 1])
+                per_word = form.bits_per_word(i + 1, extents[i + 1])
             else:
                 per_word = Fraction(getattr(hardware.precision_bits, tensor))
             for action, directions in (("transfer", ("down", "up")), ("forward", ("forwarded",))):
@@ -132,35 +132,35 @@ def network_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]
                 )  # fmt: skip
 
 
-def codebook_items(counts: Counts, weights: WeightFormat) -> Iterator[EnergyItem]:
+def codebook_items(counts: Counts, form: WeightFormat) -> Iterator[EnergyItem]:
     """Lookups at the output of the decode level, scaling there, and bringing the codebook there.
 
     Every weight that the decoder hands on is one value of an entry, read from
     where the codebook lies (`kcsim.model.codebook`).
     """
-    hardware, place = counts.hardware, codebook_place(counts, weights)
+    hardware, place = counts.hardware, codebook_place(counts, form)
     if place is None:
         return
-    found = count_lookups(counts, weights, place)
+    found = count_lookups(counts, form, place)
     component = "codebook" if place.level is None else f"codebook ({place.level})"
-    bits = found.paid_weights * weights.entry_bits
+    bits = found.paid_words * form.entry_bits
     accesses = _ceiling(bits / place.access_bits)
     yield EnergyItem(
         component, "weights", "lookup", found.count, float(bits), accesses,
         accesses * place.read_pj,
     )  # fmt: skip
     for action, each, energy in (
-        ("multiply", weights.multiplies_per_weight, hardware.multiply_pj),
-        ("add", weights.adds_per_weight, hardware.add_pj),
+        ("multiply", form.multiplies_per_weight, hardware.multiply_pj),
+        ("add", form.adds_per_weight, hardware.add_pj),
     ):
-        done, count = _ceiling(found.paid_weights * each), found.weights * each
+        done, count = _ceiling(found.paid_words * each), found.decoded_words * each
         yield EnergyItem("codebook", "weights", action, count, 0, done, done * energy)
-    if weights.loads_codebook and place.index != 0:
+    if form.loads_codebook and place.index != 0:
         outer = hardware.levels[0]
-        reads, writes = weights.loading(hardware, place)
-        copies = int(counts.instances[weights.decode_level if place.index is None else place.index])
+        reads, writes = form.loading(hardware, place)
+        copies = int(counts.instances[form.decode_level if place.index is None else place.index])
         yield EnergyItem(
-            component, "weights", "load", weights.codebook_words, float(weights.codebook_bits),
+            component, "weights", "load", form.codebook_words, float(form.codebook_bits),
             reads, reads * outer.price("weights", "read") + writes * copies * place.write_pj,
         )  # fmt: skip
 

@@ -15,7 +15,10 @@ from kcsim.workload.layer import ConvLayer
 
 @checked
 def evaluate(
-    layer: ConvLayer, hardware: Hardware, mapping: Mapping, weights: WeightFormat | None = None
+    layer: ConvLayer,
+    hardware: Hardware,
+    mapping: Mapping,
+    weight_format: WeightFormat | None = None,
 ) -> LayerEstimate:
     """Estimate one layer under a given mapping.
 
@@ -24,7 +27,7 @@ def evaluate(
     layer : ConvLayer
     hardware : Hardware
     mapping : Mapping
-    weights : WeightFormat, optional
+    weight_format : WeightFormat, optional
         How the weights are stored; dense when absent.
 
     Raises
@@ -32,7 +35,7 @@ def evaluate(
     MappingError
         If the mapping does not cover the layer or does not fit.
     """
-    weights = weights or WeightFormat(hardware.precision_bits.weights)
-    counts = count_layer(layer, hardware, mapping, weights)
-    cycles = count_cycles(counts, weights)
-    return LayerEstimate(counts, weights, cycles, energy_items(counts, weights, cycles))
+    weight_format = weight_format or WeightFormat(hardware.precision_bits.weights)
+    counts = count_layer(layer, hardware, mapping, weight_format)
+    cycles = count_cycles(counts, weight_format)
+    return LayerEstimate(counts, weight_format, cycles, energy_items(counts, weight_format, cycles))

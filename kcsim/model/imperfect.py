@@ -38,7 +38,7 @@ _NOTE = "of bounds that do not divide their dimension, only some were tried"
 def improve_imperfectly(
     layer: ConvLayer,
     hardware: Hardware,
-    weights: WeightFormat,
+    form: WeightFormat,
     perfect: SearchResult,
     *,
     objective: str,
@@ -50,7 +50,7 @@ def improve_imperfectly(
     ----------
     layer : ConvLayer
     hardware : Hardware
-    weights : WeightFormat
+    form : WeightFormat
         How the weights are stored.
     perfect : SearchResult
         The best mapping of bounds that divide.
@@ -78,12 +78,12 @@ def improve_imperfectly(
             larger = _resized(layer, {**sizes, dimension: size})
             try:
                 result = search_mapping(
-                    larger, hardware, objective=objective, weights=weights.costs(hardware),
+                    larger, hardware, objective=objective, weights=form.costs(hardware),
                     time_limit=max(deadline.left, 1e-3),
                 )  # fmt: skip
                 mapping = _without_idle_rounds(result.mapping, layer)
-                form = dataclasses.replace(weights, codebook_level=result.codebook_level)
-                energy, cycles = _costs(layer, hardware, mapping, form)
+                placed = dataclasses.replace(form, codebook_level=result.codebook_level)
+                energy, cycles = _costs(layer, hardware, mapping, placed)
             except KcsimError:
                 # Too large to be searched or counted, or it cuts units of clustered weights.
                 continue
@@ -101,11 +101,11 @@ def improve_imperfectly(
 
 
 def _costs(
-    layer: ConvLayer, hardware: Hardware, mapping: Mapping, weights: WeightFormat
+    layer: ConvLayer, hardware: Hardware, mapping: Mapping, form: WeightFormat
 ) -> tuple[float, int]:
-    counts = count_layer(layer, hardware, mapping, weights)
-    cycles = count_cycles(counts, weights)
-    return exact_sum(item.energy for item in energy_items(counts, weights, cycles)), cycles.total
+    counts = count_layer(layer, hardware, mapping, form)
+    cycles = count_cycles(counts, form)
+    return exact_sum(item.energy for item in energy_items(counts, form, cycles)), cycles.total
 
 
 def _larger_sizes(size: int) -> list[int]:

@@ -70,7 +70,7 @@ def macs_left(counts: Counts) -> MacsLeft:
     return MacsLeft(computed, timed - computed, counts.macs - timed)
 
 
-def stored_tensors(counts: Counts, weights: WeightFormat) -> tuple[StoredTensor, ...]:
+def stored_tensors(counts: Counts, form: WeightFormat) -> tuple[StoredTensor, ...]:
     """How each tensor is stored wherever the hardware compresses."""
     hardware, zeros = counts.hardware, counts.layer.zeros
     found = []
@@ -78,7 +78,7 @@ def stored_tensors(counts: Counts, weights: WeightFormat) -> tuple[StoredTensor,
         for tensor in TENSORS:
             if tensor not in level.compression:
                 continue
-            if tensor == "weights" and weights.is_indexed(index):
+            if tensor == "weights" and form.is_indexed(index):
                 found.append(StoredTensor(level.name, tensor, None, 0.0))
                 continue
             width = _width(hardware, tensor)
@@ -142,7 +142,7 @@ def transferred_words(
 
 def moved_bits(
     counts: Counts,
-    weights: WeightFormat,
+    form: WeightFormat,
     index: int,
     tensor: Tensor,
     action: str,
@@ -161,9 +161,9 @@ def moved_bits(
     words = expected_words(counts, index, tensor, action, gated=gated)
     if not words:
         return words
-    if tensor == "weights" and weights.is_indexed(index):
+    if tensor == "weights" and form.is_indexed(index):
         extent = delivered_extent(counts, index) if action == "reads" else counts.extents[index]
-        return words * weights.bits_per_word(index, extent)
+        return words * form.bits_per_word(index, extent)
     width = _width(hardware, tensor)
     stored = value_bits(level, tensor, width, zeros)
     if tensor != "outputs":

@@ -140,7 +140,7 @@ def energy(
     axis = _axes(ax)
     data = bars(result, by)
     draw_bars(axis, data)
-    axis.legend(handles=legend(data), frameon=False)
+    axis.legend(handles=legend(data), frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return axis
 
 
@@ -178,7 +178,7 @@ def work(result: Result, ax: Axes | None = None) -> Axes:
         axis.set_ylim(0, 1.1 * values.max())
     axis.set_xticks(range(len(result.runs)), [in_words(name) for name in result.runs])
     axis.set_ylabel(f"relative to {next(iter(result.runs))}")
-    axis.legend(frameon=False)
+    axis.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(shares))
     _clear(axis)
     return axis
 
