@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from kcsim.model.layer_estimate import Alternative, LayerEstimate
 from kcsim.report.table import Column, Row, Table, column
-from kcsim.workload.execution import SHARINGS
+from kcsim.workload.execution import SHARING_NAMES
 
 if TYPE_CHECKING:
     from kcsim.estimation.result import Run
@@ -167,7 +167,7 @@ def lookup_rate_note(layers: Sequence[LayerEstimate]) -> tuple[str, ...]:
 
 def shared_part(layer: LayerEstimate) -> SharedEstimate | None:
     """The estimate of a layer that shares products or sums; ``None`` for others."""
-    return cast("SharedEstimate", layer) if layer.execution in SHARINGS else None
+    return cast("SharedEstimate", layer) if layer.execution in SHARING_NAMES else None
 
 
 def _execution_row(layer: LayerEstimate) -> Row:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from kcsim.errors import InputError, Problem, nearest
 
-SHARINGS = ("share_products", "share_sums")
-EXECUTIONS = ("decode", *SHARINGS)
+SHARING_NAMES = ("share_products", "share_sums")
+EXECUTIONS = ("decode", *SHARING_NAMES)
 
 
 @dataclass(frozen=True)
