@@ -183,7 +183,7 @@ FAULTS = {
     ),
     "enum": (
         "color: rd",
-        ["2:9: 'color' is 'rd'; expected 'red' or 'blue'; did you mean 'red'?"],
+        ["2:8: 'color' is 'rd'; expected 'red' or 'blue'; did you mean 'red'?"],
     ),
     "union, near text": (
         LEVEL + "ports: unlimted}]",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from random_sharing import shared_mappings
 
 from kcsim.replay.dense import trusted_convolution
@@ -28,6 +28,13 @@ def check(drawn):
 @given(shared_mappings())
 def test_random_shared_layers_count_what_is_executed_and_compute_what_torch_does(drawn):
     assume(drawn is not None)
+    check(drawn)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(shared_mappings())
+def test_random_layers_with_offsets_gather_the_sums_of_whole_blocks_too(drawn):
+    assume(drawn is not None and drawn.shared.has_offsets)
     check(drawn)
 
 
