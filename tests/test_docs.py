@@ -77,9 +77,10 @@ def folder(tmp_path, monkeypatch):
     "page", [page for page in TEXTS if page.endswith(".md") and [*steps(page)]]
 )
 def test_code_and_commands_of_a_page_run(page, folder, monkeypatch):
+    names: dict[str, object] = {}
     for kind, text in steps(page):
         if kind == "python":
-            exec(compile(text, page, "exec"), {})
+            exec(compile(text, page, "exec"), names)
         else:
             monkeypatch.setattr(sys, "argv", shlex.split(text, comments=True))
             with pytest.raises(SystemExit) as stop:

@@ -140,6 +140,7 @@ def energy(
     axis = _axes(ax)
     data = bars(result, by)
     draw_bars(axis, data)
+    _turn_labels_that_meet(axis)
     axis.legend(handles=legend(data), frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return axis
 
@@ -318,6 +319,16 @@ def _axes(ax: Axes | None) -> Axes:
     from matplotlib import pyplot
 
     return pyplot.gca()
+
+
+def _turn_labels_that_meet(axis: Axes) -> None:
+    """Turn the names of groups upright where they would run into each other."""
+    labels = axis.get_xticklabels()
+    longest = max(len(label.get_text()) for label in labels)
+    # The legend takes up to half of the axes; letters are about 0.6 as wide as high.
+    points = axis.bbox.width / axis.get_figure().dpi * 72 / 2  # type: ignore[union-attr]
+    if len(labels) * (longest + 1) * 0.6 * float(labels[0].get_fontsize()) > points:
+        axis.tick_params(axis="x", rotation=90)
 
 
 def _clear(axis: Axes) -> None:
