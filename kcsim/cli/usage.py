@@ -26,8 +26,10 @@ class Commands(TyperGroup):
 
 def usage_problem(error: Any) -> Problem:
     """What is wrong with a command line; of an option, which commands have it."""
-    if hasattr(error, "option_name") and hasattr(error, "possibilities") and error.ctx.parent:
-        return _unknown_option(error.option_name, error.ctx.command, error.ctx.parent.command)
+    if hasattr(error, "option_name") and hasattr(error, "possibilities"):
+        if error.ctx.parent:
+            return _unknown_option(error.option_name, error.ctx.command, error.ctx.parent.command)
+        return Problem(f"'kcsim' itself has no option {error.option_name}", "a command before it")
     message = " ".join(error.format_message().split()).removesuffix(".")
     command = f"{error.ctx.command_path}: " if error.ctx else ""
     return Problem(command + message[:1].lower() + message[1:])

@@ -107,7 +107,7 @@ USAGE = {
     ("map", "--hw"): "option '--hw' requires an argument",
     ("schema",): "kcsim schema: missing argument 'KIND'",
     ("networks", "alexnet", "vgg16"): "kcsim networks: got unexpected extra argument",
-    ("--qwertz",): "kcsim: no such option: --qwertz",
+    ("--qwertz",): "'kcsim' itself has no option --qwertz; expected a command before it",
 }
 
 
