@@ -1,4 +1,4 @@
-"""Sums of numbers that users read: the same on every Python, in whatever order."""
+"""Sums and quotients that users read: the same on every Python, in whatever order."""
 
 from __future__ import annotations
 

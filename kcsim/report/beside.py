@@ -57,9 +57,17 @@ class Beside:
 
     def title(self, subject: str) -> str:
         """The title of a table."""
-        result = self.result
-        beside = f", dense beside {self.name}" if len(self.runs) > 1 else ""
-        return f"{subject}: {result.network.name} on {result.hardware.name}{beside}"
+        return f"{subject}: {', '.join(filter(None, (self.subject, self.pair)))}"
+
+    @property
+    def subject(self) -> str:
+        """The network and the hardware."""
+        return f"{self.result.network.name} on {self.result.hardware.name}"
+
+    @property
+    def pair(self) -> str:
+        """What stands beside what; empty where a run stands alone."""
+        return f"{self.names[0]} beside {self.name}" if len(self.runs) > 1 else ""
 
     @property
     def name(self) -> str:

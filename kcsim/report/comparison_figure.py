@@ -55,7 +55,7 @@ def draw_comparison(result: Result) -> Figure:
         work(result, right)
         right.set_ylabel("")
         _finish(right, result, right.get_legend_handles_labels()[0])
-        right.set_title("work relative to dense", fontsize=9)
+        right.set_title(f"work relative to {next(iter(result.runs))}", fontsize=9)
         subject = f"{result.network.name} on {result.hardware.name}"
         title = verbatim(f"{subject}, {result.clustering}")
         figure.text(0.5, 1 - 0.08 / figure.get_figheight(), title, ha="center", va="top")

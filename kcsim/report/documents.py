@@ -20,6 +20,7 @@ from kcsim.model.layer_estimate import LAYER_FIGURES, LayerEstimate
 from kcsim.report.execution_data import shared_part
 from kcsim.report.records import Record
 from kcsim.weights.clustered import ClusteredWeights
+from kcsim.workload.execution import EXECUTIONS
 from kcsim.workload.layer import TENSORS
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _ACTIONS = (
     "read", "fill", "update", "transfer", "forward", "hop", "compute", "gate", "add", "multiply",
     "lookup", "load", "cycle",
 )  # fmt: skip
-_EXECUTIONS = ("dense", "decode", "share_products", "share_sums")
+_EXECUTIONS = ("dense", *EXECUTIONS)
 
 
 def _part(name: str) -> Callable[[NetworkStorage], float]:
@@ -214,7 +215,7 @@ RUN = Record(
         "energy_by_tensor": lambda run: run.energy_by_tensor(),
     },
     {"storage": STORAGE, "layers": LAYER},
-    {"run": ("dense", "decode", "share_products", "share_sums", "auto")},
+    {"run": (*_EXECUTIONS, "auto")},
 )  # fmt: skip
 
 CLUSTERED_LAYER = Record(

@@ -41,8 +41,7 @@ def plot_energy(result: Result, path: str | os.PathLike[str]) -> None:
         If the ending names no format, or the file cannot be written.
     """
     shown = Beside.last(result)
-    beside = f"\ndense beside {shown.name}" if len(shown.runs) > 1 else ""
-    title = verbatim(f"{result.network.name} on {result.hardware.name}{beside}")
+    title = verbatim(f"{shown.subject}\n{shown.pair}".strip())
     result = replace(result, runs={run.name: run for run in shown.runs})
     data = bars(result, ("layer", "component"))
     kinds = [layer.kind for layer in result.network]

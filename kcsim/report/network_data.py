@@ -43,8 +43,7 @@ def estimate_tables(result: Result, run: str = "") -> tuple[Table, ...]:
     shown = Beside(result, result[run]) if run else Beside.last(result)
     tables = [layers_table(shown)]
     if shown.run.storage is not None:
-        subject = f"{result.network.name} on {result.hardware.name}, {shown.name}"
-        tables += execution_tables(shown.run, subject)
+        tables += execution_tables(shown.run, f"{shown.subject}, {shown.name}")
     tables += [components_table(shown), tensors_table(shown)]
     if shown.run.storage is not None:
         tables.append(storage_table(shown))
