@@ -13,7 +13,8 @@ from kcsim.errors import InputError, Problem, nearest
 from kcsim.estimation.deep_kmeans import DeepKMeansCost, total_cost
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.search import SearchResult
-from kcsim.model.energy import EnergyItem, energy_by_component
+from kcsim.model.cycles import seconds_of
+from kcsim.model.energy import EnergyItem, average_power, energy_by_component
 from kcsim.model.layer_estimate import LAYER_FIGURES, LayerEstimate
 from kcsim.sums import exact_sum, exact_sums, quotient
 from kcsim.workload.execution import Operations
@@ -96,15 +97,12 @@ class Run:
     @property
     def seconds(self) -> float | None:
         """Time at the hardware's clock, if it names one."""
-        clock = self.hardware.clock_mhz
-        return None if clock is None else self.cycles / (clock * 1e6)
+        return seconds_of(self.cycles, self.hardware)
 
     @property
     def average_power(self) -> float | None:
         """Energy over time [W], if the hardware names its clock and gives energies in pJ."""
-        if self.seconds is None or self.hardware.energy_unit != "pJ":
-            return None
-        return self.energy * 1e-12 / self.seconds
+        return average_power(self.energy, self.seconds, self.hardware)
 
     @property
     def utilization(self) -> float:

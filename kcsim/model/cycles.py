@@ -10,6 +10,7 @@ from kcsim.cost.access import CodebookPlace
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.cost.zero_savings import left_of_cycles
 from kcsim.hardware.level import Level
+from kcsim.hardware.schema import Hardware
 from kcsim.model.codebook import codebook_place, count_lookups
 from kcsim.model.counts import Counts
 from kcsim.model.traffic import moved_bits
@@ -119,6 +120,11 @@ def lookup_cycles(counts: Counts, form: WeightFormat, place: CodebookPlace | Non
     words = count_lookups(counts, form, place).timed_words
     instances = int(counts.instances[form.decode_level])
     return cycles_at(place.read_words_per_cycle, words / instances)
+
+
+def seconds_of(cycles: int, hardware: Hardware) -> float | None:
+    """Time of some cycles, if the hardware names its clock."""
+    return None if hardware.clock_mhz is None else cycles / (hardware.clock_mhz * 1e6)
 
 
 def cycles_at(words_per_cycle: float | None, words: Fraction) -> int:

@@ -176,6 +176,13 @@ def cycle_items(counts: Counts, cycles: int) -> Iterator[EnergyItem]:
         yield EnergyItem("static", "", "cycle", cycles, 0, cycles, cycles * per_cycle)
 
 
+def average_power(energy: float, seconds: float | None, hardware: Hardware) -> float | None:
+    """Energy over time [W], if both have units: a clock, and energies in pJ."""
+    if seconds is None or hardware.energy_unit != "pJ":
+        return None
+    return energy * 1e-12 / seconds
+
+
 def energy_by_component(items: Iterable[EnergyItem], hardware: Hardware) -> dict[str, float]:
     """Energy of each component: levels with their networks, then the MAC units, then the rest."""
     energy = exact_sums((item.component, item.energy) for item in items)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from kcsim.fields import field_named
 from kcsim.hardware.level import Level
 from kcsim.hardware.notes import hardware_notes, never_forwarded
 from kcsim.model.counts import Counts, used_bits
+from kcsim.model.cycles import seconds_of
+from kcsim.model.energy import average_power
 from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.report.account import account_columns, account_rows
 from kcsim.report.execution_data import lookup_rate_note, shared_part
@@ -191,24 +194,25 @@ def component_table(estimate: LayerEstimate) -> Table:
 def layer_metrics_table(estimate: LayerEstimate) -> Table:
     """MACs, use of the array, energy per MAC, time and power."""
     counts, hardware = estimate.counts, estimate.counts.hardware
-    used = int(counts.instances[-1])
     left = zip(("computed", "gated", "skipped"), estimate.macs_left, strict=True)
-    rows: list[tuple[str, str, float]] = [
-        ("MACs", "", estimate.layer.macs),
-        *((f"MACs {what}", "", macs) for what, macs in left if macs < counts.macs and macs),
-        ("MAC units in use", "", used),
-        ("MAC units", "", hardware.mac_units),
-        ("share of MAC units in use", "%", 100 * counts.utilization),
-        ("utilization over all cycles", "%", 100 * estimate.utilization),
-        ("energy per MAC", hardware.energy_unit, estimate.energy / estimate.layer.macs),
+    seconds = seconds_of(estimate.cycles.total, hardware)
+    figures: dict[str, float | None] = {
+        "macs": estimate.layer.macs,
+        **{f"{what}_macs": macs for what, macs in left if macs < counts.macs and macs},
+        "mac_units_used": int(counts.instances[-1]),
+        "mac_units": hardware.mac_units,
+        "utilization": estimate.utilization,
+        "energy_per_mac": estimate.energy / estimate.layer.macs,
+        "lookups": estimate.lookups or None,
+        "seconds": seconds,
+        "average_power": average_power(estimate.energy, seconds, hardware),
+    }
+    units = {"energy_per_mac": hardware.energy_unit}
+    rows = [
+        (field_named(name).heading, units.get(name, field_named(name).unit), value)
+        for name, value in figures.items()
+        if value is not None
     ]
-    if estimate.lookups:
-        rows.append(("codebook lookups", "", estimate.lookups))
-    if hardware.clock_mhz is not None:
-        seconds = estimate.cycles.total / (hardware.clock_mhz * 1e6)
-        rows.append(("time", "s", seconds))
-        if hardware.energy_unit == "pJ":
-            rows.append(("average power", "W", estimate.energy * 1e-12 / seconds))
     columns = (Column("metric"), Column("unit"), Column("value", "", "number"))
     notes = (expectation_note(hardware.name, (estimate,)),) if estimate.layer.zeros else ()
     return Table(_title(estimate, "Metrics"), columns, tuple(rows), notes=notes)

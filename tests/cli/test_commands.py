@@ -142,7 +142,7 @@ def test_zeros_of_one_layer(kcsim, tmp_path):
     layer = ("--hw", "eyeriss", "--layer", "lenet5/conv2", "--zeros", zeros)
     assert kcsim("map", *layer, "-o", path).code == 0
     evaluated = kcsim("evaluate", *layer, "--mapping", path)
-    assert "MACs gated" in evaluated.out
+    assert "gated MACs" in evaluated.out
     assert "run_length" in evaluated.out
 
 
