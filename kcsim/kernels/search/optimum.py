@@ -1,382 +1,348 @@
-"""The best mapping of one layer, proved: branch and bound over its stages from outside in.
+"""The best mapping of a layer, as the cheapest way from the MAC units to the whole layer.
 
-A node of the tree is a mapping of the outermost stages (see `kcsim.kernels.search.stages`): their
-cost is known, and the least that the rest can cost has been looked up in the tables of
-`kcsim.kernels.search.bounds`. Blocks are tried from the cheapest to the dearest, so that the first
-one that cannot help ends its level.
-
-A level's loop order matters in few ways: which tensor the innermost loops leave where it is, and
-which axis of the window moves first. `kcsim.mapping.space.ORDERS` has one order for each.
+A partial mapping grows outwards by a loop over a prime factor, a node, or a spread over the
+children of the next level. Labels of one stage and box of which another is no worse in all are
+dropped, and so are those that cost too much, with the least that is still to come.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
-
 from kcsim.kernels.compilation import kernel
-from kcsim.kernels.layout import OUTPUTS, SPAN, WEIGHTS
-from kcsim.kernels.nest import helper, inlined
-from kcsim.kernels.search.bounds import (
-    EXTRA,
-    LEAST,
-    MOST_UNITS,
-    REST,
-    RETURNS,
-    WITH_CYCLES,
-    WITHOUT_CYCLES,
-)
-from kcsim.kernels.search.reuse import (
-    AXIS,
-    BUSY,
-    COST,
-    IDLE,
-    MOVES,
-    RUN,
-    STILL,
-    UNITS,
-    find_moves,
-    run_of,
-)
-from kcsim.kernels.search.stages import finish, spend, start
-from kcsim.kernels.search.tilings import divides, spread_over
+from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, WEIGHTS, P
+from kcsim.kernels.nest import helper
+from kcsim.kernels.search.bounds import most_saved
+from kcsim.kernels.search.growth import (
+    PLACED_STEP, SPREAD_STEP, loop_over, place_node, spend_open, spread_over,
+)  # fmt: skip
+from kcsim.kernels.search.inputs import least_of_node
+from kcsim.kernels.search.labels import (
+    HELD, INPUTS_OPEN, OPEN_OUTPUTS, OPEN_WEIGHTS, OUTPUTS_OPEN, RETURNS, SPENT, WAITS,
+    WEIGHTS_OPEN, add_label,
+)  # fmt: skip
+from kcsim.kernels.search.machine import LEAK_PJ, OVERLAPPED, STORE, TRANSFER_PJ
+from kcsim.kernels.search.tilings import DIMENSION
 
-ENERGY, CYCLES, ENERGY_DELAY, FRONT = 0, 1, 2, 3
+ENERGY, CYCLES, ENERGY_DELAY, FRONT = range(4)
+COUNT, STAGE, BOX, LABEL_AT, FOUND, STEPS, CROSSED, FORGOTTEN = range(8)
+"""Columns of the tally: labels; where the search stands (3); points found; labels that grew;
+spreads that were tried; whether a label was kept that is not exact."""
+DONE, PAUSED, FULL = range(3)
 TOLERANCE = 1e-9
-COMPLETE, NODES, NEXT_BLOCK, COUNT, LEVEL, STEPS = range(6)
-"""Columns of `Found.tally`."""
-BLOCK, ORDER, ENTRY, TILE, EFFECTS, BOUNDS = 0, 1, 2, 3, 4, 5
-"""Columns of the cursor: rows of `Tables.blocks`, `MapSpace.orders` and `Tables.entries`; the tile
-of the level; number of loop orders that differ so far; bounds of the 8 loops of the level."""
-
-
-class Tables(NamedTuple):
-    """The blocks of every level with their splits, the cheapest first.
-
-    Attributes
-    ----------
-    outside : float64[levels, 11]
-    inside : float64[levels + 1, tiles, 3]
-        See `kcsim.kernels.search.bounds`.
-    idle : float64[levels, 2]
-        Likewise.
-    block_start : int64[levels + 1]
-        Rows of the next two that belong to each level.
-    blocks : int64[blocks + 1, 2]
-        Tile that all children of the level span together, and first entry.
-    bounds : float64[blocks, 3]
-        As `inside`, for blocks.
-    entries : int64[entries]
-        Row of `MapSpace.splits`. What the split leaves of the block is the tile of the next level.
-    energies : float64[entries, 6]
-        Bounds with this split; see `kcsim.kernels.search.bounds.bound_level`.
-    """
-
-    outside: np.ndarray
-    inside: np.ndarray
-    idle: np.ndarray
-    block_start: np.ndarray
-    blocks: np.ndarray
-    bounds: np.ndarray
-    entries: np.ndarray
-    energies: np.ndarray
-
-
-class Found(NamedTuple):
-    """The best mappings so far: one, or the front of energy and cycles.
-
-    Attributes
-    ----------
-    costs : float64[places, 2]
-        Energy (pJ) and cycles; infinite at first.
-    choices : int64[places, levels, 10]
-        By level: row of `MapSpace.orders`, row of `MapSpace.splits`, bounds of the 8 loops.
-    tally : int64[6]
-        ``COMPLETE``: mappings that were costed in full. ``NODES``: choices of a
-        stage that were costed. ``NEXT_BLOCK``: the first of level 0 that may not be done with.
-        ``COUNT``: places in use. ``LEVEL``: where the search goes on. ``STEPS``: choices looked at.
-    """
-
-    costs: np.ndarray
-    choices: np.ndarray
-    tally: np.ndarray
-
-
-class Position(NamedTuple):
-    """Where a search stands; see `kcsim.kernels.search.reuse`.
-
-    Attributes
-    ----------
-    above : float64[levels + 1, 28 + 2 * levels]
-    moves : float64[levels + 1, 8 * levels, 2]
-    effects : float64[levels, orders, 4 + 16 * levels]
-        What each loop order tried so far leaves where it is.
-    cursor : int64[levels + 1, 13]
-        The choices of each level.
-    """
-
-    above: np.ndarray
-    moves: np.ndarray
-    effects: np.ndarray
-    cursor: np.ndarray
 
 
 @helper
-def improves(objective, energy, cycles, found):
-    """Whether nothing that was found is as good (in energy and cycles, by the objective).
+def cycles_of(problem, amounts, copies, units, complete):
+    """Cycles of a mapping, or the least of a partial one, with so many MAC units."""
+    machine = problem.machine
+    computing = machine.macs * machine.cycles_per_mac / units
+    cycles = computing
+    for level in range(problem.places.shape[0] - 1):
+        place, moved = problem.places[level], 0.0
+        for port in (place.read_port, place.write_port):
+            if port > 0:
+                words = (amounts[SPENT, port] - amounts[HELD, port] * copies) / units
+                if port == place.read_port and level == 0 and complete:
+                    words += machine.load_cycles
+                if port == place.write_port and level == machine.unit[STORE] and complete:
+                    words += machine.copy_cycles
+                moved = max(moved, words)
+        cycles = max(cycles, moved if machine.cycles[level, OVERLAPPED] else computing + moved)
+    if problem.store_port > 0:
+        cycles = max(cycles, amounts[SPENT, problem.store_port] / units)
+    return cycles
 
-    Of two mappings that differ by less than `TOLERANCE` the one found first stays, unless the
-    other is better in what the objective does not ask for.
-    """
-    lower, upper = 1 - TOLERANCE, 1 + TOLERANCE
-    if objective == FRONT:
-        for i in range(found.tally[COUNT]):
-            if energy >= found.costs[i, 0] * lower and cycles >= found.costs[i, 1] * lower:
-                return False
+
+@helper
+def is_too_much(search, energy, cycles):
+    """Whether what costs so much at least cannot be better than what has been found."""
+    slack, objective = 1 - TOLERANCE, search.objective
+    value = energy
+    if objective == ENERGY_DELAY:
+        value = energy * cycles
+    elif objective == CYCLES:
+        value = cycles
+    if value > search.most:
         return True
-    best_energy, best_cycles = found.costs[0, 0], found.costs[0, 1]
-    if objective == ENERGY:
-        return energy < best_energy * lower or (
-            energy <= best_energy * upper and cycles < best_cycles * lower
-        )
-    if objective == CYCLES:
-        return cycles < best_cycles * lower or (
-            cycles <= best_cycles * upper and energy < best_energy * lower
-        )
-    return energy * cycles < best_energy * best_cycles * lower
-
-
-@helper
-def make_room(objective, energy, cycles, found):
-    """A place for a mapping that improves on what was found; takes out those it betters."""
-    count = 0
-    if objective == FRONT:
-        for i in range(found.tally[COUNT]):
-            if energy > found.costs[i, 0] or cycles > found.costs[i, 1]:
-                for k in range(2):
-                    found.costs[count, k] = found.costs[i, k]
-                for level in range(found.choices.shape[1]):
-                    for k in range(found.choices.shape[2]):
-                        found.choices[count, level, k] = found.choices[i, level, k]
-                count += 1
-        count = min(count, found.costs.shape[0] - 1)
-    found.costs[count, 0], found.costs[count, 1] = energy, cycles
-    found.tally[COUNT] = count + 1
-    return count
-
-
-@helper
-def may_improve(level, machine, above, bounds, extra_pj, objective, found):
-    """Whether a level with given bounds of what is inside may lead to a better mapping.
-
-    Parameters
-    ----------
-    bounds : float64[3]
-        A row of `Tables.inside` or `Tables.bounds`.
-    extra_pj : float
-        What they leave out of what is known of the level.
-    """
-    row = above[level]
-    computing = machine.macs * machine.cycles_per_mac / (row[UNITS] * bounds[MOST_UNITS])
-    cycles = max(computing, row[BUSY])
-    energy = bounds[WITHOUT_CYCLES] + machine.static_pj * cycles
-    energy = row[COST] + extra_pj + max(row[IDLE] + bounds[WITH_CYCLES], energy)
-    return improves(objective, energy, cycles, found)
-
-
-@inlined
-def next_block(level, machine, space, tables, above, cursor, objective, found):
-    """Go to the next block of a level that may lead to a better mapping."""
-    lattice, tile, row = space.lattice, cursor[level, TILE], above[level]
-    computing = machine.macs * machine.cycles_per_mac
-    computing /= row[UNITS] * tables.inside[level, tile, MOST_UNITS]
-    cycles = max(computing, row[BUSY])
-    while cursor[level, BLOCK] + 1 < tables.block_start[level + 1]:
-        cursor[level, BLOCK] += 1
-        found.tally[STEPS] += 1
-        block = cursor[level, BLOCK]
-        energy = row[COST] + row[IDLE] + tables.bounds[block, WITH_CYCLES]
-        if not improves(objective, energy, cycles, found):
-            return False
-        inner = tables.blocks[block, 0]
-        if (
-            inner <= tile
-            and divides(lattice, inner, tile)
-            and not lattice.exponents[tile - inner] & space.fixed[level]
-            and may_improve(level, machine, above, tables.bounds[block], 0.0, objective, found)
-        ):
-            for d in range(8):
-                cursor[level, BOUNDS + d] = lattice.extents[tile - inner, d]
-            return True
+    for i in range(search.labels.tally[FOUND]):
+        known_energy, known_cycles = search.best[i, 0], search.best[i, 1]
+        if objective == ENERGY_DELAY:
+            if value >= known_energy * known_cycles * slack:
+                return True
+        elif objective == FRONT:
+            if energy >= known_energy * slack and cycles >= known_cycles * slack:
+                return True
+        else:
+            other, known, known_other = cycles, known_energy, known_cycles
+            if objective == CYCLES:
+                other, known, known_other = energy, known_cycles, known_energy
+            if value > known * (1 + TOLERANCE):
+                return True
+            if value >= known * slack and other >= known_other * slack:
+                return True
     return False
 
 
 @helper
-def is_new(row, moves, effects, count):
-    """Whether no earlier loop order of a level did the same for what is inside.
+def open_cost(search, label, prices):
+    """Energy of closing all tensors, less what further loops may spare.
 
     Parameters
     ----------
-    row, moves : float64[:], float64[:, 2]
-        What the order leaves where it is; see `kcsim.kernels.search.reuse`.
-    effects : float64[orders, 4 + 2 * loops]
-        The same of `count` earlier orders; the order is added.
+    prices : float64[3]
+        Of the words in flight, on their way outwards.
     """
-    length = int(row[MOVES])
-    own = effects[count]
-    own[0], own[1], own[2], own[3] = row[RUN + WEIGHTS], row[RUN + OUTPUTS], length, row[AXIS]
-    for i in range(length):
-        own[4 + 2 * i], own[5 + 2 * i] = moves[i, 0], moves[i, 1]
-    for earlier in range(count):
-        same = True
-        for i in range(4 + 2 * length):
-            same = same and effects[earlier, i] == own[i]
-        if same:
-            return False
+    problem, labels = search.problem, search.labels
+    row, amounts = labels.rows[label], labels.amounts[label]
+    weights = row.flight[WEIGHTS] * prices[WEIGHTS] + amounts[WEIGHTS_OPEN, 0]
+    outputs = row.flight[OUTPUTS] * prices[OUTPUTS] + amounts[OUTPUTS_OPEN, 0]
+    flying = row.flight[INPUTS] * prices[INPUTS]
+    cost, moving, sliding = weights + outputs + flying, 0.0, 0.0
+    for i in range(row.nodes):
+        node = labels.nodes[label, i]
+        for j in range(2):
+            part = amounts[INPUTS_OPEN + 2 * i + j, 0]
+            if i + 1 == row.nodes and j == (node.below >= 0):
+                part += flying
+                cost -= flying
+            cost += part
+            if not row.state & WAITS:
+                moving += part * (1 - least_of_node(problem, node, row.box, j, False))
+                sliding += part * (1 - least_of_node(problem, node, row.box, j, True))
+    if row.state & OPEN_WEIGHTS:
+        weights *= 1 - 1 / problem.unseen[WEIGHTS, row.box]
+    else:
+        weights = 0.0
+    if row.state & OPEN_OUTPUTS:
+        outputs *= 1 - 1 / problem.unseen[OUTPUTS, row.box]
+    else:
+        outputs = 0.0
+    return cost - most_saved(weights, outputs, moving, sliding)
+
+
+@helper
+def keep_label(search, new, stage):
+    """Keep the label behind the last one, if a mapping with it may be the best."""
+    problem, labels = search.problem, search.labels
+    machine, row, level = problem.machine, labels.rows[new], problem.stages[stage].level
+    amounts, place, box = labels.amounts[new], problem.places[level], row.box
+    copies, held = min(place.most_copies, problem.unseen[OUTPUTS, box]), amounts[HELD, 0]
+    energy = machine.mac_pj + amounts[SPENT, 0]
+    here = problem.stages[stage]
+    if here.placed & 4:
+        # Every instance sends each of its outputs at least once.
+        energy -= held * min(copies, row.flight[OUTPUTS] / problem.outputs)
+    elif here.kept & 4 and search.sent[level] > 0:
+        energy -= (held - problem.outputs * search.sent[level]) * copies
+    else:
+        energy -= held * copies
+    energy += row.copies + search.rest[stage, box]
+    energy += open_cost(search, new, search.outward[level])
+    units = row.units * min(place.most_units, problem.rounds[box])
+    cycles = max(cycles_of(problem, amounts, copies, units, False), search.least_cycles)
+    energy += cycles * (machine.static_pj + row.leak * units)
+    if is_too_much(search, energy, cycles):
+        return
+    row.least = energy
+    if search.objective != 0:
+        row.least = cycles if search.objective == CYCLES else energy * cycles
+    add_label(search, stage)
+
+
+@helper
+def finish(search, new):
+    """Take a whole mapping, if it is better than what has been found."""
+    problem, labels = search.problem, search.labels
+    machine, row, amounts = problem.machine, labels.rows[new], labels.amounts[new]
+    for kind in range(WEIGHTS_OPEN, amounts.shape[0]):
+        if kind < INPUTS_OPEN + 2 * row.nodes:
+            spend_open(labels, new, kind)
+    cycles = cycles_of(problem, amounts, 1.0, row.units, True)
+    energy = machine.mac_pj + amounts[SPENT, 0] - amounts[HELD, 0] + row.copies
+    energy += cycles * (machine.static_pj + row.leak * row.units)
+    if is_too_much(search, energy, cycles):
+        return
+    kept = 0
+    if search.objective == FRONT:
+        for i in range(labels.tally[FOUND]):
+            slack = 1 - TOLERANCE
+            if search.best[i, 0] < energy * slack or search.best[i, 1] < cycles * slack:
+                for column in range(2):
+                    search.best[kept, column] = search.best[i, column]
+                search.found[kept] = search.found[i]
+                kept += 1
+    if kept < search.found.shape[0]:
+        search.best[kept, 0], search.best[kept, 1] = energy, cycles
+        search.found[kept] = new
+        labels.tally[FOUND] = kept + 1
+        labels.tally[COUNT] = new + 1
+
+
+@helper
+def sees(problem, tensor, dimension):
+    """Whether a loop replaces the whole tile of a tensor, whatever else it does."""
+    if not INDEXES[tensor, dimension]:
+        return False
+    if tensor == INPUTS and dimension >= P:
+        return not problem.slides[(dimension - P) % 2]
     return True
 
 
-@inlined
-def next_order(level, machine, space, tables, above, moves, effects, cursor):
-    """Go to the next loop order of a level that does something new for what is inside.
+@helper
+def may_follow(problem, labels, label, dimension):
+    """Whether a loop may stand right outside of the nodes placed last.
 
-    Innermost, one order is enough: nothing below keeps a tile.
+    A node that does not see the loop could stand outside of it as well, at no cost. One whose tile
+    is replaced by it could also stand inside of the loop right within, if that replaces it too.
     """
-    if level + 1 == machine.rules.shape[0]:
-        cursor[level, ORDER] += 1
-        return cursor[level, ORDER] == 0
-    bounds = cursor[level, BOUNDS : BOUNDS + 8]
-    extents = space.lattice.extents[tables.blocks[cursor[level, BLOCK], 0]]
-    while cursor[level, ORDER] + 1 < space.orders.shape[0]:
-        cursor[level, ORDER] += 1
-        if cursor[level, ORDER] == 0:
-            cursor[level, EFFECTS] = 0
-        if not space.order_allowed[level, cursor[level, ORDER]]:
-            continue
-        order = space.orders[cursor[level, ORDER]]
-        for tensor in (WEIGHTS, OUTPUTS):
-            run = run_of(tensor, bounds, order, above[level, RUN + tensor])
-            above[level + 1, RUN + tensor] = run
-        find_moves(level, bounds, order, extents, machine.window, above, moves)
-        count = cursor[level, EFFECTS]
-        if is_new(above[level + 1], moves[level + 1], effects[level], count):
-            cursor[level, EFFECTS] = count + 1
-            return True
-    return False
+    inner = label
+    while PLACED_STEP <= labels.rows[inner].step < SPREAD_STEP:
+        inner = labels.rows[inner].parent
+    within = -1
+    if 0 <= labels.rows[inner].step < PLACED_STEP:
+        within = problem.lattice.digits[labels.rows[inner].step, DIMENSION]
+    at = label
+    while at != inner:
+        tensor = labels.rows[at].step - PLACED_STEP
+        if not INDEXES[tensor, dimension]:
+            return False
+        if within >= 0 and sees(problem, tensor, dimension) and sees(problem, tensor, within):
+            if tensor != WEIGHTS or problem.whole_units:
+                return False
+        at = labels.rows[at].parent
+    return True
 
 
 @helper
-def next_entry(level, machine, space, tables, above, moves, cursor, spans, objective, found):
-    """Go to the next split of a block that may lead to a better mapping under its loop order."""
-    lattice, child, row = space.lattice, level + 1, above[level]
-    block = cursor[level, BLOCK]
-    whole = lattice.extents.shape[0] - 1
-    computing = machine.macs * machine.cycles_per_mac
-    cycles = max(computing / (row[UNITS] * tables.bounds[block, MOST_UNITS]), row[BUSY])
-    below, base = above[child], row[COST] + row[IDLE]
-    runs = 1 / below[RUN + WEIGHTS], 1 / below[STILL], 1 / below[RUN + OUTPUTS]
-    while cursor[level, ENTRY] + 1 < tables.blocks[block + 1, 1]:
-        cursor[level, ENTRY] += 1
-        found.tally[STEPS] += 1
-        entry = cursor[level, ENTRY]
-        bound = tables.energies[entry]
-        if not improves(objective, base + bound[LEAST], cycles, found):
+def spread_all(search, label, network, kept_inside):
+    """Spread a label over the children of a level in all ways."""
+    problem, labels = search.problem, search.labels
+    machine, row, place = problem.machine, labels.rows[label], problem.places[network]
+    lattice, whole = problem.lattice, problem.rounds.shape[0] - 1
+    box = row.box
+    rest = lattice.exponents[whole - box] | lattice.spare
+    energy, held = machine.mac_pj + row.copies, labels.amounts[label, HELD, 0]
+    energy += labels.amounts[label, SPENT, 0]
+    innermost = network + 2 == problem.places.shape[0]
+    if row.state & RETURNS:
+        held += problem.outputs * machine.costs[network, OUTPUTS, TRANSFER_PJ]
+    prices = search.prices
+    for tensor in range(3):
+        prices[tensor] = machine.costs[network, tensor, TRANSFER_PJ]
+        if innermost:
+            prices[tensor] = min(prices[tensor], problem.bare_pj[tensor])
+        elif tensor == OUTPUTS and row.state & RETURNS:
+            prices[tensor] *= 2
+    energy += open_cost(search, label, prices)
+    outputs = problem.unseen[OUTPUTS, box] if row.state & OPEN_OUTPUTS else 1.0
+    weights = problem.unseen[WEIGHTS, box] if row.state & OPEN_WEIGHTS else 1.0
+    inputs = problem.unseen[INPUTS, box] if row.nodes > 0 else 1.0
+    most = place.most_units
+    for split in range(place.first_split, place.last_split):
+        spread = problem.splits[split]
+        if box + spread.tile > whole:
             continue
-        energy = base + bound[0] * runs[0] + bound[1] * runs[1] + bound[2] * runs[2] + bound[REST]
-        if not improves(objective, energy, cycles, found):
+        if (rest - lattice.exponents[spread.tile]) & lattice.spare != lattice.spare:
             continue
-        found.tally[NODES] += 1
-        split = space.splits[tables.entries[entry], 0]
-        inner, times = tables.blocks[block, 0] - split, 1.0
-        spread_over(lattice, split, spans[0])
-        for d in range(8):
-            spans[1].extent[d] = lattice.extents[inner, d]
-            times *= lattice.extents[whole - inner, d]
-        spend(level, machine, above, moves, spans, times, tables.outside[level, RETURNS] > 0)
-        if child == machine.rules.shape[0]:
-            return True
-        idle = tables.idle[level]
-        above[child, IDLE] = row[IDLE] + idle[0] * (idle[1] / spans[0].children - 1)
-        inside = tables.inside[child, inner]
-        if may_improve(child, machine, above, inside, bound[EXTRA], objective, found):
-            cursor[child, TILE] = inner
-            return True
-    return False
+        labels.tally[CROSSED] += 1
+        least = energy + search.entry[network, box + spread.tile]
+        inward = search.inward[network]
+        least += row.flight[WEIGHTS] * spread.shares[WEIGHTS] * inward[WEIGHTS] / weights
+        least += row.flight[INPUTS] * spread.shares[INPUTS] * inward[INPUTS] / inputs
+        least += row.flight[OUTPUTS] * spread.shares[OUTPUTS] * inward[OUTPUTS] / outputs
+        least -= held * spread.copies * min(
+            place.most_copies, problem.unseen[OUTPUTS, box + spread.tile]
+        )
+        units = row.units * spread.children * most
+        cycles = max(machine.macs * machine.cycles_per_mac / units, search.least_cycles)
+        least += cycles * machine.static_pj
+        if is_too_much(search, least, cycles):
+            continue
+        for stage in range(place.first_stage, place.last_stage):
+            new = spread_over(search, label, network, split, kept_inside, stage)
+            keep_label(search, new, stage)
 
 
-@inlined
-def complete(machine, tables, above, cursor, objective, floor, found):
-    """Cost the mapping at the cursor, and keep it if it is better."""
-    levels = machine.rules.shape[0]
-    finish(machine, above, floor[1])
-    energy, cycles = above[levels, COST], above[levels, BUSY]
-    found.tally[COMPLETE] += 1
-    if not improves(objective, energy, cycles, found):
+@helper
+def grow(search, label, stage):
+    """Keep all labels that follow from one."""
+    problem, labels = search.problem, search.labels
+    here, step = problem.stages[stage], labels.rows[label].step
+    if here.level == 0 and labels.rows[label].box + 1 == problem.rounds.shape[0]:
+        finish(search, copy_final(labels, label))
         return
-    choices = found.choices[make_room(objective, energy, cycles, found)]
-    for level in range(levels):
-        choices[level, 0] = cursor[level, ORDER]
-        choices[level, 1] = tables.entries[cursor[level, ENTRY]]
-        for d in range(8):
-            choices[level, 2 + d] = cursor[level, BOUNDS + d]
+    for tensor in range(3):
+        after = here.after[tensor]
+        if after < 0 or (PLACED_STEP <= step < SPREAD_STEP and step - PLACED_STEP > tensor):
+            continue
+        new = place_node(search, label, stage, tensor)
+        if new >= 0:
+            keep_label(search, new, after)
+    if here.loops:
+        for factor in range(problem.lattice.digits.shape[0]):
+            if may_follow(problem, labels, label, problem.lattice.digits[factor, DIMENSION]):
+                new = loop_over(search, label, stage, factor)
+                if new >= 0:
+                    keep_label(search, new, stage)
+    if here.kept == here.placed and here.level > 0:
+        spread_all(search, label, here.level - 1, here.kept)
+
+
+@helper
+def copy_final(labels, label):
+    """The label, copied behind the last one."""
+    new = labels.tally[COUNT]
+    labels.rows[new] = labels.rows[label]
+    for kind in range(labels.amounts.shape[1]):
+        for k in range(labels.amounts.shape[2]):
+            labels.amounts[new, kind, k] = labels.amounts[label, kind, k]
+    return new
 
 
 @kernel
-def explore(machine, space, tables, outputs, floor, objective, steps, position, found):
-    """Search on until `steps` more choices have been looked at, or nothing is left.
+def start_search(search):
+    """Begin with nothing but the MAC units, spread below the innermost level."""
+    problem, labels = search.problem, search.labels
+    row, levels = labels.rows[0], problem.places.shape[0] - 1
+    row.parent, row.step, row.next, row.box, row.state, row.nodes = -1, -1, -1, 0, 0, 0
+    row.units, row.copies = 1.0, 0.0
+    row.leak = problem.machine.cycles[levels, LEAK_PJ]
+    for i in range(3):
+        row.flight[i], row.used[i], row.whole[i] = problem.machine.macs, 0.0, 1
+    for kind in range(labels.amounts.shape[1]):
+        for k in range(labels.amounts.shape[2]):
+            labels.amounts[0, kind, k] = 0.0
+    labels.tally[COUNT] = 1
+    labels.tally[LABEL_AT] = -1
+    spread_all(search, 0, levels - 1, 0)
 
-    Parameters
-    ----------
-    machine : Machine
-    space : MapSpace
-    tables : Tables
-    outputs : float
-        Words of outputs.
-    floor : float64[3]
-        Least energy and number of cycles; see `kcsim.kernels.search.stages.start`.
-    objective : int
-    steps : int
-    position : Position
-        Ones at first; the search goes on from there.
-    found : Found
+
+@kernel
+def search_on(search, steps):
+    """Go on with a search for some steps.
 
     Returns
     -------
-    bool
-        Whether the search is complete.
+    int
+        `DONE`, `PAUSED` after the steps, or `FULL`: more room is needed.
     """
-    levels, orders = machine.rules.shape[0], space.orders.shape[0]
-    above, moves, effects, cursor = position
-    spans = np.zeros(2, SPAN)
-    level, until = found.tally[LEVEL], found.tally[STEPS] + steps
-    if found.tally[STEPS] == 0:
-        start(machine, above, outputs, floor)
-        cursor[0, TILE] = space.lattice.extents.shape[0] - 1
-        cursor[0, BLOCK], cursor[0, ORDER] = -1, orders
-    while level >= 0:
-        if found.tally[STEPS] > until:
-            found.tally[LEVEL] = level
-            return False
-        if level == levels:
-            complete(machine, tables, above, cursor, objective, floor, found)
-            level -= 1
-        elif cursor[level, ORDER] < orders and next_entry(
-            level, machine, space, tables, above, moves, cursor, spans, objective, found
-        ):
-            level += 1
-            if level < levels:
-                cursor[level, BLOCK], cursor[level, ORDER] = tables.block_start[level] - 1, orders
-        elif cursor[level, ORDER] < orders and next_order(
-            level, machine, space, tables, above, moves, effects, cursor
-        ):
-            cursor[level, ENTRY] = tables.blocks[cursor[level, BLOCK], 1] - 1
-        else:
-            cursor[level, ORDER] = orders
-            if next_block(level, machine, space, tables, above, cursor, objective, found):
-                cursor[level, ORDER] = -1
-                cursor[level, ENTRY] = tables.blocks[cursor[level, BLOCK] + 1, 1] - 1
-                found.tally[NEXT_BLOCK] = cursor[0, BLOCK]
-            else:
-                level -= 1
-    return True
+    problem, labels = search.problem, search.labels
+    tally, tiles = labels.tally, problem.rounds.shape[0]
+    room = 64 + 8 * problem.splits.shape[0]
+    until = tally[CROSSED] + 10 * tally[STEPS] + steps
+    while tally[STAGE] < problem.stages.shape[0]:
+        while tally[BOX] < tiles:
+            if tally[LABEL_AT] < 0:
+                tally[LABEL_AT] = labels.heads[tally[STAGE], tally[BOX]]
+            while tally[LABEL_AT] >= 0:
+                if tally[COUNT] + room > labels.rows.shape[0]:
+                    return FULL
+                if tally[CROSSED] + 10 * tally[STEPS] >= until:
+                    return PAUSED
+                label = tally[LABEL_AT]
+                grow(search, label, tally[STAGE])
+                tally[STEPS] += 1
+                tally[LABEL_AT] = labels.rows[label].next
+            tally[BOX] += 1
+        tally[BOX] = 0
+        tally[STAGE] += 1
+    return DONE

@@ -1,0 +1,219 @@
+"""What moves of inputs: the tiles of open nodes as loops outside slide them.
+
+A node of inputs is *open* while its tile may still share words with the one before. A `NODE` says
+how much of it stays when the next loop moves it; the words that have moved so far are priced.
+"""
+
+from __future__ import annotations
+
+from numpy import float64, int64
+
+from kcsim.kernels.count.counting import covered_length, distinct_positions
+from kcsim.kernels.layout import INPUTS, C, G, M, N, P, R, record
+from kcsim.kernels.nest import filled_box, helper
+
+MOST_ADVANCES = 6
+BEFORE, NONE = -1, -2
+STILL, STUCK = -1, 2
+"""Axes of a tile that has not moved, and of one that always changes as a whole."""
+
+NODE = record(
+    axis=int64, shift=int64, last=int64, length=(int64, 2), kept=(float64, 2), tile=int64,
+    below=int64, count=int64, advance=(int64, MOST_ADVANCES), times=(float64, MOST_ADVANCES + 1),
+)  # fmt: skip
+"""An open node of inputs.
+
+axis, shift, last
+    The axis along which its tile moves (`STILL`, `STUCK`), by how many words in a round, and in
+    the last move.
+length
+    Its rows and columns.
+kept
+    Share of the words of a round that a tile has that would stay; of those that all children
+    together are given, where a network reads each word once.
+tile, below
+    The spread over such a network, as inputs see it, and the box that is spread, which is
+    `BEFORE` until then, and `NONE` where the network is another one.
+count, advance, times
+    Before such a network: how often a round brings words of a whole tile (first), and of so many
+    rows or columns of it.
+"""
+
+
+@helper
+def distinct_children(problem, tile, box):
+    """Children of a spread, a tile as inputs see it, that are given different tiles of inputs."""
+    window, spread, extent = (
+        problem.machine.window, problem.lattice.extents[tile], problem.lattice.extents[box],
+    )  # fmt: skip
+    distinct = float(spread[N] * spread[C] * spread[G])
+    for axis in range(2):
+        distinct *= distinct_positions(
+            spread[P + axis], window[axis].stride * extent[P + axis],
+            spread[R + axis], window[axis].dilation * extent[R + axis],
+        )  # fmt: skip
+    return distinct
+
+
+@helper
+def covered_words(problem, tile, box, rows, columns):
+    """Distinct words of a line that the children of a spread are given in one step."""
+    window, spread, extent = (
+        problem.machine.window, problem.lattice.extents[tile], problem.lattice.extents[box],
+    )  # fmt: skip
+    covered = float(spread[N] * spread[C] * spread[G])
+    for axis in range(2):
+        covered *= covered_length(
+            spread[P + axis], window[axis].stride * extent[P + axis],
+            spread[R + axis], window[axis].dilation * extent[R + axis],
+            rows if axis == 0 else columns,
+        )  # fmt: skip
+    return covered
+
+
+@helper
+def open_node(node, rows, columns, by_word):
+    """Fill a node that has just been placed."""
+    node.axis, node.shift, node.last = STILL, 0, 0
+    node.length[0], node.length[1] = rows, columns
+    node.kept[0], node.kept[1] = 1.0, 1.0
+    node.tile, node.below, node.count = -1, NONE, 0
+    if by_word:
+        node.below = BEFORE
+    node.times[0] = 1.0
+
+
+@helper
+def move_node(problem, node, box, dimension, bound, factors):
+    """Move an open node by a loop around it.
+
+    Parameters
+    ----------
+    box : int
+        What the loop iterates over.
+    factors : float64[2]
+        Filled: by how much the words of an iteration become less, as in `NODE.kept`.
+
+    Returns
+    -------
+    bool
+        Whether all that has to be remembered could be.
+    """
+    window, own = problem.machine.window, 0
+    axis = node.axis
+    if dimension >= P:
+        axis = (dimension - P) % 2
+        scale = window[axis].stride if dimension < R else window[axis].dilation
+        own = scale * problem.lattice.extents[box, dimension]
+        if node.axis == 1 - axis:
+            axis = STUCK
+    new = 1
+    whole = axis == STUCK
+    if not whole and axis >= 0:
+        new = own - node.shift
+        whole = new < 0 or new >= node.length[axis]
+        if problem.machine.rules[0].repeated and new != 0:
+            if node.last == 0:
+                node.last = new
+            whole = whole or new != node.last
+    stays = not whole and (axis < 0 or new == 0)
+    fresh, covered = 1.0, 1.0
+    if stays:
+        fresh, covered = 0.0, 0.0
+    elif not whole:
+        fresh = new / node.length[axis]
+        if node.below >= 0:
+            rows = new if axis == 0 else node.length[0]
+            columns = new if axis == 1 else node.length[1]
+            covered = covered_words(problem, node.tile, node.below, rows, columns)
+            covered /= covered_words(
+                problem, node.tile, node.below, node.length[0], node.length[1]
+            )
+    for i in range(2):
+        times = bound - (bound - 1) * node.kept[i] * (1 - (fresh if i == 0 else covered))
+        factors[i] = times / bound
+        node.kept[i] /= times
+    complete = True
+    if node.below == BEFORE and not (stays and node.axis == STILL):
+        complete = remember(node, bound, new, whole, stays)
+    if dimension >= P:
+        node.axis = axis
+        node.shift += own * (bound - 1)
+    return complete
+
+
+@helper
+def is_over(problem, node, box):
+    """Whether no loop around a box can leave any words of a node's tile where they are."""
+    if node.axis == STILL:
+        return False
+    if node.axis == STUCK:
+        return True
+    window, axis = problem.machine.window, node.axis
+    extent, whole = problem.lattice.extents[box], problem.lattice.extents[-1]
+    for dimension, scale, other, other_scale in (
+        (P + axis, window[axis].stride, R + axis, window[axis].dilation),
+        (R + axis, window[axis].dilation, P + axis, window[axis].stride),
+    ):  # fmt: skip
+        if extent[dimension] < whole[dimension]:
+            further = other_scale * (whole[other] - extent[other])
+            if scale * extent[dimension] - node.shift - further < node.length[axis]:
+                return False
+    return True
+
+
+@helper
+def least_of_node(problem, node, box, part, sliding):
+    """The least share of what closing a node costs that loops around a box leave, or slides do."""
+    if node.axis == STILL:
+        return 1 / (problem.along[box] if sliding else problem.unseen[INPUTS, box])
+    return 1 - node.kept[part]
+
+
+@helper
+def remember(node, bound, new, whole, stays):
+    """Note what a round of a loop brings, for a network that reads each word once."""
+    for i in range(node.count + 1):
+        node.times[i] *= bound
+    if whole:
+        return True
+    node.times[0] -= bound - 1
+    if stays:
+        return True
+    for i in range(node.count):
+        if node.advance[i] == new:
+            node.times[i + 1] += bound - 1
+            return True
+    if node.count == MOST_ADVANCES:
+        return False
+    node.advance[node.count] = new
+    node.times[node.count + 1] = bound - 1
+    node.count += 1
+    return True
+
+
+@helper
+def cross_by_word(problem, node, tile, below):
+    """Let a node cross a network that reads each word once.
+
+    Returns
+    -------
+    float
+        Words that all children together are given in a round, for each of one child.
+    """
+    node.tile, node.below = tile, below
+    rows, columns = node.length[0], node.length[1]
+    full = covered_words(problem, tile, below, rows, columns)
+    words, covered = node.times[0] * rows * columns, node.times[0] * full
+    for i in range(node.count):
+        new = node.advance[i]
+        new_rows, new_columns = rows, columns
+        if node.axis == 0:
+            new_rows = new
+        else:
+            new_columns = new
+        words += node.times[i + 1] * new_rows * new_columns
+        covered += node.times[i + 1] * covered_words(problem, tile, below, new_rows, new_columns)
+    node.kept[1] = full / covered
+    node.count = 0
+    return covered / words

@@ -1,0 +1,273 @@
+"""Partial mappings, from the MAC units outwards, of which none is worse in all than another."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy import float64, int64
+
+from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS, record
+from kcsim.kernels.nest import helper
+from kcsim.kernels.search.inputs import NONE, least_of_node
+from kcsim.kernels.search.problem import Problem
+
+SPENT, HELD, WEIGHTS_OPEN, OUTPUTS_OPEN, INPUTS_OPEN = range(5)
+"""Rows of *amounts*, float64[labels, rows, accounts].
+
+What has been spent; what is taken off again for every instance with the same outputs; what closing
+weights, outputs and each open node of inputs costs (two rows each: what each child is given, and
+what all children of a network together are). Account 0 is energy, the others are cycles of ports
+times the MAC units.
+"""
+
+OPEN_WEIGHTS, OPEN_OUTPUTS, RETURNS, WAITS, PHASE = 1, 2, 4, 8, 16
+
+LABEL = record(
+    parent=int64, step=int64, next=int64, box=int64, state=int64, nodes=int64, units=float64,
+    leak=float64, copies=float64, flight=(float64, 3), used=(float64, 3),
+    whole=(int64, 3), least=float64,
+)  # fmt: skip
+"""A partial mapping.
+
+parent, step
+    The mapping without its outermost part, and that part.
+next
+    Another one with the same stage and box, -1 for none.
+state
+    Bits: weights are open, outputs are open, outputs return (a level further in keeps them),
+    inputs are closed but wait for a network, a loop has moved the stationary tensor.
+nodes
+    Open nodes of inputs.
+units
+    MAC units in use.
+leak
+    Leakage of all levels so far, for each MAC unit.
+copies
+    Energy of writing codebooks, for one instance of the level.
+flight
+    Words that cross the present network, of each tensor that the level does not keep.
+used
+    Bits of each room of the level.
+whole
+    Channels, rows and columns of weights that are sent together.
+least
+    What the whole mapping costs at least.
+"""
+
+
+class Labels(NamedTuple):
+    """Labels by stage and box.
+
+    Attributes
+    ----------
+    rows : LABEL[:]
+    amounts : float64[:, rows, accounts]
+        See `SPENT`.
+    nodes : NODE[:, levels]
+    heads : int64[stages, tiles]
+        The first label of each stage and box, -1 for none.
+    tally : int64[8]
+        See `kcsim.kernels.search.optimum`.
+    """
+
+    rows: np.ndarray
+    amounts: np.ndarray
+    nodes: np.ndarray
+    heads: np.ndarray
+    tally: np.ndarray
+
+
+class Search(NamedTuple):
+    """All that a search works with.
+
+    Attributes
+    ----------
+    problem : Problem
+    labels : Labels
+    objective : int
+        See `kcsim.kernels.search.optimum`.
+    best : float64[points, 2]
+        Energy and cycles of the best mapping, or of the front.
+    found : int64[points]
+        Their labels.
+    most : float
+        What the objective must be below.
+    width : int
+        Labels to keep at most of a stage and box.
+    by_cycles : bool
+        Whether cycles count as much as energy; else they do only where energies are equal.
+    rest, entry : float64[stages, tiles], float64[levels, tiles]
+        The least energy that is still to come in a stage, and as a level begins.
+    inward, outward : float64[levels, 3]
+        The least energy of a word that arrives at a level, and that leaves it outwards.
+    least_cycles : float
+        Of any mapping.
+    sent : float64[levels]
+        What `rest` takes off for a word that outputs send upwards; 0 for nothing.
+    factors, prices : float64[2], float64[3]
+        Room to work in.
+    """
+
+    problem: Problem
+    labels: Labels
+    objective: int
+    best: np.ndarray
+    found: np.ndarray
+    most: float
+    width: int
+    by_cycles: bool
+    rest: np.ndarray
+    entry: np.ndarray
+    inward: np.ndarray
+    outward: np.ndarray
+    least_cycles: float
+    sent: np.ndarray
+    factors: np.ndarray
+    prices: np.ndarray
+
+
+@helper
+def nodes_alike(x, y):
+    """Whether of two open nodes of inputs the first keeps at least as much as the other."""
+    if x.axis != y.axis or x.shift != y.shift or x.last != y.last:
+        return False
+    if x.tile != y.tile or x.below != y.below or x.count != y.count:
+        return False
+    if x.below != NONE:
+        # Between children words overlap as tiles do: only equal ones are compared.
+        if x.length[0] != y.length[0] or x.length[1] != y.length[1]:
+            return False
+        for i in range(x.count + 1):
+            if x.times[i] != y.times[i] or (i < x.count and x.advance[i] != y.advance[i]):
+                return False
+        return True
+    return (x.axis == 1 or x.length[0] >= y.length[0]) and (
+        x.axis == 0 or x.length[1] >= y.length[1]
+    )
+
+
+@helper
+def most_more(part, other, least):
+    """The most by which an open part may cost more than another, when both shrink alike."""
+    more = part - other
+    return more if more > 0 else more * least
+
+
+@helper
+def excess(search, one, other, k, alike):
+    """The most by which one label may cost more than another on an account, whatever follows."""
+    labels, problem = search.labels, search.problem
+    a, b = labels.rows[one], labels.rows[other]
+    first, second = labels.amounts[one], labels.amounts[other]
+    stage_copies = problem.unseen[OUTPUTS, a.box]
+    more = first[SPENT, k] - second[SPENT, k]
+    held = second[HELD, k] - first[HELD, k]
+    more += held * stage_copies if held > 0 else held
+    for tensor, kind in ((WEIGHTS, WEIGHTS_OPEN), (OUTPUTS, OUTPUTS_OPEN)):
+        more += most_more(first[kind, k], second[kind, k], 1 / problem.unseen[tensor, a.box])
+    least = 1 / problem.unseen[INPUTS, a.box]
+    if alike:
+        x, y = labels.nodes[one], labels.nodes[other]
+        for i in range(a.nodes):
+            for j in range(2):
+                p, q = first[INPUTS_OPEN + 2 * i + j, k], second[INPUTS_OPEN + 2 * i + j, k]
+                more_open = max(p - q, p * (1 - x[i].kept[j]) - q * (1 - y[i].kept[j]))
+                if more_open < 0 and x[i].axis < 0:
+                    more_open *= least
+                more += more_open
+    else:
+        for i in range(a.nodes):
+            more += first[INPUTS_OPEN + 2 * i, k] + first[INPUTS_OPEN + 2 * i + 1, k]
+        for i in range(b.nodes):
+            for j in range(2):
+                part = second[INPUTS_OPEN + 2 * i + j, k]
+                more -= part * least_of_node(problem, labels.nodes[other, i], a.box, j, False)
+    return more
+
+
+@helper
+def is_no_worse(search, one, other):
+    """Whether a label is no worse than another in whatever may follow."""
+    labels, problem = search.labels, search.problem
+    a, b = labels.rows[one], labels.rows[other]
+    slack = 1 + 1e-12
+    if (a.state ^ b.state) & (RETURNS | WAITS) or a.state & ~b.state & PHASE:
+        return False
+    for i in range(3):
+        if a.whole[i] != b.whole[i] or a.used[i] > b.used[i] * slack:
+            return False
+    if a.copies > b.copies * slack or a.leak > b.leak * slack:
+        return False
+    alike = a.nodes == b.nodes
+    if alike:
+        for i in range(a.nodes):
+            alike = alike and nodes_alike(labels.nodes[one][i], labels.nodes[other][i])
+    if not alike and (a.state | b.state) & WAITS:
+        return False
+    for tensor in range(3):
+        x, y = a.flight[tensor], b.flight[tensor]
+        if tensor == INPUTS:
+            if b.nodes > 0 and not alike:
+                node = labels.nodes[other, b.nodes - 1]
+                y *= least_of_node(problem, node, a.box, 1 if node.below >= 0 else 0, False)
+        else:
+            flag = OPEN_WEIGHTS if tensor == WEIGHTS else OPEN_OUTPUTS
+            if b.state & flag and not a.state & flag:
+                y /= problem.unseen[tensor, a.box]
+        if x > y * slack:
+            return False
+    if alike and a.nodes > 0 and a.flight[INPUTS] > 0:
+        x, y = labels.nodes[one][a.nodes - 1], labels.nodes[other][a.nodes - 1]
+        j = 1 if x.below >= 0 else 0
+        if a.flight[INPUTS] * (1 - x.kept[j]) > b.flight[INPUTS] * (1 - y.kept[j]) * slack:
+            return False
+    scale = abs(labels.amounts[other, SPENT, 0]) + 1e-300
+    more = excess(search, one, other, 0, alike)
+    if more > 1e-12 * scale:
+        return False
+    if not search.by_cycles and more < -1e-9 * scale:
+        return True
+    if a.units * slack < b.units:
+        return False
+    for k in range(1, labels.amounts.shape[2]):
+        scale = abs(labels.amounts[other, SPENT, k])
+        if excess(search, one, other, k, alike) > 1e-12 * scale:
+            return False
+    return True
+
+
+@helper
+def add_label(search, stage):
+    """Add the label behind the last one to a stage, unless another is no worse; whether it was."""
+    labels = search.labels
+    rows, heads = labels.rows, labels.heads
+    new = labels.tally[0]
+    box = rows[new].box
+    before, at, count, worst, before_worst = -1, heads[stage, box], 0, -1, -1
+    while at >= 0:
+        following = rows[at].next
+        if is_no_worse(search, at, new):
+            return False
+        if is_no_worse(search, new, at):
+            if before < 0:
+                heads[stage, box] = following
+            else:
+                rows[before].next = following
+        else:
+            count += 1
+            if worst < 0 or rows[at].least >= rows[worst].least:
+                worst, before_worst = at, before
+            before = at
+        at = following
+    if count >= search.width:
+        if rows[worst].least <= rows[new].least:
+            return False
+        if before_worst < 0:
+            heads[stage, box] = rows[worst].next
+        else:
+            rows[before_worst].next = rows[worst].next
+    rows[new].next = heads[stage, box]
+    heads[stage, box] = new
+    labels.tally[0] = new + 1
+    return True

@@ -1,0 +1,112 @@
+"""What a search works on: a layer, a hardware and the choices that it leaves, as arrays.
+
+A mapping is built from the MAC units outwards: loops, spreads over children, and *nodes*, places
+at which a level keeps the tile of a tensor. The *box* of a place is what all loops inside of it
+span together, one of the tiles of a lattice. A *stage* is a level with some of its nodes placed.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy import bool_, float64, int64
+
+from kcsim.kernels.layout import record
+from kcsim.kernels.search.machine import Machine
+from kcsim.kernels.search.tilings import Lattice
+
+STAGE = record(level=int64, kept=int64, placed=int64, after=(int64, 3), loops=bool_)
+"""A level, its tensors that a mapping keeps and those that are placed, as bits.
+
+after
+    The stage that follows when a tensor is placed; -1 where it cannot be.
+loops
+    Whether a loop may follow.
+"""
+
+PLACE = record(
+    dimensions=(int64, 8), stationary=int64, first_stage=int64, last_stage=int64,
+    first_split=int64, last_split=int64, read_port=int64, write_port=int64, most_units=float64,
+    most_copies=float64,
+)  # fmt: skip
+"""A level; its ports are accounts of cycles, 0 where unlimited.
+
+dimensions, stationary
+    Dimensions that its loops may iterate over; the tensor whose blind loops must be
+    innermost, or -1.
+first_stage, last_stage
+    Its stages with nothing placed.
+first_split, last_split
+    Ways to spread factors over the children below it.
+most_units, most_copies
+    Instances of the level at most, and instances at most that hold the same output.
+"""
+
+SPLIT = record(tile=int64, along_x=int64, inputs=int64, children=int64, copies=float64,
+    shares=(float64, 3))
+"""A way to spread factors over children.
+
+tile, along_x, inputs
+    All factors, those along X, and those that inputs see.
+children, copies
+    Children in use, and children that hold the same output.
+"""
+
+
+class Problem(NamedTuple):
+    """A layer on a hardware, with the choices that are left.
+
+    Attributes
+    ----------
+    lattice : Lattice
+    machine : Machine
+        Of a mapping that keeps every tensor at the innermost level.
+    bare_pj : float64[4]
+        What changes where the innermost level does not keep a tensor: energy of a word on the
+        network below it, by tensor, and of a lookup.
+    bare_cycles : float
+        Cycles of a lookup there.
+    stages : STAGE[stages]
+    places : PLACE[levels]
+    splits : SPLIT[splits]
+    words : float64[3, tiles]
+        Words of the tile of each tensor; of inputs with what windows skip.
+    distinct : float64[tiles]
+        Words of inputs that windows touch.
+    rounds : float64[tiles]
+        Tiles of the layer.
+    unseen : float64[3, tiles]
+        How much larger the layer is than a tile along what a tensor does not see, or along which
+        windows slide.
+    along : float64[tiles]
+        The latter alone.
+    inputs : int64[tiles]
+        Tiles without what inputs do not see.
+    slides : bool[2]
+        Whether windows overlap along rows and columns.
+    store_port : int
+        Account of the cycles of lookups, 0 for none.
+    whole_units : bool
+        Whether no tile cuts a unit of weights.
+    outputs : float
+        Words of outputs.
+    """
+
+    lattice: Lattice
+    machine: Machine
+    bare_pj: np.ndarray
+    bare_cycles: float
+    stages: np.ndarray
+    places: np.ndarray
+    splits: np.ndarray
+    words: np.ndarray
+    distinct: np.ndarray
+    rounds: np.ndarray
+    unseen: np.ndarray
+    along: np.ndarray
+    inputs: np.ndarray
+    slides: np.ndarray
+    store_port: int
+    whole_units: bool
+    outputs: float
