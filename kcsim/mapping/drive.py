@@ -164,7 +164,8 @@ def trace(problem, labels, label):
     steps = []
     while labels.rows[label]["parent"] >= 0:
         s = int(labels.rows[label]["step"])
-        if s >= SPREAD_STEP: steps.append(("spread", s - SPREAD_STEP))
+        if s == -2: pass
+        elif s >= SPREAD_STEP: steps.append(("spread", s - SPREAD_STEP))
         elif s >= PLACED_STEP: steps.append(("place", s - PLACED_STEP))
         else:
             d, p = problem.lattice.digits[s, :2]

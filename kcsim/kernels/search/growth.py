@@ -356,6 +356,55 @@ def cross_inputs(search, new, network, split, box, bare):
             row.flight[INPUTS] *= distinct / spread.children
 
 
+KEEP_WEIGHTS, KEEP_OUTPUTS, KEEP_INPUTS = range(3)
+COMMIT_STEP = -2
+
+
+@helper
+def commit(search, source, choice):
+    """The label once it is known which tensor the next loop may leave where it is.
+
+    No loop leaves more than one of weights, outputs and tiles of inputs that do not move; where
+    nothing follows a level's nodes in the level, this is decided before its children are.
+
+    Parameters
+    ----------
+    choice : int
+        `KEEP_WEIGHTS`, `KEEP_OUTPUTS`, `KEEP_INPUTS`; -1 is returned if that tensor is not open.
+    """
+    problem, labels = search.problem, search.labels
+    row = labels.rows[source]
+    moves = row.nodes > 0 and not row.state & WAITS
+    still, slides = False, False
+    if moves:
+        for i in range(row.nodes):
+            node = labels.nodes[source, i]
+            still = still or (node.axis == STILL and not node.sliding)
+            slides = slides or node.axis != STILL or problem.along[row.box] > 1
+    plain = row.state & (OPEN_WEIGHTS | OPEN_OUTPUTS)
+    if choice == KEEP_INPUTS:
+        if plain and not (moves and still and problem.unseen[INPUTS, row.box] > problem.along[row.box]):
+            return -1
+    elif not plain & (OPEN_WEIGHTS if choice == KEEP_WEIGHTS else OPEN_OUTPUTS):
+        return -1
+    new = copy_label(labels, source, COMMIT_STEP)
+    labels.tally[0] = new + 1
+    row = labels.rows[new]
+    if choice != KEEP_WEIGHTS:
+        spend_open(labels, new, WEIGHTS_OPEN)
+        row.state &= ~OPEN_WEIGHTS
+    if choice != KEEP_OUTPUTS:
+        spend_open(labels, new, OUTPUTS_OPEN)
+        row.state &= ~OPEN_OUTPUTS
+    if choice != KEEP_INPUTS and moves:
+        if slides:
+            for i in range(row.nodes):
+                labels.nodes[new, i].sliding = 1
+        else:
+            close_inputs(search, new)
+    return new
+
+
 @helper
 def spread_over(search, source, network, split, kept_inside, stage):
     """The label spread over the children of a level, which then begins in a stage.

@@ -20,6 +20,7 @@ STILL, STUCK = -1, 2
 NODE = record(
     axis=int64, shift=int64, last=int64, length=(int64, 2), kept=(float64, 2), tile=int64,
     below=int64, count=int64, advance=(int64, MOST_ADVANCES), times=(float64, MOST_ADVANCES + 1),
+    sliding=int64,
 )  # fmt: skip
 """An open node of inputs.
 
@@ -37,6 +38,8 @@ tile, below
 count, advance, times
     Before such a network: how often a round brings words of a whole tile (first), and of so many
     rows or columns of it.
+sliding
+    Whether loops that leave it where it is are not counted on.
 """
 
 
@@ -81,6 +84,7 @@ def open_node(node, rows, columns, by_word):
     if by_word:
         node.below = BEFORE
     node.times[0] = 1.0
+    node.sliding = 0
 
 
 @helper
@@ -101,6 +105,8 @@ def move_node(problem, node, box, dimension, bound, factors):
     """
     window, own = problem.machine.window, 0
     axis = node.axis
+    if dimension == M and axis == STILL and node.sliding:
+        axis = node.axis = STUCK
     if dimension >= P:
         axis = (dimension - P) % 2
         scale = window[axis].stride if dimension < R else window[axis].dilation
@@ -166,6 +172,7 @@ def is_over(problem, node, box):
 def least_of_node(problem, node, box, part, sliding):
     """The least share of what closing a node costs that loops around a box leave, or slides do."""
     if node.axis == STILL:
+        sliding = sliding or node.sliding
         return 1 / (problem.along[box] if sliding else problem.unseen[INPUTS, box])
     return 1 - node.kept[part]
 

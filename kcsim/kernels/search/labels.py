@@ -132,6 +132,8 @@ def nodes_alike(x, y):
     """Whether of two open nodes of inputs the first keeps at least as much as the other."""
     if x.axis != y.axis or x.shift != y.shift or x.last != y.last:
         return False
+    if x.sliding > y.sliding:
+        return False
     if x.tile != y.tile or x.below != y.below or x.count != y.count:
         return False
     if x.below != NONE:
@@ -174,7 +176,7 @@ def excess(search, one, other, k, alike):
                 p, q = first[INPUTS_OPEN + 2 * i + j, k], second[INPUTS_OPEN + 2 * i + j, k]
                 more_open = max(p - q, p * (1 - x[i].kept[j]) - q * (1 - y[i].kept[j]))
                 if more_open < 0 and x[i].axis < 0:
-                    more_open *= least
+                    more_open *= least if not y[i].sliding else 1 / problem.along[a.box]
                 more += more_open
     else:
         for i in range(a.nodes):

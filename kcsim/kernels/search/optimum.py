@@ -12,7 +12,7 @@ from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, WEIGHTS, P
 from kcsim.kernels.nest import helper
 from kcsim.kernels.search.bounds import most_saved
 from kcsim.kernels.search.growth import (
-    PLACED_STEP, SPREAD_STEP, loop_over, place_node, spend_open, spread_over,
+    PLACED_STEP, SPREAD_STEP, commit, loop_over, place_node, spend_open, spread_over,
 )  # fmt: skip
 from kcsim.kernels.search.inputs import least_of_node
 from kcsim.kernels.search.labels import (
@@ -284,7 +284,13 @@ def grow(search, label, stage):
                 if new >= 0:
                     keep_label(search, new, stage)
     if here.kept == here.placed and here.level > 0:
-        spread_all(search, label, here.level - 1, here.kept)
+        for choice in range(3):
+            new = commit(search, label, choice)
+            if new >= 0:
+                count = labels.tally[COUNT]
+                spread_all(search, new, here.level - 1, here.kept)
+                if labels.tally[COUNT] == count:
+                    labels.tally[COUNT] = new
 
 
 @helper
