@@ -14,14 +14,16 @@ ROOM = 10**6
 
 
 @st.composite
-def mapped_layers(draw, largest=240, most_instances=24, windows=False, words=True, imperfect=False):
+def mapped_layers(
+    draw, largest=240, most_instances=24, windows=False, words=True, imperfect=False, uneven=False
+):
     """A layer, a hardware and a mapping that covers the layer.
 
     The loops come first and the layer follows from them, so nothing has to be thrown away.
     With `windows`, the loops are those over sliding windows, in space and in time, and two of
     them are such that neighbors may pass words on; otherwise that hardly ever happens. Without
     `words` no network reads every distinct word once. With `imperfect`, bounds may multiply to
-    more than the layer has.
+    more than the layer has. With `uneven`, the tensors of a level stand anywhere among its loops.
     """
     count = draw(st.integers(2, 4) if windows else st.integers(1, 6))
     names = ["DRAM", "L2", "buffer", "cluster", "registers", "latch"][:count]
@@ -78,7 +80,11 @@ def mapped_layers(draw, largest=240, most_instances=24, windows=False, words=Tru
                 capacity_words=ROOM if i else None,
             )
         )  # fmt: skip
-        nests.append(LevelLoops(name, *map(tuple, loops[i]), bypass))
+        heights = (0, 0, 0)
+        if uneven and i:
+            heights = draw(st.tuples(*[st.integers(0, len(loops[i][0]))] * 3))
+            heights = tuple(n if t in keeps else 0 for t, n in zip(TENSORS, heights, strict=True))
+        nests.append(LevelLoops(name, *map(tuple, loops[i]), bypass, heights))
     slides = "any" if imperfect else draw(st.sampled_from(("any", "any", "repeated")))
     hardware = Hardware(
         name="random", levels=tuple(levels), compute=Compute(mac_pj=1), slides=slides

@@ -67,8 +67,8 @@ MUTATIONS = {
     "two loops in the wrong order": Mutation(
         CASES,
         "kernels/count/counting.py",
-        "for i in range(spans[level].above - 1, -1, -1):\n        bound = loops[i].bound",
-        "for i in range(spans[level].above):\n        bound = loops[i].bound",
+        "for i in range(outside - 1, -1, -1):\n        bound = loops[i].bound",
+        "for i in range(outside):\n        bound = loops[i].bound",
     ),
     "stationarity ignored": Mutation(
         CASES,

@@ -23,7 +23,17 @@ inlined = njit(inline="always", error_model="numpy")
 
 
 @helper
-def measure(loops, spans, steps):
+def place_tensor(tensor, loops, above, height, span):
+    """Fill ``outside`` and ``box`` of a tensor, `height` loops below all those of levels above."""
+    span.outside[tensor] = above + height
+    for dimension in range(8):
+        span.box[tensor, dimension] = span.extent[dimension]
+    for i in range(above, above + height):
+        span.box[tensor, loops[i].dimension] //= loops[i].bound
+
+
+@helper
+def measure(loops, heights, spans, steps):
     """Fill steps, and spans but for ``spread``, ``held`` and ``tile``.
 
     Returns
@@ -34,6 +44,8 @@ def measure(loops, spans, steps):
     levels = spans.shape[0] - 1
     for dimension in range(8):
         spans[levels].extent[dimension] = 1
+    for tensor in range(3):
+        place_tensor(tensor, loops, loops.shape[0], 0, spans[levels])
     i = loops.shape[0] - 1
     for level in range(levels - 1, -1, -1):
         span, child, children = spans[level], spans[level + 1], 1
@@ -48,8 +60,9 @@ def measure(loops, spans, steps):
                 span.spatial[dimension] *= bound
                 children *= bound
             i -= 1
-        span.children, span.above = children, i + 1
-    spans[levels].above = loops.shape[0]
+        span.children = children
+        for tensor in range(3):
+            place_tensor(tensor, loops, i + 1, heights[level, tensor], span)
     spans[0].instances = 1
     for level in range(levels):
         spans[level + 1].instances = spans[level].instances * spans[level].children

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -76,6 +76,7 @@ class Loop:
 
 _LOOPS: dict[str, Any] = dict.fromkeys(("temporal", "spatial_x", "spatial_y"), Sequence[Loop])
 """The lists of loops of a level."""
+_EVEN = (0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,10 @@ class LevelLoops:
         last one moves between neighbors.
     bypass : tuple of str
         Tensors that this mapping does not keep here although the level could.
+    heights : (int, int, int)
+        For weights, inputs and outputs, how many of the loops in `temporal` stand outside of the
+        tensor's place in the nest: its tile spans what is inside. Zeros, as for tensors that are
+        not kept, where all tiles change together (an *even* level).
     """
 
     level: str
@@ -100,6 +105,7 @@ class LevelLoops:
     spatial_x: tuple[Loop, ...] = ()
     spatial_y: tuple[Loop, ...] = ()
     bypass: tuple[str, ...] = ()
+    heights: tuple[int, int, int] = _EVEN
 
     def __post_init__(self) -> None:
         # Searches make many of them, of which nothing has to be looked at in detail.
@@ -109,11 +115,53 @@ class LevelLoops:
             check_types(vars(self), {"level": str, "bypass": Sequence[str], **_LOOPS})
             for name in (*_LOOPS, "bypass"):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.heights != _EVEN:
+            object.__setattr__(self, "heights", self._checked_heights())
+
+    def _checked_heights(self) -> tuple[int, int, int]:
+        """The heights, with zeros for what is not kept."""
+        given: Any = self.heights
+        most = len(self.temporal)
+        is_plain = isinstance(given, Sequence) and len(given) == len(TENSORS)
+        if not (is_plain and all(type(n) is int and 0 <= n <= most for n in given)):
+            message = f"the heights of weights, inputs and outputs at '{self.level}' are {given!r}"
+            raise InputError(Problem(message, f"three whole numbers from 0 to its {most} loops"))
+        kept = [0 if t in self.bypass else n for t, n in zip(TENSORS, given, strict=True)]
+        return kept[0], kept[1], kept[2]
 
     @property
     def nests(self) -> tuple[tuple[Loop, ...], tuple[Loop, ...], tuple[Loop, ...]]:
         """Temporal loops, X loops, Y loops."""
         return self.temporal, self.spatial_x, self.spatial_y
+
+    def places(self, kept: Collection[str] = TENSORS) -> tuple[Loop | str, ...]:
+        """The loops in time, and the tensors of `kept` where they stand, outermost first.
+
+        Just the loops where no loop stands before one of these tensors.
+        """
+        here = [t for t in TENSORS if t in kept and t not in self.bypass]
+        heights = dict(zip(TENSORS, self.heights, strict=True))
+        if not any(heights[tensor] for tensor in here):
+            return self.temporal
+        found: list[Loop | str] = []
+        for position in range(len(self.temporal) + 1):
+            found += [tensor for tensor in here if heights[tensor] == position]
+            found += self.temporal[position : position + 1]
+        return tuple(found)
+
+    def with_loops(self, nests: Sequence[Sequence[Loop]]) -> LevelLoops:
+        """The level with other bounds of its loops, of which those that iterate once are left out.
+
+        Parameters
+        ----------
+        nests : sequence of sequence of Loop
+            Temporal loops, X loops, Y loops: as many as there are.
+        """
+        heights = [sum(loop.bound > 1 for loop in nests[0][:n]) for n in self.heights]
+        kept = [tuple(loop for loop in nest if loop.bound > 1) for nest in nests]
+        return LevelLoops(
+            self.level, kept[0], kept[1], kept[2], self.bypass, (heights[0], heights[1], heights[2])
+        )
 
 
 @dataclass(frozen=True)
@@ -176,6 +224,21 @@ class Mapping:
             np.bool_,
         )
 
+    def heights_array(self, hardware: Hardware) -> np.ndarray:
+        """How many loops of `loop_array` in time stand outside of a tensor: int64[levels, 3].
+
+        Of the loops of its level, that is; 0 where the tensor is not kept.
+        """
+        import numpy as np
+
+        heights = np.zeros((len(hardware.levels), len(TENSORS)), np.int64)
+        for level in self.levels:
+            if level.heights != _EVEN:
+                plain = level.with_loops(level.nests)
+                heights[hardware.level_index(level.level)] = plain.heights
+        heights[~self.keeps_array(hardware)] = 0
+        return heights
+
     def problems(self, layer: ConvLayer, hardware: Hardware) -> tuple[Problem, ...]:
         """What keeps this mapping from running a layer, capacities aside."""
         found: list[Problem] = []
@@ -236,14 +299,24 @@ class Mapping:
         if found:
             raise MappingError(found)
 
-    def to_yaml(self) -> str:
-        """The mapping as a file that `read_mapping` reads back."""
+    def to_yaml(self, hardware: Hardware | None = None) -> str:
+        """The mapping as a file that `read_mapping` reads back.
+
+        Parameters
+        ----------
+        hardware : Hardware, optional
+            Says which levels keep which tensors, where tensors stand between loops: all of them
+            when absent, but for those that the mapping has bypass the level.
+        """
+        keeps = {} if hardware is None else {n.name: n.kept_tensors for n in hardware.levels}
         lines = ["levels:"]
         for level in self.levels:
             is_plain = level.level.isalpha() and level.level.lower() not in _NO_TEXTS
             name = level.level if is_plain else json.dumps(level.level, ensure_ascii=False)
             parts = [f"level: {name}"]
-            for key, nest in zip(_LOOPS, level.nests, strict=True):
+            places = level.places(keeps.get(level.level, TENSORS))
+            keys = ("temporal" if places == level.temporal else "nest", *list(_LOOPS)[1:])
+            for key, nest in zip(keys, (places, *level.nests[1:]), strict=True):
                 if nest:
                     parts.append(f"{key}: [{', '.join(map(str, nest))}]")
             if level.bypass:
@@ -257,12 +330,17 @@ class Mapping:
         for level in self.levels:
             note = f"  (bypassed by {', '.join(level.bypass)})" if level.bypass else ""
             lines.append(f"{'  ' * depth}{level.level}{note}")
-            for kind, nest in zip(("for", "for X", "for Y"), level.nests, strict=True):
+            inner = [t for t, n in zip(TENSORS, level.heights, strict=True) if n]
+            nests = (level.places(inner), *level.nests[1:])
+            for kind, nest in zip(("for", "for X", "for Y"), nests, strict=True):
                 word = "parallel-for" if kind != "for" else "for"
                 axis = f" on {kind[-1]}" if kind != "for" else ""
                 for loop in nest:
                     depth += 1
-                    lines.append(f"{'  ' * depth}{word} {loop.dimension} in {loop.bound}{axis}")
+                    text = loop
+                    if isinstance(loop, Loop):
+                        text = f"{word} {loop.dimension} in {loop.bound}{axis}"
+                    lines.append(f"{'  ' * depth}{text}")
             depth += 1
         return "\n".join(lines)
 
@@ -286,6 +364,15 @@ def _level_problems(
                     path=(*path, f"spatial_{axis}"),
                 )
             )
+    if index == 0 and level.heights != _EVEN:
+        inner = [t for t, n in zip(TENSORS, level.heights, strict=True) if n]
+        found.append(
+            Problem(
+                f"loops of the outermost level '{level.level}' stand before {', '.join(inner)}",
+                "all tensors first: it keeps them as a whole",
+                path=(*path, "nest"),
+            )
+        )
     for tensor in level.bypass:
         kept = hardware.levels[index].kept_tensors
         if tensor not in TENSORS:

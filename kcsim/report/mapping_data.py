@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kcsim.hardware.level import Level
 from kcsim.mapping.nest import Mapping
-from kcsim.model.counts import tile_extents, used_bits
+from kcsim.model.counts import used_bits
 from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.sums import exact_sums
 from kcsim.workload.layer import TENSORS, ConvLayer, Tensor
@@ -202,7 +202,7 @@ def _tile(estimate: LayerEstimate, index: int, tensor: str) -> Tile:
     counts, weights = estimate.counts, estimate.weight_format
     indexes = None
     if tensor == "weights" and weights.is_indexed(index):
-        indexes = weights.units_in(tile_extents(counts.mapping, counts.hardware)[index])
+        indexes = weights.units_in(counts.weight_extents[index])
     words = int(counts.tile_words[index, TENSORS.index(tensor)])
     return Tile(tensor, words, indexes, float(used_bits(counts, weights, index, (tensor,))))
 

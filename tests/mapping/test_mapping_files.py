@@ -254,7 +254,7 @@ BROKEN = {
     "unknown key": (
         "spatial_x",
         "spatialx",
-        "map.yaml:5:5: unknown key 'spatialx'; expected one of level, temporal, spatial_x, "
+        "map.yaml:5:5: unknown key 'spatialx'; expected one of level, temporal, nest, spatial_x, "
         "spatial_y, bypass; did you mean 'spatial_x'?",
     ),
     "no level": (
@@ -390,5 +390,6 @@ def test_errors_of_mappings_made_in_python():
 
 def test_schema_describes_the_keys():
     entry = mapping_schema()["$defs"]["_LevelEntry"]
-    assert set(entry["properties"]) == {"level", "temporal", "spatial_x", "spatial_y", "bypass"}
+    keys = {"level", "temporal", "nest", "spatial_x", "spatial_y", "bypass"}
+    assert set(entry["properties"]) == keys
     assert entry["required"] == ["level"]
