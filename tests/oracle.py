@@ -325,7 +325,8 @@ def _walk_outputs(nest, parent, child, result):
 
 def _output_changes(nest, child):
     """Step by step, the tiles that come to the children and those that leave them upwards."""
-    instances, steps, is_mac = nest.instances(child), nest.steps(child, "outputs"), child == nest.levels
+    instances, is_mac = nest.instances(child), child == nest.levels
+    steps = nest.steps(child, "outputs")
     outputs = [tuple(start[d] for d in PLAIN_AXES["outputs"]) for start in steps]
     held = {}
     for start, now, following in zip(steps, outputs, [*outputs[1:], None], strict=True):

@@ -168,8 +168,12 @@ def mapping_from_document(levels: Any) -> Mapping:
             tuple(Loop(_is(str, d), _is(int, bound)) for d, bound in nest) for nest in nests
         )
         passing = tuple(_is(str, tensor) for tensor in bypass)
-        places = tuple(_is(int, height) for height in heights)
-        found.append(LevelLoops(_is(str, name), temporal, along_x, along_y, passing, places))
+        weights, inputs, outputs = (_is(int, height) for height in heights)
+        found.append(
+            LevelLoops(
+                _is(str, name), temporal, along_x, along_y, passing, (weights, inputs, outputs)
+            )
+        )
     return Mapping(tuple(found))
 
 

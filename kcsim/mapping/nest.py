@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
 from kcsim.reading.arguments import check_types
-from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
+from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer, Tensor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,13 +126,19 @@ class LevelLoops:
         if not (is_plain and all(type(n) is int and 0 <= n <= most for n in given)):
             message = f"the heights of weights, inputs and outputs at '{self.level}' are {given!r}"
             raise InputError(Problem(message, f"three whole numbers from 0 to its {most} loops"))
-        kept = [0 if t in self.bypass else n for t, n in zip(TENSORS, given, strict=True)]
-        return kept[0], kept[1], kept[2]
+        here = (n * (t not in self.bypass) for t, n in zip(TENSORS, given, strict=True))
+        weights, inputs, outputs = here
+        return weights, inputs, outputs
 
     @property
     def nests(self) -> tuple[tuple[Loop, ...], tuple[Loop, ...], tuple[Loop, ...]]:
         """Temporal loops, X loops, Y loops."""
         return self.temporal, self.spatial_x, self.spatial_y
+
+    @property
+    def inner(self) -> tuple[Tensor, ...]:
+        """Tensors that stand behind some loop in time."""
+        return tuple(t for t, n in zip(TENSORS, self.heights, strict=True) if n)
 
     def places(self, kept: Collection[str] = TENSORS) -> tuple[Loop | str, ...]:
         """The loops in time, and the tensors of `kept` where they stand, outermost first.
@@ -157,11 +163,10 @@ class LevelLoops:
         nests : sequence of sequence of Loop
             Temporal loops, X loops, Y loops: as many as there are.
         """
-        heights = [sum(loop.bound > 1 for loop in nests[0][:n]) for n in self.heights]
-        kept = [tuple(loop for loop in nest if loop.bound > 1) for nest in nests]
-        return LevelLoops(
-            self.level, kept[0], kept[1], kept[2], self.bypass, (heights[0], heights[1], heights[2])
-        )
+        weights, inputs, outputs = (sum(n.bound > 1 for n in nests[0][:h]) for h in self.heights)
+        heights = weights, inputs, outputs
+        temporal, along_x, along_y = (tuple(n for n in nest if n.bound > 1) for nest in nests)
+        return LevelLoops(self.level, temporal, along_x, along_y, self.bypass, heights)
 
 
 @dataclass(frozen=True)
@@ -325,22 +330,22 @@ class Mapping:
         return "\n".join(lines) + "\n"
 
     def __str__(self) -> str:
+        # A tensor is named where it stands behind a loop; all others stand first.
         lines: list[str] = []
         depth = 0
         for level in self.levels:
             note = f"  (bypassed by {', '.join(level.bypass)})" if level.bypass else ""
             lines.append(f"{'  ' * depth}{level.level}{note}")
-            inner = [t for t, n in zip(TENSORS, level.heights, strict=True) if n]
-            nests = (level.places(inner), *level.nests[1:])
+            nests = (level.places(level.inner), *level.nests[1:])
             for kind, nest in zip(("for", "for X", "for Y"), nests, strict=True):
                 word = "parallel-for" if kind != "for" else "for"
                 axis = f" on {kind[-1]}" if kind != "for" else ""
                 for loop in nest:
+                    if isinstance(loop, str):
+                        lines.append(f"{'  ' * depth}  [{loop}]")
+                        continue
                     depth += 1
-                    text = loop
-                    if isinstance(loop, Loop):
-                        text = f"{word} {loop.dimension} in {loop.bound}{axis}"
-                    lines.append(f"{'  ' * depth}{text}")
+                    lines.append(f"{'  ' * depth}{word} {loop.dimension} in {loop.bound}{axis}")
             depth += 1
         return "\n".join(lines)
 
@@ -365,14 +370,10 @@ def _level_problems(
                 )
             )
     if index == 0 and level.heights != _EVEN:
-        inner = [t for t, n in zip(TENSORS, level.heights, strict=True) if n]
-        found.append(
-            Problem(
-                f"loops of the outermost level '{level.level}' stand before {', '.join(inner)}",
-                "all tensors first: it keeps them as a whole",
-                path=(*path, "nest"),
-            )
-        )
+        message = f"loops of the outermost level '{level.level}' stand before "
+        message += ", ".join(level.inner)
+        expected = "all tensors first: it keeps them as a whole"
+        found.append(Problem(message, expected, path=(*path, "nest")))
     for tensor in level.bypass:
         kept = hardware.levels[index].kept_tensors
         if tensor not in TENSORS:

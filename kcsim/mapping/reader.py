@@ -126,14 +126,14 @@ def _nest_problems(
     kept = tuple(t for t in level.kept_tensors if t not in entry.bypass)
     for i, place in enumerate(entry.nest):
         if place in entry.nest[:i] and place in TENSORS:
-            message, choices = f"{place} stand twice in the nest of level '{entry.level}'", ()
+            message = f"{place} stand twice in the nest of level '{entry.level}'"
         elif place in entry.bypass:
-            message, choices = f"{place} stand in the nest that they bypass", kept
+            message = f"{place} stand in the nest of level '{entry.level}' and bypass it"
         elif place in TENSORS and place not in kept:
-            message, choices = f"level '{entry.level}' does not keep {place}", kept
+            message = f"level '{entry.level}' does not keep {place}"
         else:
             continue
-        expected = "one of " + ", ".join(choices) if choices else ""
+        expected = f"once each of {', '.join(kept)}" if kept else "no tensor"
         found.append(Problem(message, expected, path=(*path, i)))
     missing = [tensor for tensor in kept if tensor not in entry.nest]
     if missing:

@@ -124,9 +124,7 @@ def count_mappings(
         loops, places, window_array(layer, hardware), rule_array(hardware, keeps), tiles,
         instances, counts, steps,
     )  # fmt: skip
-    return BulkCounts(
-        *count_columns(counts), tiles, instances, steps, fits=_fits(tiles, hardware)
-    )
+    return BulkCounts(*count_columns(counts), tiles, instances, steps, fits=_fits(tiles, hardware))
 
 
 def _checked_heights(

@@ -8,7 +8,15 @@ import numpy as np
 
 from kcsim.cost.prices import rule_array, window_array
 from kcsim.hardware.schema import Hardware
-from kcsim.kernels.layout import COUNT, INDEXES, INPUTS, SPATIAL_X, SPATIAL_Y, TEMPORAL, TILE_MULTICAST
+from kcsim.kernels.layout import (
+    COUNT,
+    INDEXES,
+    INPUTS,
+    SPATIAL_X,
+    SPATIAL_Y,
+    TEMPORAL,
+    TILE_MULTICAST,
+)
 from kcsim.kernels.replay import records
 from kcsim.kernels.replay.records import Nest, State
 from kcsim.mapping.nest import Mapping
@@ -115,11 +123,12 @@ class Shape:
     def folded(self, counts: np.ndarray) -> np.ndarray:
         """Counts of the levels of the hardware: COUNT[levels, 3]."""
         folded = np.zeros((self.owners[-1] + 1, 3), COUNT)
-        for name in COUNT.names:
-            is_access = name in ("reads", "fills", "updates")
-            for part, owner in enumerate(self.owners):
-                if is_access or self.networks[part + 1] == part:
-                    folded[name][owner] += counts[name][part]
+        for part, owner in enumerate(self.owners):
+            for name in ("reads", "fills", "updates"):
+                folded[name][owner] += counts[name][part]
+            # The network is that of the last part.
+            for name in ("down", "up", "forwarded"):
+                folded[name][owner] = counts[name][part]
         return folded
 
     def _children(self, level: int) -> np.ndarray:
@@ -332,5 +341,6 @@ def held_words(shape: Shape, nest: Nest, state: State) -> np.ndarray:
     held = np.zeros((shape.owners[-1] + 1, 3), np.int64)
     for level, j in np.argwhere(shape.keeps):
         start = int(nest.banks["base"][level, j])
-        held[shape.owners[level], j] = np.count_nonzero(state.tags[start : start + shape.tiles[level][j]] >= 0)
+        tags = state.tags[start : start + shape.tiles[level][j]]
+        held[shape.owners[level], j] = np.count_nonzero(tags >= 0)
     return held

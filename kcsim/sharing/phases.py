@@ -212,9 +212,7 @@ def fitted_entries(mapping: Mapping, shared: SharedLayer, entries: int) -> Mappi
                 loops.append(Loop(loop.dimension, bound))
             nests.append(tuple(reversed(loops)))
         temporal, along_x, along_y = reversed(nests)
-        levels.append(
-            replace(level, temporal=temporal, spatial_x=along_x, spatial_y=along_y)
-        )
+        levels.append(replace(level, temporal=temporal, spatial_x=along_x, spatial_y=along_y))
     return Mapping(tuple(reversed(levels)))
 
 

@@ -72,9 +72,7 @@ class Walk(NamedTuple):
 def walk_above(tensor, nest, level, event):
     """The walk of the loops outside of a tensor's place at a level, at an event."""
     span = nest.spans[level]
-    return Walk(
-        nest.loops, nest.steps, nest.sizes, span.box[tensor], span.outside[tensor], event
-    )
+    return Walk(nest.loops, nest.steps, nest.sizes, span.box[tensor], span.outside[tensor], event)
 
 
 @allocating
