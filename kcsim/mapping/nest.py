@@ -115,17 +115,16 @@ class LevelLoops:
             check_types(vars(self), {"level": str, "bypass": Sequence[str], **_LOOPS})
             for name in (*_LOOPS, "bypass"):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
-        if self.heights != _EVEN:
+        if self.heights is not _EVEN:
             object.__setattr__(self, "heights", self._checked_heights())
 
     def _checked_heights(self) -> tuple[int, int, int]:
         """The heights, with zeros for what is not kept."""
-        given: Any = self.heights
-        most = len(self.temporal)
-        is_plain = isinstance(given, Sequence) and len(given) == len(TENSORS)
-        if not (is_plain and all(type(n) is int and 0 <= n <= most for n in given)):
-            message = f"the heights of weights, inputs and outputs at '{self.level}' are {given!r}"
-            raise InputError(Problem(message, f"three whole numbers from 0 to its {most} loops"))
+        check_types({"heights": self.heights}, {"heights": Sequence[int]})
+        given, most = [int(n) for n in self.heights], len(self.temporal)
+        if len(given) != len(TENSORS) or not all(0 <= n <= most for n in given):
+            message = f"the heights of weights, inputs and outputs at '{self.level}' are {given}"
+            raise InputError(Problem(message, f"three numbers from 0 to its {most} loops in time"))
         here = (n * (t not in self.bypass) for t, n in zip(TENSORS, given, strict=True))
         weights, inputs, outputs = here
         return weights, inputs, outputs
