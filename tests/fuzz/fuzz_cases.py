@@ -504,7 +504,8 @@ def python_call(case: Case) -> None:
         "ZeroShares": ([0.5], ["inputs", "outputs"]),
         "Clustering": (["kernel"], ["k", "rate", "scope", "dense", "index", "transforms"]),
         "Loop": (["M", 2], []),
-        "LevelLoops": (["DRAM", (kcsim.Loop("M", 2),)], ["spatial_x", "spatial_y", "bypass", "heights"]),
+        "LevelLoops": (["DRAM", (kcsim.Loop("M", 2),)], ["spatial_x", "spatial_y", "bypass",
+                       "heights"]),
         "Mapping": ([()], []),
     }  # fmt: skip
     name = random.choice(list(sound))
