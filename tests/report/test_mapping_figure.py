@@ -137,7 +137,7 @@ def test_any_mapping_fits(case):
 @settings(max_examples=40, deadline=None)
 @given(mapped_layers(uneven=True))
 def test_any_uneven_mapping_fits(case):
-    layer, hardware, mapping = case
+    _, hardware, mapping = case
     figure = draw_mapping(kcsim.evaluate(*case))
     check_layout(figure)
     written = [text.get_text() for text in figure.axes[0].texts]
