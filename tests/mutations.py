@@ -90,8 +90,8 @@ MUTATIONS = {
     "loops of a tensor's own level forgotten": Mutation(
         UNEVEN,
         "kernels/nest.py",
-        "span.outside[tensor] = above + height",
-        "span.outside[tensor] = above",
+        "span.outside[tensor] = i + 1 + heights[level, tensor]",
+        "span.outside[tensor] = i + 1",
     ),
     "children lie as near as their tiles": Mutation(
         UNEVEN_WALK,

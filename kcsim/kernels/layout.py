@@ -78,7 +78,7 @@ repeated
 
 SPAN = record(
     extent=(int64, 8), spatial=(int64, 8), children=int64, spread=(int64, 3), held=int64,
-    instances=int64, outside=(int64, 3), box=(int64, (3, 8)), tile=(int64, 3),
+    above=int64, outside=(int64, 3), box=(int64, (3, 8)), instances=int64, tile=(int64, 3),
 )  # fmt: skip
 """What a level spans; *spans* has one for each level, outermost first, and one for the MAC unit.
 
@@ -91,12 +91,15 @@ spread
     each), by tensor.
 held
     Distinct words of outputs that one instance ever holds.
-instances
-    Instances in use.
+above
+    Number of loops that belong to the levels above.
 outside, box
     Of the place of each tensor in the nest: the number of loops outside of it, and the indices of
     each dimension that the loops inside span. *heights* (int64[levels, tensors]) says how many
-    loops of the level stand outside; where these are zeros, the box is the extent.
+    loops of the level stand outside; where these are none, the box is the extent, and need not be
+    filled.
+instances
+    Instances in use.
 tile
     Words of each tensor that one instance stores.
 """

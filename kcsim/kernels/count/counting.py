@@ -31,7 +31,8 @@ from kcsim.kernels.nest import (
     measure,
     plain_product,
     tile_size,
-    window_extent,
+    tile_window,
+    tile_words,
 )
 
 
@@ -196,10 +197,9 @@ def sliding_words(level, loops, steps, spans, window, by_word, repeated):
         Distinct words that all instances below one parent are filled with,
         step by step: what a word-tagged network reads. Zero unless wanted.
     """
-    box = spans[level].box[INPUTS]
-    rows, columns = window_extent(box, window, 0), window_extent(box, window, 1)
-    line = plain_product(INPUTS, box)
-    words = line * rows * columns
+    rows, columns = tile_window(spans[level], window, 0), tile_window(spans[level], window, 1)
+    words = spans[level].tile[INPUTS]
+    line = words // (rows * columns)
     covered = covered_box(spans, level - 1, window, line, rows, columns) if by_word else 0
     # What one round of all loops inside has moved the tile by; a new round takes it back.
     plain, round_rows, round_columns, last_rows, last_columns = False, 0, 0, 0, 0
@@ -325,7 +325,7 @@ def spread_tiles(spans, window, rules):
             if shares and children > 1:
                 spread = distinct_tiles(tensor, spans, level, window)
             if rules[level].keeps[tensor]:
-                size = tile_size(tensor, spans[level].box[tensor], window)
+                size = tile_words(tensor, spans[level], window)
             spans[level].spread[tensor], spans[level].tile[tensor] = spread, size
         held = spans[level].held
         if children > 1:

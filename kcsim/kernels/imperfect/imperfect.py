@@ -29,7 +29,7 @@ from kcsim.kernels.layout import (
     WORD_MULTICAST,
     P,
 )
-from kcsim.kernels.nest import allocating, clear, measure, tile_size, window_extent
+from kcsim.kernels.nest import allocating, clear, cut_box, measure, tile_size, window_extent
 
 
 @allocating
@@ -176,6 +176,8 @@ def count_imperfect(loops, heights, sizes, window, rules, spans, counts):
     measure(loops, heights, spans, steps)
     nest = Nest(loops, steps, spans, sizes, window, rules)
     for level in range(levels + 1):
+        for tensor in range(3):
+            cut_box(tensor, loops, spans[level])
         spans[level].instances = busy_instances(-1, nest, level)
     for level in range(levels):
         for tensor in range(3):
