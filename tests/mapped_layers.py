@@ -47,8 +47,10 @@ def mapped_layers(
         instances *= bound if kind else 1
         sizes[dimension] *= bound
         loops[level][kind].append(Loop(dimension, bound))
+    # Where tensors have places of their own, what moves them may be a loop of their own level.
+    inside = windows and uneven and draw(st.booleans())
     if windows:
-        _pass_on(draw, sizes, loops[network], axis)
+        _pass_on(draw, sizes, loops[network], axis, loops[network + inside][0])
     if imperfect:
         _shorten(draw, sizes, loops)
     layer = _layer(draw, sizes, 1 if windows else 3)
@@ -82,7 +84,8 @@ def mapped_layers(
         )  # fmt: skip
         heights = (0, 0, 0)
         if uneven and i:
-            heights = draw(st.tuples(*[st.integers(0, len(loops[i][0]))] * 3))
+            least = int(inside and i == network + 1)
+            heights = draw(st.tuples(*[st.integers(least, len(loops[i][0]))] * 3))
             heights = tuple(n if t in keeps else 0 for t, n in zip(TENSORS, heights, strict=True))
         nests.append(LevelLoops(name, *map(tuple, loops[i]), bypass, heights))
     slides = "any" if imperfect else draw(st.sampled_from(("any", "any", "repeated")))
@@ -92,13 +95,16 @@ def mapped_layers(
     return layer, hardware, Mapping(tuple(nests))
 
 
-def _pass_on(draw, sizes, loops, axis):
+def _pass_on(draw, sizes, loops, axis, temporal):
     """Have children one index apart, and then a step by which each moves to where the next was."""
     one, other = draw(st.permutations(axis))
-    for kind, dimension in ((draw(st.sampled_from((1, 2))), one), (0, other)):
-        bound = draw(st.integers(2, 3))
-        loops[kind].append(Loop(dimension, bound))
-        sizes[dimension] *= bound
+    outer = loops[draw(st.sampled_from((1, 2)))]
+    outer.append(Loop(one, draw(st.integers(2, 3))))
+    # As the last loop of its level, or the first one of the level below.
+    place = len(temporal) if temporal is loops[0] else 0
+    temporal.insert(place, Loop(other, draw(st.integers(2, 3))))
+    for loop in (outer[-1], temporal[place]):
+        sizes[loop.dimension] *= loop.bound
 
 
 def _shorten(draw, sizes, loops):

@@ -76,6 +76,7 @@ class Loop:
 
 _LOOPS: dict[str, Any] = dict.fromkeys(("temporal", "spatial_x", "spatial_y"), Sequence[Loop])
 """The lists of loops of a level."""
+_PLACES: dict[str, Any] = {"bypass": Sequence[str], "heights": Sequence[int]}
 _EVEN = (0, 0, 0)
 
 
@@ -109,18 +110,18 @@ class LevelLoops:
 
     def __post_init__(self) -> None:
         # Searches make many of them, of which nothing has to be looked at in detail.
-        parts = (*self.nests, self.bypass)
+        parts = (*self.nests, self.bypass, self.heights)
         is_plain = type(self.level) is str and all(type(part) is tuple for part in parts)
         if not (is_plain and all(type(loop) is Loop for nest in self.nests for loop in nest)):
-            check_types(vars(self), {"level": str, "bypass": Sequence[str], **_LOOPS})
-            for name in (*_LOOPS, "bypass"):
+            check_types(vars(self), {"level": str, **_LOOPS, **_PLACES})
+            for name in (*_LOOPS, *_PLACES):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.heights is not _EVEN:
+            check_types({"heights": self.heights}, {"heights": _PLACES["heights"]})
             object.__setattr__(self, "heights", self._checked_heights())
 
     def _checked_heights(self) -> tuple[int, int, int]:
         """The heights, with zeros for what is not kept."""
-        check_types({"heights": self.heights}, {"heights": Sequence[int]})
         given, most = [int(n) for n in self.heights], len(self.temporal)
         if len(given) != len(TENSORS) or not all(0 <= n <= most for n in given):
             message = f"the heights of weights, inputs and outputs at '{self.level}' are {given}"
