@@ -232,17 +232,28 @@ def sliding_words(level, loops, steps, spans, window, by_word, repeated):
     return words, covered
 
 
-@helper
-def moved_words(tensor, level, loops, steps, spans, window, by_word, repeated):
-    """Words that one instance of a level is filled with, and what the network above covers.
+@inlined
+def move_tiles(loops, steps, spans, window, rules):
+    """Fill ``moved`` and ``covered`` of spans.
 
-    They follow from what the tensor's tile spans, from the loops outside of its place, and from
-    the tensor alone: the one place where they do. See `sliding_words`.
+    They follow from what a tensor's tile spans, from the loops outside of its place, and from the
+    tensor alone: the one place where they do.
     """
-    if tensor == INPUTS:
-        return sliding_words(level, loops, steps, spans, window, by_word, repeated)
-    size, outside = spans[level].tile[tensor], spans[level].outside[tensor]
-    return replaced_words(tensor, size, outside, loops, steps), 0
+    for level in range(1, rules.shape[0]):
+        span = spans[level]
+        for tensor in range(3):
+            if not rules[level].keeps[tensor]:
+                continue
+            if tensor == INPUTS:
+                by_word = rules[level - 1].multicast == WORD_MULTICAST
+                span.moved[tensor], span.covered = sliding_words(
+                    level, loops, steps, spans, window, by_word, rules[0].repeated
+                )
+            else:
+                outside = span.outside[tensor]
+                span.moved[tensor] = replaced_words(
+                    tensor, span.tile[tensor], outside, loops, steps
+                )
 
 
 @helper
@@ -255,7 +266,7 @@ def next_keeper(rules, tensor, level):
 
 
 @helper
-def count_operand(tensor, loops, steps, spans, temporal_steps, window, rules, counts):
+def count_operand(tensor, spans, temporal_steps, rules, counts):
     """Reads, fills and transfers of weights or inputs; see `count_mapping`."""
     levels = rules.shape[0]
     for parent in range(levels):
@@ -273,11 +284,10 @@ def count_operand(tensor, loops, steps, spans, temporal_steps, window, rules, co
                 counts[levels - 1, tensor].down += arriving * spans[levels - 1].instances
         else:
             by_word = rules[last].multicast == WORD_MULTICAST and tensor == INPUTS
-            arriving, leaving = moved_words(
-                tensor, child, loops, steps, spans, window, by_word, rules[0].repeated
-            )
-            if not by_word:
-                leaving = arriving * spans[last].spread[tensor]
+            arriving = spans[child].moved[tensor]
+            leaving = arriving * spans[last].spread[tensor]
+            if by_word:
+                leaving = spans[child].covered
             counts[child, tensor].fills = arriving * spans[child].instances
         counts[last, tensor].down += arriving * spans[last + 1].instances
         for network in range(last - 1, parent - 1, -1):
@@ -287,7 +297,7 @@ def count_operand(tensor, loops, steps, spans, temporal_steps, window, rules, co
 
 
 @inlined
-def count_outputs(loops, steps, spans, temporal_steps, window, rules, counts):
+def count_outputs(spans, temporal_steps, rules, counts):
     """Reads, fills, updates and transfers of outputs; see `count_mapping`."""
     levels = rules.shape[0]
     for parent in range(levels):
@@ -296,7 +306,7 @@ def count_outputs(loops, steps, spans, temporal_steps, window, rules, counts):
         child = next_keeper(rules, OUTPUTS, parent)
         rising = temporal_steps
         if child < levels:
-            rising = moved_words(OUTPUTS, child, loops, steps, spans, window, False, False)[0]
+            rising = spans[child].moved[OUTPUTS]
             returning = rising - spans[child].held
             counts[child, OUTPUTS].fills = returning * spans[child].instances
         for network in range(child - 1, parent - 1, -1):
@@ -342,9 +352,10 @@ def count_nest(loops, heights, window, rules, spans, steps, counts):
         for tensor in range(3):
             clear(counts[level, tensor])
     spread_tiles(spans, window, rules)
+    move_tiles(loops, steps, spans, window, rules)
     for tensor in range(2):
-        count_operand(tensor, loops, steps, spans, temporal_steps, window, rules, counts)
-    count_outputs(loops, steps, spans, temporal_steps, window, rules, counts)
+        count_operand(tensor, spans, temporal_steps, rules, counts)
+    count_outputs(spans, temporal_steps, rules, counts)
     for level in range(levels - 1):
         for tensor in range(2):
             forwards = rules[level].forwards[tensor] and rules[level + 1].keeps[tensor]
