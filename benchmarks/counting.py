@@ -28,10 +28,11 @@ def count_all(nests, lengths, window, rules):
     """Count every nest; returns a checksum, so that nothing is optimized away."""
     levels = rules.shape[0]
     steps = np.empty(nests.shape[1], STEP)
+    heights = np.zeros((levels, 3), np.int64)
     spans, counts = np.empty(levels + 1, SPAN), np.empty((levels, 3), COUNT)
     total = 0
     for i in range(nests.shape[0]):
-        count_nest(nests[i, : lengths[i]], window, rules, spans, steps, counts)
+        count_nest(nests[i, : lengths[i]], heights, window, rules, spans, steps, counts)
         for count in counts.flat:
             total += count.reads + count.fills + count.updates
             total += count.down + count.up + count.forwarded

@@ -42,6 +42,9 @@ from .model.bulk import (
     count_mappings as count_mappings,
 )
 from .model.bulk import (
+    stack_heights as stack_heights,
+)
+from .model.bulk import (
     stack_mappings as stack_mappings,
 )
 from .model.counts import Counts as Counts

@@ -170,6 +170,8 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
         ("spatial_x", "texts", "", "Loops over the children along X."),
         ("spatial_y", "texts", "", "Loops over the children along Y."),
         ("bypass", "texts", "", "Tensors that pass by although the level could keep them."),
+        ("heights", "integers", "", "For weights, inputs and outputs, how many of the loops in "
+         "time stand outside of the tensor's place; zeros where all tiles change together."),
     ),
     "mapping.search": (
         ("objective", "text", "", "What mappings minimize, and what executions are chosen by."),

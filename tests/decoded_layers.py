@@ -51,7 +51,7 @@ def crossing(layer, hardware, mapping, level, unit, entry_bits=1, word_bits=1):
     instances = nest.instances(child)
     held, weights, units = dict.fromkeys(instances), 0, 0
     read = 0
-    for start in nest.steps(child):
+    for start in nest.steps(child, "weights"):
         bundles = {}
         for way, offset in instances.items():
             at = {d: start[d] + offset[d] for d in start}
@@ -83,9 +83,9 @@ def sent_together(bundles, shares):
 
 
 @st.composite
-def decoded(draw):
+def decoded(draw, uneven=False):
     """A mapped layer with clustered weights, decoded at any level."""
-    layer, hardware, mapping = draw(mapped_layers(words=False))
+    layer, hardware, mapping = draw(mapped_layers(words=False, uneven=uneven))
     level = draw(st.integers(0, len(hardware.levels) - 1))
     rate, width = draw(st.sampled_from((None, 0.3, 1, 2))), draw(st.sampled_from((4, 8, 16, 24)))
     hardware = with_store(

@@ -14,14 +14,16 @@ ROOM = 10**6
 
 
 @st.composite
-def mapped_layers(draw, largest=240, most_instances=24, windows=False, words=True, imperfect=False):
+def mapped_layers(
+    draw, largest=240, most_instances=24, windows=False, words=True, imperfect=False, uneven=False
+):
     """A layer, a hardware and a mapping that covers the layer.
 
     The loops come first and the layer follows from them, so nothing has to be thrown away.
     With `windows`, the loops are those over sliding windows, in space and in time, and two of
     them are such that neighbors may pass words on; otherwise that hardly ever happens. Without
     `words` no network reads every distinct word once. With `imperfect`, bounds may multiply to
-    more than the layer has.
+    more than the layer has. With `uneven`, the tensors of a level stand anywhere among its loops.
     """
     count = draw(st.integers(2, 4) if windows else st.integers(1, 6))
     names = ["DRAM", "L2", "buffer", "cluster", "registers", "latch"][:count]
@@ -45,8 +47,10 @@ def mapped_layers(draw, largest=240, most_instances=24, windows=False, words=Tru
         instances *= bound if kind else 1
         sizes[dimension] *= bound
         loops[level][kind].append(Loop(dimension, bound))
+    # Where tensors have places of their own, what moves them may be a loop of their own level.
+    inside = windows and uneven and draw(st.booleans())
     if windows:
-        _pass_on(draw, sizes, loops[network], axis)
+        _pass_on(draw, sizes, loops[network], axis, loops[network + inside][0])
     if imperfect:
         _shorten(draw, sizes, loops)
     layer = _layer(draw, sizes, 1 if windows else 3)
@@ -78,7 +82,12 @@ def mapped_layers(draw, largest=240, most_instances=24, windows=False, words=Tru
                 capacity_words=ROOM if i else None,
             )
         )  # fmt: skip
-        nests.append(LevelLoops(name, *map(tuple, loops[i]), bypass))
+        heights = (0, 0, 0)
+        if uneven and i:
+            least = int(inside and i == network + 1)
+            heights = draw(st.tuples(*[st.integers(least, len(loops[i][0]))] * 3))
+            heights = tuple(n if t in keeps else 0 for t, n in zip(TENSORS, heights, strict=True))
+        nests.append(LevelLoops(name, *map(tuple, loops[i]), bypass, heights))
     slides = "any" if imperfect else draw(st.sampled_from(("any", "any", "repeated")))
     hardware = Hardware(
         name="random", levels=tuple(levels), compute=Compute(mac_pj=1), slides=slides
@@ -86,13 +95,16 @@ def mapped_layers(draw, largest=240, most_instances=24, windows=False, words=Tru
     return layer, hardware, Mapping(tuple(nests))
 
 
-def _pass_on(draw, sizes, loops, axis):
+def _pass_on(draw, sizes, loops, axis, temporal):
     """Have children one index apart, and then a step by which each moves to where the next was."""
     one, other = draw(st.permutations(axis))
-    for kind, dimension in ((draw(st.sampled_from((1, 2))), one), (0, other)):
-        bound = draw(st.integers(2, 3))
-        loops[kind].append(Loop(dimension, bound))
-        sizes[dimension] *= bound
+    outer = loops[draw(st.sampled_from((1, 2)))]
+    outer.append(Loop(one, draw(st.integers(2, 3))))
+    # As the last loop of its level, or the first one of the level below.
+    place = len(temporal) if temporal is loops[0] else 0
+    temporal.insert(place, Loop(other, draw(st.integers(2, 3))))
+    for loop in (outer[-1], temporal[place]):
+        sizes[loop.dimension] *= loop.bound
 
 
 def _shorten(draw, sizes, loops):

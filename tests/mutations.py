@@ -23,6 +23,17 @@ IMPERFECT = ("tests/kernels/test_counting_properties.py::test_imperfect_factors_
 FORWARDING = ("tests/kernels/test_forwarding_past_levels.py",)
 SLIDES = ("tests/kernels/test_slides.py",)
 WORDS = ("tests/hardware/test_word_bits.py",)
+UNEVEN = ("tests/model/test_uneven.py::test_counts_are_those_of_a_level_for_each_tensor",)
+UNEVEN_WALK = (
+    "tests/kernels/test_counting_properties.py::test_counts_of_uneven_mappings_equal_the_walk",
+)
+UNEVEN_REPLAY = (
+    "tests/replay/test_replay.py::test_replays_of_uneven_mappings_equal_the_closed_forms",
+)
+INDEXES = (
+    "tests/model/test_uneven.py::test_bits_of_indexes_are_those_of_a_level_for_each_tensor",
+    "tests/model/test_uneven.py::test_indexes_of_a_tile_of_weights_are_those_at_its_place",
+)
 SUMS = ("tests/model/test_partial_sums.py",)
 ENERGY = ("tests/model/test_energy_and_cycles.py",)
 ZEROS = ("tests/model/test_zeros.py",)
@@ -67,8 +78,39 @@ MUTATIONS = {
     "two loops in the wrong order": Mutation(
         CASES,
         "kernels/count/counting.py",
-        "for i in range(spans[level].above - 1, -1, -1):\n        bound = loops[i].bound",
-        "for i in range(spans[level].above):\n        bound = loops[i].bound",
+        "for i in range(outside - 1, -1, -1):\n        bound = loops[i].bound",
+        "for i in range(outside):\n        bound = loops[i].bound",
+    ),
+    "tiles span loops before their place": Mutation(
+        UNEVEN,
+        "kernels/nest.py",
+        "span.box[tensor, loops[i].dimension] //= loops[i].bound",
+        "pass",
+    ),
+    "loops of a tensor's own level forgotten": Mutation(
+        UNEVEN,
+        "kernels/nest.py",
+        "span.outside[tensor] = i + 1 + heights[level, tensor]",
+        "span.outside[tensor] = i + 1",
+    ),
+    "children lie as near as their tiles": Mutation(
+        UNEVEN_WALK,
+        "kernels/count/counting.py",
+        "words = plain_product(INPUTS, spans[level].spatial) * line\n",
+        "words = plain_product(INPUTS, spans[level].spatial)\n"
+        "    words *= plain_product(INPUTS, spans[level + 1].extent)\n",
+    ),
+    "indexes of a level, not of its weights": Mutation(
+        INDEXES,
+        "model/counts.py",
+        'return tile_extents(self.mapping, self.hardware, "weights")',
+        "return tile_extents(self.mapping, self.hardware)",
+    ),
+    "executed tensors all stand first": Mutation(
+        UNEVEN_REPLAY,
+        "replay/setup.py",
+        "for height in sorted({0, *heights[level].tolist()})",
+        "for height in (0,)",
     ),
     "stationarity ignored": Mutation(
         CASES,

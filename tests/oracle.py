@@ -4,7 +4,9 @@ Written from the rules of the counting page, not from the kernel: nothing here k
 form. A word is its coordinates in the tensor. Every temporal step is taken, every instance
 of every level is looked at, and each remembers what it held one step before.
 
-* A tile is the box around all words that the loops at a level and below can touch. Where bounds
+* Every tensor that a level keeps has a place among the level's loops in time, in front of all of
+  them unless the mapping says otherwise. What is behind the place is inside.
+* A tile is the box around all words that the loops inside of its place can touch. Where bounds
   multiply to more than a dimension has, the last tile is short, and instances whose tile would lie
   outside the layer stay idle: they keep what they hold and ask for nothing.
 * Operands: what an instance is filled with is what its tile has and the previous one had not,
@@ -53,7 +55,7 @@ class Nest:
         self.layer, self.hardware, self.sizes = layer, hardware, layer.dimensions
         self.levels = len(hardware.levels)
         given = {level.level: level for level in mapping.levels}
-        self.temporal, self.axes, self.extents = [], [], [dict.fromkeys(DIMENSIONS, 1)]
+        self.temporal, self.axes, self.outside, self.extents = [], [], {}, {}
         running = dict.fromkeys(DIMENSIONS, 1)
 
         def stepped(loops):
@@ -63,13 +65,22 @@ class Nest:
                 running[loop.dimension] *= loop.bound
             return result[::-1]
 
-        for level in reversed(hardware.levels):
+        for tensor in TENSORS:
+            self.outside[self.levels, tensor] = 0
+            self.extents[self.levels, tensor] = dict(running)
+        for number, level in reversed(list(enumerate(hardware.levels))):
             own = given.get(level.name)
             nests = (own.temporal, own.spatial_x, own.spatial_y) if own else ((), (), ())
             y, x = stepped(nests[2]), stepped(nests[1])
             self.axes.insert(0, (x, y))
+            below = dict(running)
             self.temporal.insert(0, stepped(nests[0]))
-            self.extents.insert(0, dict(running))
+            for place, tensor in enumerate(TENSORS):
+                outside = own.heights[place] if own and tensor in level.kept_tensors else 0
+                inside = dict(below)
+                for dimension, bound, _ in self.temporal[0][outside:]:
+                    inside[dimension] *= bound
+                self.outside[number, tensor], self.extents[number, tensor] = outside, inside
         self.keeps = {
             (i, tensor): tensor in level.kept_tensors
             and tensor not in (given[level.name].bypass if level.name in given else ())
@@ -86,9 +97,12 @@ class Nest:
             for loops_x, loops_y in self.axes
         ]
 
-    def steps(self, level):
-        """Start indices of the tiles that an instance of a level sees, step by step."""
-        found = _indices([loop for above in self.temporal[:level] for loop in above])
+    def steps(self, level, tensor):
+        """Start indices of the tiles of a tensor that an instance of a level sees, step by step."""
+        loops = [loop for above in self.temporal[:level] for loop in above]
+        if level < self.levels:
+            loops += self.temporal[level][: self.outside[level, tensor]]
+        found = _indices(loops)
         return [start for start in found if self.lies_inside(start)]
 
     def lies_inside(self, start, dimensions=DIMENSIONS):
@@ -109,7 +123,8 @@ class Nest:
 
     def box(self, tensor, level, start):
         """Lowest coordinates and extents of a tile that begins at some indices."""
-        extent = {d: min(n, self.sizes[d] - start[d]) for d, n in self.extents[level].items()}
+        extents = self.extents[level, tensor].items()
+        extent = {d: min(n, self.sizes[d] - start[d]) for d, n in extents}
         low = [start[d] for d in PLAIN_AXES[tensor]]
         size = [extent[d] for d in PLAIN_AXES[tensor]]
         if tensor == "inputs":
@@ -183,12 +198,12 @@ def walk(layer, hardware, mapping):
     """Count everything that `kcsim.count_layer` counts."""
     nest, result = Nest(layer, hardware, mapping), Walk()
     result.instances = [len(nest.instances(level)) for level in range(nest.levels + 1)]
-    result.temporal_steps = len(nest.steps(nest.levels))
+    result.temporal_steps = len(nest.steps(nest.levels, "outputs"))
     for tensor in TENSORS:
         for level in range(nest.levels):
             if nest.keeps[level, tensor]:
                 name = hardware.levels[level].name
-                tile = nest.box(tensor, level, nest.steps(0)[0])
+                tile = nest.box(tensor, level, dict.fromkeys(DIMENSIONS, 0))
                 result.tile_words[name, tensor] = len(words_of(*tile))
                 child = nest.next_keeper(tensor, level)
                 if tensor == "outputs":
@@ -203,7 +218,7 @@ def fills_of_one_instance(layer, hardware, mapping, level, tensor):
     nest = Nest(layer, hardware, mapping)
     index = hardware.level_names.index(level)
     previous, fills = None, 0
-    for start in nest.steps(index):
+    for start in nest.steps(index, tensor):
         box = nest.box(tensor, index, start)
         fills += len(new_words(tensor, box, previous))
         previous = box
@@ -217,7 +232,7 @@ def _walk_operand(nest, tensor, parent, child, result):
     given_before = dict.fromkeys(instances, frozenset())
     last = dict.fromkeys(instances)
     forwards = child < nest.levels and tensor in levels[child - 1].fanout.forwarding
-    for start in nest.steps(child):
+    for start in nest.steps(child, tensor):
         given = {}
         for way, offset in instances.items():
             if not nest.lies_inside(_added(start, offset)):
@@ -310,7 +325,8 @@ def _walk_outputs(nest, parent, child, result):
 
 def _output_changes(nest, child):
     """Step by step, the tiles that come to the children and those that leave them upwards."""
-    instances, steps, is_mac = nest.instances(child), nest.steps(child), child == nest.levels
+    instances, is_mac = nest.instances(child), child == nest.levels
+    steps = nest.steps(child, "outputs")
     outputs = [tuple(start[d] for d in PLAIN_AXES["outputs"]) for start in steps]
     held = {}
     for start, now, following in zip(steps, outputs, [*outputs[1:], None], strict=True):

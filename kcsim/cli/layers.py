@@ -37,4 +37,5 @@ def mapping_file(found: LayerEstimate, objective: str) -> str:
 
     assert found.search is not None
     hardware = found.counts.hardware
-    return search_comment(found.layer, hardware, objective, found.search) + found.mapping.to_yaml()
+    comment = search_comment(found.layer, hardware, objective, found.search)
+    return comment + found.mapping.to_yaml(hardware)

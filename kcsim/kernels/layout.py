@@ -78,7 +78,8 @@ repeated
 
 SPAN = record(
     extent=(int64, 8), spatial=(int64, 8), children=int64, spread=(int64, 3), held=int64,
-    above=int64, instances=int64, tile=(int64, 3),
+    above=int64, outside=(int64, 3), box=(int64, (3, 8)), instances=int64, tile=(int64, 3),
+    moved=(int64, 3), covered=int64,
 )  # fmt: skip
 """What a level spans; *spans* has one for each level, outermost first, and one for the MAC unit.
 
@@ -93,10 +94,20 @@ held
     Distinct words of outputs that one instance ever holds.
 above
     Number of loops that belong to the levels above.
+outside, box
+    Of the place of each tensor in the nest: the number of loops outside of it, and the indices of
+    each dimension that the loops inside span. *heights* (int64[levels, tensors]) says how many
+    loops of the level stand outside; where these are none, the box is the extent, and need not be
+    filled.
 instances
     Instances in use.
 tile
     Words of each tensor that one instance stores.
+moved
+    Words of each tensor that one instance is filled with, or of outputs sends up, in all.
+covered
+    Distinct words of inputs that all instances below one parent are filled with, step by step,
+    where the network above carries words.
 """
 
 COUNT = record(reads=int64, fills=int64, updates=int64, down=int64, up=int64, forwarded=int64)

@@ -23,7 +23,16 @@ inlined = njit(inline="always", error_model="numpy")
 
 
 @helper
-def measure(loops, spans, steps):
+def cut_box(tensor, loops, span):
+    """Fill the ``box`` of a tensor: the extent without the loops of the level outside of it."""
+    for dimension in range(8):
+        span.box[tensor, dimension] = span.extent[dimension]
+    for i in range(span.above, span.outside[tensor]):
+        span.box[tensor, loops[i].dimension] //= loops[i].bound
+
+
+@helper
+def measure(loops, heights, spans, steps):
     """Fill steps, and spans but for ``spread``, ``held`` and ``tile``.
 
     Returns
@@ -34,6 +43,9 @@ def measure(loops, spans, steps):
     levels = spans.shape[0] - 1
     for dimension in range(8):
         spans[levels].extent[dimension] = 1
+    spans[levels].above = loops.shape[0]
+    for tensor in range(3):
+        spans[levels].outside[tensor] = loops.shape[0]
     i = loops.shape[0] - 1
     for level in range(levels - 1, -1, -1):
         span, child, children = spans[level], spans[level + 1], 1
@@ -49,7 +61,10 @@ def measure(loops, spans, steps):
                 children *= bound
             i -= 1
         span.children, span.above = children, i + 1
-    spans[levels].above = loops.shape[0]
+        for tensor in range(3):
+            span.outside[tensor] = i + 1 + heights[level, tensor]
+            if heights[level, tensor] > 0:
+                cut_box(tensor, loops, span)
     spans[0].instances = 1
     for level in range(levels):
         spans[level + 1].instances = spans[level].instances * spans[level].children
@@ -93,6 +108,22 @@ def tile_size(tensor, extent, window):
     if tensor == INPUTS:
         words *= window_extent(extent, window, 0) * window_extent(extent, window, 1)
     return words
+
+
+@helper
+def tile_words(tensor, span, window):
+    """Words of a tensor's tile at its place."""
+    if span.outside[tensor] > span.above:
+        return tile_size(tensor, span.box[tensor], window)
+    return tile_size(tensor, span.extent, window)
+
+
+@helper
+def tile_window(span, window, axis):
+    """Words along an input axis of the tile of inputs at its place."""
+    if span.outside[INPUTS] > span.above:
+        return window_extent(span.box[INPUTS], window, axis)
+    return window_extent(span.extent, window, axis)
 
 
 @helper

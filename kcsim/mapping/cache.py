@@ -155,7 +155,7 @@ def mapping_to_document(mapping: Mapping) -> list[Any]:
     """A mapping in plain types, for JSON."""
     return [
         [level.level, *[[[n.dimension, n.bound] for n in nest] for nest in level.nests],
-         list(level.bypass)]
+         list(level.bypass), list(level.heights)]
         for level in mapping.levels
     ]  # fmt: skip
 
@@ -163,12 +163,17 @@ def mapping_to_document(mapping: Mapping) -> list[Any]:
 def mapping_from_document(levels: Any) -> Mapping:
     """The mapping of `mapping_to_document`; raises one of `UNREADABLE` if it is none."""
     found = []
-    for name, *nests, bypass in levels:
+    for name, *nests, bypass, heights in levels:
         temporal, along_x, along_y = (
             tuple(Loop(_is(str, d), _is(int, bound)) for d, bound in nest) for nest in nests
         )
         passing = tuple(_is(str, tensor) for tensor in bypass)
-        found.append(LevelLoops(_is(str, name), temporal, along_x, along_y, passing))
+        weights, inputs, outputs = (_is(int, height) for height in heights)
+        found.append(
+            LevelLoops(
+                _is(str, name), temporal, along_x, along_y, passing, (weights, inputs, outputs)
+            )
+        )
     return Mapping(tuple(found))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
 from kcsim.reading.arguments import check_types
-from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
+from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer, Tensor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,6 +76,8 @@ class Loop:
 
 _LOOPS: dict[str, Any] = dict.fromkeys(("temporal", "spatial_x", "spatial_y"), Sequence[Loop])
 """The lists of loops of a level."""
+_PLACES: dict[str, Any] = {"bypass": Sequence[str], "heights": Sequence[int]}
+_EVEN = (0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,10 @@ class LevelLoops:
         last one moves between neighbors.
     bypass : tuple of str
         Tensors that this mapping does not keep here although the level could.
+    heights : (int, int, int)
+        For weights, inputs and outputs, how many of the loops in `temporal` stand outside of the
+        tensor's place in the nest: its tile spans what is inside. Zeros, as for tensors that are
+        not kept, where all tiles change together (an *even* level).
     """
 
     level: str
@@ -100,20 +106,67 @@ class LevelLoops:
     spatial_x: tuple[Loop, ...] = ()
     spatial_y: tuple[Loop, ...] = ()
     bypass: tuple[str, ...] = ()
+    heights: tuple[int, int, int] = _EVEN
 
     def __post_init__(self) -> None:
         # Searches make many of them, of which nothing has to be looked at in detail.
-        parts = (*self.nests, self.bypass)
+        parts = (*self.nests, self.bypass, self.heights)
         is_plain = type(self.level) is str and all(type(part) is tuple for part in parts)
         if not (is_plain and all(type(loop) is Loop for nest in self.nests for loop in nest)):
-            check_types(vars(self), {"level": str, "bypass": Sequence[str], **_LOOPS})
-            for name in (*_LOOPS, "bypass"):
+            check_types(vars(self), {"level": str, **_LOOPS, **_PLACES})
+            for name in (*_LOOPS, *_PLACES):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.heights is not _EVEN:
+            check_types({"heights": self.heights}, {"heights": _PLACES["heights"]})
+            object.__setattr__(self, "heights", self._checked_heights())
+
+    def _checked_heights(self) -> tuple[int, int, int]:
+        """The heights, with zeros for what is not kept."""
+        given, most = [int(n) for n in self.heights], len(self.temporal)
+        if len(given) != len(TENSORS) or not all(0 <= n <= most for n in given):
+            message = f"the heights of weights, inputs and outputs at '{self.level}' are {given}"
+            raise InputError(Problem(message, f"three numbers from 0 to its {most} loops in time"))
+        here = (n * (t not in self.bypass) for t, n in zip(TENSORS, given, strict=True))
+        weights, inputs, outputs = here
+        return weights, inputs, outputs
 
     @property
     def nests(self) -> tuple[tuple[Loop, ...], tuple[Loop, ...], tuple[Loop, ...]]:
         """Temporal loops, X loops, Y loops."""
         return self.temporal, self.spatial_x, self.spatial_y
+
+    @property
+    def inner(self) -> tuple[Tensor, ...]:
+        """Tensors that stand behind some loop in time."""
+        return tuple(t for t, n in zip(TENSORS, self.heights, strict=True) if n)
+
+    def places(self, kept: Collection[str] = TENSORS) -> tuple[Loop | str, ...]:
+        """The loops in time, and the tensors of `kept` where they stand, outermost first.
+
+        Just the loops where no loop stands before one of these tensors.
+        """
+        here = [t for t in TENSORS if t in kept and t not in self.bypass]
+        heights = dict(zip(TENSORS, self.heights, strict=True))
+        if not any(heights[tensor] for tensor in here):
+            return self.temporal
+        found: list[Loop | str] = []
+        for position in range(len(self.temporal) + 1):
+            found += [tensor for tensor in here if heights[tensor] == position]
+            found += self.temporal[position : position + 1]
+        return tuple(found)
+
+    def with_loops(self, nests: Sequence[Sequence[Loop]]) -> LevelLoops:
+        """The level with other bounds of its loops, of which those that iterate once are left out.
+
+        Parameters
+        ----------
+        nests : sequence of sequence of Loop
+            Temporal loops, X loops, Y loops: as many as there are.
+        """
+        weights, inputs, outputs = (sum(n.bound > 1 for n in nests[0][:h]) for h in self.heights)
+        heights = weights, inputs, outputs
+        temporal, along_x, along_y = (tuple(n for n in nest if n.bound > 1) for nest in nests)
+        return LevelLoops(self.level, temporal, along_x, along_y, self.bypass, heights)
 
 
 @dataclass(frozen=True)
@@ -176,6 +229,21 @@ class Mapping:
             np.bool_,
         )
 
+    def heights_array(self, hardware: Hardware) -> np.ndarray:
+        """How many loops of `loop_array` in time stand outside of a tensor: int64[levels, 3].
+
+        Of the loops of its level, that is; 0 where the tensor is not kept.
+        """
+        import numpy as np
+
+        heights = np.zeros((len(hardware.levels), len(TENSORS)), np.int64)
+        for level in self.levels:
+            if level.heights != _EVEN:
+                plain = level.with_loops(level.nests)
+                heights[hardware.level_index(level.level)] = plain.heights
+        heights[~self.keeps_array(hardware)] = 0
+        return heights
+
     def problems(self, layer: ConvLayer, hardware: Hardware) -> tuple[Problem, ...]:
         """What keeps this mapping from running a layer, capacities aside."""
         found: list[Problem] = []
@@ -236,14 +304,24 @@ class Mapping:
         if found:
             raise MappingError(found)
 
-    def to_yaml(self) -> str:
-        """The mapping as a file that `read_mapping` reads back."""
+    def to_yaml(self, hardware: Hardware | None = None) -> str:
+        """The mapping as a file that `read_mapping` reads back.
+
+        Parameters
+        ----------
+        hardware : Hardware, optional
+            Says which levels keep which tensors, where tensors stand between loops: all of them
+            when absent, but for those that the mapping has bypass the level.
+        """
+        keeps = {} if hardware is None else {n.name: n.kept_tensors for n in hardware.levels}
         lines = ["levels:"]
         for level in self.levels:
             is_plain = level.level.isalpha() and level.level.lower() not in _NO_TEXTS
             name = level.level if is_plain else json.dumps(level.level, ensure_ascii=False)
             parts = [f"level: {name}"]
-            for key, nest in zip(_LOOPS, level.nests, strict=True):
+            places = level.places(keeps.get(level.level, TENSORS))
+            keys = ("temporal" if places == level.temporal else "nest", *list(_LOOPS)[1:])
+            for key, nest in zip(keys, (places, *level.nests[1:]), strict=True):
                 if nest:
                     parts.append(f"{key}: [{', '.join(map(str, nest))}]")
             if level.bypass:
@@ -252,15 +330,20 @@ class Mapping:
         return "\n".join(lines) + "\n"
 
     def __str__(self) -> str:
+        # A tensor is named where it stands behind a loop; all others stand first.
         lines: list[str] = []
         depth = 0
         for level in self.levels:
             note = f"  (bypassed by {', '.join(level.bypass)})" if level.bypass else ""
             lines.append(f"{'  ' * depth}{level.level}{note}")
-            for kind, nest in zip(("for", "for X", "for Y"), level.nests, strict=True):
+            nests = (level.places(level.inner), *level.nests[1:])
+            for kind, nest in zip(("for", "for X", "for Y"), nests, strict=True):
                 word = "parallel-for" if kind != "for" else "for"
                 axis = f" on {kind[-1]}" if kind != "for" else ""
                 for loop in nest:
+                    if isinstance(loop, str):
+                        lines.append(f"{'  ' * depth}  [{loop}]")
+                        continue
                     depth += 1
                     lines.append(f"{'  ' * depth}{word} {loop.dimension} in {loop.bound}{axis}")
             depth += 1
@@ -286,6 +369,11 @@ def _level_problems(
                     path=(*path, f"spatial_{axis}"),
                 )
             )
+    if index == 0 and level.heights != _EVEN:
+        message = f"loops of the outermost level '{level.level}' stand before "
+        message += ", ".join(level.inner)
+        expected = "all tensors first: it keeps them as a whole"
+        found.append(Problem(message, expected, path=(*path, "nest")))
     for tensor in level.bypass:
         kept = hardware.levels[index].kept_tensors
         if tensor not in TENSORS:

@@ -13,7 +13,7 @@ from kcsim.errors import MappingError, Problem
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.count.bulk import count_mappings as count_nests
 from kcsim.kernels.count.bulk import find_fault
-from kcsim.kernels.layout import COUNT, LOOP, SPAN, count_columns
+from kcsim.kernels.layout import COUNT, LOOP, TEMPORAL, count_columns
 from kcsim.mapping.nest import Mapping
 from kcsim.model.counts import check_range
 from kcsim.reading.arguments import checked
@@ -61,8 +61,21 @@ def stack_mappings(mappings: Sequence[Mapping], hardware: Hardware) -> np.ndarra
 
 
 @checked
+def stack_heights(mappings: Sequence[Mapping], hardware: Hardware) -> np.ndarray:
+    """Where tensors stand, as `count_mappings` takes it: int64[mappings, levels, 3]."""
+    stacked = np.zeros((len(mappings), len(hardware.levels), len(TENSORS)), np.int64)
+    for i, mapping in enumerate(mappings):
+        stacked[i] = mapping.heights_array(hardware)
+    return stacked
+
+
+@checked
 def count_mappings(
-    layer: ConvLayer, hardware: Hardware, loops: np.ndarray, bypass: Mapping | None = None
+    layer: ConvLayer,
+    hardware: Hardware,
+    loops: np.ndarray,
+    bypass: Mapping | None = None,
+    heights: np.ndarray | None = None,
 ) -> BulkCounts:
     """Count many mappings of one layer, about a million in a second.
 
@@ -77,6 +90,10 @@ def count_mappings(
     bypass : Mapping, optional
         Says which levels do not keep which tensors; its loops do not matter. By default each
         level keeps what it can.
+    heights : ndarray of int, [mappings, levels, 3], optional
+        How many loops of a level in time, those of one iteration included, stand outside of the
+        place of weights, inputs and outputs there: the first ones of the level. By default none;
+        what stands at a tensor that is not kept does not matter.
 
     Returns
     -------
@@ -96,15 +113,46 @@ def count_mappings(
     loops = _checked(layer, hardware, loops)
     count, levels = len(loops), len(hardware.levels)
     keeps = (bypass or Mapping(())).keeps_array(hardware)
-    spans, counts = np.empty((count, levels + 1), SPAN), np.empty((count, levels, 3), COUNT)
-    steps = np.empty(count, np.int64)
+    if heights is None:
+        places = np.zeros((1, levels, len(TENSORS)), np.int64)
+    else:
+        places = _checked_heights(hardware, loops, keeps, heights)
+    tiles = np.empty((count, levels, len(TENSORS)), np.int64)
+    instances, steps = np.empty((count, levels + 1), np.int64), np.empty(count, np.int64)
+    counts = np.empty((count, levels, len(TENSORS)), COUNT)
     count_nests(
-        loops, window_array(layer, hardware), rule_array(hardware, keeps), spans, counts, steps
-    )
-    tiles = spans["tile"][:, :levels]
-    return BulkCounts(
-        *count_columns(counts), tiles, spans["instances"], steps, fits=_fits(tiles, hardware)
-    )
+        loops, places, window_array(layer, hardware), rule_array(hardware, keeps), tiles,
+        instances, counts, steps,
+    )  # fmt: skip
+    return BulkCounts(*count_columns(counts), tiles, instances, steps, fits=_fits(tiles, hardware))
+
+
+def _checked_heights(
+    hardware: Hardware, loops: np.ndarray, keeps: np.ndarray, heights: np.ndarray
+) -> np.ndarray:
+    """Heights of what is kept: int64[mappings, levels, 3]."""
+    heights, shape = np.asarray(heights), (len(loops), *keeps.shape)
+    if heights.shape != shape or heights.dtype.kind not in "iu":
+        raise MappingError(
+            Problem(
+                f"heights are {heights.dtype}[{', '.join(map(str, heights.shape))}]",
+                f"integers [{', '.join(map(str, shape))}]: mappings, levels, tensors",
+            )
+        )
+    heights = np.where(keeps, heights, 0).astype(np.int64)
+    for i, level in enumerate(hardware.levels):
+        own, spatial = loops["level"] == i, loops["kind"] != TEMPORAL
+        # Only loops before those over the children can stand outside of a tensor.
+        most = (own & ~np.logical_or.accumulate(own & spatial, axis=1)).sum(axis=1) * (i > 0)
+        wrong = (heights[:, i] < 0) | (heights[:, i] > most[:, None])
+        if wrong.any():
+            mapping, tensor = np.argwhere(wrong)[0]
+            text = f"height {heights[mapping, i, tensor]} of {TENSORS[tensor]} at '{level.name}'"
+            expected = f"0 to the {most[mapping]} loops in time before any over children there"
+            if i == 0:
+                expected = "0: the outermost level keeps tensors as a whole"
+            raise MappingError(Problem(f"mapping {mapping}: {text}", expected))
+    return heights
 
 
 def _checked(layer: ConvLayer, hardware: Hardware, loops: np.ndarray) -> np.ndarray:

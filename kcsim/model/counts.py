@@ -18,9 +18,9 @@ from kcsim.hardware.schema import Hardware
 from kcsim.kernels.count.counting import count_mapping
 from kcsim.kernels.imperfect.imperfect import count_imperfect
 from kcsim.kernels.layout import COUNT, SPAN, TEMPORAL, count_columns
-from kcsim.mapping.nest import Mapping
+from kcsim.mapping.nest import LevelLoops, Mapping
 from kcsim.reading.arguments import checked
-from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
+from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer, Tensor
 
 MOST_VISITS = 10**8
 """Tiles that may be walked, which takes about ten seconds."""
@@ -76,9 +76,9 @@ class Counts:
         return self.mapping.keeps_array(self.hardware)
 
     @cached_property
-    def extents(self) -> tuple[dict[str, int], ...]:
-        """Indices of each dimension that tiles span; see `tile_extents`."""
-        return tile_extents(self.mapping, self.hardware)
+    def weight_extents(self) -> tuple[dict[str, int], ...]:
+        """Indices of each dimension that tiles of weights span; see `tile_extents`."""
+        return tile_extents(self.mapping, self.hardware, "weights")
 
     @property
     def utilization(self) -> float:
@@ -110,8 +110,17 @@ class Counts:
         return int(self.transfers[self.hardware.level_index(level), *place])
 
 
-def tile_extents(mapping: Mapping, hardware: Hardware) -> tuple[dict[str, int], ...]:
+def tile_extents(
+    mapping: Mapping, hardware: Hardware, tensor: Tensor | None = None
+) -> tuple[dict[str, int], ...]:
     """Indices of each dimension that one instance of a level spans.
+
+    Parameters
+    ----------
+    mapping : Mapping
+    hardware : Hardware
+    tensor : {"weights", "inputs", "outputs"}, optional
+        Leaves out loops of a level that stand outside of the place of this tensor there.
 
     Returns
     -------
@@ -122,10 +131,15 @@ def tile_extents(mapping: Mapping, hardware: Hardware) -> tuple[dict[str, int], 
     extents = [dict(running)]
     by_name = {level.level: level for level in mapping.levels}
     for name in reversed(hardware.level_names):
-        for nest in by_name[name].nests if name in by_name else ():
-            for loop in nest:
-                running[loop.dimension] *= loop.bound
+        level = by_name.get(name, LevelLoops(name))
+        kept = tensor in hardware.levels[hardware.level_index(name)].kept_tensors
+        height = level.heights[TENSORS.index(tensor)] if tensor and kept else 0
+        inside = (*level.temporal[height:], *level.spatial_x, *level.spatial_y)
+        for loop in inside:
+            running[loop.dimension] *= loop.bound
         extents.append(dict(running))
+        for loop in level.temporal[:height]:
+            running[loop.dimension] *= loop.bound
     return tuple(reversed(extents))
 
 
@@ -140,7 +154,7 @@ def delivered_extent(counts: Counts, index: int) -> dict[str, int]:
     keeps = counts.keeps[:, 0]
     below = (i for i in range(index + 1, len(keeps)) if keeps[i])
     reader = next(below, len(keeps))
-    extent = dict(counts.extents[reader])
+    extent = dict(counts.weight_extents[reader])
     nests = {level.level: level for level in counts.mapping.levels}
     for level in hardware.levels[index : min(reader, len(keeps) - 1)]:
         if level.name in nests and level.fanout.multicast != "none":
@@ -152,7 +166,7 @@ def delivered_extent(counts: Counts, index: int) -> dict[str, int]:
 def used_bits(counts: Counts, form: WeightFormat, index: int, tensors: Sequence[str]) -> Fraction:
     """Bits that the tiles of some tensors occupy in one instance of a level."""
     precision = counts.hardware.precision_bits
-    extent = counts.extents[index]
+    extent = counts.weight_extents[index]
     used = Fraction(0)
     for tensor in tensors:
         held = int(counts.tile_words[index, TENSORS.index(tensor)])
@@ -196,14 +210,15 @@ def count_layer(
     check_range(layer)
     levels = len(hardware.levels)
     loops, window = mapping.loop_array(hardware), window_array(layer, hardware)
+    heights = mapping.heights_array(hardware)
     rules = rule_array(hardware, mapping.keeps_array(hardware))
     spans, counted = np.zeros(levels + 1, SPAN), np.zeros((levels, 3), COUNT)
     if mapping.is_perfect(layer):
-        steps = count_mapping(loops, window, rules, spans, counted)
+        steps = count_mapping(loops, heights, window, rules, spans, counted)
     else:
         _check_imperfect(mapping, layer, hardware, weight_format)
         sizes = np.array(list(layer.dimensions.values()), np.int64)
-        steps = count_imperfect(loops, sizes, window, rules, spans, counted)
+        steps = count_imperfect(loops, heights, sizes, window, rules, spans, counted)
     counts = Counts(
         layer, hardware, mapping, *count_columns(counted), spans["tile"][:-1], spans["instances"],
         temporal_steps=int(steps),
@@ -256,13 +271,14 @@ def _pixels(layer: ConvLayer, hardware: Hardware) -> int:
 def _forwarding_visits(mapping: Mapping, hardware: Hardware) -> int:
     """Tiles that are looked at where a level forwards: steps times children, at most."""
     keeps, visits = mapping.keeps_array(hardware), 0
-    loops = mapping.loop_array(hardware)
+    loops, heights = mapping.loop_array(hardware), mapping.heights_array(hardware)
     for i, level in enumerate(hardware.levels[:-1]):
         is_spatial = (loops["level"] == i) & (loops["kind"] != TEMPORAL)
         children = math.prod(map(int, loops["bound"][is_spatial]))
         for j, tensor in enumerate(TENSORS[:2]):
             if tensor in level.fanout.forwarding and keeps[i + 1, j] and children > 1:
-                visits += math.prod(map(int, loops["bound"][loops["level"] <= i]))
+                outside = np.sum(loops["level"] <= i) + heights[i + 1, j]
+                visits += math.prod(map(int, loops["bound"][:outside]))
     return visits
 
 

@@ -102,7 +102,7 @@ def storage_items(counts: Counts, form: WeightFormat) -> Iterator[EnergyItem]:
 def network_items(counts: Counts, form: WeightFormat) -> Iterator[EnergyItem]:
     """Words that cross the network below every level."""
     hardware = counts.hardware
-    extents = counts.extents
+    extents = counts.weight_extents
     for i, level in enumerate(hardware.levels):
         fanout = level.fanout
         if fanout.children == 1 and not fanout.transfer_pj:

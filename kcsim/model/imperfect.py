@@ -18,7 +18,7 @@ from kcsim.cost.weight_format import WeightFormat
 from kcsim.errors import KcsimError
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.deadline import Deadline
-from kcsim.mapping.nest import LevelLoops, Loop, Mapping
+from kcsim.mapping.nest import Loop, Mapping
 from kcsim.mapping.search import SearchResult, objective_value, search_mapping
 from kcsim.model.counts import count_layer
 from kcsim.model.cycles import count_cycles
@@ -159,8 +159,5 @@ def _without_idle_rounds(mapping: Mapping, layer: ConvLayer) -> Mapping:
 
     levels = []
     for level in mapping.levels:
-        temporal, along_x, along_y = (
-            tuple(loop for loop in map(shortened, nest) if loop.bound > 1) for nest in level.nests
-        )
-        levels.append(LevelLoops(level.level, temporal, along_x, along_y, level.bypass))
+        levels.append(level.with_loops([tuple(map(shortened, nest)) for nest in level.nests]))
     return Mapping(tuple(levels))

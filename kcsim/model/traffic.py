@@ -162,7 +162,9 @@ def moved_bits(
     if not words:
         return words
     if tensor == "weights" and form.is_indexed(index):
-        extent = delivered_extent(counts, index) if action == "reads" else counts.extents[index]
+        extent = counts.weight_extents[index]
+        if action == "reads":
+            extent = delivered_extent(counts, index)
         return words * form.bits_per_word(index, extent)
     width = _width(hardware, tensor)
     stored = value_bits(level, tensor, width, zeros)

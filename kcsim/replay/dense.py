@@ -234,8 +234,8 @@ def replay_layer(
     start = int(nest.banks["base"][0, OUTPUTS])
     outputs = state.values[start : start + shape.tiles[0][OUTPUTS]].copy()
     return Replay(
-        layer, hardware, mapping, *count_columns(state.counts), held_words(shape, nest, state),
-        shape.instances_in_use, steps, inputs, weights,
+        layer, hardware, mapping, *count_columns(shape.folded(state.counts)),
+        held_words(shape, nest, state), shape.instances_in_use, steps, inputs, weights,
         outputs.reshape(layer.batch, layer.out_channels, layer.out_height, layer.out_width),
     )  # fmt: skip
 

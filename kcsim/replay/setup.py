@@ -8,7 +8,15 @@ import numpy as np
 
 from kcsim.cost.prices import rule_array, window_array
 from kcsim.hardware.schema import Hardware
-from kcsim.kernels.layout import COUNT, INDEXES, INPUTS, SPATIAL_X, SPATIAL_Y, TEMPORAL
+from kcsim.kernels.layout import (
+    COUNT,
+    INDEXES,
+    INPUTS,
+    SPATIAL_X,
+    SPATIAL_Y,
+    TEMPORAL,
+    TILE_MULTICAST,
+)
 from kcsim.kernels.replay import records
 from kcsim.kernels.replay.records import Nest, State
 from kcsim.mapping.nest import Mapping
@@ -20,8 +28,18 @@ _AXES = {"weights": "GMCRS", "inputs": "NGC", "outputs": "NGMPQ"}
 class Shape:
     """A mapped layer, level by level: what there is and how large.
 
+    A level whose tensors stand at several places of its nest is as many levels here, one for each
+    place, of which only the last one has more than one child and a network.
+
     Attributes
     ----------
+    levels : int
+        Their number, those included that are parts of one.
+    keeps : bool[levels, 3]
+    owners : int64[levels]
+        The level of the hardware that a level is a part of.
+    networks : int64[levels + 1]
+        The last level above that has a network: the one through which tiles arrive.
     rules : RULE[levels]
     loops : LOOP[loops]
         See `kcsim.kernels.layout`.
@@ -42,15 +60,13 @@ class Shape:
         Indices at which the instances of each level begin, and the MAC units.
     instances : list of int
         Their number, those included that are idle for ever.
-    instances_in_use : int64[levels + 1]
+    instances_in_use : int64[levels of the hardware + 1]
         Their number without these.
     """
 
     def __init__(self, layer: ConvLayer, hardware: Hardware, mapping: Mapping) -> None:
-        self.layer, self.levels = layer, len(hardware.levels)
-        self.keeps = mapping.keeps_array(hardware)
-        self.rules = rule_array(hardware, self.keeps)
-        self.loops = mapping.loop_array(hardware)
+        self.layer = layer
+        self._unroll(hardware, mapping)
         self.window = window_array(layer, hardware)
         self.coefficients = _coefficients(self.window)
         self.layer_sizes = np.array(list(layer.dimensions.values()), np.int64)
@@ -71,9 +87,49 @@ class Shape:
         for children in self.children:
             self.starts.append((self.starts[-1][:, None] + children).reshape(-1, 8))
         self.instances = [len(starts) for starts in self.starts]
-        self.instances_in_use = np.array(
-            [(starts < self.layer_sizes).all(axis=1).sum() for starts in self.starts], np.int64
-        )
+        in_use = [(starts < self.layer_sizes).all(axis=1).sum() for starts in self.starts]
+        firsts = np.unique(self.owners, return_index=True)[1]
+        self.instances_in_use = np.array(in_use, np.int64)[[*firsts, -1]]
+
+    def _unroll(self, hardware: Hardware, mapping: Mapping) -> None:
+        """Make a level of every place at which tensors stand."""
+        keeps, heights = mapping.keeps_array(hardware), mapping.heights_array(hardware)
+        loops, rules = mapping.loop_array(hardware), rule_array(hardware, keeps)
+        places = [
+            (level, height)
+            for level in range(len(keeps))
+            for height in sorted({0, *heights[level].tolist()})
+        ]
+        self.levels = len(places)
+        self.owners, here = np.array(places, np.int64).T
+        self.keeps = keeps[self.owners] & (heights[self.owners] == here[:, None])
+        self.rules = rules[self.owners]
+        self.rules["keeps"] = self.keeps
+        has_network = np.append(self.owners[1:] != self.owners[:-1], True)
+        # What a level cannot have in front of its last place: one child shares with no other.
+        self.rules["multicast"][~has_network] = TILE_MULTICAST
+        self.rules["forwards"][~has_network] = False
+        last = np.maximum.accumulate(np.where(has_network, np.arange(self.levels), 0))
+        self.networks = np.concatenate(([0], last))
+        self.loops = loops.copy()
+        for level in range(len(keeps)):
+            own = np.flatnonzero(loops["level"] == level)
+            parts = np.flatnonzero(self.owners == level)
+            # Loops in time come first; those over the children belong to the last place.
+            number = np.where(loops["kind"][own] == TEMPORAL, np.arange(len(own)), len(own))
+            part = np.searchsorted(here[parts], number, side="right") - 1
+            self.loops["level"][own] = parts[part]
+
+    def folded(self, counts: np.ndarray) -> np.ndarray:
+        """Counts of the levels of the hardware: COUNT[levels, 3]."""
+        folded = np.zeros((self.owners[-1] + 1, 3), COUNT)
+        for part, owner in enumerate(self.owners):
+            for name in ("reads", "fills", "updates"):
+                folded[name][owner] += counts[name][part]
+            # The network is that of the last part.
+            for name in ("down", "up", "forwarded"):
+                folded[name][owner] = counts[name][part]
+        return folded
 
     def _children(self, level: int) -> np.ndarray:
         starts = np.zeros((1, 8), np.int64)
@@ -162,6 +218,7 @@ def _levels(shape: Shape) -> np.ndarray:
     levels["children"][:-1] = [len(children) for children in shape.children]
     levels["columns"][:-1] = [shape.iterations(i, SPATIAL_Y) for i in range(shape.levels)]
     levels["first"] = np.cumsum([0, *shape.instances[:-1]])
+    levels["network"] = shape.networks
     return levels
 
 
@@ -212,7 +269,7 @@ def build_state(shape: Shape, nest: Nest, values: type[np.int64] | type[np.float
         shape.instances[level] * shape.tiles[level][j]
         for level in range(1, levels)
         for j in range(2)
-        if nest.rules["forwards"][level - 1, j] and shape.keeps[level, j]
+        if nest.rules["forwards"][shape.networks[level], j] and shape.keeps[level, j]
     ]
     slots = int(nest.banks["base"][-1, 0]) + max(waiting, default=0)
     largest = max(words for level in shape.tiles[1:] for words in level)
@@ -281,8 +338,9 @@ def _used(shape: Shape, axis: int) -> np.ndarray:
 
 def held_words(shape: Shape, nest: Nest, state: State) -> np.ndarray:
     """Words that the first instance held, by what was ever put into its slots."""
-    held = np.zeros((shape.levels, 3), np.int64)
+    held = np.zeros((shape.owners[-1] + 1, 3), np.int64)
     for level, j in np.argwhere(shape.keeps):
         start = int(nest.banks["base"][level, j])
-        held[level, j] = np.count_nonzero(state.tags[start : start + shape.tiles[level][j]] >= 0)
+        tags = state.tags[start : start + shape.tiles[level][j]]
+        held[shape.owners[level], j] = np.count_nonzero(tags >= 0)
     return held

@@ -109,7 +109,7 @@ ZEROS = Record(
 )  # fmt: skip
 
 LOOPS = Record(
-    "Loops", "The loops of one level.", "level temporal spatial_x spatial_y bypass",
+    "Loops", "The loops of one level.", "level temporal spatial_x spatial_y bypass heights",
     {name: _as_texts(name) for name in ("temporal", "spatial_x", "spatial_y")},
 )  # fmt: skip
 

@@ -6,11 +6,10 @@ import math
 from dataclasses import dataclass
 
 from kcsim.hardware.level import Level
-from kcsim.mapping.nest import Mapping
-from kcsim.model.counts import tile_extents, used_bits
+from kcsim.model.counts import used_bits
 from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.sums import exact_sums
-from kcsim.workload.layer import TENSORS, ConvLayer, Tensor
+from kcsim.workload.layer import TENSORS, Tensor
 
 _AXES = ("", "X", "Y")
 
@@ -114,8 +113,9 @@ class MappedLevel:
     name : str
     used, available : int
         Instances in use, and those that there are.
-    loops : tuple of NestLoop
-        Outermost first; loops that iterate once are left out.
+    nest : tuple of NestLoop or str
+        Outermost first; loops that iterate once are left out. Where some loop stands before a
+        tensor that is kept here, all of these are named where they stand.
     stores : tuple of Store
         Without those that stay empty.
     passing : tuple of str
@@ -127,10 +127,15 @@ class MappedLevel:
     name: str
     used: int
     available: int
-    loops: tuple[NestLoop, ...]
+    nest: tuple[NestLoop | str, ...]
     stores: tuple[Store, ...]
     passing: tuple[str, ...]
     accounts: tuple[Account, ...]
+
+    @property
+    def loops(self) -> tuple[NestLoop, ...]:
+        """The loops of the nest alone."""
+        return tuple(each for each in self.nest if isinstance(each, NestLoop))
 
 
 def mapped_levels(estimate: LayerEstimate) -> tuple[MappedLevel, ...]:
@@ -146,7 +151,7 @@ def mapped_levels(estimate: LayerEstimate) -> tuple[MappedLevel, ...]:
         Outermost first; the MAC units last. All accounts add up to the energy of the layer.
     """
     counts, hardware = estimate.counts, estimate.counts.hardware
-    loops = _loops(estimate.mapping, estimate.layer)
+    nests = _nests(estimate)
     accounts = _accounts(estimate)
     keeps = estimate.mapping.keeps_array(hardware)
     available, levels = 1, []
@@ -157,7 +162,7 @@ def mapped_levels(estimate: LayerEstimate) -> tuple[MappedLevel, ...]:
                 level.name,
                 int(counts.instances[i]),
                 available,
-                loops.get(level.name, ()),
+                nests.get(level.name, ()),
                 _stores(estimate, i, kept),
                 tuple(tensor for tensor in TENSORS if tensor not in kept),
                 tuple(accounts[i]),
@@ -169,21 +174,27 @@ def mapped_levels(estimate: LayerEstimate) -> tuple[MappedLevel, ...]:
     return tuple(levels)
 
 
-def _loops(mapping: Mapping, layer: ConvLayer) -> dict[str, tuple[NestLoop, ...]]:
-    """The loops of every level that has some."""
-    short = {d for d, size in layer.dimensions.items() if mapping.bound(d) != size}
-    nest = {}
+def _nests(estimate: LayerEstimate) -> dict[str, tuple[NestLoop | str, ...]]:
+    """The nest of every level that has some loops."""
+    mapping, hardware = estimate.mapping, estimate.counts.hardware
+    sizes = estimate.layer.dimensions.items()
+    short = {d for d, size in sizes if mapping.bound(d) != size}
+    nests = {}
     for level in mapping.levels:
-        loops = []
-        for axis, bounds in zip(_AXES, level.nests, strict=True):
-            for loop in bounds:
-                if loop.bound > 1:
-                    # Only the outermost loop over a dimension is cut.
-                    is_short = loop.dimension in short
-                    short.discard(loop.dimension)
-                    loops.append(NestLoop(loop.dimension, loop.bound, axis, is_short))
-        nest[level.level] = tuple(loops)
-    return nest
+        kept = hardware.levels[hardware.level_index(level.level)].kept_tensors
+        plain = level.with_loops(level.nests)
+        nest: list[NestLoop | str] = []
+        for axis, places in zip(_AXES, (plain.places(kept), *plain.nests[1:]), strict=True):
+            for each in places:
+                if isinstance(each, str):
+                    nest.append(each)
+                    continue
+                # Only the outermost loop over a dimension is cut.
+                is_short = each.dimension in short
+                short.discard(each.dimension)
+                nest.append(NestLoop(each.dimension, each.bound, axis, is_short))
+        nests[level.level] = tuple(nest)
+    return nests
 
 
 def _stores(estimate: LayerEstimate, index: int, kept: tuple[Tensor, ...]) -> tuple[Store, ...]:
@@ -202,7 +213,7 @@ def _tile(estimate: LayerEstimate, index: int, tensor: str) -> Tile:
     counts, weights = estimate.counts, estimate.weight_format
     indexes = None
     if tensor == "weights" and weights.is_indexed(index):
-        indexes = weights.units_in(tile_extents(counts.mapping, counts.hardware)[index])
+        indexes = weights.units_in(counts.weight_extents[index])
     words = int(counts.tile_words[index, TENSORS.index(tensor)])
     return Tile(tensor, words, indexes, float(used_bits(counts, weights, index, (tensor,))))
 

@@ -120,7 +120,7 @@ def _bands(levels: tuple[MappedLevel, ...]) -> list[_Band]:
     bands, top = [], _TOP
     for level in levels:
         lines = max(
-            _head_lines(level) + len(level.loops),
+            _head_lines(level) + len(level.nest),
             _tile_lines(level),
             len(_spent(level)),
         )
@@ -207,9 +207,12 @@ def _draw_nests(page: Axes, bands: list[_Band]) -> None:
         if level.available > 1:
             text = f"{level.used:,} of {level.available:,} in use"
             _write(page, _NEST, band.line(1), text, color=_DIM)
-        for line, loop in enumerate(level.loops, start=_head_lines(level)):
+        for line, each in enumerate(level.nest, start=_head_lines(level)):
             span = _NEST[0] + depth * indent, _NEST[1]
-            _write(page, span, band.line(line), _loop_text(loop))
+            if isinstance(each, str):
+                _write(page, span, band.line(line), f"[{each}]", color=_COLORS[each])
+                continue
+            _write(page, span, band.line(line), _loop_text(each))
             depth += 1
 
 

@@ -29,7 +29,10 @@ def mapping_text(estimate: LayerEstimate) -> str:
     for level in mapped_levels(estimate):
         parts = [f"{level.name}{_use(level)}", _held(level)]
         lines.append("  " * depth + "  ".join(filter(None, parts)))
-        for loop in level.loops:
+        for loop in level.nest:
+            if isinstance(loop, str):
+                lines.append(f"{'  ' * depth}  [{loop}]")
+                continue
             depth += 1
             word, axis = ("parallel-for", f" on {loop.axis}") if loop.axis else ("for", "")
             short = ", the last short" if loop.is_last_short else ""

@@ -117,7 +117,7 @@ def _on_one_line(point: FrontPoint) -> str:
     """Levels and their loops, as ``DRAM M=2 C=16 | buffer Q=13 X:P=13``."""
     parts = []
     for level in point.mapping.levels:
-        words = [level.level, *map(str, level.temporal)]
+        words = [level.level, *map(str, level.places(level.inner))]
         words += [f"X:{loop}" for loop in level.spatial_x]
         words += [f"Y:{loop}" for loop in level.spatial_y]
         parts.append(" ".join(words))

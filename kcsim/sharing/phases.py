@@ -9,7 +9,7 @@ import numpy as np
 from kcsim.cost.access import CodebookPlace
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.hardware.schema import Hardware, Precision
-from kcsim.mapping.nest import LevelLoops, Loop, Mapping
+from kcsim.mapping.nest import Loop, Mapping
 from kcsim.model.codebook import codebook_place
 from kcsim.model.counts import Counts, check_fit, count_layer
 from kcsim.model.cycles import Cycles, count_cycles
@@ -212,7 +212,7 @@ def fitted_entries(mapping: Mapping, shared: SharedLayer, entries: int) -> Mappi
                 loops.append(Loop(loop.dimension, bound))
             nests.append(tuple(reversed(loops)))
         temporal, along_x, along_y = reversed(nests)
-        levels.append(LevelLoops(level.level, temporal, along_x, along_y, level.bypass))
+        levels.append(replace(level, temporal=temporal, spatial_x=along_x, spatial_y=along_y))
     return Mapping(tuple(reversed(levels)))
 
 

@@ -483,8 +483,9 @@ def python_call(case: Case) -> None:
         "find_front": ([layer, hardware], ["weights"]),
         "search_mapping": ([layer, hardware], ["objective", "weights", "prices"]),
         "count_layer": ([layer, hardware, mapping], ["weight_format"]),
-        "count_mappings": ([layer, hardware, loops], ["bypass"]),
+        "count_mappings": ([layer, hardware, loops], ["bypass", "heights"]),
         "stack_mappings": ([[mapping], hardware], []),
+        "stack_heights": ([[mapping], hardware], []),
         "read_mapping": ([case.chosen("mapping.yaml"), layer, hardware], []),
         "replay_layer": ([layer, hardware, mapping], ["inputs", "weights", "seed"]),
         "load_hardware": (["simple"], ["overrides"]),
@@ -503,7 +504,8 @@ def python_call(case: Case) -> None:
         "ZeroShares": ([0.5], ["inputs", "outputs"]),
         "Clustering": (["kernel"], ["k", "rate", "scope", "dense", "index", "transforms"]),
         "Loop": (["M", 2], []),
-        "LevelLoops": (["DRAM", (kcsim.Loop("M", 2),)], ["spatial_x", "spatial_y", "bypass"]),
+        "LevelLoops": (["DRAM", (kcsim.Loop("M", 2),)], ["spatial_x", "spatial_y", "bypass",
+                       "heights"]),
         "Mapping": ([()], []),
     }  # fmt: skip
     name = random.choice(list(sound))

@@ -256,3 +256,41 @@ def test_imperfect_factors_equal_the_walk_thoroughly(mapped):
 @given(mapped_layers(largest=400, imperfect=True, windows=True))
 def test_imperfect_factors_that_forward_equal_the_walk_thoroughly(mapped):
     assert differences(*mapped) == []
+
+
+@NORMAL
+@given(mapped_layers(uneven=True))
+def test_counts_of_uneven_mappings_equal_the_walk(mapped):
+    assert differences(*mapped) == []
+
+
+@NORMAL
+@given(mapped_layers(windows=True, words=False, uneven=True))
+def test_forwarding_of_uneven_mappings_equals_the_walk(mapped):
+    assert differences(*mapped) == []
+
+
+@NORMAL
+@given(mapped_layers(imperfect=True, uneven=True))
+def test_imperfect_factors_of_uneven_mappings_equal_the_walk(mapped):
+    assert differences(*mapped) == []
+
+
+@NORMAL
+@given(mapped_layers(imperfect=True, windows=True, uneven=True))
+def test_imperfect_factors_of_uneven_mappings_that_forward_equal_the_walk(mapped):
+    assert differences(*mapped) == []
+
+
+@pytest.mark.slow
+@THOROUGH
+@given(mapped_layers(largest=400, uneven=True))
+def test_counts_of_uneven_mappings_equal_the_walk_thoroughly(mapped):
+    assert differences(*mapped) == []
+
+
+@pytest.mark.slow
+@THOROUGH
+@given(mapped_layers(largest=400, imperfect=True, uneven=True))
+def test_imperfect_factors_of_uneven_mappings_equal_the_walk_thoroughly(mapped):
+    assert differences(*mapped) == []

@@ -10,6 +10,7 @@ from kcsim import InputError, MappingError, count_layer, find_mapping, load_hard
 from kcsim.hardware.level import Fanout, Level, Partition
 from kcsim.hardware.reader import shipped_names
 from kcsim.hardware.schema import Compute, Hardware
+from kcsim.mapping.cache import mapping_from_document, mapping_to_document
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.reader import mapping_schema, read_mapping
 from kcsim.workload import zoo
@@ -95,6 +96,50 @@ def test_round_trip(tmp_path_factory, mapped):
     file = tmp_path_factory.mktemp("mapping") / "m.yaml"
     file.write_text(mapping.to_yaml(), encoding="utf-8")
     assert read_mapping(file, layer, hardware) == mapping
+
+
+@settings(max_examples=200, deadline=None)
+@given(mapped_layers(uneven=True))
+def test_round_trip_of_uneven_mappings(tmp_path_factory, mapped):
+    layer, hardware, mapping = mapped
+    file = tmp_path_factory.mktemp("mapping") / "m.yaml"
+    file.write_text(mapping.to_yaml(hardware), encoding="utf-8")
+    again = read_mapping(file, layer, hardware)
+    assert again == mapping
+    heights = mapping.heights_array(hardware).any(axis=1)
+    assert file.read_text().count("nest:") == heights.sum()
+    assert mapping_from_document(mapping_to_document(mapping)) == mapping
+
+
+UNEVEN = """\
+levels:
+  - {level: DRAM, nest: [outputs, weights, inputs, M=2, C=2]}
+  - level: buffer
+    nest: [outputs, P=2, inputs, Q=4]
+    spatial_x: [M=4]
+    spatial_y: [P=2]
+  - {level: registers, nest: [C=2, weights, inputs, R=3, outputs, S=3]}
+"""
+
+
+def test_tensors_stand_among_the_loops(read):
+    mapping = read(UNEVEN)
+    assert [level.heights for level in mapping.levels] == [(0, 0, 0), (0, 1, 0), (1, 1, 2)]
+    counts = count_layer(LAYER, HARDWARE, mapping)
+    # 2 channels, rows of 2 outputs on 2 children, columns of 4; of 4 filters and 4 rows at once.
+    assert counts.tile_words[1].tolist() == [0, 2 * 4 * 6, 4 * 4 * 4]
+    # One channel, 3 x 3; a column of 3 pixels is one of 3 windows.
+    assert counts.tile_words[2].tolist() == [9, 9, 1]
+
+
+def test_a_nest_of_all_tensors_first_is_loops_in_time(read):
+    nest = UNEVEN.replace("P=2, inputs, Q=4", "inputs, P=2, Q=4")
+    nest = nest.replace("[C=2, weights, inputs, R=3, outputs, S=3]", "[inputs, weights, outputs, "
+                        "C=2, R=3, S=3]")  # fmt: skip
+    plain = GOOD.replace("    bypass: [inputs]\n", "")
+    assert read(nest) == read(plain)
+    assert "nest" not in read(nest).to_yaml()
+    assert read(UNEVEN).to_yaml(HARDWARE).count("nest") == 2
 
 
 @pytest.mark.parametrize("hardware", shipped_names())
@@ -254,7 +299,7 @@ BROKEN = {
     "unknown key": (
         "spatial_x",
         "spatialx",
-        "map.yaml:5:5: unknown key 'spatialx'; expected one of level, temporal, spatial_x, "
+        "map.yaml:5:5: unknown key 'spatialx'; expected one of level, temporal, nest, spatial_x, "
         "spatial_y, bypass; did you mean 'spatial_x'?",
     ),
     "no level": (
@@ -273,6 +318,73 @@ BROKEN = {
         "map.yaml:6:5: duplicate key 'spatial_x', first given on line 5",
     ),
 }  # fmt: skip
+
+
+# The same of the file with tensors among the loops.
+BROKEN_NESTS = {
+    "both": (
+        "    spatial_x: [M=4]\n",
+        "    temporal: []\n    spatial_x: [M=4]\n",
+        "map.yaml:4:11: level 'buffer' has both 'temporal' and 'nest'; expected one of them",
+    ),
+    "a tensor without a place": (
+        "[outputs, P=2, inputs, Q=4]",
+        "[outputs, P=2, Q=4]",
+        "map.yaml:4:11: the nest of level 'buffer' has no place for inputs; expected each tensor "
+        "that it keeps once, or in 'bypass'",
+    ),
+    "twice": (
+        "R=3, outputs, S=3",
+        "R=3, outputs, S=3, outputs",
+        "map.yaml:7:72: outputs stand twice in the nest of level 'registers'; expected once each "
+        "of weights, inputs, outputs",
+    ),
+    "not kept": (
+        "P=2, inputs, Q=4",
+        "P=2, inputs, Q=4, weights",
+        "map.yaml:4:39: level 'buffer' does not keep weights; expected once each of inputs, "
+        "outputs",
+    ),
+    "bypassed": (
+        "    spatial_x: [M=4]\n",
+        "    bypass: [inputs]\n    spatial_x: [M=4]\n",
+        "map.yaml:4:26: inputs stand in the nest of level 'buffer' and bypass it; expected once "
+        "each of outputs",
+    ),
+    "another word": (
+        "[outputs, P=2, inputs",
+        "[outputs, P=2, input",
+        "map.yaml:4:26: 'input' is neither a loop nor a tensor; expected DIMENSION=BOUND, as P=13, "
+        "or one of weights, inputs, outputs; did you mean 'inputs'?",
+    ),
+    "no dimension": (
+        "[outputs, P=2, inputs",
+        "[outputs, K=2, inputs",
+        "map.yaml:4:21: 'K=2' is not a loop; expected DIMENSION=BOUND, as P=13, with a dimension "
+        "of N, G, M, C, P, Q, R, S",
+    ),
+    "a tensor in time": (
+        "nest: [outputs, P=2, inputs, Q=4]",
+        "temporal: [P=2, inputs, Q=4]",
+        "map.yaml:4:21: 'inputs' is not a loop; expected DIMENSION=BOUND, as P=13, with a "
+        "dimension of N, G, M, C, P, Q, R, S",
+    ),
+    "a loop before a tensor at the outermost level": (
+        "[outputs, weights, inputs, M=2, C=2]",
+        "[outputs, M=2, weights, C=2, inputs]",
+        "map.yaml:2:25: loops of the outermost level 'DRAM' stand before weights, inputs; "
+        "expected all tensors first: it keeps them as a whole",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN_NESTS)
+def test_broken_nest(read, name):
+    before, after, message = BROKEN_NESTS[name]
+    assert UNEVEN.count(before) == 1
+    with pytest.raises(InputError) as caught:
+        read(UNEVEN.replace(before, after))
+    assert [str(problem) for problem in caught.value.problems] == [message]
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -390,5 +502,6 @@ def test_errors_of_mappings_made_in_python():
 
 def test_schema_describes_the_keys():
     entry = mapping_schema()["$defs"]["_LevelEntry"]
-    assert set(entry["properties"]) == {"level", "temporal", "spatial_x", "spatial_y", "bypass"}
+    keys = {"level", "temporal", "nest", "spatial_x", "spatial_y", "bypass"}
+    assert set(entry["properties"]) == keys
     assert entry["required"] == ["level"]

@@ -201,6 +201,13 @@ def test_what_crosses_the_output_of_the_decoder_is_looked_up(problem):
     check_decoder(evaluate(layer, hardware, mapping, form), form.decode_level)
 
 
+@settings(max_examples=200, deadline=None)
+@given(decoded(uneven=True))
+def test_what_crosses_the_decoder_of_an_uneven_mapping_is_looked_up(problem):
+    layer, hardware, mapping, form = problem
+    check_decoder(evaluate(layer, hardware, mapping, form), form.decode_level)
+
+
 @settings(max_examples=150, deadline=None)
 @given(decoded(), st.data())
 def test_lookups_share_the_port_of_the_level_that_holds_the_codebook(problem, data):

@@ -69,7 +69,17 @@ def children(layer, hardware, mapping, index):
 @settings(max_examples=60, deadline=None)
 @given(mapped_layers(largest=120))
 def test_hops_are_those_of_words_walked_link_by_link(mapped):
-    layer, hardware, mapping = mapped
+    check_hops(*mapped)
+
+
+@settings(max_examples=60, deadline=None)
+@given(mapped_layers(largest=120, uneven=True))
+def test_hops_of_uneven_mappings_are_those_of_words_walked_link_by_link(mapped):
+    check_hops(*mapped)
+
+
+def check_hops(layer, hardware, mapping):
+    """Compare hops with routes of words; children share what all below them share."""
     counts = count_layer(layer, hardware, mapping)
     for index, level in enumerate(hardware.levels):
         # Whole subtrees: a child executes everything that is mapped below it.

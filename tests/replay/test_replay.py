@@ -135,6 +135,30 @@ def test_imperfect_factors_equal_the_closed_forms_thoroughly(mapped):
     check(mapped)
 
 
+@NORMAL
+@given(mapped_layers(largest=400, uneven=True))
+def test_replays_of_uneven_mappings_equal_the_closed_forms(mapped):
+    check(mapped)
+
+
+@NORMAL
+@given(mapped_layers(largest=400, windows=True, uneven=True))
+def test_replays_of_uneven_mappings_that_forward_equal_the_closed_forms(mapped):
+    check(mapped)
+
+
+@NORMAL
+@given(mapped_layers(imperfect=True, uneven=True))
+def test_imperfect_factors_of_uneven_mappings_equal_the_walk(mapped):
+    check_against_walk(mapped)
+
+
+@NORMAL
+@given(mapped_layers(imperfect=True, windows=True, uneven=True))
+def test_imperfect_factors_of_uneven_mappings_that_forward_equal_the_walk(mapped):
+    check_against_walk(mapped)
+
+
 @pytest.mark.parametrize("name", [name for name in CASES if name.startswith("tiny")][:20])
 def test_replays_equal_the_reference_tool(name):
     case = CASES[name]

@@ -1,6 +1,7 @@
 """Loops, tiles and energy of a mapped layer, level by level: they are those of the estimate."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -77,6 +78,19 @@ def test_loops_that_iterate_once_are_left_out():
     levels = mapped_levels(kcsim.evaluate(LAYER, design(), Mapping((one, *rest))))
     assert levels[0].loops == (NestLoop("M", 2),)
     assert levels[1].loops == (NestLoop("P", 2), NestLoop("Q", 2), NestLoop("M", 2, "X"))
+
+
+def test_tensors_stand_among_the_loops():
+    first, buffer, pe = MAPPING.levels
+    loops = Loop("C", 1), *buffer.temporal
+    buffer = replace(buffer, temporal=loops, heights=(1, 2, 0))
+    levels = mapped_levels(kcsim.evaluate(LAYER, design(), Mapping((first, buffer, pe))))
+    assert levels[1].nest == (
+        "weights", "outputs", NestLoop("P", 2), "inputs", NestLoop("Q", 2), NestLoop("M", 2, "X")
+    )  # fmt: skip
+    assert levels[1].loops == (NestLoop("P", 2), NestLoop("Q", 2), NestLoop("M", 2, "X"))
+    assert levels[0].nest == levels[0].loops
+    assert [tile.words for tile in levels[1].stores[0].tiles] == [36, 24, 8]
 
 
 def test_indexes_down_to_the_decoder(indexed):

@@ -134,6 +134,18 @@ def test_any_mapping_fits(case):
     check_layout(draw_mapping(kcsim.evaluate(*case)))
 
 
+@settings(max_examples=40, deadline=None)
+@given(mapped_layers(uneven=True))
+def test_any_uneven_mapping_fits(case):
+    _, hardware, mapping = case
+    figure = draw_mapping(kcsim.evaluate(*case))
+    check_layout(figure)
+    written = [text.get_text() for text in figure.axes[0].texts]
+    keeps, heights = mapping.keeps_array(hardware), mapping.heights_array(hardware)
+    places = keeps[heights.any(axis=1)].sum()
+    assert sum(text in ("[weights]", "[inputs]", "[outputs]") for text in written) == places
+
+
 def test_what_is_written(indexed):
     figure = draw_mapping(indexed())
     check_layout(figure)

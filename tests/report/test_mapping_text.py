@@ -72,3 +72,26 @@ def test_expected_values_and_relative_energies():
 
 def test_lists():
     assert [listed(tuple("abc"[:n])) for n in range(4)] == ["", "a", "a and b", "a, b and c"]
+
+
+def test_tensors_stand_where_their_places_are():
+    dram, buffer, pe = MAPPING.levels
+    # All weights of the buffer change with the rows, its inputs with the columns too.
+    buffer = replace(buffer, heights=(1, 2, 0))
+    design_ = design(pe={"keeps": ("weights", "inputs")})
+    _, *nest = mapping_text(
+        kcsim.evaluate(LAYER, design_, Mapping((dram, buffer, pe)))
+    ).splitlines()
+    assert nest[2:9] == [
+        "    buffer  holds weights 36 (36.0 %), inputs 18 (18.0 %), outputs 8 (8.0 %)",
+        "      [outputs]",
+        "      for P in 2",
+        "        [weights]",
+        "        for Q in 2",
+        "          [inputs]",
+        "          parallel-for M in 2 on X",
+    ]
+    # What is not kept stands nowhere.
+    pe = replace(pe, heights=(0, 0, 2))
+    same = mapping_text(kcsim.evaluate(LAYER, design_, Mapping((dram, buffer, pe))))
+    assert same.splitlines()[1:] == nest

@@ -1,10 +1,13 @@
 """JSON: plain types, the schema, and its description."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
+from small_design import LAYER, MAPPING, design
 
+from kcsim import Mapping, evaluate
 from kcsim.fields import FIELDS
 from kcsim.report.documents import DOCUMENTS, to_dict
 
@@ -193,6 +196,13 @@ def bounds(loops):
 def test_the_mapping_multiplies_to_the_dimensions(layer):
     document = to_dict(layer)["layers"][0]
     assert bounds(document["mapping"]) == document["dimensions"]
+
+
+def test_places_of_tensors_are_written():
+    buffer = replace(MAPPING.levels[1], heights=(1, 2, 0))
+    mapping = Mapping((MAPPING.levels[0], buffer, MAPPING.levels[2]))
+    document = to_dict(evaluate(LAYER, design(), mapping))["layers"][0]
+    assert [level["heights"] for level in document["mapping"]] == [[0, 0, 0], [1, 2, 0], [0, 0, 0]]
 
 
 def test_every_number_of_a_schema_is_a_field():

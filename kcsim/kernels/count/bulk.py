@@ -6,27 +6,36 @@ import numpy as np
 
 from kcsim.kernels.compilation import kernel
 from kcsim.kernels.count.counting import count_nest
-from kcsim.kernels.layout import STEP, TEMPORAL
+from kcsim.kernels.layout import SPAN, STEP, TEMPORAL
 from kcsim.kernels.nest import helper
 
 
 @kernel
-def count_mappings(loops, window, rules, spans, counts, temporal_steps):
+def count_mappings(loops, heights, window, rules, tiles, instances, counts, temporal_steps):
     """Count many mappings of one layer; see `count_mapping`.
 
     Parameters
     ----------
     loops : LOOP[mappings, loops]
+    heights : int64[mappings, levels, 3]
+        Or one for all.
     window : WINDOW[2]
     rules : RULE[levels]
-    spans : SPAN[mappings, levels + 1]
+    tiles : int64[mappings, levels, 3]
+    instances : int64[mappings, levels + 1]
     counts : COUNT[mappings, levels, 3]
     temporal_steps : int64[mappings]
-        The last three are filled.
+        The last four are filled.
     """
-    steps = np.empty(loops.shape[1], STEP)
+    levels = rules.shape[0]
+    spans, steps = np.empty(levels + 1, SPAN), np.empty(loops.shape[1], STEP)
     for i in range(loops.shape[0]):
-        temporal_steps[i] = count_nest(loops[i], window, rules, spans[i], steps, counts[i])
+        places = heights[min(i, heights.shape[0] - 1)]
+        temporal_steps[i] = count_nest(loops[i], places, window, rules, spans, steps, counts[i])
+        for level in range(levels + 1):
+            instances[i, level] = spans[level].instances
+            for tensor in range(3 if level < levels else 0):
+                tiles[i, level, tensor] = spans[level].tile[tensor]
 
 
 @helper

@@ -31,7 +31,8 @@ from kcsim.kernels.nest import (
     measure,
     plain_product,
     tile_size,
-    window_extent,
+    tile_window,
+    tile_words,
 )
 
 
@@ -119,10 +120,27 @@ def distinct_tiles(tensor, spans, level, window):
 def covered_words(spans, level, window, rows, columns):
     """Distinct input words that all children of one instance are given in one step.
 
-    `rows` and `columns` are the extents of what each child is given.
+    `rows` and `columns` are the extents of what each child is given, of its whole extent along
+    other axes; see `covered_box`.
     """
-    words = plain_product(INPUTS, spans[level].spatial)
-    words *= plain_product(INPUTS, spans[level + 1].extent)
+    line = plain_product(INPUTS, spans[level + 1].extent)
+    return covered_box(spans, level, window, line, rows, columns)
+
+
+@helper
+def covered_box(spans, level, window, line, rows, columns):
+    """Distinct words in equal boxes of inputs, one for each child of an instance.
+
+    Boxes lie as far apart as the children, whose extents may be larger.
+
+    Parameters
+    ----------
+    line : int64
+        Words of a box at one row and column.
+    rows, columns : int64
+        Extents of a box.
+    """
+    words = plain_product(INPUTS, spans[level].spatial) * line
     for axis in range(2):
         words *= covered_length(
             spans[level].spatial[P + axis],
@@ -135,14 +153,20 @@ def covered_words(spans, level, window, rows, columns):
 
 
 @helper
-def replaced_words(tensor, level, loops, steps, spans):
+def replaced_words(tensor, size, outside, loops, steps):
     """Words that the tile changes of one instance bring in, for weights and outputs.
 
-    Going outwards from the level, nothing changes up to the first loop that
+    Going outwards from the tensor's place, nothing changes up to the first loop that
     indexes the tensor; from there on, every iteration replaces the tile.
+
+    Parameters
+    ----------
+    size : int64
+        Words of the tile.
+    outside : int64
+        Number of loops outside of the place.
     """
-    size = spans[level].tile[tensor]
-    for i in range(spans[level].above - 1, -1, -1):
+    for i in range(outside - 1, -1, -1):
         bound = loops[i].bound
         if loops[i].kind == TEMPORAL and bound > 1 and INDEXES[tensor, loops[i].dimension]:
             return size * steps[i].outer * bound
@@ -153,8 +177,8 @@ def replaced_words(tensor, level, loops, steps, spans):
 def sliding_words(level, loops, steps, spans, window, by_word, repeated):
     """Words that the tile changes of one instance bring in, for inputs.
 
-    Every step of the loops above `level` is an advance of one loop with all
-    loops inside it starting again; each such advance moves the tile by the
+    Every step of the loops outside of the place of inputs at `level` is an advance of one loop
+    with all loops inside it starting again; each such advance moves the tile by the
     same amount every time, so advances are counted loop by loop.
 
     Parameters
@@ -173,14 +197,13 @@ def sliding_words(level, loops, steps, spans, window, by_word, repeated):
         Distinct words that all instances below one parent are filled with,
         step by step: what a word-tagged network reads. Zero unless wanted.
     """
-    extent = spans[level].extent
-    rows, columns = window_extent(extent, window, 0), window_extent(extent, window, 1)
-    line = plain_product(INPUTS, extent)
-    words = line * rows * columns
-    covered = covered_words(spans, level - 1, window, rows, columns) if by_word else 0
+    rows, columns = tile_window(spans[level], window, 0), tile_window(spans[level], window, 1)
+    words = spans[level].tile[INPUTS]
+    line = words // (rows * columns)
+    covered = covered_box(spans, level - 1, window, line, rows, columns) if by_word else 0
     # What one round of all loops inside has moved the tile by; a new round takes it back.
     plain, round_rows, round_columns, last_rows, last_columns = False, 0, 0, 0, 0
-    for i in range(spans[level].above - 1, -1, -1):
+    for i in range(spans[level].outside[INPUTS] - 1, -1, -1):
         bound, dimension = loops[i].bound, loops[i].dimension
         if loops[i].kind != TEMPORAL or bound == 1:
             continue
@@ -202,10 +225,35 @@ def sliding_words(level, loops, steps, spans, window, by_word, repeated):
                 new_rows, new_columns = rows, columns
         words += advances * line * new_rows * new_columns
         if by_word and new_rows > 0:
-            covered += advances * covered_words(spans, level - 1, window, new_rows, new_columns)
+            new = covered_box(spans, level - 1, window, line, new_rows, new_columns)
+            covered += advances * new
         round_rows += own_rows * (bound - 1)
         round_columns += own_columns * (bound - 1)
     return words, covered
+
+
+@inlined
+def move_tiles(loops, steps, spans, window, rules):
+    """Fill ``moved`` and ``covered`` of spans.
+
+    They follow from what a tensor's tile spans, from the loops outside of its place, and from the
+    tensor alone: the one place where they do.
+    """
+    for level in range(1, rules.shape[0]):
+        span = spans[level]
+        for tensor in range(3):
+            if not rules[level].keeps[tensor]:
+                continue
+            if tensor == INPUTS:
+                by_word = rules[level - 1].multicast == WORD_MULTICAST
+                span.moved[tensor], span.covered = sliding_words(
+                    level, loops, steps, spans, window, by_word, rules[0].repeated
+                )
+            else:
+                outside = span.outside[tensor]
+                span.moved[tensor] = replaced_words(
+                    tensor, span.tile[tensor], outside, loops, steps
+                )
 
 
 @helper
@@ -218,7 +266,7 @@ def next_keeper(rules, tensor, level):
 
 
 @helper
-def count_operand(tensor, loops, steps, spans, temporal_steps, window, rules, counts):
+def count_operand(tensor, spans, temporal_steps, rules, counts):
     """Reads, fills and transfers of weights or inputs; see `count_mapping`."""
     levels = rules.shape[0]
     for parent in range(levels):
@@ -236,14 +284,10 @@ def count_operand(tensor, loops, steps, spans, temporal_steps, window, rules, co
                 counts[levels - 1, tensor].down += arriving * spans[levels - 1].instances
         else:
             by_word = rules[last].multicast == WORD_MULTICAST and tensor == INPUTS
-            if tensor == INPUTS:
-                arriving, leaving = sliding_words(
-                    child, loops, steps, spans, window, by_word, rules[0].repeated
-                )
-            else:
-                arriving = replaced_words(tensor, child, loops, steps, spans)
-            if not by_word:
-                leaving = arriving * spans[last].spread[tensor]
+            arriving = spans[child].moved[tensor]
+            leaving = arriving * spans[last].spread[tensor]
+            if by_word:
+                leaving = spans[child].covered
             counts[child, tensor].fills = arriving * spans[child].instances
         counts[last, tensor].down += arriving * spans[last + 1].instances
         for network in range(last - 1, parent - 1, -1):
@@ -253,7 +297,7 @@ def count_operand(tensor, loops, steps, spans, temporal_steps, window, rules, co
 
 
 @inlined
-def count_outputs(loops, steps, spans, temporal_steps, rules, counts):
+def count_outputs(spans, temporal_steps, rules, counts):
     """Reads, fills, updates and transfers of outputs; see `count_mapping`."""
     levels = rules.shape[0]
     for parent in range(levels):
@@ -262,7 +306,7 @@ def count_outputs(loops, steps, spans, temporal_steps, rules, counts):
         child = next_keeper(rules, OUTPUTS, parent)
         rising = temporal_steps
         if child < levels:
-            rising = replaced_words(OUTPUTS, child, loops, steps, spans)
+            rising = spans[child].moved[OUTPUTS]
             returning = rising - spans[child].held
             counts[child, OUTPUTS].fills = returning * spans[child].instances
         for network in range(child - 1, parent - 1, -1):
@@ -291,7 +335,7 @@ def spread_tiles(spans, window, rules):
             if shares and children > 1:
                 spread = distinct_tiles(tensor, spans, level, window)
             if rules[level].keeps[tensor]:
-                size = tile_size(tensor, spans[level].extent, window)
+                size = tile_words(tensor, spans[level], window)
             spans[level].spread[tensor], spans[level].tile[tensor] = spread, size
         held = spans[level].held
         if children > 1:
@@ -300,17 +344,18 @@ def spread_tiles(spans, window, rules):
 
 
 @inlined
-def count_nest(loops, window, rules, spans, steps, counts):
+def count_nest(loops, heights, window, rules, spans, steps, counts):
     """Count every access of a mapped layer; see `count_mapping`."""
     levels = rules.shape[0]
-    temporal_steps = measure(loops, spans, steps)
+    temporal_steps = measure(loops, heights, spans, steps)
     for level in range(levels):
         for tensor in range(3):
             clear(counts[level, tensor])
     spread_tiles(spans, window, rules)
+    move_tiles(loops, steps, spans, window, rules)
     for tensor in range(2):
-        count_operand(tensor, loops, steps, spans, temporal_steps, window, rules, counts)
-    count_outputs(loops, steps, spans, temporal_steps, rules, counts)
+        count_operand(tensor, spans, temporal_steps, rules, counts)
+    count_outputs(spans, temporal_steps, rules, counts)
     for level in range(levels - 1):
         for tensor in range(2):
             forwards = rules[level].forwards[tensor] and rules[level + 1].keeps[tensor]
@@ -320,12 +365,14 @@ def count_nest(loops, window, rules, spans, steps, counts):
 
 
 @kernel
-def count_mapping(loops, window, rules, spans, counts):
+def count_mapping(loops, heights, window, rules, spans, counts):
     """Count every access of a mapped layer.
 
     Parameters
     ----------
     loops : LOOP[:]
+    heights : int64[levels, 3]
+        Loops of a level in time that stand outside of a tensor's place, the first ones of it.
     window : WINDOW[2]
     rules : RULE[levels]
     spans : SPAN[levels + 1]
@@ -338,4 +385,4 @@ def count_mapping(loops, window, rules, spans, counts):
         Product of the temporal bounds: cycles at one MAC a cycle.
     """
     steps = np.empty(loops.shape[0], STEP)
-    return count_nest(loops, window, rules, spans, steps, counts)
+    return count_nest(loops, heights, window, rules, spans, steps, counts)

@@ -21,7 +21,7 @@ from kcsim.kernels.layout import (
     R,
     record,
 )
-from kcsim.kernels.nest import allocating, filled_box, helper, tile_size, window_extent
+from kcsim.kernels.nest import allocating, filled_box, helper, tile_window
 
 ADVANCE = record(times=int64, rows=int64, columns=int64, shift=(int64, 8))
 """One kind of advance of the loops above a level.
@@ -171,14 +171,14 @@ def tile_advances(tensor, level, loops, steps, spans, window, repeated):
     """
     rows, columns = 1, 1
     if tensor == INPUTS:
-        rows = window_extent(spans[level].extent, window, 0)
-        columns = window_extent(spans[level].extent, window, 1)
+        rows = tile_window(spans[level], window, 0)
+        columns = tile_window(spans[level], window, 1)
     advances = np.zeros(loops.shape[0], ADVANCE)
     reset = np.zeros(8, np.int64)
     kinds, innermost, last_rows, last_columns = 0, 1, 0, 0
-    for i in range(loops.shape[0] - 1, -1, -1):
+    for i in range(spans[level].outside[tensor] - 1, -1, -1):
         bound = loops[i].bound
-        if loops[i].level >= level or loops[i].kind != TEMPORAL or bound == 1:
+        if loops[i].kind != TEMPORAL or bound == 1:
             continue
         if kinds == 0:
             innermost = bound
@@ -226,9 +226,9 @@ def forward(tensor, level, loops, steps, spans, window, rules, counts):
     )
     rows, columns = 1, 1
     if tensor == INPUTS:
-        rows = window_extent(spans[level + 1].extent, window, 0)
-        columns = window_extent(spans[level + 1].extent, window, 1)
-    line = tile_size(tensor, spans[level + 1].extent, window) // (rows * columns)
+        rows = tile_window(spans[level + 1], window, 0)
+        columns = tile_window(spans[level + 1], window, 1)
+    line = spans[level + 1].tile[tensor] // (rows * columns)
     positions = child_positions(tensor, level, loops, steps, window)
     nobody = np.zeros(positions.shape[0] * positions.shape[1], np.bool_)
     is_served = nobody.copy()

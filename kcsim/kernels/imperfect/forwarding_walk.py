@@ -275,7 +275,8 @@ def walk_forwarding(tensor, nest, parent, child, counts):
     counts : COUNT[levels, 3]
         Added to.
     """
-    level, extent, above = child - 1, nest.spans[child].extent, nest.spans[child].above
+    level, extent = child - 1, nest.spans[child].box[tensor]
+    above = nest.spans[child].outside[tensor]
     siblings, columns = nest.spans[level].children, 1
     for i in range(above):
         if nest.loops[i].level == level and nest.loops[i].kind == SPATIAL_Y:

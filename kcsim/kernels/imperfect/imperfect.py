@@ -29,7 +29,7 @@ from kcsim.kernels.layout import (
     WORD_MULTICAST,
     P,
 )
-from kcsim.kernels.nest import allocating, clear, measure, tile_size, window_extent
+from kcsim.kernels.nest import allocating, clear, cut_box, measure, tile_size, window_extent
 
 
 @allocating
@@ -72,7 +72,7 @@ def moved_words(tensor, walk, window, parent, child, shares, by_word, arriving):
 @allocating
 def all_moved_words(tensor, nest, parent, child, shares, by_word):
     """Words that arrive at each level from parent to child, over all events: int64[levels + 1]."""
-    levels, above = shares.shape[0], nest.spans[child].above
+    levels, above = shares.shape[0], nest.spans[child].outside[tensor]
     arriving = np.zeros(levels + 1, np.int64)
     for event in range(-1, above + 1):
         # MACs ask at every step; others at the first one and whenever a loop advances.
@@ -80,7 +80,7 @@ def all_moved_words(tensor, nest, parent, child, shares, by_word):
             continue
         if 0 <= event < above and nest.loops[event].kind != TEMPORAL:
             continue
-        walk = walk_above(nest, child, event)
+        walk = walk_above(tensor, nest, child, event)
         moved_words(tensor, walk, nest.window, parent, child, shares, by_word, arriving)
     return arriving
 
@@ -91,7 +91,8 @@ def busy_instances(tensor, nest, level):
 
     With ``tensor`` -1 along all dimensions.
     """
-    walk = walk_above(nest, level, -1)
+    # Loops in time do not matter at the first step, nor does which of them are outside.
+    walk = walk_above(OUTPUTS, nest, level, -1)
     shares = np.zeros(nest.spans.shape[0], np.bool_)
     classes = np.empty(2 * walk.above + 2, CLASS)
     busy = 1
@@ -105,7 +106,7 @@ def busy_instances(tensor, nest, level):
 def count_steps(nest):
     """Steps of the computation: iterations of the temporal loops that have anything to do."""
     count = nest.loops.shape[0]
-    walk = walk_above(nest, nest.rules.shape[0], count)
+    walk = walk_above(OUTPUTS, nest, nest.rules.shape[0], count)
     classes = np.empty(2 * count + 2, CLASS)
     total = 1
     for dimension in range(8):
@@ -152,7 +153,7 @@ def count_pair(tensor, nest, parent, child, counts):
 
 
 @kernel
-def count_imperfect(loops, sizes, window, rules, spans, counts):
+def count_imperfect(loops, heights, sizes, window, rules, spans, counts):
     """Count every access of a mapped layer, as `kcsim.kernels.count.counting.count_mapping` does.
 
     Bounds may multiply to more than a dimension has. This takes far longer than the closed
@@ -163,7 +164,7 @@ def count_imperfect(loops, sizes, window, rules, spans, counts):
     loops : LOOP[:]
     sizes : int64[8]
         Size of each dimension of the layer.
-    window, rules, spans, counts
+    heights, window, rules, spans, counts
         As there; `spans` has the extents of full tiles, and the instances that are ever busy.
 
     Returns
@@ -172,13 +173,15 @@ def count_imperfect(loops, sizes, window, rules, spans, counts):
         Steps of the computation: cycles at one MAC a cycle.
     """
     levels, steps = rules.shape[0], np.empty(loops.shape[0], STEP)
-    measure(loops, spans, steps)
+    measure(loops, heights, spans, steps)
     nest = Nest(loops, steps, spans, sizes, window, rules)
     for level in range(levels + 1):
+        for tensor in range(3):
+            cut_box(tensor, loops, spans[level])
         spans[level].instances = busy_instances(-1, nest, level)
     for level in range(levels):
-        clipped = np.minimum(spans[level].extent, sizes)
         for tensor in range(3):
+            clipped = np.minimum(spans[level].box[tensor], sizes)
             clear(counts[level, tensor])
             kept = rules[level].keeps[tensor]
             spans[level].tile[tensor] = tile_size(tensor, clipped, window) if kept else 0

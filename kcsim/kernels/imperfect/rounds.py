@@ -44,7 +44,7 @@ class Nest(NamedTuple):
 
 
 class Walk(NamedTuple):
-    """The loops above a level, and what they walk over.
+    """The loops outside of a tensor's place at a level, and what they walk over.
 
     Attributes
     ----------
@@ -53,9 +53,9 @@ class Walk(NamedTuple):
     sizes : int64[8]
         Size of each dimension of the layer.
     extent : int64[8]
-        Indices of each dimension that a full tile of the level spans.
+        Indices of each dimension that a full tile of the tensor spans.
     above : int64
-        Number of loops above the level.
+        Number of loops outside of the place.
     event : int64
         The loop that advances; -1 for the first step, `above` for every step.
     """
@@ -69,10 +69,10 @@ class Walk(NamedTuple):
 
 
 @allocating
-def walk_above(nest, level, event):
-    """The walk of the loops above a level at an event."""
+def walk_above(tensor, nest, level, event):
+    """The walk of the loops outside of a tensor's place at a level, at an event."""
     span = nest.spans[level]
-    return Walk(nest.loops, nest.steps, nest.sizes, span.extent, span.above, event)
+    return Walk(nest.loops, nest.steps, nest.sizes, span.box[tensor], span.outside[tensor], event)
 
 
 @allocating

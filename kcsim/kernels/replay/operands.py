@@ -13,7 +13,8 @@ from kcsim.kernels.replay.streams import mixed
 def serving_neighbor(nest, state, level, tensor, instance):
     """The mesh neighbor that was given at the last step what an instance needs; -1 if none."""
     moved, before = state.tiles[instance].moved, state.progress[level].step - 1
-    children, columns = nest.levels[level - 1].children, nest.levels[level - 1].columns
+    network = nest.levels[level].network
+    children, columns = nest.levels[network].children, nest.levels[network].columns
     x, y = instance % children // columns, instance % columns
     for i in range(4):
         move_x, move_y = (i - 1) * (i % 2 == 0), (i - 2) * (i % 2 == 1)
@@ -62,7 +63,7 @@ def take_from_neighbors(nest, state, level, tensor):
             moved = state.tiles[i].moved
             count = carry(nest.tensors[tensor], moved, held, state.stage[0], state)
             state.counts[level, tensor].reads += count
-            state.counts[level - 1, tensor].forwarded += count
+            state.counts[nest.levels[level].network, tensor].forwarded += count
             state.streams[i].count = 0
 
 
@@ -71,7 +72,7 @@ def fill_operand(nest, state, level, tensor):
     """Bring the tiles of weights or inputs at a level up to date; return the words moved."""
     parent, first = nest.banks[level, tensor].parent, nest.levels[level].first
     words = find_new_words(nest, state, level, tensor)
-    forwards = nest.rules[level - 1].forwards[tensor]
+    forwards = nest.rules[nest.levels[level].network].forwards[tensor]
     if words and forwards:
         take_from_neighbors(nest, state, level, tensor)
     ratio = nest.levels[level].instances // nest.levels[parent].instances

@@ -59,8 +59,9 @@ AXIS = record(dimension=(int64, 2), step=(int64, 2))
 """Up to two dimensions that move a box along an axis, and how far one index of each does."""
 
 LEVEL = record(
-    instances=int64, children=int64, columns=int64, first=int64, extent=(int64, 8), reach=(int64, 8)
-)
+    instances=int64, children=int64, columns=int64, first=int64, network=int64,
+    extent=(int64, 8), reach=(int64, 8),
+)  # fmt: skip
 """A level; behind the last one the MAC units.
 
 instances
@@ -69,6 +70,9 @@ children, columns
     Children in use below each, and how many of them lie along Y.
 first
     Row at which its instances begin, where there is one for every instance of every level.
+network
+    The level below which the network lies through which its tiles arrive: the next one above,
+    unless that is another place in the nest of the same level.
 extent, reach
     Indices that a tile spans; how far the last instance lies from the first one.
 """

@@ -131,7 +131,7 @@ def climb(nest, state, child, tensor, is_uneven):
             state.counts[network, tensor].down += words
             # MACs read for themselves.
             shares = nest.rules[network].multicast != NO_MULTICAST and network < levels - 1
-        is_union = shares and tensor != OUTPUTS and network == child - 1
+        is_union = shares and tensor != OUTPUTS and network == nest.levels[child].network
         is_union = is_union and nest.rules[network].multicast == WORD_MULTICAST
         if not is_union:
             merge_streams(nest, state, network, shares)
