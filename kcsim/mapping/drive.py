@@ -19,6 +19,8 @@ class Floors(NamedTuple):
     cycles: float
     entry: np.ndarray
     sent: np.ndarray
+    staying: np.ndarray
+    stay_pj: np.ndarray
 
 def least_shares(problem, network):
     m = problem.machine
@@ -72,6 +74,9 @@ def build_floors(problem, layer, hardware, rents=None):
     boundary = np.zeros(nb); boundary[:-1] = np.inf
     values = np.zeros((8, 16, nb))
     entries = []
+    GRID = np.array([1.0, 16.0, 256.0])
+    staying = np.zeros((len(problem.stages), 3, len(GRID), nb)); stay_pj = np.zeros((levels, 3, len(GRID)))
+    found = np.zeros((8, 16, nb))
     sent = np.zeros(levels)
     for level in range(levels):
         entry = np.full(nb, np.inf)
@@ -110,6 +115,19 @@ def build_floors(problem, layer, hardware, rents=None):
                 rest[number[0, 7, 0]] = entry = values[0, 0].copy()
                 continue
             bounds.bound_level(problem, level, kept, prices, fits, boundary, values, rent)
+            if level + 1 < levels and level > 0:
+                for t in range(3):
+                    inner = min((m.costs[j, t, columns.FILL_PJ] + outward[j, t] for j in range(level + 1, levels) if can[j, t]), default=0)
+                    if inner <= 0: continue
+                    stay_pj[level, t] = inner * GRID
+                    for i_ in range(len(GRID)):
+                        bounds.bound_open(problem, level, kept, prices, fits, boundary, values, t, stay_pj[level, t, i_], found)
+                        for placed in range(8):
+                            if placed & ~kept: continue
+                            r = found[placed, 0].copy()
+                            if kept & 4 and not placed & 4:
+                                r -= back
+                            staying[number[level, kept, placed], t, i_] = r
             for placed in range(8):
                 if placed & ~kept: continue
                 r = values[placed, 0].copy()
@@ -129,7 +147,7 @@ def build_floors(problem, layer, hardware, rents=None):
     c = m.costs[0]
     cyc = total[0] * c[0, columns.READ_CYCLES] + total[1] * c[1, columns.READ_CYCLES] + m.load_cycles
     cyc = max(cyc, total[2] * c[2, columns.WRITE_CYCLES])
-    return Floors(rest, np.minimum(inward, np.where(must, np.inf, outward[:-1])), outward, float(cyc), np.array(entries), sent)
+    return Floors(rest, np.minimum(inward, np.where(must, np.inf, outward[:-1])), outward, float(cyc), np.array(entries), sent, staying, stay_pj)
 
 def make(problem, ports, floors, objective, width, most, capacity, best=None):
     nb = len(problem.rounds)
@@ -142,7 +160,7 @@ def make(problem, ports, floors, objective, width, most, capacity, best=None):
         labels.tally[FOUND] = np.isfinite(best[:, 0]).sum()
     m = problem.machine
     by_cycles = objective != optimum.ENERGY or m.static_pj > 0 or m.cycles[:, 0].any()
-    return Search(problem, labels, objective, found_best, np.full(points, -1, np.int64), most, width, bool(by_cycles), floors.rest, floors.entry, floors.inward, floors.outward, floors.cycles, floors.sent, np.zeros(2), np.zeros(3))
+    return Search(problem, labels, objective, found_best, np.full(points, -1, np.int64), most, width, bool(by_cycles), floors.rest, floors.entry, floors.inward, floors.outward, floors.cycles, floors.sent, floors.staying, floors.stay_pj, np.zeros(2), np.zeros(3))
 
 def solve(problem, ports, floors, objective, hardware, width=10**9, capacity=1 << 15, best=None, most=np.inf, limit=10):
     t0 = time.time()

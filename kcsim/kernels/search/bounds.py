@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from kcsim.kernels.compilation import kernel
-from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, WEIGHTS, M, P
+from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, WEIGHTS, M, P, R
 from kcsim.kernels.nest import helper
 from kcsim.kernels.search.tilings import DIMENSION, LIMIT, STRIDE
 
@@ -34,12 +34,48 @@ def charge(problem, prices, box, weights, outputs, inputs):
 
 
 @helper
-def most_saved(weights, outputs, inputs, sliding):
-    """The most of some costs that loops can spare together, of what they can of each tensor.
+def may_slide(problem, box, first):
+    """Whether a loop over output positions (`P`) or taps (`R`) is left that may slide windows."""
+    extent, whole = problem.lattice.extents[box], problem.lattice.extents[-1]
+    for axis in range(2):
+        if problem.slides[axis] and extent[first + axis] < whole[first + axis]:
+            return True
+    return False
+
+
+@helper
+def left(problem, box, first):
+    """Iterations of loops over output positions (`P`) or taps (`R`) that are left: all, one axis."""
+    extent, whole = problem.lattice.extents[box], problem.lattice.extents[-1]
+    rows, columns = whole[first] / extent[first], whole[first + 1] / extent[first + 1]
+    return rows * columns, max(rows if problem.slides[0] else 1.0, columns if problem.slides[1] else 1.0)
+
+
+@helper
+def most_saved(problem, box, weights, outputs, inputs, moving, sliding):
+    """The most of some costs that loops around a box can spare.
 
     A loop spares weights or outputs, with what inputs spare by sliding, or what inputs do not see.
+    Once inputs have slid along one axis, and anything else moves, they are spared no more.
+
+    Parameters
+    ----------
+    weights, outputs, inputs : float
+        Costs of what is open.
+    moving, sliding : float
+        What of inputs can be spared by any loops, and by slides alone.
     """
-    return max(max(weights, outputs) + sliding, inputs)
+    every_tap, taps = left(problem, box, R)
+    positions, rows = left(problem, box, P)
+    best = max(moving, sliding)
+    whole = weights * (1 - 1 / problem.unseen[WEIGHTS, box])
+    part = weights * (1 - 1 / positions)
+    best = max(best, whole + min(sliding, inputs * (1 - 1 / rows)))
+    best = max(best, part + sliding if rows > 1 else part)
+    whole = outputs * (1 - 1 / problem.unseen[OUTPUTS, box])
+    part = outputs * (1 - 1 / every_tap)
+    best = max(best, whole + min(sliding, inputs * (1 - 1 / taps)))
+    return max(best, part + sliding if taps > 1 else part)
 
 
 @helper
@@ -49,11 +85,9 @@ def leave(problem, prices, box, code):
     outputs = charge(problem, prices, box, 0, code >> 1 & 1, 0)
     inputs = charge(problem, prices, box, 0, 0, code >> 2)
     return weights + outputs + inputs - most_saved(
-        weights * (1 - 1 / problem.unseen[WEIGHTS, box]),
-        outputs * (1 - 1 / problem.unseen[OUTPUTS, box]),
-        inputs * (1 - 1 / problem.unseen[INPUTS, box]),
-        inputs * (1 - 1 / problem.along[box]),
-    )
+        problem, box, weights, outputs, inputs,
+        inputs * (1 - 1 / problem.unseen[INPUTS, box]), inputs * (1 - 1 / problem.along[box]),
+    )  # fmt: skip
 
 
 @helper
@@ -64,6 +98,96 @@ def place_codes(code, tensor):
     if tensor == OUTPUTS:
         return code | 2
     return (code & 3) | FRESH << 2
+
+
+@helper
+def code_after(problem, code, dimension):
+    """What stays open when a loop follows."""
+    stay = 0
+    if code & 1 and not INDEXES[WEIGHTS, dimension]:
+        stay |= 1
+    if code & 2 and not INDEXES[OUTPUTS, dimension]:
+        stay |= 2
+    inputs = code >> 2
+    if inputs:
+        if dimension == M:
+            stay |= inputs << 2
+        elif dimension >= P:
+            axis = (dimension - P) % 2
+            if problem.slides[axis] and inputs != COLUMNS - axis:
+                stay |= (ROWS + axis) << 2
+    return stay
+
+
+@helper
+def charge_between(problem, prices, box, code, stay):
+    """Cost of closing what a code has open and another has not."""
+    closed = code & ~stay
+    inputs = code >> 2 if stay >> 2 == 0 else 0
+    return charge(problem, prices, box, closed & 1, closed >> 1 & 1, inputs)
+
+
+@helper
+def stays_open(problem, tensor, dimension):
+    """Whether a loop may leave some of what was open before a level as it is."""
+    if tensor == INPUTS and dimension >= P:
+        return problem.slides[(dimension - P) % 2]
+    return not INDEXES[tensor, dimension]
+
+
+@kernel
+def bound_open(problem, level, kept, prices, fits, boundary, values, tensor, price, found):
+    """As `bound_level`, where a tensor of a level further in is still open.
+
+    Parameters
+    ----------
+    values : float64[8, 16, tiles]
+        As `bound_level` has filled it.
+    tensor : int
+        What is open.
+    price : float
+        Of a word that its tile has.
+    found : float64[8, 16, tiles]
+        Filled likewise.
+    """
+    tiles = boundary.shape[0]
+    digits, place = problem.lattice.digits, problem.places[level]
+    for placed in range(kept, -1, -1):
+        if placed & ~kept:
+            continue
+        for box in range(tiles - 1, -1, -1):
+            words = problem.distinct[box] if tensor == INPUTS else problem.words[tensor, box]
+            closing = price * words * problem.rounds[box]
+            for code in range(16):
+                opened = code & 1 | (code >> 1 & 1) << 2 | (2 if code >> 2 else 0)
+                if opened & ~placed:
+                    continue
+                best = np.inf
+                if placed == kept:
+                    best = leave(problem, prices, box, code) + boundary[box]
+                    best += closing / problem.unseen[tensor, box]
+                for other in range(3):
+                    bit = 1 << other
+                    if kept & bit and not placed & bit and fits[other, box]:
+                        best = min(best, found[placed | bit, place_codes(code, other), box])
+                if placed != kept or kept == 0:
+                    for factor in range(digits.shape[0]):
+                        dimension, stride = digits[factor, DIMENSION], digits[factor, STRIDE]
+                        limit = digits[factor, LIMIT]
+                        if not place.dimensions[dimension]:
+                            continue
+                        if box // stride % (limit + 1) == limit:
+                            continue
+                        after = box + stride
+                        stay = code_after(problem, code, dimension)
+                        if stays_open(problem, tensor, dimension):
+                            cost = found[placed, stay, after]
+                        else:
+                            cost = values[placed, stay, after] + closing
+                        if cost < best:
+                            cost += charge_between(problem, prices, box, code, stay)
+                            best = min(best, cost)
+                found[placed, code, box] = best
 
 
 @kernel
@@ -112,22 +236,10 @@ def bound_level(problem, level, kept, prices, fits, boundary, values, rent):
                         if box // stride % (limit + 1) == limit:
                             continue
                         after = box + stride
-                        weights, outputs, inputs = code & 1, code >> 1 & 1, code >> 2
-                        stay = 0
-                        if weights and not INDEXES[WEIGHTS, dimension]:
-                            weights, stay = 0, stay | 1
-                        if outputs and not INDEXES[OUTPUTS, dimension]:
-                            outputs, stay = 0, stay | 2
-                        if inputs:
-                            if dimension == M:
-                                stay, inputs = stay | inputs << 2, 0
-                            elif dimension >= P:
-                                axis = (dimension - P) % 2
-                                if problem.slides[axis] and inputs != COLUMNS - axis:
-                                    stay, inputs = stay | (ROWS + axis) << 2, 0
+                        stay = code_after(problem, code, dimension)
                         cost = values[placed, stay, after]
                         if cost < best:
-                            cost += charge(problem, prices, box, weights, outputs, inputs)
+                            cost += charge_between(problem, prices, box, code, stay)
                             best = min(best, cost)
                 values[placed, code, box] = best
 

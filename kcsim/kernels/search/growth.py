@@ -10,6 +10,7 @@ from kcsim.kernels.layout import (
     INDEXES, INPUTS, NO_MULTICAST, OUTPUTS, WEIGHTS, WORD_MULTICAST, C, G, M, P, R, S,
 )  # fmt: skip
 from kcsim.kernels.nest import helper, window_extent
+from kcsim.kernels.search.bounds import may_slide
 from kcsim.kernels.search.inputs import (
     BEFORE, STILL, cross_by_word, distinct_children, is_over, move_node, open_node,
 )  # fmt: skip
@@ -105,6 +106,33 @@ def loop_inputs(search, new, dimension, bound):
 
 
 @helper
+def settle(search, new, begins):
+    """Close what no loop can leave where it is any more.
+
+    Parameters
+    ----------
+    begins : bool
+        Whether a level begins, for which it has been decided what the next loop leaves.
+    """
+    problem, labels = search.problem, search.labels
+    row = labels.rows[new]
+    for tensor, flag, kind in (
+        (WEIGHTS, OPEN_WEIGHTS, WEIGHTS_OPEN), (OUTPUTS, OPEN_OUTPUTS, OUTPUTS_OPEN),
+    ):  # fmt: skip
+        if row.state & flag and problem.unseen[tensor, row.box] == 1:
+            spend_open(labels, new, kind)
+            row.state &= ~flag
+    if row.nodes == 0 or row.state & WAITS:
+        return
+    if problem.unseen[INPUTS, row.box] == 1:
+        close_inputs(search, new)
+    elif begins and row.state & OPEN_OUTPUTS and not may_slide(problem, row.box, R):
+        close_inputs(search, new)
+    elif begins and row.state & OPEN_WEIGHTS and not may_slide(problem, row.box, P):
+        close_inputs(search, new)
+
+
+@helper
 def settle_inputs(search, new):
     """Close nodes of inputs of which nothing can stay any more."""
     problem, labels = search.problem, search.labels
@@ -172,6 +200,7 @@ def loop_over(search, source, stage, factor):
     row.box += stride
     if row.nodes > 0 and not row.state & WAITS:
         settle_inputs(search, new)
+    settle(search, new, False)
     return new
 
 
@@ -397,7 +426,8 @@ def commit(search, source, choice):
         spend_open(labels, new, OUTPUTS_OPEN)
         row.state &= ~OPEN_OUTPUTS
     if choice != KEEP_INPUTS and moves:
-        if slides:
+        first = P if choice == KEEP_WEIGHTS else R
+        if slides and may_slide(problem, row.box, first):
             for i in range(row.nodes):
                 labels.nodes[new, i].sliding = 1
         else:
@@ -440,4 +470,5 @@ def spread_over(search, source, network, split, kept_inside, stage):
             arrive(search, new, network, tensor)
     if row.nodes > 0:
         settle_inputs(search, new)
+    settle(search, new, True)
     return new

@@ -105,6 +105,11 @@ class Search(NamedTuple):
         Of any mapping.
     sent : float64[levels]
         What `rest` takes off for a word that outputs send upwards; 0 for nothing.
+    staying : float64[stages, 3, prices, tiles]
+        As `rest`, where a tensor of a level further in is open, with the energy of closing it, at
+        some prices a word of its tile.
+    stay_pj : float64[levels, 3, prices]
+        These prices, from the least on.
     factors, prices : float64[2], float64[3]
         Room to work in.
     """
@@ -123,6 +128,8 @@ class Search(NamedTuple):
     outward: np.ndarray
     least_cycles: float
     sent: np.ndarray
+    staying: np.ndarray
+    stay_pj: np.ndarray
     factors: np.ndarray
     prices: np.ndarray
 

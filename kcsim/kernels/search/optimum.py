@@ -14,7 +14,7 @@ from kcsim.kernels.search.bounds import most_saved
 from kcsim.kernels.search.growth import (
     PLACED_STEP, SPREAD_STEP, commit, loop_over, place_node, spend_open, spread_over,
 )  # fmt: skip
-from kcsim.kernels.search.inputs import least_of_node
+from kcsim.kernels.search.inputs import STILL, least_of_node
 from kcsim.kernels.search.labels import (
     HELD, INPUTS_OPEN, OPEN_OUTPUTS, OPEN_WEIGHTS, OUTPUTS_OPEN, RETURNS, SPENT, WAITS,
     WEIGHTS_OPEN, add_label,
@@ -83,8 +83,30 @@ def is_too_much(search, energy, cycles):
 
 
 @helper
-def open_cost(search, label, prices):
-    """Energy of closing all tensors, less what further loops may spare.
+def stay_cost(search, stage, tensor, box, cost):
+    """The least energy of closing one tensor, and of what is to come in a stage.
+
+    It is a concave function of what closing costs now, of which some points are known.
+    """
+    problem = search.problem
+    words = problem.distinct[box] if tensor == INPUTS else problem.words[tensor, box]
+    words *= problem.rounds[box]
+    prices = search.stay_pj[problem.stages[stage].level, tensor]
+    values = search.staying[stage, tensor]
+    last = prices.shape[0] - 1
+    price = cost / words
+    if price <= prices[0]:
+        return search.rest[stage, box] + cost / problem.unseen[tensor, box]
+    for i in range(1, last + 1):
+        if price < prices[i]:
+            share = (price - prices[i - 1]) / (prices[i] - prices[i - 1])
+            return values[i - 1, box] * (1 - share) + values[i, box] * share
+    return values[last, box] + (price - prices[last]) * words / problem.unseen[tensor, box]
+
+
+@helper
+def open_cost(search, label, prices, stage):
+    """The least energy of closing all tensors and, given a stage, of what is to come.
 
     Parameters
     ----------
@@ -96,27 +118,37 @@ def open_cost(search, label, prices):
     weights = row.flight[WEIGHTS] * prices[WEIGHTS] + amounts[WEIGHTS_OPEN, 0]
     outputs = row.flight[OUTPUTS] * prices[OUTPUTS] + amounts[OUTPUTS_OPEN, 0]
     flying = row.flight[INPUTS] * prices[INPUTS]
-    cost, moving, sliding = weights + outputs + flying, 0.0, 0.0
+    inputs, moving, sliding = flying, 0.0, 0.0
     for i in range(row.nodes):
         node = labels.nodes[label, i]
         for j in range(2):
             part = amounts[INPUTS_OPEN + 2 * i + j, 0]
             if i + 1 == row.nodes and j == (node.below >= 0):
                 part += flying
-                cost -= flying
-            cost += part
+                inputs -= flying
+            inputs += part
             if not row.state & WAITS:
                 moving += part * (1 - least_of_node(problem, node, row.box, j, False))
                 sliding += part * (1 - least_of_node(problem, node, row.box, j, True))
-    if row.state & OPEN_WEIGHTS:
-        weights *= 1 - 1 / problem.unseen[WEIGHTS, row.box]
-    else:
+    one = row.state & (OPEN_WEIGHTS | OPEN_OUTPUTS)
+    rest = 0.0
+    if stage >= 0:
+        rest = search.rest[stage, row.box]
+        if search.stay_pj[problem.stages[stage].level, 0, 0] > 0:
+            if one == OPEN_WEIGHTS and row.nodes == 0:
+                return outputs + inputs + stay_cost(search, stage, WEIGHTS, row.box, weights)
+            if one == OPEN_OUTPUTS and row.nodes == 0:
+                return weights + inputs + stay_cost(search, stage, OUTPUTS, row.box, outputs)
+            if one == 0 and row.nodes == 1 and labels.nodes[label, 0].axis == STILL and not labels.nodes[label, 0].sliding and not row.state & WAITS:
+                return weights + outputs + stay_cost(search, stage, INPUTS, row.box, inputs)
+    cost = weights + outputs + inputs + rest
+    if not row.state & OPEN_WEIGHTS:
         weights = 0.0
-    if row.state & OPEN_OUTPUTS:
-        outputs *= 1 - 1 / problem.unseen[OUTPUTS, row.box]
-    else:
+    if not row.state & OPEN_OUTPUTS:
         outputs = 0.0
-    return cost - most_saved(weights, outputs, moving, sliding)
+    if row.nodes == 0 or row.state & WAITS:
+        inputs = 0.0
+    return cost - most_saved(problem, row.box, weights, outputs, inputs, moving, sliding)
 
 
 @helper
@@ -135,8 +167,8 @@ def keep_label(search, new, stage):
         energy -= (held - problem.outputs * search.sent[level]) * copies
     else:
         energy -= held * copies
-    energy += row.copies + search.rest[stage, box]
-    energy += open_cost(search, new, search.outward[level])
+    energy += row.copies
+    energy += open_cost(search, new, search.outward[level], stage)
     units = row.units * min(place.most_units, problem.rounds[box])
     cycles = max(cycles_of(problem, amounts, copies, units, False), search.least_cycles)
     energy += cycles * (machine.static_pj + row.leak * units)
@@ -232,7 +264,7 @@ def spread_all(search, label, network, kept_inside):
             prices[tensor] = min(prices[tensor], problem.bare_pj[tensor])
         elif tensor == OUTPUTS and row.state & RETURNS:
             prices[tensor] *= 2
-    energy += open_cost(search, label, prices)
+    energy += open_cost(search, label, prices, -1)
     outputs = problem.unseen[OUTPUTS, box] if row.state & OPEN_OUTPUTS else 1.0
     weights = problem.unseen[WEIGHTS, box] if row.state & OPEN_WEIGHTS else 1.0
     inputs = problem.unseen[INPUTS, box] if row.nodes > 0 else 1.0
