@@ -49,24 +49,27 @@ def build_floors(problem, layer, hardware, rents=None):
     for st in problem.stages:
         for t in range(3):
             must[st["level"], t] &= bool(st["kept"] >> t & 1)
-    inward = m.costs[:, :, columns.READ_PJ].copy()
-    inward[:, 2] += m.costs[:, 2, columns.UPDATE_PJ]
-    outward = np.zeros((levels + 1, 3))
+    inward = np.zeros((levels, 4))
+    inward[:, :2] = m.costs[:, :2, columns.READ_PJ]
+    inward[:, 2] = m.costs[:, 2, columns.UPDATE_PJ]
+    inward[:, 3] = m.costs[:, 2, columns.READ_PJ]
+    outward = np.zeros((levels + 1, 4))
     for level in range(1, levels + 1):
         shares = least_shares(problem, level - 1)
         p_ = problem.places[level - 1]
         problem.splits['shares'][p_['first_split']:p_['last_split']] = shares
         shares = shares.min(axis=0)
-        for t in range(3):
+        for t in range(4):
+            u = min(t, 2)
             above = np.inf
-            if can[level - 1, t]:
+            if can[level - 1, u]:
                 above = inward[level - 1, t]
-            if not must[level - 1, t]:
+            if not must[level - 1, u]:
                 above = min(above, outward[level - 1, t])
-            tr = m.costs[level - 1, t, columns.TRANSFER_PJ]
+            tr = m.costs[level - 1, u, columns.TRANSFER_PJ]
             if level == levels:
-                tr = min(tr, problem.bare_pj[t])
-            outward[level, t] = tr + shares[t] * above
+                tr = min(tr, problem.bare_pj[u])
+            outward[level, t] = tr + shares[u] * above
     total = np.array([problem.words[0, -1], problem.distinct[-1], problem.words[2, -1]])
     nb = len(problem.rounds)
     rest = np.full((len(problem.stages), nb), np.inf)
@@ -84,7 +87,7 @@ def build_floors(problem, layer, hardware, rents=None):
         rent = mu * m.costs[level, :, columns.VALUE_BITS]
         cap = m.rooms[level, columns.CAPACITY]
         mu_cap = mu * cap if mu else 0.0
-        prices = m.costs[level, :, columns.FILL_PJ] + outward[level]
+        prices = m.costs[level, :, columns.FILL_PJ] + outward[level, :3]
         fits = np.zeros((3, nb), bool)
         for t in range(3):
             bits = problem.words[t] * m.costs[level, t, columns.VALUE_BITS]
@@ -93,21 +96,17 @@ def build_floors(problem, layer, hardware, rents=None):
             fits[:, :-1] = False
             prices[:] = 0
         else:
-            c = problem.places["most_copies"][level]
-            if c > 1:
-                tr = m.costs[level - 1, 2, columns.TRANSFER_PJ]
-                prices[2] = m.costs[level-1, 2, columns.TRANSFER_PJ] + least_shares(problem, level - 1)[:, 2].min() * min(m.costs[j, 2, columns.UPDATE_PJ] for j in range(level) if can[j, 2])
+            # Of outputs a word that is filled has come back, as one that is read to be sent back.
+            returning = m.costs[level, 2, columns.FILL_PJ] + outward[level, 3]
+            back = 0.0
+            if problem.places["most_copies"][level] == 1:
+                prices[2] += returning - m.costs[level, 2, columns.FILL_PJ]
+                back = problem.outputs * returning
+            else:
+                prices[2] -= m.costs[level, 2, columns.FILL_PJ]
                 if prices[2] > m.costs[level, 2, columns.READ_PJ]:
                     sent[level] = m.costs[level, 2, columns.READ_PJ]
                     prices[2] -= sent[level]
-                back = 0.0
-            else:
-                par = level - 1
-                while not can[par, 2]: par -= 1
-                tr = m.costs[par:level, 2, columns.TRANSFER_PJ].sum()
-                # outputs once: filled, sent back and read for the first time not
-                back = problem.outputs * (m.costs[level, 2, columns.FILL_PJ] + tr + max(m.costs[j, 2, columns.READ_PJ] for j in range(level)) )
-                prices[2] = m.costs[level, 2, columns.FILL_PJ] + outward[level, 2] + m.costs[level-1, 2, columns.TRANSFER_PJ]
         kepts = sorted({k for l, k, s_ in number if l == level})
         for kept in kepts:
             if level == 0:
@@ -117,7 +116,7 @@ def build_floors(problem, layer, hardware, rents=None):
             bounds.bound_level(problem, level, kept, prices, fits, boundary, values, rent)
             if level + 1 < levels and level > 0:
                 for t in range(3):
-                    inner = min((m.costs[j, t, columns.FILL_PJ] + outward[j, t] for j in range(level + 1, levels) if can[j, t]), default=0)
+                    inner = min(((m.costs[j, t, columns.FILL_PJ] if t < 2 else 0) + outward[j, t] for j in range(level + 1, levels) if can[j, t]), default=0)
                     if inner <= 0: continue
                     stay_pj[level, t] = inner * GRID
                     for i_ in range(len(GRID)):
@@ -147,7 +146,7 @@ def build_floors(problem, layer, hardware, rents=None):
     c = m.costs[0]
     cyc = total[0] * c[0, columns.READ_CYCLES] + total[1] * c[1, columns.READ_CYCLES] + m.load_cycles
     cyc = max(cyc, total[2] * c[2, columns.WRITE_CYCLES])
-    return Floors(rest, np.minimum(inward, np.where(must, np.inf, outward[:-1])), outward, float(cyc), np.array(entries), sent, staying, stay_pj)
+    return Floors(rest, np.minimum(inward, np.where(must[:, [0, 1, 2, 2]], np.inf, outward[:-1])), outward, float(cyc), np.array(entries), sent, staying, stay_pj)
 
 def make(problem, ports, floors, objective, width, most, capacity, best=None):
     nb = len(problem.rounds)

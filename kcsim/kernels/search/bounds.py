@@ -84,9 +84,12 @@ def leave(problem, prices, box, code):
     weights = charge(problem, prices, box, code & 1, 0, 0)
     outputs = charge(problem, prices, box, 0, code >> 1 & 1, 0)
     inputs = charge(problem, prices, box, 0, 0, code >> 2)
+    # Every word is moved once at least.
+    most = max(0.0, inputs - prices[INPUTS] * problem.distinct[-1])
     return weights + outputs + inputs - most_saved(
         problem, box, weights, outputs, inputs,
-        inputs * (1 - 1 / problem.unseen[INPUTS, box]), inputs * (1 - 1 / problem.along[box]),
+        min(most, inputs * (1 - 1 / problem.unseen[INPUTS, box])),
+        min(most, inputs * (1 - 1 / problem.along[box])),
     )  # fmt: skip
 
 
@@ -165,7 +168,10 @@ def bound_open(problem, level, kept, prices, fits, boundary, values, tensor, pri
                 best = np.inf
                 if placed == kept:
                     best = leave(problem, prices, box, code) + boundary[box]
-                    best += closing / problem.unseen[tensor, box]
+                    least = closing / problem.unseen[tensor, box]
+                    if tensor == INPUTS:
+                        least = max(least, price * problem.distinct[-1])
+                    best += least
                 for other in range(3):
                     bit = 1 << other
                     if kept & bit and not placed & bit and fits[other, box]:

@@ -240,7 +240,7 @@ def place_node(search, source, stage, tensor):
         node = labels.nodes[new, row.nodes]
         by_word = machine.rules[level - 1].multicast == WORD_MULTICAST
         window = machine.window
-        open_node(node, window_extent(extent, window, 0), window_extent(extent, window, 1), by_word)
+        open_node(node, window_extent(extent, window, 0), window_extent(extent, window, 1), by_word, moved)
         row.nodes += 1
         for k in range(amounts.shape[1]):
             amounts[kind, k] = amounts[kind + 1, k] = 0.0

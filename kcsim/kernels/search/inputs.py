@@ -20,7 +20,7 @@ STILL, STUCK = -1, 2
 NODE = record(
     axis=int64, shift=int64, last=int64, length=(int64, 2), kept=(float64, 2), tile=int64,
     below=int64, count=int64, advance=(int64, MOST_ADVANCES), times=(float64, MOST_ADVANCES + 1),
-    sliding=int64,
+    sliding=int64, words=float64,
 )  # fmt: skip
 """An open node of inputs.
 
@@ -40,6 +40,8 @@ count, advance, times
     rows or columns of it.
 sliding
     Whether loops that leave it where it is are not counted on.
+words
+    Words that it would move in all if it were closed now.
 """
 
 
@@ -75,7 +77,7 @@ def covered_words(problem, tile, box, rows, columns):
 
 
 @helper
-def open_node(node, rows, columns, by_word):
+def open_node(node, rows, columns, by_word, words):
     """Fill a node that has just been placed."""
     node.axis, node.shift, node.last = STILL, 0, 0
     node.length[0], node.length[1] = rows, columns
@@ -84,7 +86,7 @@ def open_node(node, rows, columns, by_word):
     if by_word:
         node.below = BEFORE
     node.times[0] = 1.0
-    node.sliding = 0
+    node.sliding, node.words = 0, words
 
 
 @helper
@@ -139,6 +141,7 @@ def move_node(problem, node, box, dimension, bound, factors):
         times = bound - (bound - 1) * node.kept[i] * (1 - (fresh if i == 0 else covered))
         factors[i] = times / bound
         node.kept[i] /= times
+    node.words *= factors[0]
     complete = True
     if node.below == BEFORE and not (stays and node.axis == STILL):
         complete = remember(node, bound, new, whole, stays)
@@ -173,8 +176,13 @@ def least_of_node(problem, node, box, part, sliding):
     """The least share of what closing a node costs that loops around a box leave, or slides do."""
     if node.axis == STILL:
         sliding = sliding or node.sliding
-        return 1 / (problem.along[box] if sliding else problem.unseen[INPUTS, box])
-    return 1 - node.kept[part]
+        least = 1 / (problem.along[box] if sliding else problem.unseen[INPUTS, box])
+    else:
+        least = 1 - node.kept[part]
+    if node.below < 0:
+        # Every word is moved once at least.
+        least = max(least, problem.distinct[-1] / node.words)
+    return least
 
 
 @helper

@@ -99,8 +99,9 @@ class Search(NamedTuple):
         Whether cycles count as much as energy; else they do only where energies are equal.
     rest, entry : float64[stages, tiles], float64[levels, tiles]
         The least energy that is still to come in a stage, and as a level begins.
-    inward, outward : float64[levels, 3]
-        The least energy of a word that arrives at a level, and that leaves it outwards.
+    inward, outward : float64[levels, 4]
+        The least energy of a word that arrives at a level, and that leaves it outwards; behind
+        those of each tensor, that of a partial sum that comes back for it.
     least_cycles : float
         Of any mapping.
     sent : float64[levels]

@@ -8,9 +8,9 @@ dropped, and so are those that cost too much, with the least that is still to co
 from __future__ import annotations
 
 from kcsim.kernels.compilation import kernel
-from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, WEIGHTS, P
+from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, WEIGHTS, P, R
 from kcsim.kernels.nest import helper
-from kcsim.kernels.search.bounds import most_saved
+from kcsim.kernels.search.bounds import left, most_saved
 from kcsim.kernels.search.growth import (
     PLACED_STEP, SPREAD_STEP, commit, loop_over, place_node, spend_open, spread_over,
 )  # fmt: skip
@@ -135,10 +135,22 @@ def open_cost(search, label, prices, stage):
     if stage >= 0:
         rest = search.rest[stage, row.box]
         if search.stay_pj[problem.stages[stage].level, 0, 0] > 0:
-            if one == OPEN_WEIGHTS and row.nodes == 0:
-                return outputs + inputs + stay_cost(search, stage, WEIGHTS, row.box, weights)
-            if one == OPEN_OUTPUTS and row.nodes == 0:
-                return weights + inputs + stay_cost(search, stage, OUTPUTS, row.box, outputs)
+            if one == OPEN_WEIGHTS:
+                every, rows = left(problem, row.box, P)
+                staying = stay_cost(search, stage, WEIGHTS, row.box, weights)
+                first = staying + inputs - min(sliding, inputs * (1 - 1 / rows)) + outputs
+                if row.nodes == 0:
+                    return first
+                second = rest + weights / every + inputs - sliding + outputs
+                return min(min(first, second), rest + weights + outputs + inputs - moving)
+            if one == OPEN_OUTPUTS:
+                every, rows = left(problem, row.box, R)
+                staying = stay_cost(search, stage, OUTPUTS, row.box, outputs)
+                first = staying + inputs - min(sliding, inputs * (1 - 1 / rows)) + weights
+                if row.nodes == 0:
+                    return first
+                second = rest + outputs / every + inputs - sliding + weights
+                return min(min(first, second), rest + weights + outputs + inputs - moving)
             if one == 0 and row.nodes == 1 and labels.nodes[label, 0].axis == STILL and not labels.nodes[label, 0].sliding and not row.state & WAITS:
                 return weights + outputs + stay_cost(search, stage, INPUTS, row.box, inputs)
     cost = weights + outputs + inputs + rest
@@ -169,6 +181,12 @@ def keep_label(search, new, stage):
         energy -= held * copies
     energy += row.copies
     energy += open_cost(search, new, search.outward[level], stage)
+    if row.state & OPEN_OUTPUTS:
+        returning = row.flight[OUTPUTS] / problem.unseen[OUTPUTS, box]
+    else:
+        returning = row.flight[OUTPUTS]
+    returning -= problem.outputs * copies
+    energy += max(0.0, returning) * search.outward[level, 3]
     units = row.units * min(place.most_units, problem.rounds[box])
     cycles = max(cycles_of(problem, amounts, copies, units, False), search.least_cycles)
     energy += cycles * (machine.static_pj + row.leak * units)
@@ -255,15 +273,12 @@ def spread_all(search, label, network, kept_inside):
     energy, held = machine.mac_pj + row.copies, labels.amounts[label, HELD, 0]
     energy += labels.amounts[label, SPENT, 0]
     innermost = network + 2 == problem.places.shape[0]
-    if row.state & RETURNS:
-        held += problem.outputs * machine.costs[network, OUTPUTS, TRANSFER_PJ]
     prices = search.prices
     for tensor in range(3):
         prices[tensor] = machine.costs[network, tensor, TRANSFER_PJ]
         if innermost:
             prices[tensor] = min(prices[tensor], problem.bare_pj[tensor])
-        elif tensor == OUTPUTS and row.state & RETURNS:
-            prices[tensor] *= 2
+    back_pj = prices[OUTPUTS] if row.state & RETURNS else 0.0
     energy += open_cost(search, label, prices, -1)
     outputs = problem.unseen[OUTPUTS, box] if row.state & OPEN_OUTPUTS else 1.0
     weights = problem.unseen[WEIGHTS, box] if row.state & OPEN_WEIGHTS else 1.0
@@ -281,9 +296,10 @@ def spread_all(search, label, network, kept_inside):
         least += row.flight[WEIGHTS] * spread.shares[WEIGHTS] * inward[WEIGHTS] / weights
         least += row.flight[INPUTS] * spread.shares[INPUTS] * inward[INPUTS] / inputs
         least += row.flight[OUTPUTS] * spread.shares[OUTPUTS] * inward[OUTPUTS] / outputs
-        least -= held * spread.copies * min(
-            place.most_copies, problem.unseen[OUTPUTS, box + spread.tile]
-        )
+        copies = min(place.most_copies, problem.unseen[OUTPUTS, box + spread.tile]) * spread.copies
+        returning = max(0.0, row.flight[OUTPUTS] / outputs - problem.outputs * copies)
+        least += returning * (back_pj + spread.shares[OUTPUTS] * inward[3])
+        least -= held * copies
         units = row.units * spread.children * most
         cycles = max(machine.macs * machine.cycles_per_mac / units, search.least_cycles)
         least += cycles * machine.static_pj
