@@ -36,7 +36,7 @@ def random_problem(seed, most=MOST, plain=False):
     rng = random.Random(seed)
     while True:
         layer, hardware, count = _drawn(rng, most, plain)
-        if count or rng.random() < 0.05:
+        if count or rng.random() < 0.2:
             return layer, hardware
 
 
