@@ -19,7 +19,7 @@ MOST = 300_000
 _NAMES = ("DRAM", "L2", "L1", "L0")
 _INWARDS = ((60.0, 100.0, 200.0), (2.0, 6.0, 10.0), (0.5, 1.0, 3.7), (0.0, 0.1, 1.0))
 """Energies of an access, as they mostly are: less further in."""
-_SIZES = (3, 4, 5, 6, 8, 10, 12, 16, 20, 30, 40, 60, 10**6)
+_SIZES = (2, 3, 4, 4, 5, 6, 6, 7, 8, 8, 9, 10, 12, 14, 16, 20, 30, 60, 10**6)
 _DIMENSIONS = "NGMMMCCCPPPPQQQRRRSSS"
 
 
@@ -47,7 +47,7 @@ def _drawn(rng, most, plain):
     window = [tuple(rng.choice(values) for _ in "RC") for values in (strides, dilations)]
     if not plain and rng.random() < 0.3:
         window.append(ZeroShares(**{tensor: rng.choice(SHARES) for tensor in TENSORS}))
-    sizes, count, factors = {}, 0, rng.choice((2, 3, 4, 4, 5, 5, 6, 6))
+    sizes, count, factors = {}, 0, rng.choice((2, 3, 4, 5, 5, 6, 6, 6))
     for _ in range(factors + 2):
         dimension, prime = rng.choice(_DIMENSIONS), rng.choice((2, 2, 2, 3, 3, 5))
         larger = sizes | {dimension: sizes.get(dimension, 1) * prime}

@@ -12,7 +12,6 @@ no search has to try behind an array; a level that keeps nothing may have loops.
 from __future__ import annotations
 
 import itertools
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -64,7 +63,7 @@ class Block(NamedTuple):
                     continue
                 nest.append(Loop(DIMENSIONS[dimension], bound))
                 if kind == 0:
-                    places = [len(nest) if h >= time else p for h, p in zip(heights, places)]
+                    places = np.where(np.array(heights) >= time, len(nest), places).tolist()
             bypassed = self.bypass.levels[i].bypass
             entries.append(LevelLoops(level.name, *map(tuple, nests), bypassed, tuple(places)))
         return Mapping(tuple(entries))

@@ -1,9 +1,11 @@
 """The list of every uneven mapping: is it every mapping, each once, with its price?"""
 
 import dataclasses
+from itertools import combinations
 
 import numpy as np
 import pytest
+from every_mapping import BLIND
 from small_problems import layer_of
 from uneven_problems import random_problem
 from uneven_space import all_mappings, best_of_all, costs_of_all, count_all, front_of_all
@@ -12,7 +14,7 @@ from kcsim import count_mappings, evaluate
 from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.schema import Compute, Dataflow, Hardware, LevelConstraint
 from kcsim.mapping.search import find_front, search_mapping
-from kcsim.workload.layer import DIMENSIONS, TENSORS
+from kcsim.workload.layer import DIMENSIONS
 
 DRAM = Level(name="DRAM", read_pj=100, write_pj=100)
 BUFFER = Level(name="buffer", read_pj=3, write_pj=2, capacity_words=20)
@@ -67,82 +69,92 @@ def test_spaces_of_few_loops_are_counted_by_hand(sizes, hardware, even, every):
     assert sum(len(block.loops) for block in all_mappings(layer, hardware)) == every
 
 
-def chains(layer, hardware, keeps):
-    """Every mapping as a set, step by step: a tensor's place, a loop, or the end of a level."""
-    found, levels = set(), hardware.levels
-    limits = [hardware.dataflow.levels.get(n, LevelConstraint()) for n in hardware.level_names]
+class Chains:
+    """Every mapping, step by step: a tensor's place, a loop, or the end of a level.
 
-    def divisors(left, allowed):
-        for d, size in enumerate(left):
-            if allowed is None or DIMENSIONS[d] in allowed:
-                yield from ((d, n) for n in range(2, size + 1) if size % n == 0)
+    Attributes
+    ----------
+    found : set
+        For every mapping, of every level: the chain in time, of loops as pairs and of what stands
+        at one place as a frozen set, and the factors over the children.
+    """
 
-    def less(left, d, bound):
-        return (*left[:d], left[d] // bound, *left[d + 1 :])
+    def __init__(self, layer, hardware, keeps):
+        self.found, self.levels = set(), hardware.levels
+        self.kept = [{t for t in range(3) if here[t]} for here in keeps]
+        given = hardware.dataflow.levels
+        self.limits = [given.get(name, LevelConstraint()) for name in hardware.level_names]
+        self.walk(0, tuple(layer.dimensions.values()), (), ())
 
-    def spread(left, limit, fanout):
+    def walk(self, i, left, here, done):
+        """Go on from what is `left` of the layer, with the chain `here` of level `i` so far."""
+        kept = self.kept[i]
+        missing = kept.difference(*(item for item in here if isinstance(item, frozenset)))
+        if not missing:
+            for rest in self.spread(i, left):
+                spread = tuple(a // b for a, b in zip(left, rest, strict=True))
+                self.descend(i + 1, rest, (*done, (here, spread)))
+        if not here or not isinstance(here[-1], frozenset):
+            for n in range(1, 4):
+                for chosen in combinations(sorted(missing), n):
+                    self.walk(i, left, (*here, frozenset(chosen)), done)
+        if (not kept or missing != kept) and (i or not missing):
+            for d, bound in divisors(left, self.limits[i].temporal):
+                if self.may_follow(i, d, here):
+                    self.walk(i, less(left, d, bound), (*here, (d, bound)), done)
+
+    def descend(self, i, left, done):
+        """Begin level `i`, if there is one."""
+        if i < len(self.levels):
+            self.walk(i, left, (), done)
+        elif max(left) == 1:
+            self.found.add(done)
+
+    def spread(self, i, left):
         """What may be left after loops over the children."""
+        limit, fanout = self.limits[i], self.levels[i].fanout
         reached, todo = set(), [(left, fanout.x, fanout.y)]
         while todo:
             state = todo.pop()
             if state not in reached:
                 reached.add(state)
                 rest, x, y = state
-                axes = [(d, n, n, 1) for d, n in divisors(rest, limit.spatial_x) if n <= x]
-                axes += [(d, n, 1, n) for d, n in divisors(rest, limit.spatial_y) if n <= y]
-                todo += [(less(rest, d, n), x // a, y // b) for d, n, a, b in axes]
+                ways = [(d, n, n, 1) for d, n in divisors(rest, limit.spatial_x) if n <= x]
+                ways += [(d, n, 1, n) for d, n in divisors(rest, limit.spatial_y) if n <= y]
+                todo += [(less(rest, d, n), x // a, y // b) for d, n, a, b in ways]
         return {rest for rest, _, _ in reached}
 
-    def walk(i, left, here, done):
-        """`here`: the chain of level `i` so far; tensors are frozen sets, loops pairs."""
-        kept = {t for t in range(3) if keeps[i][t]}
-        missing = kept.difference(*(item for item in here if isinstance(item, frozenset)))
-        if not missing:
-            for rest in spread(left, limits[i], levels[i].fanout):
-                now = (*done, (here, tuple(a // b for a, b in zip(left, rest, strict=True))))
-                if i + 1 < len(levels):
-                    walk(i + 1, rest, (), now)
-                elif max(rest) == 1:
-                    found.add(now)
-        if not here or not isinstance(here[-1], frozenset):
-            for mask in range(1, 8):
-                chosen = frozenset(t for t in range(3) if mask >> t & 1)
-                if chosen <= missing:
-                    walk(i, left, (*here, chosen), done)
-        if missing == kept != set() or (i == 0 and missing):
-            return
-        for d, bound in divisors(left, limits[i].temporal):
-            last = here[-1] if here else None
-            if isinstance(last, tuple) and last[0] == d:
-                continue
-            if limits[i].stationary and isinstance(last, tuple | frozenset):
-                loops = [item for item in here if isinstance(item, tuple)]
-                blind = {"weights": "NPQ", "inputs": "M", "outputs": "CRS"}[limits[i].stationary]
-                if DIMENSIONS[d] not in blind and any(DIMENSIONS[n] in blind for n, _ in loops):
-                    continue
-            walk(i, less(left, d, bound), (*here, (d, bound)), done)
+    def may_follow(self, i, d, here):
+        """Whether a loop over `d` is another one than the last, and what stays put allows it."""
+        loops = [item[0] for item in here if isinstance(item, tuple)]
+        if here and isinstance(here[-1], tuple) and here[-1][0] == d:
+            return False
+        blind = BLIND[self.limits[i].stationary]
+        return DIMENSIONS[d] in blind or not any(DIMENSIONS[n] in blind for n in loops)
 
-    walk(0, tuple(layer.dimensions.values()), (), ())
-    return found
+
+def divisors(left, allowed):
+    """Loops that some dimensions may have."""
+    for d, size in enumerate(left):
+        if allowed is None or DIMENSIONS[d] in allowed:
+            yield from ((d, n) for n in range(2, size + 1) if size % n == 0)
+
+
+def less(left, d, bound):
+    """What is left of the sizes behind a loop."""
+    return (*left[:d], left[d] // bound, *left[d + 1 :])
 
 
 def chain_of(mapping, keeps):
-    """A mapping as `chains` has it."""
+    """A mapping as `Chains` has it."""
     chain = []
     for level, kept in zip(mapping.levels, keeps, strict=True):
-        here, together = [], set()
-        for item in level.places([t for t, k in zip(TENSORS, kept, strict=True) if k]):
-            if isinstance(item, str):
-                together.add(TENSORS.index(item))
-                continue
-            here += [frozenset(together)] * bool(together)
-            together = set()
-            here.append((DIMENSIONS.index(item.dimension), item.bound))
-        here += [frozenset(together)] * bool(together)
-        first = frozenset(t for t in range(3) if kept[t])
-        if not any(isinstance(item, frozenset) for item in here) and first:
-            here.insert(0, first)
-        spread = [1] * 8
+        here, loops = [], [*level.temporal, None]
+        for position, loop in enumerate(loops):
+            standing = {t for t in range(3) if kept[t] and level.heights[t] == position}
+            here += [frozenset(standing)] * bool(standing)
+            here += [(DIMENSIONS.index(loop.dimension), loop.bound)] if loop else []
+        spread = [1] * len(DIMENSIONS)
         for loop in (*level.spatial_x, *level.spatial_y):
             spread[DIMENSIONS.index(loop.dimension)] *= loop.bound
         chain.append((tuple(here), tuple(spread)))
@@ -166,7 +178,7 @@ def test_each_mapping_is_listed_once(seeds):
         for keeps, listed in found.items():
             keeps = np.frombuffer(keeps, np.bool_).reshape(-1, 3)
             assert len(listed) == len(set(listed))
-            assert set(listed) == chains(layer, hardware, keeps)
+            assert set(listed) == Chains(layer, hardware, keeps).found
             several += len(listed) > 100
     assert several > 5
 
