@@ -188,8 +188,11 @@ def keep_label(search, new, stage):
     returning -= problem.outputs * copies
     energy += max(0.0, returning) * search.outward[level, 3]
     units = row.units * min(place.most_units, problem.rounds[box])
-    cycles = max(cycles_of(problem, amounts, copies, units, False), search.least_cycles)
-    energy += cycles * (machine.static_pj + row.leak * units)
+    cycles = cycles_of(problem, amounts, copies, units, False)
+    # Fewer instances leak less, but for longer.
+    energy += row.leak * max(cycles * units, search.least_cycles * row.units)
+    cycles = max(cycles, search.least_cycles)
+    energy += cycles * machine.static_pj
     if is_too_much(search, energy, cycles):
         return
     row.least = energy
