@@ -69,7 +69,7 @@ def build_floors(problem, layer, hardware, rents=None):
             tr = m.costs[level - 1, u, columns.TRANSFER_PJ]
             if level == levels:
                 tr = min(tr, problem.bare_pj[u])
-            outward[level, t] = tr + shares[u] * above
+            outward[level, t] = (tr if t < 3 else 0.0) + shares[u] * above
     total = np.array([problem.words[0, -1], problem.distinct[-1], problem.words[2, -1]])
     nb = len(problem.rounds)
     rest = np.full((len(problem.stages), nb), np.inf)
@@ -97,7 +97,7 @@ def build_floors(problem, layer, hardware, rents=None):
             prices[:] = 0
         else:
             # Of outputs a word that is filled has come back, as one that is read to be sent back.
-            returning = m.costs[level, 2, columns.FILL_PJ] + outward[level, 3]
+            returning = m.costs[level, 2, columns.FILL_PJ] + m.costs[level - 1, 2, columns.TRANSFER_PJ] + outward[level, 3]
             back = 0.0
             if problem.places["most_copies"][level] == 1:
                 prices[2] += returning - m.costs[level, 2, columns.FILL_PJ]

@@ -186,7 +186,10 @@ def keep_label(search, new, stage):
     else:
         returning = row.flight[OUTPUTS]
     returning -= problem.outputs * copies
-    energy += max(0.0, returning) * search.outward[level, 3]
+    back_pj = search.outward[level, 3]
+    if row.state & RETURNS and level > 0:
+        back_pj += machine.costs[level - 1, OUTPUTS, TRANSFER_PJ]
+    energy += max(0.0, returning) * back_pj
     units = row.units * min(place.most_units, problem.rounds[box])
     cycles = cycles_of(problem, amounts, copies, units, False)
     # Fewer instances leak less, but for longer.
