@@ -207,7 +207,7 @@ def is_no_worse(search, one, other):
     for i in range(3):
         if a.whole[i] != b.whole[i] or a.used[i] > b.used[i] * slack:
             return False
-    if a.copies > b.copies * slack or a.leak > b.leak * slack:
+    if a.copies > b.copies * slack or a.leak * a.units > b.leak * b.units * slack:
         return False
     alike = a.nodes == b.nodes
     if alike:
