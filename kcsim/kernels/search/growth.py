@@ -412,7 +412,8 @@ def commit(search, source, choice):
             slides = slides or node.axis != STILL or problem.along[row.box] > 1
     plain = row.state & (OPEN_WEIGHTS | OPEN_OUTPUTS)
     if choice == KEEP_INPUTS:
-        if plain and not (moves and still and problem.unseen[INPUTS, row.box] > problem.along[row.box]):
+        stays = still and problem.unseen[INPUTS, row.box] > problem.along[row.box]
+        if plain and not (moves and (stays or plain != OPEN_WEIGHTS | OPEN_OUTPUTS)):
             return -1
     elif not plain & (OPEN_WEIGHTS if choice == KEEP_WEIGHTS else OPEN_OUTPUTS):
         return -1
