@@ -21,6 +21,7 @@ class Floors(NamedTuple):
     sent: np.ndarray
     staying: np.ndarray
     stay_pj: np.ndarray
+    more: tuple
 
 def least_shares(problem, network):
     m = problem.machine
@@ -79,7 +80,8 @@ def build_floors(problem, layer, hardware, rents=None):
     entries = []
     GRID = np.array([1.0, 16.0, 256.0])
     staying = np.zeros((len(problem.stages), 3, len(GRID), nb)); stay_pj = np.zeros((levels, 3, len(GRID)))
-    found = np.zeros((8, 16, nb))
+    found = np.zeros((8, 16, nb)); none = np.zeros((3, 0)); leaving = np.zeros((1, 3, 1, nb))
+    FITS = {}; KEPTS = {}
     sent = np.zeros(levels)
     for level in range(levels):
         entry = np.full(nb, np.inf)
@@ -108,12 +110,13 @@ def build_floors(problem, layer, hardware, rents=None):
                     sent[level] = m.costs[level, 2, columns.READ_PJ]
                     prices[2] -= sent[level]
         kepts = sorted({k for l, k, s_ in number if l == level})
+        FITS[level] = fits; KEPTS[level] = kepts
         for kept in kepts:
             if level == 0:
-                bounds.bound_level(problem, 0, 0, prices, fits, boundary, values, rent)
+                bounds.bound_level(problem, 0, 0, prices, fits, boundary, values, leaving[0], none, 0.0)
                 rest[number[0, 7, 0]] = entry = values[0, 0].copy()
                 continue
-            bounds.bound_level(problem, level, kept, prices, fits, boundary, values, rent)
+            bounds.bound_level(problem, level, kept, prices, fits, boundary, values, leaving[0], none, 0.0)
             if level + 1 < levels and level > 0:
                 for t in range(3):
                     inner = min(((m.costs[j, t, columns.FILL_PJ] if t < 2 else 0) + outward[j, t] for j in range(level + 1, levels) if can[j, t]), default=0)
@@ -146,9 +149,9 @@ def build_floors(problem, layer, hardware, rents=None):
     c = m.costs[0]
     cyc = total[0] * c[0, columns.READ_CYCLES] + total[1] * c[1, columns.READ_CYCLES] + m.load_cycles
     cyc = max(cyc, total[2] * c[2, columns.WRITE_CYCLES])
-    return Floors(rest, np.minimum(inward, np.where(must[:, [0, 1, 2, 2]], np.inf, outward[:-1])), outward, float(cyc), np.array(entries), sent, staying, stay_pj)
+    return Floors(rest, np.minimum(inward, np.where(must[:, [0, 1, 2, 2]], np.inf, outward[:-1])), outward, float(cyc), np.array(entries), sent, staying, stay_pj, (FITS, KEPTS, number))
 
-def make(problem, ports, floors, objective, width, most, capacity, best=None):
+def make(problem, ports, floors, objective, width, most, capacity, best=None, classes=None):
     nb = len(problem.rounds)
     levels = len(problem.places) - 1
     rows = 4 + 2 * (levels - 1)
@@ -159,12 +162,12 @@ def make(problem, ports, floors, objective, width, most, capacity, best=None):
         labels.tally[FOUND] = np.isfinite(best[:, 0]).sum()
     m = problem.machine
     by_cycles = objective != optimum.ENERGY or m.static_pj > 0 or m.cycles[:, 0].any()
-    return Search(problem, labels, objective, found_best, np.full(points, -1, np.int64), most, width, bool(by_cycles), floors.rest, floors.entry, floors.inward, floors.outward, floors.cycles, floors.sent, floors.staying, floors.stay_pj, np.zeros(2), np.zeros(3))
+    return Search(problem, labels, objective, found_best, np.full(points, -1, np.int64), most, width, bool(by_cycles), floors.rest, floors.entry, floors.inward, floors.outward, floors.cycles, floors.sent, floors.staying, floors.stay_pj, classes or no_classes(problem), np.zeros(2), np.zeros(3))
 
-def solve(problem, ports, floors, objective, hardware, width=10**9, capacity=1 << 15, best=None, most=np.inf, limit=10):
+def solve(problem, ports, floors, objective, hardware, width=10**9, capacity=1 << 15, best=None, most=np.inf, limit=10, classes=None):
     t0 = time.time()
     capacity = max(capacity, 80 * len(problem.splits))
-    search = make(problem, ports, floors, objective, width, most, capacity, best)
+    search = make(problem, ports, floors, objective, width, most, capacity, best, classes)
     optimum.start_search(search)
     while True:
         r = optimum.search_on(search, 2000000)
@@ -216,9 +219,66 @@ def problem_axes(problem, hardware, level):
         out.append(found[: tilings.tiles_on_axis(problem.lattice, may, room, found)].copy())
     return out
 
-def min_least(problem, ports, floors, objective, hardware):
+def min_least(problem, ports, floors, objective, hardware, classes=None):
     """Least bound of the first labels."""
-    search = make(problem, ports, floors, objective, 10**9, np.inf, 100 + 10 * len(problem.splits))
+    search = make(problem, ports, floors, objective, 10**9, np.inf, 100 + 10 * len(problem.splits), None, classes)
     optimum.start_search(search)
     n = search.labels.tally[0]
     return search.labels.rows["least"][1:n].min()
+
+
+from kcsim.kernels.search.labels import Classes
+
+def no_classes(problem):
+    return Classes(np.zeros(0), np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0), np.zeros(0), np.zeros((0, 1, 1)), np.zeros((0, 1)), np.zeros((0, 3, 1, 1)), np.zeros((3, 0)))
+
+
+def build_classes(problem, floors):
+    m = problem.machine
+    levels = len(problem.places) - 1
+    level = levels - 1
+    if level < 1: return no_classes(problem)
+    FITS, KEPTS, number = floors.more
+    pl = problem.places[level - 1]
+    sp = problem.splits[pl["first_split"]:pl["last_split"]]
+    cs = np.unique(sp["copies"])
+    if len(cs) < 2: return no_classes(problem)
+    nb = len(problem.rounds); mo = float(pl["most_copies"])
+    grid = floors.stay_pj[level - 1]
+    leave_pj = grid if grid[0, 0] > 0 else np.zeros((3, 0))
+    K = len(cs)
+    rest = np.full((K, len(problem.stages), nb), np.inf); ending = np.empty((K, nb)); leaving = np.zeros((K, 3, max(1, leave_pj.shape[1]), nb))
+    node_pj = np.zeros((K, 3)); outw = np.zeros((K, 3)); back = np.zeros(K); held = np.zeros(K)
+    values = np.zeros((8, 16, nb))
+    tr = m.costs[level - 1, :, columns.TRANSFER_PJ]
+    entry = floors.entry[level - 1]
+    stay_entry = None
+    if leave_pj.shape[1]:
+        stay_entry = np.full((3, leave_pj.shape[1], nb), np.inf)
+        for kept in KEPTS[level - 1]:
+            stay_entry = np.minimum(stay_entry, floors.staying[number[level - 1, kept, 0]])
+    for k, c in enumerate(cs):
+        own = sp[sp["copies"] == c]
+        sh = own["shares"].min(axis=0)
+        tiles = own["tile"].copy()
+        red = own["shares"][:, 2].min()
+        outw[k, :2] = tr[:2] + sh[:2] * floors.inward[level - 1, :2]
+        outw[k, 2] = tr[2] + red * (floors.inward[level - 1, 2] + floors.inward[level - 1, 3])
+        back[k] = tr[2]
+        held[k] = problem.outputs * mo * floors.inward[level - 1, 3] * (red * c)
+        node_pj[k] = m.costs[level, :, columns.FILL_PJ] + outw[k]
+        node_pj[k, 2] += back[k]
+        bounds.least_of_splits(problem, tiles, entry, ending[k])
+        if stay_entry is not None:
+            for t in range(3):
+                for i in range(leave_pj.shape[1]):
+                    bounds.least_of_splits(problem, tiles, stay_entry[t, i], leaving[k, t, i])
+        for kept in KEPTS[level]:
+            bounds.bound_level(problem, level, kept, node_pj[k], FITS[level], ending[k], values, leaving[k], leave_pj, c)
+            for placed in range(8):
+                if placed & ~kept: continue
+                r = values[placed, 0].copy()
+                if kept & 4 and not placed & 4:
+                    r -= held[k] + problem.outputs * c * mo * (back[k] + m.costs[level, 2, columns.FILL_PJ])
+                rest[k, number[level, kept, placed]] = r
+    return Classes(cs.astype(float) * mo, node_pj, outw, back, held, rest, ending, leaving, leave_pj)

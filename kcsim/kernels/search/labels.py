@@ -78,6 +78,36 @@ class Labels(NamedTuple):
     tally: np.ndarray
 
 
+class Classes(NamedTuple):
+    """Bounds for the innermost level, for each number of children that hold the same output.
+
+    Attributes
+    ----------
+    copies : float64[classes]
+    node_pj, outward : float64[classes, 3]
+        The least energy of a word that a node is filled with, and of one that leaves the level.
+    back_pj : float64[classes]
+        Energy of a partial sum that comes back, on the network.
+    held_pj : float64[classes]
+        Energy to be taken off again: sums that do not come back, the first time.
+    rest : float64[classes, stages, tiles]
+    ending : float64[classes, tiles]
+    leaving : float64[classes, 3, prices, tiles]
+        See `kcsim.kernels.search.bounds.cost_leaving`.
+    leave_pj : float64[3, prices]
+    """
+
+    copies: np.ndarray
+    node_pj: np.ndarray
+    outward: np.ndarray
+    back_pj: np.ndarray
+    held_pj: np.ndarray
+    rest: np.ndarray
+    ending: np.ndarray
+    leaving: np.ndarray
+    leave_pj: np.ndarray
+
+
 class Search(NamedTuple):
     """All that a search works with.
 
@@ -131,6 +161,7 @@ class Search(NamedTuple):
     sent: np.ndarray
     staying: np.ndarray
     stay_pj: np.ndarray
+    classes: Classes
     factors: np.ndarray
     prices: np.ndarray
 

@@ -7,10 +7,12 @@ dropped, and so are those that cost too much, with the least that is still to co
 
 from __future__ import annotations
 
+import numpy as np
+
 from kcsim.kernels.compilation import kernel
 from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, WEIGHTS, P, R
 from kcsim.kernels.nest import helper
-from kcsim.kernels.search.bounds import left, most_saved
+from kcsim.kernels.search.bounds import cost_leaving, left, most_saved
 from kcsim.kernels.search.growth import (
     PLACED_STEP, SPREAD_STEP, commit, loop_over, place_node, spend_open, spread_over,
 )  # fmt: skip
@@ -19,7 +21,7 @@ from kcsim.kernels.search.labels import (
     HELD, INPUTS_OPEN, OPEN_OUTPUTS, OPEN_WEIGHTS, OUTPUTS_OPEN, RETURNS, SPENT, WAITS,
     WEIGHTS_OPEN, add_label,
 )  # fmt: skip
-from kcsim.kernels.search.machine import LEAK_PJ, OVERLAPPED, STORE, TRANSFER_PJ
+from kcsim.kernels.search.machine import FILL_PJ, LEAK_PJ, OVERLAPPED, STORE, TRANSFER_PJ
 from kcsim.kernels.search.tilings import DIMENSION
 
 ENERGY, CYCLES, ENERGY_DELAY, FRONT = range(4)
@@ -164,13 +166,82 @@ def open_cost(search, label, prices, stage):
 
 
 @helper
-def keep_label(search, new, stage):
-    """Keep the label behind the last one, if a mapping with it may be the best."""
+def class_cost(search, label, stage):
+    """The least energy that is still to come for a label of the innermost level, for any class."""
+    problem, labels, classes = search.problem, search.labels, search.classes
+    row, amounts, here = labels.rows[label], labels.amounts[label], problem.stages[stage]
+    box, rounds, best = row.box, problem.rounds[row.box], np.inf
+    sums = row.flight[OUTPUTS]
+    own = here.placed & ((row.state & OPEN_WEIGHTS) | (row.state & OPEN_OUTPUTS) << 1)
+    if row.nodes > 0 and here.placed & 2 and labels.nodes[label, 0].axis == STILL:
+        own |= 2
+    ends = own or here.placed == here.kept
+    share = 0.0
+    for i in range(row.nodes):
+        node = labels.nodes[label, i]
+        if not row.state & WAITS:
+            share = 1 - least_of_node(problem, node, box, 0, True)
+    for k in range(classes.copies.shape[0]):
+        copies = classes.copies[k]
+        closed = row.state & OPEN_OUTPUTS == 0 and here.placed & 4
+        if closed and sums < problem.outputs * copies * (1 - 1e-9):
+            continue
+        weights = amounts[WEIGHTS_OPEN, 0] + row.flight[WEIGHTS] * classes.outward[k, WEIGHTS]
+        outputs = amounts[OUTPUTS_OPEN, 0] + sums * classes.outward[k, OUTPUTS]
+        if row.state & RETURNS:
+            outputs += sums * classes.back_pj[k]
+        inputs = amounts[INPUTS_OPEN, 0] + row.flight[INPUTS] * classes.outward[k, INPUTS]
+        taken = amounts[HELD, 0] * copies
+        if not here.kept & 4 or here.placed & 4:
+            taken += classes.held_pj[k]
+            if row.state & RETURNS:
+                taken += problem.outputs * copies * classes.back_pj[k]
+        cost = np.inf
+        if here.placed != here.kept or not ends:
+            cost = weights + outputs + inputs * (1 - share) + classes.rest[k, stage, box]
+            if not ends and row.nodes > 0:
+                pass
+        if ends:
+            sliding = inputs * share
+            for tensor in range(3):
+                if here.kept >> tensor & 1 and not here.placed >> tensor & 1:
+                    part = classes.node_pj[k, tensor] * problem.words[tensor, box] * rounds
+                    if tensor == WEIGHTS:
+                        weights += part
+                    elif tensor == OUTPUTS:
+                        outputs += part
+                        taken += classes.held_pj[k] + problem.outputs * copies * (
+                            classes.back_pj[k] + problem.machine.costs[here.level, OUTPUTS, FILL_PJ]
+                        )
+                    else:
+                        inputs += part
+                        sliding += part * (1 - 1 / problem.along[box])
+            each = 0.0
+            if here.kept & 4:
+                each = classes.node_pj[k, OUTPUTS] * problem.outputs * copies
+            end = cost_leaving(
+                problem, classes.ending[k, box], classes.leaving[k], classes.leave_pj, box,
+                weights, outputs, inputs, sliding, each,
+            )  # fmt: skip
+            if here.kept & 4 and not here.placed & 4:
+                # What is taken off for outputs that are placed last belongs to this case alone.
+                extra = classes.held_pj[k] + problem.outputs * copies * (
+                    classes.back_pj[k] + problem.machine.costs[here.level, OUTPUTS, FILL_PJ]
+                )
+                end -= extra
+                taken -= extra
+            cost = min(cost, end)
+        best = min(best, cost - taken)
+    return best
+
+
+@helper
+def plain_cost(search, new, stage, copies):
+    """The least energy that is still to come for a label."""
     problem, labels = search.problem, search.labels
     machine, row, level = problem.machine, labels.rows[new], problem.stages[stage].level
-    amounts, place, box = labels.amounts[new], problem.places[level], row.box
-    copies, held = min(place.most_copies, problem.unseen[OUTPUTS, box]), amounts[HELD, 0]
-    energy = machine.mac_pj + amounts[SPENT, 0]
+    amounts, box = labels.amounts[new], row.box
+    held, energy = amounts[HELD, 0], 0.0
     here = problem.stages[stage]
     if here.placed & 4:
         # Every instance sends each of its outputs at least once.
@@ -190,6 +261,22 @@ def keep_label(search, new, stage):
     if row.state & RETURNS and level > 0:
         back_pj += machine.costs[level - 1, OUTPUTS, TRANSFER_PJ]
     energy += max(0.0, returning) * back_pj
+    return energy
+
+
+@helper
+def keep_label(search, new, stage):
+    """Keep the label behind the last one, if a mapping with it may be the best."""
+    problem, labels = search.problem, search.labels
+    machine, row, level = problem.machine, labels.rows[new], problem.stages[stage].level
+    amounts, place, box = labels.amounts[new], problem.places[level], row.box
+    copies, held = min(place.most_copies, problem.unseen[OUTPUTS, box]), amounts[HELD, 0]
+    energy = machine.mac_pj + amounts[SPENT, 0]
+    here = problem.stages[stage]
+    if search.classes.copies.shape[0] > 0 and level + 2 == problem.places.shape[0]:
+        energy += row.copies + class_cost(search, new, stage)
+    else:
+        energy += plain_cost(search, new, stage, copies)
     units = row.units * min(place.most_units, problem.rounds[box])
     cycles = cycles_of(problem, amounts, copies, units, False)
     # Fewer instances leak less, but for longer.
