@@ -107,12 +107,17 @@ def build_problem(layer, hardware, form=DENSE, prices=None, even=False, coarse=N
     ratio = whole / extents
     slides = np.array([_slides(layer, machine.window, a) for a in range(2)])
     unseen = np.array([ratio[:, [0, 4, 5]].prod(axis=1), ratio[:, 2], ratio[:, [3, 6, 7]].prod(axis=1)])
-    along = np.ones(len(extents))
+    along, lines = np.ones(len(extents)), np.ones(2)
     for a in range(2):
+        stride, dilation = machine.window[a].item()
+        outs, taps = extents[:, 4 + a], extents[:, 6 + a]
+        hull = stride * (outs - 1) + dilation * (taps - 1) + 1
+        lines[a] = _positions(machine.window, a, outs[-1:], taps[-1:])[0]
+        left = ratio[:, 4 + a] * ratio[:, 6 + a]
         if slides[a]:
-            along = np.maximum(along, ratio[:, 4 + a] * ratio[:, 6 + a])
+            along = np.maximum(along, left * np.minimum(1.0, hull / lines[a]))
     unseen[1] *= along
-    problem = Problem(lattice, machine, bare_pj, float(bare.lookup_cycles), table, places, splits, words, distinct, rounds, unseen, along, _without(lattice, "M"), slides, store_port, max(form.unit) == 1, float(layer.output_words))
+    problem = Problem(lattice, machine, bare_pj, float(bare.lookup_cycles), table, places, splits, words, distinct, rounds, unseen, along, lines, _without(lattice, "M"), slides, store_port, max(form.unit) == 1, float(layer.output_words))
     return problem, ports
 
 
@@ -141,9 +146,14 @@ def _words(layer, window, e):
     for axis, (out, tap) in enumerate(((p, r), (q, s))):
         stride, dilation = window[axis].item()
         hull *= stride * (out - 1) + dilation * (tap - 1) + 1
-        div = math.gcd(stride, dilation)
-        twice = np.maximum(0, out - dilation // div) * np.maximum(0, tap - stride // div)
-        twice = np.where(np.minimum(out, tap) > 1, twice, 0)
-        dist *= out * tap - twice
+        dist *= _positions(window, axis, out, tap)
     words[1] = n * g * c * hull
     return words, n * g * c * dist
+
+
+def _positions(window, axis, out, tap):
+    stride, dilation = window[axis].item()
+    div = math.gcd(stride, dilation)
+    twice = np.maximum(0, out - dilation // div) * np.maximum(0, tap - stride // div)
+    twice = np.where(np.minimum(out, tap) > 1, twice, 0)
+    return (out * tap - twice).astype(float)

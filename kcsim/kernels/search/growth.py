@@ -451,6 +451,10 @@ def spread_over(search, source, network, split, kept_inside, stage):
     cross_weights(search, new, network, split, box, kept_inside, innermost and not kept & 1)
     cross_outputs(search, new, network, split, innermost and not kept & 4)
     cross_inputs(search, new, network, split, box, innermost and not kept & 2)
+    tile = problem.lattice.extents[spread.tile]
+    for i in range(row.nodes):
+        for axis in range(2):
+            labels.nodes[new, i].spread[axis] *= tile[P + axis] * tile[R + axis]
     row.units *= spread.children
     row.copies *= spread.children
     row.box = box + spread.tile

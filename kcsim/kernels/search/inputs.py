@@ -20,7 +20,7 @@ STILL, STUCK = -1, 2
 NODE = record(
     axis=int64, shift=int64, last=int64, length=(int64, 2), kept=(float64, 2), tile=int64,
     below=int64, count=int64, advance=(int64, MOST_ADVANCES), times=(float64, MOST_ADVANCES + 1),
-    sliding=int64, words=float64,
+    sliding=int64, words=float64, spread=(float64, 2),
 )  # fmt: skip
 """An open node of inputs.
 
@@ -42,6 +42,8 @@ sliding
     Whether loops that leave it where it is are not counted on.
 words
     Words that it would move in all if it were closed now.
+spread
+    Instances along rows and columns since it was placed.
 """
 
 
@@ -87,6 +89,7 @@ def open_node(node, rows, columns, by_word, words):
         node.below = BEFORE
     node.times[0] = 1.0
     node.sliding, node.words = 0, words
+    node.spread[0] = node.spread[1] = 1.0
 
 
 @helper
@@ -175,8 +178,14 @@ def is_over(problem, node, box):
 def least_of_node(problem, node, box, part, sliding):
     """The least share of what closing a node costs that loops around a box leave, or slides do."""
     if node.axis == STILL:
-        sliding = sliding or node.sliding
-        least = 1 / (problem.along[box] if sliding else problem.unseen[INPUTS, box])
+        extent, whole, least = problem.lattice.extents[box], problem.lattice.extents[-1], 1.0
+        for axis in range(2):
+            if problem.slides[axis]:
+                left = whole[P + axis] / extent[P + axis] * (whole[R + axis] / extent[R + axis])
+                lines = node.length[axis] * node.spread[axis]
+                least = min(least, max(1.0, problem.lines[axis] / lines) / left)
+        if not sliding and not node.sliding:
+            least *= extent[M] / whole[M]
     else:
         least = 1 - node.kept[part]
     if node.below < 0:

@@ -80,7 +80,9 @@ class Problem(NamedTuple):
         How much larger the layer is than a tile along what a tensor does not see, or along which
         windows slide.
     along : float64[tiles]
-        The latter alone.
+        What slides of a tile along either axis can spare at most.
+    lines : float64[2]
+        Rows and columns that windows touch.
     inputs : int64[tiles]
         Tiles without what inputs do not see.
     slides : bool[2]
@@ -105,6 +107,7 @@ class Problem(NamedTuple):
     rounds: np.ndarray
     unseen: np.ndarray
     along: np.ndarray
+    lines: np.ndarray
     inputs: np.ndarray
     slides: np.ndarray
     store_port: int
