@@ -106,7 +106,7 @@ def build_floors(problem, layer, hardware, rents=None):
                 back = problem.outputs * returning
             else:
                 prices[2] -= m.costs[level, 2, columns.FILL_PJ]
-                if prices[2] > m.costs[level, 2, columns.READ_PJ]:
+                if prices[2] > m.costs[level, 2, columns.READ_PJ] > 0:
                     sent[level] = m.costs[level, 2, columns.READ_PJ]
                     prices[2] -= sent[level]
         kepts = sorted({k for l, k, s_ in number if l == level})

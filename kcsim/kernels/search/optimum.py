@@ -236,6 +236,23 @@ def class_cost(search, label, stage):
 
 
 @helper
+def sums_back(problem, sums, least, copies, price):
+    """Partial sums that come back for so many that are sent, at the least cost.
+
+    Parameters
+    ----------
+    least : float
+        By how much fewer may be sent.
+    copies : float
+        Instances at most that hold the same output, of which each finds nothing the first time.
+    """
+    if price < 0:
+        # Zeros may spare more than a read costs.
+        return max(0.0, sums - problem.outputs)
+    return max(0.0, sums / least - problem.outputs * copies)
+
+
+@helper
 def plain_cost(search, new, stage, copies):
     """The least energy that is still to come for a label."""
     problem, labels = search.problem, search.labels
@@ -245,22 +262,20 @@ def plain_cost(search, new, stage, copies):
     here = problem.stages[stage]
     if here.placed & 4:
         # Every instance sends each of its outputs at least once.
-        energy -= held * min(copies, row.flight[OUTPUTS] / problem.outputs)
+        energy -= held * (min(copies, row.flight[OUTPUTS] / problem.outputs) if held > 0 else 1.0)
     elif here.kept & 4 and search.sent[level] > 0:
-        energy -= (held - problem.outputs * search.sent[level]) * copies
+        energy -= max(0.0, held - problem.outputs * search.sent[level]) * copies
     else:
-        energy -= held * copies
+        energy -= held * (copies if held > 0 else 1.0)
     energy += row.copies
     energy += open_cost(search, new, search.outward[level], stage)
-    if row.state & OPEN_OUTPUTS:
-        returning = row.flight[OUTPUTS] / problem.unseen[OUTPUTS, box]
-    else:
-        returning = row.flight[OUTPUTS]
-    returning -= problem.outputs * copies
     back_pj = search.outward[level, 3]
     if row.state & RETURNS and level > 0:
         back_pj += machine.costs[level - 1, OUTPUTS, TRANSFER_PJ]
-    energy += max(0.0, returning) * back_pj
+    is_open = row.state & OPEN_OUTPUTS != 0
+    least = problem.unseen[OUTPUTS, box] if is_open else 1.0
+    returning = sums_back(problem, row.flight[OUTPUTS], least, copies, back_pj)
+    energy += returning * back_pj
     return energy
 
 
@@ -390,9 +405,9 @@ def spread_all(search, label, network, kept_inside):
         least += row.flight[INPUTS] * spread.shares[INPUTS] * inward[INPUTS] / inputs
         least += row.flight[OUTPUTS] * spread.shares[OUTPUTS] * inward[OUTPUTS] / outputs
         copies = min(place.most_copies, problem.unseen[OUTPUTS, box + spread.tile]) * spread.copies
-        returning = max(0.0, row.flight[OUTPUTS] / outputs - problem.outputs * copies)
-        least += returning * (back_pj + spread.shares[OUTPUTS] * inward[3])
-        least -= held * copies
+        price = back_pj + spread.shares[OUTPUTS] * inward[3]
+        least += price * sums_back(problem, row.flight[OUTPUTS], outputs, copies, price)
+        least -= held * (copies if held > 0 else 1.0)
         units = row.units * spread.children * most
         cycles = max(machine.macs * machine.cycles_per_mac / units, search.least_cycles)
         least += cycles * machine.static_pj
