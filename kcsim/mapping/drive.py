@@ -54,11 +54,12 @@ def build_floors(problem, layer, hardware, rents=None):
     inward[:, :2] = m.costs[:, :2, columns.READ_PJ]
     inward[:, 2] = m.costs[:, 2, columns.UPDATE_PJ]
     inward[:, 3] = m.costs[:, 2, columns.READ_PJ]
-    outward = np.zeros((levels + 1, 4))
+    outward = np.zeros((levels + 1, 4)); least = np.ones((levels, 4))
     for level in range(1, levels + 1):
         shares = least_shares(problem, level - 1)
         p_ = problem.places[level - 1]
         problem.splits['shares'][p_['first_split']:p_['last_split']] = shares
+        least[level - 1] = [*shares.min(axis=0), shares.prod(axis=1).min()]
         shares = shares.min(axis=0)
         for t in range(4):
             u = min(t, 2)
@@ -149,7 +150,7 @@ def build_floors(problem, layer, hardware, rents=None):
     c = m.costs[0]
     cyc = total[0] * c[0, columns.READ_CYCLES] + total[1] * c[1, columns.READ_CYCLES] + m.load_cycles
     cyc = max(cyc, total[2] * c[2, columns.WRITE_CYCLES])
-    return Floors(rest, np.minimum(inward, np.where(must[:, [0, 1, 2, 2]], np.inf, outward[:-1])), outward, float(cyc), np.array(entries), sent, staying, stay_pj, (FITS, KEPTS, number))
+    return Floors(rest, np.minimum(inward, np.where(must[:, [0, 1, 2, 2]], np.inf, outward[:-1])), outward, float(cyc), np.array(entries), sent, staying, stay_pj, (FITS, KEPTS, number, least))
 
 def make(problem, ports, floors, objective, width, most, capacity, best=None, classes=None):
     nb = len(problem.rounds)
@@ -162,7 +163,7 @@ def make(problem, ports, floors, objective, width, most, capacity, best=None, cl
         labels.tally[FOUND] = np.isfinite(best[:, 0]).sum()
     m = problem.machine
     by_cycles = objective != optimum.ENERGY or m.static_pj > 0 or m.cycles[:, 0].any()
-    return Search(problem, labels, objective, found_best, np.full(points, -1, np.int64), most, width, bool(by_cycles), floors.rest, floors.entry, floors.inward, floors.outward, floors.cycles, floors.sent, floors.staying, floors.stay_pj, classes or no_classes(problem), np.zeros(2), np.zeros(3))
+    return Search(problem, labels, objective, found_best, np.full(points, -1, np.int64), most, width, bool(by_cycles), floors.rest, floors.entry, floors.inward, floors.outward, floors.more[3], floors.cycles, floors.sent, floors.staying, floors.stay_pj, classes or no_classes(problem), np.zeros(2), np.zeros(3))
 
 def solve(problem, ports, floors, objective, hardware, width=10**9, capacity=1 << 15, best=None, most=np.inf, limit=10, classes=None):
     t0 = time.time()

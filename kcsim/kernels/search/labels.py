@@ -132,6 +132,8 @@ class Search(NamedTuple):
     inward, outward : float64[levels, 4]
         The least energy of a word that arrives at a level, and that leaves it outwards; behind
         those of each tensor, that of a partial sum that comes back for it.
+    shares : float64[levels, 4]
+        The least share of each tensor that a level sends apart, and of their product.
     least_cycles : float
         Of any mapping.
     sent : float64[levels]
@@ -157,6 +159,7 @@ class Search(NamedTuple):
     entry: np.ndarray
     inward: np.ndarray
     outward: np.ndarray
+    shares: np.ndarray
     least_cycles: float
     sent: np.ndarray
     staying: np.ndarray

@@ -253,6 +253,53 @@ def sums_back(problem, sums, least, copies, price):
 
 
 @helper
+def least_shared(first, second, third, product):
+    """The least of three costs of words, each times the share that is sent apart.
+
+    Shares are 1 at most, and their product is bounded: a loop over children is shared by one
+    tensor alone, but where windows overlap.
+    """
+    apart = 0.0
+    for _ in range(4):
+        count, costs = 0, 1.0
+        for cost in (first, second, third):
+            if cost > 0:
+                count += 1
+                costs *= cost
+        if count == 0:
+            return apart
+        each = (product * costs) ** (1.0 / count)
+        # What is cheaper than that is not shared at all.
+        if not (0 < first < each or 0 < second < each or 0 < third < each):
+            return apart + count * each
+        if 0 < first < each:
+            apart, first = apart + first, 0.0
+        if 0 < second < each:
+            apart, second = apart + second, 0.0
+        if 0 < third < each:
+            apart, third = apart + third, 0.0
+    return apart
+
+
+@helper
+def more_shared(search, label, level):
+    """What words in flight cost more than if each were shared as well as any can be."""
+    problem, labels = search.problem, search.labels
+    row, inward = labels.rows[label], search.inward[level - 1]
+    weights, inputs, outputs = row.flight[WEIGHTS], row.flight[INPUTS], row.flight[OUTPUTS]
+    if row.state & OPEN_WEIGHTS:
+        weights /= problem.unseen[WEIGHTS, row.box]
+    if row.state & OPEN_OUTPUTS:
+        outputs /= problem.unseen[OUTPUTS, row.box]
+    if row.nodes > 0:
+        inputs /= problem.unseen[INPUTS, row.box]
+    weights, inputs, outputs = weights * inward[0], inputs * inward[1], outputs * inward[2]
+    least = search.shares[level - 1]
+    apart = weights * least[0] + inputs * least[1] + outputs * least[2]
+    return max(0.0, least_shared(weights, inputs, outputs, least[3]) - apart)
+
+
+@helper
 def plain_cost(search, new, stage, copies):
     """The least energy that is still to come for a label."""
     problem, labels = search.problem, search.labels
@@ -269,6 +316,8 @@ def plain_cost(search, new, stage, copies):
         energy -= held * (copies if held > 0 else 1.0)
     energy += row.copies
     energy += open_cost(search, new, search.outward[level], stage)
+    if level > 0:
+        energy += more_shared(search, new, level)
     back_pj = search.outward[level, 3]
     if row.state & RETURNS and level > 0:
         back_pj += machine.costs[level - 1, OUTPUTS, TRANSFER_PJ]
