@@ -34,7 +34,7 @@ def command(
 ) -> None:
     """Find the best mapping of a layer, as YAML that 'kcsim evaluate' reads, with its proof.
 
-    The whole map space that the dataflow leaves is searched: no mapping of it is better.
+    All even mappings that the dataflow leaves are searched: none of them is better.
     """
     from kcsim.cli.layers import mapping_file, read_format, read_layer
     from kcsim.cli.running import check_ending, check_output, emit, waiting
