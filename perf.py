@@ -14,7 +14,7 @@ for n in sys.argv[2].split(","):
     tc=time.time(); cl=build_classes(p,f) if '-c' in sys.argv else None; tc=time.time()-tc
     lb=min_least(p,ports,f,obj,hw,cl)
     msg=[]
-    for fac in (1.03,1.1,1.3,2,8,1e9):
+    for fac in (1.02,1.05,1.09,1.14,1.2,1.3,1.5,2,4,1e9):
         t=time.time(); labels,s=solve(p,ports,f,obj,hw,most=lb*fac,width=W,limit=5,classes=cl); msg.append((fac,int(labels.tally[5]),round(time.time()-t,3)))
         if np.isfinite(s.best[0,0]): break
     t3=time.time()

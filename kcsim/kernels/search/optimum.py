@@ -85,25 +85,25 @@ def is_too_much(search, energy, cycles):
 
 
 @helper
-def stay_cost(search, stage, tensor, box, cost):
+def stay_cost(search, stage, tensor, box, cost, words):
     """The least energy of closing one tensor, and of what is to come in a stage.
 
-    It is a concave function of what closing costs now, of which some points are known.
+    It is a concave function of the price of a word, of which some points are known.
+
+    Parameters
+    ----------
+    cost, words : float
+        Of closing the tensor now.
     """
-    problem = search.problem
-    words = problem.distinct[box] if tensor == INPUTS else problem.words[tensor, box]
-    words *= problem.rounds[box]
-    prices = search.stay_pj[problem.stages[stage].level, tensor]
-    values = search.staying[stage, tensor]
-    last = prices.shape[0] - 1
-    price = cost / words
-    if price <= prices[0]:
-        return search.rest[stage, box] + cost / problem.unseen[tensor, box]
-    for i in range(1, last + 1):
+    prices = search.stay_pj[search.problem.stages[stage].level, tensor]
+    values, price = search.staying[stage, tensor], cost / words
+    lower, lower_price = search.rest[stage, box], 0.0
+    for i in range(prices.shape[0]):
         if price < prices[i]:
-            share = (price - prices[i - 1]) / (prices[i] - prices[i - 1])
-            return values[i - 1, box] * (1 - share) + values[i, box] * share
-    return values[last, box] + (price - prices[last]) * words / problem.unseen[tensor, box]
+            share = (price - lower_price) / (prices[i] - lower_price)
+            return lower * (1 - share) + values[i, box] * share
+        lower, lower_price = values[i, box], prices[i]
+    return lower
 
 
 @helper
@@ -139,7 +139,10 @@ def open_cost(search, label, prices, stage):
         if search.stay_pj[problem.stages[stage].level, 0, 0] > 0:
             if one == OPEN_WEIGHTS:
                 every, rows = left(problem, row.box, P)
-                staying = stay_cost(search, stage, WEIGHTS, row.box, weights)
+                staying = stay_cost(
+                    search, stage, WEIGHTS, row.box, weights,
+                    problem.words[WEIGHTS, row.box] * problem.rounds[row.box],
+                )
                 first = staying + inputs - min(sliding, inputs * (1 - 1 / rows)) + outputs
                 if row.nodes == 0:
                     return first
@@ -147,14 +150,19 @@ def open_cost(search, label, prices, stage):
                 return min(min(first, second), rest + weights + outputs + inputs - moving)
             if one == OPEN_OUTPUTS:
                 every, rows = left(problem, row.box, R)
-                staying = stay_cost(search, stage, OUTPUTS, row.box, outputs)
+                staying = stay_cost(
+                    search, stage, OUTPUTS, row.box, outputs,
+                    problem.words[OUTPUTS, row.box] * problem.rounds[row.box],
+                )
                 first = staying + inputs - min(sliding, inputs * (1 - 1 / rows)) + weights
                 if row.nodes == 0:
                     return first
                 second = rest + outputs / every + inputs - sliding + weights
                 return min(min(first, second), rest + weights + outputs + inputs - moving)
             if one == 0 and row.nodes == 1 and labels.nodes[label, 0].axis == STILL and not labels.nodes[label, 0].sliding and not row.state & WAITS:
-                return weights + outputs + stay_cost(search, stage, INPUTS, row.box, inputs)
+                return weights + outputs + stay_cost(
+                    search, stage, INPUTS, row.box, inputs, labels.nodes[label, 0].words
+                )
     cost = weights + outputs + inputs + rest
     if not row.state & OPEN_WEIGHTS:
         weights = 0.0
