@@ -41,7 +41,8 @@ def _points(operation: str, kind: str, node: float, column: str) -> dict[float, 
 def _at_width(points: dict[float, float], width: float, power: float) -> float:
     """Log-log in width between rows; beyond them linear for adders, quadratic for multipliers."""
     nearest = min(max(width, min(points)), max(points))
-    return log_log(points, nearest) * (width / nearest) ** power
+    beyond: float = (width / nearest) ** power
+    return log_log(points, nearest) * beyond
 
 
 def _check_width(part: Part, width: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.hardware.components.figure import Figure
@@ -127,6 +127,7 @@ class Estimate:
     notes: tuple[str, ...] = field(default=())
 
 
+@runtime_checkable
 class ComponentLibrary(Protocol):
     """What estimates parts.
 

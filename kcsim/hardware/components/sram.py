@@ -58,7 +58,7 @@ def estimate_sram(part: Part) -> Estimate:
         _spread_over_banks(part, found)
     if part.voltage_v is not None:
         _at_voltage(part, found)
-    energies = {name: found[name] for name in ACCESSES}
+    energies: dict[str, Figure] = {name: found[name] for name in ACCESSES}
     return Estimate(
         energies, found.get("leakage"), found["area"], found.get("access"), tuple(notes)
     )

@@ -1,0 +1,105 @@
+"""Levels, their partitions, stores and MAC units as parts of a library of components."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kcsim.errors import InputError, Problem
+from kcsim.hardware.components.part import ROOM_TEMPERATURE_K, Part
+from kcsim.hardware.description import DESCRIBING, Described
+from kcsim.hardware.level import Level, Partition
+from kcsim.hardware.schema import CodebookStore, Hardware
+
+
+def level_part(hardware: Hardware, level: Level, partition: Partition | None = None) -> Part:
+    """A level, or a partition of it, as a part.
+
+    Parameters
+    ----------
+    hardware : Hardware
+    level : Level
+    partition : Partition, optional
+
+    Raises
+    ------
+    InputError
+        If it says nothing of its kind, or of its size.
+    """
+    holder = partition or level
+    word = level.block_words * holder.word_bits
+    return _memory_part(hardware, (holder, level), _capacity_bits(holder), word, level.name)
+
+
+def store_part(hardware: Hardware, store: CodebookStore) -> Part:
+    """One copy of the store of the codebook as a part."""
+    bits = store.capacity_kib * 8192
+    return _memory_part(hardware, (store,), bits, store.word_bits, "the codebook's store")
+
+
+def mac_part(hardware: Hardware) -> Part:
+    """A MAC unit at the precision of the hardware."""
+    compute, bits = hardware.compute, hardware.precision_bits
+    return Part(
+        "mac",
+        technology_nm=compute.technology_nm or hardware.technology_nm,
+        width_bits=bits.weights,
+        other_width_bits=bits.inputs,
+        accumulator_bits=compute.accumulator_bits,
+        number=compute.number,
+        voltage_v=compute.voltage_v or hardware.voltage_v,
+    )
+
+
+def physical_accesses(level: Level, partition: Partition | None, width_bits: int) -> float:
+    """Physical accesses of an access of a block, by the words of one that are used."""
+    holder = partition or level
+    used = holder.used_words_per_access or level.used_words_per_access
+    if used is None:
+        return float(-(-level.block_words * holder.word_bits // width_bits))
+    most = max(1, width_bits // holder.word_bits)
+    if used > most:
+        raise InputError(
+            Problem(f"used_words_per_access of '{level.name}' is {used:g}",
+                    f"at most {most}: words of {holder.word_bits} bits in {width_bits}")
+        )  # fmt: skip
+    return level.block_words / used
+
+
+def _capacity_bits(holder: Level | Partition) -> float | None:
+    if holder.capacity_words is not None:
+        return float(holder.capacity_words * holder.word_bits)
+    return None if holder.capacity_kib is None else holder.capacity_kib * 8192
+
+
+def _memory_part(
+    hardware: Hardware,
+    chain: tuple[Described, ...],
+    capacity_bits: float | None,
+    word_bits: int,
+    name: str,
+) -> Part:
+    """The first of a chain that says something decides; then the chip."""
+
+    def said(key: str) -> Any:
+        own = next((v for v in (getattr(each, key) for each in chain) if v is not None), None)
+        return getattr(hardware, key, None) if own is None else own
+
+    told = {key: said(key) for key in DESCRIBING}
+    kind, width = told["kind"], told["width_bits"] or word_bits
+    if kind is None:
+        raise InputError(Problem(f"'{name}' does not say its kind", "kind"))
+    if kind == "dram":
+        return Part("dram", width_bits=width, dram_type=told["dram_type"] or "")
+    if capacity_bits is None:
+        raise InputError(Problem(f"'{name}' has no size for its energy to follow from"))
+    return Part(
+        kind,
+        technology_nm=told["technology_nm"],
+        width_bits=width,
+        depth=capacity_bits / width,
+        cell=told["cell"],
+        ports=told["ports"] or "1RW",
+        banks=told["banks"] or 1,
+        temperature_k=told["temperature_k"] or ROOM_TEMPERATURE_K,
+        voltage_v=told["voltage_v"],
+    )
