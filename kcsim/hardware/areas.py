@@ -105,7 +105,7 @@ def _known(component: Component, holder: Described | Compute, estimate: object) 
             found = estimate()  # type: ignore[operator]
         except InputError as error:
             note = str(error.problems[0])
-    else:
+    elif typed is None:
         note = "the hardware does not say its kind"
     area = found.area
     if typed is not None:

@@ -13,7 +13,13 @@ from kcsim.hardware.components.part import ComponentLibrary, Estimate, Part
 from kcsim.hardware.components.wires import pitch_mm, way_to_a_child_mm
 from kcsim.hardware.description import Origin
 from kcsim.hardware.level import Level, Partition
-from kcsim.hardware.memory_parts import level_part, mac_part, physical_accesses, store_part
+from kcsim.hardware.memory_parts import (
+    level_part,
+    mac_part,
+    physical_accesses,
+    store_accesses,
+    store_part,
+)
 from kcsim.hardware.schema import Hardware
 from kcsim.hardware.wanted import ACCESSES, LEAKAGE
 from kcsim.reading.source import Path_
@@ -129,8 +135,9 @@ class _Resolution:
             return self._access(path, level, part)
         if path[0] == "codebook" and self.hardware.codebook:
             store = self.hardware.codebook
-            part_ = _placed(path, store_part, self.hardware, store)
-            return self.estimate(part_, path).energies[_action(key)]
+            described = _placed(path, store_part, self.hardware, store)
+            figure = self.estimate(described, path).energies[_action(key)]
+            return _often(figure, _placed(path, store_accesses, store, described.width_bits))
         found = self.estimate(mac_part(self.hardware), path)
         if key == LEAKAGE:
             return self._a_cycle(path, [found])
@@ -140,9 +147,7 @@ class _Resolution:
         described = _placed(path, level_part, self.hardware, level, part)
         figure = self.estimate(described, path).energies[_action(str(path[-1]))]
         times = _placed(path, physical_accesses, level, part, described.width_bits)
-        if times == 1:
-            return figure
-        return figure.times(times, f"times {times:g} physical accesses a block")
+        return _often(figure, times)
 
     def _leakage(self, path: Path_, level: Level) -> Figure:
         """Of a level: of all its partitions that say what they are."""
@@ -196,6 +201,13 @@ class _Resolution:
 
 def _action(key: str) -> str:
     return "read" if key == ACCESSES[0] else "write"
+
+
+def _often(figure: Figure, times: float) -> Figure:
+    """So many physical accesses, or the part of one, for what the hardware calls an access."""
+    if times == 1:
+        return figure
+    return figure.times(times, f"times {times:g} physical accesses for an access of a block")
 
 
 def _bar(figure: Figure) -> dict[str, float]:

@@ -54,15 +54,27 @@ def physical_accesses(level: Level, partition: Partition | None, width_bits: int
     """Physical accesses of an access of a block, by the words of one that are used."""
     holder = partition or level
     used = holder.used_words_per_access or level.used_words_per_access
+    return _accesses(level.name, level.block_words, holder.word_bits, width_bits, used)
+
+
+def store_accesses(store: CodebookStore, width_bits: int) -> float:
+    """Likewise, of an access of a word of the codebook's store."""
+    used = store.used_words_per_access
+    return _accesses("codebook", 1, store.word_bits, width_bits, used)
+
+
+def _accesses(
+    name: str, block_words: int, word_bits: int, width_bits: int, used: float | None
+) -> float:
     if used is None:
-        return float(-(-level.block_words * holder.word_bits // width_bits))
-    most = max(1, width_bits // holder.word_bits)
+        return float(-(-block_words * word_bits // width_bits))
+    most = max(1, width_bits // word_bits)
     if used > most:
         raise InputError(
-            Problem(f"used_words_per_access of '{level.name}' is {used:g}",
-                    f"at most {most}: words of {holder.word_bits} bits in {width_bits}")
+            Problem(f"used_words_per_access of '{name}' is {used:g}",
+                    f"at most {most}: words of {word_bits} bits in {width_bits}")
         )  # fmt: skip
-    return level.block_words / used
+    return block_words / used
 
 
 def _capacity_bits(holder: Level | Partition) -> float | None:
