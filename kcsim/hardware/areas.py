@@ -133,6 +133,20 @@ def chip_area(hardware: Hardware, components: tuple[Component, ...]) -> Figure |
     return whole.times(factor, "" if factor == 1 else f"times layout_factor {factor:g}")
 
 
+def described_components(hardware: Hardware) -> tuple[Component, ...]:
+    """The components of a hardware that says of any what it is; none of others."""
+    parts = [part for level in hardware.levels for part in level.partitions]
+    holders = (hardware.compute, hardware.codebook, *hardware.levels, *parts)
+    is_said = any(each and (each.kind or each.area_mm2 is not None) for each in holders)
+    return hardware_components(hardware) if is_said else ()
+
+
+def chip_area_mm2(hardware: Hardware) -> float | None:
+    """Area of all that is known; ``None`` where nothing is."""
+    area = chip_area(hardware, described_components(hardware))
+    return area.value if area else None
+
+
 def area_below(hardware: Hardware, components: tuple[Component, ...], index: int) -> float:
     """Area that the network below one instance of a level spans [mm2], as far as it is known.
 

@@ -169,7 +169,7 @@ class _Resolution:
             text = f"over {clock:g} MHz"
             figures += [replace(f.times(1e3 / clock, text), unit="pJ") for f in leaking]
         if not figures:
-            return Figure(0.0, "pJ", unknown or "no leakage is known of such parts")
+            return Figure(0.0, "pJ", unknown or "no leakage or background is known of such a part")
         figure = total(figures, "leakage and clock of a cycle")
         return replace(figure, rule=f"{figure.rule}; {unknown}") if unknown else figure
 

@@ -85,6 +85,17 @@ def ram_quantities(
 
 
 @cache
+def table_rows(depth: float, width_bits: float) -> str:
+    """The rows of the table that a size lies between."""
+    widths = [w for w, _ in _between(width_bits, WIDTHS)]
+    depths = [d for w in widths for d, _ in _between(depth, _depths(w))]
+    words, bits = (
+        "-".join(f"{n}" for n in dict.fromkeys((min(x), max(x)))) for x in (depths, widths)
+    )
+    return f"sram.csv, {words} words of {bits} bits"
+
+
+@cache
 def _depths(width: int) -> tuple[int, ...]:
     least = max(LEAST_WORDS, 8 * LEAST_BYTES // width)
     return tuple(2**i for i in range(least.bit_length() - 1, 40) if 2**i * width <= 8 * MOST_BYTES)

@@ -9,7 +9,7 @@ from kcsim.errors import InputError, Problem
 from kcsim.hardware.components.figure import Figure
 from kcsim.hardware.components.interpolation import log_log
 from kcsim.hardware.components.part import Part
-from kcsim.hardware.components.ram_grid import NODES, Quantity, ram_quantities
+from kcsim.hardware.components.ram_grid import NODES, Quantity, ram_quantities, table_rows
 from kcsim.hardware.components.ram_ratios import node_ratio
 from kcsim.hardware.components.tables import rows_of
 
@@ -61,8 +61,12 @@ def ram_figures(part: Part) -> dict[Quantity, Figure]:
 def _figure(part: Part, name: Quantity, value: float, rule: str, spread: float = 0.0) -> Figure:
     bar = _BARS[name] + spread
     inputs = (
-        ("cell", part.cell), ("nm", part.node), ("words", part.depth), ("bits", part.width_bits),
-    )  # fmt: skip
+        ("cell", part.cell),
+        ("nm", part.node),
+        ("words", part.depth),
+        ("bits", part.width_bits),
+        ("table", table_rows(part.depth, part.width_bits)),
+    )
     return Figure(value, UNITS[name], rule, inputs, ("cacti7",), 1 / (1 + bar), 1 + bar)
 
 

@@ -38,7 +38,9 @@ def estimate_register_file(part: Part) -> Estimate:
     depth = max(part.depth, least)
     base = estimate_sram(replace(part, depth=depth, width_bits=width, banks=1))
     wide, deep = part.width_bits / width, min(1.0, part.depth / depth)
-    text = f"of a RAM of {depth:g} words of {width} bits, times (depth / {depth:g})^{DEPTH_POWER}"
+    text = (
+        f"a RAM of {depth:g} words of {width} bits times ({part.depth:g} / {depth:g})^{DEPTH_POWER}"
+    )
     text += f" and times {wide:.3g} for its width" if wide != 1 else ""
     energies = {}
     for name in ("read", "write"):
