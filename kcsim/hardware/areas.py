@@ -10,10 +10,16 @@ from kcsim.hardware.components.figure import Figure, total
 from kcsim.hardware.components.part import ComponentLibrary, Estimate
 from kcsim.hardware.components.standard import StandardLibrary
 from kcsim.hardware.description import Described
-from kcsim.hardware.memory_parts import level_part, mac_part, store_part
+from kcsim.hardware.memory_parts import (
+    MAC,
+    STORE,
+    level_part,
+    mac_part,
+    part_name,
+    store_part,
+)
 from kcsim.hardware.schema import Compute, Hardware
-
-MAC, STORE = "MAC", "codebook"
+from kcsim.reading.arguments import checked
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class Component:
         return self.leakage.value * self.instances if self.leakage else None
 
 
+@checked
 def hardware_components(
     hardware: Hardware, library: ComponentLibrary | None = None
 ) -> tuple[Component, ...]:
@@ -81,7 +88,7 @@ def _components(hardware: Hardware, library: ComponentLibrary) -> Iterator[Compo
     for i, level in enumerate(hardware.levels):
         for part in level.partitions or (None,):
             holder = part or level
-            name = f"{level.name} ({', '.join(part.tensors)})" if part else level.name
+            name = part_name(level, part)
             kind = holder.kind or level.kind or ""
             if kind or holder.area_mm2 is not None or level.kept_tensors:
                 plain = Component(name, i, kind, instances)

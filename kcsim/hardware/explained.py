@@ -14,6 +14,7 @@ from kcsim.hardware.from_sizes import place_name
 from kcsim.hardware.reader import find_hardware, load_hardware
 from kcsim.hardware.resolution import plain_data
 from kcsim.hardware.schema import Hardware
+from kcsim.reading.arguments import checked
 from kcsim.reading.source import Document, Path_, read_yaml
 
 _NUMBERS = (
@@ -23,6 +24,7 @@ _NUMBERS = (
 )  # fmt: skip
 
 
+@checked
 def explain_number(spec: str, place: str, overrides: Sequence[str] = ()) -> tuple[str, ...]:
     """Where a number of a hardware file comes from, in lines.
 

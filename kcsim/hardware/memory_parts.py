@@ -10,6 +10,14 @@ from kcsim.hardware.description import DESCRIBING, Described
 from kcsim.hardware.level import Level, Partition
 from kcsim.hardware.schema import CodebookStore, Hardware
 
+MAC, STORE = "MAC", "codebook"
+"""How MAC units and the store of the codebook are called."""
+
+
+def part_name(level: Level, partition: Partition | None) -> str:
+    """The name of a level, or of a partition as ``scratchpads (weights)``."""
+    return level.name if partition is None else f"{level.name} ({', '.join(partition.tensors)})"
+
 
 def level_part(hardware: Hardware, level: Level, partition: Partition | None = None) -> Part:
     """A level, or a partition of it, as a part.
@@ -27,13 +35,14 @@ def level_part(hardware: Hardware, level: Level, partition: Partition | None = N
     """
     holder = partition or level
     word = level.block_words * holder.word_bits
-    return _memory_part(hardware, (holder, level), _capacity_bits(holder), word, level.name)
+    name = part_name(level, partition)
+    return _memory_part(hardware, (holder, level), _capacity_bits(holder), word, name)
 
 
 def store_part(hardware: Hardware, store: CodebookStore) -> Part:
     """One copy of the store of the codebook as a part."""
     bits = store.capacity_kib * 8192
-    return _memory_part(hardware, (store,), bits, store.word_bits, "the codebook's store")
+    return _memory_part(hardware, (store,), bits, store.word_bits, STORE)
 
 
 def mac_part(hardware: Hardware) -> Part:
@@ -47,6 +56,7 @@ def mac_part(hardware: Hardware) -> Part:
         accumulator_bits=compute.accumulator_bits,
         number=compute.number,
         voltage_v=compute.voltage_v or hardware.voltage_v,
+        name=MAC,
     )
 
 
@@ -101,7 +111,7 @@ def _memory_part(
     if kind is None:
         raise InputError(Problem(f"'{name}' does not say its kind", "kind"))
     if kind == "dram":
-        return Part("dram", width_bits=width, dram_type=told["dram_type"] or "")
+        return Part("dram", width_bits=width, dram_type=told["dram_type"] or "", name=name)
     if capacity_bits is None:
         raise InputError(Problem(f"'{name}' has no size for its energy to follow from"))
     return Part(
@@ -114,4 +124,5 @@ def _memory_part(
         banks=told["banks"] or 1,
         temperature_k=told["temperature_k"] or ROOM_TEMPERATURE_K,
         voltage_v=told["voltage_v"],
+        name=name,
     )

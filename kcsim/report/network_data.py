@@ -39,7 +39,7 @@ def estimate_tables(result: Result, run: str = "") -> tuple[Table, ...]:
     -------
     tuple of Table
         Layers, executions (if there was a choice), components, tensors, storage (if clustered),
-        zeros (if there are any), metrics, area (if the hardware says what parts are).
+        zeros (if there are any), area (if the hardware says what parts are), metrics.
     """
     shown = Beside(result, result[run]) if run else Beside.last(result)
     tables = [layers_table(shown)]
@@ -50,7 +50,7 @@ def estimate_tables(result: Result, run: str = "") -> tuple[Table, ...]:
         tables.append(storage_table(shown))
     if _has_zeros(result):
         tables.append(zeros_table(shown))
-    return (*tables, metrics_table(shown), *area_table(result.hardware))
+    return (*tables, *area_table(result.hardware), metrics_table(shown))
 
 
 def layers_table(shown: Beside) -> Table:

@@ -53,6 +53,8 @@ class Part:
         Of a MAC; as wide as the product when absent.
     length_mm : float
         Of a wire.
+    name : str
+        How the hardware calls it, for libraries that go by names.
     """
 
     kind: Kind
@@ -69,6 +71,7 @@ class Part:
     other_width_bits: int | None = None
     accumulator_bits: int | None = None
     length_mm: float = 1.0
+    name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         _check_choice("kind", self.kind, get_args(Kind))
