@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kcsim.cli.options import Format, Output, Overrides, text_argument, text_option
+
+if TYPE_CHECKING:
+    from kcsim.hardware.components.part import ComponentLibrary
 
 Resolved = Annotated[
     bool,
@@ -17,6 +20,17 @@ Resolved = Annotated[
 ]
 Parts = Annotated[
     bool, typer.Option("--parts", help="Print area and leakage of every part as tables.")
+]
+Library = Annotated[
+    str | None,
+    text_option(
+        "--library NAME",
+        "What estimates parts: kcsim, hwcomponents, or a file with Accelergy's tables. "
+        "[default: kcsim]",
+    ),
+]
+Accelergy = Annotated[
+    bool, typer.Option("--accelergy", help="Print energies and areas as Accelergy's ERT and ART.")
 ]
 AreaPlot = Annotated[
     str | None, text_option("--plot FILE", "Draw the area of every part: png, pdf or svg.")
@@ -30,6 +44,8 @@ def command(
     ] = None,
     resolved: Resolved = False,
     parts: Parts = False,
+    accelergy: Accelergy = False,
+    library: Library = None,
     overrides: Overrides = None,
     format_: Format = None,
     output: Output = None,
@@ -39,7 +55,14 @@ def command(
     from kcsim.cli.running import check_output, emit, refuse_unused
     from kcsim.hardware.reader import load_hardware, shipped_names
 
-    asked = {"--resolved": resolved, "--parts": parts, "--set": overrides, "--plot": plot}
+    asked = {
+        "--resolved": resolved,
+        "--parts": parts,
+        "--accelergy": accelergy,
+        "--library": library,
+        "--set": overrides,
+        "--plot": plot,
+    }
     if name is None:
         refuse_unused({**asked, "--format": format_, "-o": output}, "no file is named", "a NAME")
         for shipped in shipped_names():
@@ -48,7 +71,7 @@ def command(
     if not parts:
         refuse_unused({"--format": format_}, "a file is printed as YAML", "--parts")
     check_output(output, plot)
-    hardware = load_hardware(name, overrides or ())
+    hardware = load_hardware(name, overrides or (), _library(library))
     if plot:
         from kcsim.report.area_figure import plot_area
 
@@ -58,12 +81,29 @@ def command(
         from kcsim.report.hardware_data import hardware_tables
 
         show_as(choose_format(format_, output, has_json=False), output, hardware_tables(hardware))
-    elif resolved or overrides:
+    elif accelergy:
+        from kcsim.hardware.accelergy import accelergy_text
+
+        emit(accelergy_text(hardware), output)
+    elif resolved or overrides or library:
         from kcsim.hardware.written import resolved_text
 
         emit(resolved_text(hardware), output)
     elif output or not plot:
         emit(_text(name), output)
+
+
+def _library(name: str | None) -> ComponentLibrary | None:
+    """The library that an option names; ``None`` for that of kcsim."""
+    if name in (None, "kcsim"):
+        return None
+    if name == "hwcomponents":
+        from kcsim.hardware.components.hwcomponents_models import HwcomponentsLibrary
+
+        return HwcomponentsLibrary()
+    from kcsim.hardware.accelergy import read_accelergy
+
+    return read_accelergy(str(name))
 
 
 def _text(name: str) -> str:
