@@ -78,10 +78,11 @@ def _estimate(
             raise InputError(document.problem(("ERT",), message, expected="energy: a number >= 0"))
         key = _ACTIONS.get(str(action.get("name")), str(action.get("name")))
         # The first of several entries of an action is that of its usual arguments.
-        found.setdefault(key, Figure(float(value), "pJ", f"ERT of {document.file}: {name}, {key}"))
+        rule = f"ERT: {name}, {key}"
+        found.setdefault(key, Figure(float(value), "pJ", rule, sources=(document.file,)))
     area, um2 = None, areas.get("area")
     if isinstance(um2, int | float):
-        area = Figure(um2 / 1e6, "mm2", f"ART of {document.file}: {name}")
+        area = Figure(um2 / 1e6, "mm2", f"ART: {name}", sources=(document.file,))
     return Estimate(found, None, area)
 
 

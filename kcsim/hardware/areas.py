@@ -18,8 +18,12 @@ from kcsim.hardware.memory_parts import (
     part_name,
     store_part,
 )
+from kcsim.hardware.places import place_name
 from kcsim.hardware.schema import Compute, Hardware
 from kcsim.reading.arguments import checked
+from kcsim.reading.source import Path_
+
+TYPED = "typed in"
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Component:
         Of one instance [mW]; of DRAM its background.
     note : str
         Why a figure is not known.
+    path : tuple
+        Where the hardware has it.
     """
 
     name: str
@@ -51,6 +57,7 @@ class Component:
     area: Figure | None = None
     leakage: Figure | None = None
     note: str = ""
+    path: Path_ = ()
 
     @property
     def area_mm2(self) -> float | None:
@@ -86,25 +93,30 @@ def hardware_components(
 def _components(hardware: Hardware, library: ComponentLibrary) -> Iterator[Component]:
     instances, count = 1, len(hardware.levels)
     for i, level in enumerate(hardware.levels):
-        for part in level.partitions or (None,):
+        for j, part in enumerate(level.partitions or (None,)):
             holder = part or level
             name = part_name(level, part)
             kind = holder.kind or level.kind or ""
             if kind or holder.area_mm2 is not None or level.kept_tensors:
-                plain = Component(name, i, kind, instances)
-                yield _known(plain, holder, lambda p=part, x=level: library.estimate(
+                path: Path_ = ("levels", i, *(("partitions", j) if part else ()))
+                plain = Component(name, i, kind, instances, path=path)
+                yield _known(hardware, plain, holder, lambda p=part, x=level: library.estimate(
                     level_part(hardware, x, p)
                 ))  # fmt: skip
         store = hardware.codebook
         if store and store.level == level.name:
-            plain = Component(STORE, i, store.kind or "", instances)
-            yield _known(plain, store, lambda s=store: library.estimate(store_part(hardware, s)))
+            plain = Component(STORE, i, store.kind or "", instances, path=(STORE,))
+            yield _known(
+                hardware, plain, store, lambda s=store: library.estimate(store_part(hardware, s))
+            )
         instances *= level.fanout.children
-    plain = Component(MAC, count, hardware.compute.kind or "", instances)
-    yield _known(plain, hardware.compute, lambda: library.estimate(mac_part(hardware)))
+    plain = Component(MAC, count, hardware.compute.kind or "", instances, path=("compute",))
+    yield _known(hardware, plain, hardware.compute, lambda: library.estimate(mac_part(hardware)))
 
 
-def _known(component: Component, holder: Described | Compute, estimate: object) -> Component:
+def _known(
+    hardware: Hardware, component: Component, holder: Described | Compute, estimate: object
+) -> Component:
     typed = holder.area_mm2
     found, note = Estimate({}), ""
     if component.kind:
@@ -116,7 +128,13 @@ def _known(component: Component, holder: Described | Compute, estimate: object) 
         note = "the hardware does not say its kind"
     area = found.area
     if typed is not None:
-        area = Figure(typed, "mm2", "typed in")
+        area = Figure(typed, "mm2", TYPED)
+        origin = hardware.provenance.get(place_name(hardware, (*component.path, "area_mm2")))
+        if origin and origin.value == typed:
+            area = Figure(
+                typed, "mm2", origin.rule, tuple(origin.inputs.items()), origin.sources,
+                origin.low, origin.high,
+            )  # fmt: skip
     if component.kind == "dram":
         note = note or "off the chip"
     note = note or " ".join(each for each in found.notes if "No leakage" in each)

@@ -10,7 +10,7 @@ from kcsim.hardware.areas import chip_area, hardware_components
 from kcsim.hardware.components.figure import Figure
 from kcsim.hardware.components.sources import citation
 from kcsim.hardware.description import Origin
-from kcsim.hardware.from_sizes import place_name
+from kcsim.hardware.places import place_name
 from kcsim.hardware.reader import find_hardware, load_hardware
 from kcsim.hardware.resolution import plain_data
 from kcsim.hardware.schema import Hardware

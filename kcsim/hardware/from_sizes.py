@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from kcsim.errors import InputError, Problem
-from kcsim.hardware.areas import area_below, hardware_components
+from kcsim.hardware.areas import TYPED, area_below, hardware_components
 from kcsim.hardware.components.figure import Figure, total
 from kcsim.hardware.components.part import ComponentLibrary, Estimate, Part
+from kcsim.hardware.components.standard import StandardLibrary
 from kcsim.hardware.components.wires import pitch_mm, way_to_a_child_mm
 from kcsim.hardware.description import Origin
 from kcsim.hardware.level import Level, Partition
@@ -20,22 +21,10 @@ from kcsim.hardware.memory_parts import (
     store_accesses,
     store_part,
 )
+from kcsim.hardware.places import place_name
 from kcsim.hardware.schema import Hardware
 from kcsim.hardware.wanted import ACCESSES, LEAKAGE
 from kcsim.reading.source import Path_
-
-
-def place_name(hardware: Hardware, path: Path_) -> str:
-    """A place as `--set` names it: ``levels.buffer.read_pj``."""
-    steps = []
-    for position, step in enumerate(path):
-        if isinstance(step, str):
-            steps.append(f".{step}")
-        elif position == 1 and path[0] == "levels":
-            steps.append(f".{hardware.levels[step].name}")
-        else:
-            steps.append(f"[{step}]")
-    return "".join(steps).removeprefix(".")
 
 
 def with_sizes(hardware: Hardware, wanted: Sequence[Path_], library: ComponentLibrary) -> Hardware:
@@ -58,6 +47,8 @@ def with_sizes(hardware: Hardware, wanted: Sequence[Path_], library: ComponentLi
     for path in wanted:
         if path not in networks:
             resolution.put(path, resolution.figure(path))
+    if not isinstance(library, StandardLibrary):
+        resolution.keep_areas()
     resolution.finish()
     # Networks span areas, which are known once all else is.
     for path in networks:
@@ -79,10 +70,16 @@ class _Resolution:
         found: Estimate = _placed(path, self.library.estimate, part)
         return found
 
+    def keep_areas(self) -> None:
+        """Areas by the library, so that nothing has to ask it again."""
+        for each in hardware_components(self.hardware, self.library):
+            if each.area and each.path and each.area.rule != TYPED:
+                self.put((*each.path, "area_mm2"), each.area)
+
     def put(self, path: Path_, figure: Figure) -> None:
         """Keep a number in the unit of the hardware, and where it came from."""
         unit = figure.unit
-        if self.hardware.energy_unit == "MAC":
+        if self.hardware.energy_unit == "MAC" and unit == "pJ":
             mac = self.mac = (
                 self.mac or self.estimate(mac_part(self.hardware), path).energies["mac"]
             )
@@ -190,13 +187,20 @@ class _Resolution:
         if path[-1] == "transfer_pj":
             way = way_to_a_child_mm(area)
             text = f"{way:.3g} mm, three quarters of the root of {area:.4g} mm2 below {level.name}"
-            wire = self.estimate(replace(plain, length_mm=way), path).energies["transfer"]
-            return wire.times(1.0, text)
+            return self._transfer(path, replace(plain, length_mm=way)).times(1.0, text)
         pitch = pitch_mm(area, level.fanout.children)
-        link = self.estimate(replace(plain, length_mm=pitch), path).energies["transfer"]
-        router = self.estimate(replace(plain, kind="router"), path).energies["transfer"]
+        link = self._transfer(path, replace(plain, length_mm=pitch))
+        router = self._transfer(path, replace(plain, kind="router"))
         text = f"a router and {pitch:.3g} mm, the pitch of {level.fanout.children} children"
         return total([link, router], text)
+
+    def _transfer(self, path: Path_, part: Part) -> Figure:
+        """Of a wire or router; by kcsim's library where another has none."""
+        try:
+            return self.library.estimate(part).energies["transfer"]
+        except InputError:
+            found: Estimate = _placed(path, StandardLibrary().estimate, part)
+            return found.energies["transfer"].times(1.0, "by kcsim, as the library has none")
 
 
 def _action(key: str) -> str:

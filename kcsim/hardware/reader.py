@@ -106,7 +106,6 @@ def load_hardware(
 
 def hardware_schema() -> dict[str, Any]:
     """The JSON Schema of hardware files, for editors."""
-    from pydantic import TypeAdapter
+    from kcsim.hardware.file_schema import file_schema
 
-    schema = TypeAdapter(Hardware).json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return file_schema()

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from kcsim.hardware.description import Origin
-from kcsim.hardware.from_sizes import place_name
 from kcsim.hardware.level import AssumedBits
+from kcsim.hardware.places import place_name
 from kcsim.hardware.schema import Hardware
 from kcsim.reading.source import Path_
 
