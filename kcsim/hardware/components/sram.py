@@ -69,6 +69,8 @@ def _spread_over_banks(part: Part, found: dict[Quantity, Figure]) -> None:
     for name in totals:
         if name in found:
             found[name] = found[name].times(part.banks, f"times {part.banks} banks")
+    # Wires to the banks take time that no rule has.
+    found.pop("access", None)
     span = math.sqrt(found["area"].value)
     each = bank_wire_pj(part.node)
     wire = each * part.width_bits * span
