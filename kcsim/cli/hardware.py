@@ -9,7 +9,7 @@ import typer
 from kcsim.cli.options import Format, Output, Overrides, text_argument, text_option
 
 if TYPE_CHECKING:
-    from kcsim.hardware.components.part import ComponentLibrary
+    from kcsim.hardware.components.library import ComponentLibrary
 
 Resolved = Annotated[
     bool,

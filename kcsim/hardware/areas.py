@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from kcsim.errors import InputError
 from kcsim.hardware.components.figure import Figure, total
-from kcsim.hardware.components.part import ComponentLibrary, Estimate
+from kcsim.hardware.components.library import ComponentLibrary
+from kcsim.hardware.components.part import Estimate
 from kcsim.hardware.components.standard import StandardLibrary
 from kcsim.hardware.description import Described
 from kcsim.hardware.memory_parts import (

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass
+from pydantic import Field
 
-from kcsim.hardware.components.part import Cell, Ports
+from kcsim.hardware.components.names import Cell, Ports
 
 MemoryKind = Literal["sram", "register_file", "registers", "dram"]
 Positive = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
@@ -16,7 +16,7 @@ Kelvin = Annotated[float, Field(ge=300, le=400, allow_inf_nan=False)]
 Width = Annotated[int, Field(ge=1, le=65536)]
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"), kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Described:
     """What a memory is; energies that are not typed follow from it.
 
@@ -57,7 +57,7 @@ DESCRIBING = tuple(name for name in Described.__dataclass_fields__ if name != "a
 """The keys that say what a memory is."""
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"), kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Origin:
     """Where a number that nobody typed came from.
 
@@ -78,7 +78,7 @@ class Origin:
     value: float
     unit: str
     rule: str
-    inputs: dict[str, float | int | str] = Field(default_factory=dict)
+    inputs: dict[str, float | int | str] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
     low: float = 1.0
     high: float = 1.0

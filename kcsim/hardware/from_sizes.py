@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from kcsim.errors import InputError, Problem
-from kcsim.hardware.areas import TYPED, area_below, hardware_components
+from kcsim.hardware.areas import TYPED, Component, area_below, hardware_components
 from kcsim.hardware.components.figure import Figure, total
-from kcsim.hardware.components.part import ComponentLibrary, Estimate, Part
+from kcsim.hardware.components.library import ComponentLibrary
+from kcsim.hardware.components.part import Estimate, Part
 from kcsim.hardware.components.standard import StandardLibrary
 from kcsim.hardware.components.wires import pitch_mm, way_to_a_child_mm
 from kcsim.hardware.description import Origin
@@ -64,6 +65,8 @@ class _Resolution:
         self.origins = dict(hardware.provenance)
         self.values: dict[Path_, float] = {}
         self.mac: Figure | None = None
+        self.parts: dict[Path_, Part] = {}
+        self.components: tuple[Component, ...] | None = None
 
     def estimate(self, part: Part, path: Path_) -> Estimate:
         """What a part costs; problems name the place."""
@@ -141,7 +144,10 @@ class _Resolution:
         return found.energies[key.removesuffix("_pj")]
 
     def _access(self, path: Path_, level: Level, part: Partition | None) -> Figure:
-        described = _placed(path, level_part, self.hardware, level, part)
+        place = path[:-1]
+        if place not in self.parts:
+            self.parts[place] = _placed(path, level_part, self.hardware, level, part)
+        described = self.parts[place]
         figure = self.estimate(described, path).energies[_action(str(path[-1]))]
         times = _placed(path, physical_accesses, level, part, described.width_bits)
         return _often(figure, times)
@@ -174,8 +180,9 @@ class _Resolution:
         """Of a word: wires over what a network spans, and for a hop also a router."""
         index = int(path[1])
         level = self.hardware.levels[index]
-        components = hardware_components(self.hardware, self.library)
-        area = area_below(self.hardware, components, index)
+        if self.components is None:
+            self.components = hardware_components(self.hardware, self.library)
+        area = area_below(self.hardware, self.components, index)
         if not area:
             problem = f"of nothing below '{level.name}' is the area known, which its wires span"
             raise InputError(Problem(problem, "kind of a level below, or of compute", path=path))

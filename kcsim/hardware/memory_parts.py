@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kcsim.errors import InputError, Problem
-from kcsim.hardware.components.part import ROOM_TEMPERATURE_K, Part
+from kcsim.hardware.components.names import ROOM_TEMPERATURE_K
+from kcsim.hardware.components.part import Part
 from kcsim.hardware.description import DESCRIBING, Described
 from kcsim.hardware.level import Level, Partition
 from kcsim.hardware.schema import CodebookStore, Hardware
@@ -101,12 +102,14 @@ def _memory_part(
     name: str,
 ) -> Part:
     """The first of a chain that says something decides; then the chip."""
-
-    def said(key: str) -> Any:
-        own = next((v for v in (getattr(each, key) for each in chain) if v is not None), None)
-        return getattr(hardware, key, None) if own is None else own
-
-    told = {key: said(key) for key in DESCRIBING}
+    told: dict[str, Any] = {}
+    for key in DESCRIBING:
+        value = None
+        for each in chain:
+            value = getattr(each, key)
+            if value is not None:
+                break
+        told[key] = getattr(hardware, key, None) if value is None else value
     kind, width = told["kind"], told["width_bits"] or word_bits
     if kind is None:
         raise InputError(Problem(f"'{name}' does not say its kind", "kind"))

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from kcsim.errors import InputError, Problem, nearest
-from kcsim.hardware.components.part import ComponentLibrary
+from kcsim.hardware.components.library import ComponentLibrary
 from kcsim.hardware.overrides import apply_override
-from kcsim.hardware.resized import let_resized_follow
 from kcsim.hardware.resolution import hardware_of_data, hardware_of_document
 from kcsim.hardware.schema import Hardware
 from kcsim.reading.arguments import checked
@@ -98,6 +97,8 @@ def load_hardware(
     document = read_yaml(find_hardware(spec))
     if not overrides:
         return hardware_of_document(document, library)
+    from kcsim.hardware.resized import let_resized_follow
+
     before = hardware_of_document(document, library)
     changed = [apply_override(document.data, override) for override in overrides]
     let_resized_follow(document.data, before, changed)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from kcsim.hardware.components.part import ROOM_TEMPERATURE_K, Part
+from kcsim.hardware.components.names import ROOM_TEMPERATURE_K
+from kcsim.hardware.components.part import Part
 from kcsim.hardware.holders import FROM_SIZE
 from kcsim.hardware.level import Level, Partition
 from kcsim.hardware.memory_parts import level_part, mac_part, store_part

@@ -7,11 +7,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from kcsim.errors import InputError, Mark, Problem
-from kcsim.hardware.components.part import ComponentLibrary
+from kcsim.hardware.components.library import ComponentLibrary
 from kcsim.hardware.holders import says_sizes
 from kcsim.hardware.schema import Hardware
-from kcsim.hardware.spelled import without_units
-from kcsim.hardware.wanted import fill_in
 from kcsim.reading.source import Document, Path_, in_file_order
 from kcsim.reading.validation import validate, validate_data
 
@@ -40,6 +38,9 @@ def plain_data(data: Any) -> Plain:
     """What a file holds, without units and with zeros where numbers follow from sizes."""
     if not says_sizes(data):
         return Plain(data, {}, (), [])
+    from kcsim.hardware.spelled import without_units
+    from kcsim.hardware.wanted import fill_in
+
     plain, places, problems = without_units(data)
     wanted, more = fill_in(plain)
     return Plain(plain, places, wanted, [*problems, *more])

@@ -14,7 +14,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from kcsim.errors import InputError, Problem, nearest
-from kcsim.hardware.components.part import Cell, Number
+from kcsim.hardware.components.names import Cell, Number
 from kcsim.hardware.description import Described, Kelvin, Nanometers, Origin, Positive
 from kcsim.hardware.level import (
     STRICT,

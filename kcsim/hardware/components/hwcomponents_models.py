@@ -7,7 +7,8 @@ from typing import Any
 
 from kcsim.errors import InputError, Problem
 from kcsim.hardware.components.figure import Figure
-from kcsim.hardware.components.part import ROOM_TEMPERATURE_K, Estimate, Part
+from kcsim.hardware.components.names import ROOM_TEMPERATURE_K
+from kcsim.hardware.components.part import Estimate, Part
 
 _CACTI, _ALADDIN = "hwcomponents_cacti", "hwcomponents_library.library.aladdin"
 _PACKAGES = {_CACTI: "hwcomponents-cacti", _ALADDIN: "hwcomponents-library"}

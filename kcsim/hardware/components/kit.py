@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from kcsim.errors import InputError
 from kcsim.hardware.components.figure import Figure
-from kcsim.hardware.components.part import ComponentLibrary, Estimate, Part
+from kcsim.hardware.components.library import ComponentLibrary
+from kcsim.hardware.components.part import Estimate, Part
 
 _UNITS = {"leakage": "mW", "area": "mm2", "access_ns": "ns"}
 

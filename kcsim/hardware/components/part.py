@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import get_args
 
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.hardware.components.figure import Figure
-
-Kind = Literal[
-    "sram", "register_file", "registers", "dram", "mac", "adder", "multiplier", "multiplexer",
-    "comparator", "wire", "router",
-]  # fmt: skip
-Cell = Literal["LSTP", "HP", "LOP"]
-Ports = Literal["1RW", "1R1W", "2R1W", "2RW"]
-Number = Literal["int", "float", "bfloat"]
-
-DEFAULT_CELL: Cell = "LSTP"
-ROOM_TEMPERATURE_K = 300.0
+from kcsim.hardware.components.names import (
+    DEFAULT_CELL,
+    ROOM_TEMPERATURE_K,
+    Cell,
+    Kind,
+    Number,
+    Ports,
+)
 
 
 @dataclass(frozen=True)
@@ -128,27 +125,6 @@ class Estimate:
     area: Figure | None = None
     access_ns: Figure | None = None
     notes: tuple[str, ...] = field(default=())
-
-
-@runtime_checkable
-class ComponentLibrary(Protocol):
-    """What estimates parts.
-
-    Attributes
-    ----------
-    name : str
-    """
-
-    name: str
-
-    def estimate(self, part: Part) -> Estimate:
-        """What a part costs.
-
-        Raises
-        ------
-        InputError
-            If the library does not know such a part; says why.
-        """
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ from functools import cache
 
 from kcsim.errors import InputError, Problem
 from kcsim.hardware.components.interpolation import linear
-from kcsim.hardware.components.part import ROOM_TEMPERATURE_K
+from kcsim.hardware.components.names import ROOM_TEMPERATURE_K
 from kcsim.hardware.components.tables import rows_of
 
 TEMPERATURES_K = (ROOM_TEMPERATURE_K, 330.0, 360.0, 400.0)
