@@ -110,7 +110,7 @@ def _memory_part(
             if value is not None:
                 break
         told[key] = getattr(hardware, key, None) if value is None else value
-    kind, width = told["kind"], told["width_bits"] or word_bits
+    kind, width = told["kind"], int(told["width_bits"] or word_bits)
     if kind is None:
         raise InputError(Problem(f"'{name}' does not say its kind", "kind"))
     if kind == "dram":
