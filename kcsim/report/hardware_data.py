@@ -46,7 +46,7 @@ def area_table(hardware: Hardware) -> tuple[Table, ...]:
     )  # fmt: skip
     notes = [f"{each.name}: {each.note}." for each in components if each.note]
     factor = hardware.layout_factor
-    text = "the sum of what is known; laid-out chips have 2.3 to 5 times as much (layout_factor)"
+    text = "the sum of what is known; laid-out chips have 2.3 to 5.3 times as much (layout_factor)"
     if factor != 1:
         text = f"the sum of what is known, times layout_factor {factor:g}"
     low, high = area.low * area.value, area.high * area.value
