@@ -121,6 +121,8 @@ def test_a_physical_access_is_paid_in_full_unless_its_words_are_used(write):
     full = load_hardware(write()).levels[1].read_pj
     shared = ("width: 64 bits", "width: 64 bits\n    used_words_per_access: 4")
     assert load_hardware(write(shared)).levels[1].read_pj == pytest.approx(full / 4)
+    half = ("width: 64 bits", "width: 64 bits\n    used_words_per_access: 2")
+    assert load_hardware(write(half)).levels[1].read_pj == pytest.approx(full / 2)
     blocks = ("width: 64 bits", "width: 64 bits\n    block_words: 8")
     assert load_hardware(write(blocks)).levels[1].read_pj == pytest.approx(2 * full)
     wrong = ("width: 64 bits", "width: 64 bits\n    used_words_per_access: 5")
