@@ -13,7 +13,7 @@ from kcsim.hardware.level import Level, Partition
 from kcsim.hardware.memory_parts import level_part, mac_part, store_part
 from kcsim.hardware.resolution import check_data
 from kcsim.hardware.schema import Hardware
-from kcsim.hardware.wanted import ACCESSES
+from kcsim.hardware.wanted import ACCESSES, LEAKAGE
 
 Changed = Sequence[tuple[dict[str, Any], str]]
 
@@ -39,6 +39,8 @@ def let_resized_follow(data: Any, before: Hardware, changed: Changed) -> None:
             for old_part, new_part, where in _holders(old, new, mapping):
                 if _part(before, old, old_part) != (found := _part(after, new, new_part)) and found:
                     resize.memory(mapping, where)
+                    if f"levels.{old.name}.{LEAKAGE}" in before.provenance:
+                        resize.follow(mapping, LEAKAGE)
     old_store, new_store = before.codebook, after.codebook
     if old_store and new_store and new_store.kind:
         was = store_part(before, old_store) if old_store.kind else None
@@ -69,9 +71,14 @@ class _Resizing:
         """Likewise, of a level or of a partition of it, which may inherit those of the level."""
         keys = [each for each in ACCESSES if holder is level or not self.was_set(level, each)]
         self.follow(holder, *keys)
-        if not self.was_set(level, "update_pj"):
-            level.pop("update_pj", None)
-            level.pop("update", None)
+        self.drop(level, "update_pj", "update")
+        self.drop(holder, "area_mm2", "area")
+
+    def drop(self, mapping: dict[str, Any], key: str, spelled: str) -> None:
+        """Leave out what holds for another size, unless it was set."""
+        if not (self.was_set(mapping, key) or self.was_set(mapping, spelled)):
+            mapping.pop(key, None)
+            mapping.pop(spelled, None)
 
 
 def _stem(key: str) -> str:

@@ -77,6 +77,13 @@ def test_register_files_never_take_less_than_a_register(depth, width, node):
     assert found.area.value >= register.area.value * depth * (1 - 1e-9)
 
 
+def test_deep_register_files_of_narrow_words_are_shares_of_rams():
+    narrow, ram = (ESTIMATE(Part("register_file", 65, w, 1024)) for w in (4, 8))
+    assert narrow.area.value == pytest.approx(ram.area.value / 2)
+    assert narrow.leakage.value == pytest.approx(ram.leakage.value / 2)
+    assert "clock" not in narrow.energies
+
+
 def test_a_choice_of_more_takes_more():
     found = [ESTIMATE(Part("multiplexer", 45, depth=n)) for n in (2, 4, 16, 256)]
     for name in ("area", "leakage"):

@@ -318,6 +318,18 @@ def test_tables_of_accelergy_give_back_what_was_written(write, tmp_path):
     assert chip_area(resolved, hardware_components(resolved)).value == pytest.approx(areas[0])
 
 
+def test_what_was_found_for_another_size_does_not_stay(write, tmp_path):
+    hardware = load_hardware(write())
+    (tmp_path / "resolved.yaml").write_text(resolved_text(hardware), encoding="utf-8")
+    (tmp_path / "chip.yaml").write_text(CHIP.replace("108 KiB", "1 MiB"), encoding="utf-8")
+    new, expected = load_hardware("resolved.yaml", ["levels.buffer.capacity=1 MiB"]), "chip.yaml"
+    assert new.levels[1] == load_hardware(expected).levels[1]
+    typed = load_hardware(expected, ["levels.buffer.area=3 mm2"])
+    assert typed.levels[1].area_mm2 == 3
+    both = load_hardware(expected, ["levels.buffer.area=3 mm2", "levels.buffer.banks=2"])
+    assert both.levels[1].area_mm2 == 3
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

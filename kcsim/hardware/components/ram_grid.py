@@ -49,7 +49,9 @@ def check_ram_size(depth: float, width_bits: float) -> None:
         size = depth * width_bits / 8 / 2**20
         problem = f"an SRAM of {size:g} MiB is larger than the table, and is not extrapolated"
     if problem:
-        kinds = "; smaller ones are register files (kind: register_file), others need a typed energy"
+        kinds = (
+            "; smaller ones are register files (kind: register_file), others need a typed energy"
+        )
         raise InputError(Problem(problem, RANGE + kinds))
 
 

@@ -27,6 +27,8 @@ def estimate_register_file(part: Part) -> Estimate:
     flip-flops: their area is that of their bits or, if larger, of that RAM's bits, and their clock
     runs in every cycle.
 
+    Words narrower or wider than those of the RAMs pay for their share of the nearest width.
+
     Parameters
     ----------
     part : Part
@@ -49,6 +51,10 @@ def estimate_register_file(part: Part) -> Estimate:
         if figure.value < floor:
             figure = replace(figure, value=floor, rule=f"{figure.rule}; at least a register")
         energies[name] = replace(figure, low=0.5, high=2.0).citing("wu2019", "shao2014")
+    if part.depth >= least:
+        leakage = base.leakage.times(wide, "") if base.leakage else None
+        area = base.area.times(wide, "") if base.area else None
+        return Estimate(energies, leakage, area, base.access_ns, base.notes)
     bits = part.depth * part.width_bits
     energies["clock"] = clock_figure(part, bits)
     shared = base.area.value * wide * deep if base.area else 0.0
