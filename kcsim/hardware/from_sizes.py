@@ -189,7 +189,7 @@ class _Resolution:
         chip = self.hardware
         plain = Part(
             "wire", technology_nm=level.technology_nm or chip.technology_nm,
-            width_bits=level.word_bits, cell=level.cell or chip.cell,
+            width_bits=int(level.word_bits), cell=level.cell or chip.cell,
         )  # fmt: skip
         if path[-1] == "transfer_pj":
             way = way_to_a_child_mm(area)
