@@ -81,9 +81,13 @@ def _without_effect(hardware: Hardware) -> Iterator[str]:
 def _from_sizes(hardware: Hardware) -> Iterator[str]:
     """Numbers that followed from sizes: said once, with their places."""
     places: dict[str, list[str]] = {}
+    unknown: dict[str, list[str]] = {}
     for place, origin in hardware.provenance.items():
         holder, _, key = place.rpartition(".")
-        places.setdefault(holder, []).append(f"{key} {origin.value:.4g}")
+        if origin.value:
+            places.setdefault(holder, []).append(f"{key} {origin.value:.4g}")
+        else:
+            unknown.setdefault(origin.rule, []).append(holder.removeprefix("levels."))
     if places:
         found = "; ".join(f"{holder} {', '.join(each)}" for holder, each in places.items())
         libraries = ", ".join(dict.fromkeys(o.library for o in hardware.provenance.values()))
@@ -95,6 +99,8 @@ def _from_sizes(hardware: Hardware) -> Iterator[str]:
         )
         of = f" of {' and '.join(cells)} cells" if cells else ""
         yield f"From sizes ({libraries}{nodes}{', SRAM' + of if of else ''}): {found}."
+    for rule, holders in unknown.items():
+        yield f"{', '.join(holders)}: {rule.rstrip('.')}."
 
 
 def never_forwarded(hardware: Hardware, index: int, tensor: Tensor) -> str:

@@ -101,6 +101,15 @@ def test_leakage_and_clock_are_those_of_a_cycle(write):
     assert hot.levels[1].read_pj == buffer.read_pj
 
 
+def test_leakage_that_is_not_known_is_said_to_be_missing(write):
+    (note,) = [n for n in hardware_notes(load_hardware(write())) if n.startswith("DRAM: ")]
+    assert note == "DRAM: no leakage or background is known of such a part."
+    notes = hardware_notes(load_hardware(write(("clock: 200 MHz\n", ""))))
+    assert any("as the hardware gives no clock_mhz" in note for note in notes)
+    notes = hardware_notes(load_hardware(write(("65 nm", "16 nm"))))
+    assert any("No leakage of SRAM (LSTP) is known at 16 nm" in note for note in notes)
+
+
 def test_a_typed_energy_wins(write):
     plain = load_hardware(write())
     buffer = load_hardware(write(("width: 64 bits", "read: 3 pJ"))).levels[1]
