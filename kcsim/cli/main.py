@@ -11,10 +11,12 @@ from kcsim.cli import (
     check,
     check_sharing,
     check_weights,
+    cite,
     cluster,
     compare,
     estimate,
     evaluate,
+    explain,
     front,
     hardware,
     map,
@@ -46,6 +48,7 @@ COMMANDS = {
         "check-sharing": check_sharing,
         "check-weights": check_weights,
     },
+    "Where numbers come from": {"explain": explain, "cite": cite},
     "What there is": {"networks": networks, "hardware": hardware, "schema": schema},
 }
 
