@@ -83,6 +83,5 @@ def test_a_pe_of_eie_by_module():
         + codebook.energies["clock"].value,
     }
     total = 0.8 * sum(power.values())
-    print({name: 0.8 * each for name, each in power.items()}, total)
     assert total == pytest.approx(9.157, rel=0.3)
     assert 0.8 * power["ArithmUnit"] == pytest.approx(1.162, rel=0.3)
