@@ -12,10 +12,10 @@ BibTeX = Annotated[bool, typer.Option("--bibtex", help="As entries of BibTeX.")]
 
 
 def command(hw: HardwareFile, overrides: Overrides = None, bibtex: BibTeX = False) -> None:
-    """List what energies, area and leakage rest on that were not typed in."""
+    """List what energies, area and leakage rest on, and what the file says of those typed in."""
     from kcsim.hardware.components.sources import bibtex as entries
     from kcsim.hardware.components.sources import citation
-    from kcsim.hardware.explained import sources_of
+    from kcsim.hardware.explained import sources_of, typed_energies
     from kcsim.hardware.reader import load_hardware
 
     keys = sources_of(load_hardware(hw, overrides or ()))
@@ -24,5 +24,5 @@ def command(hw: HardwareFile, overrides: Overrides = None, bibtex: BibTeX = Fals
         return
     for key in keys:
         typer.echo(f"{key}: {citation(key)}")
-    if not keys:
-        typer.echo("All numbers are typed in: see the comments of the file.")
+    for line in typed_energies(hw, overrides or ()):
+        typer.echo(line)

@@ -63,6 +63,31 @@ def explain_number(spec: str, place: str, overrides: Sequence[str] = ()) -> tupl
     return (*lines, _typed(read_yaml(find_hardware(spec)), path))
 
 
+@checked
+def typed_energies(spec: str, overrides: Sequence[str] = ()) -> tuple[str, ...]:
+    """Where the energies of a hardware file are typed, with what the file says beside each.
+
+    Parameters
+    ----------
+    spec : str
+        The file, or the bare name of a shipped one.
+    overrides : sequence of str
+        As for `load_hardware`.
+    """
+    hardware, document = load_hardware(spec, overrides), read_yaml(find_hardware(spec))
+    replaced = {override.partition("=")[0] for override in overrides}
+    found = []
+    for place, (path, value) in number_places(hardware).items():
+        origin = hardware.provenance.get(place)
+        follows = origin is not None and origin.value == value
+        if "_pj" not in str(path[-1]) or follows or place in replaced:
+            continue
+        line = _typed(document, path)
+        if line.startswith("typed"):
+            found.append(f"{place}: {line}")
+    return tuple(found)
+
+
 def number_places(hardware: Hardware) -> dict[str, tuple[Path_, float]]:
     """The numbers of a hardware that may be explained: path and value by place."""
     return {place_name(hardware, path): (path, value) for path, value in _walk(hardware, ())}

@@ -58,15 +58,16 @@ def area_table(hardware: Hardware) -> tuple[Table, ...]:
 
 
 def numbers_table(hardware: Hardware) -> Table:
-    """Every number that followed from a size, its error bar, rule and sources."""
+    """Every number that followed from a size, its error bar and sources; the rules as notes."""
     rows = tuple(
-        (
-            place, origin.value, origin.unit, origin.low, origin.high, origin.rule,
-            ", ".join(origin.sources),
-        )
+        (place, origin.value, origin.unit, origin.low, origin.high, ", ".join(origin.sources))
         for place, origin in hardware.provenance.items()
-    )  # fmt: skip
-    columns = tuple(
-        column(name) for name in ("place", "value", "unit_name", "low", "high", "rule", "sources")
     )
-    return Table(f"Numbers from sizes: {hardware.name}", columns, rows)
+    rules: dict[str, list[str]] = {}
+    for place, origin in hardware.provenance.items():
+        rules.setdefault(origin.rule, []).append(place.removeprefix("levels."))
+    notes = tuple(f"{', '.join(places)}: {rule}." for rule, places in rules.items())
+    columns = tuple(
+        column(name) for name in ("place", "value", "unit_name", "low", "high", "sources")
+    )
+    return Table(f"Numbers from sizes: {hardware.name}", columns, rows, notes=notes)

@@ -59,6 +59,13 @@ def test_sources_are_cited_as_text_and_as_bibtex(kcsim):
     assert entries.out.startswith("@article{cacti7,")
 
 
+def test_what_a_file_says_beside_its_own_energies_is_cited(kcsim):
+    lines = kcsim("cite", "--hw", "eyeriss", "--set", "compute.mac_pj=3").out.splitlines()
+    typed = [line for line in lines if ": typed in at " in line]
+    assert any(line.startswith("levels.DRAM.read_pj") and "nn_dataflow" in line for line in typed)
+    assert not any(line.startswith("compute.mac_pj") for line in typed)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
