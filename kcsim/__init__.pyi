@@ -11,6 +11,11 @@ from .estimation.compare import compare_executions as compare_executions
 from .estimation.estimate import estimate as estimate
 from .estimation.result import Result as Result
 from .estimation.result import Run as Run
+from .hardware.areas import hardware_components as hardware_components
+from .hardware.components.part import Estimate as Estimate
+from .hardware.components.part import Part as Part
+from .hardware.components.standard import StandardLibrary as StandardLibrary
+from .hardware.explained import explain_number as explain_number
 from .hardware.reader import load_hardware as load_hardware
 from .hardware.schema import Hardware as Hardware
 from .mapping.layers import MappingTask as MappingTask

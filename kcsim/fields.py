@@ -153,6 +153,31 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
         ("capacity_bits", "bits", "bits", "Room in one instance, half of it under double "
          "buffering; none if unlimited."),
     ),
+    "hardware.areas": (
+        ("components", "records", "", "Parts of the hardware that store or compute, what they "
+         "are, their area and leakage."),
+        ("part_kind", "text", "", "What a part is, as `sram`; empty where the hardware does not "
+         "say."),
+        ("part_count", "integer", "", "Instances of a part on the chip."),
+        ("instance_area_mm2", "number", "mm2", "Area of one instance."),
+        ("area_mm2", "number", "mm2", "Area of all instances of a part; of the chip the sum of "
+         "what is known, times `layout_factor`."),
+        ("leakage_mw", "number", "mW", "Leakage of all instances of a part, of DRAM its "
+         "background."),
+        ("layout_factor", "number", "", "Area of the laid-out chip over the sum of its parts."),
+    ),
+    "hardware.description": (
+        ("derived", "records", "", "Numbers of the hardware that nobody typed: they follow from "
+         "sizes."),
+        ("place", "text", "", "Of a number, as `levels.buffer.read_pj`."),
+        ("value", "number", "", "As it is used."),
+        ("unit_name", "text", "", "Its unit."),
+        ("rule", "text", "", "How it was found."),
+        ("low", "number", "", "Lower end of the error bar, as a factor."),
+        ("high", "number", "", "Upper end of the error bar, as a factor."),
+        ("sources", "texts", "", "What it rests on; `kcsim cite` names them."),
+        ("library", "text", "", "What estimated it."),
+    ),
     "cost.weight_format": (
         ("weight_format", "record", "", "How the weights of a layer are stored and moved."),
         ("value_bits", "number", "bits", "Width of one stored value; expected where it is "

@@ -44,6 +44,7 @@ STORAGE = ("tests/clustering/test_cluster_storage.py",)
 SHARING = ("tests/sharing/test_sharing_by_hand.py",)
 DECODE = ("tests/model/test_decode.py",)
 SEARCH = ("tests/mapping/test_optimum.py::test_best_of_all_mappings_of_clustered_weights",)
+SIZES = ("tests/hardware/test_sizes.py", "tests/components")
 SHARING_REPLAY = ("tests/replay/test_sharing_replay.py",)
 
 
@@ -57,6 +58,54 @@ class Mutation(NamedTuple):
 
 
 MUTATIONS = {
+    "sizes: interpolated without logarithms": Mutation(
+        SIZES,
+        "hardware/components/ram_grid.py",
+        "share = math.log(value / low) / math.log(high / low)",
+        "share = (value - low) / (high - low)",
+    ),
+    "sizes: wires to banks forgotten": Mutation(
+        SIZES,
+        "hardware/components/sram.py",
+        "wire = each * part.width_bits * span",
+        "wire = 0.0",
+    ),
+    "sizes: a physical access shared by all its words": Mutation(
+        SIZES,
+        "hardware/memory_parts.py",
+        "return block_words / used",
+        "return block_words / most",
+    ),
+    "sizes: a new size keeps the typed energy": Mutation(
+        SIZES,
+        "hardware/resized.py",
+        "mapping[key] = FROM_SIZE",
+        "pass",
+    ),
+    "sizes: an energy set with a size is lost": Mutation(
+        SIZES,
+        "hardware/resized.py",
+        "if not self.was_set(mapping, key):",
+        "if True:",
+    ),
+    "sizes: leakage at half the clock": Mutation(
+        SIZES,
+        "hardware/from_sizes.py",
+        "f.times(1e3 / clock, text)",
+        "f.times(2e3 / clock, text)",
+    ),
+    "sizes: one instance for all in the area": Mutation(
+        SIZES,
+        "hardware/areas.py",
+        "instances *= level.fanout.children",
+        "instances *= 1",
+    ),
+    "sizes: a kibibyte of a thousand bytes": Mutation(
+        SIZES,
+        "hardware/units.py",
+        '"B": ("capacity_kib", 1 / 1024)',
+        '"B": ("capacity_kib", 1 / 1000)',
+    ),
     "halo rule dropped": Mutation(
         CASES,
         "kernels/nest.py",

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, ValidationError, WrapValidator
 from pydantic.dataclasses import dataclass
 
 from kcsim.errors import InputError, Problem
+from kcsim.hardware.description import Described
 from kcsim.reading.fault_words import argument_problems
 from kcsim.workload.layer import TENSORS, Tensor
 
@@ -65,8 +66,10 @@ def plain_errors(cls: type[T]) -> type[T]:
 
 @plain_errors
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class Partition:
+class Partition(Described):
     """A part of a level that is reserved for some tensors.
+
+    What it is, as `Described` says, goes by the level where it says nothing.
 
     Attributes
     ----------
@@ -141,8 +144,8 @@ class Fanout:
 
 @plain_errors
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class Level:
-    """One storage level of the hierarchy, with the network below it.
+class Level(Described):
+    """One storage level of the hierarchy, with the network below it, and what it is.
 
     Attributes
     ----------

@@ -21,6 +21,7 @@ def hardware_notes(hardware: Hardware) -> tuple[str, ...]:
         *_wide_values(hardware),
         *_assumed_arithmetic(hardware),
         *_without_effect(hardware),
+        *_from_sizes(hardware),
     )
 
 
@@ -75,6 +76,31 @@ def _without_effect(hardware: Hardware) -> Iterator[str]:
         if level.update_pj is not None and (own or "outputs" not in level.kept_tensors):
             reason = "its outputs have a write_pj of their own" if own else "it keeps no outputs"
             yield f"update_pj has no effect at {level.name}: {reason}."
+
+
+def _from_sizes(hardware: Hardware) -> Iterator[str]:
+    """Numbers that followed from sizes: said once, with their places."""
+    places: dict[str, list[str]] = {}
+    unknown: dict[str, list[str]] = {}
+    for place, origin in hardware.provenance.items():
+        holder, _, key = place.rpartition(".")
+        if origin.value:
+            places.setdefault(holder, []).append(f"{key} {origin.value:.4g}")
+        else:
+            unknown.setdefault(origin.rule, []).append(holder.removeprefix("levels."))
+    if places:
+        found = "; ".join(f"{holder} {', '.join(each)}" for holder, each in places.items())
+        libraries = ", ".join(dict.fromkeys(o.library for o in hardware.provenance.values()))
+        nodes = "" if hardware.technology_nm is None else f", {hardware.technology_nm:g} nm"
+        cells = dict.fromkeys(
+            str(origin.inputs["cell"])
+            for origin in hardware.provenance.values()
+            if "cell" in origin.inputs
+        )
+        of = f" of {' and '.join(cells)} cells" if cells else ""
+        yield f"From sizes ({libraries}{nodes}{', SRAM' + of if of else ''}): {found}."
+    for rule, holders in unknown.items():
+        yield f"{', '.join(holders)}: {rule.rstrip('.')}."
 
 
 def never_forwarded(hardware: Hardware, index: int, tensor: Tensor) -> str:

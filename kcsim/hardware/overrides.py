@@ -7,17 +7,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from kcsim.errors import InputError, Mark, Problem, nearest
+from kcsim.hardware.holders import holders
+from kcsim.hardware.resolution import check_data
 from kcsim.hardware.schema import Hardware
+from kcsim.hardware.units import SPELLINGS
 from kcsim.reading.source import parse_yaml
-from kcsim.reading.validation import validate_data
 
 _SECTIONS = ("fanout", "precision_bits", "codebook", "dataflow", "compression", "zeros")
 _POSITIONS = re.compile(r"([^\[\]]*)((?:\[[0-9]+\])+)")
 Steps = tuple[str, ...]
 
 
-def apply_override(data: Any, override: str) -> None:
-    """Change what a hardware file holds.
+def apply_override(data: Any, override: str) -> tuple[dict[str, Any], str]:
+    """Change what a hardware file holds; returns the mapping that was changed, and its key.
 
     Parameters
     ----------
@@ -43,13 +45,25 @@ def apply_override(data: Any, override: str) -> None:
         steps = steps[1:]
     if isinstance(target, list):
         raise _error(override, f"'{key}' names a whole element of a list", "one of its keys")
-    known = Hardware.__dataclass_fields__
+    known = (*Hardware.__dataclass_fields__, *SPELLINGS["chip"])
     if target is data and steps[0] not in known:
         near = _nearest_path(data, steps) or nearest(key, known)
         expected = "" if near else "one of " + ", ".join(known)
         raise _error(override, f"there is no '{key}' to set", expected, near)
+    _drop_other_spellings(data, target, steps[0])
     target[steps[0]] = parse_yaml(text, "--set").data if text.strip() else None
     _check(data, override)
+    return target, steps[0]
+
+
+def _drop_other_spellings(data: Any, target: Any, key: str) -> None:
+    """``capacity`` takes the place of ``capacity_kib``, and the other way round."""
+    for _, what, mapping in holders(data):
+        if mapping is target:
+            for name, spelling in SPELLINGS[what].items():
+                for other in spelling.targets if key == name else [name]:
+                    if key == name or key in spelling.targets:
+                        mapping.pop(other, None)
 
 
 def _error(override: str, message: str, expected: str = "", suggestion: str = "") -> InputError:
@@ -58,7 +72,7 @@ def _error(override: str, message: str, expected: str = "", suggestion: str = ""
 
 def _check(data: Any, override: str) -> None:
     try:
-        validate_data(data, Hardware, what="hardware")
+        check_data(data)
     except InputError as error:
         first = error.problems[0]
         message = first.message.removeprefix("hardware: ")

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from kcsim.errors import InputError, Problem, nearest
+from kcsim.hardware.components.library import ComponentLibrary
 from kcsim.hardware.overrides import apply_override
+from kcsim.hardware.resolution import hardware_of_data, hardware_of_document
 from kcsim.hardware.schema import Hardware
 from kcsim.reading.arguments import checked
 from kcsim.reading.source import read_yaml
-from kcsim.reading.validation import validate, validate_data
 
 
 @cache
@@ -57,7 +58,9 @@ def find_hardware(spec: str | os.PathLike[str]) -> Path:
 
 @checked
 def load_hardware(
-    spec: str | os.PathLike[str] | Hardware | dict[str, Any], overrides: Sequence[str] = ()
+    spec: str | os.PathLike[str] | Hardware | dict[str, Any],
+    overrides: Sequence[str] = (),
+    library: ComponentLibrary | None = None,
 ) -> Hardware:
     """Read a hardware file.
 
@@ -68,7 +71,11 @@ def load_hardware(
         back as it is) or what a file would hold.
     overrides : sequence of str
         Changes as ``levels.buffer.read_pj=12``; levels go by their name, elements of other lists
-        by their position, as ``levels.buffer.partitions[0].capacity_kib=64``.
+        by their position, as ``levels.buffer.partitions[0].capacity_kib=64``. One that changes the
+        size of a part whose kind is given makes its energies follow from the size, unless they are
+        changed, too.
+    library : ComponentLibrary, optional
+        What estimates parts; that of kcsim when absent.
 
     Returns
     -------
@@ -86,19 +93,20 @@ def load_hardware(
             )
         return spec
     if isinstance(spec, dict):
-        return validate_data(spec, Hardware, what="hardware")
+        return hardware_of_data(spec, library, "hardware")
     document = read_yaml(find_hardware(spec))
     if not overrides:
-        return validate(document, Hardware, what="hardware file")
-    validate(document, Hardware, what="hardware file")
-    for override in overrides:
-        apply_override(document.data, override)
-    return validate_data(document.data, Hardware, what=document.file)
+        return hardware_of_document(document, library)
+    from kcsim.hardware.resized import let_resized_follow
+
+    before = hardware_of_document(document, library)
+    changed = [apply_override(document.data, override) for override in overrides]
+    let_resized_follow(document.data, before, changed)
+    return hardware_of_data(document.data, library, document.file)
 
 
 def hardware_schema() -> dict[str, Any]:
     """The JSON Schema of hardware files, for editors."""
-    from pydantic import TypeAdapter
+    from kcsim.hardware.file_schema import file_schema
 
-    schema = TypeAdapter(Hardware).json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return file_schema()

@@ -14,6 +14,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from kcsim.errors import InputError, Problem, nearest
+from kcsim.hardware.components.names import Cell, Number
+from kcsim.hardware.description import Described, Kelvin, Nanometers, Origin, Positive
 from kcsim.hardware.level import (
     STRICT,
     AssumedBits,
@@ -56,6 +58,16 @@ class Compute:
     add_pj, multiply_pj : float, optional
         Energy of one addition and of one multiplication alone, at the hardware's precision, for
         work that is no MAC; a share of `mac_pj` when absent (`Hardware.add_pj`).
+    kind : str, optional
+        ``mac``, where energies that are not typed follow from the precision.
+    number : str
+        ``int``, ``float`` or ``bfloat``.
+    accumulator_bits : int, optional
+        Of the sum; as wide as a product when absent.
+    technology_nm, voltage_v : float, optional
+        Those of the chip when absent.
+    area_mm2 : float, optional
+        Of one unit, where it is not to follow from its size.
     """
 
     mac_pj: EnergyPj
@@ -65,12 +77,18 @@ class Compute:
     gated_mac_pj: EnergyPj = 0.0
     add_pj: EnergyPj | None = None
     multiply_pj: EnergyPj | None = None
+    kind: Literal["mac"] | None = None
+    number: Number = "int"
+    accumulator_bits: Bits | None = None
+    technology_nm: Nanometers | None = None
+    voltage_v: Positive | None = None
+    area_mm2: EnergyPj | None = None
 
 
 @plain_errors
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class CodebookStore:
-    """Where clustered weights turn into dense ones.
+class CodebookStore(Described):
+    """Where clustered weights turn into dense ones, and what the store is.
 
     Attributes
     ----------
@@ -177,6 +195,14 @@ class Hardware:
     slides : str
         Which forward moves of a window along one axis keep what it still covers: ``any``, or
         ``repeated``, those as long as its last move, as Timeloop has it.
+    cell : str
+        Devices of SRAM: ``LSTP``, ``HP`` or ``LOP``.
+    voltage_v, temperature_k : float, optional
+        The supply, nominal when absent; for leakage, 300 K when absent.
+    layout_factor : float
+        Area of a laid-out chip over the sum of its components.
+    provenance : dict of str to Origin
+        Where numbers came from that nobody typed, by their place in the file.
     """
 
     name: Name
@@ -192,6 +218,11 @@ class Hardware:
     static_pj_per_cycle: EnergyPj = 0.0
     skipped_pixels: Literal["moved", "left_out"] = "moved"
     slides: Literal["any", "repeated"] = "any"
+    cell: Cell = "LSTP"
+    voltage_v: Positive | None = None
+    temperature_k: Kelvin | None = None
+    layout_factor: Positive = 1.0
+    provenance: dict[str, Origin] = Field(default_factory=dict)
 
     def __post_init__(self) -> None:
         widths: dict[str, int] = {t: getattr(self.precision_bits, t) for t in TENSORS}

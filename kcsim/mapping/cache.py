@@ -64,7 +64,7 @@ class MappingCache:
     ) -> str:
         """Hash of everything that the best mapping depends on: 64 hexadecimal digits."""
         # Names and descriptions change nothing, but for those of levels.
-        plain = dataclasses.replace(hardware, name="any", description="")
+        plain = dataclasses.replace(hardware, name="any", description="", provenance={})
         sources = "workload", "hardware", "cost", "mapping", "kernels"
         return hash_of((layer.shape_key, plain, objective, tuple(weights)), sources)
 

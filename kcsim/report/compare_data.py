@@ -13,6 +13,7 @@ from kcsim.report.execution_data import (
     expected_entries_note,
     lookup_rate_note,
 )
+from kcsim.report.hardware_data import area_table
 from kcsim.report.search_data import unproved_note
 from kcsim.report.table import Column, Table, column
 from kcsim.sums import exact_sum
@@ -39,7 +40,7 @@ def comparison_tables(result: Result) -> tuple[Table, ...]:
     -------
     tuple of Table
         Costs and operations (one row a run), energy by component and by tensor (one column a
-        run), and how the last run executes each layer.
+        run), how the last run executes each layer, and area (if the hardware says what parts are).
     """
     last = list(result.runs.values())[-1]
     return (
@@ -48,6 +49,7 @@ def comparison_tables(result: Result) -> tuple[Table, ...]:
         energies_table(result, "component", Run.energy_by_component),
         energies_table(result, "tensor", Run.energy_by_tensor),
         *execution_tables(last, f"{_subject(result)}, {last.name}"),
+        *area_table(result.hardware),
     )
 
 

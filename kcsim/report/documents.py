@@ -14,6 +14,8 @@ import numpy as np
 import kcsim
 from kcsim.clustering.storage import LayerStorage, NetworkStorage
 from kcsim.estimation.result import RUN_FIGURES, Result
+from kcsim.hardware.areas import chip_area_mm2, described_components
+from kcsim.hardware.description import Origin
 from kcsim.hardware.notes import hardware_notes
 from kcsim.mapping.nest import LevelLoops
 from kcsim.model.layer_estimate import LAYER_FIGURES, LayerEstimate
@@ -41,6 +43,10 @@ def _as_texts(name: str) -> Callable[[LevelLoops], list[str]]:
     return lambda loops: [str(loop) for loop in getattr(loops, name)]
 
 
+def _of_origin(name: str) -> Callable[[tuple[str, Origin]], Any]:
+    return lambda pair: getattr(pair[1], name)
+
+
 VERSIONS = Record(
     "Versions", "What computed it.", "kcsim python numpy",
     {
@@ -50,10 +56,44 @@ VERSIONS = Record(
     },
 )  # fmt: skip
 
+COMPONENT = Record(
+    "Component", "A part of the hardware that stores or computes.",
+    "component part_kind part_count instance_area_mm2? area_mm2? leakage_mw? note",
+    {
+        "component": attrgetter("name"),
+        "part_kind": attrgetter("kind"),
+        "part_count": attrgetter("instances"),
+        "instance_area_mm2": attrgetter("area_mm2"),
+        "area_mm2": attrgetter("total_area_mm2"),
+        "leakage_mw": attrgetter("total_leakage_mw"),
+    },
+)  # fmt: skip
+
+DERIVED = Record(
+    "Derived", "A number of the hardware that follows from what a part is.",
+    "place value unit_name rule low high sources library",
+    {
+        "place": lambda pair: pair[0],
+        "unit_name": lambda pair: pair[1].unit,
+        **{
+            name: _of_origin(name)
+            for name in ("value", "rule", "low", "high", "sources", "library")
+        },
+    },
+)  # fmt: skip
+
 HARDWARE = Record(
-    "Hardware", "The hardware.", "name energy_unit clock_mhz? levels mac_units notes",
-    {"levels": attrgetter("level_names"), "notes": hardware_notes},
-    choices={"energy_unit": ("pJ", "MAC")},
+    "Hardware", "The hardware.",
+    "name energy_unit clock_mhz? levels mac_units area_mm2? layout_factor components derived notes",
+    {
+        "levels": attrgetter("level_names"),
+        "area_mm2": chip_area_mm2,
+        "components": described_components,
+        "derived": lambda hardware: list(hardware.provenance.items()),
+        "notes": hardware_notes,
+    },
+    {"components": COMPONENT, "derived": DERIVED},
+    {"energy_unit": ("pJ", "MAC")},
 )  # fmt: skip
 
 NETWORK = Record(

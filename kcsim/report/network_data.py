@@ -13,6 +13,7 @@ from kcsim.hardware.notes import hardware_notes
 from kcsim.report.account import account_columns, account_rows
 from kcsim.report.beside import Beside
 from kcsim.report.execution_data import execution_tables, expected_entries_note, lookup_rate_note
+from kcsim.report.hardware_data import area_table
 from kcsim.report.search_data import unproved_note
 from kcsim.report.table import Column, Row, Table, column, with_ratio
 from kcsim.report.zeros_data import expectation_note, zeros_table
@@ -38,7 +39,7 @@ def estimate_tables(result: Result, run: str = "") -> tuple[Table, ...]:
     -------
     tuple of Table
         Layers, executions (if there was a choice), components, tensors, storage (if clustered),
-        zeros (if there are any), metrics.
+        zeros (if there are any), area (if the hardware says what parts are), metrics.
     """
     shown = Beside(result, result[run]) if run else Beside.last(result)
     tables = [layers_table(shown)]
@@ -49,7 +50,7 @@ def estimate_tables(result: Result, run: str = "") -> tuple[Table, ...]:
         tables.append(storage_table(shown))
     if _has_zeros(result):
         tables.append(zeros_table(shown))
-    return (*tables, metrics_table(shown))
+    return (*tables, *area_table(result.hardware), metrics_table(shown))
 
 
 def layers_table(shown: Beside) -> Table:

@@ -10,6 +10,7 @@ from kcsim import InputError, load_hardware
 from kcsim.hardware.level import Fanout, Level, Partition
 from kcsim.hardware.reader import hardware_schema, shipped_folder, shipped_names
 from kcsim.hardware.schema import CodebookStore, Compute, Dataflow, Hardware, Precision
+from kcsim.hardware.units import SPELLINGS
 
 GOOD = """\
 name: tiny
@@ -251,7 +252,8 @@ BROKEN = {
             (
                 "hw.yaml:10:1: unknown key 'computes'; expected one of name, levels, compute, "
                 "description, precision_bits, codebook, dataflow, energy_unit, technology_nm, "
-                "clock_mhz, static_pj_per_cycle, skipped_pixels, slides; did you mean 'compute'?"
+                "clock_mhz, static_pj_per_cycle, skipped_pixels, slides, cell, voltage_v, "
+                "temperature_k, layout_factor, provenance; did you mean 'compute'?"
             ),
         ],
     ),
@@ -273,7 +275,8 @@ BROKEN = {
             (
                 "hw.yaml:2:1: unknown key 'stages'; expected one of name, levels, compute, "
                 "description, precision_bits, codebook, dataflow, energy_unit, technology_nm, "
-                "clock_mhz, static_pj_per_cycle, skipped_pixels, slides"
+                "clock_mhz, static_pj_per_cycle, skipped_pixels, slides, cell, voltage_v, "
+                "temperature_k, layout_factor, provenance"
             ),
         ],
     ),
@@ -811,10 +814,12 @@ def test_level_index():
 
 def test_schema_names_every_key():
     schema = hardware_schema()
-    assert set(schema["properties"]) == {field.name for field in dataclasses.fields(Hardware)}
+    names = {field.name for field in dataclasses.fields(Hardware)}
+    assert set(schema["properties"]) == names | set(SPELLINGS["chip"])
     level = schema["$defs"]["Level"]
-    assert set(level["properties"]) == {field.name for field in dataclasses.fields(Level)}
-    assert level["required"] == ["name", "read_pj", "write_pj"]
+    names = {field.name for field in dataclasses.fields(Level)}
+    assert set(level["properties"]) == names | set(SPELLINGS["level"])
+    assert level["required"] == ["name"]
     assert level["additionalProperties"] is False
 
 

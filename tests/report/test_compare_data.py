@@ -76,7 +76,7 @@ def test_what_auto_chose_is_shown_and_expectations_are_marked(comparison):
     titles = [table.title.partition(":")[0] for table in comparison_tables(comparison)]
     assert titles == [
         "Executions (expected)", "Operations", "Energy by component", "Energy by tensor",
-        "Execution", "Shared products and sums (expected)",
+        "Execution", "Shared products and sums (expected)", "Area and leakage",
     ]  # fmt: skip
     chosen = comparison_tables(comparison)[4]
     assert chosen.column("execution") == ("share_products", "share_products")

@@ -1,0 +1,51 @@
+"""The places of a hardware file that hold sizes and energies, in plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from kcsim.hardware.units import SPELLINGS
+from kcsim.reading.source import Path_
+
+FROM_SIZE = "from_size"
+"""What stands for a number in a file that is to follow from what a part is."""
+
+
+class Holder(NamedTuple):
+    """A mapping of the file, and what it is: one of the keys of `SPELLINGS`."""
+
+    path: Path_
+    what: str
+    data: dict[str, Any]
+
+
+def holders(data: Any) -> Iterator[Holder]:
+    """All mappings of a hardware that may hold sizes; what is malformed is passed over."""
+    if not isinstance(data, dict):
+        return
+    yield Holder((), "chip", data)
+    for i, level in enumerate(_list(data.get("levels"))):
+        if isinstance(level, dict):
+            yield Holder(("levels", i), "level", level)
+            for j, part in enumerate(_list(level.get("partitions"))):
+                if isinstance(part, dict):
+                    yield Holder(("levels", i, "partitions", j), "partition", part)
+            if isinstance(level.get("fanout"), dict):
+                yield Holder(("levels", i, "fanout"), "fanout", level["fanout"])
+    for name in ("codebook", "compute"):
+        if isinstance(data.get(name), dict):
+            yield Holder((name,), name, data[name])
+
+
+def says_sizes(data: Any) -> bool:
+    """Whether anything of a hardware is described, spelled with units, or to follow from sizes."""
+    return any(
+        key == "kind" or key in SPELLINGS[what] or value == FROM_SIZE
+        for _, what, mapping in holders(data)
+        for key, value in mapping.items()
+    )
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
