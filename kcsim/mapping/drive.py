@@ -4,7 +4,7 @@ from typing import NamedTuple
 import numpy as np
 from kcsim.kernels.search import optimum, bounds, tilings
 from kcsim.hardware.schema import LevelConstraint
-from kcsim.kernels.search.labels import LABEL, Labels, Search
+from kcsim.kernels.search.labels import LABEL, WAY, Labels, Search
 from kcsim.kernels.search.inputs import NODE
 from kcsim.kernels.layout import NO_MULTICAST, INPUTS
 from kcsim.kernels.search import machine as columns
@@ -38,6 +38,23 @@ def least_shares(problem, network):
     if not m.rules["reduces"][network]:
         o = one
     return np.array([w * one, i * one, o * one]).T
+
+def fitting(problem, level, kept):
+    """Whether what is not placed fits together; bool[8, tiles]."""
+    m = problem.machine
+    fits = np.ones((8, len(problem.rounds)), bool)
+    if level == 0:
+        return fits
+    for placed in range(8):
+        for room in range(3):
+            bits = np.zeros(len(problem.rounds)); any_ = False
+            for t in range(3):
+                if kept >> t & 1 and int(m.rooms[level, columns.GROUP + t]) == room:
+                    any_ = True
+                    bits += (1 if placed >> t & 1 else problem.words[t]) * m.costs[level, t, columns.VALUE_BITS]
+            if any_:
+                fits[placed] &= bits <= m.rooms[level, columns.CAPACITY + room] * (1 + 1e-12)
+    return fits
 
 def build_floors(problem, layer, hardware, rents=None):
     m = problem.machine
@@ -91,12 +108,8 @@ def build_floors(problem, layer, hardware, rents=None):
         cap = m.rooms[level, columns.CAPACITY]
         mu_cap = mu * cap if mu else 0.0
         prices = m.costs[level, :, columns.FILL_PJ] + outward[level, :3]
-        fits = np.zeros((3, nb), bool)
-        for t in range(3):
-            bits = problem.words[t] * m.costs[level, t, columns.VALUE_BITS]
-            fits[t] = bits <= m.rooms[level, columns.CAPACITY + int(m.rooms[level, columns.GROUP + t])] * (1 + 1e-12)
+        rents_ = np.zeros(3)
         if level == 0:
-            fits[:, :-1] = False
             prices[:] = 0
         else:
             # Of outputs a word that is filled has come back, as one that is read to be sent back.
@@ -111,13 +124,15 @@ def build_floors(problem, layer, hardware, rents=None):
                     sent[level] = m.costs[level, 2, columns.READ_PJ]
                     prices[2] -= sent[level]
         kepts = sorted({k for l, k, s_ in number if l == level})
-        FITS[level] = fits; KEPTS[level] = kepts
+        KEPTS[level] = kepts
         for kept in kepts:
+            fits = fitting(problem, level, kept)
+            FITS[level, kept] = fits
             if level == 0:
-                bounds.bound_level(problem, 0, 0, prices, fits, boundary, values, leaving[0], none, 0.0)
+                bounds.bound_level(problem, 0, 0, prices, fits, boundary, values, leaving[0], none, 0.0, rents_)
                 rest[number[0, 7, 0]] = entry = values[0, 0].copy()
                 continue
-            bounds.bound_level(problem, level, kept, prices, fits, boundary, values, leaving[0], none, 0.0)
+            bounds.bound_level(problem, level, kept, prices, fits, boundary, values, leaving[0], none, 0.0, rents_)
             if level + 1 < levels and level > 0:
                 for t in range(3):
                     inner = min(((m.costs[j, t, columns.FILL_PJ] if t < 2 else 0) + outward[j, t] for j in range(level + 1, levels) if can[j, t]), default=0)
@@ -158,22 +173,22 @@ def make(problem, ports, floors, objective, width, most, capacity, best=None, cl
     rows = 4 + 2 * (levels - 1)
     points = 4096 if objective == optimum.FRONT else 1
     found_best = np.full((points, 2), np.inf) if best is None else best
-    labels = Labels(np.zeros(capacity, LABEL), np.zeros((capacity, max(rows, 6), ports)), np.zeros((capacity, max(1, levels - 1)), NODE), np.full((len(problem.stages), nb), -1, np.int64), np.zeros(8, np.int64))
+    labels = Labels(np.zeros(capacity, LABEL), np.zeros((capacity, max(rows, 6), ports)), np.zeros((capacity, max(1, levels - 1)), NODE), np.full((len(problem.stages), nb), -1, np.int64), np.zeros(10, np.int64))
     if best is not None:
         labels.tally[FOUND] = np.isfinite(best[:, 0]).sum()
     m = problem.machine
     by_cycles = objective != optimum.ENERGY or m.static_pj > 0 or m.cycles[:, 0].any()
-    return Search(problem, labels, objective, found_best, np.full(points, -1, np.int64), most, width, bool(by_cycles), floors.rest, floors.entry, floors.inward, floors.outward, floors.more[3], floors.cycles, floors.sent, floors.staying, floors.stay_pj, classes or no_classes(problem), np.zeros(2), np.zeros(3))
+    return Search(problem, labels, objective, found_best, np.full(points, -1, np.int64), most, width, bool(by_cycles), floors.rest, floors.entry, floors.inward, floors.outward, floors.more[3], floors.cycles, floors.sent, floors.staying, floors.stay_pj, np.zeros(len(problem.splits), WAY), np.zeros(2), np.zeros(3))
 
 def solve(problem, ports, floors, objective, hardware, width=10**9, capacity=1 << 15, best=None, most=np.inf, limit=10, classes=None):
-    t0 = time.time()
+    t0 = time.process_time()
     capacity = max(capacity, 80 * len(problem.splits))
     search = make(problem, ports, floors, objective, width, most, capacity, best, classes)
     optimum.start_search(search)
     while True:
         r = optimum.search_on(search, 2000000)
         labels = search.labels
-        if labels.tally[0] > 5_000_000 or time.time() - t0 > limit: break
+        if labels.tally[0] > 5_000_000 or time.process_time() - t0 > limit: break
         if r == 0:
             break
         if r == 2:
@@ -228,58 +243,6 @@ def min_least(problem, ports, floors, objective, hardware, classes=None):
     return search.labels.rows["least"][1:n].min()
 
 
-from kcsim.kernels.search.labels import Classes
-
-def no_classes(problem):
-    return Classes(np.zeros(0), np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0), np.zeros(0), np.zeros((0, 1, 1)), np.zeros((0, 1)), np.zeros((0, 3, 1, 1)), np.zeros((3, 0)))
-
 
 def build_classes(problem, floors):
-    m = problem.machine
-    levels = len(problem.places) - 1
-    level = levels - 1
-    if level < 1: return no_classes(problem)
-    FITS, KEPTS, number = floors.more
-    pl = problem.places[level - 1]
-    sp = problem.splits[pl["first_split"]:pl["last_split"]]
-    cs = np.unique(sp["copies"])
-    if len(cs) < 2: return no_classes(problem)
-    nb = len(problem.rounds); mo = float(pl["most_copies"])
-    grid = floors.stay_pj[level - 1]
-    leave_pj = grid if grid[0, 0] > 0 else np.zeros((3, 0))
-    K = len(cs)
-    rest = np.full((K, len(problem.stages), nb), np.inf); ending = np.empty((K, nb)); leaving = np.zeros((K, 3, max(1, leave_pj.shape[1]), nb))
-    node_pj = np.zeros((K, 3)); outw = np.zeros((K, 3)); back = np.zeros(K); held = np.zeros(K)
-    values = np.zeros((8, 16, nb))
-    tr = m.costs[level - 1, :, columns.TRANSFER_PJ]
-    entry = floors.entry[level - 1]
-    stay_entry = None
-    if leave_pj.shape[1]:
-        stay_entry = np.full((3, leave_pj.shape[1], nb), np.inf)
-        for kept in KEPTS[level - 1]:
-            stay_entry = np.minimum(stay_entry, floors.staying[number[level - 1, kept, 0]])
-    for k, c in enumerate(cs):
-        own = sp[sp["copies"] == c]
-        sh = own["shares"].min(axis=0)
-        tiles = own["tile"].copy()
-        red = own["shares"][:, 2].min()
-        outw[k, :2] = tr[:2] + sh[:2] * floors.inward[level - 1, :2]
-        outw[k, 2] = tr[2] + red * (floors.inward[level - 1, 2] + floors.inward[level - 1, 3])
-        back[k] = tr[2]
-        held[k] = problem.outputs * mo * floors.inward[level - 1, 3] * (red * c)
-        node_pj[k] = m.costs[level, :, columns.FILL_PJ] + outw[k]
-        node_pj[k, 2] += back[k]
-        bounds.least_of_splits(problem, tiles, entry, ending[k])
-        if stay_entry is not None:
-            for t in range(3):
-                for i in range(leave_pj.shape[1]):
-                    bounds.least_of_splits(problem, tiles, stay_entry[t, i], leaving[k, t, i])
-        for kept in KEPTS[level]:
-            bounds.bound_level(problem, level, kept, node_pj[k], FITS[level], ending[k], values, leaving[k], leave_pj, c)
-            for placed in range(8):
-                if placed & ~kept: continue
-                r = values[placed, 0].copy()
-                if kept & 4 and not placed & 4:
-                    r -= held[k] + problem.outputs * c * mo * (back[k] + m.costs[level, 2, columns.FILL_PJ])
-                rest[k, number[level, kept, placed]] = r
-    return Classes(cs.astype(float) * mo, node_pj, outw, back, held, rest, ending, leaving, leave_pj)
+    return None

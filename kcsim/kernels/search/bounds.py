@@ -236,6 +236,10 @@ def bound_open(problem, level, kept, prices, fits, boundary, values, tensor, pri
         for box in range(tiles - 1, -1, -1):
             words = problem.distinct[box] if tensor == INPUTS else problem.words[tensor, box]
             closing = price * words * problem.rounds[box]
+            if not fits[placed, box]:
+                for code in range(16):
+                    found[placed, code, box] = np.inf
+                continue
             for code in range(16):
                 opened = code & 1 | (code >> 1 & 1) << 2 | (2 if code >> 2 else 0)
                 if opened & ~placed:
@@ -249,7 +253,7 @@ def bound_open(problem, level, kept, prices, fits, boundary, values, tensor, pri
                     best += least
                 for other in range(3):
                     bit = 1 << other
-                    if kept & bit and not placed & bit and fits[other, box]:
+                    if kept & bit and not placed & bit:
                         best = min(best, found[placed | bit, place_codes(code, other), box])
                 if placed != kept or kept == 0:
                     for factor in range(digits.shape[0]):
@@ -273,7 +277,7 @@ def bound_open(problem, level, kept, prices, fits, boundary, values, tensor, pri
 
 @kernel
 def bound_level(
-    problem, level, kept, prices, fits, boundary, values, leaving, leave_pj, copies
+    problem, level, kept, prices, fits, boundary, values, leaving, leave_pj, copies, rents
 ):
     """Fill the least of what is to come for the stages of a level that keeps some tensors.
 
@@ -300,6 +304,10 @@ def bound_level(
         if placed & ~kept:
             continue
         for box in range(tiles - 1, -1, -1):
+            if not fits[placed, box]:
+                for code in range(16):
+                    values[placed, code, box] = np.inf
+                continue
             for code in range(16):
                 opened = code & 1 | (code >> 1 & 1) << 2 | (2 if code >> 2 else 0)
                 if opened & ~placed:
@@ -321,8 +329,9 @@ def bound_level(
                     )  # fmt: skip
                 for tensor in range(3):
                     bit = 1 << tensor
-                    if kept & bit and not placed & bit and fits[tensor, box]:
-                        best = min(best, values[placed | bit, place_codes(code, tensor), box])
+                    if kept & bit and not placed & bit:
+                        cost = values[placed | bit, place_codes(code, tensor), box]
+                        best = min(best, cost + rents[tensor] * problem.words[tensor, box])
                 if placed != kept or kept == 0:
                     for factor in range(digits.shape[0]):
                         dimension, stride = digits[factor, DIMENSION], digits[factor, STRIDE]
