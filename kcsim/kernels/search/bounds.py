@@ -12,6 +12,7 @@ import numpy as np
 from kcsim.kernels.compilation import kernel
 from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, WEIGHTS, M, P, R
 from kcsim.kernels.nest import helper
+from kcsim.kernels.reference import refer
 from kcsim.kernels.search.tilings import DIMENSION, LIMIT, STRIDE
 
 FRESH, ROWS, COLUMNS = 1, 2, 3
@@ -228,6 +229,7 @@ def bound_open(problem, level, kept, prices, fits, boundary, values, tensor, pri
     found : float64[8, 16, tiles]
         Filled likewise.
     """
+    problem = refer(problem)
     tiles = boundary.shape[0]
     digits, place = problem.lattice.digits, problem.places[level]
     for placed in range(kept, -1, -1):
@@ -298,6 +300,7 @@ def bound_level(
     copies : float
         Instances with the same outputs, 0 where `cost_leaving` is not to be asked.
     """
+    problem = refer(problem)
     tiles = boundary.shape[0]
     digits, place = problem.lattice.digits, problem.places[level]
     for placed in range(kept, -1, -1):
@@ -352,6 +355,7 @@ def bound_level(
 @kernel
 def least_of_splits(problem, tiles, values, found):
     """Fill `found` (float64[tiles]) with the least value of a box times one of some tiles."""
+    problem = refer(problem)
     whole = values.shape[0] - 1
     lattice = problem.lattice
     for box in range(whole + 1):
@@ -367,6 +371,7 @@ def least_of_splits(problem, tiles, values, found):
 @kernel
 def least_of_spreads(problem, tiles_on_axis, values, found):
     """Fill `found` (float64[tiles]) with the least value of a tile times one of some tiles."""
+    problem = refer(problem)
     whole = values.shape[0] - 1
     lattice = problem.lattice
     for box in range(whole + 1):

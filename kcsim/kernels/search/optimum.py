@@ -12,6 +12,7 @@ import numpy as np
 from kcsim.kernels.compilation import kernel
 from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, WEIGHTS, P, R
 from kcsim.kernels.nest import helper
+from kcsim.kernels.reference import refer
 from kcsim.kernels.search.bounds import left, most_saved
 from kcsim.kernels.search.growth import (
     PLACED_STEP, SPREAD_STEP, commit, loop_over, place_node, spend_open, spread_over,
@@ -497,6 +498,7 @@ def copy_final(labels, label):
 @kernel
 def start_search(search):
     """Begin with nothing but the MAC units, spread below the innermost level."""
+    search = refer(search)
     problem, labels = search.problem, search.labels
     row, levels = labels.rows[0], problem.places.shape[0] - 1
     row.parent, row.step, row.next, row.box, row.state, row.nodes = -1, -1, -1, 0, 0, 0
@@ -521,6 +523,7 @@ def search_on(search, steps):
     int
         `DONE`, `PAUSED` after the steps, or `FULL`: more room is needed.
     """
+    search = refer(search)
     problem, labels = search.problem, search.labels
     tally, tiles = labels.tally, problem.rounds.shape[0]
     room = 64 + 8 * problem.splits.shape[0]
