@@ -25,9 +25,9 @@ from kcsim.kernels.search.machine import FILL_PJ, LEAK_PJ, OVERLAPPED, STORE, TR
 from kcsim.kernels.search.tilings import DIMENSION
 
 ENERGY, CYCLES, ENERGY_DELAY, FRONT = range(4)
-COUNT, STAGE, BOX, LABEL_AT, FOUND, STEPS, CROSSED, FORGOTTEN = range(8)
+COUNT, STAGE, BOX, LABEL_AT, FOUND, STEPS, CROSSED, FORGOTTEN, FINISHED = range(9)
 """Columns of the tally: labels; where the search stands (3); points found; labels that grew;
-spreads that were tried; whether a label was kept that is not exact."""
+spreads that were tried; whether a label was kept that is not exact; whole mappings."""
 DONE, PAUSED, FULL = range(3)
 TOLERANCE = 1e-9
 
@@ -368,6 +368,7 @@ def finish(search, new):
     """Take a whole mapping, if it is better than what has been found."""
     problem, labels = search.problem, search.labels
     machine, row, amounts = problem.machine, labels.rows[new], labels.amounts[new]
+    labels.tally[FINISHED] += 1
     for kind in range(WEIGHTS_OPEN, amounts.shape[0]):
         if kind < INPUTS_OPEN + 2 * row.nodes:
             spend_open(labels, new, kind)
@@ -517,9 +518,9 @@ def copy_final(labels, label):
     return new
 
 
-@kernel
-def start_search(search):
-    """Begin with nothing but the MAC units, spread below the innermost level."""
+@helper
+def begin(search):
+    """Fill the first label: nothing but a MAC unit."""
     problem, labels = search.problem, search.labels
     row, levels = labels.rows[0], problem.places.shape[0] - 1
     row.parent, row.step, row.next, row.box, row.state, row.nodes = -1, -1, -1, 0, 0, 0
@@ -532,7 +533,13 @@ def start_search(search):
             labels.amounts[0, kind, k] = 0.0
     labels.tally[COUNT] = 1
     labels.tally[LABEL_AT] = -1
-    spread_all(search, 0, levels - 1, 0)
+
+
+@kernel
+def start_search(search):
+    """Begin with a MAC unit, spread below the innermost level in all ways."""
+    begin(search)
+    spread_all(search, 0, search.problem.places.shape[0] - 2, 0)
 
 
 @kernel
