@@ -159,6 +159,15 @@ def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
     return known
 
 
+def front_of(points: Sequence[Point]) -> list[Point]:
+    """Those that no other betters in both energy and cycles, from the fastest on."""
+    found: list[Point] = []
+    for point in sorted(points, key=lambda point: (point.cycles, point.energy)):
+        if not found or point.energy < found[-1].energy * (1 - optimum.TOLERANCE):
+            found.append(point)
+    return found
+
+
 @functools.cache
 def compile_kernels() -> None:
     """Let all that a search needs be compiled before the clock of the first one runs."""
@@ -243,6 +252,7 @@ class _Explorer:
     def _search_narrowly(self, form: _Form) -> None:
         """Find something good, the sooner the better it may be."""
         if self.objective == FRONT:
+            self._search_ends(form)
             self._run(form, math.inf, FRONT_WIDTH)
             return
         for factor in TRIES:
@@ -252,6 +262,21 @@ class _Explorer:
             self._run(form, form.least * factor if factor < math.inf else factor, WIDTH)
             if (self.best[0] != before).any():
                 break
+
+    def _search_ends(self, form: _Form) -> None:
+        """Find some points of a front: the best ones for each objective."""
+        points = self.known.points
+        for objective in (optimum.CYCLES, optimum.ENERGY, optimum.ENERGY_DELAY):
+            other = _Explorer(self.task, objective, self.deadline, Explored())
+            own = form._replace(least=self._least(form, objective))
+            other._search_narrowly(own)
+            other._prove(own)
+            points = points + other.known.points
+            self.known.evaluated += other.known.evaluated
+            self.known.nodes += other.known.nodes
+        self.known.points = front_of(points)
+        costs = [(point.energy, point.cycles) for point in self.known.points]
+        self.best[: len(costs)] = costs
 
     def _value(self, energy: float, cycles: float) -> float:
         if self.objective == optimum.ENERGY_DELAY:

@@ -18,7 +18,7 @@ from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search import optimum
 from kcsim.mapping.deadline import Deadline
-from kcsim.mapping.explore import FRONT_PLACES, Explored, Task, compile_kernels, explore
+from kcsim.mapping.explore import FRONT_PLACES, Explored, Task, compile_kernels, explore, front_of
 from kcsim.mapping.fit import why_nothing_fits
 from kcsim.mapping.nest import Mapping
 from kcsim.reading.arguments import checked
@@ -224,10 +224,7 @@ def find_front(
     known = explore(task, optimum.FRONT, Deadline(limit))
     if not known.points:
         raise MappingError(_nothing_found(task, known, limit))
-    found: list[FrontPoint] = []
-    for point in sorted(itertools.starmap(FrontPoint, known.points), key=_fastest_first):
-        if not found or point.energy < found[-1].energy * (1 - optimum.TOLERANCE):
-            found.append(point)
+    found = list(itertools.starmap(FrontPoint, front_of(known.points)))
     if len(found) >= FRONT_PLACES:
         raise MappingError(f"the front of {layer.name} has more than {FRONT_PLACES - 1} points")
     front = Front(found)
@@ -238,10 +235,6 @@ def find_front(
         front.note += f"; what was left out takes {energy:.4g} {unit} and {cycles:.4g} cycles "
         front.note += "at least"
     return front
-
-
-def _fastest_first(point: FrontPoint) -> tuple[float, float]:
-    return point.cycles, point.energy
 
 
 def _limit(time_limit: float | None) -> float:
