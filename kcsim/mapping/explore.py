@@ -32,7 +32,7 @@ from kcsim.mapping.engine import (
 )
 from kcsim.mapping.floors import Floors, build_floors
 from kcsim.mapping.nest import Mapping
-from kcsim.mapping.problem import Built, build_problem, kept_choices
+from kcsim.mapping.problem import Built, build_problem, fits_outermost, kept_choices
 from kcsim.mapping.space import (
     build_lattice,
     check_places,
@@ -218,7 +218,9 @@ class _Explorer:
             task.layer, task.hardware, build_lattice(factors), weights, task.prices,
             even=task.even, deadline=self.deadline,
         )  # fmt: skip
-        form = _Form(weights, built, build_floors(built, self.deadline), 0.0)
+        form = _Form(weights, built, build_floors(built, self.deadline), math.inf)
+        if not fits_outermost(built.problem):
+            return form
         return form._replace(least=self._least(form, self.objective))
 
     def _least(self, form: _Form, objective: int) -> float:

@@ -11,13 +11,11 @@ from kcsim.kernels.search import bounds
 from kcsim.kernels.search import machine as columns
 from kcsim.kernels.search.problem import Problem
 from kcsim.mapping.deadline import Deadline
-from kcsim.mapping.problem import Built
+from kcsim.mapping.problem import SLACK, Built
 
 STAYING = np.array([1.0, 16.0, 256.0])
 """Prices of a word, in those of one that a level further in fills, at which it is bounded what an
 open tensor costs that the level passes by."""
-_SLACK = 1 + 1e-12
-"""As where nodes are placed: bits may be fractions where indexes are coded."""
 
 
 class Floors(NamedTuple):
@@ -187,7 +185,7 @@ def _fitting(problem: Problem, level: int) -> np.ndarray:
     rooms = problem.machine.rooms[level]
     groups = rooms[columns.GROUP :].astype(int)
     bits = problem.words * problem.machine.costs[level, :, columns.VALUE_BITS, None]
-    fits = bits <= rooms[columns.CAPACITY + groups][:, None] * _SLACK
+    fits = bits <= rooms[columns.CAPACITY + groups][:, None] * SLACK
     return fits
 
 

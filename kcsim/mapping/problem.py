@@ -11,11 +11,11 @@ import numpy as np
 from kcsim.cost.prices import DENSE, Prices, WeightCosts, build_machine
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Hardware
-from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS
+from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS, C, R, S
 from kcsim.kernels.search import machine as columns
 from kcsim.kernels.search.machine import Machine
 from kcsim.kernels.search.problem import PLACE, SPLIT, STAGE, Problem
-from kcsim.kernels.search.tilings import Lattice
+from kcsim.kernels.search.tilings import Lattice, cut_share
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.space import (
     allowed_dimensions,
@@ -27,6 +27,8 @@ from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
 
 _UNSEEN = {WEIGHTS: "NPQ", INPUTS: "M", OUTPUTS: "CRS"}
 _EVERY_TENSOR = 7
+SLACK = 1 + 1e-12
+"""What rooms may be more than full by: bits may be fractions where indexes are coded."""
 
 
 class Built(NamedTuple):
@@ -99,6 +101,17 @@ def build_problem(
         _without(lattice, "M"), slides, store_port, max(form.unit) == 1, float(layer.output_words),
     )  # fmt: skip
     return Built(problem, accounts, axes, numbers)
+
+
+def fits_outermost(problem: Problem) -> bool:
+    """Whether the outermost level has room for the whole layer."""
+    machine, extent = problem.machine, problem.lattice.extents[-1]
+    bits = problem.words[:, -1] * machine.costs[0, :, columns.VALUE_BITS]
+    if machine.unit[columns.DECODER] >= 0:
+        bits[WEIGHTS] *= cut_share.py_func(machine.unit, extent[C], extent[R], extent[S])
+    capacity, groups = machine.rooms[0, : columns.GROUP], machine.rooms[0, columns.GROUP :]
+    used = np.bincount(groups.astype(int), bits, minlength=len(capacity))
+    return bool((used <= capacity * SLACK).all())
 
 
 def kept_choices(level: Level) -> list[int]:

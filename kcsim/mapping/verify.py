@@ -23,7 +23,7 @@ from kcsim.mapping.chains import Chain, chains_of
 from kcsim.mapping.engine import begin_search
 from kcsim.mapping.floors import no_floors
 from kcsim.mapping.nest import Loop, Mapping
-from kcsim.mapping.problem import Built, build_problem
+from kcsim.mapping.problem import Built, build_problem, fits_outermost
 from kcsim.mapping.space import build_lattice
 from kcsim.workload.layer import DIMENSIONS, ConvLayer
 
@@ -60,7 +60,7 @@ def costs_in_space(
     for form in weights:
         built = build_problem(layer, hardware, lattice, form, even=even)
         steps = _steps(built, chains)
-        if steps is None:
+        if steps is None or not fits_outermost(built.problem):
             return
         room = len(steps[0]) + 2
         nothing = np.full((1, 2), np.inf)
