@@ -45,12 +45,17 @@ from kcsim.workload.layer import ConvLayer
 
 WIDTH, FRONT_WIDTH = 2, 4
 """Partial mappings of a stage and tile that a narrow search keeps."""
-TRIES = (1.02, 1.05, 1.09, 1.14, 1.2, 1.3, 1.5, 2.0, 4.0, math.inf)
-"""What mappings may cost that narrow searches look for, one after the other, times the least."""
+TRIES, FEW_TRIES = (1.02, 1.05, 1.09, 1.14, 1.2, 1.3, 1.5, 2.0, 4.0, math.inf), (1.2, 2.0, math.inf)
+"""What mappings may cost that narrow searches look for, one after the other, times the least; and
+where they only glance."""
 TABLE_BYTES = 1_500_000_000
 """Memory of the bounds."""
-FEW_TILES, GRACE_SECONDS = 512, 0.5
-"""Tiles of the map space in which some mapping is found after the time, and time for that."""
+MANY_STAGES = 200_000
+"""Stages of tiles that may take long to search. Then some mapping is looked for first, in a coarser
+map space of so many tiles, for so much of the time:"""
+EARLY_TILES, EARLY_SHARE = 512, 0.3
+FEW_TILES, GRACE_SECONDS = 64, 1.0
+"""Tiles of the one in which some mapping is found after the time, and time for that."""
 FRONT_PLACES = 4096
 """Points that a front may have."""
 
@@ -71,11 +76,15 @@ class Task:
     even: bool = False
 
     @property
+    def stages(self) -> int:
+        """Stages of its search."""
+        kept = [kept_choices(level) for level in self.hardware.levels[1:]]
+        return 1 + sum(2 ** each.bit_count() for choices in kept for each in choices)
+
+    @property
     def most_tiles(self) -> int:
         """Tiles of a layer of which all can be searched."""
-        kept = [kept_choices(level) for level in self.hardware.levels[1:]]
-        stages = 1 + sum(2 ** each.bit_count() for choices in kept for each in choices)
-        return TABLE_BYTES // (8 * (2 * 8 * 16 + 12 * stages))
+        return TABLE_BYTES // (8 * (2 * 8 * 16 + 12 * self.stages))
 
 
 class Point(NamedTuple):
@@ -137,7 +146,7 @@ def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
     objective : int
         See `kcsim.kernels.search.optimum`.
     deadline : Deadline
-        Half a second later, something has been found where it can be found fast.
+        A second later, something has been found where it can be found fast.
 
     Raises
     ------
@@ -146,15 +155,19 @@ def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
     """
     compile_kernels()
     check_places(task.layer, task.hardware)
-    known, factors = Explored(), prime_factors(task.layer)
+    explorer, factors = _Explorer(task, objective, deadline), prime_factors(task.layer)
+    known, primes = explorer.known, factors
     if count_tiles(factors) > task.most_tiles or not fits_word(factors):
-        factors = coarsened(factors, task.most_tiles)
+        factors = coarsened(primes, task.most_tiles)
         known.leave_out(TOO_LARGE)
-    _Explorer(task, objective, deadline, known).explore(factors)
+    if count_tiles(factors) * task.stages > MANY_STAGES:
+        explorer.deadline = Deadline(EARLY_SHARE * deadline.left, deadline)
+        explorer.glance(coarsened(primes, EARLY_TILES))
+        explorer.deadline = deadline
+    explorer.explore(factors)
     if not known.points and known.reasons:
-        until = deadline.extended(GRACE_SECONDS)
-        few = coarsened(prime_factors(task.layer), FEW_TILES)
-        _Explorer(task, objective, until, known).explore(few, proves=False)
+        explorer.deadline = deadline.extended(GRACE_SECONDS)
+        explorer.glance(coarsened(primes, FEW_TILES))
     known.evaluated = min(known.evaluated, known.mappings)
     return known
 
@@ -174,8 +187,7 @@ def compile_kernels() -> None:
     levels = [Level(name=name, read_pj=1, write_pj=1, capacity_words=64) for name in "abc"]
     hardware = Hardware(name="any", levels=tuple(levels), compute=Compute(mac_pj=1))
     task = Task(ConvLayer("any", 2, 2, 2, 2, 1, 1), hardware)
-    explorer = _Explorer(task, optimum.ENERGY_DELAY, Deadline(), Explored())
-    explorer.explore(prime_factors(task.layer))
+    _Explorer(task, optimum.ENERGY_DELAY, Deadline()).explore(prime_factors(task.layer))
 
 
 class _Form(NamedTuple):
@@ -190,27 +202,37 @@ class _Form(NamedTuple):
 class _Explorer:
     """Searches with a common best mapping, or front: one for every form of the weights."""
 
-    def __init__(self, task: Task, objective: int, deadline: Deadline, known: Explored) -> None:
+    def __init__(self, task: Task, objective: int, deadline: Deadline) -> None:
         self.task, self.objective, self.deadline = task, objective, deadline
-        self.known = known
+        self.known = Explored()
         places = FRONT_PLACES if objective == FRONT else 1
         self.best = np.full((places, 2), np.inf)
 
-    def explore(self, factors: Sequence[Sequence[int]], *, proves: bool = True) -> None:
-        """Search the mappings whose loops are products of some factors of each dimension."""
+    def explore(self, factors: Sequence[Sequence[int]]) -> None:
+        """Search all mappings whose loops are products of some factors of each dimension."""
         try:
             forms = [self._form(factors, weights) for weights in self.task.weights]
             counted = [count_mappings(form.built.problem, self.deadline) for form in forms]
         except OutOfTime:
             self.known.leave_out(OUT_OF_TIME)
             return
-        self.known.mappings = max(self.known.mappings, sum(counted))
+        self.known.mappings = sum(counted)
         forms = sorted((form for form in forms if form.least < math.inf), key=lambda f: f.least)
         for form in forms:
             self._search_narrowly(form)
         for form in forms:
-            if proves:
-                self._prove(form)
+            self._prove(form)
+
+    def glance(self, factors: Sequence[Sequence[int]]) -> None:
+        """Look for something good among these mappings, if there is time."""
+        try:
+            for weights in self.task.weights:
+                form = self._form(factors, weights)
+                if form.least < math.inf:
+                    self._search_narrowly(form, FEW_TRIES)
+                self.known.mappings += count_mappings(form.built.problem, self.deadline)
+        except OutOfTime:
+            return
 
     def _form(self, factors: Sequence[Sequence[int]], weights: WeightCosts) -> _Form:
         task = self.task
@@ -251,13 +273,13 @@ class _Explorer:
         self.known.nodes += int(tally[STEPS])
         return search, outcome
 
-    def _search_narrowly(self, form: _Form) -> None:
+    def _search_narrowly(self, form: _Form, tries: Sequence[float] = TRIES) -> None:
         """Find something good, the sooner the better it may be."""
         if self.objective == FRONT:
-            self._search_ends(form)
+            self._search_ends(form, tries)
             self._run(form, math.inf, FRONT_WIDTH)
             return
-        for factor in TRIES:
+        for factor in tries:
             if self.deadline.has_passed or form.least * factor > self._value(*self.best[0]):
                 break
             before = self.best[0].copy()
@@ -265,14 +287,15 @@ class _Explorer:
             if (self.best[0] != before).any():
                 break
 
-    def _search_ends(self, form: _Form) -> None:
+    def _search_ends(self, form: _Form, tries: Sequence[float]) -> None:
         """Find some points of a front: the best ones for each objective."""
         points = self.known.points
         for objective in (optimum.CYCLES, optimum.ENERGY, optimum.ENERGY_DELAY):
-            other = _Explorer(self.task, objective, self.deadline, Explored())
+            other = _Explorer(self.task, objective, self.deadline)
             own = form._replace(least=self._least(form, objective))
-            other._search_narrowly(own)
-            other._prove(own)
+            other._search_narrowly(own, tries)
+            if tries == TRIES:
+                other._prove(own)
             points = points + other.known.points
             self.known.evaluated += other.known.evaluated
             self.known.nodes += other.known.nodes

@@ -161,9 +161,7 @@ def _node_prices(
     return prices, 0.0, 0.0
 
 
-def _inner_pj(
-    problem: Problem, level: int, can: np.ndarray, outward: np.ndarray
-) -> np.ndarray:
+def _inner_pj(problem: Problem, level: int, can: np.ndarray, outward: np.ndarray) -> np.ndarray:
     """The least energy of a word that a node further in is filled with: float64[3]."""
     costs, found = problem.machine.costs, np.zeros(3)
     for tensor in range(3):

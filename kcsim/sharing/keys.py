@@ -14,9 +14,7 @@ _SOURCES = (
 )  # fmt: skip
 
 
-def sharing_key(
-    shared: SharedLayer, objective: str, below: float, most: int, even: bool
-) -> str:
+def sharing_key(shared: SharedLayer, objective: str, below: float, most: int, even: bool) -> str:
     """Hash of a search for a shared mapping.
 
     Parameters
