@@ -78,7 +78,9 @@ _NO_CLASSES = Classes(
 
 def first_labels(search: Search) -> Search:
     """The search, begun, with more room where it needs it."""
-    search = with_room(search, 64 + 2 * len(search.problem.splits) * len(search.problem.stages))
+    places = search.problem.places
+    choices = int((places["last_stage"] - places["first_stage"]).max())
+    search = with_room(search, 64 + 4 * choices * len(search.problem.splits))
     optimum.start_search(search)
     return search
 

@@ -6,6 +6,8 @@ tiles than can be searched is searched with some of its factors left together.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
 import math
 from collections.abc import Sequence
@@ -43,11 +45,10 @@ from kcsim.mapping.space import (
 )
 from kcsim.workload.layer import ConvLayer
 
-WIDTH, FRONT_WIDTH = 2, 4
-"""Partial mappings of a stage and tile that a narrow search keeps."""
-TRIES, FEW_TRIES = (1.02, 1.05, 1.09, 1.14, 1.2, 1.3, 1.5, 2.0, 4.0, math.inf), (1.2, 2.0, math.inf)
-"""What mappings may cost that narrow searches look for, one after the other, times the least; and
-where they only glance."""
+WIDTH, FRONT_WIDTH = 2, 2
+"""Partial mappings of a stage and tile that a narrow search keeps; how many times more of a front."""
+TRIES = (1.02, 1.05, 1.09, 1.14, 1.2, 1.3, 1.5, 2.0, 4.0, math.inf)
+"""What mappings may cost that narrow searches look for, one after the other, times the least."""
 TABLE_BYTES = 1_500_000_000
 """Memory of the bounds."""
 MANY_STAGES = 200_000
@@ -162,12 +163,12 @@ def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
         known.leave_out(TOO_LARGE)
     if count_tiles(factors) * task.stages > MANY_STAGES:
         explorer.deadline = Deadline(EARLY_SHARE * deadline.left, deadline)
-        explorer.glance(coarsened(primes, EARLY_TILES))
+        explorer.glance(coarsened(primes, EARLY_TILES), (1.5, math.inf))
         explorer.deadline = deadline
     explorer.explore(factors)
     if not known.points and known.reasons:
         explorer.deadline = deadline.extended(GRACE_SECONDS)
-        explorer.glance(coarsened(primes, FEW_TILES))
+        explorer.glance(coarsened(primes, FEW_TILES), (math.inf,))
     known.evaluated = min(known.evaluated, known.mappings)
     return known
 
@@ -199,6 +200,16 @@ class _Form(NamedTuple):
     least: float
 
 
+def _with_less_to_choose(task: Task) -> list[Task]:
+    """The task where levels keep all that they can, if it is another one, and itself."""
+    hardware = task.hardware
+    levels = tuple(dataclasses.replace(level, may_bypass=()) for level in hardware.levels)
+    if levels == hardware.levels:
+        return [task]
+    plain = dataclasses.replace(hardware, levels=levels)
+    return [dataclasses.replace(task, hardware=plain), task]
+
+
 class _Explorer:
     """Searches with a common best mapping, or front: one for every form of the weights."""
 
@@ -211,7 +222,7 @@ class _Explorer:
     def explore(self, factors: Sequence[Sequence[int]]) -> None:
         """Search all mappings whose loops are products of some factors of each dimension."""
         try:
-            forms = [self._form(factors, weights) for weights in self.task.weights]
+            forms = [self._form(self.task, factors, weights) for weights in self.task.weights]
             counted = [count_mappings(form.built.problem, self.deadline) for form in forms]
         except OutOfTime:
             self.known.leave_out(OUT_OF_TIME)
@@ -223,19 +234,18 @@ class _Explorer:
         for form in forms:
             self._prove(form)
 
-    def glance(self, factors: Sequence[Sequence[int]]) -> None:
-        """Look for something good among these mappings, if there is time."""
-        try:
-            for weights in self.task.weights:
-                form = self._form(factors, weights)
-                if form.least < math.inf:
-                    self._search_narrowly(form, FEW_TRIES)
-                self.known.mappings += count_mappings(form.built.problem, self.deadline)
-        except OutOfTime:
-            return
+    def glance(self, factors: Sequence[Sequence[int]], tries: Sequence[float]) -> None:
+        """Look for something good among these mappings, if there is time; see `TRIES`."""
+        for task in _with_less_to_choose(self.task):
+            with contextlib.suppress(OutOfTime):
+                for weights in task.weights:
+                    form = self._form(task, factors, weights)
+                    if form.least < math.inf:
+                        self._search_narrowly(form, tries, 1)
+                    counted = count_mappings(form.built.problem, self.deadline)
+                    self.known.mappings = max(counted, self.known.mappings)
 
-    def _form(self, factors: Sequence[Sequence[int]], weights: WeightCosts) -> _Form:
-        task = self.task
+    def _form(self, task: Task, factors: Sequence[Sequence[int]], weights: WeightCosts) -> _Form:
         built = build_problem(
             task.layer, task.hardware, build_lattice(factors), weights, task.prices,
             even=task.even, deadline=self.deadline,
@@ -273,35 +283,37 @@ class _Explorer:
         self.known.nodes += int(tally[STEPS])
         return search, outcome
 
-    def _search_narrowly(self, form: _Form, tries: Sequence[float] = TRIES) -> None:
+    def _search_narrowly(
+        self, form: _Form, tries: Sequence[float] = TRIES, width: int = WIDTH
+    ) -> None:
         """Find something good, the sooner the better it may be."""
         if self.objective == FRONT:
-            self._search_ends(form, tries)
-            self._run(form, math.inf, FRONT_WIDTH)
+            self._search_ends(form, tries, width)
+            self._run(form, math.inf, FRONT_WIDTH * width)
             return
         for factor in tries:
             if self.deadline.has_passed or form.least * factor > self._value(*self.best[0]):
                 break
             before = self.best[0].copy()
-            self._run(form, form.least * factor if factor < math.inf else factor, WIDTH)
+            self._run(form, form.least * factor if factor < math.inf else factor, width)
             if (self.best[0] != before).any():
                 break
 
-    def _search_ends(self, form: _Form, tries: Sequence[float]) -> None:
+    def _search_ends(self, form: _Form, tries: Sequence[float], width: int) -> None:
         """Find some points of a front: the best ones for each objective."""
         points = self.known.points
         for objective in (optimum.CYCLES, optimum.ENERGY, optimum.ENERGY_DELAY):
             other = _Explorer(self.task, objective, self.deadline)
             own = form._replace(least=self._least(form, objective))
-            other._search_narrowly(own, tries)
+            other._search_narrowly(own, tries, width)
             if tries == TRIES:
                 other._prove(own)
             points = points + other.known.points
             self.known.evaluated += other.known.evaluated
             self.known.nodes += other.known.nodes
         self.known.points = front_of(points)
-        costs = [(point.energy, point.cycles) for point in self.known.points]
-        self.best[: len(costs)] = costs
+        for row, point in zip(self.best, self.known.points, strict=False):
+            row[:] = point.energy, point.cycles
 
     def _value(self, energy: float, cycles: float) -> float:
         if self.objective == optimum.ENERGY_DELAY:

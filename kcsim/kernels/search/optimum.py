@@ -553,7 +553,10 @@ def search_on(search, steps):
     """
     problem, labels = search.problem, search.labels
     tally, tiles = labels.tally, problem.rounds.shape[0]
-    room = 64 + 8 * problem.splits.shape[0]
+    choices = 1
+    for place in problem.places:
+        choices = max(choices, place.last_stage - place.first_stage)
+    room = 64 + 3 * choices * problem.splits.shape[0]
     until = tally[CROSSED] + 10 * tally[STEPS] + steps
     while tally[STAGE] < problem.stages.shape[0]:
         while tally[BOX] < tiles:
