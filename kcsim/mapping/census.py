@@ -58,7 +58,8 @@ def _chains(problem: Problem, deadline: Deadline) -> np.ndarray:
             if row["placed"] == row["kept"] or level == 0:
                 ended += found.sum(axis=0)
         entering = np.array([ended, np.zeros(tiles)])
-    return entering[0]
+    chains: np.ndarray = entering[0]
+    return chains
 
 
 def _reached(problem: Problem, stage: int) -> list[int]:

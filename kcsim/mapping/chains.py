@@ -104,7 +104,7 @@ class Chain(NamedTuple):
 
 
 def chains_of(mapping: Mapping, hardware: Hardware) -> list[Chain]:
-    """The levels of a mapping, the outermost first; tensors that touch in the order of `TENSORS`."""
+    """The levels of a mapping, the outermost first; tensors that touch as `TENSORS` has them."""
     given, found = {level.level: level for level in mapping.levels}, []
     for index, level in enumerate(hardware.levels):
         nest = given.get(level.name, LevelLoops(level.name))

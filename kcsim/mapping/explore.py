@@ -46,7 +46,7 @@ from kcsim.mapping.space import (
 from kcsim.workload.layer import ConvLayer
 
 WIDTH, FRONT_WIDTH = 2, 2
-"""Partial mappings of a stage and tile that a narrow search keeps; how many times more of a front."""
+"""Partial mappings of a stage and tile that a narrow search keeps; of a front, times as many."""
 TRIES = (1.02, 1.05, 1.09, 1.14, 1.2, 1.3, 1.5, 2.0, 4.0, math.inf)
 """What mappings may cost that narrow searches look for, one after the other, times the least."""
 TABLE_BYTES = 1_500_000_000
@@ -80,7 +80,7 @@ class Task:
     def stages(self) -> int:
         """Stages of its search."""
         kept = [kept_choices(level) for level in self.hardware.levels[1:]]
-        return 1 + sum(2 ** each.bit_count() for choices in kept for each in choices)
+        return 1 + sum(1 << each.bit_count() for choices in kept for each in choices)
 
     @property
     def most_tiles(self) -> int:
@@ -265,19 +265,16 @@ class _Explorer:
         """Search for what is better than the best, and take it."""
         search = begin_search(form.built, form.floors, self.objective, self.best, most, width)
         search, outcome = run_search(first_labels(search), self.deadline)
-        tally, known = search.labels.tally, self.known.points
-        hardware, level = self.task.hardware, form.weights.store_level
-        self.known.points = [
-            known[-1 - found]
-            if found < 0
-            else Point(
-                mapping_of(hardware, form.built.problem, search.labels, found), *costs, level
-            )
-            for found, costs in zip(
-                search.found[: tally[FOUND]].tolist(), search.best.tolist(), strict=False
-            )
-        ]
-        self.best = search.best
+        tally, known, points = search.labels.tally, self.known.points, []
+        for label, (energy, cycles) in zip(
+            search.found[: tally[FOUND]].tolist(), search.best.tolist(), strict=False
+        ):
+            if label < 0:
+                points.append(known[-1 - label])
+                continue
+            mapping = mapping_of(self.task.hardware, form.built.problem, search.labels, label)
+            points.append(Point(mapping, energy, cycles, form.weights.store_level))
+        self.known.points, self.best = points, search.best
         self.best[tally[FOUND] :] = np.inf
         self.known.evaluated += int(tally[FINISHED])
         self.known.nodes += int(tally[STEPS])

@@ -176,8 +176,8 @@ def _inner_pj(problem: Problem, level: int, can: np.ndarray, outward: np.ndarray
 
 def _fitting(problem: Problem, level: int) -> np.ndarray:
     """Whether a tile of each tensor fits a level alone: bool[3, tiles]."""
+    fits: np.ndarray = np.zeros((3, len(problem.rounds)), np.bool_)
     if level == 0:
-        fits = np.zeros((3, len(problem.rounds)), np.bool_)
         fits[:, -1] = True
         return fits
     rooms = problem.machine.rooms[level]

@@ -225,7 +225,8 @@ def _positions(stride: int, dilation: int, outs: np.ndarray, taps: np.ndarray) -
     divisor = math.gcd(stride, dilation)
     # Two taps meet in one pixel where they differ by a multiple of this.
     twice = np.maximum(0, outs - dilation // divisor) * np.maximum(0, taps - stride // divisor)
-    return (outs * taps - np.where(np.minimum(outs, taps) > 1, twice, 0)).astype(float)
+    touched: np.ndarray = outs * taps - np.where(np.minimum(outs, taps) > 1, twice, 0)
+    return touched.astype(float)
 
 
 def _left(

@@ -12,7 +12,7 @@ from small_design import LAYER, design
 from small_problems import small_problems
 from uneven_space import costs_of_all
 
-from kcsim import MappingError, evaluate
+from kcsim import evaluate
 from kcsim.hardware.schema import Dataflow, LevelConstraint
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import find_front, search_mapping

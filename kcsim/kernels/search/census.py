@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from kcsim.kernels.compilation import kernel
 from kcsim.kernels.layout import INDEXES
+from kcsim.kernels.nest import helper
 from kcsim.kernels.search.tilings import DIMENSION, LIMIT, PRIME, STRIDE, divides
+
+
+@helper
+def loop_follows(lattice, tile, moved, factor, allowed, stationary):
+    """Whether a loop over a factor may stand around a tile: 1 if it moves what is stationary.
+
+    0 if it does not, or nothing is; -1 if there can be no such loop.
+    """
+    row = lattice.digits[factor]
+    if not allowed[row[DIMENSION]] or tile // row[STRIDE] % (row[LIMIT] + 1) == row[LIMIT]:
+        return -1
+    if stationary < 0:
+        return 0
+    if INDEXES[stationary, row[DIMENSION]]:
+        return 1
+    return -1 if moved else 0
 
 
 @kernel
@@ -43,16 +60,9 @@ def count_chains(lattice, allowed, stationary, loops, entering, ways, found):
                 continue
             for factor in range(factors):
                 row = lattice.digits[factor]
-                if not allowed[row[DIMENSION]]:
+                after = loop_follows(lattice, tile, moved, factor, allowed, stationary)
+                if after < 0:
                     continue
-                if tile // row[STRIDE] % (row[LIMIT] + 1) == row[LIMIT]:
-                    continue
-                after = moved
-                if stationary >= 0:
-                    if INDEXES[stationary, row[DIMENSION]]:
-                        after = 1
-                    elif moved:
-                        continue
                 more = total
                 for last in range(factors):
                     other = lattice.digits[last]

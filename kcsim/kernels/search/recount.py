@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from kcsim.kernels.compilation import kernel
 from kcsim.kernels.search.growth import (
-    COMMIT_STEP, KEEP_INPUTS, KEEP_OUTPUTS, KEEP_WEIGHTS, PLACED_STEP, SPREAD_STEP, commit,
-    loop_over, place_node, spread_over,
+    COMMIT_STEP,
+    KEEP_INPUTS,
+    KEEP_OUTPUTS,
+    KEEP_WEIGHTS,
+    PLACED_STEP,
+    SPREAD_STEP,
+    commit,
+    loop_over,
+    place_node,
+    spread_over,
 )  # fmt: skip
 from kcsim.kernels.search.optimum import COUNT, FORGOTTEN, begin, finish
 
