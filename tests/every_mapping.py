@@ -1,50 +1,18 @@
-"""Every mapping of a small layer, counted one by one and priced: an oracle for the search."""
+"""Loops of small layers listed one by one, and the price of counted mappings: parts of oracles."""
 
 from __future__ import annotations
 
 import itertools
-from typing import NamedTuple
 
 import numpy as np
 
-from kcsim import Mapping, count_mappings
+from kcsim import Mapping
 from kcsim.cost.zero_savings import left_of_cycles, left_of_macs, left_of_reads, value_bits
 from kcsim.hardware.schema import LevelConstraint
-from kcsim.mapping.nest import LevelLoops, Loop
+from kcsim.mapping.nest import LevelLoops
 from kcsim.workload.layer import DIMENSIONS, TENSORS
 
 BLIND = {None: "", "weights": "NPQ", "inputs": "M", "outputs": "CRS"}
-
-
-class Priced(NamedTuple):
-    """Mappings that fit, and what they cost without any rounding.
-
-    Attributes
-    ----------
-    loops : int64[mappings, loops, 4]
-        See `kcsim.count_mappings`.
-    bypass : list of Mapping
-        Of every mapping.
-    energy, cycles : float64[mappings]
-    """
-
-    loops: np.ndarray
-    bypass: list[Mapping]
-    energy: np.ndarray
-    cycles: np.ndarray
-
-    def mapping(self, index, hardware):
-        """One of them as a `Mapping`."""
-        nests = [([], [], []) for _ in hardware.levels]
-        for level, kind, dimension, bound in self.loops[index].tolist():
-            if bound > 1:
-                nests[level][kind].append(Loop(DIMENSIONS[dimension], bound))
-        return Mapping(
-            tuple(
-                LevelLoops(level.level, *map(tuple, nests[i]), level.bypass)
-                for i, level in enumerate(self.bypass[index].levels)
-            )
-        )
 
 
 def primes(number):
@@ -196,19 +164,6 @@ def price(layer, hardware, counts, keeps):
         cycles = np.maximum(cycles, moved + (computing if level.buffering == "single" else 0.0))
         leaks = leaks + level.leakage_pj_per_cycle * counts.instances[:, i]
     return energy + leaks * cycles, cycles
-
-
-def price_all(layer, hardware, loops):
-    """All mappings that fit, for every choice of what the levels leave out."""
-    parts, bypassed = [], []
-    for bypass in bypasses(hardware):
-        counts = count_mappings(layer, hardware, loops, bypass)
-        energy, cycles = price(layer, hardware, counts, bypass.keeps_array(hardware))
-        fits = counts.fits
-        parts.append((loops[fits], energy[fits], cycles[fits]))
-        bypassed += [bypass] * int(fits.sum())
-    nests, energy, cycles = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Priced(nests, bypassed, energy, cycles)
 
 
 def front_of(energy, cycles):

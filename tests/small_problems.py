@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from every_mapping import every_nest
 from hypothesis import strategies as st
+from uneven_space import count_all
 
 from kcsim.hardware.level import Fanout, Level, Partition
 from kcsim.hardware.schema import Compute, Dataflow, Hardware, LevelConstraint, Precision
@@ -145,25 +145,27 @@ def _partitions(draw, keeps):
 
 
 @st.composite
-def small_problems(draw, most=4000, free=False):
-    """A layer, a hardware, and the loops of every mapping."""
+def small_problems(draw, most=10_000, free=False):
+    """A layer and a hardware, with at most so many mappings that fit."""
     hardware = draw(hardwares(free))
     strides, dilations = st.integers(1, 3), st.integers(1, 2)
     window = draw(st.tuples(strides, strides)), draw(st.tuples(dilations, dilations))
     shares = st.sampled_from(SHARES)
     zeros = ZeroShares(inputs=draw(shares), weights=draw(shares), outputs=draw(shares))
+    zeros = None if free else zeros
+    sizes = draw(sizes_of("NGMMCCPPPQQRRRSS", most, hardware, *window, zeros))
+    return layer_of(sizes, *window, zeros), hardware
+
+
+@st.composite
+def sizes_of(draw, dimensions, most, hardware, *details):
+    """Sizes of loops over some dimensions, as long as all mappings that fit can be listed."""
     sizes = {}
-    loops = every_nest(layer_of(sizes, *window), hardware)
-    # One prime factor after the other, as long as all mappings can be listed.
+    primes = st.sampled_from((2, 2, 2, 3, 3, 5))
     for dimension, prime in draw(
-        st.lists(
-            st.tuples(st.sampled_from("NGMMCCPPPQQRRRSS"), st.sampled_from((2, 2, 2, 3, 3, 5))),
-            min_size=2,
-            max_size=7,
-        )
+        st.lists(st.tuples(st.sampled_from(dimensions), primes), min_size=2, max_size=6)
     ):
         larger = sizes | {dimension: sizes.get(dimension, 1) * prime}
-        more = every_nest(layer_of(larger, *window), hardware, most)
-        if more is not None:
-            sizes, loops = larger, more
-    return layer_of(sizes, *window, None if free else zeros), hardware, loops
+        if count_all(layer_of(larger, *details), hardware, fitting=True) <= most:
+            sizes = larger
+    return sizes

@@ -6,6 +6,7 @@ from kcsim.cli.options import (
     Batch,
     Cluster,
     ComparisonPlot,
+    Even,
     Format,
     HardwareFile,
     Layers,
@@ -33,6 +34,7 @@ def command(
     output: Output = None,
     plot: ComparisonPlot = None,
     time_limit: TimeLimit = None,
+    even: Even = False,
 ) -> None:
     """Compare ways to execute a clustered network: decoded, with shared products, shared sums.
 
@@ -60,7 +62,7 @@ def command(
     with waiting(keeps=True) as progress:
         result = compare_executions(
             hardware, chosen, cluster, weights=clustered, batch=batch,
-            objective=objective, time_limit=time_limit, progress=progress,
+            objective=objective, time_limit=time_limit, progress=progress, even=even,
         )  # fmt: skip
     if plot:
         plot_comparison(result, plot)

@@ -7,6 +7,7 @@ from kcsim.cli.options import (
     Cluster,
     DecodeLevel,
     EnergyPlot,
+    Even,
     Execution,
     Format,
     HardwareFile,
@@ -37,6 +38,7 @@ def command(
     output: Output = None,
     plot: EnergyPlot = None,
     time_limit: TimeLimit = None,
+    even: Even = False,
 ) -> None:
     """Estimate energy, traffic, storage and cycles of a network on a hardware."""
     from kcsim.cli.running import check_output, choose_format, read_workload, report, waiting
@@ -62,7 +64,7 @@ def command(
         result = estimate(
             hardware, chosen, cluster, weights=clustered, batch=batch,
             objective=objective, time_limit=time_limit, progress=progress,
-            execution=execution or "decode", decode_level=decode_level,
+            execution=execution or "decode", decode_level=decode_level, even=even,
         )  # fmt: skip
     if plot:
         plot_energy(result, plot)

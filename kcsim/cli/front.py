@@ -5,6 +5,8 @@ from __future__ import annotations
 from kcsim.cli.options import (
     Batch,
     Cluster,
+    Even,
+    FrontPlot,
     HardwareFile,
     LayerName,
     Output,
@@ -22,8 +24,10 @@ def command(
     batch: Batch = None,
     zeros: Zeros = None,
     time_limit: TimeLimit = None,
+    even: Even = False,
     overrides: Overrides = None,
     format_: TableFormat = None,
+    plot: FrontPlot = None,
     output: Output = None,
 ) -> None:
     """Find all mappings of a layer that no other beats in both energy and cycles."""
@@ -33,10 +37,19 @@ def command(
     from kcsim.mapping.search import find_front
     from kcsim.report.search_data import front_table
 
-    check_output(output)
+    check_output(output, plot)
     chosen_format = choose_format(format_, output, has_json=False)
+    if plot:
+        from kcsim.report.front_figure import plot_front
+        from kcsim.report.pictures import check_plot_path
+
+        check_plot_path(plot)
     hardware = load_hardware(hw, overrides or ())
     chosen, form = read_layer(layer, batch, zeros), read_format(layer, hardware, cluster)
     with waiting():
-        front = find_front(chosen, hardware, weights=form.costs(hardware), time_limit=time_limit)
+        front = find_front(
+            chosen, hardware, weights=form.costs(hardware), time_limit=time_limit, even=even
+        )
+    if plot:
+        plot_front(chosen, hardware, front, plot)
     show_as(chosen_format, output, [front_table(chosen, hardware, front)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kcsim.cli.options import (
     Batch,
     Cluster,
+    Even,
     HardwareFile,
     Imperfect,
     LayerName,
@@ -27,6 +28,7 @@ def command(
     objective: Objective = "edp",
     time_limit: TimeLimit = None,
     imperfect: Imperfect = False,
+    even: Even = False,
     overrides: Overrides = None,
     loops: Loops = False,
     plot: MappingPlot = None,
@@ -34,7 +36,8 @@ def command(
 ) -> None:
     """Find the best mapping of a layer, as YAML that 'kcsim evaluate' reads, with its proof.
 
-    All even mappings that the dataflow leaves are searched: none of them is better.
+    All mappings are searched whose bounds divide their dimension and that the dataflow allows: none
+    of them is better. The output says so, or why it is not proved.
     """
     from kcsim.cli.layers import mapping_file, read_format, read_layer
     from kcsim.cli.running import check_ending, check_output, emit, waiting
@@ -52,8 +55,9 @@ def command(
     chosen, form = read_layer(layer, batch, zeros), read_format(layer, hardware, cluster)
     with waiting(keeps=True):
         best = map_layer(
-            chosen, hardware, form, objective=objective, time_limit=time_limit, imperfect=imperfect
-        )
+            chosen, hardware, form, objective=objective, time_limit=time_limit,
+            imperfect=imperfect, even=even,
+        )  # fmt: skip
     if plot:
         from kcsim.report.mapping_figure import plot_mapping
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from kcsim.cli.options import (
     Batch,
     Cluster,
+    Even,
     HardwareFile,
     Layers,
     NetworkName,
@@ -32,6 +33,7 @@ def command(
     zeros: Zeros = None,
     objective: Objective = "edp",
     time_limit: TimeLimit = None,
+    even: Even = False,
     overrides: Overrides = None,
     save: Save = None,
     format_: TableFormat = None,
@@ -50,7 +52,7 @@ def command(
     with waiting(keeps=True) as progress:
         found = estimate(
             hardware, chosen, cluster, batch=batch, objective=objective, time_limit=time_limit,
-            progress=progress,
+            progress=progress, even=even,
         )  # fmt: skip
     if save:
         _save(found, objective, save)

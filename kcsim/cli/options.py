@@ -153,6 +153,13 @@ TimeLimit = Annotated[
         "and said not to be proved. 'inf' for as long as it takes. [default: 60]",
     ),
 ]
+Even = Annotated[
+    bool,
+    typer.Option(
+        "--even",
+        help="Only mappings where all tiles of a level change at the same place of the nest.",
+    ),
+]
 Imperfect = Annotated[
     bool, typer.Option("--imperfect", help="Also try bounds that do not divide their dimension.")
 ]
@@ -207,6 +214,9 @@ ComparisonPlot = Annotated[
         "--plot FILE",
         "Draw energy by component and by tensor, cycles and operations: png, pdf or svg.",
     ),
+]
+FrontPlot = Annotated[
+    str | None, text_option("--plot FILE", "Draw energy over cycles: png, pdf or svg.")
 ]
 MappingPlot = Annotated[
     str | None,

@@ -29,6 +29,7 @@ def compare_executions(
     objective: str = "edp",
     progress: Callable[[int, int], None] | None = None,
     time_limit: float | None = None,
+    even: bool = False,
 ) -> Result:
     """Estimate a clustered network in every way to execute it, and dense beside them.
 
@@ -37,7 +38,7 @@ def compare_executions(
 
     Parameters
     ----------
-    hardware, network, clustering, weights, batch, zeros, objective, progress, time_limit
+    hardware, network, clustering, weights, batch, zeros, objective, progress, time_limit, even
         As for `kcsim.estimate`; a clustering or clustered weights must be given.
 
     Returns
@@ -55,10 +56,10 @@ def compare_executions(
     places = decoder_places("auto", None, plan.hardware)
     tried = try_executions(
         plan.layers, places, clustered, EXECUTIONS[:-1],
-        objective=objective, time_limit=time_limit, progress=progress,
+        objective=objective, time_limit=time_limit, progress=progress, even=even,
     )  # fmt: skip
     own = plan.hardware.codebook.level if plan.hardware.codebook else ""
-    runs = {"dense": plan.dense_run(objective, time_limit)}
+    runs = {"dense": plan.dense_run(objective, time_limit, even=even)}
     for execution in EXECUTIONS:
         allowed = tried
         if execution != "auto":

@@ -32,6 +32,7 @@ def estimate(
     time_limit: float | None = None,
     execution: str = "decode",
     decode_level: str | None = None,
+    even: bool = False,
 ) -> Result:
     """Estimate a network, dense and (if a clustering is given) clustered.
 
@@ -73,6 +74,8 @@ def estimate(
     decode_level : str, optional
         The level at whose output entries are read from the codebook; ``auto`` tries all. As the
         hardware says when absent, but under ``execution="auto"``, which tries all.
+    even : bool
+        Only search mappings where all tiles of a level change at the same place of the nest.
 
     Returns
     -------
@@ -97,14 +100,14 @@ def estimate(
     if plan.clustering is None and (execution, decode_level) != ("decode", None):
         plan.demand_clustering()
     if plan.clustering is None:
-        dense = plan.dense_run(objective, time_limit, progress)
+        dense = plan.dense_run(objective, time_limit, progress, even)
         return Result(plan.network, plan.hardware, {"dense": dense}, objective)
     places = decoder_places(execution, decode_level, plan.hardware)
-    dense = plan.dense_run(objective, time_limit, progress)
+    dense = plan.dense_run(objective, time_limit, progress, even)
     wanted = EXECUTIONS[:-1] if execution == "auto" else (execution,)
     tried = try_executions(
         plan.layers, places, plan.clustering, wanted,
-        objective=objective, time_limit=time_limit, progress=progress,
+        objective=objective, time_limit=time_limit, progress=progress, even=even,
     )  # fmt: skip
     layers = choose_layers(tried, execution, objective, plan.hardware)
     runs = {"dense": dense, execution: plan.clustered_run(layers, execution)}

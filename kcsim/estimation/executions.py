@@ -84,6 +84,7 @@ def try_executions(
     objective: str = "edp",
     time_limit: float | None = None,
     progress: Progress = None,
+    even: bool = False,
 ) -> tuple[Tried, ...]:
     """Find what every way of executing each layer spends.
 
@@ -97,7 +98,7 @@ def try_executions(
     executions : sequence of str
         ``decode``, ``share_products``, ``share_sums``. Layers that stay dense are mapped under
         ``decode``.
-    objective, time_limit, progress
+    objective, time_limit, progress, even
         As for `kcsim.estimate`: all ways to execute a layer share its time.
 
     Returns
@@ -120,7 +121,7 @@ def try_executions(
 
     for each, forms in zip(hardware, formats, strict=True):
         costs = [form.costs(each) for form in forms]
-        tasks = [MappingTask(*pair) for pair in zip(layers, costs, strict=True)]
+        tasks = [MappingTask(*pair, even) for pair in zip(layers, costs, strict=True)]
         found = try_layers(tasks, each, objective=objective, time_limit=limit / ways, progress=tell)
         done += len({task.shape for task in tasks})
         for entry, layer, form, result in zip(tried, layers, forms, found, strict=True):
@@ -134,7 +135,7 @@ def try_executions(
     deadline = Deadline()
 
     def solve(known: tuple[_SharingJob, Tried]) -> Tried:
-        return _try_sharing(*known, objective, limit / ways, deadline)
+        return _try_sharing(*known, objective, limit / ways, deadline, even)
 
     results: dict[Hashable, Tried] = {}
     for key, outcome in zip(unique, in_threads(solve, unique.values(), deadline), strict=True):
@@ -158,7 +159,12 @@ class _SharingJob(NamedTuple):
 
 
 def _try_sharing(
-    job: _SharingJob, tried: Tried, objective: str, seconds: float, within: Deadline
+    job: _SharingJob,
+    tried: Tried,
+    objective: str,
+    seconds: float,
+    within: Deadline,
+    even: bool,
 ) -> Tried:
     """Find the best of every way to share; with the decoder elsewhere, only what is better.
 
@@ -178,7 +184,7 @@ def _try_sharing(
                 share = whole.left / left
                 left -= 1
                 estimate = find_shared_mapping(
-                    shared, objective, least, time_limit=share, within=within
+                    shared, objective, least, time_limit=share, within=within, even=even
                 )
             except MappingError as error:
                 reasons.setdefault(sharing, str(error))

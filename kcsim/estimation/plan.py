@@ -73,12 +73,16 @@ class NetworkPlan:
         return self.clustering
 
     def dense_run(
-        self, objective: str, time_limit: float | None = None, progress: Progress = None
+        self,
+        objective: str,
+        time_limit: float | None = None,
+        progress: Progress = None,
+        even: bool = False,
     ) -> Run:
         """The network with dense weights."""
         layers, hardware = self.layers, self.hardware
         found = map_layers(
-            [MappingTask(layer) for layer in layers], hardware,
+            [MappingTask(layer, even=even) for layer in layers], hardware,
             objective=objective, time_limit=time_limit, progress=progress,
         )  # fmt: skip
         forms = weight_formats(layers, hardware, None)

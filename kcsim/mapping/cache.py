@@ -61,12 +61,14 @@ class MappingCache:
         hardware: Hardware,
         objective: str,
         weights: Sequence[WeightCosts],
+        *,
+        even: bool = False,
     ) -> str:
         """Hash of everything that the best mapping depends on: 64 hexadecimal digits."""
         # Names and descriptions change nothing, but for those of levels.
         plain = dataclasses.replace(hardware, name="any", description="", provenance={})
         sources = "workload", "hardware", "cost", "mapping", "kernels"
-        return hash_of((layer.shape_key, plain, objective, tuple(weights)), sources)
+        return hash_of((layer.shape_key, plain, objective, tuple(weights), even), sources)
 
     def load(
         self,
@@ -74,12 +76,14 @@ class MappingCache:
         layer: ConvLayer,
         hardware: Hardware,
         weights: Sequence[WeightCosts] = (DENSE,),
+        *,
+        even: bool = False,
     ) -> SearchResult | None:
         """A stored result; ``None`` if there is none that comes to what it says."""
         try:
             result = _from_document(self.read(key))
             forms = [each for each in weights if each.store_level == result.codebook_level]
-            for costs in costs_in_space(result.mapping, layer, hardware, forms):
+            for costs in costs_in_space(result.mapping, layer, hardware, forms, even=even):
                 if np.allclose(costs, (result.energy, result.cycles), rtol=1e-9, atol=0):
                     return result
         except UNREADABLE:

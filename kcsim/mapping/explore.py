@@ -1,63 +1,77 @@
-"""Exploring the mappings of a layer, for every choice that the hardware leaves open.
+"""Exploring the mappings of a layer: narrow searches for a good one, then one for the proof.
 
-Where time runs out, or a layer has more tilings than fit in memory, what has not been explored
-is bounded from below, and a coarser map space stands in if nothing has been found.
+Where time or memory runs out, what has not been explored is bounded from below. A layer with more
+tiles than can be searched is searched with some of its factors left together.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
-import itertools
-import time
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
-from kcsim.cost.prices import DENSE, Prices, WeightCosts, build_machine
+from kcsim.cost.prices import DENSE, Prices, WeightCosts
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Compute, Hardware
 from kcsim.kernels.search import optimum
-from kcsim.kernels.search.bounds import MOST_UNITS, WITH_CYCLES
-from kcsim.kernels.search.machine import READ_PJ, Machine
-from kcsim.kernels.search.optimum import (
-    BOUNDS,
-    COMPLETE,
-    COUNT,
-    NEXT_BLOCK,
-    NODES,
-    Found,
-    Position,
-    Tables,
-)
-from kcsim.kernels.search.reuse import MOVED
-from kcsim.kernels.search.tilings import MapSpace
+from kcsim.kernels.search.labels import Search
+from kcsim.kernels.search.optimum import DONE, FINISHED, FORGOTTEN, FOUND, FRONT, FULL, STEPS
+from kcsim.mapping.census import count_mappings
+from kcsim.mapping.chains import mapping_of
 from kcsim.mapping.deadline import Deadline, OutOfTime
-from kcsim.mapping.nest import Mapping
-from kcsim.mapping.space import (
-    TooLarge,
-    build_space,
-    count_mappings_in,
-    count_tiles,
-    fit_tiles,
-    mapping_from,
+from kcsim.mapping.engine import (
+    begin_search,
+    first_labels,
+    least_left,
+    least_of_first,
+    run_search,
 )
-from kcsim.mapping.tables import Floor, bound_mappings, least_of_any
-from kcsim.workload.layer import TENSORS, ConvLayer
+from kcsim.mapping.floors import Floors, build_floors
+from kcsim.mapping.nest import Mapping
+from kcsim.mapping.problem import (
+    Built,
+    build_problem,
+    classes_of_spreads,
+    fits_outermost,
+    kept_choices,
+)
+from kcsim.mapping.space import (
+    build_lattice,
+    check_places,
+    coarsened,
+    count_tiles,
+    fits_word,
+    prime_factors,
+)
+from kcsim.workload.layer import ConvLayer
 
-CHUNK_SECONDS = 0.1
-FIRST_CHUNK = 20_000
-"""Choices that are looked at before the first look at the clock."""
-MANY_TILES = 10_000
-"""Tiles, times choices of what levels keep, that may take long to search. Then some mapping is
-looked for first, in a coarser map space of so many tiles, for so much of the time:"""
-EARLY_TILES, EARLY_SHARE = 1024, 0.3
-LATE_TILES = 20_000
-"""Tiles of the one that stands in where there are too many to search all."""
-FEW_TILES, GRACE_SECONDS = 512, 0.5
+WIDTH, FRONT_WIDTH = 2, 2
+"""Partial mappings of a stage and tile that a narrow search keeps; of a front, times as many."""
+TRIES = (1.02, 1.05, 1.09, 1.14, 1.2, 1.3, 1.5, 2.0, 4.0, math.inf)
+"""What mappings may cost that narrow searches look for, one after the other, times the least."""
+IN_CLASSES = 1.2
+"""Where nothing is found below this, classes of spreads are searched one by one."""
+TABLE_BYTES = 1_500_000_000
+"""Memory of the bounds."""
+MANY_STAGES = 200_000
+"""Stages of tiles that may take long to search. Then some mapping is looked for first, in a coarser
+map space of so many tiles, for so much of the time:"""
+EARLY_TILES, EARLY_SHARE = 512, 0.3
+FEW_TILES, GRACE_SECONDS = 64, 1.0
 """Tiles of the one in which some mapping is found after the time, and time for that."""
+FRONT_PLACES = 4096
+"""Points that a front may have."""
+
+TOO_LARGE = "there are more tilings than can be searched"
+OUT_OF_TIME = "the time limit ended the search"
+OUT_OF_MEMORY = "the search took too much memory"
+TOO_MANY_MOVES = "windows slide in more ways than can be told apart"
 
 
 @dataclass(frozen=True)
@@ -68,27 +82,18 @@ class Task:
     hardware: Hardware
     weights: Sequence[WeightCosts] = (DENSE,)
     prices: Prices | None = None
+    even: bool = False
 
-    def choices(self) -> Iterator[tuple[tuple[tuple[str, ...], ...], WeightCosts, Machine]]:
-        """Every choice of what the levels leave out, for every form of the weights."""
-        choices = [
-            tuple(
-                left_out
-                for size in range(len(level.may_bypass) + 1)
-                for left_out in itertools.combinations(level.may_bypass, size)
-            )
-            for level in self.hardware.levels
-        ]
-        for bypass in itertools.product(*choices):
-            keeps = np.array(
-                [
-                    [t in level.kept_tensors and t not in left_out for t in TENSORS]
-                    for level, left_out in zip(self.hardware.levels, bypass, strict=True)
-                ]
-            )
-            for form in self.weights:
-                machine = build_machine(self.layer, self.hardware, keeps, form, self.prices)
-                yield bypass, form, machine
+    @property
+    def stages(self) -> int:
+        """Stages of its search."""
+        kept = [kept_choices(level) for level in self.hardware.levels[1:]]
+        return 1 + sum(1 << each.bit_count() for choices in kept for each in choices)
+
+    @property
+    def most_tiles(self) -> int:
+        """Tiles of a layer of which all can be searched."""
+        return TABLE_BYTES // (8 * (2 * 8 * 16 + 12 * self.stages))
 
 
 class Point(NamedTuple):
@@ -115,26 +120,33 @@ class Explored:
     Attributes
     ----------
     points : list of Point
-        The best one, or those that may be on the front.
+        The best one, or the front.
     left_out : list of (float, float)
-        Energy and cycles that mappings which were not looked at cannot undercut.
+        What mappings that were not looked at cannot undercut: the objective twice, or of a front
+        energy and cycles.
+    reasons : list of str
+        Why they were not.
     mappings : int
         In the map space; those that were counted before the deadline.
     evaluated, nodes : int
         Mappings, and parts of mappings, that were costed.
-    is_too_large : bool
-        Whether there are more tilings than can be searched.
     """
 
     points: list[Point] = field(default_factory=list)
     left_out: list[tuple[float, float]] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
     mappings: int = 0
     evaluated: int = 0
     nodes: int = 0
-    is_too_large: bool = False
+
+    def leave_out(self, reason: str, least: tuple[float, float] = (0.0, 0.0)) -> None:
+        """Note what was not looked at, and why."""
+        self.left_out.append(least)
+        if reason not in self.reasons:
+            self.reasons.append(reason)
 
 
-def explore(task: Task, objective: int, places: int, deadline: Deadline) -> Explored:
+def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
     """Look for the best mapping, or for the front, until the deadline.
 
     Parameters
@@ -142,10 +154,8 @@ def explore(task: Task, objective: int, places: int, deadline: Deadline) -> Expl
     task : Task
     objective : int
         See `kcsim.kernels.search.optimum`.
-    places : int
-        Points to keep at most for each choice of what levels keep.
     deadline : Deadline
-        Half a second later, something has been found where it can be found fast.
+        A second later, something has been found where it can be found fast.
 
     Raises
     ------
@@ -153,162 +163,204 @@ def explore(task: Task, objective: int, places: int, deadline: Deadline) -> Expl
         If the dataflow leaves no place for a dimension.
     """
     compile_kernels()
-    spare = Explored()
-    if count_tiles(task.layer) * _number_of_choices(task) > MANY_TILES:
-        early = Deadline(EARLY_SHARE * deadline.left, deadline)
-        spare = _explored(task, objective, places, early, EARLY_TILES)
-    known = _explored(task, objective, places, deadline, None)
-    if known.is_too_large and not deadline.has_passed:
-        _add(spare, _explored(task, objective, places, deadline, LATE_TILES), objective)
-    if known.left_out and not (known.points or spare.points):
-        until = deadline.extended(GRACE_SECONDS)
-        _add(spare, _explored(task, objective, places, until, FEW_TILES), objective)
-    if known.left_out:
-        _add(known, spare, objective)
+    check_places(task.layer, task.hardware)
+    explorer, factors = _Explorer(task, objective, deadline), prime_factors(task.layer)
+    known, primes = explorer.known, factors
+    if count_tiles(factors) > task.most_tiles or not fits_word(factors):
+        factors = coarsened(primes, task.most_tiles)
+        known.leave_out(TOO_LARGE)
+    if count_tiles(factors) * task.stages > MANY_STAGES:
+        explorer.deadline = Deadline(EARLY_SHARE * deadline.left, deadline)
+        explorer.glance(coarsened(primes, EARLY_TILES), (1.5, math.inf))
+        explorer.deadline = deadline
+    explorer.explore(factors)
+    if not known.points and known.reasons:
+        explorer.deadline = deadline.extended(GRACE_SECONDS)
+        explorer.glance(coarsened(primes, FEW_TILES), (math.inf,))
+    known.evaluated = min(known.evaluated, known.mappings)
     return known
 
 
-def _add(known: Explored, spare: Explored, objective: int) -> None:
-    """Add what a coarser map space has, if it is better."""
-    known.points += spare.points
-    if objective != optimum.FRONT and known.points:
-        known.points = [min(known.points, key=lambda point: _value(objective, point))]
-    known.mappings = max(known.mappings, spare.mappings)
-    known.evaluated += spare.evaluated
-    known.nodes += spare.nodes
-
-
-def _value(objective: int, point: Point) -> tuple[float, float]:
-    """What an objective minimizes, and what it does among equals."""
-    energy, cycles = point.energy, point.cycles
-    if objective == optimum.ENERGY_DELAY:
-        return energy * cycles, energy
-    return (cycles, energy) if objective == optimum.CYCLES else (energy, cycles)
+def front_of(points: Sequence[Point]) -> list[Point]:
+    """Those that no other betters in both energy and cycles, from the fastest on."""
+    found: list[Point] = []
+    for point in sorted(points, key=lambda point: (point.cycles, point.energy)):
+        if not found or point.energy < found[-1].energy * (1 - optimum.TOLERANCE):
+            found.append(point)
+    return found
 
 
 @functools.cache
 def compile_kernels() -> None:
     """Let all that a search needs be compiled before the clock of the first one runs."""
-    level = Level(name="any", read_pj=1, write_pj=1)
-    hardware = Hardware(name="any", levels=(level,), compute=Compute(mac_pj=1))
+    levels = [Level(name=name, read_pj=1, write_pj=1, capacity_words=64) for name in "abc"]
+    hardware = Hardware(name="any", levels=tuple(levels), compute=Compute(mac_pj=1))
     task = Task(ConvLayer("any", 2, 2, 2, 2, 1, 1), hardware)
-    _explored(task, optimum.ENERGY_DELAY, 1, Deadline(), None)
+    _Explorer(task, optimum.ENERGY_DELAY, Deadline()).explore(prime_factors(task.layer))
 
 
-def _explored(
-    task: Task, objective: int, places: int, deadline: Deadline, coarse: int | None
-) -> Explored:
-    known, space = Explored(), None
-    costs = np.full(2, np.inf)
-    try:
-        space = build_space(task.layer, task.hardware, deadline=deadline, coarse=coarse)
-        known.mappings = count_mappings_in(space, deadline)
-    except TooLarge:
-        known.is_too_large = True
-    except OutOfTime:
-        space = None
-    for bypass, form, machine in task.choices():
-        if space is None or deadline.has_passed:
-            known.left_out += _least_of_all(task)
-            break
-        fitting = fit_tiles(space, machine)
+class _Form(NamedTuple):
+    """The problem of one form of the weights, with bounds and the least value of any mapping."""
+
+    weights: WeightCosts
+    built: Built
+    floors: Floors
+    least: float
+
+
+def _with_less_to_choose(task: Task) -> list[Task]:
+    """The task where levels keep all that they can, if it is another one, and itself."""
+    hardware = task.hardware
+    levels = tuple(dataclasses.replace(level, may_bypass=()) for level in hardware.levels)
+    if levels == hardware.levels:
+        return [task]
+    plain = dataclasses.replace(hardware, levels=levels)
+    return [dataclasses.replace(task, hardware=plain), task]
+
+
+def _promising(forms: Iterable[_Form]) -> list[_Form]:
+    """Those that have mappings, the least first."""
+    return sorted((form for form in forms if form.least < math.inf), key=lambda f: f.least)
+
+
+class _Explorer:
+    """Searches with a common best mapping, or front: one for every form of the weights."""
+
+    def __init__(self, task: Task, objective: int, deadline: Deadline) -> None:
+        self.task, self.objective, self.deadline = task, objective, deadline
+        self.known = Explored()
+        places = FRONT_PLACES if objective == FRONT else 1
+        self.best = np.full((places, 2), np.inf)
+
+    def explore(self, factors: Sequence[Sequence[int]]) -> None:
+        """Search all mappings whose loops are products of some factors of each dimension."""
         try:
-            bounded = bound_mappings(task.layer, machine, fitting, deadline)
-        except (OutOfTime, TooLarge) as error:
-            known.is_too_large |= isinstance(error, TooLarge)
-            known.left_out += _least_of_all(task)
-            continue
-        if bounded is None:
-            continue
-        found = _no_mapping(len(task.hardware.levels), places)
-        if objective != optimum.FRONT:
-            found.costs[0] = costs
-        if not _search(machine, fitting, *bounded, objective, found, deadline):
-            known.left_out.append(_least(machine, *bounded, found))
-        known.evaluated += int(found.tally[COMPLETE])
-        known.nodes += int(found.tally[NODES])
-        points = [
-            Point(
-                _mapping(task.hardware, fitting, bypass, choices), float(energy), float(cycles),
-                form.store_level,
-            )
-            for choices, (energy, cycles) in zip(
-                found.choices, found.costs[: found.tally[COUNT]], strict=False
-            )
-        ]  # fmt: skip
-        if objective == optimum.FRONT:
-            known.points += points
-        elif points:
-            known.points, costs = points, found.costs[0]
-    known.mappings *= _number_of_choices(task)
-    return known
+            forms = [self._form(self.task, factors, weights) for weights in self.task.weights]
+            counted = [count_mappings(form.built.problem, self.deadline) for form in forms]
+        except OutOfTime:
+            self.known.leave_out(OUT_OF_TIME)
+            return
+        self.known.mappings = sum(counted)
+        for form in self._search_narrowly(forms):
+            self._prove(form)
 
+    def glance(self, factors: Sequence[Sequence[int]], tries: Sequence[float]) -> None:
+        """Look for something good among these mappings, if there is time; see `TRIES`."""
+        for task in _with_less_to_choose(self.task):
+            with contextlib.suppress(OutOfTime):
+                for weights in task.weights:
+                    form = self._form(task, factors, weights)
+                    self._search_narrowly([form], tries, 1)
+                    counted = count_mappings(form.built.problem, self.deadline)
+                    self.known.mappings = max(counted, self.known.mappings)
 
-def _least_of_all(task: Task) -> list[tuple[float, float]]:
-    """Energy and cycles that no mapping undercuts, for each form of the weights.
+    def _form(self, task: Task, factors: Sequence[Sequence[int]], weights: WeightCosts) -> _Form:
+        built = build_problem(
+            task.layer, task.hardware, build_lattice(factors), weights, task.prices,
+            even=task.even, deadline=self.deadline,
+        )  # fmt: skip
+        return self._bounded(_Form(weights, built, build_floors(built, self.deadline), math.inf))
 
-    What levels keep makes no difference to them.
-    """
-    machines = itertools.islice(task.choices(), len(task.weights))
-    units = task.hardware.mac_units
-    return [least_of_any(task.layer, machine, units) for _, _, machine in machines]
+    def _bounded(self, form: _Form) -> _Form:
+        if not fits_outermost(form.built.problem):
+            return form
+        return form._replace(least=self._least(form, self.objective))
 
+    def _in_classes(self, form: _Form) -> list[_Form]:
+        """The form in parts of which each has tighter bounds."""
+        parts = classes_of_spreads(form.built)
+        floors = [build_floors(part, self.deadline, form.floors) for part in parts]
+        found = [
+            form._replace(built=part, floors=own) for part, own in zip(parts, floors, strict=True)
+        ]
+        return [self._bounded(part) for part in found] if len(parts) > 1 else [form]
 
-def _number_of_choices(task: Task) -> int:
-    open_ = sum(len(level.may_bypass) for level in task.hardware.levels)
-    return int(2**open_ * len(task.weights))
+    def _least(self, form: _Form, objective: int) -> float:
+        """The least that any mapping may come to."""
+        nothing = np.full((1, 2), np.inf)
+        search = begin_search(form.built, form.floors, objective, nothing)
+        return least_of_first(first_labels(search))
 
+    def _run(self, form: _Form, most: float, width: int) -> tuple[Search, int]:
+        """Search for what is better than the best, and take it."""
+        search = begin_search(form.built, form.floors, self.objective, self.best, most, width)
+        search, outcome = run_search(first_labels(search), self.deadline)
+        tally, known, points = search.labels.tally, self.known.points, []
+        for label, (energy, cycles) in zip(
+            search.found[: tally[FOUND]].tolist(), search.best.tolist(), strict=False
+        ):
+            if label < 0:
+                points.append(known[-1 - label])
+                continue
+            mapping = mapping_of(self.task.hardware, form.built.problem, search.labels, label)
+            points.append(Point(mapping, energy, cycles, form.weights.store_level))
+        self.known.points, self.best = points, search.best
+        self.best[tally[FOUND] :] = np.inf
+        self.known.evaluated += int(tally[FINISHED])
+        self.known.nodes += int(tally[STEPS])
+        return search, outcome
 
-def _no_mapping(levels: int, places: int) -> Found:
-    choices = np.zeros((places, levels, 10), np.int64)
-    return Found(np.full((places, 2), np.inf), choices, np.zeros(6, np.int64))
+    def _search_narrowly(
+        self, forms: Sequence[_Form], tries: Sequence[float] = TRIES, width: int = WIDTH
+    ) -> list[_Form]:
+        """Find something good, the sooner the better it may be.
 
+        Returns
+        -------
+        list of _Form
+            In which something better may be found, the most promising first.
+        """
+        parts, whole = _promising(forms), True
+        if self.objective == FRONT:
+            self._search_ends(parts, tries, width)
+            for form in parts:
+                self._run(form, math.inf, FRONT_WIDTH * width)
+            return parts
+        before, least = self.best[0].copy(), min((form.least for form in parts), default=0.0)
+        for factor in tries:
+            if whole and factor > IN_CLASSES:
+                parts, whole = _promising(p for form in parts for p in self._in_classes(form)), False
+            most = least * factor if factor < math.inf else factor
+            for form in parts:
+                if not self.deadline.has_passed and form.least <= min(
+                    most, self._value(*self.best[0])
+                ):
+                    self._run(form, most, width)
+            if (self.best[0] != before).any():
+                break
+        return [form for form in parts if form.least <= self._value(*self.best[0])]
 
-def _search(
-    machine: Machine,
-    space: MapSpace,
-    tables: Tables,
-    floor: Floor,
-    objective: int,
-    found: Found,
-    deadline: Deadline,
-) -> bool:
-    """Search what one choice leaves; returns whether the search is complete."""
-    levels, orders = space.order_allowed.shape
-    position = Position(
-        np.ones((levels + 1, MOVED + 2 * (levels + 1))),
-        np.zeros((levels + 1, 8 * levels, 2)),
-        np.zeros((levels, orders, 4 + 16 * levels)),
-        np.zeros((levels + 1, BOUNDS + 8), np.int64),
-    )
-    steps = FIRST_CHUNK
-    while True:
-        started = time.monotonic()
-        done = optimum.explore(
-            machine, space, tables, floor.outputs, floor.cycles, objective, steps, position, found
-        )
-        if done or deadline.has_passed:
-            return bool(done)
-        # Signals, too, are only seen in between.
-        passed = time.monotonic() - started
-        steps = max(1, int(steps * min(4.0, CHUNK_SECONDS / max(passed, 1e-9))))
+    def _search_ends(self, forms: Sequence[_Form], tries: Sequence[float], width: int) -> None:
+        """Find some points of a front: the best ones for each objective."""
+        points = self.known.points
+        for objective in (optimum.CYCLES, optimum.ENERGY, optimum.ENERGY_DELAY):
+            other = _Explorer(self.task, objective, self.deadline)
+            parts = other._search_narrowly([other._bounded(form) for form in forms], tries, width)
+            for form in parts if tries == TRIES else []:
+                other._prove(form)
+            points = points + other.known.points
+            self.known.evaluated += other.known.evaluated
+            self.known.nodes += other.known.nodes
+        self.known.points = front_of(points)
+        for row, point in zip(self.best, self.known.points, strict=False):
+            row[:] = point.energy, point.cycles
 
+    def _value(self, energy: float, cycles: float) -> float:
+        if self.objective == optimum.ENERGY_DELAY:
+            return energy * cycles
+        return cycles if self.objective == optimum.CYCLES else energy
 
-def _least(machine: Machine, tables: Tables, floor: Floor, found: Found) -> tuple[float, float]:
-    """Energy and cycles that mappings not searched yet cannot undercut."""
-    bound = tables.bounds[found.tally[NEXT_BLOCK]]
-    cycles = machine.macs * machine.cycles_per_mac / tables.inside[0, -1, MOST_UNITS]
-    first_sums = floor.outputs * machine.costs[0, 2, READ_PJ]
-    energy = machine.mac_pj + floor.cycles[:2].sum() - first_sums + bound[WITH_CYCLES]
-    return float(energy), float(max(cycles, floor.cycles[2]))
-
-
-def _mapping(
-    hardware: Hardware,
-    space: MapSpace,
-    bypass: tuple[tuple[str, ...], ...],
-    choices: np.ndarray,
-) -> Mapping:
-    plain = mapping_from(hardware, space, choices)
-    levels = zip(plain.levels, bypass, strict=True)
-    return Mapping(tuple(dataclasses.replace(level, bypass=left) for level, left in levels))
+    def _prove(self, form: _Form) -> None:
+        """Search all that may be better than the best."""
+        search, outcome = self._run(form, math.inf, 1 << 62)
+        if outcome == DONE and not search.labels.tally[FORGOTTEN]:
+            return
+        reason = OUT_OF_MEMORY if outcome == FULL else OUT_OF_TIME
+        if outcome == DONE:
+            reason = TOO_MANY_MOVES
+        if self.objective == FRONT:
+            parts = [self._least(form, each) for each in (optimum.ENERGY, optimum.CYCLES)]
+            self.known.leave_out(reason, (parts[0], parts[1]))
+        else:
+            least = form.least if outcome == DONE else max(form.least, least_left(search))
+            self.known.leave_out(reason, (least, least))

@@ -16,15 +16,16 @@ from kcsim.workload.layer import ConvLayer
 
 
 class MappingTask(NamedTuple):
-    """A layer to map, and the forms that its weights may take."""
+    """A layer to map, the forms that its weights may take, and whether to even mappings alone."""
 
     layer: ConvLayer
     weights: tuple[WeightCosts, ...] = (DENSE,)
+    even: bool = False
 
     @property
     def shape(self) -> Hashable:
         """What two tasks share that have the same best mapping."""
-        return self.layer.shape_key, self.weights
+        return self.layer.shape_key, self.weights, self.even
 
 
 @checked
@@ -88,14 +89,15 @@ def try_layers(
     deadline = Deadline()
 
     def solve(task: MappingTask) -> SearchResult | MappingError:
-        key = store.key(task.layer, hardware, objective, task.weights) if store else ""
-        known = store.load(key, task.layer, hardware, task.weights) if store else None
+        layer, weights, even = task
+        key = store.key(layer, hardware, objective, weights, even=even) if store else ""
+        known = store.load(key, layer, hardware, weights, even=even) if store else None
         if known:
             return known
         try:
             result = search_mapping(
-                task.layer, hardware, objective=objective, weights=task.weights,
-                time_limit=time_limit, within=deadline,
+                layer, hardware, objective=objective, weights=weights, time_limit=time_limit,
+                within=deadline, even=even,
             )  # fmt: skip
         except MappingError as error:
             return error

@@ -4,156 +4,282 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from kcsim.cost.prices import DENSE, Prices, WeightCosts, build_machine
-from kcsim.hardware.schema import Hardware, LevelConstraint
-from kcsim.kernels.layout import INPUTS, NO_MULTICAST, OUTPUTS, WEIGHTS
+from kcsim.hardware.level import Level
+from kcsim.hardware.schema import Hardware
+from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS, C, R, S
 from kcsim.kernels.search import machine as columns
-from kcsim.kernels.search import tilings
+from kcsim.kernels.search.machine import Machine
 from kcsim.kernels.search.problem import PLACE, SPLIT, STAGE, Problem
+from kcsim.kernels.search.tilings import Lattice, cut_share
 from kcsim.mapping.deadline import Deadline
-from kcsim.mapping.space import _lattice, _splits, _check_places
+from kcsim.mapping.space import (
+    allowed_dimensions,
+    constraint_of,
+    find_splits,
+    tiles_on_axes,
+)
 from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
 
 _UNSEEN = {WEIGHTS: "NPQ", INPUTS: "M", OUTPUTS: "CRS"}
+_EVERY_TENSOR = 7
+CLASS_WIDTH = 3
+"""Ways to spread factors are of one class where children share words by the same power of 2, to
+this many."""
+SLACK = 1 + 1e-12
+"""What rooms may be more than full by: bits may be fractions where indexes are coded."""
 
 
-def build_problem(layer, hardware, form=DENSE, prices=None, even=False, coarse=None):
-    _check_places(layer, hardware)
-    deadline = Deadline()
-    lattice = _lattice(layer, coarse)
-    levels = hardware.levels
-    count = len(levels)
-    can = np.array([[t in level.kept_tensors for t in TENSORS] for level in levels])
-    every = can.copy(); every[-1] = can[-1]
-    machine = build_machine(layer, hardware, every, form, prices)
-    bare = build_machine(layer, hardware, np.zeros_like(every), form, prices)
-    bare_pj = np.array([*bare.costs[-1, :, columns.TRANSFER_PJ], bare.lookup_pj])
-    stages, entries = [], {}
-    for index in range(count - 1, -1, -1):
-        level = levels[index]
-        must = sum(1 << j for j, t in enumerate(TENSORS) if t in level.kept_tensors and t not in level.may_bypass)
-        may = [1 << j for j, t in enumerate(TENSORS) if t in level.may_bypass]
-        kepts = sorted({must | sum(c) for n in range(len(may) + 1) for c in itertools.combinations(may, n)}, reverse=True)
-        first = len(stages)
-        if index == 0:
-            kepts = [7]
-        for kept in kepts:
-            stages.append([index, kept, 0])
-        entries[index] = first, len(stages)
-        if index == 0:
-            continue
-        for size in range(1, 4):
-            for kept in kepts:
-                for placed in range(1, 8):
-                    if placed & ~kept == 0 and placed.bit_count() == size:
-                        stages.append([index, kept, placed])
-    number = {tuple(s): i for i, s in enumerate(stages)}
-    table = np.zeros(len(stages), STAGE)
-    for i, (index, kept, placed) in enumerate(stages):
-        row = table[i]
-        row["level"], row["kept"], row["placed"] = index, kept, placed
-        row["after"] = [number.get((index, kept, placed | 1 << t), -1) if kept & ~placed & 1 << t else -1 for t in range(3)]
-        row["loops"] = placed != kept or not kept
-        if even and placed:
-            row["loops"] = False
-    table['after'][table['level'] == 0] = -1
-    places = np.zeros(count + 1, PLACE)
-    splits = []
-    extents = lattice.extents.astype(np.int64)
-    ports = 1
-    for i, level in enumerate(levels):
-        constraint = hardware.dataflow.levels.get(level.name, LevelConstraint())
-        choices = constraint.temporal, constraint.spatial_x, constraint.spatial_y
-        may = np.array([[c is None or d in c for d in DIMENSIONS] for c in choices])
-        row = places[i]
-        row["dimensions"] = may[0]
-        row["stationary"] = -1 if constraint.stationary is None else TENSORS.index(constraint.stationary)
-        row["first_stage"], row["last_stage"] = entries[i]
-        along_x = _splits(lattice, may[1:], (level.fanout.x, level.fanout.y), deadline)
-        found = np.flatnonzero(along_x >= 0)
-        e = extents[found]
-        children = e.prod(axis=1)
-        copies = children / e[:, [0, 1, 2, 4, 5]].prod(axis=1)
-        project = _without(lattice, "M")[found]
-        rows = np.zeros(len(found), SPLIT)
-        rows["tile"], rows["along_x"], rows["children"], rows["copies"], rows["inputs"] = found, along_x[found], children, copies, project
-        rows = rows[np.argsort(-children, kind="stable")]
-        row["first_split"], row["last_split"] = len(splits), len(splits) + len(rows)
-        splits += list(rows)
-        for name, column in (("read_port", columns.READ_CYCLES), ("write_port", columns.WRITE_CYCLES)):
-            if machine.costs[i, :, column].any():
-                row[name] = ports
-                ports += 1
-    splits = np.array(splits, SPLIT)
-    units, copies = 1.0, 1.0
-    for i in range(count + 1):
-        places[i]["most_units"], places[i]["most_copies"] = units, copies
-        if i < count:
-            own = splits[places[i]["first_split"]:places[i]["last_split"]]
-            units *= own["children"].max()
-            copies *= own["copies"].max()
+class Built(NamedTuple):
+    """A problem, with what only Python needs of it.
+
+    Attributes
+    ----------
+    problem : Problem
+    accounts : int
+        Energy, and the ports that may bind.
+    axes : list of (int64[:], int64[:])
+        Tiles that may be spread along X and Y below each level.
+    numbers : dict
+        The stage of a level, of the tensors that it keeps and of those placed, as bits.
+    """
+
+    problem: Problem
+    accounts: int
+    axes: list[list[np.ndarray]]
+    numbers: dict[tuple[int, int, int], int]
+
+
+def build_problem(
+    layer: ConvLayer,
+    hardware: Hardware,
+    lattice: Lattice,
+    form: WeightCosts = DENSE,
+    prices: Prices | None = None,
+    *,
+    even: bool = False,
+    deadline: Deadline | None = None,
+) -> Built:
+    """All mappings of a layer on a hardware, with what they cost.
+
+    Parameters
+    ----------
+    layer : ConvLayer
+    hardware : Hardware
+    lattice : Lattice
+    form : WeightCosts
+    prices : Prices, optional
+        What accesses cost, if not what the hardware says.
+    even : bool
+        Whether all tiles of a level change at the same place.
+    deadline : Deadline, optional
+
+    Raises
+    ------
+    OutOfTime
+        If the deadline passes.
+    """
+    deadline = deadline or Deadline()
+    keeps = np.array([[t in level.kept_tensors for t in TENSORS] for level in hardware.levels])
+    machine = build_machine(layer, hardware, keeps, form, prices)
+    bare = build_machine(layer, hardware, np.zeros_like(keeps), form, prices)
+    stages, entries, numbers = _stages(hardware, even)
+    axes = [tiles_on_axes(hardware, level, lattice) for level in hardware.levels]
+    places, splits, accounts = _places(hardware, lattice, machine, entries, axes, deadline)
     store_port = 0
     if machine.lookup_cycles > 0 or bare.lookup_cycles > 0:
-        store_port = ports
-        ports += 1
-    words, distinct = _words(layer, machine.window, extents)
-    volume = extents.astype(float).prod(axis=1)
-    rounds = machine.macs / volume
-    whole = extents[-1]
-    ratio = whole / extents
-    slides = np.array([_slides(layer, machine.window, a) for a in range(2)])
-    unseen = np.array([ratio[:, [0, 4, 5]].prod(axis=1), ratio[:, 2], ratio[:, [3, 6, 7]].prod(axis=1)])
-    along, lines = np.ones(len(extents)), np.ones(2)
-    for a in range(2):
-        stride, dilation = machine.window[a].item()
-        outs, taps = extents[:, 4 + a], extents[:, 6 + a]
-        hull = stride * (outs - 1) + dilation * (taps - 1) + 1
-        lines[a] = _positions(machine.window, a, outs[-1:], taps[-1:])[0]
-        left = ratio[:, 4 + a] * ratio[:, 6 + a]
-        if slides[a]:
-            along = np.maximum(along, left * np.minimum(1.0, hull / lines[a]))
-    unseen[1] *= along
-    problem = Problem(lattice, machine, bare_pj, float(bare.lookup_cycles), table, places, splits, words, distinct, rounds, unseen, along, lines, _without(lattice, "M"), slides, store_port, max(form.unit) == 1, float(layer.output_words))
-    return problem, ports
+        store_port, accounts = accounts, accounts + 1
+    words, distinct = _words(machine, lattice.extents)
+    slides = np.array([layer.kernel_height > 1, layer.kernel_width > 1])
+    unseen, along, lines = _left(machine, lattice.extents, slides)
+    problem = Problem(
+        lattice, machine,
+        np.array([*bare.costs[-1, :, columns.TRANSFER_PJ], bare.lookup_pj]),
+        float(bare.lookup_cycles), stages, places, splits, words, distinct,
+        machine.macs / lattice.extents.astype(float).prod(axis=1), unseen, along, lines,
+        _without(lattice, "M"), slides, store_port, max(form.unit) == 1, float(layer.output_words),
+    )  # fmt: skip
+    return Built(problem, accounts, axes, numbers)
 
 
-def _slides(layer, window, axis):
-    stride, dilation = window[axis].item()
-    taps = (layer.kernel_height, layer.kernel_width)[axis]
-    return taps > 1
+def fits_outermost(problem: Problem) -> bool:
+    """Whether the outermost level has room for the whole layer."""
+    machine, extent = problem.machine, problem.lattice.extents[-1]
+    bits = problem.words[:, -1] * machine.costs[0, :, columns.VALUE_BITS]
+    if machine.unit[columns.DECODER] >= 0:
+        bits[WEIGHTS] *= cut_share.py_func(machine.unit, extent[C], extent[R], extent[S])
+    capacity, groups = machine.rooms[0, : columns.GROUP], machine.rooms[0, columns.GROUP :]
+    used = np.bincount(groups.astype(int), bits, minlength=len(capacity))
+    return bool((used <= capacity * SLACK).all())
 
 
-def _without(lattice, dims):
+def kept_choices(level: Level) -> list[int]:
+    """What a level may keep, as bits, most first."""
+    must = sum(
+        1 << j
+        for j, t in enumerate(TENSORS)
+        if t in level.kept_tensors and t not in level.may_bypass
+    )
+    may = [1 << j for j, t in enumerate(TENSORS) if t in level.may_bypass]
+    subsets = (c for n in range(len(may) + 1) for c in itertools.combinations(may, n))
+    return sorted({must | sum(chosen) for chosen in subsets}, reverse=True)
+
+
+def _stages(
+    hardware: Hardware, even: bool
+) -> tuple[np.ndarray, list[tuple[int, int]], dict[tuple[int, int, int], int]]:
+    """All stages, the first ones of each level, and the numbers of all."""
+    found: list[tuple[int, int, int]] = []
+    entries = [(0, 0)] * len(hardware.levels)
+    for index in range(len(hardware.levels) - 1, -1, -1):
+        kepts = kept_choices(hardware.levels[index]) if index else [_EVERY_TENSOR]
+        entries[index] = len(found), len(found) + len(kepts)
+        found += [(index, kept, 0) for kept in kepts]
+        for size in range(1, 4 if index else 1):
+            for kept, placed in itertools.product(kepts, range(1, 8)):
+                if placed & ~kept == 0 and placed.bit_count() == size:
+                    found.append((index, kept, placed))
+    numbers = {stage: i for i, stage in enumerate(found)}
+    table = np.zeros(len(found), STAGE)
+    for row, (index, kept, placed) in zip(table, found, strict=True):
+        row["level"], row["kept"], row["placed"] = index, kept, placed
+        after = [numbers.get((index, kept, placed | 1 << t), -1) for t in range(3)]
+        left = [kept & ~placed & 1 << t for t in range(3)]
+        row["after"] = [n if may else -1 for n, may in zip(after, left, strict=True)]
+        row["loops"] = (placed != kept or not kept) and not (even and placed)
+    return table, entries, numbers
+
+
+def _places(
+    hardware: Hardware,
+    lattice: Lattice,
+    machine: Machine,
+    entries: list[tuple[int, int]],
+    axes: list[list[np.ndarray]],
+    deadline: Deadline,
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """All levels, the ways to spread factors below them, and how many accounts there are."""
+    levels, accounts = hardware.levels, 1
+    places, splits = np.zeros(len(levels) + 1, PLACE), []
+    count = 0
+    for i, level in enumerate(levels):
+        row, constraint = places[i], constraint_of(hardware, level)
+        row["dimensions"] = allowed_dimensions(constraint)[0]
+        stationary = constraint.stationary
+        row["stationary"] = -1 if stationary is None else TENSORS.index(stationary)
+        row["first_stage"], row["last_stage"] = entries[i]
+        own = _splits(lattice, find_splits(lattice, axes[i], deadline))
+        splits.append(own)
+        row["first_split"], row["last_split"] = count, count + len(own)
+        count += len(own)
+        for name, column in (
+            ("read_port", columns.READ_CYCLES),
+            ("write_port", columns.WRITE_CYCLES),
+        ):
+            if machine.costs[i, :, column].any():
+                row[name], accounts = accounts, accounts + 1
+    every = np.concatenate(splits)
+    _count_instances(places, every)
+    return places, every, accounts
+
+
+def _count_instances(places: np.ndarray, splits: np.ndarray) -> None:
+    """Fill ``most_units`` and ``most_copies`` of all levels."""
+    places[0]["most_units"] = places[0]["most_copies"] = 1
+    for place, child in itertools.pairwise(places):
+        own = splits[place["first_split"] : place["last_split"]]
+        child["most_units"] = place["most_units"] * own["children"].max()
+        child["most_copies"] = place["most_copies"] * own["copies"].max()
+
+
+def classes_of_spreads(built: Built) -> list[Built]:
+    """The problem in parts, by how the innermost level's instances are spread.
+
+    Ways to spread factors over them are of one class where each tensor is shared about alike.
+    """
+    problem, network = built.problem, len(built.problem.places) - 3
+    if network < 0:
+        return [built]
+    first, last = (int(problem.places[network][name]) for name in ("first_split", "last_split"))
+    own = problem.splits[first:last]
+    kinds = np.floor(-np.log2(own["shares"]) / CLASS_WIDTH)
+    found = []
+    for kind in np.unique(kinds, axis=0):
+        chosen = own[(kinds == kind).all(axis=1)]
+        places = problem.places.copy()
+        for name in ("first_split", "last_split"):
+            places[network + 1 :][name] += len(chosen) - len(own)
+        places[network]["last_split"] = first + len(chosen)
+        splits = np.concatenate([problem.splits[:first], chosen, problem.splits[last:]])
+        _count_instances(places, splits)
+        found.append(built._replace(problem=problem._replace(places=places, splits=splits)))
+    return found
+
+
+def _splits(lattice: Lattice, along_x: np.ndarray) -> np.ndarray:
+    """The ways to spread factors below a level, those over most children first: SPLIT[splits]."""
+    found = np.flatnonzero(along_x >= 0)
+    extents = lattice.extents[found]
+    rows = np.zeros(len(found), SPLIT)
+    rows["tile"], rows["along_x"] = found, along_x[found]
+    rows["children"] = extents.prod(axis=1)
+    rows["copies"] = extents[:, [DIMENSIONS.index(d) for d in _UNSEEN[OUTPUTS]]].prod(axis=1)
+    rows["inputs"] = _without(lattice, "M")[found]
+    return rows[np.argsort(-rows["children"], kind="stable")]
+
+
+def _without(lattice: Lattice, dimensions: str) -> np.ndarray:
+    """Every tile without its extent in some dimensions: int64[tiles]."""
     tiles = np.arange(len(lattice.extents))
-    out = tiles.copy()
-    for row in lattice.digits:
-        d, prime, limit, stride, shift = row
-        if DIMENSIONS[d] in dims:
-            out -= tiles // stride % (limit + 1) * stride
-    return out
+    found = tiles.copy()
+    for dimension, _, limit, stride, _ in lattice.digits.tolist():
+        if DIMENSIONS[dimension] in dimensions:
+            found -= tiles // stride % (limit + 1) * stride
+    return found
 
 
-def _words(layer, window, e):
-    n, g, m, c, p, q, r, s = e.T
-    words = np.empty((3, len(e)))
-    words[0] = g * m * c * r * s
-    words[2] = n * g * m * p * q
-    hull = np.ones(len(e)); dist = np.ones(len(e))
-    for axis, (out, tap) in enumerate(((p, r), (q, s))):
-        stride, dilation = window[axis].item()
-        hull *= stride * (out - 1) + dilation * (tap - 1) + 1
-        dist *= _positions(window, axis, out, tap)
-    words[1] = n * g * c * hull
-    return words, n * g * c * dist
+def _words(machine: Machine, extents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Words of the tile of each tensor, and those of inputs that windows touch."""
+    n, g, m, c, p, q, r, s = extents.T
+    hull, touched = np.ones(len(extents)), np.ones(len(extents))
+    for axis, (outs, taps) in enumerate(((p, r), (q, s))):
+        stride, dilation = machine.window[axis].item()
+        hull *= stride * (outs - 1) + dilation * (taps - 1) + 1
+        touched *= _positions(stride, dilation, outs, taps)
+    images = (n * g * c).astype(float)
+    weights, outputs = (g * m * c * r * s).astype(float), (n * g * m * p * q).astype(float)
+    return np.array([weights, images * hull, outputs]), images * touched
 
 
-def _positions(window, axis, out, tap):
-    stride, dilation = window[axis].item()
-    div = math.gcd(stride, dilation)
-    twice = np.maximum(0, out - dilation // div) * np.maximum(0, tap - stride // div)
-    twice = np.where(np.minimum(out, tap) > 1, twice, 0)
-    return (out * tap - twice).astype(float)
+def _positions(stride: int, dilation: int, outs: np.ndarray, taps: np.ndarray) -> np.ndarray:
+    """Rows or columns that windows touch."""
+    divisor = math.gcd(stride, dilation)
+    # Two taps meet in one pixel where they differ by a multiple of this.
+    twice = np.maximum(0, outs - dilation // divisor) * np.maximum(0, taps - stride // divisor)
+    touched: np.ndarray = outs * taps - np.where(np.minimum(outs, taps) > 1, twice, 0)
+    return touched.astype(float)
+
+
+def _left(
+    machine: Machine, extents: np.ndarray, slides: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``unseen``, ``along`` and ``lines`` of a `Problem`."""
+    ratio = extents[-1] / extents
+    unseen = np.array(
+        [ratio[:, [DIMENSIONS.index(d) for d in _UNSEEN[t]]].prod(axis=1) for t in range(3)]
+    )
+    along, lines = np.ones(len(extents)), np.ones(2)
+    for axis in range(2):
+        stride, dilation = machine.window[axis].item()
+        outs, taps = extents[:, 4 + axis], extents[:, 6 + axis]
+        lines[axis] = _positions(stride, dilation, outs[-1:], taps[-1:])[0]
+        if slides[axis]:
+            hull = stride * (outs - 1) + dilation * (taps - 1) + 1
+            left = ratio[:, 4 + axis] * ratio[:, 6 + axis]
+            along = np.maximum(along, left * np.minimum(1.0, hull / lines[axis]))
+    unseen[INPUTS] *= along
+    return unseen, along, lines

@@ -1,8 +1,8 @@
 """The best mapping of a layer, proved to be the best.
 
-`search_mapping` explores the whole map space of a layer on a hardware by branch and bound
-(`kcsim.kernels.search.optimum`), for every choice of what levels keep that the hardware leaves
-open.
+`search_mapping` explores the whole map space of a layer on a hardware: every partial mapping that
+grows from the MAC units outwards and may become the best (`kcsim.kernels.search.optimum`), with
+every choice of what levels keep that the hardware leaves open.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search import optimum
 from kcsim.mapping.deadline import Deadline
-from kcsim.mapping.explore import Explored, Task, compile_kernels, explore
+from kcsim.mapping.explore import FRONT_PLACES, Explored, Task, compile_kernels, explore, front_of
 from kcsim.mapping.fit import why_nothing_fits
 from kcsim.mapping.nest import Mapping
 from kcsim.reading.arguments import checked
@@ -27,7 +27,6 @@ from kcsim.workload.layer import ConvLayer
 OBJECTIVES = ("energy", "cycles", "edp")
 TIME_LIMIT = 60.0
 """Seconds that a search may take where no limit is given."""
-FRONT_PLACES = 4096
 
 
 @dataclass(frozen=True)
@@ -111,6 +110,7 @@ def search_mapping(
     time_limit: float | None = None,
     prices: Prices | None = None,
     within: Deadline | None = None,
+    even: bool = False,
 ) -> SearchResult:
     """Find the best mapping of a layer, within the dataflow of the hardware.
 
@@ -132,6 +132,8 @@ def search_mapping(
         What accesses cost, if not what the hardware says.
     within : Deadline, optional
         Of what the search is a part of.
+    even : bool
+        Only search mappings where all tiles of a level change at the same place of the nest.
 
     Returns
     -------
@@ -149,15 +151,14 @@ def search_mapping(
     check_search(objective, time_limit)
     compile_kernels()
     started, limit = time.monotonic(), _limit(time_limit)
-    task = Task(layer, hardware, weights, prices)
-    number = OBJECTIVES.index(objective)
-    known = explore(task, number, 1, Deadline(limit, within))
+    task = Task(layer, hardware, tuple(weights), prices, even)
+    known = explore(task, OBJECTIVES.index(objective), Deadline(limit, within))
     if not known.points:
         raise MappingError(_nothing_found(task, known, limit))
     mapping, energy, cycles, codebook_level = known.points[-1]
     note = _note(task, known)
     value = objective_value(objective, energy, cycles)
-    least = [objective_value(objective, *costs) for costs in known.left_out]
+    least = [costs[0] for costs in known.left_out]
     gap = 1 - min([value, *least]) / value if value else 0.0
     return SearchResult(
         mapping, energy, cycles, not note, math.nan if _not_searched(hardware) else gap,
@@ -174,10 +175,11 @@ def find_mapping(
     objective: str = "edp",
     weights: Sequence[WeightCosts] = (DENSE,),
     time_limit: float | None = None,
+    even: bool = False,
 ) -> Mapping:
     """The best mapping of a layer; see `search_mapping`."""
     return search_mapping(
-        layer, hardware, objective=objective, weights=weights, time_limit=time_limit
+        layer, hardware, objective=objective, weights=weights, time_limit=time_limit, even=even
     ).mapping
 
 
@@ -188,6 +190,7 @@ def find_front(
     *,
     weights: Sequence[WeightCosts] = (DENSE,),
     time_limit: float | None = None,
+    even: bool = False,
 ) -> Front:
     """All mappings of a layer of which no other is better in both energy and cycles.
 
@@ -199,6 +202,8 @@ def find_front(
         See `search_mapping`.
     time_limit : float, optional
         Likewise: seconds after which what has been found is returned, with a note.
+    even : bool
+        Likewise.
 
     Returns
     -------
@@ -215,14 +220,11 @@ def find_front(
     """
     check_search("edp", time_limit)
     compile_kernels()
-    limit, task = _limit(time_limit), Task(layer, hardware, weights)
-    known = explore(task, optimum.FRONT, FRONT_PLACES, Deadline(limit))
+    limit, task = _limit(time_limit), Task(layer, hardware, tuple(weights), even=even)
+    known = explore(task, optimum.FRONT, Deadline(limit))
     if not known.points:
         raise MappingError(_nothing_found(task, known, limit))
-    found: list[FrontPoint] = []
-    for point in sorted(itertools.starmap(FrontPoint, known.points), key=_fastest_first):
-        if not found or point.energy < found[-1].energy * (1 - optimum.TOLERANCE):
-            found.append(point)
+    found = list(itertools.starmap(FrontPoint, front_of(known.points)))
     if len(found) >= FRONT_PLACES:
         raise MappingError(f"the front of {layer.name} has more than {FRONT_PLACES - 1} points")
     front = Front(found)
@@ -233,10 +235,6 @@ def find_front(
         front.note += f"; what was left out takes {energy:.4g} {unit} and {cycles:.4g} cycles "
         front.note += "at least"
     return front
-
-
-def _fastest_first(point: FrontPoint) -> tuple[float, float]:
-    return point.cycles, point.energy
 
 
 def _limit(time_limit: float | None) -> float:
@@ -267,12 +265,7 @@ def check_search(objective: str, time_limit: float | None) -> None:
 
 def _note(task: Task, known: Explored) -> str:
     """Why what was found is not proved to be the best."""
-    reasons = []
-    if known.is_too_large:
-        reasons.append("there are more tilings than can be searched")
-    elif known.left_out:
-        reasons.append("the time limit ended the search")
-    return "; ".join(filter(None, (*reasons, _not_searched(task.hardware))))
+    return "; ".join(filter(None, (*known.reasons, _not_searched(task.hardware))))
 
 
 def _not_searched(hardware: Hardware) -> str:
@@ -281,8 +274,6 @@ def _not_searched(hardware: Hardware) -> str:
         return "what children take from their neighbors is not part of the search"
     if any(level.fanout.hop_pj for level in hardware.levels):
         return "hops depend on places in the array, which are not part of the search"
-    if hardware.slides == "repeated":
-        return "that windows slide by repeated moves alone is not part of the search"
     return ""
 
 

@@ -7,13 +7,24 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from kcsim.cost.prices import DENSE, WeightCosts, build_machine
-from kcsim.hardware.schema import Hardware, LevelConstraint
-from kcsim.kernels.search.machine import Machine
-from kcsim.kernels.search.recount import cost_of
-from kcsim.kernels.search.tilings import Lattice, fitting_tiles
-from kcsim.mapping.nest import LevelLoops, Loop, Mapping
-from kcsim.mapping.space import allowed_orders
+from kcsim.cost.prices import DENSE, WeightCosts
+from kcsim.hardware.schema import Hardware
+from kcsim.kernels.layout import INDEXES, OUTPUTS, WEIGHTS
+from kcsim.kernels.search import optimum, recount
+from kcsim.kernels.search.growth import (
+    COMMIT_STEP,
+    KEEP_INPUTS,
+    KEEP_OUTPUTS,
+    KEEP_WEIGHTS,
+    PLACED_STEP,
+    SPREAD_STEP,
+)
+from kcsim.mapping.chains import Chain, chains_of
+from kcsim.mapping.engine import begin_search
+from kcsim.mapping.floors import no_floors
+from kcsim.mapping.nest import Loop, Mapping
+from kcsim.mapping.problem import Built, build_problem, fits_outermost
+from kcsim.mapping.space import build_lattice
 from kcsim.workload.layer import DIMENSIONS, ConvLayer
 
 
@@ -22,6 +33,8 @@ def costs_in_space(
     layer: ConvLayer,
     hardware: Hardware,
     weights: Sequence[WeightCosts] = (DENSE,),
+    *,
+    even: bool = False,
 ) -> Iterator[tuple[float, float]]:
     """Energy and cycles of a mapping, for every form of the weights with which it fits.
 
@@ -34,57 +47,69 @@ def costs_in_space(
     hardware : Hardware
     weights : sequence of WeightCosts
         See `kcsim.mapping.search.search_mapping`.
+    even : bool
+        Likewise.
     """
-    levels = {level.level: level for level in mapping.levels}
-    nests = [levels.get(name, LevelLoops(name)) for name in hardware.level_names]
-    orders = [_order(nest, hardware) for nest in nests]
-    if mapping.problems(layer, hardware) or not mapping.is_perfect(layer) or None in orders:
+    if mapping.problems(layer, hardware) or not mapping.is_perfect(layer):
         return
-    bounds = np.array([_bounds(nest.temporal) for nest in nests])
-    spread = np.array([_bounds((*nest.spatial_x, *nest.spatial_y)) for nest in nests])
-    tiles = np.ones((len(nests) + 1, len(DIMENSIONS)), np.int64)
-    for i in range(len(nests) - 1, -1, -1):
-        tiles[i] = tiles[i + 1] * bounds[i] * spread[i]
-    order_array = np.array([[DIMENSIONS.index(d) for d in order or ""] for order in orders])
+    chains = chains_of(mapping, hardware)
+    loops = [loop for chain in chains for loop in (*chain.in_time, *chain.spread)]
+    if any(loop.bound == 1 for loop in loops):
+        return
+    lattice = build_lattice([[n.bound for n in loops if n.dimension == d] for d in DIMENSIONS])
     for form in weights:
-        machine = build_machine(layer, hardware, mapping.keeps_array(hardware), form)
-        if _fits(machine, tiles):
-            outputs = float(layer.output_words)
-            energy, cycles = cost_of(machine, tiles, bounds, order_array, spread, outputs)
-            yield float(energy), float(cycles)
+        built = build_problem(layer, hardware, lattice, form, even=even)
+        steps = _steps(built, chains)
+        if steps is None or not fits_outermost(built.problem):
+            return
+        room = len(steps[0]) + 2
+        nothing = np.full((1, 2), np.inf)
+        search = begin_search(built, no_floors(built), optimum.ENERGY, nothing, room=room)
+        recount.grow_along(search, *steps)
+        energy, cycles = search.best[0].tolist()
+        if energy < math.inf:
+            yield energy, cycles
 
 
-def _order(nest: LevelLoops, hardware: Hardware) -> str | None:
-    """A loop order of the map space with the loops of a level; ``None`` if it allows none."""
-    level = hardware.levels[hardware.level_index(nest.level)]
-    constraint = hardware.dataflow.levels.get(level.name, LevelConstraint())
-    choices = constraint.temporal, constraint.spatial_x, constraint.spatial_y
-    for loops, allowed in zip(nest.nests, choices, strict=True):
-        names = [loop.dimension for loop in loops]
-        if len(set(names)) < len(names) or any(loop.bound < 2 for loop in loops):
+def _steps(built: Built, chains: Sequence[Chain]) -> tuple[np.ndarray, np.ndarray] | None:
+    """The steps of a mapping, and the stages after them; ``None`` if one is not in the space."""
+    problem, steps, stages = built.problem, [], []
+    digits = problem.lattice.digits.tolist()
+    factors = {(DIMENSIONS[row[0]], row[1]): i for i, row in enumerate(digits)}
+    for level in range(len(chains) - 1, -1, -1):
+        kept, spread, items = chains[level]
+        first, last = problem.places[level][["first_split", "last_split"]].item()
+        tile = sum(digits[factors[n.dimension, n.bound]][3] for n in spread)
+        splits = np.flatnonzero(problem.splits["tile"][first:last] == tile)
+        stage = built.numbers.get((level, kept, 0), -1)
+        if not len(splits) or stage < 0:
             return None
-        if allowed is not None and not set(names) <= set(allowed):
-            return None
-    if not set(nest.bypass) <= set(level.may_bypass):
-        return None
-    names = [loop.dimension for loop in nest.temporal]
-    for order in allowed_orders(constraint):
-        if [d for d in order if d in names] == names:
-            return order
-    return None
+        steps.append(SPREAD_STEP + first + int(splits[0]))
+        stages.append(stage)
+        for item in items:
+            if isinstance(item, Loop):
+                if not problem.stages["loops"][stage]:
+                    return None
+                steps.append(factors[item.dimension, item.bound])
+            else:
+                placed = int(problem.stages["placed"][stage]) | 1 << item
+                stage = built.numbers[level, kept, placed]
+                steps.append(PLACED_STEP + item)
+            stages.append(stage)
+        if level:
+            steps.append(COMMIT_STEP - _left_by_next(chains[:level]))
+            stages.append(stage)
+    return np.array(steps), np.array(stages)
 
 
-def _bounds(loops: Sequence[Loop]) -> list[int]:
-    return [math.prod(loop.bound for loop in loops if loop.dimension == d) for d in DIMENSIONS]
-
-
-def _fits(machine: Machine, tiles: np.ndarray) -> bool:
-    """Whether the tile of each level fits it."""
-    none = np.zeros(0, np.int64)
-    lattice = Lattice(np.zeros((0, 5), np.int64), tiles, none, 0)
-    fits = np.zeros(len(tiles), np.bool_)
-    for level in range(len(tiles) - 1):
-        fitting_tiles(level, lattice, machine, fits)
-        if not fits[level]:
-            return False
-    return True
+def _left_by_next(outside: Sequence[Chain]) -> int:
+    """The tensor that the next loop in time leaves where it is."""
+    following = (loop for chain in reversed(outside) for loop in chain.in_time)
+    loop = next(following, None)
+    if loop is None:
+        return KEEP_INPUTS
+    if not INDEXES[WEIGHTS, DIMENSIONS.index(loop.dimension)]:
+        return KEEP_WEIGHTS
+    if not INDEXES[OUTPUTS, DIMENSIONS.index(loop.dimension)]:
+        return KEEP_OUTPUTS
+    return KEEP_INPUTS

@@ -25,6 +25,7 @@ def map_layer(
     objective: str = "edp",
     time_limit: float | None = None,
     imperfect: bool = False,
+    even: bool = False,
 ) -> LayerEstimate:
     """Estimate one layer under the best mapping.
 
@@ -40,6 +41,8 @@ def map_layer(
         `kcsim.mapping.search.search_mapping`.
     imperfect : bool
         Also try bounds that do not divide their dimension; see `kcsim.model.imperfect`.
+    even : bool
+        Only search even mappings; see `kcsim.mapping.search.search_mapping`.
 
     Raises
     ------
@@ -47,7 +50,7 @@ def map_layer(
         See `kcsim.mapping.search.search_mapping`.
     """
     weight_format = weight_format or WeightFormat(hardware.precision_bits.weights)
-    task = MappingTask(layer, weight_format.costs(hardware))
+    task = MappingTask(layer, weight_format.costs(hardware), even)
     limit = TIME_LIMIT if time_limit is None else time_limit
     deadline = Deadline(limit)
     # What the best mapping of bounds that divide leaves of the time is for all others.
@@ -55,8 +58,9 @@ def map_layer(
     (found,) = map_layers([task], hardware, objective=objective, time_limit=first)
     if imperfect:
         found = improve_imperfectly(
-            layer, hardware, weight_format, found, objective=objective, time_limit=deadline.left
-        )
+            layer, hardware, weight_format, found, objective=objective,
+            time_limit=deadline.left, even=even,
+        )  # fmt: skip
     return under_found(found, layer, hardware, weight_format)
 
 

@@ -43,6 +43,7 @@ def improve_imperfectly(
     *,
     objective: str,
     time_limit: float = math.inf,
+    even: bool = False,
 ) -> SearchResult:
     """Look for a mapping with short last rounds that beats the best one without.
 
@@ -57,6 +58,8 @@ def improve_imperfectly(
     objective : {"edp", "energy", "cycles"}
     time_limit : float
         Seconds after which the best one so far is returned.
+    even : bool
+        Only try even mappings.
 
     Returns
     -------
@@ -79,7 +82,7 @@ def improve_imperfectly(
             try:
                 result = search_mapping(
                     larger, hardware, objective=objective, weights=form.costs(hardware),
-                    time_limit=max(deadline.left, 1e-3),
+                    time_limit=max(deadline.left, 1e-3), even=even,
                 )  # fmt: skip
                 mapping = _without_idle_rounds(result.mapping, layer)
                 placed = dataclasses.replace(form, codebook_level=result.codebook_level)

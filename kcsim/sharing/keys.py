@@ -14,7 +14,7 @@ _SOURCES = (
 )  # fmt: skip
 
 
-def sharing_key(shared: SharedLayer, objective: str, below: float, most: int) -> str:
+def sharing_key(shared: SharedLayer, objective: str, below: float, most: int, even: bool) -> str:
     """Hash of a search for a shared mapping.
 
     Parameters
@@ -25,6 +25,8 @@ def sharing_key(shared: SharedLayer, objective: str, below: float, most: int) ->
         What the objective has to be below.
     most : int
         Tiles that are mapped at most.
+    even : bool
+        Whether only even mappings of phases are searched.
     """
     distinct, layer = shared.distinct, shared.layer.shape_key
     plain = replace(shared.hardware, name="any", description="")
@@ -32,5 +34,5 @@ def sharing_key(shared: SharedLayer, objective: str, below: float, most: int) ->
     if distinct.keys is not None:
         keys = distinct.keys.shape, hashlib.sha256(distinct.keys.tobytes()).hexdigest()
     entries = distinct.kinds, distinct.zero_share, distinct.part.settings, distinct.part.clusters
-    parts = layer, plain, shared.form, shared.sharing.name, entries, keys, objective, below, most
-    return hash_of(parts, _SOURCES)
+    parts = layer, plain, shared.form, shared.sharing.name, entries, keys
+    return hash_of((*parts, objective, below, most, even), _SOURCES)

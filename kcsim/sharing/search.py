@@ -45,6 +45,7 @@ def find_shared_mapping(
     *,
     time_limit: float | None = None,
     within: Deadline | None = None,
+    even: bool = False,
 ) -> SharedEstimate | None:
     """Find the best tile, places and loops of a shared convolution.
 
@@ -58,6 +59,8 @@ def find_shared_mapping(
         Seconds after which the best one so far is returned; see `search_mapping`.
     within : Deadline, optional
         Of what the search is a part of.
+    even : bool
+        Only search even mappings of the phases; see `search_mapping`.
 
     Returns
     -------
@@ -74,11 +77,11 @@ def find_shared_mapping(
     started, limit = time.monotonic(), TIME_LIMIT if time_limit is None else time_limit
     deadline = Deadline(limit, within)
     store, outcome = cache.default_cache(), None
-    key = "" if store is None else sharing_key(shared, objective, below, MAPPED_TILES)
+    key = "" if store is None else sharing_key(shared, objective, below, MAPPED_TILES, even)
     if store is not None:
         outcome = _read(store.read(key), shared, objective, below)
     if outcome is None:
-        outcome = _explore(shared, objective, below, deadline)
+        outcome = _explore(shared, objective, below, _Known(deadline, even))
         if store is not None and not outcome.cut:
             store.write(key, _to_document(outcome))
     if outcome.reason:
@@ -164,10 +167,10 @@ def _read(
     return outcome._replace(best=found) if same and is_better else None
 
 
-def _explore(shared: SharedLayer, objective: str, below: float, deadline: Deadline) -> _Outcome:
+def _explore(shared: SharedLayer, objective: str, below: float, known: _Known) -> _Outcome:
     """Map tiles in the order of their bounds, until the deadline."""
-    known, best = _Known(deadline), None
-    value, mapped, failed = below, 0, 0
+    best: SharedEstimate | None = None
+    value, mapped, failed, deadline = below, 0, 0, known.deadline
     candidates, cut = _candidates(shared, objective, deadline)
     remaining, reason = np.inf, f"no tile fits, not even the smallest, on {shared.hardware.name}"
     for candidate in candidates:
@@ -237,19 +240,19 @@ class _Known:
     Where one is not proved, `cut` says why.
     """
 
-    def __init__(self, deadline: Deadline | None = None) -> None:
+    def __init__(self, deadline: Deadline | None = None, even: bool = False) -> None:
         self._found: dict[object, SearchResult | MappingError] = {}
-        self._deadline = deadline or Deadline()
+        self.deadline, self._even = deadline or Deadline(), even
         self.cut = ""
 
     def _search(self, layer: ConvLayer, hardware: Hardware, **options: Any) -> SearchResult:
-        limit = max(self._deadline.left, 1e-3)
+        limit = max(self.deadline.left, 1e-3)
         try:
             found = search_mapping(
-                layer, hardware, time_limit=limit, within=self._deadline, **options
+                layer, hardware, time_limit=limit, within=self.deadline, even=self._even, **options
             )
         except MappingError:
-            self.cut = self.cut or (_CUT if self._deadline.has_passed else "")
+            self.cut = self.cut or (_CUT if self.deadline.has_passed else "")
             raise
         self.cut = self.cut or found.note
         return found

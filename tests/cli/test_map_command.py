@@ -58,6 +58,34 @@ def test_the_front(kcsim):
     assert energies == sorted(energies, reverse=True)
 
 
+def test_the_front_as_a_figure(kcsim, tmp_path):
+    figure = tmp_path / "front.svg"
+    outcome = kcsim(
+        "front", "--hw", "simple", "--layer", "lenet5/conv2", "--even", "--plot", str(figure)
+    )
+    assert outcome.code == 0
+    text = figure.read_text(encoding="utf-8")
+    assert "conv2 on simple (proved)" in text
+    assert "energy [" in text
+    assert "cycles" in text
+    assert kcsim("front", "--hw", "simple", "--layer", "lenet5/conv2", "--plot", "x.doc").code == 1
+
+
+def test_even_mappings_are_searched_alone_if_asked(kcsim):
+    layer, hardware = load_layer("resnet18/layer4.0.downsample"), load_hardware("simple")
+    call = ("map", "--hw", "simple", "--layer", "resnet18/layer4.0.downsample")
+    texts = [kcsim(*call, "--objective", "energy", *more).out for more in ((), ("--even",))]
+    assert "nest: [" in texts[0]
+    assert "nest: [" not in texts[1]
+    energies = [
+        search_mapping(layer, hardware, objective="energy", even=even).energy
+        for even in (False, True)
+    ]
+    assert energies[0] < energies[1]
+    for text, energy in zip(texts, energies, strict=True):
+        assert f"# {energy:.6g} " in text
+
+
 def test_loops_and_figure(kcsim, tmp_path):
     figure = tmp_path / "nest.png"
     outcome = kcsim(*LAYER, "--loops", "--plot", str(figure))

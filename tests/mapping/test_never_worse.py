@@ -159,7 +159,7 @@ def larger(draw, hardware):
 @settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(st.data(), st.sampled_from(OBJECTIVES))
 def test_more_hardware_and_less_rules_are_never_worse(data, objective):
-    layer, hardware, _ = data.draw(small_problems(most=2000))
+    layer, hardware = data.draw(small_problems(most=5000))
     more = larger(data.draw, hardware)
     least = best_of(layer, hardware, objective)
     assert best_of(layer, more, objective) <= least * LESS + 1e-9

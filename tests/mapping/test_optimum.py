@@ -6,16 +6,19 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from every_mapping import every_nest, front_of, price_all
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_problems import ENERGIES, hardwares, layer_of, small_problems
+from small_problems import ENERGIES, hardwares, layer_of, sizes_of, small_problems
+from uneven_problems import random_problem
+from uneven_space import all_mappings, costs_of_all, count_all
 
-from kcsim import MappingError, evaluate
+from kcsim import MappingError, count_layer, evaluate
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.schema import CodebookStore, Compute, Dataflow, Hardware, LevelConstraint
-from kcsim.mapping.search import OBJECTIVES, find_front, search_mapping
+from kcsim.mapping.search import OBJECTIVES, find_front, objective_value, search_mapping
+from kcsim.mapping.verify import costs_in_space
+from kcsim.replay.dense import compare, replay_layer
 
 ROUNDING = 1e-8
 
@@ -46,33 +49,40 @@ def no_better(found, best):
     return found == pytest.approx(best, rel=ROUNDING, abs=1e-9)
 
 
-def check_problem(problem):
-    layer, hardware, loops = problem
-    _, bypass, energy, cycles = priced = price_all(layer, hardware, loops)
-    if not bypass:
+def check_problem(layer, hardware, even=False):
+    """Every objective and the front, against the list of all mappings."""
+    costs = costs_of_all(layer, hardware, even=even)
+    if not len(costs.energy):
         with pytest.raises(MappingError):
-            search_mapping(layer, hardware)
+            search_mapping(layer, hardware, even=even)
         return
-    values = {"energy": energy, "cycles": cycles, "edp": energy * cycles}
-    second = {"energy": cycles, "cycles": energy}
-    for objective, value in values.items():
-        result = search_mapping(layer, hardware, objective=objective)
-        mine = {"energy": result.energy, "cycles": result.cycles}
-        mine["edp"] = result.energy * result.cycles
-        best = priced.mapping(int(value.argmin()), hardware)
-        assert no_better(mine[objective], value.min()), f"{objective}: better is\n{best}"
-        assert result.proved
-        assert result.gap == 0
-        assert 0 < result.evaluated <= result.mappings
-        if objective in second:
-            equals = second[objective][value <= value.min() * (1 + 1e-9)]
-            other = result.cycles if objective == "energy" else result.energy
-            assert no_better(other, equals.min()), "the tie"
+    count = count_all(layer, hardware, even=even)
+    for objective in OBJECTIVES:
+        result = search_mapping(layer, hardware, objective=objective, even=even)
+        best = costs.best(objective)
+        mine = objective_value(objective, result.energy, result.cycles)
+        assert no_better(mine, best.value), f"{objective}: better is\n{best.mapping}"
+        if objective != "edp":
+            assert no_better(result.energy, best.energy), "the tie"
+            assert no_better(result.cycles, best.cycles), "the tie"
+        assert (result.proved, result.gap) == (True, 0)
+        assert 0 < result.evaluated <= result.mappings == count
         check_cost(result, layer, hardware)
-    front = np.array([(p.energy, p.cycles) for p in find_front(layer, hardware)])
-    expected = front_of(energy, cycles)
+        check_replay(result.mapping, layer, hardware)
+        again = list(costs_in_space(result.mapping, layer, hardware, even=even))
+        assert again == [pytest.approx((result.energy, result.cycles), rel=1e-12, abs=1e-12)]
+    found = find_front(layer, hardware, even=even)
+    front = np.array([(point.energy, point.cycles) for point in found])
+    expected = costs.front()
     assert front.shape == expected.shape
     assert np.allclose(front, expected, rtol=ROUNDING, atol=1e-9)
+
+
+def check_replay(mapping, layer, hardware):
+    """What a replay of the mapping moves, word by word, is what is counted."""
+    if hardware.skipped_pixels == "moved":
+        counts = count_layer(layer, hardware, mapping)
+        assert compare(replay_layer(layer, hardware, mapping), counts) == ()
 
 
 def plain(stationary=None, **buffer):
@@ -94,10 +104,6 @@ def plain(stationary=None, **buffer):
     )
 
 
-def listed(layer, hardware):
-    return layer, hardware, every_nest(layer, hardware)
-
-
 @pytest.mark.parametrize("capacity", [4, 5, 6, 8, 12])
 @pytest.mark.parametrize(
     "sizes",
@@ -111,7 +117,7 @@ def listed(layer, hardware):
     ids=lambda sizes: "".join(f"{d}{n}" for d, n in sizes.items()),
 )
 def test_equal_steps_along_either_axis_are_two_orders(sizes, capacity):
-    check_problem(listed(layer_of(sizes), plain(capacity_words=capacity)))
+    check_problem(layer_of(sizes), plain(capacity_words=capacity))
 
 
 @pytest.mark.parametrize("stationary", ["weights", "inputs", "outputs"])
@@ -121,33 +127,40 @@ def test_equal_steps_along_either_axis_are_two_orders(sizes, capacity):
 )
 def test_what_stays_put_may_leave_the_order_open(sizes, keeps, stationary):
     hardware = plain(stationary, keeps=(keeps,), capacity_words=2)
-    check_problem(listed(layer_of(sizes), hardware))
-
-
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
-@given(small_problems(most=2500))
-def test_best_of_all_mappings(problem):
-    check_problem(problem)
+    check_problem(layer_of(sizes), hardware)
 
 
 @settings(max_examples=40, suppress_health_check=list(HealthCheck))
-@given(small_problems(most=2500, free=True))
-def test_best_of_all_mappings_without_constraints(problem):
-    check_problem(problem)
+@given(small_problems(most=10_000), st.booleans())
+def test_best_of_all_mappings(problem, even):
+    check_problem(*problem, even)
+
+
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
+@given(small_problems(most=10_000, free=True), st.booleans())
+def test_best_of_all_mappings_without_constraints(problem, even):
+    check_problem(*problem, even)
+
+
+@pytest.mark.parametrize("even", [False, True])
+@pytest.mark.parametrize("seeds", range(4))
+def test_best_of_all_mappings_where_each_level_has_a_purpose(seeds, even):
+    for seed in range(1000 * seeds, 1000 * seeds + 8):
+        check_problem(*random_problem(seed, most=20_000), even)
 
 
 @pytest.mark.slow
-@settings(max_examples=2500, suppress_health_check=list(HealthCheck))
-@given(small_problems(most=6000))
-def test_best_of_all_mappings_at_length(problem):
-    check_problem(problem)
+@settings(max_examples=1000, suppress_health_check=list(HealthCheck))
+@given(small_problems(most=60_000), st.booleans())
+def test_best_of_all_mappings_at_length(problem, even):
+    check_problem(*problem, even)
 
 
 @pytest.mark.slow
-@settings(max_examples=1500, suppress_health_check=list(HealthCheck))
-@given(small_problems(most=20_000, free=True))
-def test_best_of_all_mappings_without_constraints_at_length(problem):
-    check_problem(problem)
+@pytest.mark.parametrize("seeds", range(100))
+def test_best_of_all_mappings_where_each_level_has_a_purpose_at_length(seeds):
+    for seed in range(10_000 + 20 * seeds, 10_020 + 20 * seeds):
+        check_problem(*random_problem(seed, most=100_000), even=seed % 4 == 0)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -172,7 +185,7 @@ def test_a_dimension_may_be_spread_alone():
         compute=Compute(mac_pj=1),
         dataflow=Dataflow(levels={"DRAM": once}),
     )
-    check_problem(listed(layer_of({"P": 2, "R": 3}), hardware))
+    check_problem(layer_of({"P": 2, "R": 3}), hardware)
 
 
 def test_an_outermost_level_that_is_too_small():
@@ -187,24 +200,11 @@ def test_an_outermost_level_that_is_too_small():
 
 
 @st.composite
-def clustered_problems(draw, most=250):
+def clustered_problems(draw, most=700):
     """A small problem with clustered weights of any unit, decoded at any level."""
     hardware = draw(hardwares(free=draw(st.booleans())))
-    sizes, loops = {}, None
-    for dimension, prime in draw(
-        st.lists(
-            st.tuples(st.sampled_from("NGMMCCCCPQRRRSSS"), st.sampled_from((2, 2, 3))),
-            min_size=2,
-            max_size=6,
-        )
-    ):
-        larger = sizes | {dimension: sizes.get(dimension, 1) * prime}
-        more = every_nest(layer_of(larger), hardware, most)
-        if more is not None:
-            sizes, loops = larger, more
+    sizes = draw(sizes_of("NGMMCCCCPQRRRSSS", most, hardware))
     layer = layer_of(sizes)
-    if loops is None:
-        loops = every_nest(layer, hardware)
     depth, rows, columns = (sizes.get(d, 1) for d in "CRS")
     unit = draw(
         st.sampled_from(
@@ -227,45 +227,31 @@ def clustered_problems(draw, most=250):
         hardware.precision_bits.weights, unit, index, decode, words, words * bits,
         draw(st.booleans()),
     )  # fmt: skip
-    return layer, dataclasses.replace(hardware, codebook=store), loops, form
+    return layer, dataclasses.replace(hardware, codebook=store), form
 
 
-def evaluated(problem):
+def evaluated(layer, hardware, form, even):
     """Energy and cycles of every mapping that fits, as `kcsim.evaluate` has them, rounded up."""
-    layer, hardware, loops, form = problem
+    costs = []
     # Tiles of indexes take other room than those of weights, so that all have to be tried.
-    roomy = dataclasses.replace(
-        hardware,
-        levels=tuple(
-            dataclasses.replace(
-                level,
-                capacity_words=2**40 if i and level.kept_tensors and not level.partitions else None,
-                partitions=tuple(
-                    dataclasses.replace(p, capacity_words=2**40) for p in level.partitions
-                ),
-            )
-            for i, level in enumerate(hardware.levels)
-        ),
-    )
-    every, costs = price_all(layer, roomy, loops), []
-    for i in range(len(every.bypass)):
-        try:
-            estimate = evaluate(layer, hardware, every.mapping(i, hardware), form)
-        except MappingError:
-            continue
-        costs.append((estimate.energy, estimate.cycles.total))
+    for block in all_mappings(layer, hardware, even=even):
+        for i in range(len(block.loops)):
+            try:
+                estimate = evaluate(layer, hardware, block.mapping(i, hardware), form)
+            except MappingError:
+                continue
+            costs.append((estimate.energy, estimate.cycles.total))
     return np.array(costs, float).reshape(-1, 2)
 
 
-def check_clustered(problem):
-    layer, hardware, _, form = problem
-    costs = evaluated(problem)
+def check_clustered(layer, hardware, form, even=False):
+    costs, weights = evaluated(layer, hardware, form, even), form.costs(hardware)
     if not len(costs):
         with pytest.raises(MappingError):
-            search_mapping(layer, hardware, weights=form.costs(hardware))
+            search_mapping(layer, hardware, weights=weights, even=even)
         return
     for objective in OBJECTIVES:
-        result = search_mapping(layer, hardware, objective=objective, weights=form.costs(hardware))
+        result = search_mapping(layer, hardware, objective=objective, weights=weights, even=even)
         check_cost(result, layer, hardware, form)
         # Those are rounded up, the search rounds nothing.
         least = {"energy": costs[:, 0], "cycles": costs[:, 1], "edp": costs[:, 0] * costs[:, 1]}
@@ -275,13 +261,13 @@ def check_clustered(problem):
 
 
 @settings(max_examples=40, suppress_health_check=list(HealthCheck))
-@given(clustered_problems())
-def test_best_of_all_mappings_of_clustered_weights(problem):
-    check_clustered(problem)
+@given(clustered_problems(), st.booleans())
+def test_best_of_all_mappings_of_clustered_weights(problem, even):
+    check_clustered(*problem, even)
 
 
 @pytest.mark.slow
 @settings(max_examples=1000, suppress_health_check=list(HealthCheck))
-@given(clustered_problems(most=600))
-def test_best_of_all_mappings_of_clustered_weights_at_length(problem):
-    check_clustered(problem)
+@given(clustered_problems(most=4000), st.booleans())
+def test_best_of_all_mappings_of_clustered_weights_at_length(problem, even):
+    check_clustered(*problem, even)

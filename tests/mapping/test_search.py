@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import itertools
 import math
 
 import pytest
@@ -15,7 +14,6 @@ from kcsim.hardware.reader import shipped_names
 from kcsim.hardware.schema import Compute, Dataflow, Hardware, LevelConstraint
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import find_front, search_mapping
-from kcsim.mapping.space import build_space, count_mappings_in
 from kcsim.workload import zoo
 from kcsim.workload.layer import ConvLayer
 
@@ -138,7 +136,7 @@ def test_each_objective_is_served_best_by_its_own_search():
 
 @pytest.mark.parametrize("objective", ["energy", "edp"])
 def test_a_time_limit_leaves_an_honest_gap(objective, monkeypatch):
-    monkeypatch.setattr("kcsim.mapping.explore.FIRST_CHUNK", 100)
+    monkeypatch.setattr("kcsim.mapping.engine.FIRST_CHUNK", 100)
     layer, hardware = zoo.load("lenet5").layers[1], shipped("output_stationary.yaml")
     best = search_mapping(layer, hardware, objective=objective)
     assert best.proved
@@ -247,23 +245,3 @@ def test_random_dataflows_are_respected(problem, objective):
     check_constraints(mapping, hardware)
     counts = count_layer(layer, hardware, mapping)
     assert counts.macs == layer.macs
-
-
-def test_the_size_of_the_map_space():
-    """Every tiling of a small layer, counted one by one."""
-    layer, hardware = ConvLayer("conv", 4, 6, 5, 4, 2, 1), tiny_hardware()
-    space = build_space(layer, hardware)
-    # Three levels in time, and the children of the buffer; what lies along which axis is no matter.
-    tilings = set()
-    primes = [(d, p) for d, size in layer.dimensions.items() for p in prime_factors(size)]
-    for places in itertools.product(range(4), repeat=len(primes)):
-        spread = [p for (_, p), place in zip(primes, places, strict=True) if place == 3]
-        if not spread or spread in ([2], [2, 2]):
-            tilings.add(
-                tuple(sorted((*prime, place) for prime, place in zip(primes, places, strict=True)))
-            )
-    assert count_mappings_in(space) == len(tilings) * space.order_allowed.sum(axis=1).prod()
-
-
-def prime_factors(size):
-    return [2] * (size // 2 if size in (2, 4) else size == 6) + [3] * (size in (3, 6))

@@ -8,12 +8,11 @@ import pytest
 from every_mapping import BLIND
 from small_problems import layer_of
 from uneven_problems import random_problem
-from uneven_space import all_mappings, best_of_all, costs_of_all, count_all, front_of_all
+from uneven_space import all_mappings, costs_of_all, count_all
 
 from kcsim import count_mappings, evaluate
 from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.schema import Compute, Dataflow, Hardware, LevelConstraint
-from kcsim.mapping.search import find_front, search_mapping
 from kcsim.workload.layer import DIMENSIONS
 
 DRAM = Level(name="DRAM", read_pj=100, write_pj=100)
@@ -222,24 +221,3 @@ def test_costs_are_those_of_an_evaluation_but_for_rounding():
             assert -1e-8 * cycles <= more <= hardware.compute.cycles_per_mac + 1
             checked += 1
     assert checked > 200
-
-
-def test_the_best_even_mapping_is_the_one_that_the_search_finds():
-    better = 0
-    for seed in range(30):
-        layer, hardware = random_problem(seed, most=30_000, plain=True)
-        plain = costs_of_all(layer, hardware, even=True, again=False)
-        again = costs_of_all(layer, hardware, even=True)
-        if not len(plain.energy):
-            continue
-        for objective in ("energy", "cycles", "edp"):
-            result = search_mapping(layer, hardware, objective=objective)
-            values = {"energy": result.energy, "cycles": result.cycles}
-            values["edp"] = result.energy * result.cycles
-            assert plain.best(objective).value == pytest.approx(values[objective], rel=1e-8)
-            assert again.best(objective).value <= values[objective] * (1 + 1e-8)
-            better += best_of_all(layer, hardware, objective).value < values[objective] * (1 - 1e-8)
-        front = np.array([(p.energy, p.cycles) for p in find_front(layer, hardware)])
-        assert np.allclose(plain.front(), front, rtol=1e-8)
-        assert (front_of_all(layer, hardware)[0] <= front[0] * (1 + 1e-8)).any()
-    assert better > 5

@@ -290,7 +290,7 @@ def test_decoding_at_dram_changes_nothing_on_chip(mapped, data):
 @settings(max_examples=50, deadline=None)
 @given(small_problems(most=200), st.data())
 def test_fewer_entries_never_cost_more_lookups(problem, data):
-    layer, hardware, _ = problem
+    layer, hardware = problem
     level = data.draw(st.sampled_from(hardware.level_names))
     small = data.draw(st.sampled_from((0.002, 0.01, 8.0)))
     hardware = with_store(hardware, level=level, capacity_kib=small)

@@ -67,7 +67,7 @@ class Labels(NamedTuple):
     nodes : NODE[:, levels]
     heads : int64[stages, tiles]
         The first label of each stage and box, -1 for none.
-    tally : int64[10]
+    tally : int64[11]
         See `kcsim.kernels.search.optimum`.
     """
 

@@ -22,14 +22,18 @@ from kcsim.kernels.search.labels import (
     HELD, INPUTS_OPEN, OPEN_OUTPUTS, OPEN_WEIGHTS, OUTPUTS_OPEN, RETURNS, SPENT, WAITS,
     WEIGHTS_OPEN, add_label,
 )  # fmt: skip
-from kcsim.kernels.search.machine import FILL_PJ, LEAK_PJ, OVERLAPPED, STORE, TRANSFER_PJ
+from kcsim.kernels.search.machine import (
+    CAPACITY, GROUP, LEAK_PJ, OVERLAPPED, STORE, TRANSFER_PJ, VALUE_BITS,
+)  # fmt: skip
 from kcsim.kernels.search.tilings import DIMENSION
 
 ENERGY, CYCLES, ENERGY_DELAY, FRONT = range(4)
-COUNT, STAGE, BOX, LABEL_AT, FOUND, STEPS, CROSSED, FORGOTTEN, WAYS_OF, WAYS = range(10)
+(
+    COUNT, STAGE, BOX, LABEL_AT, FOUND, STEPS, CROSSED, FORGOTTEN, WAYS_OF, WAYS, FINISHED,
+) = range(11)  # fmt: skip
 """Columns of the tally: labels; where the search stands (3); points found; labels that grew;
 spreads that were tried; whether a label was kept that is not exact; for what the ways to spread are
-listed, and how many."""
+listed, and how many; whole mappings."""
 DONE, PAUSED, FULL = range(3)
 TOLERANCE = 1e-9
 
@@ -288,9 +292,27 @@ def plain_cost(search, new, stage, copies):
 
 
 @helper
+def has_room(problem, row, stage):
+    """Whether a level has room for the tensors that are not placed yet, all right here."""
+    here, machine = problem.stages[stage], problem.machine
+    for group in range(3):
+        used = row.used[group]
+        for tensor in range(3):
+            if here.kept & ~here.placed & 1 << tensor:
+                if machine.rooms[here.level, GROUP + tensor] == group:
+                    bits = machine.costs[here.level, tensor, VALUE_BITS]
+                    used += problem.words[tensor, row.box] * bits
+        if used > machine.rooms[here.level, CAPACITY + group] * (1 + 1e-12):
+            return False
+    return True
+
+
+@helper
 def keep_label(search, new, stage):
     """Keep the label behind the last one, if a mapping with it may be the best."""
     problem, labels = search.problem, search.labels
+    if not has_room(problem, labels.rows[new], stage):
+        return
     machine, row, level = problem.machine, labels.rows[new], problem.stages[stage].level
     amounts, place, box = labels.amounts[new], problem.places[level], row.box
     copies, held = min(place.most_copies, problem.unseen[OUTPUTS, box]), amounts[HELD, 0]
@@ -315,6 +337,7 @@ def finish(search, new):
     """Take a whole mapping, if it is better than what has been found."""
     problem, labels = search.problem, search.labels
     machine, row, amounts = problem.machine, labels.rows[new], labels.amounts[new]
+    labels.tally[FINISHED] += 1
     for kind in range(WEIGHTS_OPEN, amounts.shape[0]):
         if kind < INPUTS_OPEN + 2 * row.nodes:
             spend_open(labels, new, kind)
@@ -495,10 +518,9 @@ def copy_final(labels, label):
     return new
 
 
-@kernel
-def start_search(search):
-    """Begin with nothing but the MAC units, spread below the innermost level."""
-    search = refer(search)
+@helper
+def begin(search):
+    """Fill the first label: nothing but a MAC unit."""
     problem, labels = search.problem, search.labels
     row, levels = labels.rows[0], problem.places.shape[0] - 1
     row.parent, row.step, row.next, row.box, row.state, row.nodes = -1, -1, -1, 0, 0, 0
@@ -511,7 +533,14 @@ def start_search(search):
             labels.amounts[0, kind, k] = 0.0
     labels.tally[COUNT] = 1
     labels.tally[LABEL_AT] = labels.tally[WAYS_OF] = -1
-    spread_all(search, 0, levels - 1, 0)
+
+
+@kernel
+def start_search(search):
+    """Begin with a MAC unit, spread below the innermost level in all ways."""
+    search = refer(search)
+    begin(search)
+    spread_all(search, 0, search.problem.places.shape[0] - 2, 0)
 
 
 @kernel
@@ -526,7 +555,10 @@ def search_on(search, steps):
     search = refer(search)
     problem, labels = search.problem, search.labels
     tally, tiles = labels.tally, problem.rounds.shape[0]
-    room = 64 + 8 * problem.splits.shape[0]
+    choices = 1
+    for place in problem.places:
+        choices = max(choices, place.last_stage - place.first_stage)
+    room = 64 + 3 * choices * problem.splits.shape[0]
     until = tally[CROSSED] + 10 * tally[STEPS] + steps
     while tally[STAGE] < problem.stages.shape[0]:
         while tally[BOX] < tiles:

@@ -1,0 +1,136 @@
+"""Running a search: its memory, its clock, and what it has not looked at when it ends."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from kcsim.kernels.search import optimum
+from kcsim.kernels.search.inputs import NODE
+from kcsim.kernels.search.labels import INPUTS_OPEN, LABEL, WAY, Labels, Search
+from kcsim.kernels.search.machine import LEAK_PJ
+from kcsim.kernels.search.optimum import BOX, COUNT, DONE, FINISHED, FOUND, FULL, LABEL_AT, STAGE
+from kcsim.mapping.deadline import Deadline
+from kcsim.mapping.floors import Floors
+from kcsim.mapping.problem import Built
+
+CHUNK_SECONDS = 0.1
+FIRST_CHUNK = 20_000
+"""Steps of a search before the first look at the clock."""
+LABEL_BYTES = 750_000_000
+"""Memory of partial mappings."""
+_LABELS = 1 << 14
+"""Partial mappings that there is room for at first."""
+
+
+def begin_search(
+    built: Built,
+    floors: Floors,
+    objective: int,
+    known: np.ndarray,
+    most: float = np.inf,
+    width: int = 1 << 62,
+    room: int = _LABELS,
+) -> Search:
+    """A search that has not begun.
+
+    Parameters
+    ----------
+    built : Built
+    floors : Floors
+    objective : int
+        See `kcsim.kernels.search.optimum`.
+    known : float64[points, 2]
+        Energy and cycles of mappings that are known, infinite behind the last one: those that
+        are found have to be better. In ``found``, they are -1, -2 and so on.
+    most : float
+        What the objective must not be above.
+    width : int
+        Partial mappings to keep at most of a stage and box.
+    room : int
+        Partial mappings that there is room for.
+    """
+    problem, tiles = built.problem, len(built.problem.rounds)
+    networks = max(1, len(problem.places) - 2)
+    labels = Labels(
+        np.zeros(room, LABEL),
+        np.zeros((room, INPUTS_OPEN + 2 * networks, built.accounts)),
+        np.zeros((room, networks), NODE),
+        np.full((len(problem.stages), tiles), -1, np.int64),
+        np.zeros(FINISHED + 1, np.int64),
+    )
+    labels.tally[FOUND] = np.isfinite(known[:, 0]).sum()
+    leaks = problem.machine.static_pj > 0 or problem.machine.cycles[:, LEAK_PJ].any()
+    return Search(
+        problem, labels, objective, known.copy(), -1 - np.arange(len(known)), most, width,
+        bool(objective != optimum.ENERGY or leaks), floors.rest, floors.entry, floors.inward,
+        floors.outward, floors.shares, floors.least_cycles, floors.sent, floors.staying,
+        floors.stay_pj, np.zeros(len(problem.splits), WAY), np.zeros(2), np.zeros(3),
+    )  # fmt: skip
+
+
+def first_labels(search: Search) -> Search:
+    """The search, begun, with more room where it needs it."""
+    places = search.problem.places
+    choices = int((places["last_stage"] - places["first_stage"]).max())
+    search = with_room(search, 64 + 4 * choices * len(search.problem.splits))
+    optimum.start_search(search)
+    return search
+
+
+def with_room(search: Search, room: int) -> Search:
+    """The search with room for so many partial mappings at least."""
+    labels, more = search.labels, room - len(search.labels.rows)
+    if more <= 0:
+        return search
+    rows, amounts, nodes = (
+        np.concatenate([part, np.zeros((more, *part.shape[1:]), part.dtype)])
+        for part in (labels.rows, labels.amounts, labels.nodes)
+    )
+    return search._replace(labels=labels._replace(rows=rows, amounts=amounts, nodes=nodes))
+
+
+def run_search(search: Search, deadline: Deadline) -> tuple[Search, int]:
+    """Go on until all is done (`DONE`), the time is over (`PAUSED`), or the memory is (`FULL`)."""
+    labels, steps = search.labels, FIRST_CHUNK
+    each = labels.rows.itemsize + labels.amounts[0].nbytes + labels.nodes[0].nbytes
+    while True:
+        started = time.monotonic()
+        outcome = int(optimum.search_on(search, steps))
+        if outcome == DONE:
+            return search, outcome
+        if outcome == FULL:
+            room = 2 * len(search.labels.rows)
+            if room * each > LABEL_BYTES:
+                return search, outcome
+            search = with_room(search, room)
+        if deadline.has_passed:
+            return search, optimum.PAUSED
+        # Signals, too, are only seen in between.
+        passed = time.monotonic() - started
+        if outcome != FULL:
+            steps = max(1, int(steps * min(4.0, CHUNK_SECONDS / max(passed, 1e-9))))
+
+
+def least_left(search: Search) -> float:
+    """The least that mappings may come to which a search has not looked at."""
+    labels, tally = search.labels, search.labels.tally
+    heads = labels.heads[tally[STAGE] :].copy()
+    if len(heads) and tally[LABEL_AT] >= 0:
+        heads[0, : tally[BOX]] = -1
+        heads[0, tally[BOX]] = tally[LABEL_AT]
+    elif len(heads):
+        heads[0, : tally[BOX]] = -1
+    least, at = np.inf, heads[heads >= 0]
+    while len(at):
+        least = min(least, float(labels.rows["least"][at].min()))
+        at = labels.rows["next"][at]
+        at = at[at >= 0]
+    return least
+
+
+def least_of_first(search: Search) -> float:
+    """The least that any mapping may come to, of a search with its first labels."""
+    rows = search.labels.rows["least"][1 : search.labels.tally[COUNT]]
+    return float(rows.min()) if len(rows) else np.inf

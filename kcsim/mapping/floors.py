@@ -1,0 +1,283 @@
+"""What is still to come at least, for every stage and tile of a search; see `Floors`."""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+
+from kcsim.kernels.layout import NO_MULTICAST, OUTPUTS, WORD_MULTICAST
+from kcsim.kernels.search import bounds
+from kcsim.kernels.search import machine as columns
+from kcsim.kernels.search.problem import Problem
+from kcsim.mapping.deadline import Deadline
+from kcsim.mapping.problem import SLACK, Built
+
+STAYING = np.array([1.0, 16.0, 256.0])
+"""Prices of a word, in those of one that a level further in fills, at which it is bounded what an
+open tensor costs that the level passes by."""
+
+
+class Floors(NamedTuple):
+    """Bounds of a problem; see `kcsim.kernels.search.labels.Search`, which has the same names."""
+
+    rest: np.ndarray
+    entry: np.ndarray
+    inward: np.ndarray
+    outward: np.ndarray
+    shares: np.ndarray
+    least_cycles: float
+    sent: np.ndarray
+    staying: np.ndarray
+    stay_pj: np.ndarray
+
+
+class _Kept(NamedTuple):
+    """Which levels can keep a tensor, and which must: bool[levels, 3]."""
+
+    can: np.ndarray
+    must: np.ndarray
+
+
+def build_floors(
+    built: Built, deadline: Deadline | None = None, outer: Floors | None = None
+) -> Floors:
+    """Bound what is still to come, level by level from the outermost in.
+
+    Also sets the ``shares`` of the problem's splits.
+
+    Parameters
+    ----------
+    built : Built
+    deadline : Deadline, optional
+    outer : Floors, optional
+        Of the same problem, but for the ways to spread factors below the level outside of the
+        innermost: they hold for all levels but this one.
+
+    Raises
+    ------
+    OutOfTime
+        If the deadline passes.
+    """
+    deadline, problem = deadline or Deadline(), built.problem
+    levels, tiles = len(problem.places) - 1, len(problem.rounds)
+    kept = _kept(problem, levels)
+    inward, outward, shares = _word_prices(problem, kept)
+    boundary = np.full(tiles, np.inf)
+    if outer is None:
+        rest = np.full((len(problem.stages), tiles), np.inf)
+        staying = np.zeros((len(problem.stages), 3, len(STAYING), tiles))
+        stay_pj = np.zeros((levels, 3, len(STAYING)))
+        entry, sent = np.empty((levels, tiles)), np.zeros(levels)
+        boundary[-1] = 0
+    else:
+        rest, entry, sent = outer.rest.copy(), outer.entry.copy(), outer.sent.copy()
+        staying, stay_pj = outer.staying, outer.stay_pj
+        place = problem.places[levels - 2]
+        own = problem.splits["tile"][place["first_split"] : place["last_split"]]
+        bounds.least_of_splits(problem, own, entry[levels - 2], boundary)
+    for level in range(0 if outer is None else levels - 1, levels):
+        prices, sent[level], back = _node_prices(problem, level, outward)
+        if level + 1 < levels and level:
+            stay_pj[level] = _inner_pj(problem, level, kept.can, outward)[:, None] * STAYING
+        bounds_of = _LevelBounds(problem, level, prices, back, boundary)
+        for own in sorted({key[1] for key in built.numbers if key[0] == level}, reverse=True):
+            deadline.check()
+            _bound_stages(bounds_of, built, own, stay_pj[level], rest, staying, deadline)
+        first, last = problem.places[level]["first_stage"], problem.places[level]["last_stage"]
+        entry[level] = rest[first:last].min(axis=0)
+        if level + 1 < levels:
+            boundary = _inside(built, level, entry[level], deadline)
+    optional = np.where(kept.must[:, [0, 1, 2, 2]], np.inf, outward[:-1])
+    return Floors(
+        rest, entry, np.minimum(inward, optional), outward, shares, _outermost_cycles(problem),
+        sent, staying, stay_pj,
+    )  # fmt: skip
+
+
+def _kept(problem: Problem, levels: int) -> _Kept:
+    bits = problem.stages["kept"][:, None] >> np.arange(3) & 1
+    of_level = [bits[problem.stages["level"] == level].astype(bool) for level in range(levels)]
+    can = np.array([each.any(axis=0) for each in of_level])
+    return _Kept(can, np.array([each.all(axis=0) for each in of_level]))
+
+
+def _word_prices(problem: Problem, kept: _Kept) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The least energy of words, inwards and outwards, and the least shares that are sent."""
+    machine, levels = problem.machine, len(problem.places) - 1
+    inward, outward = np.zeros((levels, 4)), np.zeros((levels + 1, 4))
+    inward[:, :2] = machine.costs[:, :2, columns.READ_PJ]
+    inward[:, 2] = machine.costs[:, OUTPUTS, columns.UPDATE_PJ]
+    inward[:, 3] = machine.costs[:, OUTPUTS, columns.READ_PJ]
+    least = np.ones((levels, 4))
+    for level in range(1, levels + 1):
+        place, network = problem.places[level - 1], level - 1
+        shares = _shares(problem, network)
+        problem.splits["shares"][place["first_split"] : place["last_split"]] = shares
+        least[network] = [*shares.min(axis=0), shares.prod(axis=1).min()]
+        for price in range(4):
+            tensor = min(price, OUTPUTS)
+            above = inward[network, price] if kept.can[network, tensor] else np.inf
+            if not kept.must[network, tensor]:
+                above = min(above, outward[network, price])
+            moved = machine.costs[network, tensor, columns.TRANSFER_PJ]
+            if level == levels:
+                moved = min(moved, problem.bare_pj[tensor])
+            moved = moved if price <= OUTPUTS else 0.0
+            outward[level, price] = moved + least[network, tensor] * above
+    return inward, outward, least
+
+
+def _shares(problem: Problem, network: int) -> np.ndarray:
+    """Share of the words of each tensor that a level sends apart, at least: [splits, 3]."""
+    rules, place = problem.machine.rules[network], problem.places[network]
+    tiles = problem.splits["tile"][place["first_split"] : place["last_split"]]
+    n, _, m, c, p, q, r, s = problem.lattice.extents[tiles].astype(float).T
+    one = np.ones(len(tiles))
+    weights, outputs = 1 / (n * p * q), 1 / (c * r * s)
+    if rules["multicast"] == WORD_MULTICAST:
+        inputs = 1 / (m * np.maximum(1, p * r) * np.maximum(1, q * s))
+    else:
+        # Windows meet along an axis: then the longer of its two loops is served apart, at least.
+        inputs = 1 / (m * np.minimum(p, r) * np.minimum(q, s))
+    if rules["multicast"] == NO_MULTICAST or network + 2 == len(problem.places):
+        weights, inputs = one, one
+    if not rules["reduces"]:
+        outputs = one
+    return np.array([weights, inputs, outputs]).T
+
+
+def _node_prices(
+    problem: Problem, level: int, outward: np.ndarray
+) -> tuple[np.ndarray, float, float]:
+    """Of a word that a node of each tensor is filled with: the least energy.
+
+    Returns
+    -------
+    prices : float64[3]
+    sent : float
+        What is taken off for outputs that are sent upwards.
+    back : float
+        What is taken off for all outputs that do not come back.
+    """
+    costs = problem.machine.costs
+    prices = costs[level, :, columns.FILL_PJ] + outward[level, :3]
+    if level == 0:
+        return np.zeros(3), 0.0, 0.0
+    filled = costs[level, OUTPUTS, columns.FILL_PJ]
+    prices[OUTPUTS] -= filled
+    if problem.places["most_copies"][level] == 1:
+        # A word that is filled has come back, as one that is read to be sent back.
+        returning = filled + costs[level - 1, OUTPUTS, columns.TRANSFER_PJ] + outward[level, 3]
+        prices[OUTPUTS] += returning
+        return prices, 0.0, problem.outputs * returning
+    reading = costs[level, OUTPUTS, columns.READ_PJ]
+    if prices[OUTPUTS] > reading > 0:
+        prices[OUTPUTS] -= reading
+        return prices, float(reading), 0.0
+    return prices, 0.0, 0.0
+
+
+def _inner_pj(problem: Problem, level: int, can: np.ndarray, outward: np.ndarray) -> np.ndarray:
+    """The least energy of a word that a node further in is filled with: float64[3]."""
+    costs, found = problem.machine.costs, np.zeros(3)
+    for tensor in range(3):
+        inner = [
+            outward[j, tensor] + (costs[j, tensor, columns.FILL_PJ] if tensor != OUTPUTS else 0.0)
+            for j in range(level + 1, len(can))
+            if can[j, tensor]
+        ]
+        found[tensor] = max(0.0, min(inner, default=0.0))
+    return found
+
+
+def _fitting(problem: Problem, level: int, kept: int) -> np.ndarray:
+    """Whether what is not placed of a level's tensors fits together: bool[8, tiles]."""
+    fits = np.ones((8, len(problem.rounds)), np.bool_)
+    if level == 0:
+        return fits
+    rooms = problem.machine.rooms[level]
+    # What is placed has one word at least.
+    least = np.ones_like(problem.words)
+    for placed, group in itertools.product(range(8), range(3)):
+        used = np.zeros(len(problem.rounds))
+        for tensor in np.flatnonzero(rooms[columns.GROUP :] == group):
+            if kept >> tensor & 1:
+                words = least if placed >> tensor & 1 else problem.words
+                used += words[tensor] * problem.machine.costs[level, tensor, columns.VALUE_BITS]
+        fits[placed] &= used <= rooms[columns.CAPACITY + group] * SLACK
+    return fits
+
+
+class _LevelBounds(NamedTuple):
+    """What all stages of a level have in common."""
+
+    problem: Problem
+    level: int
+    prices: np.ndarray
+    back: float
+    boundary: np.ndarray
+
+
+def _bound_stages(
+    known: _LevelBounds,
+    built: Built,
+    kept: int,
+    stay_pj: np.ndarray,
+    rest: np.ndarray,
+    staying: np.ndarray,
+    deadline: Deadline,
+) -> None:
+    """Fill `rest` and `staying` for the stages of a level that keeps some tensors."""
+    problem, level, prices, back, boundary = known
+    tiles, fits = len(boundary), _fitting(problem, level, kept)
+    values, found = np.empty((8, 16, tiles)), np.empty((8, 16, tiles))
+    if level == 0:
+        bounds.bound_level(problem, 0, 0, prices, fits, boundary, values)
+        rest[built.numbers[0, kept, 0]] = values[0, 0]
+        return
+    bounds.bound_level(problem, level, kept, prices, fits, boundary, values)
+    stages = {p: built.numbers[level, kept, p] for p in range(8) if p & ~kept == 0}
+    less = {p: back if kept & ~p & 1 << OUTPUTS else 0.0 for p in stages}
+    for placed, stage in stages.items():
+        rest[stage] = values[placed, 0] - less[placed]
+    for tensor in range(3):
+        for i, price in enumerate(stay_pj[tensor]):
+            if price > 0:
+                deadline.check()
+                bounds.bound_open(
+                    problem, level, kept, prices, fits, boundary, values, tensor, price, found
+                )
+                for placed, stage in stages.items():
+                    staying[stage, tensor, i] = found[placed, 0] - less[placed]
+
+
+def _inside(built: Built, level: int, entry: np.ndarray, deadline: Deadline) -> np.ndarray:
+    """The least that is to come before factors are spread below a level: float64[tiles]."""
+    along_y, both = np.empty_like(entry), np.empty_like(entry)
+    axis_x, axis_y = built.axes[level]
+    deadline.check()
+    bounds.least_of_spreads(built.problem, axis_y, entry, along_y)
+    deadline.check()
+    bounds.least_of_spreads(built.problem, axis_x, along_y, both)
+    return both
+
+
+def _outermost_cycles(problem: Problem) -> float:
+    """Cycles of the outermost level, which moves each word once, whatever the mapping."""
+    costs = problem.machine.costs[0]
+    reading = float(problem.words[0, -1] * costs[0, columns.READ_CYCLES])
+    reading += float(problem.distinct[-1] * costs[1, columns.READ_CYCLES])
+    writing = float(problem.words[2, -1] * costs[2, columns.WRITE_CYCLES])
+    return max(reading + problem.machine.load_cycles, writing)
+
+
+def no_floors(built: Built) -> Floors:
+    """Bounds that rule nothing out, for a search that asks for none."""
+    levels, prices = len(built.problem.places) - 1, np.zeros((0, 3, 0))
+    nothing, words = np.zeros((0, 0)), np.zeros((levels + 1, 4))
+    return Floors(
+        nothing, nothing, words, words, words, 0.0, words[:, 0].copy(), np.zeros((0, 3, 0, 0)),
+        prices,
+    )  # fmt: skip
