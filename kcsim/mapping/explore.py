@@ -32,7 +32,7 @@ from kcsim.mapping.engine import (
     least_of_first,
     run_search,
 )
-from kcsim.mapping.floors import Floors, build_floors
+from kcsim.mapping.floors import STAYING, Floors, build_floors, least_of_any
 from kcsim.mapping.nest import Mapping
 from kcsim.mapping.problem import Built, build_problem, fits_outermost, kept_choices
 from kcsim.mapping.space import (
@@ -51,6 +51,8 @@ TRIES = (1.02, 1.05, 1.09, 1.14, 1.2, 1.3, 1.5, 2.0, 4.0, math.inf)
 """What mappings may cost that narrow searches look for, one after the other, times the least."""
 TABLE_BYTES = 1_500_000_000
 """Memory of the bounds."""
+_OPEN = 45
+"""Tensors placed and open, of a level, that there are bounds for."""
 MANY_STAGES = 200_000
 """Stages of tiles that may take long to search. Then some mapping is looked for first, in a coarser
 map space of so many tiles, for so much of the time:"""
@@ -85,7 +87,20 @@ class Task:
     @property
     def most_tiles(self) -> int:
         """Tiles of a layer of which all can be searched."""
-        return TABLE_BYTES // (8 * (2 * 8 * 16 + 12 * self.stages))
+        # Pages of the tables that nothing is written to take no memory.
+        numbers = 2 * _OPEN + 40 + 2 * self.stages + 3 * len(STAYING) * (self.stages - 9)
+        return TABLE_BYTES // (8 * max(1, numbers))
+
+    def least(self, objective: int) -> tuple[float, float]:
+        """What no mapping undercuts, known at once; see `Explored.left_out`."""
+        costs = [least_of_any(self.layer, self.hardware, *form) for form in self._forms()]
+        energy, cycles = (min(column) for column in zip(*costs, strict=True))
+        if objective == FRONT:
+            return energy, cycles
+        return (objective_of(objective, energy, cycles),) * 2
+
+    def _forms(self) -> list[tuple[WeightCosts, Prices | None]]:
+        return [(form, self.prices) for form in self.weights]
 
 
 class Point(NamedTuple):
@@ -131,7 +146,7 @@ class Explored:
     evaluated: int = 0
     nodes: int = 0
 
-    def leave_out(self, reason: str, least: tuple[float, float] = (0.0, 0.0)) -> None:
+    def leave_out(self, reason: str, least: tuple[float, float]) -> None:
         """Note what was not looked at, and why."""
         self.left_out.append(least)
         if reason not in self.reasons:
@@ -160,7 +175,7 @@ def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
     known, primes = explorer.known, factors
     if count_tiles(factors) > task.most_tiles or not fits_word(factors):
         factors = coarsened(primes, task.most_tiles)
-        known.leave_out(TOO_LARGE)
+        known.leave_out(TOO_LARGE, task.least(objective))
     if count_tiles(factors) * task.stages > MANY_STAGES:
         explorer.deadline = Deadline(EARLY_SHARE * deadline.left, deadline)
         explorer.glance(coarsened(primes, EARLY_TILES), (1.5, math.inf))
@@ -171,6 +186,13 @@ def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
         explorer.glance(coarsened(primes, FEW_TILES), (math.inf,))
     known.evaluated = min(known.evaluated, known.mappings)
     return known
+
+
+def objective_of(objective: int, energy: float, cycles: float) -> float:
+    """What an objective minimizes."""
+    if objective == optimum.ENERGY_DELAY:
+        return energy * cycles
+    return cycles if objective == optimum.CYCLES else energy
 
 
 def front_of(points: Sequence[Point]) -> list[Point]:
@@ -225,7 +247,7 @@ class _Explorer:
             forms = [self._form(self.task, factors, weights) for weights in self.task.weights]
             counted = [count_mappings(form.built.problem, self.deadline) for form in forms]
         except OutOfTime:
-            self.known.leave_out(OUT_OF_TIME)
+            self.known.leave_out(OUT_OF_TIME, self.task.least(self.objective))
             return
         self.known.mappings = sum(counted)
         forms = sorted((form for form in forms if form.least < math.inf), key=lambda f: f.least)
@@ -289,7 +311,9 @@ class _Explorer:
             self._run(form, math.inf, FRONT_WIDTH * width)
             return
         for factor in tries:
-            if self.deadline.has_passed or form.least * factor > self._value(*self.best[0]):
+            if self.deadline.has_passed or form.least * factor > objective_of(
+                self.objective, *self.best[0].tolist()
+            ):
                 break
             before = self.best[0].copy()
             self._run(form, form.least * factor if factor < math.inf else factor, width)
@@ -311,11 +335,6 @@ class _Explorer:
         self.known.points = front_of(points)
         for row, point in zip(self.best, self.known.points, strict=False):
             row[:] = point.energy, point.cycles
-
-    def _value(self, energy: float, cycles: float) -> float:
-        if self.objective == optimum.ENERGY_DELAY:
-            return energy * cycles
-        return cycles if self.objective == optimum.CYCLES else energy
 
     def _prove(self, form: _Form) -> None:
         """Search all that may be better than the best."""

@@ -17,7 +17,7 @@ from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
 
 _INDEXED_BY = {"weights": "GMCRS", "inputs": "NGC", "outputs": "NGMPQ"}
 _SLACK = 1e-12
-"""As in `kcsim.kernels.search.tilings.fitting_tiles`."""
+"""As in `kcsim.mapping.problem`: bits may be fractions where indexes are coded."""
 
 
 def why_nothing_fits(layer: ConvLayer, hardware: Hardware, weights: Sequence[WeightCosts]) -> str:
