@@ -30,7 +30,7 @@ for name in sys.argv[1].split(","):
         ent=f.entry[1]
         for t in sp["tile"][m]:
             pass
-        t=time.time(); orig(p,2,7,pr,fits,boundary,values,np.zeros(3)); t=time.time()-t
+        t=time.process_time(); orig(p,2,7,pr,fits,boundary,values,np.zeros(3)); t=time.process_time()-t
         total=p.machine.mac_pj+V*4-out*c*1+values[0,0,0]-const
         rows.append((int(c),round(total/1e6,2),round(t,4)))
     print(name,"lb now",lb/1e6,rows)

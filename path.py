@@ -4,7 +4,7 @@ from kcsim.mapping.drive import *
 from kcsim.hardware.reader import load_hardware
 from kcsim.workload.reader import load_network
 hw=load_hardware("simple"); net=load_network("resnet18"); layer=[l for l in net.layers if l.name==sys.argv[1]][0]; W=int(sys.argv[2]); M=float(sys.argv[3])
-p,ports=build_problem(layer,hw); f=build_floors(p,layer,hw); cl=build_classes(p,f)
+p,ports=build_problem(layer,hw); f=build_floors(p,layer,hw); cl=None
 labels,s=solve(p,ports,f,0,hw,most=M,width=W,limit=20,classes=cl)
 print(s.best[0]); l=s.found[0]
 print(chain(p,hw,trace(p,labels,l)))

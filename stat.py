@@ -5,7 +5,7 @@ from kcsim.hardware.reader import load_hardware
 from kcsim.workload.reader import load_network
 hw=load_hardware(sys.argv[1]); net=load_network(sys.argv[2]); layer=net.layers[int(sys.argv[3])]; most=float(sys.argv[4])
 p,ports=build_problem(layer,hw); f=build_floors(p,layer,hw)
-t=time.time(); labels,s=solve(p,ports,f,int(sys.argv[5]) if len(sys.argv)>5 else 0,hw,most=most,limit=40); print("time",time.time()-t,labels.tally,s.best[0])
+t=time.process_time(); labels,s=solve(p,ports,f,int(sys.argv[5]) if len(sys.argv)>5 else 0,hw,most=most,limit=40); print("time",time.process_time()-t,labels.tally,s.best[0])
 alive=np.zeros(len(p.stages),int); hist=np.zeros(len(p.stages),int); opens={}
 for st in range(len(p.stages)):
     for b in np.flatnonzero(labels.heads[st]>=0):

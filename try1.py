@@ -13,9 +13,9 @@ layer=ConvLayer("d",256,512,14,14,1,1,stride=(2,2))
 hw=one_pe()
 for objective in (0,2):
     for most in (np.inf, 1.3):
-        t=time.time(); p,ports=build_problem(layer,hw); f=build_floors(p,layer,hw); t1=time.time()-t
+        t=time.process_time(); p,ports=build_problem(layer,hw); f=build_floors(p,layer,hw); t1=time.process_time()-t
         if most!=np.inf: most=base*1.0000001
-        t=time.time(); labels,s=solve(p,ports,f,objective,hw,most=most); t=time.time()-t
+        t=time.process_time(); labels,s=solve(p,ports,f,objective,hw,most=most); t=time.process_time()-t
         print(objective,"E,C",s.best[0],"labels",labels.tally, "build",round(t1,3),"t",round(t,3))
         if most==np.inf: base=s.best[0,0]*(s.best[0,1] if objective==2 else 1)
         print(chain(p,hw,trace(p,labels,s.found[0])))

@@ -8,7 +8,7 @@ import numpy as np
 
 from kcsim.kernels.search import optimum
 from kcsim.kernels.search.inputs import NODE
-from kcsim.kernels.search.labels import INPUTS_OPEN, LABEL, Classes, Labels, Search
+from kcsim.kernels.search.labels import INPUTS_OPEN, LABEL, WAY, Labels, Search
 from kcsim.kernels.search.machine import LEAK_PJ
 from kcsim.kernels.search.optimum import BOX, COUNT, DONE, FINISHED, FOUND, FULL, LABEL_AT, STAGE
 from kcsim.mapping.deadline import Deadline
@@ -66,14 +66,8 @@ def begin_search(
         problem, labels, objective, known.copy(), -1 - np.arange(len(known)), most, width,
         bool(objective != optimum.ENERGY or leaks), floors.rest, floors.entry, floors.inward,
         floors.outward, floors.shares, floors.least_cycles, floors.sent, floors.staying,
-        floors.stay_pj, _NO_CLASSES, np.zeros(2), np.zeros(3),
+        floors.stay_pj, np.zeros(len(problem.splits), WAY), np.zeros(2), np.zeros(3),
     )  # fmt: skip
-
-
-_NO_CLASSES = Classes(
-    np.zeros(0), np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0), np.zeros(0),
-    np.zeros((0, 1, 1)), np.zeros((0, 1)), np.zeros((0, 3, 1, 1)), np.zeros((3, 0)),
-)  # fmt: skip
 
 
 def first_labels(search: Search) -> Search:

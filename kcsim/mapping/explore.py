@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -34,7 +34,13 @@ from kcsim.mapping.engine import (
 )
 from kcsim.mapping.floors import STAYING, Floors, build_floors, least_of_any
 from kcsim.mapping.nest import Mapping
-from kcsim.mapping.problem import Built, build_problem, fits_outermost, kept_choices
+from kcsim.mapping.problem import (
+    Built,
+    build_problem,
+    classes_of_spreads,
+    fits_outermost,
+    kept_choices,
+)
 from kcsim.mapping.space import (
     build_lattice,
     check_places,
@@ -49,6 +55,8 @@ WIDTH, FRONT_WIDTH = 2, 2
 """Partial mappings of a stage and tile that a narrow search keeps; of a front, times as many."""
 TRIES = (1.02, 1.05, 1.09, 1.14, 1.2, 1.3, 1.5, 2.0, 4.0, math.inf)
 """What mappings may cost that narrow searches look for, one after the other, times the least."""
+IN_CLASSES = 1.2
+"""Where nothing is found below this, classes of spreads are searched one by one."""
 TABLE_BYTES = 1_500_000_000
 """Memory of the bounds."""
 _OPEN = 45
@@ -232,6 +240,11 @@ def _with_less_to_choose(task: Task) -> list[Task]:
     return [dataclasses.replace(task, hardware=plain), task]
 
 
+def _promising(forms: Iterable[_Form]) -> list[_Form]:
+    """Those that have mappings, the least first."""
+    return sorted((form for form in forms if form.least < math.inf), key=lambda f: f.least)
+
+
 class _Explorer:
     """Searches with a common best mapping, or front: one for every form of the weights."""
 
@@ -250,10 +263,7 @@ class _Explorer:
             self.known.leave_out(OUT_OF_TIME, self.task.least(self.objective))
             return
         self.known.mappings = sum(counted)
-        forms = sorted((form for form in forms if form.least < math.inf), key=lambda f: f.least)
-        for form in forms:
-            self._search_narrowly(form)
-        for form in forms:
+        for form in self._search_narrowly(forms):
             self._prove(form)
 
     def glance(self, factors: Sequence[Sequence[int]], tries: Sequence[float]) -> None:
@@ -262,8 +272,7 @@ class _Explorer:
             with contextlib.suppress(OutOfTime):
                 for weights in task.weights:
                     form = self._form(task, factors, weights)
-                    if form.least < math.inf:
-                        self._search_narrowly(form, tries, 1)
+                    self._search_narrowly([form], tries, 1)
                     counted = count_mappings(form.built.problem, self.deadline)
                     self.known.mappings = max(counted, self.known.mappings)
 
@@ -272,10 +281,21 @@ class _Explorer:
             task.layer, task.hardware, build_lattice(factors), weights, task.prices,
             even=task.even, deadline=self.deadline,
         )  # fmt: skip
-        form = _Form(weights, built, build_floors(built, self.deadline), math.inf)
-        if not fits_outermost(built.problem):
+        return self._bounded(_Form(weights, built, build_floors(built, self.deadline), math.inf))
+
+    def _bounded(self, form: _Form) -> _Form:
+        if not fits_outermost(form.built.problem):
             return form
         return form._replace(least=self._least(form, self.objective))
+
+    def _in_classes(self, form: _Form) -> list[_Form]:
+        """The form in parts of which each has tighter bounds."""
+        parts = classes_of_spreads(form.built)
+        floors = [build_floors(part, self.deadline, form.floors) for part in parts]
+        found = [
+            form._replace(built=part, floors=own) for part, own in zip(parts, floors, strict=True)
+        ]
+        return [self._bounded(part) for part in found] if len(parts) > 1 else [form]
 
     def _least(self, form: _Form, objective: int) -> float:
         """The least that any mapping may come to."""
@@ -303,32 +323,50 @@ class _Explorer:
         return search, outcome
 
     def _search_narrowly(
-        self, form: _Form, tries: Sequence[float] = TRIES, width: int = WIDTH
-    ) -> None:
-        """Find something good, the sooner the better it may be."""
+        self, forms: Sequence[_Form], tries: Sequence[float] = TRIES, width: int = WIDTH
+    ) -> list[_Form]:
+        """Find something good, the sooner the better it may be.
+
+        Returns
+        -------
+        list of _Form
+            In which something better may be found, the most promising first.
+        """
+        parts, whole = _promising(forms), True
         if self.objective == FRONT:
-            self._search_ends(form, tries, width)
-            self._run(form, math.inf, FRONT_WIDTH * width)
-            return
+            self._search_ends(parts, tries, width)
+            for form in parts:
+                self._run(form, math.inf, FRONT_WIDTH * width)
+            return parts
+        before, least = self.best[0].copy(), min((form.least for form in parts), default=0.0)
         for factor in tries:
-            if self.deadline.has_passed or form.least * factor > objective_of(
-                self.objective, *self.best[0].tolist()
-            ):
-                break
-            before = self.best[0].copy()
-            self._run(form, form.least * factor if factor < math.inf else factor, width)
+            if whole and factor > IN_CLASSES:
+                parts, whole = (
+                    _promising(p for form in parts for p in self._in_classes(form)),
+                    False,
+                )
+            most = least * factor if factor < math.inf else factor
+            for form in parts:
+                if not self.deadline.has_passed and form.least <= min(
+                    most, objective_of(self.objective, *self.best[0].tolist())
+                ):
+                    self._run(form, most, width)
             if (self.best[0] != before).any():
                 break
+        return [
+            form
+            for form in parts
+            if form.least <= objective_of(self.objective, *self.best[0].tolist())
+        ]
 
-    def _search_ends(self, form: _Form, tries: Sequence[float], width: int) -> None:
+    def _search_ends(self, forms: Sequence[_Form], tries: Sequence[float], width: int) -> None:
         """Find some points of a front: the best ones for each objective."""
         points = self.known.points
         for objective in (optimum.CYCLES, optimum.ENERGY, optimum.ENERGY_DELAY):
             other = _Explorer(self.task, objective, self.deadline)
-            own = form._replace(least=self._least(form, objective))
-            other._search_narrowly(own, tries, width)
-            if tries == TRIES:
-                other._prove(own)
+            parts = other._search_narrowly([other._bounded(form) for form in forms], tries, width)
+            for form in parts if tries == TRIES else []:
+                other._prove(form)
             points = points + other.known.points
             self.known.evaluated += other.known.evaluated
             self.known.nodes += other.known.nodes

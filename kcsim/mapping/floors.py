@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -43,10 +44,20 @@ class _Kept(NamedTuple):
     must: np.ndarray
 
 
-def build_floors(built: Built, deadline: Deadline | None = None) -> Floors:
+def build_floors(
+    built: Built, deadline: Deadline | None = None, outer: Floors | None = None
+) -> Floors:
     """Bound what is still to come, level by level from the outermost in.
 
     Also sets the ``shares`` of the problem's splits.
+
+    Parameters
+    ----------
+    built : Built
+    deadline : Deadline, optional
+    outer : Floors, optional
+        Of the same problem, but for the ways to spread factors below the level outside of the
+        innermost: they hold for all levels but this one.
 
     Raises
     ------
@@ -57,17 +68,24 @@ def build_floors(built: Built, deadline: Deadline | None = None) -> Floors:
     levels, tiles = len(problem.places) - 1, len(problem.rounds)
     kept = _kept(problem, levels)
     inward, outward, shares = _word_prices(problem, kept)
-    rest = np.full((len(problem.stages), tiles), np.inf)
-    staying = np.zeros((len(problem.stages), 3, len(STAYING), tiles))
-    stay_pj = np.zeros((levels, 3, len(STAYING)))
-    entry, sent = np.empty((levels, tiles)), np.zeros(levels)
     boundary = np.full(tiles, np.inf)
-    boundary[-1] = 0
-    for level in range(levels):
+    if outer is None:
+        rest = np.full((len(problem.stages), tiles), np.inf)
+        staying = np.zeros((len(problem.stages), 3, len(STAYING), tiles))
+        stay_pj = np.zeros((levels, 3, len(STAYING)))
+        entry, sent = np.empty((levels, tiles)), np.zeros(levels)
+        boundary[-1] = 0
+    else:
+        rest, entry, sent = outer.rest.copy(), outer.entry.copy(), outer.sent.copy()
+        staying, stay_pj = outer.staying, outer.stay_pj
+        place = problem.places[levels - 2]
+        own = problem.splits["tile"][place["first_split"] : place["last_split"]]
+        bounds.least_of_splits(problem, own, entry[levels - 2], boundary)
+    for level in range(0 if outer is None else levels - 1, levels):
         prices, sent[level], back = _node_prices(problem, level, outward)
         if level + 1 < levels and level:
             stay_pj[level] = _inner_pj(problem, level, kept.can, outward)[:, None] * STAYING
-        bounds_of = _LevelBounds(problem, level, prices, back, _fitting(problem, level), boundary)
+        bounds_of = _LevelBounds(problem, level, prices, back, boundary)
         for own in sorted({key[1] for key in built.numbers if key[0] == level}, reverse=True):
             deadline.check()
             _bound_stages(bounds_of, built, own, stay_pj[level], rest, staying, deadline)
@@ -178,15 +196,21 @@ def _inner_pj(problem: Problem, level: int, can: np.ndarray, outward: np.ndarray
     return found
 
 
-def _fitting(problem: Problem, level: int) -> np.ndarray:
-    """Whether a tile of each tensor fits a level alone: bool[3, tiles]."""
+def _fitting(problem: Problem, level: int, kept: int) -> np.ndarray:
+    """Whether what is not placed of a level's tensors fits together: bool[8, tiles]."""
+    fits = np.ones((8, len(problem.rounds)), np.bool_)
     if level == 0:
-        whole: np.ndarray = np.arange(len(problem.rounds)) + 1 == len(problem.rounds)
-        return np.array([whole] * 3)
+        return fits
     rooms = problem.machine.rooms[level]
-    groups = rooms[columns.GROUP :].astype(int)
-    bits = problem.words * problem.machine.costs[level, :, columns.VALUE_BITS, None]
-    fits: np.ndarray = np.less_equal(bits, rooms[columns.CAPACITY + groups][:, None] * SLACK)
+    # What is placed has one word at least.
+    least = np.ones_like(problem.words)
+    for placed, group in itertools.product(range(8), range(3)):
+        used = np.zeros(len(problem.rounds))
+        for tensor in np.flatnonzero(rooms[columns.GROUP :] == group):
+            if kept >> tensor & 1:
+                words = least if placed >> tensor & 1 else problem.words
+                used += words[tensor] * problem.machine.costs[level, tensor, columns.VALUE_BITS]
+        fits[placed] &= used <= rooms[columns.CAPACITY + group] * SLACK
     return fits
 
 
@@ -197,7 +221,6 @@ class _LevelBounds(NamedTuple):
     level: int
     prices: np.ndarray
     back: float
-    fits: np.ndarray
     boundary: np.ndarray
 
 
@@ -211,15 +234,14 @@ def _bound_stages(
     deadline: Deadline,
 ) -> None:
     """Fill `rest` and `staying` for the stages of a level that keeps some tensors."""
-    problem, level, prices, back, fits, boundary = known
-    tiles = len(boundary)
+    problem, level, prices, back, boundary = known
+    tiles, fits = len(boundary), _fitting(problem, level, kept)
     values, found = np.empty((8, 16, tiles)), np.empty((8, 16, tiles))
-    leaving, none = np.zeros((3, 1, tiles)), np.zeros((3, 0))
     if level == 0:
-        bounds.bound_level(problem, 0, 0, prices, fits, boundary, values, leaving, none, 0.0)
+        bounds.bound_level(problem, 0, 0, prices, fits, boundary, values)
         rest[built.numbers[0, kept, 0]] = values[0, 0]
         return
-    bounds.bound_level(problem, level, kept, prices, fits, boundary, values, leaving, none, 0.0)
+    bounds.bound_level(problem, level, kept, prices, fits, boundary, values)
     stages = {p: built.numbers[level, kept, p] for p in range(8) if p & ~kept == 0}
     less = {p: back if kept & ~p & 1 << OUTPUTS else 0.0 for p in stages}
     for placed, stage in stages.items():

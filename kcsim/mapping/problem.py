@@ -27,6 +27,9 @@ from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
 
 _UNSEEN = {WEIGHTS: "NPQ", INPUTS: "M", OUTPUTS: "CRS"}
 _EVERY_TENSOR = 7
+CLASS_WIDTH = 3
+"""Ways to spread factors are of one class where children share words by the same power of 2, to
+this many."""
 SLACK = 1 + 1e-12
 """What rooms may be more than full by: bits may be fractions where indexes are coded."""
 
@@ -163,7 +166,6 @@ def _places(
     levels, accounts = hardware.levels, 1
     places, splits = np.zeros(len(levels) + 1, PLACE), []
     count = 0
-    places[0]["most_units"] = places[0]["most_copies"] = 1
     for i, level in enumerate(levels):
         row, constraint = places[i], constraint_of(hardware, level)
         row["dimensions"] = allowed_dimensions(constraint)[0]
@@ -180,9 +182,42 @@ def _places(
         ):
             if machine.costs[i, :, column].any():
                 row[name], accounts = accounts, accounts + 1
-        places[i + 1]["most_units"] = row["most_units"] * own["children"].max()
-        places[i + 1]["most_copies"] = row["most_copies"] * own["copies"].max()
-    return places, np.concatenate(splits), accounts
+    every = np.concatenate(splits)
+    _count_instances(places, every)
+    return places, every, accounts
+
+
+def _count_instances(places: np.ndarray, splits: np.ndarray) -> None:
+    """Fill ``most_units`` and ``most_copies`` of all levels."""
+    places[0]["most_units"] = places[0]["most_copies"] = 1
+    for place, child in itertools.pairwise(places):
+        own = splits[place["first_split"] : place["last_split"]]
+        child["most_units"] = place["most_units"] * own["children"].max()
+        child["most_copies"] = place["most_copies"] * own["copies"].max()
+
+
+def classes_of_spreads(built: Built) -> list[Built]:
+    """The problem in parts, by how the innermost level's instances are spread.
+
+    Ways to spread factors over them are of one class where each tensor is shared about alike.
+    """
+    problem, network = built.problem, len(built.problem.places) - 3
+    if network < 0:
+        return [built]
+    first, last = (int(problem.places[network][name]) for name in ("first_split", "last_split"))
+    own = problem.splits[first:last]
+    kinds = np.floor(-np.log2(own["shares"]) / CLASS_WIDTH)
+    found = []
+    for kind in np.unique(kinds, axis=0):
+        chosen = own[(kinds == kind).all(axis=1)]
+        places = problem.places.copy()
+        for name in ("first_split", "last_split"):
+            places[network + 1 :][name] += len(chosen) - len(own)
+        places[network]["last_split"] = first + len(chosen)
+        splits = np.concatenate([problem.splits[:first], chosen, problem.splits[last:]])
+        _count_instances(places, splits)
+        found.append(built._replace(problem=problem._replace(places=places, splits=splits)))
+    return found
 
 
 def _splits(lattice: Lattice, along_x: np.ndarray) -> np.ndarray:

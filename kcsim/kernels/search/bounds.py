@@ -12,6 +12,7 @@ import numpy as np
 from kcsim.kernels.compilation import kernel
 from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, WEIGHTS, M, P, R
 from kcsim.kernels.nest import helper
+from kcsim.kernels.reference import refer
 from kcsim.kernels.search.tilings import DIMENSION, LIMIT, STRIDE
 
 FRESH, ROWS, COLUMNS = 1, 2, 3
@@ -94,81 +95,6 @@ def leave(problem, prices, box, code):
 
 
 @helper
-def interpolate(base, values, prices, tensor, box, price, words, least):
-    """A concave function of the price of a word of a tensor's tile, of which some points are known.
-
-    Parameters
-    ----------
-    base : float
-        The least of what is to come where the tensor is not open.
-    values, prices : float64[3, prices, tiles], float64[3, prices]
-        Likewise at a price, with the energy of closing the tensor.
-    words : float
-        That closing moves.
-    least : float
-        Share of them that is moved at least.
-    """
-    last = prices.shape[1] - 1
-    lower, lower_price = base, 0.0
-    for i in range(last + 1):
-        if price < prices[tensor, i]:
-            share = (price - lower_price) / (prices[tensor, i] - lower_price)
-            return lower * (1 - share) + values[tensor, i, box] * share
-        lower, lower_price = values[tensor, i, box], prices[tensor, i]
-    return values[tensor, last, box] + (price - prices[tensor, last]) * words * least
-
-
-@helper
-def words_closing(problem, tensor, box):
-    """Words that closing a tensor moves at least, whose tiles all are of a box."""
-    words = problem.distinct[box] if tensor == INPUTS else problem.words[tensor, box]
-    return words * problem.rounds[box]
-
-
-@helper
-def cost_leaving(
-    problem, base, leaving, leave_pj, box, weights, outputs, inputs, sliding, least_outputs
-):
-    """The least of what is to come where a level ends, and of closing what is open.
-
-    One tensor at most stays as it is, and inputs may slide beside it.
-
-    Parameters
-    ----------
-    base, leaving, leave_pj : float, float64[3, prices, tiles], float64[3, prices]
-        See `interpolate`; without prices, as much as can stay does.
-    weights, outputs, inputs : float
-        Energy of closing each now.
-    sliding : float
-        What of that inputs can spare by sliding.
-    least_outputs : float
-        The least energy of closing outputs.
-    """
-    total = weights + outputs + inputs
-    best = total - sliding + base
-    if best == np.inf:
-        return best
-    for tensor in range(3):
-        cost = inputs
-        if tensor == WEIGHTS:
-            cost = weights
-        elif tensor == OUTPUTS:
-            cost = outputs
-        if cost == 0:
-            continue
-        words = words_closing(problem, tensor, box)
-        least = 1 / problem.unseen[tensor, box]
-        value = base + cost * least
-        if leave_pj.shape[1] > 0:
-            value = interpolate(base, leaving, leave_pj, tensor, box, cost / words, words, least)
-        if tensor == OUTPUTS:
-            value = max(value, base + min(cost, least_outputs))
-        value += total - cost - (sliding if tensor != INPUTS else 0.0)
-        best = min(best, value)
-    return best
-
-
-@helper
 def place_codes(code, tensor):
     """A code with one more tensor open."""
     if tensor == WEIGHTS:
@@ -228,6 +154,7 @@ def bound_open(problem, level, kept, prices, fits, boundary, values, tensor, pri
     found : float64[8, 16, tiles]
         Filled likewise.
     """
+    problem = refer(problem)
     tiles = boundary.shape[0]
     digits, place = problem.lattice.digits, problem.places[level]
     for placed in range(kept, -1, -1):
@@ -236,6 +163,10 @@ def bound_open(problem, level, kept, prices, fits, boundary, values, tensor, pri
         for box in range(tiles - 1, -1, -1):
             words = problem.distinct[box] if tensor == INPUTS else problem.words[tensor, box]
             closing = price * words * problem.rounds[box]
+            if not fits[placed, box]:
+                for code in range(16):
+                    found[placed, code, box] = np.inf
+                continue
             for code in range(16):
                 opened = code & 1 | (code >> 1 & 1) << 2 | (2 if code >> 2 else 0)
                 if opened & ~placed:
@@ -249,7 +180,7 @@ def bound_open(problem, level, kept, prices, fits, boundary, values, tensor, pri
                     best += least
                 for other in range(3):
                     bit = 1 << other
-                    if kept & bit and not placed & bit and fits[other, box]:
+                    if kept & bit and not placed & bit:
                         best = min(best, found[placed | bit, place_codes(code, other), box])
                 if placed != kept or kept == 0:
                     for factor in range(digits.shape[0]):
@@ -272,9 +203,7 @@ def bound_open(problem, level, kept, prices, fits, boundary, values, tensor, pri
 
 
 @kernel
-def bound_level(
-    problem, level, kept, prices, fits, boundary, values, leaving, leave_pj, copies
-):
+def bound_level(problem, level, kept, prices, fits, boundary, values):
     """Fill the least of what is to come for the stages of a level that keeps some tensors.
 
     Parameters
@@ -283,45 +212,34 @@ def bound_level(
         The tensors, as bits.
     prices : float64[3]
         Of a word that a node of each tensor is filled with.
-    fits : bool[3, tiles]
-        Whether a tile fits alone.
+    fits : bool[8, tiles]
+        By the tensors that are placed: whether tiles of the others fit together.
     boundary : float64[tiles]
         The least of what is to come outside of the level.
     values : float64[8, 16, tiles]
         Filled: by tensors placed and what is open.
-    leaving, leave_pj : float64[3, prices, tiles], float64[3, prices]
-        Likewise, of what one tensor that stays open costs; see `cost_leaving`.
-    copies : float
-        Instances with the same outputs, 0 where `cost_leaving` is not to be asked.
     """
+    problem = refer(problem)
     tiles = boundary.shape[0]
     digits, place = problem.lattice.digits, problem.places[level]
     for placed in range(kept, -1, -1):
         if placed & ~kept:
             continue
         for box in range(tiles - 1, -1, -1):
+            if not fits[placed, box]:
+                for code in range(16):
+                    values[placed, code, box] = np.inf
+                continue
             for code in range(16):
                 opened = code & 1 | (code >> 1 & 1) << 2 | (2 if code >> 2 else 0)
                 if opened & ~placed:
                     continue
                 best = np.inf
-                if placed == kept and copies == 0:
+                if placed == kept:
                     best = leave(problem, prices, box, code) + boundary[box]
-                elif placed == kept:
-                    inputs = charge(problem, prices, box, 0, 0, code >> 2)
-                    weights = charge(problem, prices, box, code & 1, 0, 0)
-                    outputs = charge(problem, prices, box, 0, code >> 1 & 1, 0)
-                    sliding = min(
-                        inputs * (1 - 1 / problem.along[box]),
-                        max(0.0, inputs - prices[INPUTS] * problem.distinct[-1]),
-                    )
-                    best = cost_leaving(
-                        problem, boundary[box], leaving, leave_pj, box, weights, outputs, inputs,
-                        sliding, prices[OUTPUTS] * problem.outputs * copies,
-                    )  # fmt: skip
                 for tensor in range(3):
                     bit = 1 << tensor
-                    if kept & bit and not placed & bit and fits[tensor, box]:
+                    if kept & bit and not placed & bit:
                         best = min(best, values[placed | bit, place_codes(code, tensor), box])
                 if placed != kept or kept == 0:
                     for factor in range(digits.shape[0]):
@@ -343,6 +261,7 @@ def bound_level(
 @kernel
 def least_of_splits(problem, tiles, values, found):
     """Fill `found` (float64[tiles]) with the least value of a box times one of some tiles."""
+    problem = refer(problem)
     whole = values.shape[0] - 1
     lattice = problem.lattice
     for box in range(whole + 1):
@@ -358,6 +277,7 @@ def least_of_splits(problem, tiles, values, found):
 @kernel
 def least_of_spreads(problem, tiles_on_axis, values, found):
     """Fill `found` (float64[tiles]) with the least value of a tile times one of some tiles."""
+    problem = refer(problem)
     whole = values.shape[0] - 1
     lattice = problem.lattice
     for box in range(whole + 1):

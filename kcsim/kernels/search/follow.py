@@ -1,6 +1,7 @@
 """Growing one mapping step by step, to see what it costs."""
 
 from kcsim.kernels.compilation import kernel
+from kcsim.kernels.reference import refer
 from kcsim.kernels.search.growth import PLACED_STEP, SPREAD_STEP, commit, loop_over, place_node, spread_over
 from kcsim.kernels.search.labels import is_no_worse
 from kcsim.kernels.search.optimum import cycles_of, finish, may_follow
@@ -9,6 +10,7 @@ from kcsim.kernels.search.optimum import cycles_of, finish, may_follow
 @kernel
 def follow(search, source, steps, stages, worse):
     """Grow label `source` by steps; worse[i]: a label that is no worse than the mapping after it."""
+    search = refer(search)
     problem, labels = search.problem, search.labels
     label = source
     for i in range(steps.shape[0]):

@@ -67,7 +67,7 @@ class Labels(NamedTuple):
     nodes : NODE[:, levels]
     heads : int64[stages, tiles]
         The first label of each stage and box, -1 for none.
-    tally : int64[9]
+    tally : int64[11]
         See `kcsim.kernels.search.optimum`.
     """
 
@@ -78,34 +78,20 @@ class Labels(NamedTuple):
     tally: np.ndarray
 
 
-class Classes(NamedTuple):
-    """Bounds for the innermost level, for each number of children that hold the same output.
+WAY = record(split=int64, box=int64, rest=float64, shares=(float64, 3), back=float64,
+    copies=float64, units=float64)
+"""A way to spread what is left of the layer over the children of a level.
 
-    Attributes
-    ----------
-    copies : float64[classes]
-    node_pj, outward : float64[classes, 3]
-        The least energy of a word that a node is filled with, and of one that leaves the level.
-    back_pj : float64[classes]
-        Energy of a partial sum that comes back, on the network.
-    held_pj : float64[classes]
-        Energy to be taken off again: sums that do not come back, the first time.
-    rest : float64[classes, stages, tiles]
-    ending : float64[classes, tiles]
-    leaving : float64[classes, 3, prices, tiles]
-        See `kcsim.kernels.search.bounds.cost_leaving`.
-    leave_pj : float64[3, prices]
-    """
-
-    copies: np.ndarray
-    node_pj: np.ndarray
-    outward: np.ndarray
-    back_pj: np.ndarray
-    held_pj: np.ndarray
-    rest: np.ndarray
-    ending: np.ndarray
-    leaving: np.ndarray
-    leave_pj: np.ndarray
+split, box
+    Which, and the box with it.
+rest
+    The least energy that is to come outside of it.
+shares, back
+    The least energy, at the level, of a word of each tensor in flight, and of a sum that comes
+    back.
+copies, units
+    Children, with those further out, that hold the same output at most, and in use at most.
+"""
 
 
 class Search(NamedTuple):
@@ -143,7 +129,7 @@ class Search(NamedTuple):
         some prices a word of its tile.
     stay_pj : float64[levels, 3, prices]
         These prices, from the least on.
-    factors, prices : float64[2], float64[3]
+    ways, factors, prices : WAY[splits], float64[2], float64[3]
         Room to work in.
     """
 
@@ -164,7 +150,7 @@ class Search(NamedTuple):
     sent: np.ndarray
     staying: np.ndarray
     stay_pj: np.ndarray
-    classes: Classes
+    ways: np.ndarray
     factors: np.ndarray
     prices: np.ndarray
 

@@ -12,7 +12,8 @@ import numpy as np
 from kcsim.kernels.compilation import kernel
 from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, WEIGHTS, P, R
 from kcsim.kernels.nest import helper
-from kcsim.kernels.search.bounds import cost_leaving, left, most_saved
+from kcsim.kernels.reference import refer
+from kcsim.kernels.search.bounds import left, most_saved
 from kcsim.kernels.search.growth import (
     PLACED_STEP, SPREAD_STEP, commit, loop_over, place_node, spend_open, spread_over,
 )  # fmt: skip
@@ -21,13 +22,18 @@ from kcsim.kernels.search.labels import (
     HELD, INPUTS_OPEN, OPEN_OUTPUTS, OPEN_WEIGHTS, OUTPUTS_OPEN, RETURNS, SPENT, WAITS,
     WEIGHTS_OPEN, add_label,
 )  # fmt: skip
-from kcsim.kernels.search.machine import FILL_PJ, LEAK_PJ, OVERLAPPED, STORE, TRANSFER_PJ
+from kcsim.kernels.search.machine import (
+    CAPACITY, GROUP, LEAK_PJ, OVERLAPPED, STORE, TRANSFER_PJ, VALUE_BITS,
+)  # fmt: skip
 from kcsim.kernels.search.tilings import DIMENSION
 
 ENERGY, CYCLES, ENERGY_DELAY, FRONT = range(4)
-COUNT, STAGE, BOX, LABEL_AT, FOUND, STEPS, CROSSED, FORGOTTEN, FINISHED = range(9)
+(
+    COUNT, STAGE, BOX, LABEL_AT, FOUND, STEPS, CROSSED, FORGOTTEN, WAYS_OF, WAYS, FINISHED,
+) = range(11)  # fmt: skip
 """Columns of the tally: labels; where the search stands (3); points found; labels that grew;
-spreads that were tried; whether a label was kept that is not exact; whole mappings."""
+spreads that were tried; whether a label was kept that is not exact; for what the ways to spread are
+listed, and how many; whole mappings."""
 DONE, PAUSED, FULL = range(3)
 TOLERANCE = 1e-9
 
@@ -107,140 +113,88 @@ def stay_cost(search, stage, tensor, box, cost, words):
 
 
 @helper
-def open_cost(search, label, prices, stage):
-    """The least energy of closing all tensors and, given a stage, of what is to come.
+def open_parts(search, label, prices):
+    """Energy of closing weights, outputs and inputs now, with what is in flight.
 
     Parameters
     ----------
     prices : float64[3]
         Of the words in flight, on their way outwards.
+
+    Returns
+    -------
+    tuple of float
+        Weights, outputs, inputs; what of inputs loops may spare, and what slides alone may; these
+        shares of what flies.
     """
     problem, labels = search.problem, search.labels
     row, amounts = labels.rows[label], labels.amounts[label]
     weights = row.flight[WEIGHTS] * prices[WEIGHTS] + amounts[WEIGHTS_OPEN, 0]
     outputs = row.flight[OUTPUTS] * prices[OUTPUTS] + amounts[OUTPUTS_OPEN, 0]
     flying = row.flight[INPUTS] * prices[INPUTS]
-    inputs, moving, sliding = flying, 0.0, 0.0
+    inputs, moving, sliding, flying_moves, flying_slides = flying, 0.0, 0.0, 0.0, 0.0
     for i in range(row.nodes):
         node = labels.nodes[label, i]
         for j in range(2):
             part = amounts[INPUTS_OPEN + 2 * i + j, 0]
+            inputs += part
+            moves = slides = 0.0
+            if not row.state & WAITS:
+                moves = 1 - least_of_node(problem, node, row.box, j, False)
+                slides = 1 - least_of_node(problem, node, row.box, j, True)
             if i + 1 == row.nodes and j == (node.below >= 0):
                 part += flying
-                inputs -= flying
-            inputs += part
-            if not row.state & WAITS:
-                moving += part * (1 - least_of_node(problem, node, row.box, j, False))
-                sliding += part * (1 - least_of_node(problem, node, row.box, j, True))
-    one = row.state & (OPEN_WEIGHTS | OPEN_OUTPUTS)
-    rest = 0.0
-    if stage >= 0:
-        rest = search.rest[stage, row.box]
-        if search.stay_pj[problem.stages[stage].level, 0, 0] > 0:
-            if one == OPEN_WEIGHTS:
-                every, rows = left(problem, row.box, P)
-                staying = stay_cost(
-                    search, stage, WEIGHTS, row.box, weights,
-                    problem.words[WEIGHTS, row.box] * problem.rounds[row.box],
-                )
-                first = staying + inputs - min(sliding, inputs * (1 - 1 / rows)) + outputs
-                if row.nodes == 0:
-                    return first
-                second = rest + weights / every + inputs - sliding + outputs
-                return min(min(first, second), rest + weights + outputs + inputs - moving)
+                flying_moves, flying_slides = moves, slides
+            moving += part * moves
+            sliding += part * slides
+    return weights, outputs, inputs, moving, sliding, flying_moves, flying_slides
+
+
+@helper
+def rest_cost(search, label, stage, box, weights, outputs, inputs, moving, sliding):
+    """The least energy of closing all that a label has open, and of what is to come in a stage.
+
+    Parameters
+    ----------
+    box : int
+        Where the stage is.
+    weights, outputs, inputs, moving, sliding : float
+        See `open_parts`.
+    """
+    problem, row = search.problem, search.labels.rows[label]
+    level, rest = problem.stages[stage].level, search.rest[stage, box]
+    one, closed = row.state & (OPEN_WEIGHTS | OPEN_OUTPUTS), weights + outputs + inputs
+    if search.stay_pj[level, 0, 0] > 0:
+        if one == OPEN_WEIGHTS or one == OPEN_OUTPUTS:
+            tensor, cost, first = WEIGHTS, weights, P
             if one == OPEN_OUTPUTS:
-                every, rows = left(problem, row.box, R)
-                staying = stay_cost(
-                    search, stage, OUTPUTS, row.box, outputs,
-                    problem.words[OUTPUTS, row.box] * problem.rounds[row.box],
-                )
-                first = staying + inputs - min(sliding, inputs * (1 - 1 / rows)) + weights
-                if row.nodes == 0:
-                    return first
-                second = rest + outputs / every + inputs - sliding + weights
-                return min(min(first, second), rest + weights + outputs + inputs - moving)
-            if one == 0 and row.nodes == 1 and labels.nodes[label, 0].axis == STILL and not labels.nodes[label, 0].sliding and not row.state & WAITS:
-                return weights + outputs + stay_cost(
-                    search, stage, INPUTS, row.box, inputs, labels.nodes[label, 0].words
-                )
-    cost = weights + outputs + inputs + rest
+                tensor, cost, first = OUTPUTS, outputs, R
+            every, lines = left(problem, box, first)
+            words = problem.words[tensor, box] * problem.rounds[box]
+            staying = stay_cost(search, stage, tensor, box, cost, words)
+            best = staying + closed - cost - min(sliding, inputs * (1 - 1 / lines))
+            if row.nodes == 0:
+                return best
+            best = min(best, rest + cost / every + closed - cost - sliding)
+            return min(best, rest + closed - moving)
+        if one == 0 and row.nodes == 1 and not row.state & WAITS:
+            node = search.labels.nodes[label, 0]
+            if node.axis == STILL and not node.sliding:
+                return closed - inputs + stay_cost(search, stage, INPUTS, box, inputs, node.words)
+    return rest + closed - spared(search, label, box, weights, outputs, inputs, moving, sliding)
+
+
+@helper
+def spared(search, label, box, weights, outputs, inputs, moving, sliding):
+    """The most that loops around a box can spare of what a label has open; see `open_parts`."""
+    row = search.labels.rows[label]
     if not row.state & OPEN_WEIGHTS:
         weights = 0.0
     if not row.state & OPEN_OUTPUTS:
         outputs = 0.0
     if row.nodes == 0 or row.state & WAITS:
         inputs = 0.0
-    return cost - most_saved(problem, row.box, weights, outputs, inputs, moving, sliding)
-
-
-@helper
-def class_cost(search, label, stage):
-    """The least energy that is still to come for a label of the innermost level, for any class."""
-    problem, labels, classes = search.problem, search.labels, search.classes
-    row, amounts, here = labels.rows[label], labels.amounts[label], problem.stages[stage]
-    box, rounds, best = row.box, problem.rounds[row.box], np.inf
-    sums = row.flight[OUTPUTS]
-    own = here.placed & ((row.state & OPEN_WEIGHTS) | (row.state & OPEN_OUTPUTS) << 1)
-    if row.nodes > 0 and here.placed & 2 and labels.nodes[label, 0].axis == STILL:
-        own |= 2
-    ends = own or here.placed == here.kept
-    share = 0.0
-    for i in range(row.nodes):
-        node = labels.nodes[label, i]
-        if not row.state & WAITS:
-            share = 1 - least_of_node(problem, node, box, 0, True)
-    for k in range(classes.copies.shape[0]):
-        copies = classes.copies[k]
-        closed = row.state & OPEN_OUTPUTS == 0 and here.placed & 4
-        if closed and sums < problem.outputs * copies * (1 - 1e-9):
-            continue
-        weights = amounts[WEIGHTS_OPEN, 0] + row.flight[WEIGHTS] * classes.outward[k, WEIGHTS]
-        outputs = amounts[OUTPUTS_OPEN, 0] + sums * classes.outward[k, OUTPUTS]
-        if row.state & RETURNS:
-            outputs += sums * classes.back_pj[k]
-        inputs = amounts[INPUTS_OPEN, 0] + row.flight[INPUTS] * classes.outward[k, INPUTS]
-        taken = amounts[HELD, 0] * copies
-        if not here.kept & 4 or here.placed & 4:
-            taken += classes.held_pj[k]
-            if row.state & RETURNS:
-                taken += problem.outputs * copies * classes.back_pj[k]
-        cost = np.inf
-        if here.placed != here.kept or not ends:
-            cost = weights + outputs + inputs * (1 - share) + classes.rest[k, stage, box]
-            if not ends and row.nodes > 0:
-                pass
-        if ends:
-            sliding = inputs * share
-            for tensor in range(3):
-                if here.kept >> tensor & 1 and not here.placed >> tensor & 1:
-                    part = classes.node_pj[k, tensor] * problem.words[tensor, box] * rounds
-                    if tensor == WEIGHTS:
-                        weights += part
-                    elif tensor == OUTPUTS:
-                        outputs += part
-                        taken += classes.held_pj[k] + problem.outputs * copies * (
-                            classes.back_pj[k] + problem.machine.costs[here.level, OUTPUTS, FILL_PJ]
-                        )
-                    else:
-                        inputs += part
-                        sliding += part * (1 - 1 / problem.along[box])
-            each = 0.0
-            if here.kept & 4:
-                each = classes.node_pj[k, OUTPUTS] * problem.outputs * copies
-            end = cost_leaving(
-                problem, classes.ending[k, box], classes.leaving[k], classes.leave_pj, box,
-                weights, outputs, inputs, sliding, each,
-            )  # fmt: skip
-            if here.kept & 4 and not here.placed & 4:
-                # What is taken off for outputs that are placed last belongs to this case alone.
-                extra = classes.held_pj[k] + problem.outputs * copies * (
-                    classes.back_pj[k] + problem.machine.costs[here.level, OUTPUTS, FILL_PJ]
-                )
-                end -= extra
-                taken -= extra
-            cost = min(cost, end)
-        best = min(best, cost - taken)
-    return best
+    return most_saved(search.problem, box, weights, outputs, inputs, moving, sliding)
 
 
 @helper
@@ -323,7 +277,8 @@ def plain_cost(search, new, stage, copies):
     else:
         energy -= held * (copies if held > 0 else 1.0)
     energy += row.copies
-    energy += open_cost(search, new, search.outward[level], stage)
+    weights, outputs, inputs, moving, sliding, _, _ = open_parts(search, new, search.outward[level])
+    energy += rest_cost(search, new, stage, box, weights, outputs, inputs, moving, sliding)
     if level > 0:
         energy += more_shared(search, new, level)
     back_pj = search.outward[level, 3]
@@ -337,18 +292,32 @@ def plain_cost(search, new, stage, copies):
 
 
 @helper
+def has_room(problem, row, stage):
+    """Whether a level has room for the tensors that are not placed yet, all right here."""
+    here, machine = problem.stages[stage], problem.machine
+    for group in range(3):
+        used = row.used[group]
+        for tensor in range(3):
+            if here.kept & ~here.placed & 1 << tensor:
+                if machine.rooms[here.level, GROUP + tensor] == group:
+                    bits = machine.costs[here.level, tensor, VALUE_BITS]
+                    used += problem.words[tensor, row.box] * bits
+        if used > machine.rooms[here.level, CAPACITY + group] * (1 + 1e-12):
+            return False
+    return True
+
+
+@helper
 def keep_label(search, new, stage):
     """Keep the label behind the last one, if a mapping with it may be the best."""
     problem, labels = search.problem, search.labels
+    if not has_room(problem, labels.rows[new], stage):
+        return
     machine, row, level = problem.machine, labels.rows[new], problem.stages[stage].level
     amounts, place, box = labels.amounts[new], problem.places[level], row.box
     copies, held = min(place.most_copies, problem.unseen[OUTPUTS, box]), amounts[HELD, 0]
     energy = machine.mac_pj + amounts[SPENT, 0]
-    here = problem.stages[stage]
-    if search.classes.copies.shape[0] > 0 and level + 2 == problem.places.shape[0]:
-        energy += row.copies + class_cost(search, new, stage)
-    else:
-        energy += plain_cost(search, new, stage, copies)
+    energy += plain_cost(search, new, stage, copies)
     units = row.units * min(place.most_units, problem.rounds[box])
     cycles = cycles_of(problem, amounts, copies, units, False)
     # Fewer instances leak less, but for longer.
@@ -429,13 +398,39 @@ def may_follow(problem, labels, label, dimension):
 
 
 @helper
+def list_ways(search, network, box):
+    """Fill the ways to spread what is left of the layer around a box; how many there are."""
+    problem, ways, count = search.problem, search.ways, 0
+    lattice, place, entry = problem.lattice, problem.places[network], search.entry[network]
+    whole = problem.rounds.shape[0] - 1
+    rest = lattice.exponents[whole - box] | lattice.spare
+    for split in range(place.first_split, place.last_split):
+        spread = problem.splits[split]
+        after = box + spread.tile
+        if after > whole or entry[after] == np.inf:
+            continue
+        if (rest - lattice.exponents[spread.tile]) & lattice.spare != lattice.spare:
+            continue
+        way = ways[count]
+        way.split, way.box, way.rest = split, after, entry[after]
+        for tensor in range(3):
+            way.shares[tensor] = spread.shares[tensor] * search.inward[network, tensor]
+        way.back = spread.shares[OUTPUTS] * search.inward[network, 3]
+        way.copies = spread.copies * min(place.most_copies, problem.unseen[OUTPUTS, after])
+        way.units = spread.children * place.most_units
+        count += 1
+    return count
+
+
+@helper
 def spread_all(search, label, network, kept_inside):
     """Spread a label over the children of a level in all ways."""
     problem, labels = search.problem, search.labels
     machine, row, place = problem.machine, labels.rows[label], problem.places[network]
-    lattice, whole = problem.lattice, problem.rounds.shape[0] - 1
-    box = row.box
-    rest = lattice.exponents[whole - box] | lattice.spare
+    box, tally = row.box, labels.tally
+    if tally[WAYS_OF] != box * problem.places.shape[0] + network:
+        tally[WAYS_OF] = box * problem.places.shape[0] + network
+        tally[WAYS] = list_ways(search, network, box)
     energy, held = machine.mac_pj + row.copies, labels.amounts[label, HELD, 0]
     energy += labels.amounts[label, SPENT, 0]
     innermost = network + 2 == problem.places.shape[0]
@@ -445,34 +440,39 @@ def spread_all(search, label, network, kept_inside):
         if innermost:
             prices[tensor] = min(prices[tensor], problem.bare_pj[tensor])
     back_pj = prices[OUTPUTS] if row.state & RETURNS else 0.0
-    energy += open_cost(search, label, prices, -1)
-    outputs = problem.unseen[OUTPUTS, box] if row.state & OPEN_OUTPUTS else 1.0
-    weights = problem.unseen[WEIGHTS, box] if row.state & OPEN_WEIGHTS else 1.0
-    inputs = problem.unseen[INPUTS, box] if row.nodes > 0 else 1.0
-    most = place.most_units
-    for split in range(place.first_split, place.last_split):
-        spread = problem.splits[split]
-        if box + spread.tile > whole:
-            continue
-        if (rest - lattice.exponents[spread.tile]) & lattice.spare != lattice.spare:
-            continue
-        labels.tally[CROSSED] += 1
-        least = energy + search.entry[network, box + spread.tile]
-        inward = search.inward[network]
-        least += row.flight[WEIGHTS] * spread.shares[WEIGHTS] * inward[WEIGHTS] / weights
-        least += row.flight[INPUTS] * spread.shares[INPUTS] * inward[INPUTS] / inputs
-        least += row.flight[OUTPUTS] * spread.shares[OUTPUTS] * inward[OUTPUTS] / outputs
-        copies = min(place.most_copies, problem.unseen[OUTPUTS, box + spread.tile]) * spread.copies
-        price = back_pj + spread.shares[OUTPUTS] * inward[3]
-        least += price * sums_back(problem, row.flight[OUTPUTS], outputs, copies, price)
-        least -= held * (copies if held > 0 else 1.0)
-        units = row.units * spread.children * most
-        cycles = max(machine.macs * machine.cycles_per_mac / units, search.least_cycles)
-        least += cycles * machine.static_pj
+    weights, outputs, inputs, moving, sliding, moves, slides = open_parts(search, label, prices)
+    closing = weights + outputs + inputs
+    closing -= spared(search, label, box, weights, outputs, inputs, moving, sliding)
+    fewer = problem.unseen[OUTPUTS, box] if row.state & OPEN_OUTPUTS else 1.0
+    flown_weights, flown_outputs, flown_inputs = (
+        row.flight[WEIGHTS], row.flight[OUTPUTS], row.flight[INPUTS],
+    )  # fmt: skip
+    least_weights = problem.unseen[WEIGHTS, box] if row.state & OPEN_WEIGHTS else 1.0
+    least_inputs = problem.unseen[INPUTS, box] if row.nodes > 0 else 1.0
+    for i in range(tally[WAYS]):
+        way = search.ways[i]
+        tally[CROSSED] += 1
+        price = back_pj + way.back
+        sums = energy - held * (way.copies if held > 0 else 1.0)
+        sums += price * sums_back(problem, flown_outputs, fewer, way.copies, price)
+        cycles = machine.macs * machine.cycles_per_mac / (row.units * way.units)
+        cycles = max(cycles, search.least_cycles)
+        sums += cycles * machine.static_pj
+        sent_weights = flown_weights * way.shares[WEIGHTS]
+        sent_inputs = flown_inputs * way.shares[INPUTS]
+        sent_outputs = flown_outputs * way.shares[OUTPUTS]
+        least = sums + closing + way.rest + sent_outputs / fewer
+        least += sent_weights / least_weights + sent_inputs / least_inputs
         if is_too_much(search, least, cycles):
             continue
         for stage in range(place.first_stage, place.last_stage):
-            new = spread_over(search, label, network, split, kept_inside, stage)
+            rest = rest_cost(
+                search, label, stage, way.box, weights + sent_weights, outputs + sent_outputs,
+                inputs + sent_inputs, moving + sent_inputs * moves, sliding + sent_inputs * slides,
+            )  # fmt: skip
+            if is_too_much(search, sums + rest, cycles):
+                continue
+            new = spread_over(search, label, network, way.split, kept_inside, stage)
             keep_label(search, new, stage)
 
 
@@ -532,12 +532,13 @@ def begin(search):
         for k in range(labels.amounts.shape[2]):
             labels.amounts[0, kind, k] = 0.0
     labels.tally[COUNT] = 1
-    labels.tally[LABEL_AT] = -1
+    labels.tally[LABEL_AT] = labels.tally[WAYS_OF] = -1
 
 
 @kernel
 def start_search(search):
     """Begin with a MAC unit, spread below the innermost level in all ways."""
+    search = refer(search)
     begin(search)
     spread_all(search, 0, search.problem.places.shape[0] - 2, 0)
 
@@ -551,6 +552,7 @@ def search_on(search, steps):
     int
         `DONE`, `PAUSED` after the steps, or `FULL`: more room is needed.
     """
+    search = refer(search)
     problem, labels = search.problem, search.labels
     tally, tiles = labels.tally, problem.rounds.shape[0]
     choices = 1

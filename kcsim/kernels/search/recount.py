@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kcsim.kernels.compilation import kernel
+from kcsim.kernels.reference import refer
 from kcsim.kernels.search.growth import (
     COMMIT_STEP,
     KEEP_INPUTS,
@@ -31,6 +32,7 @@ def grow_along(search, steps, stages):
     stages : int64[:]
         The stage after each.
     """
+    search = refer(search)
     problem, labels = search.problem, search.labels
     begin(search)
     label, kept = 0, 0
