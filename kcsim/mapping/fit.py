@@ -62,11 +62,14 @@ def _reasons(
             may = constraint_of(hardware, level).temporal
             inside = {d: 1 if may is None or d in may else size for d, size in tile.items()}
         kept = [t for t in level.kept_tensors if t not in level.may_bypass]
+        # Any tensor may stand first, also one that could be left out.
+        choices = level.kept_tensors if inside != tile else kept[:1]
         found = []
-        for first in kept:
+        for first in choices:
+            here = {*kept, first}
             needed = {
                 tensor: _bits(j, tile if tensor == first else inside, machine, index)
-                if tensor in kept
+                if tensor in here
                 else 0.0
                 for j, tensor in enumerate(TENSORS)
             }
@@ -74,12 +77,11 @@ def _reasons(
             full = [r for r in rooms if r.used(needed) and not r.holds(needed, _SLACK)]
             if full:
                 used = full[0].used(needed)
-                held = [t for t in TENSORS if t in kept and t in full[0].tensors]
-                what = "tiles" if inside == tile else "one tile"
+                held = [t for t in TENSORS if t in here and t in full[0].tensors]
+                what = "tiles" if len(choices) == 1 else "one tile"
                 text = _reason(held, full[0], used, level, tile, index, what)
                 found.append((used - (full[0].bits or 0), text))
-        # Any tensor may stand first.
-        if found and len(found) == len(kept):
+        if found and len(found) == len(choices):
             yield min(found)[1]
 
 

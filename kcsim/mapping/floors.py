@@ -79,8 +79,8 @@ def build_floors(
         rest, entry, sent = outer.rest.copy(), outer.entry.copy(), outer.sent.copy()
         staying, stay_pj = outer.staying, outer.stay_pj
         place = problem.places[levels - 2]
-        own = problem.splits["tile"][place["first_split"] : place["last_split"]]
-        bounds.least_of_splits(problem, own, entry[levels - 2], boundary)
+        tiles_spread = problem.splits["tile"][place["first_split"] : place["last_split"]]
+        bounds.least_of_splits(problem, tiles_spread, entry[levels - 2], boundary)
     for level in range(0 if outer is None else levels - 1, levels):
         prices, sent[level], back = _node_prices(problem, level, outward)
         if level + 1 < levels and level:
