@@ -43,7 +43,13 @@ CLUSTERED_ZEROS = ("tests/model/test_clustered_zeros.py",)
 STORAGE = ("tests/clustering/test_cluster_storage.py",)
 SHARING = ("tests/sharing/test_sharing_by_hand.py",)
 DECODE = ("tests/model/test_decode.py",)
-SEARCH = ("tests/mapping/test_optimum.py::test_best_of_all_mappings_of_clustered_weights",)
+SEARCH = (
+    "tests/mapping/test_optimum.py::test_best_of_all_mappings_where_each_level_has_a_purpose",
+)
+SEARCH_CLUSTERED = (
+    "tests/mapping/test_optimum.py::test_best_of_all_mappings_of_clustered_weights",
+)
+LEFT = ("tests/mapping/test_time_limit.py::test_what_is_left_of_any_search_is_bounded_from_below",)
 SIZES = ("tests/hardware/test_sizes.py", "tests/components")
 SHARING_REPLAY = ("tests/replay/test_sharing_replay.py",)
 
@@ -470,10 +476,46 @@ MUTATIONS = {
         "reads += 0\n",
     ),
     "the search looks entries up at once": Mutation(
+        SEARCH_CLUSTERED,
+        "kernels/search/growth.py",
+        "cycles *= words * read / (whole[0] * whole[1] * whole[2])",
+        "cycles *= 0.0 * read",
+    ),
+    "tensors at other places of a level take no room": Mutation(
         SEARCH,
-        "kernels/search/stages.py",
-        "below[port] += words * read * machine.lookup_cycles",
-        "below[port] += 0.0 * read * machine.lookup_cycles",
+        "kernels/search/growth.py",
+        "used = labels.rows[source].used[group]",
+        "used = 0.0 * labels.rows[source].used[group]",
+    ),
+    "what is open costs as much after any loop": Mutation(
+        SEARCH,
+        "kernels/search/growth.py",
+        "scale_open(labels, new, kind, 1.0 / bound)",
+        "scale_open(labels, new, kind, 1.0)",
+    ),
+    "partial mappings with more room in use are as good": Mutation(
+        SEARCH,
+        "kernels/search/labels.py",
+        "if a.whole[i] != b.whole[i] or a.used[i] > b.used[i] * slack:",
+        "if a.whole[i] != b.whole[i]:",
+    ),
+    "bounds count outputs that never come back": Mutation(
+        SEARCH,
+        "mapping/floors.py",
+        "less = {p: back if kept & ~p & 1 << OUTPUTS else 0.0 for p in stages}",
+        "less = dict.fromkeys(stages, 0.0)",
+    ),
+    "tensors that touch are counted twice": Mutation(
+        SEARCH,
+        "mapping/census.py",
+        'behind = found - begun[stage] if row["placed"] else found',
+        "behind = found",
+    ),
+    "a stage that was not finished is forgotten": Mutation(
+        LEFT,
+        "mapping/engine.py",
+        "heads = labels.heads[tally[STAGE] :].copy()",
+        "heads = labels.heads[tally[STAGE] + 1 :].copy()",
     ),
 }
 

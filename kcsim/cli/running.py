@@ -6,7 +6,7 @@ import io
 import json
 import os
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,15 +97,14 @@ def refuse_unused(given: Mapping[str, object], reason: str, expected: str = "") 
 def waiting(
     work: str = "mapping layers", *, keeps: bool = False
 ) -> Iterator[Callable[[int, int], None]]:
-    """Say that kernels are being compiled, and show progress where it takes long.
+    """Say that kernels are being compiled, and show progress where it takes over a second.
 
     Yields a function to be called with the number of steps done and of all; `work` is what they
     are. With `keeps`, say why no results are kept, if there is a reason.
     """
     from kcsim.kernels.compilation import announced_compilation, what_is_not_kept
 
-    bar: Any = None
-    started = time.monotonic()
+    shown = _Progress(work)
 
     def announce() -> None:
         unusual = what_is_not_kept()
@@ -113,39 +112,59 @@ def waiting(
         once = "" if unusual else ", once after an installation"
         say(f"kcsim: compiling its kernels{once} (up to half a minute){note}")
 
-    def progress(done: int, total: int) -> None:
-        nonlocal bar
-        if bar is None:
-            if not sys.stderr.isatty() or time.monotonic() - started < PATIENCE_SECONDS:
-                return
-            bar = _progress_bar(work, total)
-        bar.update(bar.task_ids[0], completed=done)
-
     if keeps:
         from kcsim.mapping.cache import CACHE_VARIABLE, why_nothing_is_kept
 
         reason = why_nothing_is_kept()
         if reason:
             say(f"kcsim: results are not kept: {reason}; {CACHE_VARIABLE} may name a folder")
-    try:
-        with announced_compilation(announce):
-            yield progress
-    finally:
-        if bar is not None:
-            bar.stop()
+    with shown, announced_compilation(announce):
+        yield shown.update
 
 
-def _progress_bar(work: str, total: int) -> Any:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+class _Progress:
+    """A line on a terminal, from a second on, while a block runs: what goes on, for how long."""
 
-    bar = Progress(
-        work, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=Console(stderr=True), transient=True,
-    )  # fmt: skip
-    bar.add_task("", total=total)
-    bar.start()
-    return bar
+    def __init__(self, work: str) -> None:
+        self._work, self._done, self._total = work, 0, 0
+        self._bar: Any = None
+        self._ended = False
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(PATIENCE_SECONDS, self._show)
+        self._timer.daemon = True
+
+    def __enter__(self) -> _Progress:
+        if sys.stderr.isatty():
+            self._timer.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._timer.cancel()
+        with self._lock:
+            self._ended = True
+            if self._bar is not None:
+                self._bar.stop()
+
+    def update(self, done: int, total: int) -> None:
+        """Say how many steps are done, and of how many."""
+        with self._lock:
+            self._done, self._total = done, total
+            if self._bar is not None:
+                self._bar.update(self._bar.task_ids[0], completed=done, total=total)
+
+    def _show(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+        with self._lock:
+            if self._ended:
+                return
+            self._bar = Progress(
+                self._work, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                console=Console(stderr=True), transient=True,
+            )  # fmt: skip
+            self._bar.add_task("", completed=self._done, total=self._total or None)
+            self._bar.start()
 
 
 def check_output(output: str | None, plot: str | None = None) -> None:

@@ -32,7 +32,7 @@ from kcsim.mapping.engine import (
     least_of_first,
     run_search,
 )
-from kcsim.mapping.floors import Floors, build_floors
+from kcsim.mapping.floors import STAYING, Floors, build_floors, least_of_any
 from kcsim.mapping.nest import Mapping
 from kcsim.mapping.problem import (
     Built,
@@ -56,6 +56,8 @@ TRIES = (1.02, 1.05, 1.09, 1.14, 1.2, 1.3, 1.5, 2.0, 4.0, math.inf)
 """What mappings may cost that narrow searches look for, one after the other, times the least."""
 TABLE_BYTES = 1_500_000_000
 """Memory of the bounds."""
+_OPEN = 45
+"""Tensors placed and open, of a level, that there are bounds for."""
 MANY_STAGES = 30_000
 """Stages of tiles that may take long to search. Then some mapping is looked for first, in a coarser
 map space of so many tiles, for so much of the time:"""
@@ -90,7 +92,20 @@ class Task:
     @property
     def most_tiles(self) -> int:
         """Tiles of a layer of which all can be searched."""
-        return TABLE_BYTES // (8 * (2 * 8 * 16 + 12 * self.stages))
+        # Pages of the tables that nothing is written to take no memory.
+        numbers = 2 * _OPEN + 40 + 2 * self.stages + 3 * len(STAYING) * (self.stages - 9)
+        return TABLE_BYTES // (8 * max(1, numbers))
+
+    def least(self, objective: int) -> tuple[float, float]:
+        """What no mapping undercuts, known at once; see `Explored.left_out`."""
+        costs = [least_of_any(self.layer, self.hardware, *form) for form in self._forms()]
+        energy, cycles = (min(column) for column in zip(*costs, strict=True))
+        if objective == FRONT:
+            return energy, cycles
+        return (objective_of(objective, energy, cycles),) * 2
+
+    def _forms(self) -> list[tuple[WeightCosts, Prices | None]]:
+        return [(form, self.prices) for form in self.weights]
 
 
 class Point(NamedTuple):
@@ -136,7 +151,7 @@ class Explored:
     evaluated: int = 0
     nodes: int = 0
 
-    def leave_out(self, reason: str, least: tuple[float, float] = (0.0, 0.0)) -> None:
+    def leave_out(self, reason: str, least: tuple[float, float]) -> None:
         """Note what was not looked at, and why."""
         self.left_out.append(least)
         if reason not in self.reasons:
@@ -165,7 +180,7 @@ def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
     known, primes = explorer.known, factors
     if count_tiles(factors) > task.most_tiles or not fits_word(factors):
         factors = coarsened(primes, task.most_tiles)
-        known.leave_out(TOO_LARGE)
+        known.leave_out(TOO_LARGE, task.least(objective))
     if count_tiles(factors) * task.stages > MANY_STAGES:
         explorer.deadline = Deadline(EARLY_SHARE * deadline.left, deadline)
         explorer.glance(coarsened(primes, EARLY_TILES), (1.1, 1.5, math.inf))
@@ -176,6 +191,13 @@ def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
         explorer.glance(coarsened(primes, FEW_TILES), (math.inf,))
     known.mappings = max(known.mappings, known.evaluated)
     return known
+
+
+def objective_of(objective: int, energy: float, cycles: float) -> float:
+    """What an objective minimizes."""
+    if objective == optimum.ENERGY_DELAY:
+        return energy * cycles
+    return cycles if objective == optimum.CYCLES else energy
 
 
 def front_of(points: Sequence[Point]) -> list[Point]:
@@ -235,7 +257,7 @@ class _Explorer:
             forms = [self._form(self.task, factors, weights) for weights in self.task.weights]
             counted = [count_mappings(form.built.problem, self.deadline) for form in forms]
         except OutOfTime:
-            self.known.leave_out(OUT_OF_TIME)
+            self.known.leave_out(OUT_OF_TIME, self.task.least(self.objective))
             return
         self.known.mappings = sum(counted)
         # What is good in a coarser map space is good enough to begin the proof with.
@@ -306,13 +328,13 @@ class _Explorer:
             return parts
         before, least = self.best[0].copy(), min((form.least for form in parts), default=0.0)
         for factor in tries:
-            most = min(least * factor if factor < math.inf else factor, self._value(*self.best[0]))
+            most = min(least * factor if factor < math.inf else factor, self._best_value)
             for form in parts:
                 if not self.deadline.has_passed and form.least <= most:
                     self._run(form, most, width)
-            if (self.best[0] != before).any() or most == self._value(*self.best[0]):
+            if (self.best[0] != before).any() or most == self._best_value:
                 break
-        return [form for form in parts if form.least <= self._value(*self.best[0])]
+        return [form for form in parts if form.least <= self._best_value]
 
     def _search_ends(self, forms: Sequence[_Form], tries: Sequence[float], width: int) -> None:
         """Find some points of a front: the best ones for each objective."""
@@ -329,14 +351,13 @@ class _Explorer:
         for row, point in zip(self.best, self.known.points, strict=False):
             row[:] = point.energy, point.cycles
 
-    def _value(self, energy: float, cycles: float) -> float:
-        if self.objective == optimum.ENERGY_DELAY:
-            return energy * cycles
-        return cycles if self.objective == optimum.CYCLES else energy
+    @property
+    def _best_value(self) -> float:
+        return objective_of(self.objective, *self.best[0].tolist())
 
     def _prove(self, form: _Form) -> None:
         """Search all that may be better than the best."""
-        if self.objective != FRONT and form.least > self._value(*self.best[0]):
+        if self.objective != FRONT and form.least > self._best_value:
             return
         search, outcome = self._run(form, math.inf, 1 << 62)
         if outcome == DONE and not search.labels.tally[FORGOTTEN]:

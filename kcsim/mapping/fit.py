@@ -10,22 +10,26 @@ import numpy as np
 from kcsim.cost.prices import WeightCosts, build_machine, free_rooms
 from kcsim.cost.rooms import Room
 from kcsim.hardware.level import Level
-from kcsim.hardware.schema import Hardware, LevelConstraint
+from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search.machine import DECODER, VALUE_BITS, Machine
 from kcsim.kernels.search.tilings import cut_share
+from kcsim.mapping.space import constraint_of
 from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
 
 _INDEXED_BY = {"weights": "GMCRS", "inputs": "NGC", "outputs": "NGMPQ"}
 _SLACK = 1e-12
-"""As in `kcsim.kernels.search.tilings.fitting_tiles`."""
+"""As in `kcsim.mapping.problem`: bits may be fractions where indexes are coded."""
 
 
-def why_nothing_fits(layer: ConvLayer, hardware: Hardware, weights: Sequence[WeightCosts]) -> str:
+def why_nothing_fits(
+    layer: ConvLayer, hardware: Hardware, weights: Sequence[WeightCosts], *, even: bool = False
+) -> str:
     """Why no mapping fits, in one line.
 
     Every mapping has at each level tiles of at least what levels above can neither iterate over
-    nor spread, and of what no level may leave out: where the smallest such tiles are too large,
-    all are.
+    nor spread, and of what no level may leave out; all but one of them, unless it is even, of at
+    least what the level itself cannot iterate over either. Where the smallest such tiles are too
+    large, all are.
 
     Parameters
     ----------
@@ -33,40 +37,59 @@ def why_nothing_fits(layer: ConvLayer, hardware: Hardware, weights: Sequence[Wei
     hardware : Hardware
     weights : sequence of WeightCosts
         The forms that the weights may take; see `kcsim.mapping.search.search_mapping`.
+    even : bool
+        Likewise.
     """
     keeps = np.array(
         [[t in e.kept_tensors and t not in e.may_bypass for t in TENSORS] for e in hardware.levels]
     )
     machines = [(build_machine(layer, hardware, keeps, form), form) for form in weights]
-    reasons = [next(_reasons(layer, hardware, *each), "") for each in machines]
+    reasons = [next(_reasons(layer, hardware, *each, even), "") for each in machines]
     reason = reasons[0] if all(reasons) else "no mapping that its dataflow allows fits"
     return f"{layer.name} has no mapping on {hardware.name}: {reason}"
 
 
 def _reasons(
-    layer: ConvLayer, hardware: Hardware, machine: Machine, weights: WeightCosts
+    layer: ConvLayer, hardware: Hardware, machine: Machine, weights: WeightCosts, even: bool
 ) -> Iterator[str]:
     """What does not fit, from the outermost level on."""
     for index, level in enumerate(hardware.levels):
         # Factors divide their dimension.
         sizes = layer.dimensions.items()
         tile = {name: _least_extent(name, size, hardware, index) for name, size in sizes}
+        inside = tile
+        if index and not even:
+            may = constraint_of(hardware, level).temporal
+            inside = {d: 1 if may is None or d in may else size for d, size in tile.items()}
         kept = [t for t in level.kept_tensors if t not in level.may_bypass]
-        needed = {
-            tensor: _bits(j, tile, machine, index) if tensor in kept else 0.0
-            for j, tensor in enumerate(TENSORS)
-        }
-        for room in free_rooms(level, index, weights):
-            held = [t for t in TENSORS if t in kept and t in room.tensors]
-            if held and not room.holds(needed, _SLACK):
-                yield _reason(held, room, room.used(needed), level, tile, index)
+        # Any tensor may stand first, also one that could be left out.
+        choices = level.kept_tensors if inside != tile else kept[:1]
+        found = []
+        for first in choices:
+            here = {*kept, first}
+            needed = {
+                tensor: _bits(j, tile if tensor == first else inside, machine, index)
+                if tensor in here
+                else 0.0
+                for j, tensor in enumerate(TENSORS)
+            }
+            rooms = free_rooms(level, index, weights)
+            full = [r for r in rooms if r.used(needed) and not r.holds(needed, _SLACK)]
+            if full:
+                used = full[0].used(needed)
+                held = [t for t in TENSORS if t in here and t in full[0].tensors]
+                what = "tiles" if len(choices) == 1 else "one tile"
+                text = _reason(held, full[0], used, level, tile, index, what)
+                found.append((used - (full[0].bits or 0), text))
+        if found and len(found) == len(choices):
+            yield min(found)[1]
 
 
 def _least_extent(name: str, size: int, hardware: Hardware, index: int) -> int:
     """Extent that the tiles of a level have at least along a dimension."""
     spread = 1
     for level in hardware.levels[:index]:
-        constraint = hardware.dataflow.levels.get(level.name, LevelConstraint())
+        constraint = constraint_of(hardware, level)
         choices = constraint.temporal, constraint.spatial_x, constraint.spatial_y
         for choice, room in zip(choices, (size, level.fanout.x, level.fanout.y), strict=True):
             spread *= room if choice is None or name in choice else 1
@@ -92,13 +115,14 @@ def _reason(
     level: Level,
     tile: dict[str, int],
     index: int,
+    what: str,
 ) -> str:
     whose = "its " + (" and ".join(filter(None, [", ".join(tensors[:-1]), tensors[-1]])))
     if index and all(extent == 1 for extent in tile.values()):
         whose = f"not even tiles of one value fit: {whose}"
     elif index:
         parts = ", ".join(f"{d}={tile[d]}" for d in DIMENSIONS if tile[d] > 1)
-        whose = f"its dataflow leaves tiles of at least {parts} to '{level.name}': {whose}"
+        whose = f"its dataflow leaves {what} of at least {parts} to '{level.name}': {whose}"
     together = " together" if len(tensors) > 1 else ""
     in_words = (level.partition_of(tensors[0]) or level).capacity_words is not None
     bits = room.bits or 0

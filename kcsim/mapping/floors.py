@@ -7,12 +7,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kcsim.kernels.layout import NO_MULTICAST, OUTPUTS, WORD_MULTICAST
+from kcsim.cost.prices import Prices, WeightCosts, build_machine
+from kcsim.hardware.schema import Hardware
+from kcsim.kernels.layout import NO_MULTICAST, OUTPUTS, WEIGHTS, WORD_MULTICAST
 from kcsim.kernels.search import bounds
 from kcsim.kernels.search import machine as columns
+from kcsim.kernels.search.machine import Machine
 from kcsim.kernels.search.problem import Problem
 from kcsim.mapping.deadline import Deadline
-from kcsim.mapping.problem import SLACK, Built
+from kcsim.mapping.problem import SLACK, Built, words_of_tiles
+from kcsim.workload.layer import TENSORS, ConvLayer
 
 STAYING = np.array([1.0, 16.0, 256.0])
 """Prices of a word, in those of one that a level further in fills, at which it is bounded what an
@@ -248,12 +252,41 @@ def _inside(built: Built, level: int, entry: np.ndarray, deadline: Deadline) -> 
 
 
 def _outermost_cycles(problem: Problem) -> float:
-    """Cycles of the outermost level, which moves each word once, whatever the mapping."""
-    costs = problem.machine.costs[0]
-    reading = float(problem.words[0, -1] * costs[0, columns.READ_CYCLES])
-    reading += float(problem.distinct[-1] * costs[1, columns.READ_CYCLES])
-    writing = float(problem.words[2, -1] * costs[2, columns.WRITE_CYCLES])
-    return max(reading + problem.machine.load_cycles, writing)
+    words = problem.words[WEIGHTS, -1], problem.distinct[-1], problem.words[OUTPUTS, -1]
+    return least_cycles(problem.machine, np.array(words))
+
+
+def least_cycles(machine: Machine, words: np.ndarray) -> float:
+    """Cycles of the outermost level, which moves each word of a layer once, whatever the mapping.
+
+    Parameters
+    ----------
+    machine : Machine
+    words : float64[3]
+        Of each tensor; of inputs, those that windows touch.
+    """
+    costs = machine.costs[0]
+    reading = float(words[:OUTPUTS] @ costs[:OUTPUTS, columns.READ_CYCLES])
+    writing = float(words[OUTPUTS] * costs[OUTPUTS, columns.WRITE_CYCLES])
+    return max(reading + machine.load_cycles, writing)
+
+
+def least_of_any(
+    layer: ConvLayer, hardware: Hardware, form: WeightCosts, prices: Prices | None = None
+) -> tuple[float, float]:
+    """Energy and cycles that no mapping undercuts, at once."""
+    keeps = np.array([[t in level.kept_tensors for t in TENSORS] for level in hardware.levels])
+    machine = build_machine(layer, hardware, keeps, form, prices)
+    every, distinct = words_of_tiles(machine, np.array([list(layer.dimensions.values())]))
+    words = np.array([every[WEIGHTS, 0], distinct[0], every[OUTPUTS, 0]])
+    cycles = machine.macs * machine.cycles_per_mac / hardware.mac_units
+    cycles = max(cycles, least_cycles(machine, words))
+    energy = machine.mac_pj + machine.static_pj * cycles
+    if len(hardware.levels) > 1:
+        costs = machine.costs[0]
+        energy += float(words[:OUTPUTS] @ costs[:OUTPUTS, columns.READ_PJ])
+        energy += float(words[OUTPUTS] * costs[OUTPUTS, columns.UPDATE_PJ])
+    return energy, cycles
 
 
 def no_floors(built: Built) -> Floors:

@@ -90,7 +90,7 @@ def build_problem(
     store_port = 0
     if machine.lookup_cycles > 0 or bare.lookup_cycles > 0:
         store_port, accounts = accounts, accounts + 1
-    words, distinct = _words(machine, lattice.extents)
+    words, distinct = words_of_tiles(machine, lattice.extents)
     slides = np.array([layer.kernel_height > 1, layer.kernel_width > 1])
     unseen, along, lines = _left(machine, lattice.extents, slides)
     problem = Problem(
@@ -217,8 +217,8 @@ def _without(lattice: Lattice, dimensions: str) -> np.ndarray:
     return found
 
 
-def _words(machine: Machine, extents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Words of the tile of each tensor, and those of inputs that windows touch."""
+def words_of_tiles(machine: Machine, extents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Words of tiles by tensor, and of inputs those that windows touch: [3, tiles] and [tiles]."""
     n, g, m, c, p, q, r, s = extents.T
     hull, touched = np.ones(len(extents)), np.ones(len(extents))
     for axis, (outs, taps) in enumerate(((p, r), (q, s))):

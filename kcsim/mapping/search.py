@@ -246,7 +246,7 @@ def _nothing_found(task: Task, known: Explored, limit: float) -> str:
     if known.left_out:
         what = f"no mapping of {layer.name} on {hardware.name} was found within {limit:g} s"
         return f"{what}: give more time, or a mapping"
-    return why_nothing_fits(layer, hardware, task.weights)
+    return why_nothing_fits(layer, hardware, task.weights, even=task.even)
 
 
 def check_search(objective: str, time_limit: float | None) -> None:

@@ -14,9 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kcsim.kernels.compilation import kernel
-from kcsim.kernels.layout import C, R, S
-from kcsim.kernels.nest import helper, tile_size
-from kcsim.kernels.search.machine import CAPACITY, DECODER, GROUP, VALUE_BITS
+from kcsim.kernels.nest import helper
 
 DIMENSION, PRIME, LIMIT, STRIDE, SHIFT = range(5)
 """Columns of `Lattice.digits`."""
@@ -42,35 +40,6 @@ class Lattice(NamedTuple):
     extents: np.ndarray
     exponents: np.ndarray
     spare: int
-
-
-class MapSpace(NamedTuple):
-    """All mappings of a layer that a hardware allows.
-
-    Attributes
-    ----------
-    lattice : Lattice
-    fixed : int64[levels]
-        Exponents of the factors over which a level may not iterate.
-    orders : int64[orders, 8]
-        Permutations of the dimensions, outermost first.
-    order_allowed : bool[levels, orders]
-    splits : int64[splits, 2]
-        Tiles of the factors that are spread over the children of a level, and
-        what of it lies along X.
-    split_start : int64[levels + 1]
-        Rows of `splits` that belong to each level.
-    fits : bool[levels, tiles]
-        Whether a tile fits a level.
-    """
-
-    lattice: Lattice
-    fixed: np.ndarray
-    orders: np.ndarray
-    order_allowed: np.ndarray
-    splits: np.ndarray
-    split_start: np.ndarray
-    fits: np.ndarray
 
 
 @kernel
@@ -112,29 +81,6 @@ def cut_share(unit, channels, rows, columns):
         if size > 1:
             share *= -(-extent // size) * size / extent
     return share
-
-
-@kernel
-def fitting_tiles(level, lattice, machine, fits):
-    """Fill `fits` (bool[tiles]): whether a tile fits the capacity of a level."""
-    bits = np.zeros(3)
-    for tile in range(fits.shape[0]):
-        extent = lattice.extents[tile]
-        for group in range(3):
-            bits[group] = 0.0
-        for tensor in range(3):
-            if machine.rules[level].keeps[tensor]:
-                words = float(tile_size(tensor, extent, machine.window))
-                if tensor == 0 and level <= machine.unit[DECODER]:
-                    words *= cut_share(machine.unit, extent[C], extent[R], extent[S])
-                bits[int(machine.rooms[level, GROUP + tensor])] += (
-                    words * machine.costs[level, tensor, VALUE_BITS]
-                )
-        fits[tile] = True
-        for group in range(3):
-            # The slack is for rounding: bits may be fractions where indexes are coded.
-            if bits[group] > machine.rooms[level, CAPACITY + group] * (1 + 1e-12):
-                fits[tile] = False
 
 
 @kernel
@@ -184,34 +130,3 @@ def find_splits(lattice, tiles_x, tiles_y, along_x):
                 both = tile_x + tile_y
                 if along_x[both] < 0:
                     along_x[both] = tile_x
-
-
-@kernel
-def count_ways(lattice, splits, tiles, ways, found):
-    """Add to `found` (float64[tiles]) in how many ways splits make tiles larger.
-
-    Parameters
-    ----------
-    splits : int64[:]
-        Tiles, each of which may be spread over the children of a level.
-    tiles : int64[:]
-        Tiles that levels around may have spread together.
-    ways : float64[tiles]
-        In how many ways, for every tile of the lattice.
-    """
-    whole = lattice.extents.shape[0] - 1
-    for tile in tiles:
-        rest = whole - tile
-        for split in splits:
-            if split <= rest and divides(lattice, split, rest):
-                found[tile + split] += ways[tile]
-
-
-@helper
-def spread_over(lattice, split, span):
-    """Fill ``spatial`` and ``children`` of a `SPAN` for a split."""
-    children = 1
-    for d in range(8):
-        span.spatial[d] = lattice.extents[split, d]
-        children *= lattice.extents[split, d]
-    span.children = children
