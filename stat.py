@@ -8,7 +8,7 @@ e.compile_kernels()
 hw=load_hardware(sys.argv[1]); layer=[l for l in load_network(sys.argv[2]).layers if l.name==sys.argv[3]][0]
 x=e._Explorer(e.Task(layer,hw),int(sys.argv[5]) if len(sys.argv)>5 else 0,Deadline(100))
 form=x._form(x.task,e.prime_factors(layer),x.task.weights[0])
-t=time.process_time(); search,_=x._run(form,float(sys.argv[4]),1<<60); print("time",time.process_time()-t,"LB/most",form.least/float(sys.argv[4]),search.labels.tally)
+t=time.process_time(); search,_=x._search(form,float(sys.argv[4]),1<<60); print("time",time.process_time()-t,"LB/most",form.least/float(sys.argv[4]),search.labels.tally)
 labels=search.labels; p=form.built.problem
 for st in range(len(p.stages)):
     n=w=0

@@ -52,8 +52,15 @@ from kcsim.workload.layer import ConvLayer
 
 WIDTH, FRONT_WIDTH = 2, 2
 """Partial mappings of a stage and tile that a narrow search keeps; of a front, times as many."""
-TRIES = (1.02, 1.05, 1.09, 1.14, 1.2, 1.3, 1.5, 2.0, 4.0, math.inf)
-"""What mappings may cost that narrow searches look for, one after the other, times the least."""
+FIRST_TRY, EARLY_TRY = 1.02, 1.1
+"""What mappings may cost that a narrow search looks for first, times the least; in a coarser map
+space. What they may cost more grows from one search to the next, by so much if that took a little
+or a lot longer than the one before:"""
+FASTER, SLOWER, LONGER = 4.0, 1.7, 1.5
+LAST_TRY = 8.0
+"""From here on, anything is looked for."""
+CLOSE = 0.95
+"""No narrow search looks for what is as close to what is known."""
 TABLE_BYTES = 1_500_000_000
 """Memory of the bounds."""
 _OPEN = 45
@@ -183,12 +190,12 @@ def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
         known.leave_out(TOO_LARGE, task.least(objective))
     if count_tiles(factors) * task.stages > MANY_STAGES:
         explorer.deadline = Deadline(EARLY_SHARE * deadline.left, deadline)
-        explorer.glance(coarsened(primes, EARLY_TILES), (1.1, 1.5, math.inf))
+        explorer.glance(coarsened(primes, EARLY_TILES), EARLY_TRY)
         explorer.deadline = deadline
     explorer.explore(factors)
     if not known.points and known.reasons:
         explorer.deadline = deadline.extended(GRACE_SECONDS)
-        explorer.glance(coarsened(primes, FEW_TILES), (math.inf,))
+        explorer.glance(coarsened(primes, FEW_TILES), math.inf)
     known.mappings = max(known.mappings, known.evaluated)
     return known
 
@@ -260,18 +267,16 @@ class _Explorer:
             self.known.leave_out(OUT_OF_TIME, self.task.least(self.objective))
             return
         self.known.mappings = sum(counted)
-        # What is good in a coarser map space is good enough to begin the proof with.
-        known = bool(self.known.points) and self.objective != FRONT
-        for form in _promising(forms) if known else self._search_narrowly(forms):
+        for form in self._search_narrowly(forms):
             self._prove(form)
 
-    def glance(self, factors: Sequence[Sequence[int]], tries: Sequence[float]) -> None:
-        """Look for something good among these mappings, if there is time; see `TRIES`."""
+    def glance(self, factors: Sequence[Sequence[int]], first: float) -> None:
+        """Look for something good among these mappings, if there is time; see `FIRST_TRY`."""
         for task in _with_less_to_choose(self.task):
             with contextlib.suppress(OutOfTime):
                 for weights in task.weights:
                     form = self._form(task, factors, weights)
-                    self._search_narrowly([form], tries, 1)
+                    self._search_narrowly([form], first, 1)
 
     def _form(self, task: Task, factors: Sequence[Sequence[int]], weights: WeightCosts) -> _Form:
         built = build_problem(
@@ -291,8 +296,11 @@ class _Explorer:
         search = begin_search(form.built, form.floors, objective, nothing)
         return least_of_first(first_labels(search))
 
-    def _run(self, form: _Form, most: float, width: int) -> tuple[Search, int]:
-        """Search for what is better than the best, and take it."""
+    def _run(self, form: _Form, most: float, width: int) -> int:
+        """Search for what is better than the best, and take it; how many steps that took."""
+        return int(self._search(form, most, width)[0].labels.tally[STEPS])
+
+    def _search(self, form: _Form, most: float, width: int) -> tuple[Search, int]:
         search = begin_search(form.built, form.floors, self.objective, self.best, most, width)
         search, outcome = run_search(first_labels(search), self.deadline)
         tally, known, points = search.labels.tally, self.known.points, []
@@ -311,7 +319,7 @@ class _Explorer:
         return search, outcome
 
     def _search_narrowly(
-        self, forms: Sequence[_Form], tries: Sequence[float] = TRIES, width: int = WIDTH
+        self, forms: Sequence[_Form], first: float = FIRST_TRY, width: int = WIDTH
     ) -> list[_Form]:
         """Find something good, the sooner the better it may be.
 
@@ -322,27 +330,30 @@ class _Explorer:
         """
         parts = _promising(forms)
         if self.objective == FRONT:
-            self._search_ends(parts, tries, width)
+            self._search_ends(parts, first, width)
             for form in parts:
                 self._run(form, math.inf, FRONT_WIDTH * width)
             return parts
-        before, least = self.best[0].copy(), min((form.least for form in parts), default=0.0)
-        for factor in tries:
-            most = min(least * factor if factor < math.inf else factor, self._best_value)
-            for form in parts:
-                if not self.deadline.has_passed and form.least <= most:
-                    self._run(form, most, width)
-            if (self.best[0] != before).any() or most == self._best_value:
+        before, least = self._best_value, min((form.least for form in parts), default=0.0)
+        factor, took = first, math.inf
+        while self._best_value == before and not self.deadline.has_passed:
+            most = least * factor if factor < LAST_TRY else math.inf
+            if most > CLOSE * before:
                 break
+            steps = sum(self._run(form, most, width) for form in parts if form.least <= most)
+            if most == math.inf:
+                break
+            factor = 1 + (factor - 1) * (FASTER if steps < LONGER * took < math.inf else SLOWER)
+            took = steps
         return [form for form in parts if form.least <= self._best_value]
 
-    def _search_ends(self, forms: Sequence[_Form], tries: Sequence[float], width: int) -> None:
+    def _search_ends(self, forms: Sequence[_Form], first: float, width: int) -> None:
         """Find some points of a front: the best ones for each objective."""
         points = self.known.points
         for objective in (optimum.CYCLES, optimum.ENERGY, optimum.ENERGY_DELAY):
             other = _Explorer(self.task, objective, self.deadline)
-            parts = other._search_narrowly([other._bounded(form) for form in forms], tries, width)
-            for form in parts if tries == TRIES else []:
+            parts = other._search_narrowly([other._bounded(form) for form in forms], first, width)
+            for form in parts if width == WIDTH else []:
                 other._prove(form)
             points = points + other.known.points
             self.known.evaluated += other.known.evaluated
@@ -359,7 +370,7 @@ class _Explorer:
         """Search all that may be better than the best."""
         if self.objective != FRONT and form.least > self._best_value:
             return
-        search, outcome = self._run(form, math.inf, 1 << 62)
+        search, outcome = self._search(form, math.inf, 1 << 62)
         if outcome == DONE and not search.labels.tally[FORGOTTEN]:
             return
         reason = OUT_OF_MEMORY if outcome == FULL else OUT_OF_TIME
