@@ -289,9 +289,12 @@ class _Explorer:
         return form._replace(least=self._least(form, self.objective))
 
     def _in_classes(self, form: _Form) -> list[_Form]:
-        """The form in parts of which each has tighter bounds."""
+        """The form in parts of which each has tighter bounds; as it is if there is no time."""
         parts = classes_of_spreads(form.built)
-        floors = [build_floors(part, self.deadline, form.floors) for part in parts]
+        try:
+            floors = [build_floors(part, self.deadline, form.floors) for part in parts]
+        except OutOfTime:
+            return [form]
         found = [
             form._replace(built=part, floors=own) for part, own in zip(parts, floors, strict=True)
         ]
