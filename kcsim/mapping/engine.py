@@ -62,11 +62,12 @@ def begin_search(
     )
     labels.tally[FOUND] = np.isfinite(known[:, 0]).sum()
     leaks = problem.machine.static_pj > 0 or problem.machine.cycles[:, LEAK_PJ].any()
+    ways = np.zeros(len(problem.splits), WAY)
     return Search(
         problem, labels, objective, known.copy(), -1 - np.arange(len(known)), most, width,
         bool(objective != optimum.ENERGY or leaks), floors.rest, floors.entry, floors.inward,
         floors.outward, floors.shares, floors.least_cycles, floors.sent, floors.staying,
-        floors.stay_pj, np.zeros(len(problem.splits), WAY), np.zeros(2), np.zeros(3),
+        floors.stay_pj, ways, ways.copy(), np.zeros(2), np.zeros(3),
     )  # fmt: skip
 
 

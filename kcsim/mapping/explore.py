@@ -37,7 +37,6 @@ from kcsim.mapping.nest import Mapping
 from kcsim.mapping.problem import (
     Built,
     build_problem,
-    classes_of_spreads,
     fits_outermost,
     kept_choices,
 )
@@ -55,16 +54,14 @@ WIDTH, FRONT_WIDTH = 2, 2
 """Partial mappings of a stage and tile that a narrow search keeps; of a front, times as many."""
 TRIES = (1.02, 1.05, 1.09, 1.14, 1.2, 1.3, 1.5, 2.0, 4.0, math.inf)
 """What mappings may cost that narrow searches look for, one after the other, times the least."""
-IN_CLASSES = 1.2
-"""Where nothing is found below this, classes of spreads are searched one by one."""
 TABLE_BYTES = 1_500_000_000
 """Memory of the bounds."""
 _OPEN = 45
 """Tensors placed and open, of a level, that there are bounds for."""
-MANY_STAGES = 200_000
+MANY_STAGES = 30_000
 """Stages of tiles that may take long to search. Then some mapping is looked for first, in a coarser
 map space of so many tiles, for so much of the time:"""
-EARLY_TILES, EARLY_SHARE = 512, 0.3
+EARLY_TILES, EARLY_SHARE = 1024, 0.3
 FEW_TILES, GRACE_SECONDS = 64, 1.0
 """Tiles of the one in which some mapping is found after the time, and time for that."""
 FRONT_PLACES = 4096
@@ -186,13 +183,13 @@ def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
         known.leave_out(TOO_LARGE, task.least(objective))
     if count_tiles(factors) * task.stages > MANY_STAGES:
         explorer.deadline = Deadline(EARLY_SHARE * deadline.left, deadline)
-        explorer.glance(coarsened(primes, EARLY_TILES), (1.5, math.inf))
+        explorer.glance(coarsened(primes, EARLY_TILES), (1.1, 1.5, math.inf))
         explorer.deadline = deadline
     explorer.explore(factors)
     if not known.points and known.reasons:
         explorer.deadline = deadline.extended(GRACE_SECONDS)
         explorer.glance(coarsened(primes, FEW_TILES), (math.inf,))
-    known.evaluated = min(known.evaluated, known.mappings)
+    known.mappings = max(known.mappings, known.evaluated)
     return known
 
 
@@ -263,7 +260,9 @@ class _Explorer:
             self.known.leave_out(OUT_OF_TIME, self.task.least(self.objective))
             return
         self.known.mappings = sum(counted)
-        for form in self._search_narrowly(forms):
+        # What is good in a coarser map space is good enough to begin the proof with.
+        known = bool(self.known.points) and self.objective != FRONT
+        for form in _promising(forms) if known else self._search_narrowly(forms):
             self._prove(form)
 
     def glance(self, factors: Sequence[Sequence[int]], tries: Sequence[float]) -> None:
@@ -273,8 +272,6 @@ class _Explorer:
                 for weights in task.weights:
                     form = self._form(task, factors, weights)
                     self._search_narrowly([form], tries, 1)
-                    counted = count_mappings(form.built.problem, self.deadline)
-                    self.known.mappings = max(counted, self.known.mappings)
 
     def _form(self, task: Task, factors: Sequence[Sequence[int]], weights: WeightCosts) -> _Form:
         built = build_problem(
@@ -287,18 +284,6 @@ class _Explorer:
         if not fits_outermost(form.built.problem):
             return form
         return form._replace(least=self._least(form, self.objective))
-
-    def _in_classes(self, form: _Form) -> list[_Form]:
-        """The form in parts of which each has tighter bounds; as it is if there is no time."""
-        parts = classes_of_spreads(form.built)
-        try:
-            floors = [build_floors(part, self.deadline, form.floors) for part in parts]
-        except OutOfTime:
-            return [form]
-        found = [
-            form._replace(built=part, floors=own) for part, own in zip(parts, floors, strict=True)
-        ]
-        return [self._bounded(part) for part in found] if len(parts) > 1 else [form]
 
     def _least(self, form: _Form, objective: int) -> float:
         """The least that any mapping may come to."""
@@ -335,7 +320,7 @@ class _Explorer:
         list of _Form
             In which something better may be found, the most promising first.
         """
-        parts, whole = _promising(forms), True
+        parts = _promising(forms)
         if self.objective == FRONT:
             self._search_ends(parts, tries, width)
             for form in parts:
@@ -343,24 +328,13 @@ class _Explorer:
             return parts
         before, least = self.best[0].copy(), min((form.least for form in parts), default=0.0)
         for factor in tries:
-            if whole and factor > IN_CLASSES:
-                parts, whole = (
-                    _promising(p for form in parts for p in self._in_classes(form)),
-                    False,
-                )
-            most = least * factor if factor < math.inf else factor
+            most = min(least * factor if factor < math.inf else factor, self._best_value)
             for form in parts:
-                if not self.deadline.has_passed and form.least <= min(
-                    most, objective_of(self.objective, *self.best[0].tolist())
-                ):
+                if not self.deadline.has_passed and form.least <= most:
                     self._run(form, most, width)
-            if (self.best[0] != before).any():
+            if (self.best[0] != before).any() or most == self._best_value:
                 break
-        return [
-            form
-            for form in parts
-            if form.least <= objective_of(self.objective, *self.best[0].tolist())
-        ]
+        return [form for form in parts if form.least <= self._best_value]
 
     def _search_ends(self, forms: Sequence[_Form], tries: Sequence[float], width: int) -> None:
         """Find some points of a front: the best ones for each objective."""
@@ -377,8 +351,14 @@ class _Explorer:
         for row, point in zip(self.best, self.known.points, strict=False):
             row[:] = point.energy, point.cycles
 
+    @property
+    def _best_value(self) -> float:
+        return objective_of(self.objective, *self.best[0].tolist())
+
     def _prove(self, form: _Form) -> None:
         """Search all that may be better than the best."""
+        if self.objective != FRONT and form.least > self._best_value:
+            return
         search, outcome = self._run(form, math.inf, 1 << 62)
         if outcome == DONE and not search.labels.tally[FORGOTTEN]:
             return

@@ -44,20 +44,10 @@ class _Kept(NamedTuple):
     must: np.ndarray
 
 
-def build_floors(
-    built: Built, deadline: Deadline | None = None, outer: Floors | None = None
-) -> Floors:
+def build_floors(built: Built, deadline: Deadline | None = None) -> Floors:
     """Bound what is still to come, level by level from the outermost in.
 
     Also sets the ``shares`` of the problem's splits.
-
-    Parameters
-    ----------
-    built : Built
-    deadline : Deadline, optional
-    outer : Floors, optional
-        Of the same problem, but for the ways to spread factors below the level outside of the
-        innermost: they hold for all levels but this one.
 
     Raises
     ------
@@ -68,20 +58,13 @@ def build_floors(
     levels, tiles = len(problem.places) - 1, len(problem.rounds)
     kept = _kept(problem, levels)
     inward, outward, shares = _word_prices(problem, kept)
+    rest = np.full((len(problem.stages), tiles), np.inf)
+    staying = np.zeros((len(problem.stages), 3, len(STAYING), tiles))
+    stay_pj = np.zeros((levels, 3, len(STAYING)))
+    entry, sent = np.empty((levels, tiles)), np.zeros(levels)
     boundary = np.full(tiles, np.inf)
-    if outer is None:
-        rest = np.full((len(problem.stages), tiles), np.inf)
-        staying = np.zeros((len(problem.stages), 3, len(STAYING), tiles))
-        stay_pj = np.zeros((levels, 3, len(STAYING)))
-        entry, sent = np.empty((levels, tiles)), np.zeros(levels)
-        boundary[-1] = 0
-    else:
-        rest, entry, sent = outer.rest.copy(), outer.entry.copy(), outer.sent.copy()
-        staying, stay_pj = outer.staying, outer.stay_pj
-        place = problem.places[levels - 2]
-        tiles_spread = problem.splits["tile"][place["first_split"] : place["last_split"]]
-        bounds.least_of_splits(problem, tiles_spread, entry[levels - 2], boundary)
-    for level in range(0 if outer is None else levels - 1, levels):
+    boundary[-1] = 0
+    for level in range(levels):
         prices, sent[level], back = _node_prices(problem, level, outward)
         if level + 1 < levels and level:
             stay_pj[level] = _inner_pj(problem, level, kept.can, outward)[:, None] * STAYING

@@ -27,9 +27,6 @@ from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
 
 _UNSEEN = {WEIGHTS: "NPQ", INPUTS: "M", OUTPUTS: "CRS"}
 _EVERY_TENSOR = 7
-CLASS_WIDTH = 3
-"""Ways to spread factors are of one class where children share words by the same power of 2, to
-this many."""
 SLACK = 1 + 1e-12
 """What rooms may be more than full by: bits may be fractions where indexes are coded."""
 
@@ -196,32 +193,8 @@ def _count_instances(places: np.ndarray, splits: np.ndarray) -> None:
         child["most_copies"] = place["most_copies"] * own["copies"].max()
 
 
-def classes_of_spreads(built: Built) -> list[Built]:
-    """The problem in parts, by how the innermost level's instances are spread.
-
-    Ways to spread factors over them are of one class where each tensor is shared about alike.
-    """
-    problem, network = built.problem, len(built.problem.places) - 3
-    if network < 0:
-        return [built]
-    first, last = (int(problem.places[network][name]) for name in ("first_split", "last_split"))
-    own = problem.splits[first:last]
-    kinds = np.floor(-np.log2(own["shares"]) / CLASS_WIDTH)
-    found = []
-    for kind in np.unique(kinds, axis=0):
-        chosen = own[(kinds == kind).all(axis=1)]
-        places = problem.places.copy()
-        for name in ("first_split", "last_split"):
-            places[network + 1 :][name] += len(chosen) - len(own)
-        places[network]["last_split"] = first + len(chosen)
-        splits = np.concatenate([problem.splits[:first], chosen, problem.splits[last:]])
-        _count_instances(places, splits)
-        found.append(built._replace(problem=problem._replace(places=places, splits=splits)))
-    return found
-
-
 def _splits(lattice: Lattice, along_x: np.ndarray) -> np.ndarray:
-    """The ways to spread factors below a level, those over most children first: SPLIT[splits]."""
+    """The ways to spread factors below a level, bundle by bundle: SPLIT[splits]."""
     found = np.flatnonzero(along_x >= 0)
     extents = lattice.extents[found]
     rows = np.zeros(len(found), SPLIT)
@@ -229,7 +202,9 @@ def _splits(lattice: Lattice, along_x: np.ndarray) -> np.ndarray:
     rows["children"] = extents.prod(axis=1)
     rows["copies"] = extents[:, [DIMENSIONS.index(d) for d in _UNSEEN[OUTPUTS]]].prod(axis=1)
     rows["inputs"] = _without(lattice, "M")[found]
-    return rows[np.argsort(-rows["children"], kind="stable")]
+    shared = [extents[:, [DIMENSIONS.index(d) for d in _UNSEEN[t]]].prod(axis=1) for t in range(3)]
+    _, rows["bundle"] = np.unique(np.floor(np.log2(shared)), axis=1, return_inverse=True)
+    return rows[np.lexsort((-rows["children"], rows["bundle"]))]
 
 
 def _without(lattice: Lattice, dimensions: str) -> np.ndarray:

@@ -147,7 +147,7 @@ def test_round_trip_of_found_mappings(read, hardware):
     accelerator = load_hardware(hardware)
     for layer in zoo.load("lenet5"):
         mapping = find_mapping(layer, accelerator)
-        assert read(mapping.to_yaml(), layer, accelerator) == mapping
+        assert read(mapping.to_yaml(accelerator), layer, accelerator) == mapping
 
 
 @pytest.mark.parametrize(

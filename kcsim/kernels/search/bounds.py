@@ -259,22 +259,6 @@ def bound_level(problem, level, kept, prices, fits, boundary, values):
 
 
 @kernel
-def least_of_splits(problem, tiles, values, found):
-    """Fill `found` (float64[tiles]) with the least value of a box times one of some tiles."""
-    problem = refer(problem)
-    whole = values.shape[0] - 1
-    lattice = problem.lattice
-    for box in range(whole + 1):
-        best = np.inf
-        rest = lattice.exponents[whole - box] | lattice.spare
-        for tile in tiles:
-            if box + tile <= whole:
-                if (rest - lattice.exponents[tile]) & lattice.spare == lattice.spare:
-                    best = min(best, values[box + tile])
-        found[box] = best
-
-
-@kernel
 def least_of_spreads(problem, tiles_on_axis, values, found):
     """Fill `found` (float64[tiles]) with the least value of a tile times one of some tiles."""
     problem = refer(problem)

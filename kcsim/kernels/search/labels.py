@@ -67,7 +67,7 @@ class Labels(NamedTuple):
     nodes : NODE[:, levels]
     heads : int64[stages, tiles]
         The first label of each stage and box, -1 for none.
-    tally : int64[11]
+    tally : int64[12]
         See `kcsim.kernels.search.optimum`.
     """
 
@@ -91,6 +91,9 @@ shares, back
     back.
 copies, units
     Children, with those further out, that hold the same output at most, and in use at most.
+
+A bundle of ways has the least and the most of each; its ways are those from ``split`` to before
+``box``.
 """
 
 
@@ -129,7 +132,7 @@ class Search(NamedTuple):
         some prices a word of its tile.
     stay_pj : float64[levels, 3, prices]
         These prices, from the least on.
-    ways, factors, prices : WAY[splits], float64[2], float64[3]
+    ways, bundles, factors, prices : WAY[splits], WAY[splits], float64[2], float64[3]
         Room to work in.
     """
 
@@ -151,6 +154,7 @@ class Search(NamedTuple):
     staying: np.ndarray
     stay_pj: np.ndarray
     ways: np.ndarray
+    bundles: np.ndarray
     factors: np.ndarray
     prices: np.ndarray
 

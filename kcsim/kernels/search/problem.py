@@ -43,14 +43,20 @@ most_units, most_copies
     Instances of the level at most, and instances at most that hold the same output.
 """
 
-SPLIT = record(tile=int64, along_x=int64, inputs=int64, children=int64, copies=float64,
-    shares=(float64, 3))
+SPLIT = record(
+    tile=int64, along_x=int64, inputs=int64, children=int64, bundle=int64, copies=float64,
+    shares=(float64, 3),
+)  # fmt: skip
 """A way to spread factors over children.
 
 tile, along_x, inputs
     All factors, those along X, and those that inputs see.
 children, copies
     Children in use, and children that hold the same output.
+bundle
+    The same for those of a level that share words about alike; they stand together.
+shares
+    Share of the words of each tensor that the level sends apart, at least.
 """
 
 
