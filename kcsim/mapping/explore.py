@@ -59,8 +59,6 @@ or a lot longer than the one before:"""
 FASTER, SLOWER, LONGER = 4.0, 1.7, 1.5
 LAST_TRY = 8.0
 """From here on, anything is looked for."""
-CLOSE = 0.95
-"""No narrow search looks for what is as close to what is known."""
 TABLE_BYTES = 1_500_000_000
 """Memory of the bounds."""
 _OPEN = 45
@@ -337,11 +335,11 @@ class _Explorer:
         before, least = self._best_value, min((form.least for form in parts), default=0.0)
         factor, took = first, math.inf
         while self._best_value == before and not self.deadline.has_passed:
-            most = least * factor if factor < LAST_TRY else math.inf
-            if most > CLOSE * before:
-                break
-            steps = sum(self._run(form, most, width) for form in parts if form.least <= most)
-            if most == math.inf:
+            most = min(least * factor if factor < LAST_TRY else math.inf, before)
+            last = most == before
+            own = 1 if last else width
+            steps = sum(self._run(form, most, own) for form in parts if form.least <= most)
+            if last:
                 break
             factor = 1 + (factor - 1) * (FASTER if steps < LONGER * took < math.inf else SLOWER)
             took = steps
