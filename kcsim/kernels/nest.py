@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from numba import njit
+from numba.core.compiler import Compiler
 
 from kcsim.kernels.layout import INPUTS, OUTPUTS, TEMPORAL, WEIGHTS, C, G, M, N, P, Q, R, S
 
-# Only called from other kernels, into which they are compiled: wrappers for Python
-# and cache files of their own would double the time of the first run.
-allocating = njit(  # type: ignore[call-overload]  # the stubs lack these two options
-    error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
-)
+@njit
+def _not_from_python() -> None:
+    """What runs in place of a part of kernels that Python calls: it expects no arguments."""
+
+
+class _PartCompiler(Compiler):  # type: ignore[misc]  # Numba has no types
+    """Compiles what other kernels take in, and no machine code of its own."""
+
+    def define_pipelines(self) -> Any:
+        self.state.flags.no_compile = True
+        return super().define_pipelines()
+
+    def _compile_core(self) -> Any:
+        if not _not_from_python.signatures:
+            _not_from_python.compile(())
+        (instead,) = _not_from_python.overloads.values()
+        result, context = super()._compile_core(), instead.target_context
+        # Numba knows a function by what Python calls.
+        entry = context.get_executable(instead.library, instead.fndesc, instead.environment)
+        result.target_context.insert_user_function(entry, result.fndesc, [result.library])
+        return result._replace(entry_point=entry)
+
+
+# Only called from other kernels, into which they are compiled: wrappers for Python, machine code
+# and cache files of their own would more than double the time of the first run.
+allocating = njit(  # type: ignore[call-overload]  # the stubs lack these options
+    error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True,
+    pipeline_class=_PartCompiler,
+)  # fmt: skip
 
 # The same for what neither makes nor returns an array. Whoever calls it holds the arrays, so that
 # it need not count who does: that is atomic, and took half the time of a search.
-helper = njit(  # type: ignore[call-overload]  # the stubs lack these three options
-    error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False
-)
+helper = njit(  # type: ignore[call-overload]  # the stubs lack these options
+    error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False,
+    pipeline_class=_PartCompiler,
+)  # fmt: skip
 
 # Called from one place only: compiled as a part of it, which spares the time to compile it alone.
 inlined = njit(inline="always", error_model="numpy")

@@ -19,7 +19,12 @@ class Reference(types.Type):  # type: ignore[misc]  # Numba has no types
 
     def __init__(self, pointee: Any) -> None:
         self.pointee = pointee
-        super().__init__(name=f"Reference({pointee})")
+        # Names of compiled functions are made of those of types, and long ones take their time.
+        super().__init__(name=f"Reference({pointee.instance_class.__name__})")
+
+    @property
+    def key(self) -> Any:
+        return self.pointee
 
 
 @register_model(Reference)
@@ -63,3 +68,14 @@ def _read(context: Any, builder: Any, reference: Reference, place: Any, name: st
         return place
     value = context.data_model_manager[field].load_from_data_pointer(builder, place)
     return impl_ret_borrowed(context, builder, field, value)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def stays_apart(context: Any) -> Any:
+    """Keep the function around from being compiled into those that call it, once for each call."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.none(), generate

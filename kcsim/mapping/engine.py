@@ -76,7 +76,7 @@ def first_labels(search: Search) -> Search:
     places = search.problem.places
     choices = int((places["last_stage"] - places["first_stage"]).max())
     search = with_room(search, 64 + 4 * choices * len(search.problem.splits))
-    optimum.start_search(search)
+    optimum.search_on(search, 0)
     return search
 
 

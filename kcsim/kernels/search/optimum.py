@@ -12,7 +12,7 @@ import numpy as np
 from kcsim.kernels.compilation import kernel
 from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, WEIGHTS, P, R
 from kcsim.kernels.nest import helper
-from kcsim.kernels.reference import refer
+from kcsim.kernels.reference import refer, stays_apart
 from kcsim.kernels.search.bounds import left, most_saved
 from kcsim.kernels.search.growth import (
     PLACED_STEP, SPREAD_STEP, commit, loop_over, place_node, spend_open, spread_over,
@@ -128,6 +128,7 @@ def open_parts(search, label, prices):
         Weights, outputs, inputs; what of inputs loops may spare, and what slides alone may; these
         shares of what flies.
     """
+    stays_apart()
     problem, labels = search.problem, search.labels
     row, amounts = labels.rows[label], labels.amounts[label]
     weights = row.flight[WEIGHTS] * prices[WEIGHTS] + amounts[WEIGHTS_OPEN, 0]
@@ -162,6 +163,7 @@ def rest_cost(search, label, stage, box, weights, outputs, inputs, moving, slidi
     weights, outputs, inputs, moving, sliding : float
         See `open_parts`.
     """
+    stays_apart()
     problem, row = search.problem, search.labels.rows[label]
     level, rest = problem.stages[stage].level, search.rest[stage, box]
     one, closed = row.state & (OPEN_WEIGHTS | OPEN_OUTPUTS), weights + outputs + inputs
@@ -311,6 +313,7 @@ def has_room(problem, row, stage):
 @helper
 def keep_label(search, new, stage):
     """Keep the label behind the last one, if a mapping with it may be the best."""
+    stays_apart()
     problem, labels = search.problem, search.labels
     if not has_room(problem, labels.rows[new], stage):
         return
@@ -336,6 +339,7 @@ def keep_label(search, new, stage):
 @helper
 def finish(search, new):
     """Take a whole mapping, if it is better than what has been found."""
+    stays_apart()
     problem, labels = search.problem, search.labels
     machine, row, amounts = problem.machine, labels.rows[new], labels.amounts[new]
     labels.tally[FINISHED] += 1
@@ -478,6 +482,7 @@ def cost_around(search, label, way, back_pj):
     tuple of float
         Energy, and cycles at least.
     """
+    stays_apart()
     problem, labels = search.problem, search.labels
     machine, row = problem.machine, labels.rows[label]
     held, energy = labels.amounts[label, HELD, 0], labels.amounts[label, SPENT, 0]
@@ -499,6 +504,7 @@ def may_spread(search, label, way, closing, back_pj):
     closing : float
         The least energy of closing what is open, on the way outwards.
     """
+    stays_apart()
     problem, row = search.problem, search.labels.rows[label]
     energy, cycles = cost_around(search, label, way, back_pj)
     weights, inputs, outputs = (
@@ -525,6 +531,7 @@ def spread_one(search, label, network, number, kept_inside, parts, back_pj):
     parts : tuple of float
         See `open_parts`.
     """
+    stays_apart()
     way, row, place = search.ways[number], search.labels.rows[label], search.problem.places[network]
     energy, cycles = cost_around(search, label, way, back_pj)
     weights, outputs, inputs, moving, sliding, moves, slides = parts
@@ -601,16 +608,10 @@ def begin(search):
 
 
 @kernel
-def start_search(search):
-    """Begin with a MAC unit, spread below the innermost level in all ways."""
-    search = refer(search)
-    begin(search)
-    spread_all(search, 0, search.problem.places.shape[0] - 2, 0)
-
-
-@kernel
 def search_on(search, steps):
-    """Go on with a search for some steps.
+    """Begin a search, or go on with it for some steps.
+
+    Nothing comes first: a MAC unit, spread below the innermost level in all ways.
 
     Returns
     -------
@@ -620,6 +621,9 @@ def search_on(search, steps):
     search = refer(search)
     problem, labels = search.problem, search.labels
     tally, tiles = labels.tally, problem.rounds.shape[0]
+    if tally[COUNT] == 0:
+        begin(search)
+        spread_all(search, 0, problem.places.shape[0] - 2, 0)
     choices = 1
     for place in problem.places:
         choices = max(choices, place.last_stage - place.first_stage)
