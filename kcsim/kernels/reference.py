@@ -68,14 +68,3 @@ def _read(context: Any, builder: Any, reference: Reference, place: Any, name: st
         return place
     value = context.data_model_manager[field].load_from_data_pointer(builder, place)
     return impl_ret_borrowed(context, builder, field, value)
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def stays_apart(context: Any) -> Any:
-    """Keep the function around from being compiled into those that call it, once for each call."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        builder.function.attributes.add("noinline")
-        return context.get_dummy_value()
-
-    return types.none(), generate

@@ -10,7 +10,6 @@ from kcsim.kernels.layout import (
     INDEXES, INPUTS, NO_MULTICAST, OUTPUTS, WEIGHTS, WORD_MULTICAST, C, G, M, P, R, S,
 )  # fmt: skip
 from kcsim.kernels.nest import helper, window_extent
-from kcsim.kernels.reference import stays_apart
 from kcsim.kernels.search.bounds import may_slide
 from kcsim.kernels.search.inputs import (
     BEFORE, STILL, cross_by_word, distinct_children, is_over, move_node, open_node,
@@ -32,7 +31,6 @@ PLACED_STEP, SPREAD_STEP = 64, 128
 @helper
 def copy_label(labels, source, step):
     """Copy a label behind the last one, as its successor."""
-    stays_apart()
     new = labels.tally[0]
     labels.rows[new] = labels.rows[source]
     labels.rows[new].parent, labels.rows[new].step = source, step
@@ -169,7 +167,6 @@ def move_slot(labels, new, source, target):
 @helper
 def loop_over(search, source, stage, factor):
     """The label with a loop over a prime factor around it."""
-    stays_apart()
     problem, labels = search.problem, search.labels
     digits, row = problem.lattice.digits, labels.rows[source]
     dimension, bound = digits[factor, DIMENSION], digits[factor, PRIME]
@@ -210,7 +207,6 @@ def loop_over(search, source, stage, factor):
 @helper
 def place_node(search, source, stage, tensor):
     """The label with a node around it."""
-    stays_apart()
     problem, labels = search.problem, search.labels
     machine, level, box = problem.machine, problem.stages[stage].level, labels.rows[source].box
     extent = problem.lattice.extents[box]
@@ -405,7 +401,6 @@ def commit(search, source, choice):
     choice : int
         `KEEP_WEIGHTS`, `KEEP_OUTPUTS`, `KEEP_INPUTS`; -1 is returned if that tensor is not open.
     """
-    stays_apart()
     problem, labels = search.problem, search.labels
     row = labels.rows[source]
     moves = row.nodes > 0 and not row.state & WAITS
@@ -447,7 +442,6 @@ def spread_over(search, source, network, split, kept_inside, stage):
 
     The factors that are spread have to divide what is left of the layer.
     """
-    stays_apart()
     problem, labels = search.problem, search.labels
     machine, box = problem.machine, labels.rows[source].box
     new = copy_label(labels, source, SPREAD_STEP + split)

@@ -10,7 +10,6 @@ from numpy import float64, int64
 
 from kcsim.kernels.count.counting import covered_length, distinct_positions
 from kcsim.kernels.layout import INPUTS, C, G, M, N, P, R, record
-from kcsim.kernels.reference import stays_apart
 from kcsim.kernels.nest import filled_box, helper
 
 MOST_ADVANCES = 6
@@ -109,7 +108,6 @@ def move_node(problem, node, box, dimension, bound, factors):
     bool
         Whether all that has to be remembered could be.
     """
-    stays_apart()
     window, own = problem.machine.window, 0
     axis = node.axis
     if dimension == M and axis == STILL and node.sliding:
@@ -179,7 +177,6 @@ def is_over(problem, node, box):
 @helper
 def least_of_node(problem, node, box, part, sliding):
     """The least share of what closing a node costs that loops around a box leave, or slides do."""
-    stays_apart()
     if node.axis == STILL:
         extent, whole, least = problem.lattice.extents[box], problem.lattice.extents[-1], 1.0
         for axis in range(2):

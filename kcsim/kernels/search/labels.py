@@ -9,7 +9,6 @@ from numpy import float64, int64
 
 from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS, record
 from kcsim.kernels.nest import helper
-from kcsim.kernels.reference import stays_apart
 from kcsim.kernels.search.inputs import NONE, least_of_node
 from kcsim.kernels.search.problem import Problem
 
@@ -192,7 +191,6 @@ def most_more(part, other, least):
 @helper
 def excess(search, one, other, k, alike):
     """The most by which one label may cost more than another on an account, whatever follows."""
-    stays_apart()
     labels, problem = search.labels, search.problem
     a, b = labels.rows[one], labels.rows[other]
     first, second = labels.amounts[one], labels.amounts[other]
@@ -225,7 +223,6 @@ def excess(search, one, other, k, alike):
 @helper
 def is_no_worse(search, one, other):
     """Whether a label is no worse than another in whatever may follow."""
-    stays_apart()
     labels, problem = search.labels, search.problem
     a, b = labels.rows[one], labels.rows[other]
     slack = 1 + 1e-12
@@ -277,7 +274,6 @@ def is_no_worse(search, one, other):
 @helper
 def add_label(search, stage):
     """Add the label behind the last one to a stage, unless another is no worse; whether it was."""
-    stays_apart()
     labels = search.labels
     rows, heads = labels.rows, labels.heads
     new = labels.tally[0]

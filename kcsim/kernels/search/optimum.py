@@ -12,7 +12,7 @@ import numpy as np
 from kcsim.kernels.compilation import kernel
 from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, WEIGHTS, P, R
 from kcsim.kernels.nest import helper
-from kcsim.kernels.reference import refer, stays_apart
+from kcsim.kernels.reference import refer
 from kcsim.kernels.search.bounds import left, most_saved
 from kcsim.kernels.search.growth import (
     PLACED_STEP, SPREAD_STEP, commit, loop_over, place_node, spend_open, spread_over,
@@ -128,7 +128,6 @@ def open_parts(search, label, prices):
         Weights, outputs, inputs; what of inputs loops may spare, and what slides alone may; these
         shares of what flies.
     """
-    stays_apart()
     problem, labels = search.problem, search.labels
     row, amounts = labels.rows[label], labels.amounts[label]
     weights = row.flight[WEIGHTS] * prices[WEIGHTS] + amounts[WEIGHTS_OPEN, 0]
@@ -163,7 +162,6 @@ def rest_cost(search, label, stage, box, weights, outputs, inputs, moving, slidi
     weights, outputs, inputs, moving, sliding : float
         See `open_parts`.
     """
-    stays_apart()
     problem, row = search.problem, search.labels.rows[label]
     level, rest = problem.stages[stage].level, search.rest[stage, box]
     one, closed = row.state & (OPEN_WEIGHTS | OPEN_OUTPUTS), weights + outputs + inputs
@@ -313,7 +311,6 @@ def has_room(problem, row, stage):
 @helper
 def keep_label(search, new, stage):
     """Keep the label behind the last one, if a mapping with it may be the best."""
-    stays_apart()
     problem, labels = search.problem, search.labels
     if not has_room(problem, labels.rows[new], stage):
         return
@@ -339,7 +336,6 @@ def keep_label(search, new, stage):
 @helper
 def finish(search, new):
     """Take a whole mapping, if it is better than what has been found."""
-    stays_apart()
     problem, labels = search.problem, search.labels
     machine, row, amounts = problem.machine, labels.rows[new], labels.amounts[new]
     labels.tally[FINISHED] += 1
@@ -482,7 +478,6 @@ def cost_around(search, label, way, back_pj):
     tuple of float
         Energy, and cycles at least.
     """
-    stays_apart()
     problem, labels = search.problem, search.labels
     machine, row = problem.machine, labels.rows[label]
     held, energy = labels.amounts[label, HELD, 0], labels.amounts[label, SPENT, 0]
@@ -504,7 +499,6 @@ def may_spread(search, label, way, closing, back_pj):
     closing : float
         The least energy of closing what is open, on the way outwards.
     """
-    stays_apart()
     problem, row = search.problem, search.labels.rows[label]
     energy, cycles = cost_around(search, label, way, back_pj)
     weights, inputs, outputs = (
@@ -531,7 +525,6 @@ def spread_one(search, label, network, number, kept_inside, parts, back_pj):
     parts : tuple of float
         See `open_parts`.
     """
-    stays_apart()
     way, row, place = search.ways[number], search.labels.rows[label], search.problem.places[network]
     energy, cycles = cost_around(search, label, way, back_pj)
     weights, outputs, inputs, moving, sliding, moves, slides = parts
