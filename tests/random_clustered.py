@@ -10,7 +10,8 @@ from kcsim.clustering.precision import quantize
 from kcsim.clustering.resolve import resolve_network
 from kcsim.clustering.spec import parse_clustering
 from kcsim.clustering.units import weights_shape
-from kcsim.weights.clustered import ClusteredLayer, ClusteredWeights, Codebook
+from kcsim.weights.clustered import ClusteredWeights
+from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 

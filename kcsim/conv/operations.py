@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from kcsim.conv.geometry import Geometry, Place, line_strips
-from kcsim.weights.clustered import ClusteredLayer
+from kcsim.weights.clustered_layer import ClusteredLayer
 from kcsim.workload.execution import EXECUTIONS, Operations, check_execution
 from kcsim.workload.layer import ConvLayer
 

@@ -19,7 +19,7 @@ from kcsim.sharing.distinct_entries import DistinctEntries
 from kcsim.sharing.plan import SharedLayer
 from kcsim.sharing.search import find_shared_mapping
 from kcsim.sharing.strategies import SHARINGS
-from kcsim.weights.clustered import ClusteredLayer, Codebook
+from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
 from kcsim.workload.layer import ConvLayer
 
 

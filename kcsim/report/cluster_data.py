@@ -6,7 +6,8 @@ from kcsim.clustering.storage import LayerStorage
 from kcsim.fields import field_named
 from kcsim.report.table import Row, Table, column
 from kcsim.sums import exact_sum, quotient
-from kcsim.weights.clustered import ClusteredLayer, ClusteredWeights
+from kcsim.weights.clustered import ClusteredWeights
+from kcsim.weights.clustered_layer import ClusteredLayer
 
 _COLUMNS = (
     column("layer"),

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from kcsim.clustering.coding import fixed_index_bits
-from kcsim.clustering.scheme import Unit
+from kcsim.clustering.unit import Unit
 from kcsim.cost.prices import WeightCosts
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.errors import MappingError

@@ -24,7 +24,8 @@ from kcsim.clustering.target import largest_that_meets, meet_ratio, most_units
 from kcsim.clustering.units import cut_units
 from kcsim.errors import InputError, Problem
 from kcsim.reading.arguments import checked
-from kcsim.weights.clustered import ClusteredLayer, ClusteredWeights, Codebook
+from kcsim.weights.clustered import ClusteredWeights
+from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
 from kcsim.weights.matching import LayerWeights, Names, match_weights
 from kcsim.weights.recognize import FOUND, distinct_values, recognize_network
 from kcsim.weights.weight_files import load_weights

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from kcsim.clustering.coding import TABLE_ENTRY_BITS, code_lengths
 from kcsim.clustering.precision import StoredValues
 from kcsim.clustering.resolve import LayerClustering
-from kcsim.clustering.scheme import Clustering, Unit
+from kcsim.clustering.scheme import Clustering
+from kcsim.clustering.unit import Unit
 from kcsim.clustering.units import cut_units
 from kcsim.errors import InputError
-from kcsim.weights.clustered import ClusteredLayer, ClusteredWeights, Codebook
+from kcsim.weights.clustered import ClusteredWeights
+from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
 from kcsim.weights.matching import LayerWeights
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
