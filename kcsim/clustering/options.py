@@ -261,7 +261,9 @@ def scheme_problems(scheme: str, given: Mapping[str, object]) -> list[tuple[str,
     if "length" in kind.options and "length" not in given:
         problems.append(("", Problem(f"{kind.name} has no length of its sub-vectors", "length")))
     if "shape" in kind.options and "shape" not in given:
-        problems.append(("", Problem(f"{kind.name} has no shape of its units", "shape, as shape=2x3x3")))
+        problems.append(
+            ("", Problem(f"{kind.name} has no shape of its units", "shape, as shape=2x3x3"))
+        )
     return problems or _layout_problems(given)
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kcsim.clustering.options import OPTIONS
-from kcsim.clustering.precision import quantize
 from kcsim.clustering.resolve import (
     LayerClustering,
     check_units,
@@ -21,7 +20,6 @@ from kcsim.clustering.resolve import (
 from kcsim.clustering.scheme import Clustering
 from kcsim.clustering.spec import parse_clustering
 from kcsim.clustering.target import largest_that_meets, meet_ratio, most_units
-from kcsim.clustering.units import cut_units
 from kcsim.errors import InputError, Problem
 from kcsim.reading.arguments import checked
 from kcsim.weights.clustered import ClusteredWeights
@@ -158,11 +156,12 @@ def _clustered(
         if progress:
             progress(done, steps)
 
+    from kcsim.weights.fit_layers import fit_layers
+
     codebooks, layers = {}, {}
     for name, group in sharing.items():
         tensors = [weights[part.layer.name].weight for part in group]
-        fit = _fit_subspaces if group[0].settings.is_product else _fit_units
-        codebook, fitted = fit(group, tensors, seed, starts, advance)
+        codebook, fitted = fit_layers(group, tensors, seed, starts, advance)
         codebooks[name] = codebook
         for layer, tensor in zip(fitted, tensors, strict=True):
             layers[layer.part.layer.name] = _with_error(layer, codebook, tensor)
@@ -215,67 +214,3 @@ def _with_error(layer: ClusteredLayer, codebook: Codebook, weights: Floats) -> C
     mean = float(error.mean())
     kept = 1 - mean / variance if variance else float(mean == 0)
     return replace(layer, mean_squared_error=mean, variance_kept=kept)
-
-
-def _fit_units(
-    parts: Sequence[LayerClustering],
-    tensors: Sequence[Floats],
-    seed: int,
-    starts: int,
-    advance: Callable[[], None],
-) -> tuple[Codebook, list[ClusteredLayer]]:
-    """One codebook for the units of all layers that share it."""
-    from kcsim.weights.fit import fit_units
-
-    name, settings, unit = parts[0].codebook, parts[0].settings, parts[0].unit
-    assert unit is not None
-    blocks = [cut_units(tensor, unit) for tensor in tensors]
-    shapes = [block.shape[:4] for block in blocks]
-    units = np.concatenate([block.reshape(-1, *unit.shape) for block in blocks])
-    fitted = fit_units(units, settings, parts[0].clusters, seed=seed, starts=starts)
-    advance()
-    layers, start = [], 0
-    for part, shape in zip(parts, shapes, strict=True):
-        own = slice(start, start + part.units)
-        start += part.units
-        turns = fitted.transforms
-        scales, offsets = (
-            None if values is None else quantize(values[own].reshape(shape), bits, what)
-            for values, bits, what in (
-                (fitted.scales, settings.scale_bits, f"the scale of layer {part.layer.name!r}"),
-                (fitted.offsets, settings.offset_bits, f"the offset of layer {part.layer.name!r}"),
-            )
-        )
-        indexes = fitted.indexes[own].reshape(shape)
-        turned = None if turns is None else turns[own].reshape(shape)
-        layers.append(ClusteredLayer(part, indexes, turned, scales, offsets))
-    return _codebook(name, fitted.entries, settings), layers
-
-
-def _fit_subspaces(
-    parts: Sequence[LayerClustering],
-    tensors: Sequence[Floats],
-    seed: int,
-    starts: int,
-    advance: Callable[[], None],
-) -> tuple[Codebook, list[ClusteredLayer]]:
-    """The codebooks of one layer in product quantization, one for each sub-space."""
-    from kcsim.weights.fit import fit_units
-
-    (part,), (weights,) = parts, tensors
-    settings, length = part.settings, part.settings.length or 1
-    filters, channels, rows, columns = weights.shape
-    entries, indexes = [], []
-    for start in range(0, channels, length):
-        vectors = np.moveaxis(weights[:, start : start + length], 1, -1)
-        units = vectors.reshape(-1, vectors.shape[-1], 1, 1)
-        fitted = fit_units(units, settings, part.clusters, seed=seed, starts=starts)
-        advance()
-        entries.append(fitted.entries)
-        indexes.append(fitted.indexes.reshape(filters, rows, columns))
-    codebook = _codebook(part.codebook, np.concatenate(entries, axis=1), settings)
-    return codebook, [ClusteredLayer(part, np.stack(indexes, axis=1))]
-
-
-def _codebook(name: str, entries: Floats, settings: Clustering) -> Codebook:
-    return Codebook(name, quantize(entries, settings.codebook_bits or 32, f"codebook {name!r}"))

@@ -221,7 +221,11 @@ class _Reader:
         values = self._floats(f"{name}.outliers")
         key, words = f"{name}.outlier_positions", layer.weight_words
         places = self._packed(key, values.shape, fixed_index_bits(words)).astype(np.int64).ravel()
-        if values.ndim != 1 or (np.diff(places, prepend=-1) <= 0).any() or places.max(initial=0) >= words:
+        if (
+            values.ndim != 1
+            or (np.diff(places, prepend=-1) <= 0).any()
+            or places.max(initial=0) >= words
+        ):
             raise InputError(Problem(f"tensor {key!r} holds no positions",
                                      f"numbers below {words} in ascending order"))  # fmt: skip
         return Outliers(places, values)
@@ -246,9 +250,7 @@ class _Reader:
             return indexes
         return self._words(f"{name}.indexes", shape, part)
 
-    def _words(
-        self, key: str, shape: tuple[int, ...], part: LayerClustering
-    ) -> NDArray[np.int32]:
+    def _words(self, key: str, shape: tuple[int, ...], part: LayerClustering) -> NDArray[np.int32]:
         """Indexes that are stored, in the coding of their codebook."""
         if part.codebook in self._codes:
             packed = self._take(key, np.uint8)

@@ -60,7 +60,7 @@ def to_bytes(weights: ClusteredWeights) -> bytes:
     names = _codebook_names(weights)
     tensors: Tensors = {}
     code_lengths = {}
-    for name, codebook in weights.codebooks.items():
+    for name in weights.codebooks:
         tensors |= values_to_tensors(f"{names[name]}.codebook", _kept_entries(weights, name))
         if weights.index(name) != "fixed":
             lengths = huffman_lengths(weights.counts(name))
@@ -145,9 +145,7 @@ def _layer_tensors(
     return tensors
 
 
-def _indexes(
-    name: str, layer: ClusteredLayer, code_lengths: NDArray[np.uint8] | None
-) -> Tensors:
+def _indexes(name: str, layer: ClusteredLayer, code_lengths: NDArray[np.uint8] | None) -> Tensors:
     """The indexes of a layer, and what says where they are."""
     settings, indexes, tensors = layer.part.settings, layer.indexes, {}
     if settings.positions == "relative":
