@@ -97,7 +97,7 @@ class LayerClustering:
     def codebook_numbers(self) -> NDArray[np.int64]:
         """Which of the layer's codebooks serves a unit: int64[M/filters, C/channels]."""
         assert self.unit is not None
-        settings, (across, along) = self.settings, self.codebook_grid
+        settings, (_, along) = self.settings, self.codebook_grid
         filters, blocks, _, _ = self.unit.grid(self.layer)
         if settings.is_product:
             return np.broadcast_to(np.arange(blocks), (filters, blocks))

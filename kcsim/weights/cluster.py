@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,12 +22,14 @@ from kcsim.clustering.resolve import (
 from kcsim.clustering.scheme import Clustering
 from kcsim.clustering.spec import parse_clustering
 from kcsim.clustering.target import largest_that_meets, meet_ratio, most_units
-from kcsim.errors import InputError, Problem
+from kcsim.errors import InputError, Problem, nearest
 from kcsim.reading.arguments import checked
 from kcsim.weights.clustered import ClusteredWeights
 from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
+from kcsim.weights.found import Storing
 from kcsim.weights.matching import LayerWeights, Names, match_weights
-from kcsim.weights.recognize import FOUND, distinct_values, recognize_network
+from kcsim.weights.recognize import FOUND, recognize_network
+from kcsim.weights.recognize_units import distinct_values
 from kcsim.weights.weight_files import load_weights
 from kcsim.workload.network import Network
 from kcsim.workload.reader import load_network
@@ -97,8 +101,10 @@ def cluster_network(
     if isinstance(clustering, str):
         word, _, settings = clustering.partition(":")
         if word.strip() == FOUND:
-            found = recognize_network(network, matched, _index_of(settings))
-            return replace(found, notes=_matched_notes(matched))
+            storing = _storing(settings)
+            found = recognize_network(network, matched, storing)
+            notes = (*_matched_notes(matched), *_zero_notes(network, matched, storing, found))
+            return replace(found, notes=notes)
         clustering = parse_clustering(clustering)
     chosen = settings_of(network, clustering)
 
@@ -120,16 +126,25 @@ def cluster_network(
     return largest_that_meets(ratio, attempt, assumed, most_units(network, chosen))
 
 
-def _index_of(settings: str) -> str:
-    """The coding in the settings behind ``found``."""
-    key, _, value = (part.strip() for part in settings.partition("="))
-    if not settings:
-        return "fixed"
-    if key != "index":
-        raise InputError(Problem(f"{FOUND} has no setting {key!r}", "index"))
-    if problem := OPTIONS["index"].problem("index", value):
-        raise InputError(problem)
-    return value
+def _storing(settings: str) -> Storing:
+    """What stands behind ``found``: how indexes are coded, and which units have one."""
+    given: dict[str, Any] = {}
+    for piece in settings.split(",") if settings.strip() else ():
+        key, _, value = (part.strip() for part in piece.partition("="))
+        names = tuple(vars(Storing()))
+        if key not in names:
+            expected = ", ".join(names)
+            raise InputError(
+                Problem(f"{FOUND} has no setting {key!r}", expected, nearest(key, names))
+            )
+        given[key] = int(value) if value.isdecimal() else value
+        if problem := OPTIONS[key].problem(key, given[key]):
+            raise InputError(problem)
+    if "position_bits" in given and given.get("positions") != "relative":
+        raise InputError(
+            Problem("position_bits are those of relative positions", "positions=relative")
+        )
+    return Storing(**given)
 
 
 def _clustered(
@@ -173,6 +188,32 @@ def _clustered(
         {name: given.weight.copy() for name, given in weights.items() if name not in layers},
         {name: given.bias.copy() for name, given in weights.items() if given.bias is not None},
         (*few_units_notes(parts), *_matched_notes(weights), *_already_clustered(weights)),
+    )
+
+
+def _zero_notes(
+    network: Network,
+    weights: Mapping[str, LayerWeights],
+    storing: Storing,
+    found: ClusteredWeights,
+) -> tuple[str, ...]:
+    """A sentence about what layers of many zeros would take without indexes for these."""
+    given = [weights[name].weight for name in found.layers]
+    words = sum(each.size for each in given)
+    zeros = words - sum(np.count_nonzero(each) for each in given)
+    if storing.positions != "all" or 3 * zeros < words:
+        return ()
+    sizes = {
+        kind: recognize_network(network, weights, replace(storing, positions=kind)).storage()
+        for kind in ("relative", "bitmask")
+    }
+    kind, fewest = min(sizes.items(), key=lambda pair: pair[1].total_bits)
+    today = found.storage().total_bits
+    if fewest.total_bits >= today:
+        return ()
+    return (
+        f"{zeros / words:.0%} of the clustered weights are zero: with {FOUND}:positions={kind} all "
+        f"takes {math.ceil(fewest.total_bits / 8):,} bytes in place of {math.ceil(today / 8):,}.",
     )
 
 
