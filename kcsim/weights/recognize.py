@@ -115,9 +115,18 @@ def _best(layer: ConvLayer, given: LayerWeights, storing: Storing) -> Found | No
                 fewest = min((found_bits([each]) for each in found), default=math.inf)
                 found += equal_subvectors(layer, weights, length, fewest, storing.index)
     found += _layouts(layer, weights, storing, found)
+    if given.layout is not None and storing.positions == "all":
+        found.append(_stored(given.layout, storing))
     if not found and storing.positions == "all":
         found += scaled_kernels(layer, weights, storing.index)
     return min(found, key=lambda each: found_bits([each]), default=None)
+
+
+def _stored(found: Found, storing: Storing) -> Found:
+    """What a file says, under a coding of indexes."""
+    part = found.clustered.part
+    settings = replace(part.settings, **storing.settings)
+    return replace(found, clustered=replace(found.clustered, part=replace(part, settings=settings)))
 
 
 def _layouts(

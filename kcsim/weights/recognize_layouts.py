@@ -110,8 +110,9 @@ def divided_codebooks(
             continue
         labels = np.unique(row_keys(flat), return_inverse=True)[1].astype(np.int32)
         labels = labels.reshape(*blocks.shape[:2], -1)
+        stored, positions = _least_stored(flat, storing)
         for across, along in _grids(labels.shape[0], labels.shape[1]):
-            if _may_take_fewer(labels, across, along, unit, storing, fewest):
+            if _may_take_fewer(labels, across, along, unit, stored, fewest - positions):
                 divided = {}
                 if across < labels.shape[0]:
                     divided["codebook_filters"] = across * unit.filters
@@ -137,9 +138,9 @@ def _divisors(number: int) -> list[int]:
 
 
 def _may_take_fewer(
-    labels: Indexes, across: int, along: int, unit: Unit, storing: Storing, fewest: float
+    labels: Indexes, across: int, along: int, unit: Unit, stored: int, fewest: float
 ) -> bool:
-    """Whether the first codebook alone does not rule a grid out."""
+    """Whether the first codebook alone does not rule a grid out, with that many indexes."""
     filters, channels, _ = labels.shape
     first = labels[:across, :along]
     if first.size < 2:
@@ -149,9 +150,16 @@ def _may_take_fewer(
         return False
     tables = (filters // across) * (channels // along)
     bits = 32 * (clusters - 1) * unit.size * tables
-    if storing.index == "fixed" and storing.positions == "all":
-        bits += fixed_index_bits(clusters) * labels.size
-    return bits < fewest
+    return bits + fixed_index_bits(clusters - 1) * stored < fewest
+
+
+def _least_stored(units: Floats, storing: Storing) -> tuple[int, int]:
+    """Indexes of a length of their own that units need at least, and bits of their positions."""
+    used = len(units)
+    if storing.positions != "all":
+        used = int(np.count_nonzero(units.any(axis=1)))
+    positions = {"all": 0, "relative": used * storing.position_bits, "bitmask": len(units)}
+    return used if storing.index == "fixed" else 0, positions[storing.positions]
 
 
 def _divided(

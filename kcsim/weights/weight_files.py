@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from kcsim.errors import InputError, Problem
 from kcsim.reading.arguments import checked
+from kcsim.weights.coded import CodedTensor, join_codes
 from kcsim.weights.weight_parts import join_parts
 
 MAX_BYTES = 4 * 2**30
@@ -40,6 +41,9 @@ class WeightFile(Mapping[str, NDArray[Any]]):
         What else could be weights, by name, and what it is instead of floating point.
     has_outputs_first : bool
         Whether its format says that rows of a matrix are outputs.
+    coded : dict of str to CodedTensor
+        Weights that are kept as codes and a codebook. Those of vectors and of several codebooks
+        are none of the tensors: only a layer tells their shape.
     """
 
     def __init__(
@@ -48,10 +52,12 @@ class WeightFile(Mapping[str, NDArray[Any]]):
         tensors: Tensors,
         unread: Mapping[str, str] | None = None,
         has_outputs_first: bool = False,
+        coded: Mapping[str, CodedTensor] | None = None,
     ) -> None:
         self.file = file
         self.unread = dict(unread or {})
         self.has_outputs_first = has_outputs_first
+        self.coded = dict(coded or {})
         self._tensors = tensors
 
     def __getitem__(self, name: str) -> NDArray[Any]:
@@ -75,14 +81,15 @@ def load_weights(path: str | os.PathLike[str]) -> WeightFile:
     ----------
     path : str or path
         * safetensors;
-        * ``.npz``: ``X.codes`` with ``X.codebook`` become ``X.weight``;
+        * ``.npz``;
         * a torch state dict (``.pt``, ``.pth``; needs the extra ``torch``), also one level down
           (`kcsim.weights.torch_weights`); a prefix ``module.`` is dropped;
         * ``.onnx`` (needs the extra ``onnx``): weights of Conv, Gemm and MatMul in the order of
           the graph, also behind nodes that reorder, look up or scale constants.
 
         The content decides, except between ONNX and what is none of these. Masks and weight
-        norms of torch are multiplied out (`kcsim.weights.weight_parts`).
+        norms of torch are multiplied out (`kcsim.weights.weight_parts`). Codes and codebooks
+        become weights, and so do integers with scales (`kcsim.weights.coded`).
 
     Returns
     -------
@@ -100,7 +107,8 @@ def load_weights(path: str | os.PathLike[str]) -> WeightFile:
     with reading(file, kind):
         tensors, unread = reader(file)
         tensors, incomplete = join_parts(tensors)
-    unread |= incomplete
+        tensors, coded, undecoded = join_codes(tensors, file)
+    unread |= incomplete | undecoded
     found = {name: value for name, value in tensors.items() if value.dtype.kind == "f"}
     # A vector is no layer's weights.
     unread |= {
@@ -108,11 +116,11 @@ def load_weights(path: str | os.PathLike[str]) -> WeightFile:
         for name, value in tensors.items()
         if name not in found and value.ndim > 1
     }
-    if odd := [name for name in (*found, *unread) if not name.isprintable()]:
+    if odd := [name for name in (*found, *coded, *unread) if not name.isprintable()]:
         raise InputError(Problem(f"'{file}' has a tensor named {odd[0]!r}", "printable names"))
-    if not found:
+    if not (found or coded):
         raise InputError(_nothing(file, unread))
-    return WeightFile(file, found, unread, reader in (_read_torch, _read_onnx))
+    return WeightFile(file, found, unread, reader in (_read_torch, _read_onnx), coded)
 
 
 def _nothing(file: str, unread: Mapping[str, str]) -> Problem:
@@ -227,27 +235,7 @@ def _read_npz(file: str) -> Read:
                 tensors[name] = array
             else:
                 unread[name] = "no array of NumPy (.npy)"
-    for name in [name for name in tensors if name.endswith(".codes")]:
-        base = name.removesuffix(".codes")
-        if f"{base}.codebook" in tensors:
-            codes, codebook = tensors.pop(name), tensors.pop(f"{base}.codebook")
-            tensors[f"{base}.weight"] = _looked_up(file, name, codes, codebook)
     return tensors, unread
-
-
-def _looked_up(file: str, name: str, codes: NDArray[Any], codebook: NDArray[Any]) -> NDArray[Any]:
-    """Weights from scalars of a codebook."""
-    if codebook.ndim != 1 or codes.dtype.kind not in "iu":
-        raise InputError(
-            Problem(f"'{file}': tensor {name!r} has the type {codes.dtype} and a codebook of "
-                    f"{codebook.ndim} dimensions", "integers, and a codebook of one dimension")
-        )  # fmt: skip
-    if codes.size and not 0 <= int(codes.min()) <= int(codes.max()) < codebook.size:
-        raise InputError(
-            Problem(f"'{file}': tensor {name!r} holds {codes.min()} to {codes.max()}",
-                    f"0 to {codebook.size - 1}, the entries of its codebook")
-        )  # fmt: skip
-    return np.asarray(codebook[codes])
 
 
 def _read_torch(file: str) -> Read:
