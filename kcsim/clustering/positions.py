@@ -37,7 +37,7 @@ def expected_padding(units: int, zero_share: float, bits: int) -> float:
         Probability p.
     bits : int
     """
-    longer = zero_share ** (2**bits)
+    longer: float = zero_share ** (2**bits)
     return round(units * (1 - zero_share)) * longer / (1 - longer)
 
 

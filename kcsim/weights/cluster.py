@@ -98,18 +98,20 @@ def cluster_network(
     if isinstance(weights, str | os.PathLike):
         weights = load_weights(weights)
     matched = match_weights(network, weights, names)
+    file_notes: tuple[str, ...] = getattr(weights, "notes", ())
     if isinstance(clustering, str):
         word, _, settings = clustering.partition(":")
         if word.strip() == FOUND:
             storing = _storing(settings)
             found = recognize_network(network, matched, storing)
             notes = (*_matched_notes(matched), *_zero_notes(network, matched, storing, found))
-            return replace(found, notes=notes)
+            return replace(found, notes=(*notes, *file_notes))
         clustering = parse_clustering(clustering)
     chosen = settings_of(network, clustering)
 
     def attempt(settings: Clustering) -> ClusteredWeights:
-        return _clustered(network, matched, settings, seed, starts, progress)
+        result = _clustered(network, matched, settings, seed, starts, progress)
+        return replace(result, notes=(*result.notes, *file_notes))
 
     ratio = chosen.ratio
     if ratio is None:

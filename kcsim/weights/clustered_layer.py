@@ -183,7 +183,7 @@ class ClusteredLayer:
         """As `_entries_used`, with different numbers for different transforms or sums."""
         keys = self._entries_used
         if self.part.settings.stages > 1:
-            combined = keys[0]
+            combined: NDArray[np.int64] = keys[0]
             for stage in keys[1:]:
                 numbers = np.unique(combined, return_inverse=True)[1].reshape(stage.shape)
                 combined = numbers * (int(stage.max()) + 1) + stage

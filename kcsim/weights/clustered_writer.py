@@ -147,7 +147,8 @@ def _layer_tensors(
 
 def _indexes(name: str, layer: ClusteredLayer, code_lengths: NDArray[np.uint8] | None) -> Tensors:
     """The indexes of a layer, and what says where they are."""
-    settings, indexes, tensors = layer.part.settings, layer.indexes, {}
+    settings, indexes = layer.part.settings, layer.indexes
+    tensors: Tensors = {}
     if settings.positions == "relative":
         indexes, gaps = to_relative(indexes.ravel(), settings.position_bits)
         tensors[f"{name}.index_count"] = np.array([len(indexes)], np.uint32)

@@ -1,9 +1,9 @@
-"""Weights that a file keeps as codes and a codebook, or as integers and scales."""
+"""Codes and a codebook, and how they make the weights of a layer."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,20 +13,11 @@ from numpy.typing import NDArray
 from kcsim.clustering.scheme import Clustering
 from kcsim.clustering.unit import Unit
 from kcsim.clustering.units import shape_text, weights_shape
-from kcsim.errors import InputError, Problem
 from kcsim.weights.found import Found, found_layer
 from kcsim.workload.layer import ConvLayer
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
-
-CODES = ("codes", "indices", "indexes", "index", "labels", "assignments", "pulling_indices")
-"""Last words of the names under which tools keep codes."""
-CODEBOOKS = ("codebook", "codebooks", "lut", "luts", "centroids", "cluster_centroids", "palette")
-"""Likewise, of codebooks."""
-SCALES = ("scale", "scales")
-ZERO_POINTS = ("zero_point", "zero_points")
-_WEIGHTS = ("weight", "kernel")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +51,10 @@ class CodedTensor:
     @property
     def weights(self) -> Array | None:
         """The weights, where they do not depend on a layer: of one codebook of scalars."""
-        if not _is_flat(self.codebook.shape):
+        if not is_flat(self.codebook.shape):
             return None
         values = self.codebook.ravel()[self.codes]
-        scales = None if self.scales is None else _along(self.scales, values)
+        scales = None if self.scales is None else along(self.scales, values)
         if self.scales is not None and scales is None:
             return None
         return np.asarray(values if scales is None else values * scales)
@@ -163,7 +154,7 @@ def _all_readings(codes: Array, codebook: Array, shape: Shape) -> Iterator[_Read
     if codes.size and words % codes.size == 0:
         values = words // codes.size
         for tables, groups, units in _tables(codebook, values, shape, codes.ndim):
-            wrapped = _unsigned(codes, tables.shape[1])
+            wrapped = unsigned(codes, tables.shape[1])
             for unit in units:
                 yield _Reading(unit, tables, wrapped, groups)
     if codebook.ndim < 3 or codebook.shape[0] < 2:
@@ -176,7 +167,7 @@ def _all_readings(codes: Array, codebook: Array, shape: Shape) -> Iterator[_Read
         if math.prod(codebook.shape[2:]) != values:
             continue
         tables = codebook.reshape(stages, codebook.shape[1], values)
-        moved = _unsigned(np.moveaxis(codes, axis, 0), codebook.shape[1])
+        moved = unsigned(np.moveaxis(codes, axis, 0), codebook.shape[1])
         for unit in _units(codebook.shape[2:], values, shape):
             yield _Reading(unit, tables, moved, stages=stages)
 
@@ -243,7 +234,7 @@ def _scheme(unit: Unit, shape: Shape) -> str:
     return "kernel" if unit == Unit(1, *shape[2:]) else "block"
 
 
-def _unsigned(codes: Array, clusters: int) -> Array:
+def unsigned(codes: Array, clusters: int) -> Array:
     """Codes of which the highest bit was taken for a sign, as they were meant."""
     if codes.dtype.kind == "i" and codes.size and int(codes.min()) < 0:
         bits = 8 * codes.dtype.itemsize
@@ -256,137 +247,12 @@ def _squeezed(shape: Shape) -> Shape:
     return tuple(size for size in shape if size > 1)
 
 
-def _is_flat(shape: Shape) -> bool:
+def is_flat(shape: Shape) -> bool:
+    """Whether at most one axis is longer than 1."""
     return len(_squeezed(shape)) <= 1
 
 
-def join_codes(
-    tensors: Mapping[str, Array], file: str
-) -> tuple[dict[str, Array], dict[str, CodedTensor], dict[str, str]]:
-    """Put codes and codebooks together, and integers and their scales.
-
-    Parameters
-    ----------
-    tensors : mapping of str to array
-    file : str
-        For messages.
-
-    Returns
-    -------
-    tensors : dict of str to array
-        In the order of the codes; without weights whose shape only a layer tells.
-    coded : dict of str to CodedTensor
-        Weights that are made of codes, these among them.
-    unread : dict of str to str
-        What is the matter with codes and codebooks that make up nothing.
-
-    Raises
-    ------
-    InputError
-        If a tensor that is named as codes holds none.
-    """
-    joined: dict[str, Array] = {}
-    coded: dict[str, CodedTensor] = {}
-    unread: dict[str, str] = {}
-    wholes: dict[str, str] = {}
-    used: set[str] = set()
-    for name, tensor in tensors.items():
-        base, word = _split(name, CODES)
-        if word:
-            book = _partner(base, CODEBOOKS, tensors)
-            if book is None:
-                continue
-            scale = _partner(base, SCALES, tensors)
-            used |= {name, book} | ({scale} if scale else set())
-            whole = _weight_name(base)
-            made = _coded(tensor, tensors[book], None if scale is None else tensors[scale])
-            if isinstance(made, CodedTensor):
-                coded[whole] = made
-                wholes[name] = whole
-            elif word == CODES[0]:
-                raise InputError(Problem(f"'{file}': tensor {name!r} {made[0]}", made[1]))
-            else:
-                unread[whole] = f"{name!r}, which {made[0]}"
-        elif tensor.dtype.kind in "iu" and tensor.ndim > 1 and _is_weight(name):
-            dequantized = _dequantized(name, tensors, used)
-            if dequantized is not None:
-                joined[name] = dequantized
-    result: dict[str, Array] = {}
-    for name, tensor in tensors.items():
-        if name in wholes:
-            weights = coded[wholes[name]].weights
-            if weights is not None:
-                result[wholes[name]] = weights
-        elif name not in used:
-            result[name] = joined.get(name, tensor)
-    return result, coded, unread
-
-
-def _split(name: str, words: tuple[str, ...]) -> tuple[str, str]:
-    """A name without its last word and that, if it is one of some words."""
-    for word in sorted(words, key=len, reverse=True):
-        for separator in "._/":
-            if name.lower().endswith(separator + word):
-                return name[: -len(word) - 1], word
-    return name, ""
-
-
-def _partner(base: str, words: tuple[str, ...], tensors: Mapping[str, Array]) -> str | None:
-    """A tensor of the same base with one of some last words."""
-    stems = (base, *(base[: -len(word) - 1] for word in _WEIGHTS if base.endswith(f".{word}")))
-    for stem in stems:
-        for word in words:
-            for separator in "._/":
-                if f"{stem}{separator}{word}" in tensors:
-                    return f"{stem}{separator}{word}"
-    return None
-
-
-def _is_weight(name: str) -> bool:
-    return any(name == word or name.endswith((f".{word}", f"/{word}")) for word in _WEIGHTS)
-
-
-def _weight_name(base: str) -> str:
-    return base if _is_weight(base) else f"{base}.weight"
-
-
-def _coded(codes: Array, codebook: Array, scales: Array | None) -> CodedTensor | tuple[str, str]:
-    """Codes and a codebook; or what is the matter with them, and what was expected."""
-    if codes.dtype.kind not in "iu":
-        return f"has the type {codes.dtype.name}", "integers, which number entries of its codebook"
-    if codebook.dtype.kind != "f" or not codebook.size:
-        return f"has a codebook of {codebook.dtype.name}", "values of floating point"
-    if scales is not None and scales.dtype.kind != "f":
-        return f"has scales of {scales.dtype.name}", "values of floating point"
-    if _is_flat(codebook.shape) and codes.size:
-        codes = _unsigned(codes, codebook.size)
-        least, most = int(codes.min()), int(codes.max())
-        if not 0 <= least <= most < codebook.size:
-            expected = f"0 to {codebook.size - 1}, the entries of its codebook"
-            return f"holds {least} to {most}", expected
-    return CodedTensor(codes, codebook, scales)
-
-
-def _dequantized(name: str, tensors: Mapping[str, Array], used: set[str]) -> Array | None:
-    """Integers times their scales, less a zero point; nothing where there are no scales."""
-    scale_name = _partner(name, SCALES, tensors)
-    if scale_name is None or tensors[scale_name].dtype.kind != "f":
-        return None
-    values = tensors[name].astype(np.float32)
-    scale = _along(tensors[scale_name].astype(np.float32), values)
-    zero_name = _partner(name, ZERO_POINTS, tensors)
-    if zero_name is not None:
-        zero = _along(tensors[zero_name].astype(np.float32), values)
-        if zero is None:
-            return None
-        values = values - zero
-    if scale is None:
-        return None
-    used |= {scale_name} | ({zero_name} if zero_name else set())
-    return np.asarray(values * scale, np.float32)
-
-
-def _along(factors: Array, values: Array) -> Array | None:
+def along(factors: Array, values: Array) -> Array | None:
     """Factors of a tensor, its filters, or groups of its columns, as they meet the values."""
     if factors.size == 1:
         return factors.reshape((1,) * values.ndim)

@@ -138,7 +138,7 @@ def _fit_sparse(
     norms = np.square(vectors, dtype=np.float64).sum(axis=1)
     tied = int(settings.sparse * len(units))
     if settings.positions != "all":
-        tied = max(tied, len(units) - np.count_nonzero(vectors.any(axis=1)))
+        tied = max(tied, len(units) - int(np.count_nonzero(vectors.any(axis=1))))
     others = np.sort(np.argsort(norms, kind="stable")[tied:])
     entries = np.zeros((clusters, vectors.shape[1]), np.float32)
     indexes = np.zeros(len(units), np.int32)

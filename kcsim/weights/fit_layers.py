@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -268,13 +269,10 @@ def _fit(
     return FittedUnits(units, entries, indexes, turns)
 
 
-def _joined(arrays: Sequence[NDArray[np.generic] | None]) -> NDArray[np.generic] | None:
+def _joined(arrays: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
     """Arrays one after the other, if there are any."""
-    return (
-        np.concatenate([each for each in arrays if each is not None])
-        if all(each is not None for each in arrays)
-        else None
-    )
+    given = [each for each in arrays if each is not None]
+    return np.concatenate(given) if len(given) == len(arrays) else None
 
 
 def _codebook(name: str, entries: Floats, settings: Clustering) -> Codebook:

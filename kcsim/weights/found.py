@@ -65,7 +65,7 @@ def found_bits(found: Sequence[Found]) -> float:
     left_out = counts.size - part.stored_entries
     values = codebook.entries.codes.size // counts.size * part.stored_entries
     kept = counts[left_out:]
-    bits = 32 * values + math.fsum(kept * code_lengths(kept, index))
+    bits: float = 32 * values + math.fsum(kept * code_lengths(kept, index))
     if index == "huffman":
         bits += TABLE_ENTRY_BITS * counts.size
     for each in found:

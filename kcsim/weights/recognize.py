@@ -114,9 +114,9 @@ def _best(layer: ConvLayer, given: LayerWeights, storing: Storing) -> Found | No
             if length <= weights.shape[1]:
                 fewest = min((found_bits([each]) for each in found), default=math.inf)
                 found += equal_subvectors(layer, weights, length, fewest, storing.index)
-    found += _layouts(layer, weights, storing, found)
     if given.layout is not None and storing.positions == "all":
         found.append(_stored(given.layout, storing))
+    found += _layouts(layer, weights, storing, found)
     if not found and storing.positions == "all":
         found += scaled_kernels(layer, weights, storing.index)
     return min(found, key=lambda each: found_bits([each]), default=None)

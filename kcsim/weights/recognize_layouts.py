@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +114,7 @@ def divided_codebooks(
         stored, positions = _least_stored(flat, storing)
         for across, along in _grids(labels.shape[0], labels.shape[1]):
             if _may_take_fewer(labels, across, along, unit, stored, fewest - positions):
-                divided = {}
+                divided: dict[str, Any] = {}
                 if across < labels.shape[0]:
                     divided["codebook_filters"] = across * unit.filters
                 if along < labels.shape[1]:
@@ -149,8 +150,8 @@ def _may_take_fewer(
     if 2 * clusters > first.size or (unit.size == 1 and clusters > MAX_SCALARS):
         return False
     tables = (filters // across) * (channels // along)
-    bits = 32 * (clusters - 1) * unit.size * tables
-    return bits + fixed_index_bits(clusters - 1) * stored < fewest
+    bits: float = 32 * (clusters - 1) * unit.size * tables
+    return bool(bits + fixed_index_bits(clusters - 1) * stored < fewest)
 
 
 def _least_stored(units: Floats, storing: Storing) -> tuple[int, int]:
@@ -169,7 +170,7 @@ def _divided(
     grid: tuple[int, ...],
     across: int,
     along: int,
-    divided: dict[str, int | str],
+    divided: dict[str, Any],
     storing: Storing,
 ) -> Found | None:
     """The codebooks of a grid, if all entries occur twice or more on average."""
@@ -275,8 +276,8 @@ def scaled_filters(
     middles = (values[1:] + values[:-1]) / 2
     indexes = np.searchsorted(middles, wanted).astype(np.int32)
     entries = values.astype(np.float32)
-    scales = scales.astype(np.float32)
-    error = np.abs(entries[indexes] * scales[:, None] - flat)
+    factors = scales.astype(np.float32)
+    error = np.abs(entries[indexes] * factors[:, None] - flat)
     if (error > _ROUNDING * np.abs(flat).max(axis=1, keepdims=True)).any():
         return
     entries = entries[:, None]
@@ -286,7 +287,7 @@ def scaled_filters(
         "scalar", k=len(entries), filter_scale_bits=32, dense="none", **storing.settings
     )
     yield found_layer(
-        layer, settings, entries, indexes.reshape(weights.shape), filter_scales=scales
+        layer, settings, entries, indexes.reshape(weights.shape), filter_scales=factors
     )
 
 
@@ -324,14 +325,11 @@ def _common_values(
 
 def _missing(own: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Values that are not among others, but for rounding."""
-    at = np.searchsorted(values, own).clip(1, len(values) - 1) if len(values) > 1 else None
-    near = (
-        values[0]
-        if at is None
-        else np.where(own - values[at - 1] < values[at] - own, values[at - 1], values[at])
-    )
-    tolerance = _RATIO_TOLERANCE * np.abs(values).max()
-    return own[np.abs(own - near) > tolerance]
+    above = np.searchsorted(values, own).clip(0, len(values) - 1)
+    below = (above - 1).clip(0)
+    near = np.minimum(np.abs(own - values[above]), np.abs(own - values[below]))
+    missing: NDArray[np.float64] = own[near > _RATIO_TOLERANCE * np.abs(values).max()]
+    return missing
 
 
 def _recurs(units: Floats) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from kcsim.errors import InputError, Problem
 from kcsim.reading.arguments import checked
-from kcsim.weights.coded import CodedTensor, join_codes
+from kcsim.weights.coded import CodedTensor
+from kcsim.weights.coded_names import join_codes
 from kcsim.weights.weight_parts import join_parts
 
 MAX_BYTES = 4 * 2**30
@@ -44,6 +45,8 @@ class WeightFile(Mapping[str, NDArray[Any]]):
     coded : dict of str to CodedTensor
         Weights that are kept as codes and a codebook. Those of vectors and of several codebooks
         are none of the tensors: only a layer tells their shape.
+    notes : tuple of str
+        What else was noticed, one sentence each.
     """
 
     def __init__(
@@ -53,11 +56,13 @@ class WeightFile(Mapping[str, NDArray[Any]]):
         unread: Mapping[str, str] | None = None,
         has_outputs_first: bool = False,
         coded: Mapping[str, CodedTensor] | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.file = file
         self.unread = dict(unread or {})
         self.has_outputs_first = has_outputs_first
         self.coded = dict(coded or {})
+        self.notes = notes
         self._tensors = tensors
 
     def __getitem__(self, name: str) -> NDArray[Any]:
@@ -107,7 +112,7 @@ def load_weights(path: str | os.PathLike[str]) -> WeightFile:
     with reading(file, kind):
         tensors, unread = reader(file)
         tensors, incomplete = join_parts(tensors)
-        tensors, coded, undecoded = join_codes(tensors, file)
+        tensors, coded, undecoded, integers = join_codes(tensors, file)
     unread |= incomplete | undecoded
     found = {name: value for name, value in tensors.items() if value.dtype.kind == "f"}
     # A vector is no layer's weights.
@@ -120,7 +125,15 @@ def load_weights(path: str | os.PathLike[str]) -> WeightFile:
         raise InputError(Problem(f"'{file}' has a tensor named {odd[0]!r}", "printable names"))
     if not (found or coded):
         raise InputError(_nothing(file, unread))
-    return WeightFile(file, found, unread, reader in (_read_torch, _read_onnx), coded)
+    is_outputs_first = reader in (_read_torch, _read_onnx)
+    return WeightFile(file, found, unread, is_outputs_first, coded, _integer_notes(integers))
+
+
+def _integer_notes(integers: Sequence[str]) -> tuple[str, ...]:
+    if not integers:
+        return ()
+    more = f", ... ({len(integers)} tensors)" if len(integers) > _MAX_SHOWN else ""
+    return (f"Integers times their scales: {', '.join(integers[:_MAX_SHOWN])}{more}.",)
 
 
 def _nothing(file: str, unread: Mapping[str, str]) -> Problem:
