@@ -80,6 +80,24 @@ class LayerClustering:
         return self.clusters - (self.settings.positions == "bitmask" and self.clusters > 0)
 
     @property
+    def unshared(self) -> str:
+        """Why neither products nor sums are shared in this layout; empty where they may be."""
+        unit, settings = self.unit, self.settings
+        if unit is None:
+            return "its weights are dense"
+        if unit.filters > 1:
+            return "its units span several filters"
+        if unit.channels > 1 and unit.height * unit.width > 1:
+            return "its units span both channels and taps"
+        if settings.stages > 1:
+            return "its units are sums of entries"
+        if self.subspaces > 1 and not settings.is_product:
+            return "its filters or channels have codebooks of their own"
+        if settings.outliers or settings.filter_scale_bits is not None:
+            return "its weights have outliers or scales of filters"
+        return ""
+
+    @property
     def codebook_grid(self) -> tuple[int, int]:
         """Codebooks along the filters and along the channels of a group; (0, 0) if it is dense."""
         unit, settings, layer = self.unit, self.settings, self.layer

@@ -81,6 +81,8 @@ def check_sharing(
         If the hardware has no room for the phases.
     """
     part = resolve_layer(layer, clustering)
+    if part.unit and part.unshared:
+        raise InputError(f"{layer.name} shares neither products nor sums: {part.unshared}")
     if part.unit is None:
         raise InputError(Problem(f"{clustering} leaves {layer.name} dense", "dense=none"))
     least_cost(layer).check(np.inf)

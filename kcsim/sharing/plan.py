@@ -187,6 +187,8 @@ class SharedLayer:
 def check_shareable(shared: SharedLayer) -> None:
     """Raise a MappingError if a layer cannot share on a hardware, whatever the mapping."""
     what = f"{shared.layer.name} cannot {shared.sharing.verb}"
+    if reason := shared.distinct.part.unshared:
+        raise MappingError(f"{what}: {reason}")
     for level in shared.hardware.levels:
         for has, name in ((level.fanout.hop_pj, "hops"), (level.fanout.forwarding, "forwarding")):
             if has:
