@@ -71,18 +71,16 @@ class LayerStorage:
     outliers_bits: int = 0
 
     @property
+    def extras_bits(self) -> float:
+        """What belongs to units and filters beside indexes, and outliers."""
+        scaled = self.transforms_bits + self.scales_bits + self.offsets_bits
+        return scaled + self.positions_bits + self.outliers_bits
+
+    @property
     def weights_bits(self) -> float:
         """Everything but the biases."""
-        return (
-            self.codebook_bits
-            + self.indexes_bits
-            + self.transforms_bits
-            + self.scales_bits
-            + self.offsets_bits
-            + self.positions_bits
-            + self.outliers_bits
-            + self.dense_weights_bits
-        )
+        stored = self.codebook_bits + self.indexes_bits + self.extras_bits
+        return stored + self.dense_weights_bits
 
     @property
     def total_bits(self) -> float:

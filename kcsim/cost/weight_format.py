@@ -64,6 +64,13 @@ class WeightFormat:
     stages: int = 1
 
     @property
+    def shown_unit(self) -> tuple[int, ...] | None:
+        """As `unit`; of a unit of several filters, these before them."""
+        if self.unit is None or self.unit_filters == 1:
+            return self.unit
+        return self.extents
+
+    @property
     def extents(self) -> tuple[int, int, int, int]:
         """Filters, channels, rows and columns of a unit."""
         if self.unit is None:
