@@ -35,11 +35,14 @@ class CodedTensor:
         Core ML and torchao; or ``(stages, K, ...)``, as in AQLM.
     scales : float array or None
         Of the filters, or a single one.
+    positions : str
+        As `Clustering.positions`; if these are not ``all``, entry 0 is zero.
     """
 
     codes: Array
     codebook: Array
     scales: Array | None = None
+    positions: str = "all"
 
     @property
     def text(self) -> str:
@@ -73,7 +76,7 @@ class CodedTensor:
         reading = next(self._readings(layer))
         unit, grid = reading.unit, reading.unit.grid(layer)
         shape = weights_shape(layer)
-        settings: dict[str, Any] = {"scope": "layer", "dense": "none"}
+        settings: dict[str, Any] = {"scope": "layer", "dense": "none", "positions": self.positions}
         scheme = _scheme(unit, shape)
         if scheme == "block":
             settings["shape"] = "x".join(map(str, unit.extents))

@@ -18,6 +18,7 @@ CODES = ("codes", "indices", "indexes", "index", "labels", "assignments", "pulli
 CODEBOOKS = ("codebook", "codebooks", "lut", "luts", "centroids", "cluster_centroids", "palette")
 """Likewise, of codebooks."""
 SCALES = ("scale", "scales")
+MASKS = ("mask", "bitmask")
 ZERO_POINTS = ("zero_point", "zero_points")
 _WEIGHTS = ("weight", "kernel")
 _MOST_INTEGERS = 256
@@ -68,12 +69,10 @@ def join_codes(tensors: Mapping[str, Array], file: str) -> Joined:
     weights: dict[str, Array] = {}
     for name, tensor in tensors.items():
         base, word = _split(name, CODES)
-        book = _partner(base, CODEBOOKS, tensors) if word else None
-        if book is not None:
-            scale = _partner(base, SCALES, tensors)
-            used |= {name, book} | ({scale} if scale else set())
-            whole = _weight_name(base)
-            made = _coded(tensor, tensors[book], None if scale is None else tensors[scale])
+        partners = _Partners.of(base, tensors) if word else None
+        if partners is not None:
+            used |= {name, *partners.names}
+            whole, made = _weight_name(base), partners.put_together(tensor, tensors)
             if isinstance(made, CodedTensor):
                 joined.coded[whole] = made
                 wholes[name] = whole
@@ -96,6 +95,37 @@ def join_codes(tensors: Mapping[str, Array], file: str) -> Joined:
         elif name not in used:
             joined.tensors[name] = weights.get(name, tensor)
     return joined
+
+
+class _Partners(NamedTuple):
+    """The tensors beside codes, by name."""
+
+    codebook: str
+    scales: str | None
+    mask: str | None
+
+    @classmethod
+    def of(cls, base: str, tensors: Mapping[str, Array]) -> _Partners | None:
+        """Those of one base; ``None`` where there is no codebook."""
+        codebook = _partner(base, CODEBOOKS, tensors)
+        if codebook is None:
+            return None
+        return cls(codebook, _partner(base, SCALES, tensors), _partner(base, MASKS, tensors))
+
+    @property
+    def names(self) -> list[str]:
+        """Those that there are."""
+        return [name for name in self if name]
+
+    def put_together(
+        self, codes: Array, tensors: Mapping[str, Array]
+    ) -> CodedTensor | tuple[str, str]:
+        """Codes with these; or what is the matter with them, and what was expected."""
+        scales = None if self.scales is None else tensors[self.scales]
+        made = _coded(codes, tensors[self.codebook], scales)
+        if isinstance(made, CodedTensor) and self.mask is not None:
+            return _beside_mask(made, tensors[self.mask] != 0)
+        return made
 
 
 def _split(name: str, words: tuple[str, ...]) -> tuple[str, str]:
@@ -141,6 +171,24 @@ def _coded(codes: Array, codebook: Array, scales: Array | None) -> CodedTensor |
             expected = f"0 to {codebook.size - 1}, the entries of its codebook"
             return f"holds {least} to {most}", expected
     return CodedTensor(codes, codebook, scales)
+
+
+def _beside_mask(given: CodedTensor, mask: Array) -> CodedTensor | tuple[str, str]:
+    """Codes of the weights that a mask has, and zeros: one entry more, the first."""
+    codes = np.zeros(mask.shape, np.int32)
+    if given.codes.size == np.count_nonzero(mask):
+        codes[mask] = given.codes.ravel() + 1
+    elif given.codes.shape == mask.shape:
+        codes[mask] = given.codes[mask] + 1
+    else:
+        return (
+            f"has {given.codes.size} codes beside a mask of {np.count_nonzero(mask)}",
+            "a code for each weight that the mask has, or for all",
+        )
+    book = given.codebook
+    axis = -1 if is_flat(book.shape) and book.ndim == 1 else (0 if book.ndim == 2 else -2)
+    zero = np.zeros_like(np.take(book, [0], axis=axis))
+    return CodedTensor(codes, np.concatenate([zero, book], axis=axis), given.scales, "bitmask")
 
 
 def _dequantized(

@@ -125,7 +125,7 @@ def _best(layer: ConvLayer, given: LayerWeights, storing: Storing) -> Found | No
 def _stored(found: Found, storing: Storing) -> Found:
     """What a file says, under a coding of indexes."""
     part = found.clustered.part
-    settings = replace(part.settings, **storing.settings)
+    settings = replace(part.settings, **{**storing.settings, "positions": part.settings.positions})
     return replace(found, clustered=replace(found.clustered, part=replace(part, settings=settings)))
 
 

@@ -54,7 +54,7 @@ def shared_blocks(
     for unit in _block_units(layer, weights.shape):
         blocks = cut_units(weights, unit)
         units = np.ascontiguousarray(blocks.reshape(-1, unit.size))
-        again = repeated(units) if _recurs(units) else None
+        again = _recurring(units) if _recurs(units) else None
         if again is None:
             continue
         entries, indexes = again
@@ -181,7 +181,7 @@ def _divided(
     order = np.argsort(of_units, kind="stable").reshape(rows * columns, -1)
     tables, indexes = [], np.empty(len(units), np.int32)
     for own in order:
-        again = repeated(units[own])
+        again = _recurring(units[own])
         if again is None or (units.shape[1] == 1 and len(again[0]) > MAX_SCALARS):
             return None
         entries, chosen = again if storing.positions == "all" else zero_first(*again)
@@ -330,6 +330,17 @@ def _missing(own: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[n
     near = np.minimum(np.abs(own - values[above]), np.abs(own - values[below]))
     missing: NDArray[np.float64] = own[near > _RATIO_TOLERANCE * np.abs(values).max()]
     return missing
+
+
+def _recurring(units: Floats) -> tuple[Floats, Indexes] | None:
+    """As `repeated`, if units other than zero also occur twice or more on average."""
+    again = repeated(units)
+    if again is None:
+        return None
+    entries, indexes = again
+    is_zero = ~entries.any(axis=1)
+    used = len(units) - int(is_zero[indexes].sum())
+    return again if 2 * (len(entries) - int(is_zero.sum())) <= used else None
 
 
 def _recurs(units: Floats) -> bool:

@@ -20,6 +20,7 @@ from kcsim.errors import InputError, Problem
 from kcsim.reading.arguments import checked
 from kcsim.weights.coded import CodedTensor
 from kcsim.weights.coded_names import join_codes
+from kcsim.weights.coreml_weights import is_package, read_coreml
 from kcsim.weights.weight_parts import join_parts
 
 MAX_BYTES = 4 * 2**30
@@ -28,7 +29,7 @@ MAX_BYTES = 4 * 2**30
 Tensors = dict[str, NDArray[Any]]
 Read = tuple[Tensors, dict[str, str]]
 _MAX_SHOWN = 3
-_FORMATS = "a file of safetensors, .npz, torch (.pt, .pth) or .onnx"
+_FORMATS = "a file of safetensors, .npz, torch (.pt, .pth), .onnx, Keras or .mlpackage"
 
 
 class WeightFile(Mapping[str, NDArray[Any]]):
@@ -90,7 +91,8 @@ def load_weights(path: str | os.PathLike[str]) -> WeightFile:
         * a torch state dict (``.pt``, ``.pth``; needs the extra ``torch``), also one level down
           (`kcsim.weights.torch_weights`); a prefix ``module.`` is dropped;
         * ``.onnx`` (needs the extra ``onnx``): weights of Conv, Gemm and MatMul in the order of
-          the graph, also behind nodes that reorder, look up or scale constants.
+          the graph, also behind nodes that reorder, look up or scale constants;
+        * a Core ML package (``.mlpackage``; needs the extra ``coreml``).
 
         The content decides, except between ONNX and what is none of these. Masks and weight
         norms of torch are multiplied out (`kcsim.weights.weight_parts`). Codes and codebooks
@@ -125,7 +127,7 @@ def load_weights(path: str | os.PathLike[str]) -> WeightFile:
         raise InputError(Problem(f"'{file}' has a tensor named {odd[0]!r}", "printable names"))
     if not (found or coded):
         raise InputError(_nothing(file, unread))
-    is_outputs_first = reader in (_read_torch, _read_onnx)
+    is_outputs_first = reader in (_read_torch, _read_onnx, read_coreml)
     return WeightFile(file, found, unread, is_outputs_first, coded, _integer_notes(integers))
 
 
@@ -147,6 +149,8 @@ def _nothing(file: str, unread: Mapping[str, str]) -> Problem:
 
 def _reader(file: str) -> tuple[str, Callable[[str], Read]]:
     """The format of a file, and what reads it."""
+    if is_package(file):
+        return "Core ML package", read_coreml
     start = first_bytes(file)
     if start[:4] == b"PK\x03\x04":
         with reading(file, "zip archive"), zipfile.ZipFile(file) as archive:

@@ -55,12 +55,15 @@ def clusterings(draw):
         overrides.append(
             Override(pattern, **draw(sizes()), **{name: draw(VALUES[name]) for name in chosen})
         )
-    try:
-        return Clustering(kind.name, **draw(sizes()), **settings, overrides=tuple(overrides))
-    except InputError as error:
-        # Settings that are valid each may contradict each other.
-        assert any(word in str(error) for word in ("cannot be combined", "divides"))
-        return assume(False)
+    # Settings that are valid each may contradict each other.
+    is_sparse = bool(settings.get("sparse")) or settings.get("positions", "all") != "all"
+    is_sparse |= any(override.sparse for override in overrides)
+    several = [settings.get(name, 1) > 1 for name in ("stages", "transforms")]
+    several[1] |= any((override.transforms or 1) > 1 for override in overrides)
+    assume(is_sparse + sum(several) < 2)
+    divided = {"codebook_filters", "codebook_channels"} & settings.keys()
+    assume(not divided or settings.get("scope") != "network")
+    return Clustering(kind.name, **draw(sizes()), **settings, overrides=tuple(overrides))
 
 
 @given(clusterings())
