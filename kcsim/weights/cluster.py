@@ -203,7 +203,8 @@ def _zero_notes(
     given = [weights[name].weight for name in found.layers]
     words = sum(each.size for each in given)
     zeros = words - sum(np.count_nonzero(each) for each in given)
-    if storing.positions != "all" or 3 * zeros < words:
+    stored = {layer.part.settings.positions for layer in found.layers.values()}
+    if stored != {"all"} or 3 * zeros < words:
         return ()
     sizes = {
         kind: recognize_network(network, weights, replace(storing, positions=kind)).storage()

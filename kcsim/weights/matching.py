@@ -290,7 +290,16 @@ class _Matching:
             problems.append(Problem(f"and {more} more layers have no weights"))
         unused = [f"{name} ({shape_text(self._written[name])})" for name in self._tensors]
         unread = [f"{name} is {reason}" for name, reason in self._unread.items()]
-        for what, names in (("weights that match no layer", unused), ("not read", unread)):
+        vectors = [
+            f"{name} ({shape_text(shape)})"
+            for name, shape in self._written.items()
+            if len(shape) < 2 and name not in self._unread
+        ]
+        for what, names in (
+            ("weights that match no layer", unused),
+            ("not read", unread),
+            ("vectors, which are no weights of layers", [] if unused else vectors),
+        ):
             if names:
                 shown = ", ".join(names[:_MAX_SHOWN]) + (", ..." if len(names) > _MAX_SHOWN else "")
                 problems.append(Problem(f"{what}: {shown}"))

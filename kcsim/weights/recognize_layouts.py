@@ -338,7 +338,7 @@ def _recurring(units: Floats) -> tuple[Floats, Indexes] | None:
     if again is None:
         return None
     entries, indexes = again
-    is_zero = ~entries.any(axis=1)
+    is_zero = (entries == 0).all(axis=1)
     used = len(units) - int(is_zero[indexes].sum())
     return again if 2 * (len(entries) - int(is_zero.sum())) <= used else None
 

@@ -21,6 +21,7 @@ from kcsim.reading.arguments import checked
 from kcsim.weights.coded import CodedTensor
 from kcsim.weights.coded_names import join_codes
 from kcsim.weights.coreml_weights import is_package, read_coreml
+from kcsim.weights.keras_weights import ARCHIVED, SIGNATURE, read_keras
 from kcsim.weights.weight_parts import join_parts
 
 MAX_BYTES = 4 * 2**30
@@ -92,7 +93,8 @@ def load_weights(path: str | os.PathLike[str]) -> WeightFile:
           (`kcsim.weights.torch_weights`); a prefix ``module.`` is dropped;
         * ``.onnx`` (needs the extra ``onnx``): weights of Conv, Gemm and MatMul in the order of
           the graph, also behind nodes that reorder, look up or scale constants;
-        * a Core ML package (``.mlpackage``; needs the extra ``coreml``).
+        * a Core ML package (``.mlpackage``; needs the extra ``coreml``);
+        * Keras (``.keras``, ``.h5``; needs the extra ``keras``), with the axes in kcsim's order.
 
         The content decides, except between ONNX and what is none of these. Masks and weight
         norms of torch are multiplied out (`kcsim.weights.weight_parts`). Codes and codebooks
@@ -127,7 +129,7 @@ def load_weights(path: str | os.PathLike[str]) -> WeightFile:
         raise InputError(Problem(f"'{file}' has a tensor named {odd[0]!r}", "printable names"))
     if not (found or coded):
         raise InputError(_nothing(file, unread))
-    is_outputs_first = reader in (_read_torch, _read_onnx, read_coreml)
+    is_outputs_first = reader in (_read_torch, _read_onnx, read_coreml, read_keras)
     return WeightFile(file, found, unread, is_outputs_first, coded, _integer_notes(integers))
 
 
@@ -154,11 +156,16 @@ def _reader(file: str) -> tuple[str, Callable[[str], Read]]:
     start = first_bytes(file)
     if start[:4] == b"PK\x03\x04":
         with reading(file, "zip archive"), zipfile.ZipFile(file) as archive:
-            is_torch = any(name.endswith("/data.pkl") for name in archive.namelist())
+            names = archive.namelist()
+            is_torch = any(name.endswith("/data.pkl") for name in names)
             size = sum(entry.file_size for entry in archive.infolist())
         if size > MAX_BYTES:
             raise InputError(Problem(f"'{file}' unpacks to {size} bytes", f"at most {MAX_BYTES}"))
+        if ARCHIVED in names:
+            return "Keras archive", read_keras
         return ("torch file", _read_torch) if is_torch else (".npz file", _read_npz)
+    if start[:8] == SIGNATURE:
+        return "HDF5 file", read_keras
     if start[8:9] == b"{":
         return "safetensors file", _read_safetensors
     if start[:1] == b"\x80":
