@@ -31,7 +31,7 @@ Integers = NDArray[np.int64]
 
 _SIZES = (2, 4, 8, 16, 32)
 _SAMPLE = 16384
-_MOST_OUTLIERS, _LEAST_USES = 0.25, 16
+_MOST_OUTLIERS, _LEAST_USES, _MEAN_USES = 0.25, 4, 16
 _ROUNDING = 1e-6
 _RATIO_TOLERANCE = 1e-5
 
@@ -201,9 +201,9 @@ def frequent_values(
 ) -> Iterator[Found]:
     """Few values that most weights have, beside others that are kept exactly.
 
-    The values occur 16 times on average, each twice as often as any of the others or more. The
-    others are at most a quarter of the weights, and fewer than the weights other than zero that
-    have one of these values.
+    The values occur 16 times on average, each of them 4 times or more, and twice as often as any
+    of the others. The others are at most a quarter of the weights, and fewer than the weights
+    other than zero that have one of the values.
 
     Parameters
     ----------
@@ -227,7 +227,8 @@ def frequent_values(
     cost = 32 * clusters + width * flat.size + each * left
     zeros = int((flat == 0).sum())
     allowed = (clusters > 1) & (left <= _MOST_OUTLIERS * flat.size) & (left < served - zeros)
-    allowed &= (counts[order] >= 2 * following) & (served >= _LEAST_USES * clusters) & (left > 0)
+    allowed &= counts[order] >= np.maximum(2 * following, _LEAST_USES)
+    allowed &= (served >= _MEAN_USES * clusters) & (left > 0)
     if not allowed.any():
         return
     chosen = order[: int(np.argmin(np.where(allowed, cost, np.inf))) + 1]
