@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from kcsim.clustering.resolve import LayerClustering
 from kcsim.clustering.scheme import Clustering
 from kcsim.clustering.unit import Unit
 from kcsim.clustering.units import cut_units
@@ -154,7 +155,7 @@ def _shared(
     groups: dict[tuple[str, Unit], list[str]] = {}
     for name, each in found.items():
         part = each.clustered.part
-        if part.settings.scheme in ("row", "kernel") and part.unit and part.subspaces == 1:
+        if part.unit and _may_share(part, storing):
             groups.setdefault((part.settings.scheme, part.unit), []).append(name)
     result = dict(found)
     for (scheme, unit), names in groups.items():
@@ -192,6 +193,17 @@ def _shared(
                 best, fewest = shared, bits
         result |= best
     return result
+
+
+def _may_share(part: LayerClustering, storing: Storing) -> bool:
+    """Whether the entries are rows or kernels of which other layers may have some."""
+    settings = part.settings
+    is_plain = settings.stages == 1 and part.subspaces == 1 and settings.filter_scale_bits is None
+    return (
+        settings.scheme in ("row", "kernel")
+        and is_plain
+        and (settings.positions == storing.positions)
+    )
 
 
 def _shares(found: Found) -> bool:
