@@ -23,9 +23,10 @@ class Override:
         Shell pattern of layer names, case-sensitive; or ``pointwise`` or ``linear``, as in
         `Clustering.dense`.
     k, rate, sparse, length, transforms, shape, ...
-        As in `Clustering`; giving `k` drops an inherited `rate`, and the reverse. With another
-        `scheme`, what it has no setting for is dropped; the layers are clustered even if they are
-        of a kind that stays dense.
+        As in `Clustering`; giving `k` drops an inherited `rate`, and the reverse. With a
+        `scheme`, of the settings of all layers only `k` or `rate` and those that cannot differ
+        hold, as far as it knows them; and the layers are clustered even if they are of a kind
+        that stays dense.
 
     Raises
     ------

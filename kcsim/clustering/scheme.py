@@ -9,6 +9,7 @@ from typing import Any
 
 from kcsim.clustering.options import (
     DENSE_GROUPS,
+    PER_LAYER,
     SCHEMES,
     Scheme,
     override_problems,
@@ -164,7 +165,7 @@ class Clustering:
             settings = {"k": None, "rate": None, "ratio": None, **settings}
         if "scheme" not in settings:
             return replace(self, overrides=(), **settings)
-        known = SCHEMES[settings["scheme"]].settings
+        known = SCHEMES[settings["scheme"]].settings - {*PER_LAYER} | {"k", "rate"}
         kept = self._given() | {"scope": self.scope, "dense": self.dense}
         kept = {name: value for name, value in kept.items() if name in known}
         return Clustering(**{**kept, **settings})

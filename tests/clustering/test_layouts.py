@@ -168,12 +168,12 @@ def test_a_layer_that_is_named_as_a_kind_is_meant_by_its_name():
     assert [part.clustering.clusters for part in parts] == [8, 2]
 
 
-def test_another_scheme_keeps_the_settings_that_it_knows():
+def test_another_scheme_keeps_settings_that_cannot_differ():
     clustering = parse_clustering(
-        "row:k=8,sparse=0.5,codebook_bits=16,scope=network;conv:scheme=product,length=2"
+        "row:rate=0.5,outliers=0.1,codebook_bits=16,index=huffman;conv:scheme=scalar"
     )
     settings = clustering.for_layer(CONV)
-    assert str(settings) == "product:k=8,codebook_bits=16,length=2,dense=linear"
+    assert str(settings) == "scalar:rate=0.5,codebook_bits=16,index=huffman,dense=linear"
 
 
 # --- mistakes
