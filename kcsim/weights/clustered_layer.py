@@ -170,7 +170,9 @@ class ClusteredLayer:
     def _entries_used(self) -> NDArray[np.int64]:
         """A number for each entry; entries of different sub-spaces have different numbers."""
         keys = self.indexes.astype(np.int64)
-        if self.part.subspaces > 1:
+        if self.part.settings.is_product:
+            keys += self.part.clusters * np.arange(keys.shape[1])[:, None, None]
+        elif self.part.subspaces > 1:
             keys += self.part.clusters * self.part.codebook_numbers[:, :, None, None]
         stages = self.part.settings.stages
         if stages > 1:
