@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kcsim.clustering.positions import MOST_POSITION_BITS
 from kcsim.errors import Problem, nearest
 
 DENSE_GROUPS = ("first", "pointwise", "linear", "none")
@@ -206,7 +207,11 @@ OPTIONS = {
     "stages": Option(int, lambda count: 1 <= count <= 16, "a whole number from 1 to 16"),
     "filter_scale_bits": _WIDTH,
     "positions": _word("all", "relative", "bitmask"),
-    "position_bits": Option(int, lambda bits: 1 <= bits <= 16, "a whole number from 1 to 16"),
+    "position_bits": Option(
+        int,
+        lambda bits: 1 <= bits <= MOST_POSITION_BITS,
+        f"a whole number from 1 to {MOST_POSITION_BITS}",
+    ),
     "outliers": Option(float, lambda share: 0 <= share <= 0.5, "a share from 0 to 0.5"),
     "index": _word("fixed", "huffman", "entropy"),
     "dense": Option(

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from kcsim.errors import InputError
 
+MOST_POSITION_BITS = 16
 COUNT_BITS = 32
 """Width of the number of indexes that relative positions are stored with, once for each layer."""
 

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kcsim.clustering.positions import MOST_POSITION_BITS, from_relative
 from kcsim.clustering.scheme import Clustering
 from kcsim.clustering.unit import Unit
 from kcsim.clustering.units import shape_text, weights_shape
+from kcsim.errors import InputError
 from kcsim.weights.found import Found, found_layer
 from kcsim.workload.layer import ConvLayer
 
@@ -37,12 +39,15 @@ class CodedTensor:
         Of the filters, or a single one.
     positions : str
         As `Clustering.positions`; if these are not ``all``, entry 0 is zero.
+    zeros_before : integer array or None
+        Beside relative positions: zero weights before each code, as many as there are codes.
     """
 
     codes: Array
     codebook: Array
     scales: Array | None = None
     positions: str = "all"
+    zeros_before: Array | None = None
 
     @property
     def text(self) -> str:
@@ -54,7 +59,7 @@ class CodedTensor:
     @property
     def weights(self) -> Array | None:
         """The weights, where they do not depend on a layer: of one codebook of scalars."""
-        if not is_flat(self.codebook.shape):
+        if not is_flat(self.codebook.shape) or self.zeros_before is not None:
             return None
         values = self.codebook.ravel()[self.codes]
         scales = None if self.scales is None else along(self.scales, values)
@@ -80,6 +85,9 @@ class CodedTensor:
         scheme = _scheme(unit, shape)
         if scheme == "block":
             settings["shape"] = "x".join(map(str, unit.extents))
+        if self.zeros_before is not None:
+            most = int(self.zeros_before.max(initial=1))
+            settings["position_bits"] = min(max(most.bit_length(), 1), MOST_POSITION_BITS)
         across, along = reading.groups
         if across > 1:
             settings["codebook_filters"] = shape[0] // across
@@ -111,7 +119,10 @@ class CodedTensor:
         shape = weights_shape(layer)
         if self.scales is not None and self.scales.size not in (1, shape[0]):
             return
-        for reading in _all_readings(self.codes, self.codebook, shape):
+        codes = self.codes if self.zeros_before is None else self._spread(math.prod(shape))
+        if codes is None:
+            return
+        for reading in _all_readings(codes, self.codebook, shape):
             unit, clusters = reading.unit, reading.tables.shape[1]
             extents = (unit.filters, *unit.shape)
             if any(size % extent for size, extent in zip(shape, extents, strict=True)):
@@ -120,13 +131,22 @@ class CodedTensor:
                 continue
             grid = unit.grid(layer)
             found = reading.codes.shape[1:] if reading.stages > 1 else reading.codes.shape
-            if _squeezed(found) != _squeezed(grid) or any(
+            fits = self.zeros_before is not None or _squeezed(found) == _squeezed(grid)
+            if not fits or any(
                 size % count for size, count in zip(grid[:2], reading.groups, strict=True)
             ):
                 continue
-            codes = reading.codes
-            if codes.size and int(codes.min()) >= 0 and int(codes.max()) < clusters:
+            given = reading.codes
+            if given.size and int(given.min()) >= 0 and int(given.max()) < clusters:
                 yield reading
+
+    def _spread(self, words: int) -> Array | None:
+        """A code for each of so many weights; ``None`` where the positions lead beyond them."""
+        assert self.zeros_before is not None
+        try:
+            return from_relative(self.codes.astype(np.int32), self.zeros_before, words)
+        except InputError:
+            return None
 
 
 @dataclass(frozen=True, eq=False)

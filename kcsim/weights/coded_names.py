@@ -19,6 +19,10 @@ CODEBOOKS = ("codebook", "codebooks", "lut", "luts", "centroids", "cluster_centr
 """Likewise, of codebooks."""
 SCALES = ("scale", "scales")
 MASKS = ("mask", "bitmask")
+ZEROS_BEFORE = (
+    "zeros_before", "gaps", "runs", "run_lengths", "relative_positions", "relative_indexes",
+    "relative_index",
+)  # fmt: skip
 ZERO_POINTS = ("zero_point", "zero_points")
 _WEIGHTS = ("weight", "kernel")
 _MOST_INTEGERS = 256
@@ -103,6 +107,7 @@ class _Partners(NamedTuple):
     codebook: str
     scales: str | None
     mask: str | None
+    zeros_before: str | None
 
     @classmethod
     def of(cls, base: str, tensors: Mapping[str, Array]) -> _Partners | None:
@@ -110,7 +115,8 @@ class _Partners(NamedTuple):
         codebook = _partner(base, CODEBOOKS, tensors)
         if codebook is None:
             return None
-        return cls(codebook, _partner(base, SCALES, tensors), _partner(base, MASKS, tensors))
+        others = (_partner(base, words, tensors) for words in (SCALES, MASKS, ZEROS_BEFORE))
+        return cls(codebook, *others)
 
     @property
     def names(self) -> list[str]:
@@ -125,6 +131,8 @@ class _Partners(NamedTuple):
         made = _coded(codes, tensors[self.codebook], scales)
         if isinstance(made, CodedTensor) and self.mask is not None:
             return _beside_mask(made, tensors[self.mask] != 0)
+        if isinstance(made, CodedTensor) and self.zeros_before is not None:
+            return _at_distances(made, tensors[self.zeros_before])
         return made
 
 
@@ -189,6 +197,23 @@ def _beside_mask(given: CodedTensor, mask: Array) -> CodedTensor | tuple[str, st
     axis = -1 if is_flat(book.shape) and book.ndim == 1 else (0 if book.ndim == 2 else -2)
     zero = np.zeros_like(np.take(book, [0], axis=axis))
     return CodedTensor(codes, np.concatenate([zero, book], axis=axis), given.scales, "bitmask")
+
+
+def _at_distances(given: CodedTensor, zeros: Array) -> CodedTensor | tuple[str, str]:
+    """Codes of some weights and the zeros before each; entry 0 becomes that of zero."""
+    wanted = "the number of zeros before each code"
+    if zeros.dtype.kind not in "iu" or zeros.size != given.codes.size or zeros.min(initial=0) < 0:
+        return f"has {zeros.size} relative positions of {zeros.dtype.name}", wanted
+    if not is_flat(given.codebook.shape):
+        return f"has relative positions and a {given.codebook.ndim}-dimensional codebook", wanted
+    book, codes = given.codebook.ravel(), given.codes.ravel().astype(np.int64)
+    if not (book == 0).any():
+        book, codes = np.concatenate([np.zeros_like(book[:1]), book]), codes + 1
+    rank = np.argsort(np.argsort(book != 0, kind="stable"), kind="stable")
+    ordered = book[np.argsort(book != 0, kind="stable")]
+    return CodedTensor(
+        rank[codes].astype(np.int32), ordered, given.scales, "relative", zeros.ravel()
+    )
 
 
 def _dequantized(

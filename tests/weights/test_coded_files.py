@@ -270,3 +270,35 @@ def test_codes_without_a_codebook_are_named(tmp_path):
 def test_vectors_are_named_where_there_is_nothing_else(tmp_path):
     error = refused({"flat": floats(4608), "c.bias": floats(32)}, tmp_path / "w.npz")
     assert "vectors, which are no weights of layers: flat (4608), c.bias (32)" in error
+
+
+@pytest.mark.parametrize("has_zero", [True, False])
+def test_codes_at_relative_positions(tmp_path, has_zero):
+    # EIE and Deep Compression: the zeros before each weight, in 4 bits; padding is zero.
+    book = np.append(floats(15), 0).astype(np.float32)
+    k = np.where(RANDOM.random(SHAPE) < 0.1, RANDOM.integers(0, 15, SHAPE), 15)
+    k.ravel()[-1] = 3
+    entries, before, run = [], [], 0
+    for code in k.ravel().tolist():
+        if code == 15 and (run < 15 or not has_zero):
+            run += 1
+            continue
+        entries.append(code)
+        before.append(run)
+        run = 0
+    tensors = {
+        "c.codes": np.array(entries, np.uint8),
+        "c.codebook": book if has_zero else book[:15],
+        "c.zeros_before": np.array(before, np.uint8),
+    }
+    result, settings = read(tensors, tmp_path / "w.npz")
+    assert result.decode("c").tobytes() == book[k].tobytes()
+    assert settings.positions == "relative"
+    if has_zero:
+        assert settings.position_bits == 4
+        assert result.storage().total_bits == 16 * 32 + len(entries) * (4 + 4) + 32
+
+
+def test_relative_positions_that_lead_nowhere(tmp_path):
+    tensors = {"c.codes": codes(4, 9), "c.codebook": floats(4), "c.gaps": np.full(9, 600)}
+    assert "9 codes of a 5 codebook, which fit no layer" in refused(tensors, tmp_path / "w.npz")
