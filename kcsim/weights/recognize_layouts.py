@@ -30,7 +30,7 @@ Indexes = NDArray[np.int32]
 Integers = NDArray[np.int64]
 
 _SIZES = (2, 4, 8, 16, 32)
-_SAMPLE = 16384
+_SAMPLE, _BY_CHANCE = 16384, 0.005
 _MOST_OUTLIERS, _LEAST_USES, _MEAN_USES = 0.25, 4, 16
 _ROUNDING = 1e-6
 _RATIO_TOLERANCE = 1e-5
@@ -146,7 +146,7 @@ def _may_take_fewer(
     first = labels[:across, :along]
     if first.size < 2:
         return False
-    clusters = len(np.unique(first))
+    clusters = int(np.count_nonzero(np.bincount(first.ravel())))
     if 2 * clusters > first.size or (unit.size == 1 and clusters > MAX_SCALARS):
         return False
     tables = (filters // across) * (channels // along)
@@ -263,20 +263,23 @@ def scaled_filters(
     layer, weights, storing, fewest
         As for `shared_blocks`.
     """
-    filters = [np.unique(each) for each in weights.reshape(len(weights), -1)]
-    size = weights[0].size
-    most = max(map(len, filters))
-    if len(filters) < 2 or most > MAX_SCALARS or 2 * most > size:
+    filters = []
+    for each in weights.reshape(len(weights), -1):
+        values = np.unique(each)
+        if len(values) > MAX_SCALARS or 2 * len(values) > each.size:
+            return
+        filters.append(values)
+    if len(filters) < 2:
         return
     fit = _common_values(filters)
     if fit is None:
         return
-    values, scales = fit
+    common, scales = fit
     flat = weights.reshape(len(weights), -1)
     wanted = flat / scales[:, None]
-    middles = (values[1:] + values[:-1]) / 2
+    middles = (common[1:] + common[:-1]) / 2
     indexes = np.searchsorted(middles, wanted).astype(np.int32)
-    entries = values.astype(np.float32)
+    entries = common.astype(np.float32)
     factors = scales.astype(np.float32)
     error = np.abs(entries[indexes] * factors[:, None] - flat)
     if (error > _ROUNDING * np.abs(flat).max(axis=1, keepdims=True)).any():
@@ -308,9 +311,7 @@ def _common_values(
         largest = own[np.abs(own).argmax()]
         if largest == 0:
             continue
-        candidates = values[values != 0]
-        tried = largest / candidates
-        tried = tried[tried > 0]
+        tried = abs(largest) / np.unique(np.abs(values[values != 0]))
         if not tried.size:
             return None
         misses = [_missing(own / scale, values) for scale in tried]
@@ -345,9 +346,8 @@ def _recurring(units: Floats) -> tuple[Floats, Indexes] | None:
 
 
 def _recurs(units: Floats) -> bool:
-    """Whether any of a sample of units occurs twice."""
+    """Whether units of a sample occur twice, and more than a few of them, as by chance."""
     if len(units) > _SAMPLE:
-        chosen = np.random.default_rng(0).choice(len(units), _SAMPLE, replace=False)
-        units = units[chosen]
+        units = units[np.unique(np.random.default_rng(0).integers(len(units), size=_SAMPLE))]
     keys = row_keys(np.ascontiguousarray(units))
-    return len(np.unique(keys)) < len(keys)
+    return len(keys) - len(np.unique(keys)) > _BY_CHANCE * len(keys)
