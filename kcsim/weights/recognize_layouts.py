@@ -30,7 +30,7 @@ Indexes = NDArray[np.int32]
 Integers = NDArray[np.int64]
 
 _SIZES = (2, 4, 8, 16, 32)
-_SAMPLE, _BY_CHANCE = 16384, 0.005
+_SAMPLE, _BY_CHANCE, _PROBE = 16384, 0.005, 8192
 _MOST_OUTLIERS, _LEAST_USES, _MEAN_USES = 0.25, 4, 16
 _ROUNDING = 1e-6
 _RATIO_TOLERANCE = 1e-5
@@ -146,12 +146,22 @@ def _may_take_fewer(
     first = labels[:across, :along]
     if first.size < 2:
         return False
-    clusters = int(np.count_nonzero(np.bincount(first.ravel())))
-    if 2 * clusters > first.size or (unit.size == 1 and clusters > MAX_SCALARS):
-        return False
     tables = (filters // across) * (channels // along)
-    bits: float = 32 * (clusters - 1) * unit.size * tables
-    return bool(bits + fixed_index_bits(clusters - 1) * stored < fewest)
+    # A few units often rule it out, and are counted at once.
+    rows = max(1, _PROBE // first[0].size)
+    for part in (first[:rows], first) if rows < across else (first,):
+        clusters = len(np.unique(part)) if part.size <= _PROBE else _distinct_labels(part)
+        bits: float = 32 * (clusters - 1) * unit.size * tables
+        bits += fixed_index_bits(clusters - 1) * stored
+        if bits >= fewest or 2 * clusters > first.size:
+            return False
+        if unit.size == 1 and clusters > MAX_SCALARS:
+            return False
+    return True
+
+
+def _distinct_labels(labels: Indexes) -> int:
+    return int(np.count_nonzero(np.bincount(labels.ravel())))
 
 
 def _least_stored(units: Floats, storing: Storing) -> tuple[int, int]:
