@@ -281,6 +281,10 @@ def scaled_filters(
         filters.append(values)
     if len(filters) < 2:
         return
+    stored, positions = _least_stored(weights.reshape(-1, 1), storing)
+    least = fixed_index_bits(max(map(len, filters)) - 1) * stored + positions
+    if least + 32 * len(filters) >= fewest:
+        return
     fit = _common_values(filters)
     if fit is None:
         return
