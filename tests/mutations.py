@@ -41,6 +41,7 @@ HOPS = ("tests/model/test_hops.py",)
 CLUSTERED = ("tests/model/test_clustered_weights.py",)
 CLUSTERED_ZEROS = ("tests/model/test_clustered_zeros.py",)
 STORAGE = ("tests/clustering/test_cluster_storage.py",)
+LAYOUTS = ("tests/clustering/test_layouts.py",)
 SHARING = ("tests/sharing/test_sharing_by_hand.py",)
 DECODE = ("tests/model/test_decode.py",)
 SEARCH = (
@@ -379,6 +380,30 @@ MUTATIONS = {
         "transforms_bits=units * fixed_index_bits(settings.transforms),",
         "transforms_bits=0,",
     ),
+    "padding of relative positions forgotten": Mutation(
+        LAYOUTS,
+        "clustering/positions.py",
+        "return int((_gaps(zero) >> bits).sum())",
+        "return 0",
+    ),
+    "stages stored with one index": Mutation(
+        LAYOUTS,
+        "clustering/storage.py",
+        "return units * settings.stages * mean, 0",
+        "return units * mean, 0",
+    ),
+    "outliers stored without their places": Mutation(
+        LAYOUTS,
+        "clustering/storage.py",
+        "return count * (value_bits + fixed_index_bits(words))",
+        "return count * value_bits",
+    ),
+    "codebooks of filters taken for those of channels": Mutation(
+        LAYOUTS,
+        "clustering/resolve.py",
+        "// rows * along + np.arange(blocks) // columns",
+        "// rows + np.arange(blocks) // columns",
+    ),
     "clustered weights stored as dense ones, too": Mutation(
         STORAGE,
         "clustering/storage.py",
@@ -478,7 +503,7 @@ MUTATIONS = {
     "the search looks entries up at once": Mutation(
         SEARCH_CLUSTERED,
         "kernels/search/growth.py",
-        "cycles *= words * read / (whole[0] * whole[1] * whole[2])",
+        "cycles *= words * read / (whole[0] * whole[1] * whole[2] * whole[3])",
         "cycles *= 0.0 * read",
     ),
     "tensors at other places of a level take no room": Mutation(
@@ -496,8 +521,8 @@ MUTATIONS = {
     "partial mappings with more room in use are as good": Mutation(
         SEARCH,
         "kernels/search/labels.py",
-        "if a.whole[i] != b.whole[i] or a.used[i] > b.used[i] * slack:",
-        "if a.whole[i] != b.whole[i]:",
+        "if a.used[i] > b.used[i] * slack:",
+        "if a.used[i] > np.inf:",
     ),
     "bounds count outputs that never come back": Mutation(
         SEARCH,

@@ -11,7 +11,7 @@ import numpy as np
 from kcsim.cost.prices import DENSE, Prices, WeightCosts, build_machine
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Hardware
-from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS, C, R, S
+from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS, C, M, R, S
 from kcsim.kernels.search import machine as columns
 from kcsim.kernels.search.machine import Machine
 from kcsim.kernels.search.problem import PLACE, SPLIT, STAGE, Problem
@@ -98,7 +98,7 @@ def build_problem(
         np.array([*bare.costs[-1, :, columns.TRANSFER_PJ], bare.lookup_pj]),
         float(bare.lookup_cycles), stages, places, splits, words, distinct,
         machine.macs / lattice.extents.astype(float).prod(axis=1), unseen, along, lines,
-        _without(lattice, "M"), slides, store_port, max(form.unit) == 1, float(layer.output_words),
+        _without(lattice, "M"), slides, store_port, max(form.unit_filters, *form.unit) == 1, float(layer.output_words),
     )  # fmt: skip
     return Built(problem, accounts, axes, numbers)
 
@@ -108,7 +108,7 @@ def fits_outermost(problem: Problem) -> bool:
     machine, extent = problem.machine, problem.lattice.extents[-1]
     bits = problem.words[:, -1] * machine.costs[0, :, columns.VALUE_BITS]
     if machine.unit[columns.DECODER] >= 0:
-        bits[WEIGHTS] *= cut_share.py_func(machine.unit, extent[C], extent[R], extent[S])
+        bits[WEIGHTS] *= cut_share.py_func(machine.unit, extent[M], extent[C], extent[R], extent[S])
     capacity, groups = machine.rooms[0, : columns.GROUP], machine.rooms[0, columns.GROUP :]
     used = np.bincount(groups.astype(int), bits, minlength=len(capacity))
     return bool((used <= capacity * SLACK).all())

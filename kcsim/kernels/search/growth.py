@@ -19,11 +19,13 @@ from kcsim.kernels.search.labels import (
     WEIGHTS_OPEN,
 )  # fmt: skip
 from kcsim.kernels.search.machine import (
-    CAPACITY, DECODER, ENTRY_BITS, FILL_PJ, GROUP, LEAK_PJ, PORT, READ_CYCLES, READ_PJ,
+    CAPACITY, DECODER, ENTRY_BITS, FILL_PJ, FILTERS, GROUP, LEAK_PJ, PORT, READ_CYCLES, READ_PJ,
     SPILL_CYCLES, STORE, TRANSFER_PJ, UPDATE_PJ, VALUE_BITS, WORD_BITS, WRITE_CYCLES,
 )  # fmt: skip
 from kcsim.kernels.search.tilings import DIMENSION, LIMIT, PRIME, STRIDE, cut_share
 
+SPANNED = (C, R, S, M)
+"""Dimensions that a unit of weights spans."""
 PLACED_STEP, SPREAD_STEP = 64, 128
 """Steps below the first are loops over a factor; then come nodes of a tensor, then spreads."""
 
@@ -212,7 +214,7 @@ def place_node(search, source, stage, tensor):
     extent = problem.lattice.extents[box]
     words, cut = problem.words[tensor, box], 1.0
     if tensor == WEIGHTS and level <= machine.unit[DECODER]:
-        cut = cut_share(machine.unit, extent[C], extent[R], extent[S])
+        cut = cut_share(machine.unit, extent[M], extent[C], extent[R], extent[S])
     group = int(machine.rooms[level, GROUP + tensor])
     used = labels.rows[source].used[group]
     used += words * cut * machine.costs[level, tensor, VALUE_BITS]
@@ -234,7 +236,8 @@ def place_node(search, source, stage, tensor):
     elif tensor == WEIGHTS:
         row.state |= OPEN_WEIGHTS
         if machine.unit[DECODER] >= 0:
-            row.whole[0], row.whole[1], row.whole[2] = extent[C], extent[R], extent[S]
+            for i in range(4):
+                row.whole[i] = extent[SPANNED[i]] if size_of(machine.unit, i) > 1 else 1
     else:
         kind = INPUTS_OPEN + 2 * row.nodes
         node = labels.nodes[new, row.nodes]
@@ -265,11 +268,18 @@ def account_of(labels, new, tensor):
 
 
 @helper
+def size_of(unit, i):
+    """Extent of a unit of weights along a dimension of `SPANNED`."""
+    return unit[FILTERS if i == 3 else i]
+
+
+@helper
 def sent_units(unit, whole):
     """Indexes that are sent for each that would be if no unit of weights were cut."""
     share = 1.0
-    for i in range(3):
-        share *= -(-whole[i] // unit[i]) * unit[i] / whole[i]
+    for i in range(4):
+        size = size_of(unit, i)
+        share *= -(-whole[i] // size) * size / whole[i] if size > 1 else 1.0
     return share
 
 
@@ -310,8 +320,11 @@ def look_up(search, new, kept):
         lookup_pj, cycles = problem.bare_pj[3], problem.bare_cycles
     labels.amounts[new, account, 0] += words * lookup_pj
     if cycles > 0:
-        read = lookup_words(whole[0], whole[1], whole[2], unit, unit[ENTRY_BITS], unit[WORD_BITS])
-        cycles *= words * read / (whole[0] * whole[1] * whole[2])
+        sizes = (unit[FILTERS], unit[0], unit[1], unit[2])
+        read = lookup_words(
+            whole[3], whole[0], whole[1], whole[2], sizes, unit[ENTRY_BITS], unit[WORD_BITS]
+        )
+        cycles *= words * read / (whole[0] * whole[1] * whole[2] * whole[3])
         if unit[PORT] == machine.rules.shape[0]:
             cycles *= row.units
         labels.amounts[new, account, problem.store_port] += cycles
@@ -328,18 +341,17 @@ def cross_weights(search, new, network, split, box, kept_inside, bare):
         moved_pj = problem.bare_pj[WEIGHTS]
     if network + 1 <= machine.unit[DECODER]:
         extent, whole = problem.lattice.extents[box], row.whole
-        channels, rows, columns = extent[C], extent[R], extent[S]
         if kept_inside & 1:
-            channels, rows, columns = whole[0], whole[1], whole[2]
-        moved_pj *= cut_share(machine.unit, channels, rows, columns)
+            moved_pj *= cut_share(machine.unit, whole[3], whole[0], whole[1], whole[2])
+        else:
+            moved_pj *= cut_share(machine.unit, extent[M], extent[C], extent[R], extent[S])
     labels.amounts[new, account_of(labels, new, WEIGHTS), 0] += row.flight[WEIGHTS] * moved_pj
     if machine.rules[network].multicast != NO_MULTICAST and not innermost:
         tile = problem.lattice.extents[spread.tile]
         row.flight[WEIGHTS] *= tile[G] * tile[M] * tile[C] * tile[R] * tile[S] / spread.children
         if machine.unit[DECODER] >= 0:
-            row.whole[0] *= tile[C]
-            row.whole[1] *= tile[R]
-            row.whole[2] *= tile[S]
+            for i in range(4):
+                row.whole[i] *= tile[SPANNED[i]] if size_of(machine.unit, i) > 1 else 1
 
 
 @helper

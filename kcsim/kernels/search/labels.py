@@ -26,7 +26,7 @@ OPEN_WEIGHTS, OPEN_OUTPUTS, RETURNS, WAITS, PHASE = 1, 2, 4, 8, 16
 LABEL = record(
     parent=int64, step=int64, next=int64, box=int64, state=int64, nodes=int64, units=float64,
     leak=float64, copies=float64, flight=(float64, 3), used=(float64, 3),
-    whole=(int64, 3), least=float64,
+    whole=(int64, 4), least=float64,
 )  # fmt: skip
 """A partial mapping.
 
@@ -50,7 +50,8 @@ flight
 used
     Bits of each room of the level.
 whole
-    Channels, rows and columns of weights that are sent together.
+    Channels, rows, columns and filters of weights that are sent together; 1 along what a unit of
+    them does not span.
 least
     What the whole mapping costs at least.
 """
@@ -228,8 +229,11 @@ def is_no_worse(search, one, other):
     slack = 1 + 1e-12
     if (a.state ^ b.state) & (RETURNS | WAITS) or a.state & ~b.state & PHASE:
         return False
+    for i in range(4):
+        if a.whole[i] != b.whole[i]:
+            return False
     for i in range(3):
-        if a.whole[i] != b.whole[i] or a.used[i] > b.used[i] * slack:
+        if a.used[i] > b.used[i] * slack:
             return False
     if a.copies > b.copies * slack or a.leak * a.units > b.leak * b.units * slack:
         return False

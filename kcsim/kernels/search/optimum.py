@@ -592,7 +592,9 @@ def begin(search):
     row.units, row.copies = 1.0, 0.0
     row.leak = problem.machine.cycles[levels, LEAK_PJ]
     for i in range(3):
-        row.flight[i], row.used[i], row.whole[i] = problem.machine.macs, 0.0, 1
+        row.flight[i], row.used[i] = problem.machine.macs, 0.0
+    for i in range(4):
+        row.whole[i] = 1
     for kind in range(labels.amounts.shape[1]):
         for k in range(labels.amounts.shape[2]):
             labels.amounts[0, kind, k] = 0.0

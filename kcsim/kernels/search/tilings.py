@@ -15,6 +15,7 @@ import numpy as np
 
 from kcsim.kernels.compilation import kernel
 from kcsim.kernels.nest import helper
+from kcsim.kernels.search.machine import FILTERS
 
 DIMENSION, PRIME, LIMIT, STRIDE, SHIFT = range(5)
 """Columns of `Lattice.digits`."""
@@ -66,18 +67,20 @@ def divides(lattice, divisor, tile):
 
 
 @helper
-def cut_share(unit, channels, rows, columns):
+def cut_share(unit, filters, channels, rows, columns):
     """Indexes that a tile of clustered weights needs, for each that it would if it cut no unit.
 
     Parameters
     ----------
-    unit : int64[6]
+    unit : int64[9]
         See `kcsim.kernels.search.machine`.
-    channels, rows, columns : int
+    filters, channels, rows, columns : int
         Extents of the tile.
     """
     share = 1.0
-    for size, extent in ((unit[0], channels), (unit[1], rows), (unit[2], columns)):
+    for size, extent in (
+        (unit[0], channels), (unit[1], rows), (unit[2], columns), (unit[FILTERS], filters),
+    ):  # fmt: skip
         if size > 1:
             share *= -(-extent // size) * size / extent
     return share
