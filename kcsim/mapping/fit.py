@@ -62,8 +62,8 @@ def _reasons(
             may = constraint_of(hardware, level).temporal
             inside = {d: 1 if may is None or d in may else size for d, size in tile.items()}
         kept = [t for t in level.kept_tensors if t not in level.may_bypass]
-        # Any tensor may stand first, also one that could be left out.
-        choices = level.kept_tensors if inside != tile else kept[:1]
+        # Any tensor may stand first, also one that could be left out, if not all could.
+        choices = level.kept_tensors if kept and inside != tile else kept[:1]
         found = []
         for first in choices:
             here = {*kept, first}
