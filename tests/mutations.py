@@ -521,7 +521,7 @@ MUTATIONS = {
     "partial mappings with more room in use are as good": Mutation(
         SEARCH,
         "kernels/search/labels.py",
-        "if a.used[i] > b.used[i] * slack:",
+        "if a.used[i] > b.used[i] * SLACK:",
         "if a.used[i] > np.inf:",
     ),
     "bounds count outputs that never come back": Mutation(

@@ -9,12 +9,16 @@ from numba.core.compiler import Compiler
 
 from kcsim.kernels.layout import INPUTS, OUTPUTS, TEMPORAL, WEIGHTS, C, G, M, N, P, Q, R, S
 
-@njit
-def _not_from_python() -> None:
-    """What runs in place of a part of kernels that Python calls: it expects no arguments."""
+
+def _nothing() -> None:
+    pass
 
 
-class _PartCompiler(Compiler):  # type: ignore[misc]  # Numba has no types
+_not_from_python: Any = njit(_nothing)
+"""What runs in place of a part of kernels that Python calls: it expects no arguments."""
+
+
+class _PartCompiler(Compiler):
     """Compiles what other kernels take in, and no machine code of its own."""
 
     def define_pipelines(self) -> Any:

@@ -14,7 +14,7 @@ from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import intrinsic, models, register_model
 
 
-class Reference(types.Type):  # type: ignore[misc]  # Numba has no types
+class Reference(types.Type):
     """The place of a named tuple; its fields are read there, tuples again as references."""
 
     def __init__(self, pointee: Any) -> None:
@@ -24,18 +24,18 @@ class Reference(types.Type):  # type: ignore[misc]  # Numba has no types
 
     @property
     def key(self) -> Any:
+        """By what Numba tells types apart."""
         return self.pointee
 
 
 @register_model(Reference)
-class _ReferenceModel(models.PrimitiveModel):  # type: ignore[misc]
+class _ReferenceModel(models.PrimitiveModel):
     def __init__(self, manager: Any, reference: Reference) -> None:
         place = manager[reference.pointee].get_data_type().as_pointer()
         super().__init__(manager, reference, place)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def refer(context: Any, value: Any) -> Any:
+def _refer(context: Any, value: Any) -> Any:
     """Give a named tuple by reference, for as long as the caller runs."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -47,11 +47,16 @@ def refer(context: Any, value: Any) -> Any:
     return Reference(value)(value), generate
 
 
+refer: Any = intrinsic(_refer)
+
+
 @infer_getattr
-class _ReferenceAttribute(AttributeTemplate):  # type: ignore[misc]
+class _ReferenceAttribute(AttributeTemplate):
     key = Reference
 
-    def generic_resolve(self, reference: Reference, name: str) -> Any:
+    def generic_resolve(  # type: ignore[override]  # Numba states no types
+        self, reference: Reference, name: str
+    ) -> Any:
         fields = reference.pointee.fields
         if name not in fields:
             return None

@@ -10,7 +10,18 @@ from kcsim.kernels.search import optimum
 from kcsim.kernels.search.inputs import NODE
 from kcsim.kernels.search.labels import INPUTS_OPEN, LABEL, WAY, Labels, Search
 from kcsim.kernels.search.machine import LEAK_PJ
-from kcsim.kernels.search.optimum import BOX, COUNT, DONE, FINISHED, FOUND, FULL, LABEL_AT, STAGE
+from kcsim.kernels.search.progress import (
+    BOX,
+    COUNT,
+    DONE,
+    ENERGY,
+    FINISHED,
+    FOUND,
+    FULL,
+    LABEL_AT,
+    PAUSED,
+    STAGE,
+)  # fmt: skip
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.floors import Floors
 from kcsim.mapping.problem import Built
@@ -20,6 +31,7 @@ FIRST_CHUNK = 20_000
 """Steps of a search before the first look at the clock."""
 LABEL_BYTES = 750_000_000
 """Memory of partial mappings."""
+_NO_PATH = np.zeros((0, 2), np.int64)
 _LABELS = 1 << 14
 """Partial mappings that there is room for at first."""
 
@@ -40,7 +52,7 @@ def begin_search(
     built : Built
     floors : Floors
     objective : int
-        See `kcsim.kernels.search.optimum`.
+        See `kcsim.kernels.search.progress`.
     known : float64[points, 2]
         Energy and cycles of mappings that are known, infinite behind the last one: those that
         are found have to be better. In ``found``, they are -1, -2 and so on.
@@ -65,7 +77,7 @@ def begin_search(
     ways = np.zeros(len(problem.splits), WAY)
     return Search(
         problem, labels, objective, known.copy(), -1 - np.arange(len(known)), most, width,
-        bool(objective != optimum.ENERGY or leaks), floors.rest, floors.entry, floors.inward,
+        bool(objective != ENERGY or leaks), floors.rest, floors.entry, floors.inward,
         floors.outward, floors.shares, floors.least_cycles, floors.sent, floors.staying,
         floors.stay_pj, ways, ways.copy(), np.zeros(2), np.zeros(3),
     )  # fmt: skip
@@ -76,7 +88,7 @@ def first_labels(search: Search) -> Search:
     places = search.problem.places
     choices = int((places["last_stage"] - places["first_stage"]).max())
     search = with_room(search, 64 + 4 * choices * len(search.problem.splits))
-    optimum.search_on(search, 0)
+    optimum.search_on(search, 0, _NO_PATH)
     return search
 
 
@@ -98,7 +110,7 @@ def run_search(search: Search, deadline: Deadline) -> tuple[Search, int]:
     each = labels.rows.itemsize + labels.amounts[0].nbytes + labels.nodes[0].nbytes
     while True:
         started = time.monotonic()
-        outcome = int(optimum.search_on(search, steps))
+        outcome = int(optimum.search_on(search, steps, _NO_PATH))
         if outcome == DONE:
             return search, outcome
         if outcome == FULL:
@@ -107,7 +119,7 @@ def run_search(search: Search, deadline: Deadline) -> tuple[Search, int]:
                 return search, outcome
             search = with_room(search, room)
         if deadline.has_passed:
-            return search, optimum.PAUSED
+            return search, PAUSED
         # Signals, too, are only seen in between.
         passed = time.monotonic() - started
         if outcome != FULL:

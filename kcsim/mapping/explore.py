@@ -19,9 +19,20 @@ import numpy as np
 from kcsim.cost.prices import DENSE, Prices, WeightCosts
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Compute, Hardware
-from kcsim.kernels.search import optimum
 from kcsim.kernels.search.labels import Search
-from kcsim.kernels.search.optimum import DONE, FINISHED, FORGOTTEN, FOUND, FRONT, FULL, STEPS
+from kcsim.kernels.search.progress import (
+    CYCLES,
+    DONE,
+    ENERGY,
+    ENERGY_DELAY,
+    FINISHED,
+    FORGOTTEN,
+    FOUND,
+    FRONT,
+    FULL,
+    STEPS,
+    TOLERANCE,
+)  # fmt: skip
 from kcsim.mapping.census import count_mappings
 from kcsim.mapping.chains import mapping_of
 from kcsim.mapping.deadline import Deadline, OutOfTime
@@ -170,7 +181,7 @@ def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
     ----------
     task : Task
     objective : int
-        See `kcsim.kernels.search.optimum`.
+        See `kcsim.kernels.search.progress`.
     deadline : Deadline
         A second later, something has been found where it can be found fast.
 
@@ -200,16 +211,16 @@ def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
 
 def objective_of(objective: int, energy: float, cycles: float) -> float:
     """What an objective minimizes."""
-    if objective == optimum.ENERGY_DELAY:
+    if objective == ENERGY_DELAY:
         return energy * cycles
-    return cycles if objective == optimum.CYCLES else energy
+    return cycles if objective == CYCLES else energy
 
 
 def front_of(points: Sequence[Point]) -> list[Point]:
     """Those that no other betters in both energy and cycles, from the fastest on."""
     found: list[Point] = []
     for point in sorted(points, key=lambda point: (point.cycles, point.energy)):
-        if not found or point.energy < found[-1].energy * (1 - optimum.TOLERANCE):
+        if not found or point.energy < found[-1].energy * (1 - TOLERANCE):
             found.append(point)
     return found
 
@@ -220,7 +231,7 @@ def compile_kernels() -> None:
     levels = [Level(name=name, read_pj=1, write_pj=1, capacity_words=64) for name in "abc"]
     hardware = Hardware(name="any", levels=tuple(levels), compute=Compute(mac_pj=1))
     task = Task(ConvLayer("any", 2, 2, 2, 2, 1, 1), hardware)
-    _Explorer(task, optimum.ENERGY_DELAY, Deadline()).explore(prime_factors(task.layer))
+    _Explorer(task, ENERGY_DELAY, Deadline()).explore(prime_factors(task.layer))
 
 
 class _Form(NamedTuple):
@@ -348,7 +359,7 @@ class _Explorer:
     def _search_ends(self, forms: Sequence[_Form], first: float, width: int) -> None:
         """Find some points of a front: the best ones for each objective."""
         points = self.known.points
-        for objective in (optimum.CYCLES, optimum.ENERGY, optimum.ENERGY_DELAY):
+        for objective in (CYCLES, ENERGY, ENERGY_DELAY):
             other = _Explorer(self.task, objective, self.deadline)
             parts = other._search_narrowly([other._bounded(form) for form in forms], first, width)
             for form in parts if width == WIDTH else []:
@@ -375,7 +386,7 @@ class _Explorer:
         if outcome == DONE:
             reason = TOO_MANY_MOVES
         if self.objective == FRONT:
-            parts = [self._least(form, each) for each in (optimum.ENERGY, optimum.CYCLES)]
+            parts = [self._least(form, each) for each in (ENERGY, CYCLES)]
             self.known.leave_out(reason, (parts[0], parts[1]))
         else:
             least = form.least if outcome == DONE else max(form.least, least_left(search))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from kcsim.cost.prices import DENSE, Prices, WeightCosts
 from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
-from kcsim.kernels.search import optimum
+from kcsim.kernels.search.progress import FRONT
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.explore import FRONT_PLACES, Explored, Task, compile_kernels, explore, front_of
 from kcsim.mapping.fit import why_nothing_fits
@@ -221,7 +221,7 @@ def find_front(
     check_search("edp", time_limit)
     compile_kernels()
     limit, task = _limit(time_limit), Task(layer, hardware, tuple(weights), even=even)
-    known = explore(task, optimum.FRONT, Deadline(limit))
+    known = explore(task, FRONT, Deadline(limit))
     if not known.points:
         raise MappingError(_nothing_found(task, known, limit))
     found = list(itertools.starmap(FrontPoint, front_of(known.points)))

@@ -10,7 +10,7 @@ import numpy as np
 from kcsim.cost.prices import DENSE, WeightCosts
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.layout import INDEXES, OUTPUTS, WEIGHTS
-from kcsim.kernels.search import optimum, recount
+from kcsim.kernels.search import optimum
 from kcsim.kernels.search.growth import (
     COMMIT_STEP,
     KEEP_INPUTS,
@@ -19,6 +19,7 @@ from kcsim.kernels.search.growth import (
     PLACED_STEP,
     SPREAD_STEP,
 )
+from kcsim.kernels.search.progress import ENERGY
 from kcsim.mapping.chains import Chain, chains_of
 from kcsim.mapping.engine import begin_search
 from kcsim.mapping.floors import no_floors
@@ -62,17 +63,20 @@ def costs_in_space(
         steps = _steps(built, chains)
         if steps is None or not fits_outermost(built.problem):
             return
-        room = len(steps[0]) + 2
+        room = len(steps) + 2
         nothing = np.full((1, 2), np.inf)
-        search = begin_search(built, no_floors(built), optimum.ENERGY, nothing, room=room)
-        recount.grow_along(search, *steps)
+        search = begin_search(built, no_floors(built), ENERGY, nothing, room=room)
+        optimum.search_on(search, 0, steps)
         energy, cycles = search.best[0].tolist()
         if energy < math.inf:
             yield energy, cycles
 
 
-def _steps(built: Built, chains: Sequence[Chain]) -> tuple[np.ndarray, np.ndarray] | None:
-    """The steps of a mapping, and the stages after them; ``None`` if one is not in the space."""
+def _steps(built: Built, chains: Sequence[Chain]) -> np.ndarray | None:
+    """The steps of a mapping, and the stages after them: int64[steps, 2].
+
+    ``None`` if one is not in the space.
+    """
     problem, steps, stages = built.problem, [], []
     digits = problem.lattice.digits.tolist()
     factors = {(DIMENSIONS[row[0]], row[1]): i for i, row in enumerate(digits)}
@@ -99,7 +103,7 @@ def _steps(built: Built, chains: Sequence[Chain]) -> tuple[np.ndarray, np.ndarra
         if level:
             steps.append(COMMIT_STEP - _left_by_next(chains[:level]))
             stages.append(stage)
-    return np.array(steps), np.array(stages)
+    return np.array([steps, stages]).T.copy()
 
 
 def _left_by_next(outside: Sequence[Chain]) -> int:

@@ -17,7 +17,7 @@ from small_problems import small_problems
 from kcsim import MappingError, evaluate, load_hardware
 from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.schema import Compute, Dataflow, Hardware, LevelConstraint
-from kcsim.kernels.search import optimum
+from kcsim.kernels.search.progress import ENERGY_DELAY
 from kcsim.mapping import engine, explore, search
 from kcsim.mapping.deadline import Deadline, GivenUp, OutOfTime, in_threads
 from kcsim.mapping.explore import Task
@@ -220,7 +220,7 @@ def test_what_is_left_of_any_search_is_bounded_from_below(problem, objective, lo
 @given(small_problems(), st.sampled_from((1, 8, 64, 512)))
 def test_a_coarse_map_space_is_a_part_of_the_whole(problem, tiles):
     layer, hardware = problem
-    explorer = explore._Explorer(Task(layer, hardware), optimum.ENERGY_DELAY, Deadline())
+    explorer = explore._Explorer(Task(layer, hardware), ENERGY_DELAY, Deadline())
     explorer.explore(coarsened(prime_factors(layer), tiles))
     known = explorer.known
     assert known.left_out == []

@@ -45,11 +45,23 @@ def may_slide(problem, box, first):
 
 
 @helper
+def may_iterate(problem, place, factor, box):
+    """Whether a loop of a level over a prime factor may stand around a box."""
+    digits = problem.lattice.digits
+    limit = digits[factor, LIMIT]
+    left_out = box // digits[factor, STRIDE] % (limit + 1) == limit
+    return place.dimensions[digits[factor, DIMENSION]] and not left_out
+
+
+@helper
 def left(problem, box, first):
-    """Iterations of loops over output positions (`P`) or taps (`R`) that are left: all, one axis."""
+    """Iterations that loops over output positions (`P`) or taps (`R`) have left: all, one axis."""
     extent, whole = problem.lattice.extents[box], problem.lattice.extents[-1]
     rows, columns = whole[first] / extent[first], whole[first + 1] / extent[first + 1]
-    return rows * columns, max(rows if problem.slides[0] else 1.0, columns if problem.slides[1] else 1.0)
+    along_rows, along_columns = (
+        rows if problem.slides[0] else 1.0, columns if problem.slides[1] else 1.0,
+    )  # fmt: skip
+    return rows * columns, max(along_rows, along_columns)
 
 
 @helper
@@ -139,6 +151,52 @@ def stays_open(problem, tensor, dimension):
     return not INDEXES[tensor, dimension]
 
 
+@helper
+def opened(code):
+    """The tensors that are open, as bits."""
+    return code & 1 | (code >> 1 & 1) << 2 | (2 if code >> 2 else 0)
+
+
+@helper
+def least_of_nodes(kept, placed, box, code, values):
+    """The least of what is to come if a node follows."""
+    best = np.inf
+    for tensor in range(3):
+        bit = 1 << tensor
+        if kept & ~placed & bit:
+            best = min(best, values[placed | bit, place_codes(code, tensor), box])
+    return best
+
+
+@helper
+def least_of_loops(problem, level, prices, placed, box, code, values, closing, tensor, open_values):
+    """The least of what is to come if a loop follows.
+
+    Parameters
+    ----------
+    closing : float
+        Of a tensor that is open from further in; see `bound_open`.
+    tensor : int
+        Which; -1 for none.
+    open_values : float64[8, 16, tiles]
+        While it stays open.
+    """
+    digits, place, best = problem.lattice.digits, problem.places[level], np.inf
+    for factor in range(digits.shape[0]):
+        if not may_iterate(problem, place, factor, box):
+            continue
+        dimension, after = digits[factor, DIMENSION], box + digits[factor, STRIDE]
+        stay = code_after(problem, code, dimension)
+        if tensor >= 0 and stays_open(problem, tensor, dimension):
+            cost = open_values[placed, stay, after]
+        else:
+            cost = values[placed, stay, after] + closing
+        if cost < best:
+            cost += charge_between(problem, prices, box, code, stay)
+            best = min(best, cost)
+    return best
+
+
 @kernel
 def bound_open(problem, level, kept, prices, fits, boundary, values, tensor, price, found):
     """As `bound_level`, where a tensor of a level further in is still open.
@@ -155,50 +213,28 @@ def bound_open(problem, level, kept, prices, fits, boundary, values, tensor, pri
         Filled likewise.
     """
     problem = refer(problem)
-    tiles = boundary.shape[0]
-    digits, place = problem.lattice.digits, problem.places[level]
     for placed in range(kept, -1, -1):
         if placed & ~kept:
             continue
-        for box in range(tiles - 1, -1, -1):
+        for box in range(boundary.shape[0] - 1, -1, -1):
             words = problem.distinct[box] if tensor == INPUTS else problem.words[tensor, box]
             closing = price * words * problem.rounds[box]
-            if not fits[placed, box]:
-                for code in range(16):
-                    found[placed, code, box] = np.inf
-                continue
+            least = closing / problem.unseen[tensor, box]
+            if tensor == INPUTS:
+                least = max(least, price * problem.distinct[-1])
             for code in range(16):
-                opened = code & 1 | (code >> 1 & 1) << 2 | (2 if code >> 2 else 0)
-                if opened & ~placed:
+                if opened(code) & ~placed:
                     continue
                 best = np.inf
-                if placed == kept:
-                    best = leave(problem, prices, box, code) + boundary[box]
-                    least = closing / problem.unseen[tensor, box]
-                    if tensor == INPUTS:
-                        least = max(least, price * problem.distinct[-1])
-                    best += least
-                for other in range(3):
-                    bit = 1 << other
-                    if kept & bit and not placed & bit:
-                        best = min(best, found[placed | bit, place_codes(code, other), box])
-                if placed != kept or kept == 0:
-                    for factor in range(digits.shape[0]):
-                        dimension, stride = digits[factor, DIMENSION], digits[factor, STRIDE]
-                        limit = digits[factor, LIMIT]
-                        if not place.dimensions[dimension]:
-                            continue
-                        if box // stride % (limit + 1) == limit:
-                            continue
-                        after = box + stride
-                        stay = code_after(problem, code, dimension)
-                        if stays_open(problem, tensor, dimension):
-                            cost = found[placed, stay, after]
-                        else:
-                            cost = values[placed, stay, after] + closing
-                        if cost < best:
-                            cost += charge_between(problem, prices, box, code, stay)
-                            best = min(best, cost)
+                if fits[placed, box]:
+                    if placed == kept:
+                        best = leave(problem, prices, box, code) + boundary[box] + least
+                    best = min(best, least_of_nodes(kept, placed, box, code, found))
+                    if placed != kept or kept == 0:
+                        best = min(best, least_of_loops(
+                            problem, level, prices, placed, box, code, values, closing, tensor,
+                            found,
+                        ))  # fmt: skip
                 found[placed, code, box] = best
 
 
@@ -220,41 +256,22 @@ def bound_level(problem, level, kept, prices, fits, boundary, values):
         Filled: by tensors placed and what is open.
     """
     problem = refer(problem)
-    tiles = boundary.shape[0]
-    digits, place = problem.lattice.digits, problem.places[level]
     for placed in range(kept, -1, -1):
         if placed & ~kept:
             continue
-        for box in range(tiles - 1, -1, -1):
-            if not fits[placed, box]:
-                for code in range(16):
-                    values[placed, code, box] = np.inf
-                continue
+        for box in range(boundary.shape[0] - 1, -1, -1):
             for code in range(16):
-                opened = code & 1 | (code >> 1 & 1) << 2 | (2 if code >> 2 else 0)
-                if opened & ~placed:
+                if opened(code) & ~placed:
                     continue
                 best = np.inf
-                if placed == kept:
-                    best = leave(problem, prices, box, code) + boundary[box]
-                for tensor in range(3):
-                    bit = 1 << tensor
-                    if kept & bit and not placed & bit:
-                        best = min(best, values[placed | bit, place_codes(code, tensor), box])
-                if placed != kept or kept == 0:
-                    for factor in range(digits.shape[0]):
-                        dimension, stride = digits[factor, DIMENSION], digits[factor, STRIDE]
-                        limit = digits[factor, LIMIT]
-                        if not place.dimensions[dimension]:
-                            continue
-                        if box // stride % (limit + 1) == limit:
-                            continue
-                        after = box + stride
-                        stay = code_after(problem, code, dimension)
-                        cost = values[placed, stay, after]
-                        if cost < best:
-                            cost += charge_between(problem, prices, box, code, stay)
-                            best = min(best, cost)
+                if fits[placed, box]:
+                    if placed == kept:
+                        best = leave(problem, prices, box, code) + boundary[box]
+                    best = min(best, least_of_nodes(kept, placed, box, code, values))
+                    if placed != kept or kept == 0:
+                        best = min(best, least_of_loops(
+                            problem, level, prices, placed, box, code, values, 0.0, -1, values,
+                        ))  # fmt: skip
                 values[placed, code, box] = best
 
 
@@ -266,7 +283,7 @@ def least_of_spreads(problem, tiles_on_axis, values, found):
     lattice = problem.lattice
     for box in range(whole + 1):
         best = np.inf
-        rest = (lattice.exponents[whole - box] | lattice.spare)
+        rest = lattice.exponents[whole - box] | lattice.spare
         for tile in tiles_on_axis:
             if box + tile > whole:
                 break

@@ -9,8 +9,8 @@ from __future__ import annotations
 from numpy import float64, int64
 
 from kcsim.kernels.count.counting import covered_length, distinct_positions
-from kcsim.kernels.layout import INPUTS, C, G, M, N, P, R, record
-from kcsim.kernels.nest import filled_box, helper
+from kcsim.kernels.layout import C, G, M, N, P, R, record
+from kcsim.kernels.nest import helper
 
 MOST_ADVANCES = 6
 BEFORE, NONE = -1, -2
@@ -93,6 +93,26 @@ def open_node(node, rows, columns, by_word, words):
 
 
 @helper
+def fresh_of_all(problem, node, axis, new):
+    """Share of a tile's words that so many new lines bring, where each word is read once."""
+    rows = new if axis == 0 else node.length[0]
+    columns = new if axis == 1 else node.length[1]
+    fresh = covered_words(problem, node.tile, node.below, rows, columns)
+    return fresh / covered_words(problem, node.tile, node.below, node.length[0], node.length[1])
+
+
+@helper
+def overlaps(problem, node, axis, new):
+    """Whether a tile that moves by so many words keeps some; `NODE.last` is noted."""
+    if problem.machine.rules[0].repeated and new != 0:
+        if node.last == 0:
+            node.last = new
+        if new != node.last:
+            return False
+    return 0 <= new < node.length[axis]
+
+
+@helper
 def move_node(problem, node, box, dimension, bound, factors):
     """Move an open node by a loop around it.
 
@@ -122,11 +142,7 @@ def move_node(problem, node, box, dimension, bound, factors):
     whole = axis == STUCK
     if not whole and axis >= 0:
         new = own - node.shift
-        whole = new < 0 or new >= node.length[axis]
-        if problem.machine.rules[0].repeated and new != 0:
-            if node.last == 0:
-                node.last = new
-            whole = whole or new != node.last
+        whole = not overlaps(problem, node, axis, new)
     stays = not whole and (axis < 0 or new == 0)
     fresh, covered = 1.0, 1.0
     if stays:
@@ -134,12 +150,7 @@ def move_node(problem, node, box, dimension, bound, factors):
     elif not whole:
         fresh = new / node.length[axis]
         if node.below >= 0:
-            rows = new if axis == 0 else node.length[0]
-            columns = new if axis == 1 else node.length[1]
-            covered = covered_words(problem, node.tile, node.below, rows, columns)
-            covered /= covered_words(
-                problem, node.tile, node.below, node.length[0], node.length[1]
-            )
+            covered = fresh_of_all(problem, node, axis, new)
     for i in range(2):
         times = bound - (bound - 1) * node.kept[i] * (1 - (fresh if i == 0 else covered))
         factors[i] = times / bound

@@ -11,6 +11,7 @@ from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS, record
 from kcsim.kernels.nest import helper
 from kcsim.kernels.search.inputs import NONE, least_of_node
 from kcsim.kernels.search.problem import Problem
+from kcsim.kernels.search.progress import COUNT
 
 SPENT, HELD, WEIGHTS_OPEN, OUTPUTS_OPEN, INPUTS_OPEN = range(5)
 """Rows of *amounts*, float64[labels, rows, accounts].
@@ -69,7 +70,7 @@ class Labels(NamedTuple):
     heads : int64[stages, tiles]
         The first label of each stage and box, -1 for none.
     tally : int64[12]
-        See `kcsim.kernels.search.optimum`.
+        See `kcsim.kernels.search.progress`.
     """
 
     rows: np.ndarray
@@ -79,8 +80,10 @@ class Labels(NamedTuple):
     tally: np.ndarray
 
 
-WAY = record(split=int64, box=int64, rest=float64, shares=(float64, 3), back=float64,
-    copies=float64, units=float64)
+WAY = record(
+    split=int64, box=int64, rest=float64, shares=(float64, 3), back=float64, copies=float64,
+    units=float64,
+)  # fmt: skip
 """A way to spread what is left of the layer over the children of a level.
 
 split, box
@@ -106,7 +109,7 @@ class Search(NamedTuple):
     problem : Problem
     labels : Labels
     objective : int
-        See `kcsim.kernels.search.optimum`.
+        See `kcsim.kernels.search.progress`.
     best : float64[points, 2]
         Energy and cycles of the best mapping, or of the front.
     found : int64[points]
@@ -221,28 +224,28 @@ def excess(search, one, other, k, alike):
     return more
 
 
+SLACK = 1 + 1e-12
+
+
 @helper
-def is_no_worse(search, one, other):
-    """Whether a label is no worse than another in whatever may follow."""
-    labels, problem = search.labels, search.problem
-    a, b = labels.rows[one], labels.rows[other]
-    slack = 1 + 1e-12
+def leaves_as_much(a, b):
+    """Whether a label leaves as much room and as many choices as another, for no more leakage."""
     if (a.state ^ b.state) & (RETURNS | WAITS) or a.state & ~b.state & PHASE:
         return False
     for i in range(4):
         if a.whole[i] != b.whole[i]:
             return False
     for i in range(3):
-        if a.used[i] > b.used[i] * slack:
+        if a.used[i] > b.used[i] * SLACK:
             return False
-    if a.copies > b.copies * slack or a.leak * a.units > b.leak * b.units * slack:
-        return False
-    alike = a.nodes == b.nodes
-    if alike:
-        for i in range(a.nodes):
-            alike = alike and nodes_alike(labels.nodes[one][i], labels.nodes[other][i])
-    if not alike and (a.state | b.state) & WAITS:
-        return False
+    return a.copies <= b.copies * SLACK and a.leak * a.units <= b.leak * b.units * SLACK
+
+
+@helper
+def flies_no_more(search, one, other, alike):
+    """Whether of two labels the first has no more words in flight, whatever follows."""
+    labels, problem = search.labels, search.problem
+    a, b = labels.rows[one], labels.rows[other]
     for tensor in range(3):
         x, y = a.flight[tensor], b.flight[tensor]
         if tensor == INPUTS:
@@ -253,20 +256,38 @@ def is_no_worse(search, one, other):
             flag = OPEN_WEIGHTS if tensor == WEIGHTS else OPEN_OUTPUTS
             if b.state & flag and not a.state & flag:
                 y /= problem.unseen[tensor, a.box]
-        if x > y * slack:
+        if x > y * SLACK:
             return False
     if alike and a.nodes > 0 and a.flight[INPUTS] > 0:
         x, y = labels.nodes[one][a.nodes - 1], labels.nodes[other][a.nodes - 1]
         j = 1 if x.below >= 0 else 0
-        if a.flight[INPUTS] * (1 - x.kept[j]) > b.flight[INPUTS] * (1 - y.kept[j]) * slack:
+        if a.flight[INPUTS] * (1 - x.kept[j]) > b.flight[INPUTS] * (1 - y.kept[j]) * SLACK:
             return False
+    return True
+
+
+@helper
+def is_no_worse(search, one, other):
+    """Whether a label is no worse than another in whatever may follow."""
+    labels = search.labels
+    a, b = labels.rows[one], labels.rows[other]
+    if not leaves_as_much(a, b):
+        return False
+    alike = a.nodes == b.nodes
+    if alike:
+        for i in range(a.nodes):
+            alike = alike and nodes_alike(labels.nodes[one][i], labels.nodes[other][i])
+    if not alike and (a.state | b.state) & WAITS:
+        return False
+    if not flies_no_more(search, one, other, alike):
+        return False
     scale = abs(labels.amounts[other, SPENT, 0]) + 1e-300
     more = excess(search, one, other, 0, alike)
     if more > 1e-12 * scale:
         return False
     if not search.by_cycles and more < -1e-9 * scale:
         return True
-    if a.units * slack < b.units:
+    if a.units * SLACK < b.units:
         return False
     for k in range(1, labels.amounts.shape[2]):
         scale = abs(labels.amounts[other, SPENT, k])
@@ -280,7 +301,7 @@ def add_label(search, stage):
     """Add the label behind the last one to a stage, unless another is no worse; whether it was."""
     labels = search.labels
     rows, heads = labels.rows, labels.heads
-    new = labels.tally[0]
+    new = labels.tally[COUNT]
     box = rows[new].box
     before, at, count, worst, before_worst = -1, heads[stage, box], 0, -1, -1
     while at >= 0:
@@ -307,5 +328,5 @@ def add_label(search, stage):
             rows[before_worst].next = rows[worst].next
     rows[new].next = heads[stage, box]
     heads[stage, box] = new
-    labels.tally[0] = new + 1
+    labels.tally[COUNT] = new + 1
     return True

@@ -1,0 +1,188 @@
+"""What words in flight cost on their way between levels, and how many are sent."""
+
+from __future__ import annotations
+
+from kcsim.kernels.count.lookups import lookup_words
+from kcsim.kernels.layout import (
+    INPUTS,
+    NO_MULTICAST,
+    OUTPUTS,
+    WEIGHTS,
+    C,
+    G,
+    M,
+    R,
+    S,
+)  # fmt: skip
+from kcsim.kernels.nest import helper
+from kcsim.kernels.search.closing import spend_open
+from kcsim.kernels.search.inputs import BEFORE, cross_by_word, distinct_children
+from kcsim.kernels.search.labels import (
+    HELD,
+    INPUTS_OPEN,
+    OPEN_OUTPUTS,
+    OPEN_WEIGHTS,
+    OUTPUTS_OPEN,
+    RETURNS,
+    SPENT,
+    WAITS,
+    WEIGHTS_OPEN,
+)  # fmt: skip
+from kcsim.kernels.search.machine import (
+    DECODER,
+    ENTRY_BITS,
+    FILTERS,
+    PORT,
+    READ_CYCLES,
+    READ_PJ,
+    SPILL_CYCLES,
+    TRANSFER_PJ,
+    UPDATE_PJ,
+    WORD_BITS,
+    WRITE_CYCLES,
+)  # fmt: skip
+from kcsim.kernels.search.tilings import cut_share
+
+SPANNED = (C, R, S, M)
+"""Dimensions that a unit of weights spans."""
+
+
+@helper
+def account_of(labels, new, tensor):
+    """The row of amounts that pays for the present flight of a tensor."""
+    row = labels.rows[new]
+    if tensor == WEIGHTS:
+        return WEIGHTS_OPEN if row.state & OPEN_WEIGHTS else SPENT
+    if tensor == OUTPUTS:
+        return OUTPUTS_OPEN if row.state & OPEN_OUTPUTS else SPENT
+    if row.nodes == 0:
+        return SPENT
+    return INPUTS_OPEN + 2 * row.nodes - 2 + (labels.nodes[new, row.nodes - 1].below >= 0)
+
+
+@helper
+def size_of(unit, i):
+    """Extent of a unit of weights along a dimension of `SPANNED`."""
+    return unit[FILTERS if i == 3 else i]
+
+
+@helper
+def sent_units(unit, whole):
+    """Indexes that are sent for each that would be if no unit of weights were cut."""
+    share = 1.0
+    for i in range(4):
+        size = size_of(unit, i)
+        share *= -(-whole[i] // size) * size / whole[i] if size > 1 else 1.0
+    return share
+
+
+@helper
+def arrive(search, new, level, tensor):
+    """Let what a level keeps of a tensor be read, or added to, for all that is further in."""
+    problem, labels = search.problem, search.labels
+    machine, place, row = problem.machine, problem.places[level], labels.rows[new]
+    costs, words, amounts = machine.costs[level, tensor], row.flight[tensor], labels.amounts[new]
+    account = account_of(labels, new, tensor)
+    if tensor == WEIGHTS and level <= machine.unit[DECODER]:
+        words *= sent_units(machine.unit, row.whole)
+    amounts[account, 0] += words * costs[READ_PJ]
+    if place.read_port > 0:
+        amounts[account, place.read_port] += words * costs[READ_CYCLES] * row.units
+    if tensor == OUTPUTS:
+        amounts[account, 0] += words * costs[UPDATE_PJ]
+        amounts[HELD, 0] += problem.outputs * costs[READ_PJ]
+        if place.read_port > 0:
+            amounts[HELD, place.read_port] += problem.outputs * costs[READ_CYCLES] * row.units
+        if place.write_port > 0:
+            writing = costs[WRITE_CYCLES] + costs[SPILL_CYCLES]
+            amounts[account, place.write_port] += words * writing * row.units
+            spilled = problem.outputs * costs[SPILL_CYCLES] * row.units
+            amounts[HELD, place.write_port] += spilled
+    row.flight[tensor] = 0.0
+
+
+@helper
+def look_up(search, new, kept):
+    """Account for the lookups of weights that leave the level of the decoder."""
+    problem, labels = search.problem, search.labels
+    machine, row = problem.machine, labels.rows[new]
+    unit, words, whole = machine.unit, row.flight[WEIGHTS], row.whole
+    account = account_of(labels, new, WEIGHTS)
+    lookup_pj, cycles = machine.lookup_pj, machine.lookup_cycles
+    if not kept:
+        lookup_pj, cycles = problem.bare_pj[3], problem.bare_cycles
+    labels.amounts[new, account, 0] += words * lookup_pj
+    if cycles > 0:
+        sizes = (unit[FILTERS], unit[0], unit[1], unit[2])
+        read = lookup_words(
+            whole[3], whole[0], whole[1], whole[2], sizes, unit[ENTRY_BITS], unit[WORD_BITS]
+        )
+        cycles *= words * read / (whole[0] * whole[1] * whole[2] * whole[3])
+        if unit[PORT] == machine.rules.shape[0]:
+            cycles *= row.units
+        labels.amounts[new, account, problem.store_port] += cycles
+
+
+@helper
+def cross_weights(search, new, network, split, box, kept_inside, bare):
+    """Let weights cross the network below a level."""
+    problem, labels = search.problem, search.labels
+    machine, row, spread = problem.machine, labels.rows[new], problem.splits[split]
+    innermost = network + 2 == problem.places.shape[0]
+    moved_pj = machine.costs[network, WEIGHTS, TRANSFER_PJ]
+    if bare:
+        moved_pj = problem.bare_pj[WEIGHTS]
+    if network + 1 <= machine.unit[DECODER]:
+        extent, whole = problem.lattice.extents[box], row.whole
+        if kept_inside & 1:
+            moved_pj *= cut_share(machine.unit, whole[3], whole[0], whole[1], whole[2])
+        else:
+            moved_pj *= cut_share(machine.unit, extent[M], extent[C], extent[R], extent[S])
+    labels.amounts[new, account_of(labels, new, WEIGHTS), 0] += row.flight[WEIGHTS] * moved_pj
+    if machine.rules[network].multicast != NO_MULTICAST and not innermost:
+        tile = problem.lattice.extents[spread.tile]
+        row.flight[WEIGHTS] *= tile[G] * tile[M] * tile[C] * tile[R] * tile[S] / spread.children
+        if machine.unit[DECODER] >= 0:
+            for i in range(4):
+                row.whole[i] *= tile[SPANNED[i]] if size_of(machine.unit, i) > 1 else 1
+
+
+@helper
+def cross_outputs(search, new, network, split, bare):
+    """Let outputs cross the network below a level, and partial sums return."""
+    problem, labels = search.problem, search.labels
+    machine, row, spread = problem.machine, labels.rows[new], problem.splits[split]
+    amounts, moved_pj = labels.amounts[new], machine.costs[network, OUTPUTS, TRANSFER_PJ]
+    if bare:
+        moved_pj = problem.bare_pj[OUTPUTS]
+    if row.state & RETURNS:
+        amounts[HELD, 0] += problem.outputs * moved_pj
+        moved_pj *= 2
+    amounts[account_of(labels, new, OUTPUTS), 0] += row.flight[OUTPUTS] * moved_pj
+    if machine.rules[network].reduces:
+        row.flight[OUTPUTS] /= spread.copies
+    for k in range(amounts.shape[1]):
+        amounts[HELD, k] *= spread.copies
+
+
+@helper
+def cross_inputs(search, new, network, split, box, bare):
+    """Let inputs cross the network below a level."""
+    problem, labels = search.problem, search.labels
+    machine, row, spread = problem.machine, labels.rows[new], problem.splits[split]
+    innermost = network + 2 == problem.places.shape[0]
+    moved_pj = machine.costs[network, INPUTS, TRANSFER_PJ]
+    if bare:
+        moved_pj = problem.bare_pj[INPUTS]
+    labels.amounts[new, account_of(labels, new, INPUTS), 0] += row.flight[INPUTS] * moved_pj
+    below = problem.inputs[box]
+    if row.nodes > 0 and labels.nodes[new, row.nodes - 1].below == BEFORE:
+        node = labels.nodes[new, row.nodes - 1]
+        ratio = cross_by_word(problem, node, spread.inputs, below)
+        row.flight[INPUTS] *= ratio / spread.children
+        if row.state & WAITS:
+            row.state &= ~WAITS
+            spend_open(labels, new, INPUTS_OPEN)
+            row.nodes = 0
+    elif machine.rules[network].multicast != NO_MULTICAST and not innermost and spread.children > 1:
+        row.flight[INPUTS] *= distinct_children(problem, spread.inputs, below) / spread.children

@@ -1,0 +1,17 @@
+"""What a search looks for, and how far it is."""
+
+from __future__ import annotations
+
+ENERGY, CYCLES, ENERGY_DELAY, FRONT = range(4)
+"""Objectives."""
+(
+    COUNT, STAGE, BOX, LABEL_AT, FOUND, STEPS, CROSSED, FORGOTTEN, WAYS_OF, BUNDLES,
+    FINISHED,
+) = range(11)  # fmt: skip
+"""Columns of the tally: labels; where the search stands (3); points found; labels that grew;
+spreads that were tried; whether a label was kept that is not exact; for what the ways to spread are
+listed, and in how many bundles; whole mappings."""
+DONE, PAUSED, FULL = range(3)
+"""How a part of a search ends."""
+TOLERANCE = 1e-9
+"""By what share a mapping has to be better than another."""

@@ -1,0 +1,163 @@
+"""The ways to spread what is left of a layer over the children of a level."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS
+from kcsim.kernels.nest import helper
+from kcsim.kernels.search.costs import (
+    is_too_much,
+    keep_label,
+    open_parts,
+    rest_cost,
+    spared,
+    sums_back,
+)  # fmt: skip
+from kcsim.kernels.search.growth import spread_over
+from kcsim.kernels.search.labels import HELD, OPEN_OUTPUTS, OPEN_WEIGHTS, RETURNS, SPENT
+from kcsim.kernels.search.machine import TRANSFER_PJ
+from kcsim.kernels.search.progress import BUNDLES, CROSSED, WAYS_OF
+
+
+@helper
+def list_ways(search, network, box):
+    """Fill the ways to spread what is left of the layer around a box; returns their bundles."""
+    problem, ways, bundles, count = search.problem, search.ways, search.bundles, 0
+    lattice, place, entry = problem.lattice, problem.places[network], search.entry[network]
+    whole, bundled, last = problem.rounds.shape[0] - 1, 0, -1
+    rest = lattice.exponents[whole - box] | lattice.spare
+    for split in range(place.first_split, place.last_split):
+        spread = problem.splits[split]
+        after = box + spread.tile
+        if after > whole or entry[after] == np.inf:
+            continue
+        if (rest - lattice.exponents[spread.tile]) & lattice.spare != lattice.spare:
+            continue
+        way = ways[count]
+        way.split, way.box, way.rest = split, after, entry[after]
+        for tensor in range(3):
+            way.shares[tensor] = spread.shares[tensor] * search.inward[network, tensor]
+        way.back = spread.shares[OUTPUTS] * search.inward[network, 3]
+        way.copies = spread.copies * min(place.most_copies, problem.unseen[OUTPUTS, after])
+        way.units = spread.children * place.most_units
+        if spread.bundle != last:
+            last = spread.bundle
+            bundles[bundled] = way
+            bundles[bundled].split = count
+            bundled += 1
+        count += 1
+        bundle = bundles[bundled - 1]
+        bundle.box, bundle.rest = count, min(bundle.rest, way.rest)
+        for tensor in range(3):
+            bundle.shares[tensor] = min(bundle.shares[tensor], way.shares[tensor])
+        bundle.back = min(bundle.back, way.back)
+        bundle.copies = max(bundle.copies, way.copies)
+        bundle.units = max(bundle.units, way.units)
+    return bundled
+
+
+@helper
+def spread_all(search, label, network, kept_inside):
+    """Spread a label over the children of a level in all ways."""
+    problem, row, tally = search.problem, search.labels.rows[label], search.labels.tally
+    machine, box = problem.machine, row.box
+    if tally[WAYS_OF] != box * problem.places.shape[0] + network:
+        tally[WAYS_OF] = box * problem.places.shape[0] + network
+        tally[BUNDLES] = list_ways(search, network, box)
+    prices = search.prices
+    for tensor in range(3):
+        prices[tensor] = machine.costs[network, tensor, TRANSFER_PJ]
+        if network + 2 == problem.places.shape[0]:
+            prices[tensor] = min(prices[tensor], problem.bare_pj[tensor])
+    parts = open_parts(search, label, prices)
+    weights, outputs, inputs, moving, sliding, _, _ = parts
+    closing = weights + outputs + inputs
+    closing -= spared(search, label, box, weights, outputs, inputs, moving, sliding)
+    back_pj = prices[OUTPUTS] if row.state & RETURNS else 0.0
+    for i in range(tally[BUNDLES]):
+        bundle = search.bundles[i]
+        tally[CROSSED] += 1
+        if not may_spread(search, label, bundle, closing, back_pj):
+            continue
+        for j in range(bundle.split, bundle.box):
+            tally[CROSSED] += 1
+            if may_spread(search, label, search.ways[j], closing, back_pj):
+                spread_one(search, label, network, j, kept_inside, parts, back_pj)
+
+
+@helper
+def cost_around(search, label, way, back_pj):
+    """The least energy with a way to spread, but for closing what is open and what is to come.
+
+    Parameters
+    ----------
+    back_pj : float
+        Of a partial sum that comes back, on the network.
+
+    Returns
+    -------
+    tuple of float
+        Energy, and cycles at least.
+    """
+    problem, labels = search.problem, search.labels
+    machine, row = problem.machine, labels.rows[label]
+    held, energy = labels.amounts[label, HELD, 0], labels.amounts[label, SPENT, 0]
+    fewer = problem.unseen[OUTPUTS, row.box] if row.state & OPEN_OUTPUTS else 1.0
+    price = back_pj + way.back
+    energy += machine.mac_pj + row.copies - held * (way.copies if held > 0 else 1.0)
+    energy += price * sums_back(problem, row.flight[OUTPUTS], fewer, way.copies, price)
+    cycles = machine.macs * machine.cycles_per_mac / (row.units * way.units)
+    cycles = max(cycles, search.least_cycles)
+    return energy + cycles * machine.static_pj, cycles
+
+
+@helper
+def may_spread(search, label, way, closing, back_pj):
+    """Whether a mapping may be the best in which a label is spread in a way, or in a bundle.
+
+    Parameters
+    ----------
+    closing : float
+        The least energy of closing what is open, on the way outwards.
+    """
+    problem, row = search.problem, search.labels.rows[label]
+    energy, cycles = cost_around(search, label, way, back_pj)
+    weights, inputs, outputs = (
+        row.flight[WEIGHTS] * way.shares[WEIGHTS], row.flight[INPUTS] * way.shares[INPUTS],
+        row.flight[OUTPUTS] * way.shares[OUTPUTS],
+    )  # fmt: skip
+    if row.state & OPEN_WEIGHTS:
+        weights /= problem.unseen[WEIGHTS, row.box]
+    if row.state & OPEN_OUTPUTS:
+        outputs /= problem.unseen[OUTPUTS, row.box]
+    if row.nodes > 0:
+        inputs /= problem.unseen[INPUTS, row.box]
+    return not is_too_much(search, energy + closing + way.rest + weights + inputs + outputs, cycles)
+
+
+@helper
+def spread_one(search, label, network, number, kept_inside, parts, back_pj):
+    """Spread a label in one way, for all that the level then may keep.
+
+    Parameters
+    ----------
+    number : int
+        The way.
+    parts : tuple of float
+        See `open_parts`.
+    """
+    way, row, place = search.ways[number], search.labels.rows[label], search.problem.places[network]
+    energy, cycles = cost_around(search, label, way, back_pj)
+    weights, outputs, inputs, moving, sliding, moves, slides = parts
+    weights += row.flight[WEIGHTS] * way.shares[WEIGHTS]
+    outputs += row.flight[OUTPUTS] * way.shares[OUTPUTS]
+    sent = row.flight[INPUTS] * way.shares[INPUTS]
+    for stage in range(place.first_stage, place.last_stage):
+        rest = rest_cost(
+            search, label, stage, way.box, weights, outputs, inputs + sent,
+            moving + sent * moves, sliding + sent * slides,
+        )  # fmt: skip
+        if not is_too_much(search, energy + rest, cycles):
+            new = spread_over(search, label, network, way.split, kept_inside, stage)
+            keep_label(search, new, stage)
