@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from numba import njit
+from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
 from kcsim.kernels.layout import INPUTS, OUTPUTS, TEMPORAL, WEIGHTS, C, G, M, N, P, Q, R, S
@@ -18,6 +19,13 @@ _not_from_python: Any = njit(_nothing)
 """What runs in place of a part of kernels that Python calls: it expects no arguments."""
 
 
+class _PartLibrary(JITCodeLibrary):
+    """The code of a part as it was read: whoever takes it in makes it fast, all parts at once."""
+
+    def finalize(self) -> None:
+        self._finalized = True
+
+
 class _PartCompiler(Compiler):
     """Compiles what other kernels take in, and no machine code of its own."""
 
@@ -29,10 +37,14 @@ class _PartCompiler(Compiler):
         if not _not_from_python.signatures:
             _not_from_python.compile(())
         (instead,) = _not_from_python.overloads.values()
+        state = self.state
+        state.library = _PartLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.enable_object_caching()
         result, context = super()._compile_core(), instead.target_context
+        parts = [state.library, *dict.fromkeys(state.library._linking_libraries)]
         # Numba knows a function by what Python calls.
         entry = context.get_executable(instead.library, instead.fndesc, instead.environment)
-        result.target_context.insert_user_function(entry, result.fndesc, [result.library])
+        result.target_context.insert_user_function(entry, result.fndesc, parts)
         return result._replace(entry_point=entry)
 
 
