@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from numba import njit
+from numba.core import types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
@@ -48,19 +49,40 @@ class _PartCompiler(Compiler):
         return result._replace(entry_point=entry)
 
 
-# Only called from other kernels, into which they are compiled: wrappers for Python, machine code
-# and cache files of their own would more than double the time of the first run.
-allocating = njit(  # type: ignore[call-overload]  # the stubs lack these options
-    error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True,
-    pipeline_class=_PartCompiler,
-)  # fmt: skip
+def _part(function: Any, **options: Any) -> Any:
+    compiled: Any = njit  # the stubs lack some of these options
+    part = compiled(
+        error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True,
+        pipeline_class=_PartCompiler, **options,
+    )(function)  # fmt: skip
+    template = part.get_call_template
 
-# The same for what neither makes nor returns an array. Whoever calls it holds the arrays, so that
-# it need not count who does: that is atomic, and took half the time of a search.
-helper = njit(  # type: ignore[call-overload]  # the stubs lack these options
-    error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False,
-    pipeline_class=_PartCompiler,
-)  # fmt: skip
+    def without_values(arguments: Any, named: Any) -> Any:
+        # Numba would compile it again for each constant that it is given.
+        named = {name: types.unliteral(each) for name, each in named.items()}
+        return template([types.unliteral(each) for each in arguments], named)
+
+    part.get_call_template = without_values
+    return part
+
+
+def allocating(function: Any) -> Any:
+    """A part of kernels, which is compiled with them.
+
+    Python cannot call it: wrappers, machine code and cache files of its own would more than double
+    the time of the first run.
+    """
+    return _part(function)
+
+
+def helper(function: Any) -> Any:
+    """As `allocating`, for what neither makes nor returns an array.
+
+    Whoever calls it holds the arrays, so that it need not count who does: that is atomic, and took
+    half the time of a search.
+    """
+    return _part(function, _nrt=False)
+
 
 # Called from one place only: compiled as a part of it, which spares the time to compile it alone.
 inlined = njit(inline="always", error_model="numpy")
