@@ -68,3 +68,4 @@ from .workload.network import Network as Network
 from .workload.reader import load_layer as load_layer
 from .workload.reader import load_network as load_network
 from .workload.zeros import ZeroShares as ZeroShares
+from .workload.imports.torch_model import from_torch as from_torch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from kcsim.errors import InputError, Problem, nearest
@@ -12,6 +13,7 @@ from kcsim.reading.arguments import checked
 from kcsim.workload import zoo
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
+from kcsim.workload.operation import Operation
 from kcsim.workload.zeros import ZeroShares
 
 _PLAIN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
@@ -137,34 +139,71 @@ def _names_file(text: str) -> bool:
 def network_to_yaml(network: Network) -> str:
     """The network as a YAML text that `read_network` reads back to an equal network.
 
-    Every layer stands on a line of its own with its full input shape.
+    Every layer stands on a line of its own with its full input shape; operations, edges and notes
+    come along, weights do not.
     """
-    batch = network.layers[0].batch
+    batch = network.images
     head: dict[str, object] = {"name": network.name, "source": network.source}
     head |= {"batch": batch, "norm_parameters": network.norm_parameters}
     omitted = {"source": "", "batch": 1, "norm_parameters": 0}
     lines = [f"{key}: {_yaml(value)}" for key, value in _without(head, omitted).items()]
+    if network.notes:
+        lines += ["notes:", *(f"  - {json.dumps(note)}" for note in network.notes)]
     lines.append("layers:")
-    for layer in network:
-        entry = _entry(layer)
-        if layer.batch != batch:
-            entry["batch"] = layer.batch
-        if layer.zeros:
-            entry["zeros"] = layer.zeros
+    for step in _in_order(network):
+        entry = _entry(step) if isinstance(step, ConvLayer) else _operation_entry(step)
+        images = step.images if isinstance(step, ConvLayer) else batch
+        if images != batch:
+            entry["batch"] = images
+        if isinstance(step, ConvLayer) and step.zeros:
+            entry["zeros"] = step.zeros
+        if feeders := network.feeders(step.name):
+            entry["from"] = list(feeders)
         pairs = ", ".join(f"{key}: {_yaml(value)}" for key, value in entry.items())
         lines.append(f"  - {{{pairs}}}")
     return "\n".join(lines) + "\n"
 
 
+def _in_order(network: Network) -> Iterator[ConvLayer | Operation]:
+    """Layers in their order, each operation as soon as all that feeds it has come."""
+    left, seen = list(network.operations), set[str]()
+    for layer in (*network.layers, None):
+        ready = True
+        while ready:
+            ready = [each for each in left if layer is None
+                     or (feeders := network.feeders(each.name)) and seen.issuperset(feeders)]  # fmt: skip
+            for each in ready:
+                left.remove(each)
+                seen.add(each.name)
+                yield each
+        if layer is not None:
+            seen.add(layer.name)
+            yield layer
+
+
+def _operation_entry(operation: Operation) -> dict[str, object]:
+    entry: dict[str, object] = {"name": operation.name, "type": "other"}
+    entry["operation"] = operation.kind
+    counts = ("input_words", "output_words", "weight_words", "macs", "adds")
+    return entry | {name: count for name in counts if (count := getattr(operation, name))}
+
+
 def _entry(layer: ConvLayer) -> dict[str, object]:
     """The keys of one layer in a network file, without those that have their defaults."""
+    if layer.kind == "matmul":
+        entry: dict[str, object] = {"name": layer.name, "type": "matmul", "m": layer.in_height}
+        groups = layer.groups
+        entry |= {"k": layer.in_channels // groups, "n": layer.out_channels // groups}
+        return entry | _without({"heads": layer.per_image}, {"heads": 1})
     if layer.kind == "linear":
-        entry: dict[str, object] = {"name": layer.name, "type": "linear"}
+        entry = {"name": layer.name, "type": "linear"}
         entry |= {"in_features": layer.in_channels, "out_features": layer.out_channels}
-        return entry | _without({"bias": layer.bias}, {"bias": True})
+        rest = {"bias": layer.bias, "sequence": layer.in_height}
+        return entry | _without(rest, {"bias": True, "sequence": 1})
+    is_depthwise = layer.is_depthwise and layer.per_image == 1
     entry = {
         "name": layer.name,
-        "type": "depthwise" if layer.is_depthwise else "conv",
+        "type": "depthwise" if is_depthwise else "conv",
         "in_channels": layer.in_channels,
         "out_channels": layer.out_channels,
         "in_size": (layer.in_height, layer.in_width),
@@ -174,11 +213,11 @@ def _entry(layer: ConvLayer) -> dict[str, object]:
         "dilation": layer.dilation,
         "bias": layer.bias,
     }
-    if not layer.is_depthwise:
-        entry["groups"] = layer.groups
+    if not is_depthwise:
+        entry |= {"groups": layer.groups, "per_image": layer.per_image}
     ones = (1, 1)
     defaults = {"stride": ones, "padding": (0,) * 4, "dilation": ones, "bias": False, "groups": 1}
-    return _without(entry, defaults)
+    return _without(entry, defaults | {"per_image": 1})
 
 
 def _without(entry: dict[str, object], defaults: dict[str, object]) -> dict[str, object]:
@@ -188,6 +227,8 @@ def _without(entry: dict[str, object], defaults: dict[str, object]) -> dict[str,
 def _yaml(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_yaml, value))}]"
     if isinstance(value, tuple):
         same = len(set(value)) == 1
         return str(value[0]) if same else f"[{', '.join(map(str, value))}]"

@@ -1,0 +1,180 @@
+"""A network put together step by step from a graph of another tool."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kcsim.errors import InputError, Problem
+from kcsim.workload.layer import ConvLayer, LayerError
+from kcsim.workload.lowering import Lowered
+from kcsim.workload.network import Network
+from kcsim.workload.operation import Operation
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+_MAX_SHOWN = 6
+
+
+class NetworkBuilder:
+    """Collects layers, operations and who feeds whom.
+
+    Values are whatever the graph calls them by; steps say which they read and which they make.
+
+    Parameters
+    ----------
+    name : str
+        Of the network.
+    source : str
+        Where it comes from.
+    """
+
+    def __init__(self, name: str, source: str) -> None:
+        self._name = name
+        self._source = source
+        self._layers: list[ConvLayer] = []
+        self._operations: list[Operation] = []
+        self._edges: dict[tuple[str, str], None] = {}
+        self._origins: dict[Hashable, tuple[str, ...]] = {}
+        self._names: set[str] = set()
+        self._fused: Counter[str] = Counter()
+        self._notes: list[str] = []
+        self._weights: dict[str, Array] = {}
+        self._norm_parameters = 0
+        self._problems: list[Problem] = []
+
+    def origins(self, values: Iterable[Hashable]) -> tuple[str, ...]:
+        """The layers and operations that some values come from."""
+        known = (name for value in values for name in self._origins.get(value, ()))
+        return tuple(dict.fromkeys(known))
+
+    def free_name(self, wanted: str) -> str:
+        """A name that nothing has yet: the wanted one, or that with a number behind it."""
+        wanted = "".join(c if c.isprintable() else "?" for c in wanted).strip() or "layer"
+        name, number = wanted, 1
+        while name in self._names:
+            name, number = f"{wanted}_{number}", number + 1
+        self._names.add(name)
+        return name
+
+    def add(
+        self,
+        layers: Lowered | ConvLayer,
+        inputs: Sequence[Hashable],
+        outputs: Sequence[Hashable],
+        weights: Array | None = None,
+        bias: Array | None = None,
+    ) -> None:
+        """Append what stands for one convolution or product.
+
+        Parameters
+        ----------
+        layers : Lowered or ConvLayer
+            Under names from `free_name`.
+        inputs, outputs : sequence of hashable
+        weights : array, optional
+            As the source has them, for `Lowered.cut`; of a layer (M, C, R, S).
+        bias : float[M], optional
+        """
+        if isinstance(layers, ConvLayer):
+            layers = Lowered((layers,), (), lambda values: [values])
+        for layer in layers.layers:
+            self._layers.append(layer)
+            self._names.add(layer.name)
+            self._connect(inputs, layer.name)
+        self._leave(outputs, [layer.name for layer in layers.layers])
+        self._notes += layers.notes
+        self._norm_parameters += layers.biases_apart
+        if weights is not None:
+            for layer, part in zip(layers.layers, layers.cut(weights), strict=True):
+                self._weights[f"{layer.name}.weight"] = part
+        first = layers.layers[0]
+        if bias is not None and first.bias:
+            self._weights[f"{first.name}.bias"] = bias
+
+    def operate(
+        self, operation: Operation, inputs: Sequence[Hashable], outputs: Sequence[Hashable]
+    ) -> None:
+        """Append what is listed and not mapped."""
+        self._operations.append(operation)
+        self._names.add(operation.name)
+        self._connect(inputs, operation.name)
+        self._leave(outputs, [operation.name])
+
+    def fuse(self, kind: str, inputs: Sequence[Hashable], outputs: Sequence[Hashable]) -> None:
+        """What moves nothing of its own: activations behind a layer, other views of a tensor.
+
+        Parameters
+        ----------
+        kind : str
+            What it is called in a note; empty for what is not worth one.
+        inputs, outputs : sequence of hashable
+        """
+        if kind and self.origins(inputs):
+            self._fused[kind] += 1
+        self._leave(outputs, self.origins(inputs))
+
+    def normalize(self, parameters: int) -> None:
+        """Count the scales and shifts of a batch normalization that a layer takes over."""
+        self._norm_parameters += parameters
+
+    def note(self, sentence: str) -> None:
+        """Say something of the whole network."""
+        if sentence not in self._notes:
+            self._notes.append(sentence)
+
+    def refuse(self, message: str, expected: str = "") -> None:
+        """Keep a fault, to be raised with all others at the end."""
+        self._problems.append(Problem(message, expected))
+
+    def refuse_layer(self, error: LayerError) -> None:
+        """Likewise, a layer that cannot exist."""
+        self._problems += error.problems
+
+    def is_from_layer(self, value: Hashable) -> bool:
+        """Whether a value is the output of one layer, directly or by what is fused with it."""
+        origins = set(self._origins.get(value, ()))
+        return bool(origins) and origins <= {layer.name for layer in self._layers}
+
+    def finish(self) -> Network:
+        """The network.
+
+        Raises
+        ------
+        InputError
+            If nothing computes, or a step was refused.
+        """
+        if self._problems:
+            raise InputError(self._problems)
+        if not self._layers:
+            there = ", ".join(dict.fromkeys(op.kind for op in self._operations))
+            raise InputError(
+                Problem(f"{self._source} has no convolution and no product of matrices"
+                        + (f", but {there}" if there else ""), "a network that computes")
+            )  # fmt: skip
+        notes = list(self._notes)
+        if self._fused:
+            kinds = [f"{count} {kind}" for kind, count in self._fused.most_common(_MAX_SHOWN)]
+            more = ", ..." if len(self._fused) > _MAX_SHOWN else ""
+            notes.append(f"Fused with what they follow: {', '.join(kinds)}{more}.")
+        return Network(
+            self._name,
+            tuple(self._layers),
+            self._norm_parameters,
+            self._source,
+            operations=tuple(self._operations),
+            edges=tuple(self._edges),
+            notes=tuple(notes),
+            weights=self._weights,
+        )
+
+    def _connect(self, inputs: Sequence[Hashable], name: str) -> None:
+        self._edges |= {(origin, name): None for origin in self.origins(inputs) if origin != name}
+
+    def _leave(self, outputs: Sequence[Hashable], names: Sequence[str]) -> None:
+        for output in outputs:
+            self._origins[output] = tuple(names)

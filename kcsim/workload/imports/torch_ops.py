@@ -1,0 +1,291 @@
+"""Operations of torch, as `torch.export` writes them, as layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from kcsim.workload.imports.builder import NetworkBuilder
+from kcsim.workload.imports.contractions import Contraction
+from kcsim.workload.imports.kinds import (
+    CONCATENATIONS,
+    CREATIONS,
+    POINTWISE,
+    POOLS,
+    TWO_TENSORS,
+    VIEWS,
+)
+from kcsim.workload.imports.products import Product
+from kcsim.workload.imports.torch_steps import Step
+from kcsim.workload.layer import LayerError
+from kcsim.workload.lowering import Convolution, lower, lower_transposed
+from kcsim.workload.operation import Operation, addition, concatenation, pooling
+
+_RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
+_NORMS = (
+    "batch_norm", "_native_batch_norm_legit_no_training", "native_batch_norm",
+    "_native_batch_norm_legit", "cudnn_batch_norm",
+)  # fmt: skip
+_SCALED_DOT_PRODUCT = "scaled_dot_product"
+
+
+def take(step: Step, builder: NetworkBuilder, images: int) -> None:
+    """Append what a step computes, or list it.
+
+    Parameters
+    ----------
+    step : Step
+    builder : NetworkBuilder
+    images : int
+        Of the example that the model was given.
+    """
+    try:
+        _handler(step)(step, builder, images)
+    except LayerError as error:
+        builder.refuse_layer(error)
+
+
+def _handler(step: Step) -> Callable[[Step, NetworkBuilder, int], None]:
+    kind = step.kind
+    if kind in _HANDLERS:
+        return _HANDLERS[kind]
+    if kind.startswith("conv"):
+        return _convolution
+    if _SCALED_DOT_PRODUCT in kind:
+        return _attention
+    return _other
+
+
+def _convolution(step: Step, builder: NetworkBuilder, images: int) -> None:
+    given, weight = step.arguments, step.arguments["weight"]
+    shape, taps = step.shape(given["input"]), step.shape(weight)
+    axes = len(taps) - 2
+    transposed = "transpose" in step.kind or bool(given.get("transposed"))
+    if not step.is_constant(weight):
+        macs = math.prod(step.output) * math.prod(taps[1:])
+        _list(step, builder, images, "convolution with computed weights", macs)
+        return
+
+    def each(name: str, default: int) -> tuple[int, ...]:
+        value = given.get(name, default)
+        values = [value] if isinstance(value, int) else list(value)
+        return tuple(values * axes if len(values) == 1 else values)
+
+    kernel, stride, dilation = taps[2:], each("stride", 1), each("dilation", 1)
+    padding = given.get("padding", 0)
+    if padding == "same":
+        totals = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+        margins = tuple((total // 2, total - total // 2) for total in totals)
+    else:
+        sides = (0,) * axes if padding == "valid" else each("padding", 0)
+        margins = tuple((side, side) for side in sides)
+    source, before = step.padded.get(given["input"], (given["input"], ()))
+    if before:
+        shape = step.shape(source)
+        margins = tuple(
+            (a + c, b + d) for (a, b), (c, d) in zip(margins, before[-axes:], strict=True)
+        )
+    groups = int(given.get("groups", 1))
+    batch = shape[0] if len(shape) == axes + 2 else 1
+    conv = Convolution(
+        builder.free_name(step.name(weight)), shape[-axes - 1],
+        taps[1] * groups if transposed else taps[0],
+        shape[-axes:], kernel, stride, margins, dilation, groups, batch,
+        given.get("bias") is not None,
+    )  # fmt: skip
+    if transposed:
+        lowered = lower_transposed(conv, each("output_padding", 0))
+    else:
+        lowered = lower(conv)
+    if batch != images and batch % images == 0:
+        more = batch // images
+        lowered = replace(
+            lowered,
+            layers=tuple(replace(each, per_image=each.per_image * more) for each in lowered.layers),
+        )
+    bias = step.value(given.get("bias"))
+    builder.add(lowered, [source], [step.key], step.value(weight), bias)
+
+
+def _linear(step: Step, builder: NetworkBuilder, images: int) -> None:
+    given = step.arguments
+    product = Product.of(step.shape(given["input"]), step.shape(given["weight"])[::-1])
+    _multiply(step, builder, images, product, given["input"], given["weight"], True)
+
+
+def _matmul(step: Step, builder: NetworkBuilder, images: int) -> None:
+    left, right = list(step.arguments.values())[:2]
+    _multiply(step, builder, images, Product.of(step.shape(left), step.shape(right)), left, right)
+
+
+def _addmm(step: Step, builder: NetworkBuilder, images: int) -> None:
+    given = list(step.arguments.values())
+    product = Product.of(step.shape(given[1]), step.shape(given[2]))
+    _multiply(step, builder, images, product, given[1], given[2], bias=given[0])
+
+
+def _multiply(
+    step: Step,
+    builder: NetworkBuilder,
+    images: int,
+    product: Product,
+    left: Any,
+    right: Any,
+    transposed: bool = False,
+    bias: Any = None,
+) -> None:
+    """Append a product; `transposed`: the right side is given as (n, k)."""
+    bias = step.arguments.get("bias") if bias is None else bias
+    constant = step.is_constant(left), step.is_constant(right)
+    if constant == (False, False):
+        layer = product.computed(builder.free_name(step.name()), images)
+        builder.add(layer, [left, right, bias], [step.key])
+        return
+    weight, moving = (right, left) if constant[1] else (left, right)
+    values = step.value(weight)
+    if values is not None and transposed:
+        values = values.swapaxes(-1, -2)
+    make = product.trained_right if constant[1] else product.trained_left
+    has_bias = bias is not None and step.is_constant(bias)
+    name = builder.free_name(step.name(weight))
+    layer, values = make(name, values, has_bias, images)
+    offsets = step.value(bias) if has_bias else None
+    if offsets is not None and offsets.size != layer.out_channels:
+        offsets = None
+    builder.add(layer, [moving], [step.key], values, offsets)
+
+
+def _einsum(step: Step, builder: NetworkBuilder, images: int) -> None:
+    equation, operands = list(step.arguments.values())[:2]
+    shapes = [step.shape(operand) for operand in operands]
+    contraction = Contraction.of(equation, shapes)
+    if contraction is None:
+        _list(step, builder, images, "einsum")
+        return
+    left, right = operands
+    values = [step.value(each) if step.is_constant(each) else None for each in operands]
+    if step.is_constant(left) and not step.is_constant(right):
+        contraction, (left, right), values = contraction.turned(), (right, left), values[::-1]
+    if step.is_constant(right):
+        name = builder.free_name(step.name(right))
+        layer, weights = contraction.trained(name, values[1], images)
+        builder.add(layer, [left], [step.key], weights)
+        return
+    layer = contraction.product().computed(builder.free_name(step.name()), images)
+    builder.add(layer, [left, right], [step.key])
+
+
+def _attention(step: Step, builder: NetworkBuilder, images: int) -> None:
+    query, key, value = list(step.arguments.values())[:3]
+    shapes = [step.shape(each) for each in (query, key, value)]
+    heads = math.prod(shapes[0][:-2])
+    rows, depth = shapes[0][-2:]
+    columns, width = shapes[2][-2:]
+    name = step.name()
+    marks = [(step.key, part) for part in ("scores", "softmax")]
+    scores = Product(rows, depth, columns, (heads,), (heads,))
+    layer = scores.computed(builder.free_name(f"{name}.scores"), images)
+    builder.add(layer, [query, key], [marks[0]])
+    words = heads * rows * columns
+    builder.operate(
+        _per_image(Operation(builder.free_name(f"{name}.softmax"), "softmax", words, words), images),
+        [marks[0]], [marks[1]],
+    )  # fmt: skip
+    values = Product(rows, columns, width, (heads,), (heads,))
+    layer = values.computed(builder.free_name(f"{name}.values"), images)
+    builder.add(layer, [marks[1], value], [step.key])
+
+
+def _batch_norm(step: Step, builder: NetworkBuilder, images: int) -> None:
+    source = step.arguments["input"]
+    trained = [step.arguments.get(name) for name in ("weight", "bias")]
+    parameters = sum(math.prod(step.shape(each)) for each in trained if each is not None)
+    if step.follows_alone(source) and builder.is_from_layer(source):
+        builder.normalize(parameters)
+        builder.fuse("batch_norm", [source], [step.key])
+    else:
+        _list(step, builder, images, "batch_norm", weight_words=parameters)
+
+
+def _recurrent(step: Step, builder: NetworkBuilder, images: int) -> None:
+    source = step.arguments["input"]
+    shape = step.shape(source)
+    parameters = [
+        step.shape(each) for value in step.arguments.values() if isinstance(value, list | tuple)
+        for each in value if step.is_constant(each)
+    ]  # fmt: skip
+    steps = math.prod(shape[:-1])
+    macs = steps * sum(math.prod(each) for each in parameters if len(each) == 2)
+    words = sum(map(math.prod, parameters))
+    _list(step, builder, images, step.kind, macs, words)
+
+
+def _embedding(step: Step, builder: NetworkBuilder, images: int) -> None:
+    table = step.arguments["weight"]
+    _list(step, builder, images, "embedding", weight_words=math.prod(step.shape(table)))
+
+
+def _other(step: Step, builder: NetworkBuilder, images: int) -> None:
+    kind, moving = step.kind, step.moving
+    words = math.prod(step.output)
+    if not step.has_output or kind in CREATIONS or not (moving or step.trained):
+        builder.fuse("", moving, [step.key])
+    elif kind in VIEWS or step.is_folded_padding:
+        builder.fuse("", moving, [step.key])
+    elif kind in CONCATENATIONS:
+        name = builder.free_name(step.name())
+        operation = _per_image(concatenation(name, words), images)
+        builder.operate(operation, moving, [step.key])
+    elif kind == "add" and len(moving) > 1:
+        operation = _per_image(addition(builder.free_name(step.name()), words), images)
+        builder.operate(operation, moving, [step.key])
+    elif kind in POOLS and len(moving) == 1:
+        source = math.prod(step.shape(moving[0]))
+        taps = step.window or max(1, -(-source // max(1, words)))
+        operation = pooling(builder.free_name(step.name()), source, words, taps)
+        builder.operate(_per_image(operation, images), moving, [step.key])
+    elif kind in POINTWISE and len(moving) == 1 and not (step.trained and kind in TWO_TENSORS):
+        builder.fuse(kind, moving, [step.key])
+    else:
+        _list(step, builder, images, kind, weight_words=sum(
+            math.prod(step.shape(each)) for each in step.trained
+        ))  # fmt: skip
+
+
+def _list(
+    step: Step,
+    builder: NetworkBuilder,
+    images: int,
+    kind: str,
+    macs: int = 0,
+    weight_words: int = 0,
+) -> None:
+    """Append an operation that is not modeled."""
+    words = sum(math.prod(step.shape(each)) for each in step.moving)
+    operation = Operation(
+        builder.free_name(step.name()), kind, words, math.prod(step.output), weight_words, macs
+    )
+    builder.operate(_per_image(operation, images), step.moving, [step.key])
+
+
+def _per_image(operation: Operation, images: int) -> Operation:
+    """An operation whose numbers are of all images, as one of each image where they divide."""
+    fields = ("input_words", "output_words", "macs", "adds")
+    numbers = [getattr(operation, field) for field in fields]
+    if any(number % images for number in numbers):
+        return operation
+    divided = {field: number // images for field, number in zip(fields, numbers, strict=True)}
+    return replace(operation, **divided, batch=images)
+
+
+_HANDLERS: dict[str, Callable[[Step, NetworkBuilder, int], None]] = {
+    "linear": _linear,
+    **dict.fromkeys(("matmul", "mm", "bmm", "mv", "dot", "inner"), _matmul),
+    **dict.fromkeys(("addmm", "baddbmm", "addmv", "addbmm"), _addmm),
+    "einsum": _einsum,
+    "embedding": _embedding,
+    **dict.fromkeys(_NORMS, _batch_norm),
+    **dict.fromkeys(_RECURRENT, _recurrent),
+}
