@@ -74,11 +74,31 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
         ("name", "text", "", "Its name."),
         ("batch", "integer", "", "Images at once."),
         ("layer_count", "integer", "", "Number of layers."),
-        ("weight_words", "integer", "words", "Words of all weight tensors, without biases."),
+        ("weight_words", "integer", "words", "Words of all trained weight tensors, without "
+         "biases; of an operation, those that it reads."),
+        ("operations", "records", "", "What the network does beside its layers, for one image; "
+         "not modeled."),
+        ("edges", "records", "", "Who feeds whom, as far as that is known."),
+        ("source", "text", "", "The layer or operation whose outputs are read."),
+        ("target", "text", "", "The layer or operation that reads them."),
+    ),
+    "workload.operation": (
+        ("operation", "text", "", "What it does, as `add`, `pool`, `softmax`."),
+        ("operation_count", "integer", "", "Operations of the kind."),
+        ("input_words", "integer", "words", "Words of all its inputs."),
+        ("output_words", "integer", "words", "Words of its outputs."),
+        ("moved_words", "integer", "words", "Words read and written once."),
+    ),
+    "workload.unmodeled": (
+        ("macs_share", "share", "", "Part of all multiply-accumulates of the network, those that "
+         "are not modeled included."),
+        ("bytes_share", "share", "", "Part of all bytes, if each layer and operation reads and "
+         "writes its tensors once."),
     ),
     "workload.layer": (
         ("layer", "text", "", "Name of the layer."),
-        ("kind", "text", "", "`conv`, a convolution, or `linear`, fully connected."),
+        ("kind", "text", "", "`conv`, a convolution, `linear`, fully connected, or `matmul`, of computed "
+         "matrices."),
         ("dimensions", "by name", "", "Extents of the loop variables N, G, M, C, P, Q, R, S."),
         ("macs", "integer", "", "Multiply-accumulates, whatever becomes of them."),
         ("tensor", "text", "", "`weights`, `inputs`, `outputs`, `intermediate` (shared products "

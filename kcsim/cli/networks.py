@@ -39,4 +39,6 @@ def command(
     from kcsim.cli.running import show
     from kcsim.report.workload_data import network_table
 
-    show([network_table(chosen)], None)
+    from kcsim.report.unmodeled_data import unmodeled_tables
+
+    show([network_table(chosen), *unmodeled_tables(chosen)], None)

@@ -218,6 +218,7 @@ def report(
 
         emit(rows_to_csv(rows(result)), output)
         _tell_unproved(result)
+        tell_unmodeled(result)
     else:
         show_as(format_, output, tables(result))
 
@@ -238,6 +239,14 @@ def _tell_unproved(result: Result) -> None:
     from kcsim.report.search_data import unproved_note
 
     for note in unproved_note([each for run in result.runs.values() for each in run.searches]):
+        say(f"kcsim: {note}")
+
+
+def tell_unmodeled(result: Result) -> None:
+    """Say what of the network is not modeled, where there is no place for tables."""
+    from kcsim.report.unmodeled_data import unmodeled_note
+
+    for note in (*unmodeled_note(result.network, result.hardware), *result.network.notes):
         say(f"kcsim: {note}")
 
 

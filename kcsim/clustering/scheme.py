@@ -205,14 +205,17 @@ class Clustering:
         return result
 
     def stays_dense(self, layer: ConvLayer, *, first: bool = False) -> bool:
-        """Whether the layer keeps dense weights; `first`: it is the first of its network."""
+        """Whether the layer keeps dense weights; `first`: it is the first of its network.
+
+        What is not trained is never clustered.
+        """
         groups = {
             "none": False,
             "first": first,
             "pointwise": layer.is_pointwise and layer.kind == "conv",
             "linear": layer.kind == "linear",
         }
-        return any(
+        return layer.kind == "matmul" or any(
             groups[item] if item in groups else fnmatchcase(layer.name, item)
             for item in self.dense.split("+")
         )

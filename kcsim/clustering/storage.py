@@ -311,7 +311,7 @@ def _storage(
     part: LayerClustering, codebook_bits: int, weight_bits: int, bias_bits: int | None
 ) -> LayerStorage:
     settings, units = part.settings, part.units
-    plain = part.layer.weight_words * weight_bits
+    plain = part.layer.trained_words * weight_bits
     return LayerStorage(
         part,
         codebook_bits=codebook_bits,

@@ -111,12 +111,15 @@ def plan_network(
 ) -> NetworkPlan:
     """Read and check what is to be estimated; see `estimate` for the parameters."""
     hardware = load_hardware(hardware)
-    clustered = _clustered(clustering, weights)
+    network = None if network is None else load_network(network)
+    if clustering is not None and weights is None and network is not None and network.weights:
+        clustered: Clustering | ClusteredWeights | None = _cluster_own(network, clustering)
+    else:
+        clustered = _clustered(clustering, weights)
     if network is None:
         if not isinstance(clustered, ClusteredWeights):
             raise InputError("neither a network nor clustered weights are given")
         network = clustered.network
-    network = load_network(network)
     if batch is not None:
         network = network.with_batch(batch)
     if zeros is not None:
@@ -128,6 +131,20 @@ def plan_network(
         check_units(resolve_network(tuple(network), clustered))
     rules = rules or DeepKMeansRules(precision.weights, precision.inputs)
     return NetworkPlan(network, hardware, clustered, rules)
+
+
+def _cluster_own(network: Network, clustering: Clustering | str) -> ClusteredWeights:
+    """The weights that came with a network, clustered.
+
+    Raises
+    ------
+    InputError
+        If the clustering is wrong, or a layer came without weights.
+    """
+    from kcsim.weights.cluster import cluster_network
+
+    names = {layer.name: f"{layer.name}.weight" for layer in network.trained_layers}
+    return cluster_network(network, network.weights, clustering, names=names)
 
 
 def _clustered(

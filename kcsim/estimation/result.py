@@ -19,6 +19,7 @@ from kcsim.model.layer_estimate import LAYER_FIGURES, LayerEstimate
 from kcsim.sums import exact_sum, exact_sums, quotient
 from kcsim.workload.execution import Operations
 from kcsim.workload.network import Network
+from kcsim.workload.unmodeled import unmodeled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,7 +114,7 @@ class Run:
     def weights_bits(self) -> float:
         """Bits that the weights (codebooks and indexes included) occupy, biases aside."""
         if self.storage is None:
-            return exact_sum(e.layer.weight_words * e.weight_format.value_bits for e in self.layers)
+            return exact_sum(e.layer.trained_words * e.weight_format.value_bits for e in self.layers)
         return self.storage.weights_bits
 
     @property
@@ -372,6 +373,10 @@ class Result:
                 f"  {run.name}{of}: {run.energy:.4g} {unit}, {run.cycles} cycles, utilization "
                 f"{run.utilization:.1%}, weights {run.weights_bits / 8192:.4g} KiB{beside}"
             )
+        left = unmodeled(self.network)
+        if left:
+            kinds = ", ".join(f"{each.operations} {each.kind}" for each in left[:-1])
+            lines.append(f"  not modeled: {kinds} ({left[-1].bytes_share:.1%} of the bytes)")
         return "\n".join(lines)
 
     def __repr__(self) -> str:

@@ -236,6 +236,8 @@ class ClusteredWeights:
         self.network.layer(layer)
         if layer in self.dense:
             return self.dense[layer].copy()
+        if layer not in self.layers:
+            raise InputError(f"layer {layer!r} multiplies computed matrices: it has no weights")
         clustered = self.layers[layer]
         return clustered.decode(self.codebooks[clustered.part.codebook])
 
@@ -331,7 +333,7 @@ class ClusteredWeights:
                 problems.append(
                     Problem(f"{what} {layer.name!r}", suggestion=nearest(layer.name, known))
                 )
-            elif weights_shape(part.layer) != weights_shape(layer):
+            elif layer.trained_words and weights_shape(part.layer) != weights_shape(layer):
                 problems.append(
                     Problem(
                         f"layer {layer.name!r}: the clustered weights are "

@@ -126,7 +126,7 @@ class _Reader:
         layers = {name: self._layer(name, part) for name, part in parts.items()}
         dense = {
             layer.name: self._floats(f"{layer.name}.weight", weights_shape(layer))
-            for layer in network
+            for layer in network.trained_layers
             if layer.name not in layers
         }
         biases = {

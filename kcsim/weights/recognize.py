@@ -67,7 +67,7 @@ def recognize_network(
     """
     found = {
         layer.name: best
-        for layer in network
+        for layer in network.trained_layers
         if (best := _best(layer, weights[layer.name].weight, index)) is not None
     }
     if not found:
@@ -308,7 +308,7 @@ def _shared(
         # other entries than these.
         others = [
             layer.name
-            for layer in network
+            for layer in network.trained_layers
             if layer.name not in names
             and _cuts(unit, layer)
             and not (layer.name in result and _shares(result[layer.name]))

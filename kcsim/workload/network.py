@@ -138,6 +138,11 @@ class Network:
         return sum(layer.trained_words for layer in self.layers)
 
     @property
+    def trained_layers(self) -> tuple[ConvLayer, ...]:
+        """The layers that have trained weights."""
+        return tuple(layer for layer in self.layers if layer.trained_words)
+
+    @property
     def images(self) -> int:
         """Images that are processed together, by the first layer."""
         return self.layers[0].images
