@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kcsim.errors import InputError, Problem
@@ -40,6 +41,7 @@ class NetworkBuilder:
         self._operations: list[Operation] = []
         self._edges: dict[tuple[str, str], None] = {}
         self._origins: dict[Hashable, tuple[str, ...]] = {}
+        self._direct: dict[Hashable, int] = {}
         self._names: set[str] = set()
         self._fused: Counter[str] = Counter()
         self._notes: list[str] = []
@@ -87,6 +89,8 @@ class NetworkBuilder:
             self._names.add(layer.name)
             self._connect(inputs, layer.name)
         self._leave(outputs, [layer.name for layer in layers.layers])
+        if len(layers.layers) == 1 and outputs:
+            self._direct[outputs[0]] = len(self._layers) - 1
         self._notes += layers.notes
         self._norm_parameters += layers.biases_apart
         if weights is not None:
@@ -105,7 +109,14 @@ class NetworkBuilder:
         self._connect(inputs, operation.name)
         self._leave(outputs, [operation.name])
 
-    def fuse(self, kind: str, inputs: Sequence[Hashable], outputs: Sequence[Hashable]) -> None:
+    def fuse(
+        self,
+        kind: str,
+        inputs: Sequence[Hashable],
+        outputs: Sequence[Hashable],
+        *,
+        direct: bool = False,
+    ) -> None:
         """What moves nothing of its own: activations behind a layer, other views of a tensor.
 
         Parameters
@@ -113,7 +124,11 @@ class NetworkBuilder:
         kind : str
             What it is called in a note; empty for what is not worth one.
         inputs, outputs : sequence of hashable
+        direct : bool
+            Whether it can be folded into the layer.
         """
+        if direct and inputs[0] in self._direct:
+            self._direct[outputs[0]] = self._direct[inputs[0]]
         if kind and self.origins(inputs):
             self._fused[kind] += 1
         self._leave(outputs, self.origins(inputs))
@@ -135,10 +150,23 @@ class NetworkBuilder:
         """Likewise, a layer that cannot exist."""
         self._problems += error.problems
 
-    def is_from_layer(self, value: Hashable) -> bool:
-        """Whether a value is the output of one layer, directly or by what is fused with it."""
-        origins = set(self._origins.get(value, ()))
-        return bool(origins) and origins <= {layer.name for layer in self._layers}
+    def is_direct(self, value: Hashable) -> bool:
+        """Whether a value is what one layer puts out, nothing done to it but a normalization."""
+        return value in self._direct
+
+    def give_bias(self, source: Hashable, output: Hashable, bias: Array) -> bool:
+        """Let the layer that puts out `source` add a constant, if that is one for each channel."""
+        place = self._direct.get(source)
+        if place is None:
+            return False
+        layer = self._layers[place]
+        if layer.bias or bias.size != layer.out_channels or layer.kind == "matmul":
+            return False
+        self._layers[place] = replace(layer, bias=True)
+        if f"{layer.name}.weight" in self._weights:
+            self._weights[f"{layer.name}.bias"] = bias.ravel()
+        self.fuse("", [source], [output], direct=True)
+        return True
 
     def finish(self) -> Network:
         """The network.

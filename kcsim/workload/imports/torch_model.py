@@ -12,7 +12,7 @@ from kcsim.errors import InputError, Problem
 from kcsim.workload.imports.builder import NetworkBuilder
 from kcsim.workload.imports.torch_hooks import trace_modules
 from kcsim.workload.imports.torch_ops import take
-from kcsim.workload.imports.torch_steps import Constants, Step, margins_of
+from kcsim.workload.imports.torch_steps import Constants, TorchStep, margins_of
 from kcsim.workload.network import Network
 
 
@@ -183,7 +183,7 @@ def _walk(module: Any, constants: Constants, builder: NetworkBuilder, images: in
         margins = margins_of(node)
         if margins is not None and _feeds_convolutions(node, margins):
             padded[node] = (node.args[0], margins)
-        take(Step(node, constants, padded), builder, images)
+        take(TorchStep(node, constants, padded), builder, images)
 
 
 def _feeds_convolutions(node: Any, margins: tuple[tuple[int, int], ...]) -> bool:

@@ -9,19 +9,12 @@ from typing import Any
 
 from kcsim.workload.imports.builder import NetworkBuilder
 from kcsim.workload.imports.contractions import Contraction
-from kcsim.workload.imports.kinds import (
-    CONCATENATIONS,
-    CREATIONS,
-    POINTWISE,
-    POOLS,
-    TWO_TENSORS,
-    VIEWS,
-)
 from kcsim.workload.imports.products import Product
-from kcsim.workload.imports.torch_steps import Step
+from kcsim.workload.imports.steps import list_step, of_images, take_other
+from kcsim.workload.imports.torch_steps import TorchStep as Step
 from kcsim.workload.layer import LayerError
 from kcsim.workload.lowering import Convolution, lower, lower_transposed
-from kcsim.workload.operation import Operation, addition, concatenation, pooling
+from kcsim.workload.operation import Operation
 
 _RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 _NORMS = (
@@ -55,7 +48,7 @@ def _handler(step: Step) -> Callable[[Step, NetworkBuilder, int], None]:
         return _convolution
     if _SCALED_DOT_PRODUCT in kind:
         return _attention
-    return _other
+    return take_other
 
 
 def _convolution(step: Step, builder: NetworkBuilder, images: int) -> None:
@@ -65,7 +58,7 @@ def _convolution(step: Step, builder: NetworkBuilder, images: int) -> None:
     transposed = "transpose" in step.kind or bool(given.get("transposed"))
     if not step.is_constant(weight):
         macs = math.prod(step.output) * math.prod(taps[1:])
-        _list(step, builder, images, "convolution with computed weights", macs)
+        list_step(step, builder, images, "convolution with computed weights", macs)
         return
 
     def each(name: str, default: int) -> tuple[int, ...]:
@@ -162,7 +155,7 @@ def _einsum(step: Step, builder: NetworkBuilder, images: int) -> None:
     shapes = [step.shape(operand) for operand in operands]
     contraction = Contraction.of(equation, shapes)
     if contraction is None:
-        _list(step, builder, images, "einsum")
+        list_step(step, builder, images, "einsum")
         return
     left, right = operands
     values = [step.value(each) if step.is_constant(each) else None for each in operands]
@@ -190,7 +183,7 @@ def _attention(step: Step, builder: NetworkBuilder, images: int) -> None:
     builder.add(layer, [query, key], [marks[0]])
     words = heads * rows * columns
     builder.operate(
-        _per_image(Operation(builder.free_name(f"{name}.softmax"), "softmax", words, words), images),
+        of_images(Operation(builder.free_name(f"{name}.softmax"), "softmax", words, words), images),
         [marks[0]], [marks[1]],
     )  # fmt: skip
     values = Product(rows, columns, width, (heads,), (heads,))
@@ -202,11 +195,11 @@ def _batch_norm(step: Step, builder: NetworkBuilder, images: int) -> None:
     source = step.arguments["input"]
     trained = [step.arguments.get(name) for name in ("weight", "bias")]
     parameters = sum(math.prod(step.shape(each)) for each in trained if each is not None)
-    if step.follows_alone(source) and builder.is_from_layer(source):
+    if step.follows_alone(source) and builder.is_direct(source):
         builder.normalize(parameters)
-        builder.fuse("batch_norm", [source], [step.key])
+        builder.fuse("batch_norm", [source], [step.key], direct=True)
     else:
-        _list(step, builder, images, "batch_norm", weight_words=parameters)
+        list_step(step, builder, images, "batch_norm")
 
 
 def _recurrent(step: Step, builder: NetworkBuilder, images: int) -> None:
@@ -218,66 +211,7 @@ def _recurrent(step: Step, builder: NetworkBuilder, images: int) -> None:
     ]  # fmt: skip
     steps = math.prod(shape[:-1])
     macs = steps * sum(math.prod(each) for each in parameters if len(each) == 2)
-    words = sum(map(math.prod, parameters))
-    _list(step, builder, images, step.kind, macs, words)
-
-
-def _embedding(step: Step, builder: NetworkBuilder, images: int) -> None:
-    table = step.arguments["weight"]
-    _list(step, builder, images, "embedding", weight_words=math.prod(step.shape(table)))
-
-
-def _other(step: Step, builder: NetworkBuilder, images: int) -> None:
-    kind, moving = step.kind, step.moving
-    words = math.prod(step.output)
-    if not step.has_output or kind in CREATIONS or not (moving or step.trained):
-        builder.fuse("", moving, [step.key])
-    elif kind in VIEWS or step.is_folded_padding:
-        builder.fuse("", moving, [step.key])
-    elif kind in CONCATENATIONS:
-        name = builder.free_name(step.name())
-        operation = _per_image(concatenation(name, words), images)
-        builder.operate(operation, moving, [step.key])
-    elif kind == "add" and len(moving) > 1:
-        operation = _per_image(addition(builder.free_name(step.name()), words), images)
-        builder.operate(operation, moving, [step.key])
-    elif kind in POOLS and len(moving) == 1:
-        source = math.prod(step.shape(moving[0]))
-        taps = step.window or max(1, -(-source // max(1, words)))
-        operation = pooling(builder.free_name(step.name()), source, words, taps)
-        builder.operate(_per_image(operation, images), moving, [step.key])
-    elif kind in POINTWISE and len(moving) == 1 and not (step.trained and kind in TWO_TENSORS):
-        builder.fuse(kind, moving, [step.key])
-    else:
-        _list(step, builder, images, kind, weight_words=sum(
-            math.prod(step.shape(each)) for each in step.trained
-        ))  # fmt: skip
-
-
-def _list(
-    step: Step,
-    builder: NetworkBuilder,
-    images: int,
-    kind: str,
-    macs: int = 0,
-    weight_words: int = 0,
-) -> None:
-    """Append an operation that is not modeled."""
-    words = sum(math.prod(step.shape(each)) for each in step.moving)
-    operation = Operation(
-        builder.free_name(step.name()), kind, words, math.prod(step.output), weight_words, macs
-    )
-    builder.operate(_per_image(operation, images), step.moving, [step.key])
-
-
-def _per_image(operation: Operation, images: int) -> Operation:
-    """An operation whose numbers are of all images, as one of each image where they divide."""
-    fields = ("input_words", "output_words", "macs", "adds")
-    numbers = [getattr(operation, field) for field in fields]
-    if any(number % images for number in numbers):
-        return operation
-    divided = {field: number // images for field, number in zip(fields, numbers, strict=True)}
-    return replace(operation, **divided, batch=images)
+    list_step(step, builder, images, step.kind, macs)
 
 
 _HANDLERS: dict[str, Callable[[Step, NetworkBuilder, int], None]] = {
@@ -285,7 +219,6 @@ _HANDLERS: dict[str, Callable[[Step, NetworkBuilder, int], None]] = {
     **dict.fromkeys(("matmul", "mm", "bmm", "mv", "dot", "inner"), _matmul),
     **dict.fromkeys(("addmm", "baddbmm", "addmv", "addbmm"), _addmm),
     "einsum": _einsum,
-    "embedding": _embedding,
     **dict.fromkeys(_NORMS, _batch_norm),
     **dict.fromkeys(_RECURRENT, _recurrent),
 }

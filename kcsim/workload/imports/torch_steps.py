@@ -24,6 +24,7 @@ class Constants:
     def __init__(self, tensors: dict[Any, Any], names: dict[Any, str]) -> None:
         self._tensors = tensors
         self.names = names
+        self.counted: set[str] = set()
 
     def __contains__(self, node: Any) -> bool:
         return node in self.names
@@ -46,7 +47,7 @@ class Constants:
         return self._tensors[node]
 
 
-class Step:
+class TorchStep:
     """A call in the graph.
 
     Parameters
@@ -137,8 +138,14 @@ class Step:
         return tensor.detach().float().cpu().numpy()
 
     def follows_alone(self, source: Any) -> bool:
-        """Whether nothing else reads what it reads, which a layer makes just before."""
-        return len(source.users) == 1 and kind_of(source.target) not in _LATE_KINDS
+        """Whether nothing else reads what it reads."""
+        return len(source.users) == 1
+
+    def unseen_words(self, values: list[Any]) -> int:
+        """Words of constants that no operation had before."""
+        new = [each for each in values if self._constants.names[each] not in self._constants.counted]
+        self._constants.counted |= {self._constants.names[each] for each in new}
+        return sum(math.prod(_shape(each) or ()) for each in new)
 
     def name(self, weight: Any = None) -> str:
         """What to call it: as its module, if that is a layer; else by its weights or itself."""
@@ -150,11 +157,6 @@ class Step:
         if root:
             return _without_weight(root) or self.key.name
         return f"{path}.{self.key.name}" if path else str(self.key.name)
-
-
-_LATE_KINDS = frozenset({"relu", "gelu", "silu", "sigmoid", "tanh", "hardswish", "hardtanh",
-                         "leaky_relu", "elu", "relu6", "clamp", "dropout"})  # fmt: skip
-"""What a normalization cannot be moved before."""
 
 
 def kind_of(target: Any) -> str:
