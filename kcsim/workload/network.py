@@ -233,3 +233,11 @@ class Network:
                 expected=f"one of {', '.join(names)}" if len(names) <= 8 else "",
             )
         )
+
+
+def free_name(wanted: str, taken: Iterable[str]) -> str:
+    """A name that nothing has yet: the wanted one, or that with a number behind it."""
+    names, number, name = set(taken), 1, wanted
+    while name in names:
+        name, number = f"{wanted}_{number}", number + 1
+    return name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated, Literal, NamedTuple
 
@@ -514,10 +513,3 @@ Computing = Conv | Conv1d | ConvTranspose | Depthwise | Linear | Matmul
 Listed = Pool | GlobalPool | Add | Concat | Recurrent | Other
 BY_TYPE = Field(discriminator="type")
 
-
-def free_name(wanted: str, taken: Iterable[str]) -> str:
-    """A name that nothing has yet."""
-    names, number, name = set(taken), 1, wanted
-    while name in names:
-        name, number = f"{wanted}_{number}", number + 1
-    return name

@@ -17,7 +17,7 @@ from kcsim.errors import InputError, Mark, Problem, nearest
 from kcsim.reading.source import Document, Path_, in_file_order, parse_yaml, read_yaml
 from kcsim.reading.validation import validate
 from kcsim.workload.layer import LARGEST_COUNT, ConvLayer, LayerError
-from kcsim.workload.network import Network
+from kcsim.workload.network import Network, free_name
 from kcsim.workload.network_entries import (
     BY_TYPE,
     FORBID,
@@ -28,7 +28,6 @@ from kcsim.workload.network_entries import (
     Shape,
     Size,
     Zeros,
-    free_name,
 )
 from kcsim.workload.operation import Operation
 from kcsim.workload.zeros import ZeroShares

@@ -10,12 +10,17 @@ from typing import Any
 
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.reading.arguments import checked
+from kcsim.reading.formats import formats_of, refuse_foreign
 from kcsim.workload import zoo
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 from kcsim.workload.operation import Operation
 from kcsim.workload.zeros import ZeroShares
 
+_ENDINGS = (".yaml", ".yml", ".onnx", ".csv")
+_OF_OTHERS = ("onnx", "scale_sim_topology", "timeloop_problem")
+_FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*(@\d+(x\d+)*)?")
+_SHAPED = re.compile(r".+\.onnx@[1-9]\d{0,8}(x[1-9]\d{0,8})*", re.IGNORECASE)
 _PLAIN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _NOT_TEXT = ("null", "true", "false")
 
@@ -50,8 +55,12 @@ def load_network(spec: str | os.PathLike[str] | Network) -> Network:
     Parameters
     ----------
     spec : str, path-like or Network
-        A network, which is returned as it is; an existing file, or anything that ends in
-        ``.yaml`` or ``.yml``; otherwise the name of a network of the zoo.
+        A network, which is returned as it is; a file: YAML of kcsim, an ONNX model, a topology of
+        SCALE-Sim or a problem of Timeloop, told apart by what they hold; for ONNX with the shape
+        of its input behind it, if wanted, as ``model.onnx@1x3x224x224``;
+        ``package.module:factory``, which runs that function and takes the torch module that it
+        returns (`kcsim.workload.imports.torch_model.import_factory`); otherwise the name of a
+        network of the zoo.
 
     Raises
     ------
@@ -60,9 +69,36 @@ def load_network(spec: str | os.PathLike[str] | Network) -> Network:
     """
     if isinstance(spec, Network):
         return spec
-    if not isinstance(spec, str) or _names_file(spec):
-        return read_network(spec)
-    return zoo.load(spec)
+    text = os.fspath(spec)
+    if _FACTORY.fullmatch(text) and not os.path.exists(text):
+        from kcsim.workload.imports.torch_model import import_factory
+
+        return import_factory(text)
+    file, _, shape = text.rpartition("@") if _SHAPED.fullmatch(text) else (text, "", "")
+    if isinstance(spec, str) and not _names_file(file):
+        return zoo.load(spec)
+    return _read_any(file, tuple(map(int, shape.split("x"))) if shape else ())
+
+
+def _read_any(file: str, shape: tuple[int, ...]) -> Network:
+    """The network of a file of any format."""
+    formats = formats_of(file)
+    if "onnx" in formats or (shape and not formats):
+        from kcsim.workload.imports.onnx_model import read_onnx_network
+
+        return read_onnx_network(file, shape)
+    if shape:
+        raise InputError(Problem(f"'{file}' is no ONNX model", "no shape behind it"))
+    if "scale_sim_topology" in formats:
+        from kcsim.workload.imports.scale_sim import read_scale_sim
+
+        return read_scale_sim(file)
+    if "timeloop_problem" in formats:
+        from kcsim.workload.imports.timeloop_problem import read_timeloop_network
+
+        return read_timeloop_network(file)
+    refuse_foreign(file, "network")
+    return read_network(file)
 
 
 @checked
@@ -98,6 +134,13 @@ def select_layer(spec: str | os.PathLike[str]) -> Network:
     """
     text = os.fspath(spec)
     if _names_file(text):
+        formats = formats_of(text)
+        if formats and formats[0] in _OF_OTHERS:
+            network = load_network(text)
+            if len(network) > 1:
+                message = f"'{text}' holds a network, and one layer is wanted"
+                raise InputError(Problem(message, f"'{text}/{network.layers[0].name}'"))
+            return network
         from kcsim.workload.network_file import read_layer_file
 
         layer = read_layer_file(text)
@@ -133,7 +176,7 @@ def _no_network(text: str) -> Problem:
 
 
 def _names_file(text: str) -> bool:
-    return text.lower().endswith((".yaml", ".yml")) or os.path.isfile(text)
+    return text.lower().endswith(_ENDINGS) or os.path.isfile(text)
 
 
 def network_to_yaml(network: Network) -> str:

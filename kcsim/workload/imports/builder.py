@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kcsim.errors import InputError, Problem
 from kcsim.workload.layer import ConvLayer, LayerError
 from kcsim.workload.lowering import Lowered
-from kcsim.workload.network import Network
+from kcsim.workload.network import Network, free_name
 from kcsim.workload.operation import Operation
 
 if TYPE_CHECKING:
@@ -57,9 +57,7 @@ class NetworkBuilder:
     def free_name(self, wanted: str) -> str:
         """A name that nothing has yet: the wanted one, or that with a number behind it."""
         wanted = "".join(c if c.isprintable() else "?" for c in wanted).strip() or "layer"
-        name, number = wanted, 1
-        while name in self._names:
-            name, number = f"{wanted}_{number}", number + 1
+        name = free_name(wanted, self._names)
         self._names.add(name)
         return name
 

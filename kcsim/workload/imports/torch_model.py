@@ -1,4 +1,4 @@
-"""Networks from torch modules."""
+"""Networks from torch modules. Needs the extra ``torch``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,25 @@ from contextlib import contextmanager
 from typing import Any
 
 from kcsim.errors import InputError, Problem
+from kcsim.reading.arguments import checked
 from kcsim.workload.imports.builder import NetworkBuilder
 from kcsim.workload.imports.torch_hooks import trace_modules
 from kcsim.workload.imports.torch_ops import take
 from kcsim.workload.imports.torch_steps import Constants, TorchStep, margins_of
 from kcsim.workload.network import Network
 
+try:
+    import torch
+    from torch import nn
+except ImportError:
+    raise InputError(
+        "networks from modules need torch; install it with: pip install 'kcsim[torch]'"
+    ) from None
 
-def from_torch(model: Any, example: Any, *, name: str = "") -> Network:
+Example = torch.Tensor | tuple[Any, ...] | list[Any] | dict[str, Any]
+
+@checked
+def from_torch(model: nn.Module, example: Example, *, name: str = "") -> Network:
     """The network that a torch module computes.
 
     The module is exported by `torch.export` in evaluation mode; where that fails, it is run once
@@ -41,7 +52,7 @@ def from_torch(model: Any, example: Any, *, name: str = "") -> Network:
     Raises
     ------
     InputError
-        If the module computes no layer, cannot be run on the example, or torch is missing.
+        If the module computes no layer, or cannot be run on the example.
 
     Examples
     --------
@@ -50,12 +61,6 @@ def from_torch(model: Any, example: Any, *, name: str = "") -> Network:
     >>> kcsim.from_torch(model, torch.zeros(1, 3, 32, 32)).macs
     194400
     """
-    try:
-        import torch
-    except ImportError:
-        raise InputError("reading a module needs torch; pip install 'kcsim[torch]'") from None
-    if not isinstance(model, torch.nn.Module):
-        raise InputError(Problem(f"the model is {type(model).__name__}", "a torch.nn.Module"))
     args, kwargs = _arguments(example)
     images = _images(args, kwargs)
     title = name or type(model).__name__
@@ -103,8 +108,6 @@ def import_factory(spec: str) -> Network:
             sizes = []
         if not sizes or min(sizes) < 1:
             raise InputError(Problem(f"'{shape}' is no shape", "sizes as 1x3x224x224"))
-        import torch
-
         return from_torch(made, torch.zeros(sizes), name=attribute)
     if not (isinstance(made, tuple) and len(made) == 2):
         expected = f"a module and an example, or the shape of one: '{place}@1x3x224x224'"

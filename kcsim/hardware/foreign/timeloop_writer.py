@@ -1,0 +1,254 @@
+"""Hardware as architectures of Timeloop, of version 0.3 or 0.4."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from kcsim.hardware.foreign.converted import TENSORS_OF_TIMELOOP, Converted
+from kcsim.hardware.level import Level
+from kcsim.hardware.schema import Hardware, LevelConstraint
+from kcsim.reading.foreign_yaml import TAG
+from kcsim.workload.layer import DIMENSIONS, TENSORS
+
+_CLASSES = {"dram": "DRAM", "sram": "SRAM", "register_file": "regfile", "registers": "reg_storage"}
+VERSIONS = ("0.4", "0.3")
+
+
+def plain_name(name: str) -> str:
+    """A name as Timeloop can use it."""
+    return re.sub(r"\W+", "_", name).strip("_") or "level"
+
+
+def timeloop_architecture(hardware: Hardware, version: str = "0.4") -> Converted:
+    """A hardware as what an architecture file holds, with energies as an ERT beside it.
+
+    Parameters
+    ----------
+    hardware : Hardware
+    version : {"0.4", "0.3"}
+    """
+    made = Converted({})
+    _lose(hardware, made)
+    levels = hardware.levels
+    x = y = 1
+    nodes: list[dict[str, Any]] = []
+    flat: list[dict[str, Any]] = []
+    tables = []
+    previous: Level | None = None
+    for level in (*levels, None):
+        if previous is not None:
+            fanout = previous.fanout
+            x, y = x * fanout.x, y * fanout.y
+            if fanout.children > 1:
+                nodes.append({
+                    TAG: "Container", "name": _below(previous),
+                    "spatial": {"meshX": fanout.x, "meshY": fanout.y},
+                    **_spatial(hardware, previous),
+                })  # fmt: skip
+        if level is None:
+            break
+        node = {
+            "name": plain_name(level.name), "class": _CLASSES.get(level.kind or "", "SRAM"),
+            "attributes": _attributes(level, made),
+        }  # fmt: skip
+        if level is levels[0]:
+            node["class"] = "DRAM"
+        nodes.append({TAG: "Component", **node, **_inline(hardware, level)})
+        mesh = {"meshX": x} if x * y > 1 else {}
+        instances = f"{node['name']}[0..{x * y - 1}]" if x * y > 1 else node["name"]
+        flat.append({**node, "name": instances, "attributes": {**node["attributes"], **mesh}})
+        tables.append(_table(node["name"], x * y, {
+            "read": level.read_pj, "write": level.write_pj,
+            "update": level.write_pj if level.update_pj is None else level.update_pj,
+            "leak": level.leakage_pj_per_cycle,
+        }))  # fmt: skip
+        previous = level
+    bits = hardware.precision_bits
+    mac = {"name": "mac", "class": "intmac",
+           "attributes": {"multiplier_width": bits.weights, "adder_width": bits.outputs,
+                          "datawidth": bits.weights}}  # fmt: skip
+    nodes.append({TAG: "Component", **mac})
+    instances = f"mac[0..{x * y - 1}]" if x * y > 1 else "mac"
+    mesh = {"meshX": x} if x * y > 1 else {}
+    flat.append({**mac, "name": instances, "attributes": {**mac["attributes"], **mesh}})
+    compute = hardware.compute
+    tables.append(_table("mac", x * y, {
+        "compute": compute.mac_pj, "leak": compute.leakage_pj_per_cycle
+    }))  # fmt: skip
+    head = _chip(hardware)
+    if version == "0.4":
+        system = {TAG: "Container", "name": "system", **({"attributes": head} if head else {})}
+        made.data = {"architecture": {"version": 0.4, "nodes": [system, *nodes]}}
+    else:
+        tree = {"name": "system", **({"attributes": head} if head else {}), "local": flat}
+        made.data = {"architecture": {"version": 0.3, "subtree": [tree]}}
+        made.data |= _targets(hardware)
+    made.data["ERT"] = {"version": float(version), "tables": tables}
+    return made
+
+
+def _below(level: Level) -> str:
+    return f"below_{plain_name(level.name)}"
+
+
+def _chip(hardware: Hardware) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if hardware.technology_nm:
+        found["technology"] = f"{hardware.technology_nm:g}nm"
+    if hardware.clock_mhz:
+        found["global_cycle_seconds"] = 1e-6 / hardware.clock_mhz
+    return found
+
+
+def _attributes(level: Level, made: Converted) -> dict[str, Any]:
+    width = level.word_bits * level.block_words
+    found: dict[str, Any] = {"width": width, "datawidth": level.word_bits, "word-bits":
+                             level.word_bits, "block-size": level.block_words}  # fmt: skip
+    words = _capacity_words(level, made)
+    if words is not None:
+        depth, rest = divmod(words, level.block_words)
+        if rest:
+            # Of words that fill no block, all can be said in words.
+            found |= {"entries": words}
+        else:
+            found |= {"depth": depth}
+    for key, rate in (("read_bandwidth", level.read_words_per_cycle),
+                      ("write_bandwidth", level.write_words_per_cycle)):  # fmt: skip
+        if rate is not None:
+            found[key] = rate
+    if level.buffering == "double":
+        found["multiple_buffering"] = 2
+    if level.banks and level.banks > 1:
+        found["n_banks"] = level.banks
+    if level.dram_type:
+        found["type"] = level.dram_type
+    if not level.fanout.reduction:
+        found["reduction_supported"] = False
+    return found
+
+
+def _capacity_words(level: Level, made: Converted) -> int | None:
+    if level.partitions:
+        total = sum(
+            part.capacity_words if part.capacity_words is not None
+            else int((part.capacity_kib or 0) * 8192) // level.word_bits
+            for part in level.partitions
+        )  # fmt: skip
+        made.lose(f"{level.name}: partitions become {total} words that tensors share")
+        return total
+    if level.capacity_words is not None:
+        return level.capacity_words
+    if level.capacity_kib is not None:
+        return int(level.capacity_kib * 8192) // level.word_bits
+    return None
+
+
+def _dataspace(level: Level) -> dict[str, list[str]]:
+    keep = [t for t in level.kept_tensors if t not in level.may_bypass]
+    bypass = [t for t in TENSORS if t not in level.kept_tensors]
+    found = {"keep": [TENSORS_OF_TIMELOOP[t] for t in keep],
+             "bypass": [TENSORS_OF_TIMELOOP[t] for t in bypass]}  # fmt: skip
+    return {key: names for key, names in found.items() if names}
+
+
+def _ones(allowed: tuple[str, ...] | None) -> str:
+    return " ".join(f"{d}=1" for d in DIMENSIONS if allowed is not None and d not in allowed)
+
+
+def _temporal(constraint: LevelConstraint | None) -> dict[str, Any]:
+    ones = _ones(constraint.temporal) if constraint else ""
+    return {"factors": ones} if ones else {}
+
+
+def _axes(hardware: Hardware, level: Level) -> dict[str, Any]:
+    """Dimensions along X and Y as factors, an order and a split."""
+    constraint = hardware.dataflow.levels.get(level.name)
+    if constraint is None or (constraint.spatial_x is None and constraint.spatial_y is None):
+        return {}
+    along_x = DIMENSIONS if constraint.spatial_x is None else constraint.spatial_x
+    along_y = DIMENSIONS if constraint.spatial_y is None else constraint.spatial_y
+    both = [d for d in DIMENSIONS if d in along_x or d in along_y]
+    ones = _ones(tuple(both))
+    found: dict[str, Any] = {"factors": ones} if ones else {}
+    if not set(along_x) & set(along_y):
+        left = [d for d in DIMENSIONS if d in along_x]
+        found["permutation"] = [*left, *(d for d in DIMENSIONS if d not in along_x)]
+        found["split"] = len(left)
+    return found
+
+
+def _inline(hardware: Hardware, level: Level) -> dict[str, Any]:
+    constraints: dict[str, Any] = {}
+    if level is not hardware.levels[0] and _dataspace(level) != {"keep": list(
+        TENSORS_OF_TIMELOOP.values()
+    )}:  # fmt: skip
+        constraints["dataspace"] = _dataspace(level)
+    temporal = _temporal(hardware.dataflow.levels.get(level.name))
+    if temporal:
+        constraints["temporal"] = temporal
+    return {"constraints": constraints} if constraints else {}
+
+
+def _spatial(hardware: Hardware, level: Level) -> dict[str, Any]:
+    axes = _axes(hardware, level)
+    return {"constraints": {"spatial": axes}} if axes else {}
+
+
+def _targets(hardware: Hardware) -> dict[str, Any]:
+    """Constraints of version 0.3, in a list of their own."""
+    targets: list[dict[str, Any]] = []
+    for level in hardware.levels:
+        name = plain_name(level.name)
+        inline = _inline(hardware, level).get("constraints", {})
+        if "dataspace" in inline:
+            targets.append({"target": name, "type": "bypass", **inline["dataspace"]})
+        if "temporal" in inline:
+            targets.append({"target": name, "type": "temporal", **inline["temporal"]})
+        if axes := _axes(hardware, level):
+            targets.append({"target": name, "type": "spatial", **axes})
+    return {"architecture_constraints": {"targets": targets}} if targets else {}
+
+
+def _table(name: str, instances: int, energies: dict[str, float]) -> dict[str, Any]:
+    return {
+        "name": f"system.{name}[1..{instances}]",
+        "actions": [
+            {"name": action, "arguments": {}, "energy": energy}
+            for action, energy in energies.items()
+        ],
+    }
+
+
+def _lose(hardware: Hardware, made: Converted) -> None:
+    """Say what an architecture of Timeloop has no place for."""
+    if hardware.codebook:
+        made.lose("the codebook and its store")
+    if hardware.static_pj_per_cycle:
+        made.lose("static energy of a cycle")
+    if hardware.energy_unit != "pJ":
+        made.lose("the unit of energy: a MAC; its numbers stand as pJ")
+    if hardware.compute.zeros:
+        made.lose("gating and skipping of zeros")
+    if hardware.compute.cycles_per_mac > 1:
+        made.lose("cycles of a MAC")
+    if hardware.slides == "any":
+        made.lose("windows that keep what they cover in any move: Timeloop has it for repeated ones")
+    for name, constraint in hardware.dataflow.levels.items():
+        if constraint.stationary:
+            made.lose(f"{name}: what stays put (stationary: {constraint.stationary})")
+        both = set(constraint.spatial_x or DIMENSIONS) & set(constraint.spatial_y or DIMENSIONS)
+        if both and (constraint.spatial_x or constraint.spatial_y) is not None:
+            made.lose(f"{name}: which axis dimensions lie along")
+    for level in hardware.levels:
+        fanout = level.fanout
+        if fanout.multicast != "tile":
+            made.lose(f"{level.name}: multicast of {fanout.multicast}")
+        if fanout.forwarding:
+            made.lose(f"{level.name}: forwarding between neighbors")
+        if fanout.transfer_pj or fanout.hop_pj:
+            made.lose(f"{level.name}: energies of its network, which Timeloop takes from wires")
+        if level.buffering == "single":
+            made.lose(f"{level.name}: transfers that take turns with the computation")
+        if level.compression:
+            made.lose(f"{level.name}: compression")
