@@ -18,6 +18,8 @@ from .hardware.components.standard import StandardLibrary as StandardLibrary
 from .hardware.explained import explain_number as explain_number
 from .hardware.reader import load_hardware as load_hardware
 from .hardware.schema import Hardware as Hardware
+from .mapping.foreign.convert import Conversion as Conversion
+from .mapping.foreign.convert import convert as convert
 from .mapping.layers import MappingTask as MappingTask
 from .mapping.layers import map_layers as map_layers
 from .mapping.nest import LevelLoops as LevelLoops

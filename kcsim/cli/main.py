@@ -15,6 +15,7 @@ from kcsim.cli import (
     cite,
     cluster,
     compare,
+    convert,
     estimate,
     evaluate,
     explain,
@@ -50,6 +51,7 @@ COMMANDS = {
         "check-weights": check_weights,
     },
     "Where numbers come from": {"explain": explain, "cite": cite},
+    "Files of other tools": {"convert": convert},
     "What there is": {"networks": networks, "hardware": hardware, "schema": schema},
 }
 

@@ -64,15 +64,17 @@ LayerName = Annotated[
 NetworkName = Annotated[
     str,
     text_option(
-        "--network -n NETWORK", "A known network ('kcsim networks' lists them) or a YAML file."
+        "--network -n NETWORK",
+        "A known network ('kcsim networks' lists them), a file (YAML, ONNX, SCALE-Sim, Timeloop) "
+        "or package.module:factory.",
     ),
 ]
 NetworkOfWeights = Annotated[
     str | None,
     text_option(
         "--network -n NETWORK",
-        "As 'kcsim networks' lists them, or a YAML file. [default: that of --weights, else "
-        "alexnet]",
+        "As 'kcsim networks' lists them, a file (YAML, ONNX, SCALE-Sim, Timeloop) or "
+        "package.module:factory. [default: that of --weights, else alexnet]",
     ),
 ]
 Layers = Annotated[
@@ -109,7 +111,12 @@ WeightsToCheck = Annotated[
     str, text_option("--weights FILE", "Clustered weights, from 'kcsim cluster'.")
 ]
 TrainedWeights = Annotated[
-    str, text_option("--weights FILE", "Trained weights: safetensors, npz, torch or ONNX.")
+    str | None,
+    text_option(
+        "--weights FILE",
+        "Trained weights: safetensors, npz, torch or ONNX. [default: those of --network, where "
+        "that brings them]",
+    ),
 ]
 NetworkToFit = Annotated[
     str | None, text_option("--network -n NETWORK", "What the weights must fit.")

@@ -143,8 +143,7 @@ def _cluster_own(network: Network, clustering: Clustering | str) -> ClusteredWei
     """
     from kcsim.weights.cluster import cluster_network
 
-    names = {layer.name: f"{layer.name}.weight" for layer in network.trained_layers}
-    return cluster_network(network, network.weights, clustering, names=names)
+    return cluster_network(network, None, clustering)
 
 
 def _clustered(

@@ -18,10 +18,13 @@ class Converted:
         What the file is to hold.
     lost : list of str
         What the format cannot express, and what was assumed.
+    levels : dict of str to str
+        The level that a name of the other side stands for; of a container, the one above.
     """
 
     data: dict[str, Any]
     lost: list[str] = field(default_factory=list)
+    levels: dict[str, str] = field(default_factory=dict)
 
     def lose(self, what: str) -> None:
         """Note what is not carried over, once."""

@@ -49,7 +49,7 @@ class Constraints:
         self._made = made
         self._allowed: dict[str, dict[str, list[str]]] = {}
         self._keeps: dict[str, dict[str, bool]] = {}
-        self._level_of: dict[str, str] = {}
+        self._level_of = made.levels
         self._last = ""
 
     def of_node(self, node: Node) -> None:

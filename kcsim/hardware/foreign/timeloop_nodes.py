@@ -17,6 +17,7 @@ from kcsim.reading.foreign_yaml import TAG
 from kcsim.reading.source import Document, Path_
 
 _RANGE = re.compile(r"^(.*?)\[(\d+)(?:\.\.(\d+))?\]$")
+_SPATIAL = re.compile(r"^inter_(.+)_spatial$")
 _INHERITED = ("technology", "global_cycle_seconds", "datawidth")
 _MAX_DEPTH = 30
 
@@ -153,6 +154,9 @@ class _Walk:
         sub = entry.get("subclass")
         kind = str(sub) if isinstance(sub, str) and kind == "storage" else kind
         if kind == "dummy_storage":
+            # What the front end of version 0.4 makes of a container with a fanout.
+            match = _SPATIAL.match(name)
+            self._containers.append(match[1] if match else name)
             return
         self.nodes.append(
             Node(name, kind, attributes, self._x, self._y, tuple(self._containers),

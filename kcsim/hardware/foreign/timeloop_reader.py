@@ -113,6 +113,12 @@ class _Reader:
         for document in (self._document, *others):
             constraints.of_document(document)
         constraints.finish(levels)
+        for level in levels:
+            for tensor in level.get("keeps", TENSORS):
+                bits = made.data["precision_bits"][tensor]
+                if bits != level["word_bits"]:
+                    made.lose(f"{level['name']}: {tensor} of {bits} bits in words of "
+                              f"{level['word_bits']}; Timeloop counts a word for each")  # fmt: skip
         if not self._energies:
             made.lose("energies: they follow from kinds and sizes, as the file has no ERT")
         return made
@@ -183,6 +189,9 @@ class _Reader:
         for key, words in _SAID.items():
             if words and given.get(key) not in (None, 0, "0"):
                 made.lose(f"{node.name}: {words} ({key})")
+        if level["kind"] == "sram" and _is_small(level):
+            level["kind"] = "register_file"
+            level.pop("banks", None)
         self._price(level, node)
         return level
 
@@ -258,6 +267,12 @@ class _Reader:
                     return default or 1
                 return int(number)
         return default
+
+
+def _is_small(level: Mapping[str, Any]) -> bool:
+    """Whether a memory is below the smallest SRAM that there are numbers of."""
+    words, block = level.get("capacity_words"), level.get("block_words", 1)
+    return words is not None and (words < 32 * block or words * level["word_bits"] < 512)
 
 
 def _kept(constraints: Mapping[str, Any]) -> list[Any]:

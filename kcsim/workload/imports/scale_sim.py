@@ -117,3 +117,42 @@ def _convolution(cells: list[str]) -> ConvLayer:
 def _hanging(size: int, taps: int, step: int) -> int:
     """Pixels by which the last window of ceil((size - taps) / step) + 1 hangs over the end."""
     return max(0, -(-(size - taps) // step) * step + taps - size)
+
+
+def scale_sim_topology(network: Network) -> tuple[str, list[str]]:
+    """A network as the text of a topology, and what it does not say.
+
+    Padding becomes pixels of the image. Products of matrices of one row are convolutions, too.
+    """
+    lost: list[str] = []
+    lines = [
+        "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, "
+        "Stride Height, Stride Width,"
+    ]
+    for layer in network:
+        name = layer.name.replace(",", ";")
+        top, bottom, left, right = layer.padding
+        times = layer.groups if layer.groups > 1 else 1
+        if any(layer.padding):
+            lost.append(f"{layer.name}: padding becomes pixels")
+        if layer.batch > 1:
+            lost.append(f"{layer.name}: {layer.batch} images, one of which is written")
+        if layer.dilation != (1, 1):
+            lost.append(f"{layer.name}: dilation, which is left out")
+            continue
+        if times > 1:
+            lost.append(f"{layer.name}: {times} groups, one of which is written")
+        row = (
+            name, _fitted(layer.in_height + top + bottom, layer.kernel_height, layer.stride[0]),
+            _fitted(layer.in_width + left + right, layer.kernel_width, layer.stride[1]),
+            layer.kernel_height, layer.kernel_width, layer.in_channels // times,
+            layer.out_channels // times, *layer.stride,
+        )  # fmt: skip
+        lines.append(", ".join(map(str, row)) + ",")
+    lost += [f"{operation.name}: {operation.kind}" for operation in network.operations]
+    return "\n".join(lines) + "\n", lost
+
+
+def _fitted(size: int, taps: int, step: int) -> int:
+    """Pixels without those behind the last window, which SCALE-Sim would count one more for."""
+    return (size - taps) // step * step + taps
