@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kcsim.errors import InputError, Problem
 from kcsim.workload.layer import ConvLayer, LayerError
+from kcsim.workload.lazy_arrays import LazyArrays
 from kcsim.workload.lowering import Lowered
 from kcsim.workload.network import Network, free_name
 from kcsim.workload.operation import Operation
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
+Maker = Callable[[], Any]
+"""What makes an array when it is wanted."""
 
 _MAX_SHOWN = 6
 
@@ -45,7 +44,7 @@ class NetworkBuilder:
         self._names: set[str] = set()
         self._fused: Counter[str] = Counter()
         self._notes: list[str] = []
-        self._weights: dict[str, Array] = {}
+        self._weights: dict[str, Maker] = {}
         self._norm_parameters = 0
         self._problems: list[Problem] = []
 
@@ -66,8 +65,8 @@ class NetworkBuilder:
         layers: Lowered | ConvLayer,
         inputs: Sequence[Hashable],
         outputs: Sequence[Hashable],
-        weights: Array | None = None,
-        bias: Array | None = None,
+        weights: Maker | None = None,
+        bias: Maker | None = None,
     ) -> None:
         """Append what stands for one convolution or product.
 
@@ -76,9 +75,10 @@ class NetworkBuilder:
         layers : Lowered or ConvLayer
             Under names from `free_name`.
         inputs, outputs : sequence of hashable
-        weights : array, optional
-            As the source has them, for `Lowered.cut`; of a layer (M, C, R, S).
-        bias : float[M], optional
+        weights : callable, optional
+            Makes them as the source has them, for `Lowered.cut`; of a layer (M, C, R, S).
+        bias : callable, optional
+            Makes float[M].
         """
         if isinstance(layers, ConvLayer):
             layers = Lowered((layers,), (), lambda values: [values])
@@ -92,8 +92,8 @@ class NetworkBuilder:
         self._notes += layers.notes
         self._norm_parameters += layers.biases_apart
         if weights is not None:
-            for layer, part in zip(layers.layers, layers.cut(weights), strict=True):
-                self._weights[f"{layer.name}.weight"] = part
+            for i, layer in enumerate(layers.layers):
+                self._weights[f"{layer.name}.weight"] = _part(layers, weights, i)
         first = layers.layers[0]
         if bias is not None and first.bias:
             self._weights[f"{first.name}.bias"] = bias
@@ -152,17 +152,19 @@ class NetworkBuilder:
         """Whether a value is what one layer puts out, nothing done to it but a normalization."""
         return value in self._direct
 
-    def give_bias(self, source: Hashable, output: Hashable, bias: Array) -> bool:
-        """Let the layer that puts out `source` add a constant, if that is one for each channel."""
+    def give_bias(
+        self, source: Hashable, output: Hashable, size: int, bias: Maker | None
+    ) -> bool:
+        """Let the layer that puts out `source` add `size` constants, if that is one a channel."""
         place = self._direct.get(source)
         if place is None:
             return False
         layer = self._layers[place]
-        if layer.bias or bias.size != layer.out_channels or layer.kind == "matmul":
+        if layer.bias or size != layer.out_channels or layer.kind == "matmul":
             return False
         self._layers[place] = replace(layer, bias=True)
-        if f"{layer.name}.weight" in self._weights:
-            self._weights[f"{layer.name}.bias"] = bias.ravel()
+        if bias is not None and f"{layer.name}.weight" in self._weights:
+            self._weights[f"{layer.name}.bias"] = bias
         self.fuse("", [source], [output], direct=True)
         return True
 
@@ -195,7 +197,7 @@ class NetworkBuilder:
             operations=tuple(self._operations),
             edges=tuple(self._edges),
             notes=tuple(notes),
-            weights=self._weights,
+            weights=LazyArrays(self._weights),
         )
 
     def _connect(self, inputs: Sequence[Hashable], name: str) -> None:
@@ -204,3 +206,8 @@ class NetworkBuilder:
     def _leave(self, outputs: Sequence[Hashable], names: Sequence[str]) -> None:
         for output in outputs:
             self._origins[output] = tuple(names)
+
+
+def _part(layers: Lowered, weights: Maker, place: int) -> Maker:
+    """What makes the weights of one of the layers."""
+    return lambda: layers.cut(weights())[place]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -75,15 +75,16 @@ class Contraction:
         )
         return Product(rows, summed, columns, (batch,), (batch,))
 
-    def trained(
-        self, name: str, weights: Array | None, images: int
-    ) -> tuple[ConvLayer, Array | None]:
-        """The layer where the right side is trained, and its weights."""
+    def trained(self, name: str, images: int) -> tuple[ConvLayer, Callable[[Array], Array]]:
+        """The layer where the right side is trained, and what makes its weights."""
         batch, _, summed, columns = self._groups
-        if weights is not None:
-            weights = weights.transpose([self.right.index(i) for i in batch + summed + columns])
-            weights = weights.reshape(-1, *self._matrix(summed, columns))
-        return self.product().trained_right(name, weights, False, images)
+        layer, arrange = self.product().trained_right(name, False, images)
+
+        def arranged(values: Array) -> Array:
+            ordered = values.transpose([self.right.index(i) for i in batch + summed + columns])
+            return arrange(ordered.reshape(-1, *self._matrix(summed, columns)))
+
+        return layer, arranged
 
     def _matrix(self, *groups: str) -> tuple[int, ...]:
         return tuple(math.prod(self.sizes[index] for index in group) for group in groups)

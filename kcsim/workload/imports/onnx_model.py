@@ -11,6 +11,7 @@ import numpy as np
 
 from kcsim.errors import InputError, Problem
 from kcsim.workload.imports.builder import NetworkBuilder
+from kcsim.workload.imports.onnx_folding import with_shapes
 from kcsim.workload.imports.onnx_ops import take
 from kcsim.workload.imports.onnx_steps import OnnxGraph, OnnxStep
 from kcsim.workload.network import Network
@@ -43,7 +44,7 @@ def read_onnx_network(path: str | os.PathLike[str], sizes: tuple[int, ...] = ())
     model = _load(file)
     builder = NetworkBuilder(Path(file).stem or "onnx", f"ONNX model {Path(file).name}")
     images = _fix_inputs(model, sizes, file)
-    model = _with_shapes(model, file)
+    model = with_shapes(model, file)
     graph = OnnxGraph(model, file)
     padded: dict[str, Any] = {}
     nodes = model.graph.node
@@ -134,19 +135,6 @@ def _fix_inputs(model: Any, sizes: tuple[int, ...], file: str) -> int:
                     f"them behind the file, as '{file}@{example}'")
         )  # fmt: skip
     return max(1, images)
-
-
-def _with_shapes(model: Any, file: str) -> Any:
-    import onnx
-
-    for value in model.graph.output:
-        # What the file says of these may be of another batch.
-        value.type.tensor_type.ClearField("shape")
-    try:
-        return onnx.shape_inference.infer_shapes(model, data_prop=True)
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0][:200]
-        raise InputError(f"'{file}': its shapes do not fit together: {reason}") from None
 
 
 def _margins_of(step: OnnxStep) -> tuple[tuple[int, int], ...] | None:

@@ -14,7 +14,7 @@ from kcsim.workload.imports.builder import NetworkBuilder
 from kcsim.workload.imports.contractions import Contraction
 from kcsim.workload.imports.onnx_steps import OnnxStep
 from kcsim.workload.imports.products import Product
-from kcsim.workload.imports.steps import list_step, take_other
+from kcsim.workload.imports.steps import arranged, list_step, take_other
 from kcsim.workload.layer import LayerError
 from kcsim.workload.lowering import Convolution, Margins, lower, lower_transposed
 
@@ -49,10 +49,13 @@ def take(step: OnnxStep, builder: NetworkBuilder, images: int) -> None:
             builder.refuse(problem.message, problem.expected)
 
 
-def _weights(step: OnnxStep, places: _Operands, side: int) -> Any:
-    """Trained values on one side, with the scales of integers."""
-    values = step.value(step.input(side))
-    if values is None or values.dtype.kind == "f":
+def _weights(step: OnnxStep, places: _Operands, side: int) -> Callable[[], Any] | None:
+    """What makes the trained values on one side, with the scales of integers."""
+    return arranged(step.maker(step.input(side)), lambda values: _scaled(step, places, side, values))
+
+
+def _scaled(step: OnnxStep, places: _Operands, side: int, values: Any) -> Any:
+    if values.dtype.kind == "f":
         return values
     values = values.astype(np.float32)
     for place, apply in ((places.zero, np.subtract), (places.scale, np.multiply)):
@@ -83,6 +86,11 @@ def _convolution(step: OnnxStep, builder: NetworkBuilder, images: int) -> None:
         builder.refuse(message, "as many of both, from 3 to 5")
         return
     groups = step.attribute("group") or 1
+    wanted = taps[0] if transposed else taps[1] * groups
+    if shape[1] != wanted:
+        message = f"node {step.name()!r}: its input has {shape[1]} channels, its weights {wanted}"
+        builder.refuse(message, "as many of both")
+        return
     stride = tuple(step.attribute("strides") or (1,) * axes)
     dilation = tuple(step.attribute("dilations") or (1,) * axes)
     conv = Convolution(
@@ -103,7 +111,7 @@ def _convolution(step: OnnxStep, builder: NetworkBuilder, images: int) -> None:
         more = shape[0] // images
         layers = (replace(each, per_image=each.per_image * more) for each in lowered.layers)
         lowered = replace(lowered, layers=tuple(layers))
-    bias = step.value(step.input(places.bias)) if places.bias >= 0 else None
+    bias = step.maker(step.input(places.bias)) if places.bias >= 0 else None
     builder.add(lowered, [source], [step.key], _weights(step, places, places.right), bias)
 
 
@@ -167,6 +175,11 @@ def _multiply(
     for side, turn in enumerate((turn_left, turn_right)):
         if turn:
             shapes[side] = (*shapes[side][:-2], *shapes[side][:-3:-1])
+    if shapes[0][-1] != (shapes[1][-2] if len(shapes[1]) > 1 else shapes[1][0]):
+        left_text, right_text = ("x".join(map(str, shape)) for shape in shapes)
+        builder.refuse(f"node {step.name()!r}: a product of {left_text} and {right_text}",
+                       "as many columns as rows")  # fmt: skip
+        return
     product = Product.of(*shapes)
     bias = step.input(places.bias) if step.kind in ("gemm", "qgemm") else ""
     constant = step.is_constant(left), step.is_constant(right)
@@ -176,22 +189,26 @@ def _multiply(
         return
     side = places.right if constant[1] else places.left
     weight, moving = (right, left) if constant[1] else (left, right)
-    values = _weights(step, places, side)
-    if values is not None and (turn_right if constant[1] else turn_left):
-        values = values.swapaxes(-1, -2)
-    alpha, beta = step.attribute("alpha"), step.attribute("beta")
-    if values is not None and alpha not in (None, 1.0):
-        values = values * np.float32(alpha)
     make = product.trained_right if constant[1] else product.trained_left
-    offsets = step.value(bias)
-    layer, values = make(builder.free_name(step.name(weight)), values, False, images)
-    if offsets is not None and offsets.size == layer.out_channels:
-        layer = replace(layer, bias=True)
-        offsets = offsets.ravel() * np.float32(1.0 if beta is None else beta)
-    else:
-        offsets = None
+    layer, arrange = make(builder.free_name(step.name(weight)), False, images)
+    alpha, beta = (
+        np.float32(1.0 if factor is None else factor)
+        for factor in (step.attribute("alpha"), step.attribute("beta"))
+    )
+    turn = turn_right if constant[1] else turn_left
+
+    def weights(values: Any) -> Any:
+        values = values.swapaxes(-1, -2) if turn else values
+        return arrange(values if alpha == 1 else values * alpha)
+
+    has_bias = step.is_constant(bias) and math.prod(step.shape(bias)) == layer.out_channels
+    offsets = step.maker(bias) if has_bias else None
+    layer = replace(layer, bias=has_bias)
     inputs = [moving] if not bias or step.is_constant(bias) else [moving, bias]
-    builder.add(layer, inputs, [step.key], values, offsets)
+    builder.add(
+        layer, inputs, [step.key], arranged(_weights(step, places, side), weights),
+        arranged(offsets, lambda values: values.ravel() * beta),
+    )  # fmt: skip
 
 
 def _einsum(step: OnnxStep, builder: NetworkBuilder, images: int) -> None:
@@ -204,9 +221,8 @@ def _einsum(step: OnnxStep, builder: NetworkBuilder, images: int) -> None:
     if step.is_constant(left) and not step.is_constant(right):
         contraction, left, right = contraction.turned(), right, left
     if step.is_constant(right):
-        name = builder.free_name(step.name(right))
-        layer, weights = contraction.trained(name, step.value(right), images)
-        builder.add(layer, [left], [step.key], weights)
+        layer, arrange = contraction.trained(builder.free_name(step.name(right)), images)
+        builder.add(layer, [left], [step.key], arranged(step.maker(right), arrange))
         return
     layer = contraction.product().computed(builder.free_name(step.name()), images)
     builder.add(layer, [left, right], [step.key])

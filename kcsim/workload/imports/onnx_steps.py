@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from kcsim.errors import InputError
@@ -11,6 +12,8 @@ from kcsim.reading.onnx_constants import Constants, UnreadError
 
 _ENDINGS = (".weight", "_weight", "/kernel", ".kernel", ".weight_orig")
 _NAMELESS = ("onnx::", "val_", "const_", "Constant_")
+_FLOATS = (0, 1, 10, 11, 16, 17, 18, 19, 20)
+"""Types of TensorProto: not said, FLOAT, FLOAT16, DOUBLE, BFLOAT16, and those of 8 bits."""
 _SAME_IN_TORCH = {"reducemean": "mean", "averagepool": "avgpool"}
 
 
@@ -28,18 +31,25 @@ class OnnxGraph:
         self.constants = Constants(model, file)
         self.counted: set[str] = set()
         self._shapes: dict[str, tuple[int, ...] | None] = {}
-        self.integers: set[str] = set()
+        self._types: dict[str, int] = {}
         graph = model.graph
         for value in (*graph.value_info, *graph.input, *graph.output):
             kind = value.type.tensor_type
             dims = kind.shape.dim
             known = kind.HasField("shape") and all(dim.HasField("dim_value") for dim in dims)
             self._shapes[value.name] = tuple(dim.dim_value for dim in dims) if known else None
-            # 6 and 7 are INT32 and INT64.
-            if kind.elem_type in (6, 7):
-                self.integers.add(value.name)
+            self._types[value.name] = kind.elem_type
         for tensor in graph.initializer:
             self._shapes[tensor.name] = tuple(tensor.dims)
+            self._types[tensor.name] = tensor.data_type
+        self._stored = {tensor.name for tensor in graph.initializer}
+        self._makers = {name: node for node in graph.node for name in node.output}
+        for node in graph.node:
+            if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
+                tensor = node.attribute[0].t
+                self._stored.add(node.output[0])
+                self._shapes[node.output[0]] = tuple(tensor.dims)
+                self._types[node.output[0]] = tensor.data_type
         self.readers = Counter(name for node in graph.node for name in node.input)
         self.readers.update(value.name for value in graph.output)
         self.of_shapes: set[str] = set()
@@ -54,6 +64,24 @@ class OnnxGraph:
                 return None
             self._shapes[name] = shape
         return shape
+
+
+    def trained(self, name: str) -> dict[str, int]:
+        """The stored tensors of floating point that a constant is made of, with their words."""
+        found: dict[str, int] = {}
+        waiting, seen = [name], set[str]()
+        while waiting:
+            each = waiting.pop()
+            if each in seen:
+                continue
+            seen.add(each)
+            if each in self._stored:
+                words = math.prod(self._shapes[each] or ())
+                if words > 1 and self._types.get(each, 1) in _FLOATS:
+                    found[each] = words
+            elif each in self._makers:
+                waiting += self._makers[each].input
+        return found
 
 
 class OnnxStep:
@@ -96,10 +124,7 @@ class OnnxStep:
         return [name for name in constants if self._is_trained(name)]
 
     def _is_trained(self, name: str) -> bool:
-        if math.prod(self._graph.shape(name) or ()) < 2:
-            return False
-        value = self.value(name)
-        return value is not None and value.dtype.kind == "f"
+        return math.prod(self._graph.shape(name) or ()) > 1 and bool(self._graph.trained(name))
 
     @property
     def has_output(self) -> bool:
@@ -160,22 +185,39 @@ class OnnxStep:
         except UnreadError:
             return None
 
+    def maker(self, name: str) -> Callable[[], Any] | None:
+        """What makes the array of a constant; ``None`` where there is none."""
+        if not name or not self.is_constant(name):
+            return None
+        constants = self._graph.constants
+
+        def make() -> Any:
+            try:
+                return constants.value(name)
+            except UnreadError as error:
+                raise InputError(f"the weights {name!r} are {error}") from None
+
+        return make
+
     def follows_alone(self, source: str) -> bool:
         """Whether nothing else reads what it reads."""
         return self._graph.readers[source] == 1
 
     def unseen_words(self, values: list[str]) -> int:
         """Words of constants that no operation had before."""
-        new = [each for each in values if each not in self._graph.counted]
-        self._graph.counted.update(new)
-        return sum(math.prod(self.shape(each)) for each in new)
+        tensors = {k: v for each in values for k, v in self._graph.trained(each).items()}
+        new = tensors.keys() - self._graph.counted
+        self._graph.counted |= new
+        return sum(tensors[name] for name in new)
 
     def name(self, weight: str | None = None) -> str:
         """What to call it: as its weights, if their name says that they are; else as the node."""
         if weight:
             root = self._graph.constants.name(weight, self.node)
             ending = next((each for each in _ENDINGS if root.endswith(each)), "")
-            if ending and not root.startswith(_NAMELESS) and root != ending[1:]:
+            # Weights that several nodes share are the name of none.
+            alone = self._graph.readers[weight] < 2 or not self.node.name
+            if ending and alone and not root.startswith(_NAMELESS) and root != ending[1:]:
                 return root.removesuffix(ending).removeprefix("/")
         name = str(self.node.name).strip("/").removesuffix(f"/{self.node.op_type}")
         return name or self.key or self.node.op_type

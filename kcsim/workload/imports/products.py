@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kcsim.workload.layer import ConvLayer
@@ -66,37 +66,40 @@ class Product:
         return self._heads(layer, images)
 
     def trained_right(
-        self, name: str, weights: Array | None, bias: bool, images: int
-    ) -> tuple[ConvLayer, Array | None]:
-        """The layer where the right side is trained, and its weights (M, C, 1, 1)."""
+        self, name: str, bias: bool, images: int
+    ) -> tuple[ConvLayer, Callable[[Array], Array]]:
+        """The layer where the right side is trained, and what makes its weights (M, C, 1, 1)."""
         if math.prod(self.right) == 1:
             layer = tokens(
                 name, math.prod(self.left) * self.rows, self.depth, self.columns, bias, images
             )
-            if weights is not None:
-                weights = weights.reshape(self.depth, self.columns).T[:, :, None, None]
-            return layer, weights
+            return layer, lambda values: values.reshape(self.depth, self.columns).T[:, :, None, None]
         layer = _grouped(name, self.rows, self.depth, self.columns, self.batch, bias)
-        if weights is not None:
-            stacked = weights.reshape(-1, self.depth, self.columns)
-            if len(stacked) != self.batch:
-                return layer, None
-            weights = stacked.swapaxes(1, 2).reshape(-1, self.depth, 1, 1)
-        return layer, weights
+
+        def arrange(values: Array) -> Array:
+            import numpy as np
+
+            stacked = values.reshape(-1, self.depth, self.columns)
+            # Matrices that several groups share.
+            stacked = np.tile(stacked, (self.batch // len(stacked), 1, 1))
+            return stacked.swapaxes(1, 2).reshape(-1, self.depth, 1, 1)
+
+        return layer, arrange
 
     def trained_left(
-        self, name: str, weights: Array | None, bias: bool, images: int
-    ) -> tuple[ConvLayer, Array | None]:
-        """The layer where the left side is trained, and its weights (M, C, 1, 1)."""
+        self, name: str, bias: bool, images: int
+    ) -> tuple[ConvLayer, Callable[[Array], Array]]:
+        """The layer where the left side is trained, and what makes its weights (M, C, 1, 1)."""
         turned = Product(self.columns, self.depth, self.rows, self.right, self.left)
-        if weights is not None:
-            weights = weights.swapaxes(-1, -2) if weights.ndim > 1 else weights[:, None]
-        return turned.trained_right(name, weights, bias, images)
+        layer, arrange = turned.trained_right(name, bias, images)
+
+        def arrange_turned(values: Array) -> Array:
+            return arrange(values.swapaxes(-1, -2) if values.ndim > 1 else values[:, None])
+
+        return layer, arrange_turned
 
     @staticmethod
     def _heads(layer: ConvLayer, images: int = 1) -> ConvLayer:
-        from dataclasses import replace
-
         return replace(layer, per_image=per_image(layer.groups, images))
 
 

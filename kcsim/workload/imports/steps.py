@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -62,8 +63,8 @@ class Step(Protocol):
     def shape(self, value: Any) -> tuple[int, ...]:
         """Shape of a tensor."""
 
-    def value(self, value: Any) -> Any:
-        """A constant as an array; ``None`` where it has none."""
+    def maker(self, value: Any) -> Callable[[], Any] | None:
+        """What makes the array of a constant; ``None`` where there is none."""
 
     def unseen_words(self, values: list[Any]) -> int:
         """Words of constants that no operation had before."""
@@ -101,10 +102,13 @@ def take_other(step: Step, builder: NetworkBuilder, images: int) -> None:
 
 def _is_bias(step: Step, builder: NetworkBuilder) -> bool:
     """Take an addition of a constant for the bias of the layer before, if it is one."""
-    values = step.value(step.trained[0])
-    if values is None or step.output != step.shape(step.moving[0]):
+    constant = step.trained[0]
+    if step.output != step.shape(step.moving[0]):
         return False
-    return builder.give_bias(step.moving[0], step.key, values)
+    maker = step.maker(constant)
+    size = math.prod(step.shape(constant))
+    bias = None if maker is None else lambda: maker().ravel()
+    return builder.give_bias(step.moving[0], step.key, size, bias)
 
 
 def list_step(
@@ -128,3 +132,10 @@ def of_images(operation: Operation, images: int) -> Operation:
     divided = {field: number // images for field, number in zip(fields, numbers, strict=True)}
     return replace(operation, **divided, batch=images)
 
+
+
+def arranged(
+    maker: Callable[[], Any] | None, arrange: Callable[[Any], Any]
+) -> Callable[[], Any] | None:
+    """What makes an array and arranges it; ``None`` where nothing makes one."""
+    return None if maker is None else lambda: arrange(maker())

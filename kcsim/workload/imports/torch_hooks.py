@@ -65,7 +65,12 @@ def trace_modules(
     finally:
         for handle in handles:
             handle.remove()
-    rest = counter.get_total_flops() // 2 - watch.macs
+    counted = counter.get_flop_counts()
+    # Recurrent layers, which are listed with their MACs, are counted on some machines.
+    listed = sum(
+        sum(counted.get(f"{type(model).__name__}.{path}", {}).values()) for path in watch.recurrent
+    )
+    rest = (counter.get_total_flops() - listed) // 2 - watch.macs
     if rest > 0:
         share = rest // images if rest % images == 0 else rest
         title = builder.free_name("functions")
@@ -87,6 +92,7 @@ class _Watch:
         self._kept: list[Any] = []
         self._after_layer: set[int] = set()
         self.macs = 0
+        self.recurrent: list[str] = []
 
     def hook(self, path: str) -> Any:
         def watch(module: Any, args: Any, kwargs: Any, output: Any) -> None:
@@ -159,10 +165,17 @@ class _Watch:
         self._add(layer, module, source, made)
 
     def _add(self, layers: Any, module: Any, source: Any, made: Any) -> None:
-        weights, bias = _array(module.weight), _array(module.bias)
-        if weights is not None and weights.ndim == 2:
-            weights = weights[:, :, None, None]
-        self._builder.add(layers, [id(source)], [id(made)], weights, bias)
+        weight, bias = module.weight, module.bias
+        is_meta = weight.device.type == "meta"
+
+        def weights() -> Any:
+            values = _array(weight)
+            return values[:, :, None, None] if values.ndim == 2 else values
+
+        self._builder.add(
+            layers, [id(source)], [id(made)], None if is_meta else weights,
+            None if bias is None or is_meta else lambda: _array(bias),
+        )  # fmt: skip
         self._after_layer.add(id(made))
 
     def _norm(self, path: str, module: Any, source: Any, made: Any) -> None:
@@ -179,6 +192,7 @@ class _Watch:
         own = list(module.parameters(recurse=False))
         macs = 0
         if _is_recurrent(module):
+            self.recurrent.append(path)
             steps = inputs[0].numel() // module.input_size
             macs = steps * sum(each.numel() for each in own if each.ndim == 2)
         operation = Operation(
@@ -192,6 +206,4 @@ class _Watch:
 
 
 def _array(tensor: Any) -> Any:
-    if tensor is None or tensor.device.type == "meta":
-        return None
     return tensor.detach().float().cpu().numpy()

@@ -154,7 +154,8 @@ def _network_of(exported: Any, images: int, name: str) -> Network:
     builder = NetworkBuilder(name, f"torch module {name}")
     nodes = {node.name: node for node in exported.graph.nodes if node.op == "placeholder"}
     known = {nodes[place]: title for place, title in held.items() if place in nodes}
-    constants = Constants({node: state[title] for node, title in known.items()}, known)
+    trained = signature.inputs_to_parameters.values()
+    constants = Constants({node: state[title] for node, title in known.items()}, known, trained)
     _walk(exported.graph_module, constants, builder, images)
     return builder.finish()
 

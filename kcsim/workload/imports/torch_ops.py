@@ -10,7 +10,7 @@ from typing import Any
 from kcsim.workload.imports.builder import NetworkBuilder
 from kcsim.workload.imports.contractions import Contraction
 from kcsim.workload.imports.products import Product
-from kcsim.workload.imports.steps import list_step, of_images, take_other
+from kcsim.workload.imports.steps import arranged, list_step, of_images, take_other
 from kcsim.workload.imports.torch_steps import TorchStep as Step
 from kcsim.workload.layer import LayerError
 from kcsim.workload.lowering import Convolution, lower, lower_transposed
@@ -98,8 +98,8 @@ def _convolution(step: Step, builder: NetworkBuilder, images: int) -> None:
             lowered,
             layers=tuple(replace(each, per_image=each.per_image * more) for each in lowered.layers),
         )
-    bias = step.value(given.get("bias"))
-    builder.add(lowered, [source], [step.key], step.value(weight), bias)
+    bias = step.maker(given.get("bias"))
+    builder.add(lowered, [source], [step.key], step.maker(weight), bias)
 
 
 def _linear(step: Step, builder: NetworkBuilder, images: int) -> None:
@@ -137,17 +137,17 @@ def _multiply(
         builder.add(layer, [left, right, bias], [step.key])
         return
     weight, moving = (right, left) if constant[1] else (left, right)
-    values = step.value(weight)
-    if values is not None and transposed:
-        values = values.swapaxes(-1, -2)
     make = product.trained_right if constant[1] else product.trained_left
-    has_bias = bias is not None and step.is_constant(bias)
+    offsets = step.maker(bias) if bias is not None and step.is_constant(bias) else None
     name = builder.free_name(step.name(weight))
-    layer, values = make(name, values, has_bias, images)
-    offsets = step.value(bias) if has_bias else None
-    if offsets is not None and offsets.size != layer.out_channels:
-        offsets = None
-    builder.add(layer, [moving], [step.key], values, offsets)
+    layer, arrange = make(name, False, images)
+    if bias is not None and math.prod(step.shape(bias)) == layer.out_channels:
+        layer = replace(layer, bias=step.is_constant(bias))
+
+    def turned(values: Any) -> Any:
+        return arrange(values.swapaxes(-1, -2) if transposed else values)
+
+    builder.add(layer, [moving], [step.key], arranged(step.maker(weight), turned), offsets)
 
 
 def _einsum(step: Step, builder: NetworkBuilder, images: int) -> None:
@@ -158,13 +158,11 @@ def _einsum(step: Step, builder: NetworkBuilder, images: int) -> None:
         list_step(step, builder, images, "einsum")
         return
     left, right = operands
-    values = [step.value(each) if step.is_constant(each) else None for each in operands]
     if step.is_constant(left) and not step.is_constant(right):
-        contraction, (left, right), values = contraction.turned(), (right, left), values[::-1]
+        contraction, left, right = contraction.turned(), right, left
     if step.is_constant(right):
-        name = builder.free_name(step.name(right))
-        layer, weights = contraction.trained(name, values[1], images)
-        builder.add(layer, [left], [step.key], weights)
+        layer, arrange = contraction.trained(builder.free_name(step.name(right)), images)
+        builder.add(layer, [left], [step.key], arranged(step.maker(right), arrange))
         return
     layer = contraction.product().computed(builder.free_name(step.name()), images)
     builder.add(layer, [left, right], [step.key])

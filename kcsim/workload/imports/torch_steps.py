@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 _SCALARS = (int, float, bool, str, type(None))
@@ -19,12 +19,23 @@ class Constants:
         Tensor by the node that stands for it.
     names : dict
         Its name in the model.
+    trained : collection of str
+        Those of them that are parameters.
     """
 
-    def __init__(self, tensors: dict[Any, Any], names: dict[Any, str]) -> None:
+    def __init__(
+        self, tensors: dict[Any, Any], names: dict[Any, str], trained: Collection[str]
+    ) -> None:
         self._tensors = tensors
         self.names = names
+        self.trained = set(trained)
         self.counted: set[str] = set()
+
+    @property
+    def are_meta(self) -> bool:
+        """Whether there are shapes alone."""
+        return any(tensor.device.type == "meta" for tensor in self._tensors.values()
+                   if hasattr(tensor, "device"))  # fmt: skip
 
     def __contains__(self, node: Any) -> bool:
         return node in self.names
@@ -128,14 +139,11 @@ class TorchStep:
         """Whether a tensor depends on parameters alone."""
         return node in self._constants
 
-    def value(self, node: Any) -> Any:
-        """A constant as an array; ``None`` where it has none."""
-        if node is None or node not in self._constants:
+    def maker(self, node: Any) -> Callable[[], Any] | None:
+        """What makes the array of a constant; ``None`` where there is none."""
+        if node is None or node not in self._constants or self._constants.are_meta:
             return None
-        tensor = self._constants.value(node)
-        if tensor.device.type == "meta":
-            return None
-        return tensor.detach().float().cpu().numpy()
+        return lambda: self._constants.value(node).detach().float().cpu().numpy()
 
     def follows_alone(self, source: Any) -> bool:
         """Whether nothing else reads what it reads."""
@@ -143,8 +151,12 @@ class TorchStep:
 
     def unseen_words(self, values: list[Any]) -> int:
         """Words of constants that no operation had before."""
-        new = [each for each in values if self._constants.names[each] not in self._constants.counted]
-        self._constants.counted |= {self._constants.names[each] for each in new}
+        known = self._constants
+        new = [
+            each for each in values
+            if known.names[each] in known.trained and known.names[each] not in known.counted
+        ]  # fmt: skip
+        known.counted |= {known.names[each] for each in new}
         return sum(math.prod(_shape(each) or ()) for each in new)
 
     def name(self, weight: Any = None) -> str:
