@@ -65,9 +65,9 @@ from .weights.clustered import ClusteredWeights as ClusteredWeights
 from .weights.clustered_reader import load_clustered as load_clustered
 from .weights.clustered_writer import save_clustered as save_clustered
 from .weights.weight_files import load_weights as load_weights
+from .workload.imports.torch_model import from_torch as from_torch
 from .workload.layer import ConvLayer as ConvLayer
 from .workload.network import Network as Network
 from .workload.reader import load_layer as load_layer
 from .workload.reader import load_network as load_network
 from .workload.zeros import ZeroShares as ZeroShares
-from .workload.imports.torch_model import from_torch as from_torch

@@ -97,8 +97,8 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
     ),
     "workload.layer": (
         ("layer", "text", "", "Name of the layer."),
-        ("kind", "text", "", "`conv`, a convolution, `linear`, fully connected, or `matmul`, of computed "
-         "matrices."),
+        ("kind", "text", "", "`conv`, a convolution, `linear`, fully connected, or `matmul`, of "
+         "computed matrices."),
         ("dimensions", "by name", "", "Extents of the loop variables N, G, M, C, P, Q, R, S."),
         ("macs", "integer", "", "Multiply-accumulates, whatever becomes of them."),
         ("tensor", "text", "", "`weights`, `inputs`, `outputs`, `intermediate` (shared products "

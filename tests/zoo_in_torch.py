@@ -5,9 +5,11 @@ Modules are called as the zoo calls their layers.
 
 from __future__ import annotations
 
+import contextlib
+
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 class Net(nn.Module):
@@ -38,11 +40,9 @@ class Net(nn.Module):
 
     def run(self, path, x, activate=True):
         x = self.at(path)(x)
-        try:
+        with contextlib.suppress(AttributeError):
             x = self.at(f"{path}_bn")(x)
-        except AttributeError:
-            pass
-        return F.relu(x) if activate else x
+        return functional.relu(x) if activate else x
 
 
 class Sequence(Net):
@@ -70,12 +70,12 @@ class Sequence(Net):
             x = self.run(step, x) if isinstance(step, str) else step(x)
         x = torch.flatten(x, 1)
         for path in self.heads[:-1]:
-            x = F.dropout(F.relu(self.at(path)(x)), training=self.training)
+            x = functional.dropout(functional.relu(self.at(path)(x)), training=self.training)
         return self.at(self.heads[-1])(x)
 
 
 def pool(size, stride):
-    return lambda x: F.max_pool2d(x, size, stride)
+    return lambda x: functional.max_pool2d(x, size, stride)
 
 
 def lenet5():
@@ -85,15 +85,15 @@ def lenet5():
 
 
 def lenet5_1998():
-    steps = [("C1", 1, 6, 5, {"padding": 0}), lambda x: F.avg_pool2d(x, 2),
-             ("C3", 6, 16, 5, {"padding": 0}), lambda x: F.avg_pool2d(x, 2),
+    steps = [("C1", 1, 6, 5, {"padding": 0}), lambda x: functional.avg_pool2d(x, 2),
+             ("C3", 6, 16, 5, {"padding": 0}), lambda x: functional.avg_pool2d(x, 2),
              ("C5", 16, 120, 5, {"padding": 0})]  # fmt: skip
     return Sequence(steps, [("F6", 120, 84), ("output", 84, 10)]), (1, 32)
 
 
 def caffe_alexnet(groups):
     def normalized(x):
-        return F.max_pool2d(F.local_response_norm(x, 5), 3, 2)
+        return functional.max_pool2d(functional.local_response_norm(x, 5), 3, 2)
 
     steps = [
         ("conv1", 3, 96, 11, {"stride": 4, "padding": 0}), normalized,
@@ -110,7 +110,7 @@ def alexnet_torchvision():
         ("features.0", 3, 64, 11, {"stride": 4, "padding": 2}), pool(3, 2),
         ("features.3", 64, 192, 5, {}), pool(3, 2), ("features.6", 192, 384, 3, {}),
         ("features.8", 384, 256, 3, {}), ("features.10", 256, 256, 3, {}), pool(3, 2),
-        nn.functional.relu, lambda x: F.adaptive_avg_pool2d(x, 6),
+        functional.relu, lambda x: functional.adaptive_avg_pool2d(x, 6),
     ]  # fmt: skip
     heads = [("classifier.1", 9216, 4096), ("classifier.4", 4096, 4096),
              ("classifier.6", 4096, 1000)]  # fmt: skip
@@ -154,18 +154,18 @@ class GoogLeNet(Net):
         self.put("fc", nn.Linear(1024, 1000))
 
     def forward(self, x):
-        x = F.max_pool2d(self.run("conv1", x), 3, 2, ceil_mode=True)
-        x = F.max_pool2d(self.run("conv3", self.run("conv2", x)), 3, 2, ceil_mode=True)
+        x = functional.max_pool2d(self.run("conv1", x), 3, 2, ceil_mode=True)
+        x = functional.max_pool2d(self.run("conv3", self.run("conv2", x)), 3, 2, ceil_mode=True)
         for name, *_ in self.modules_:
             x = torch.cat([
                 self.run(f"{name}.1x1", x),
                 self.run(f"{name}.3x3", self.run(f"{name}.3x3r", x)),
                 self.run(f"{name}.5x5", self.run(f"{name}.5x5r", x)),
-                self.run(f"{name}.pool", F.max_pool2d(x, 3, 1, 1)),
+                self.run(f"{name}.pool", functional.max_pool2d(x, 3, 1, 1)),
             ], 1)  # fmt: skip
             if name in ("3b", "4e"):
-                x = F.max_pool2d(x, 3, 2, ceil_mode=True)
-        return self.at("fc")(torch.flatten(F.adaptive_avg_pool2d(x, 1), 1))
+                x = functional.max_pool2d(x, 3, 2, ceil_mode=True)
+        return self.at("fc")(torch.flatten(functional.adaptive_avg_pool2d(x, 1), 1))
 
 
 class ResNet(Net):
@@ -185,7 +185,7 @@ class ResNet(Net):
 
     def forward(self, x):
         x = self.run("conv1", x)
-        x = F.max_pool2d(x, 3, 2, 1) if self.pools else x
+        x = functional.max_pool2d(x, 3, 2, 1) if self.pools else x
         for convs, shortcut in self.blocks:
             y = x
             for path, *_ in convs[:-1]:
@@ -195,9 +195,9 @@ class ResNet(Net):
                 x = self.run(shortcut[0], x, activate=False)
             elif x.shape[1] != y.shape[1]:
                 # A shortcut without parameters: other pixels, more channels of zeros.
-                x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, y.shape[1] - x.shape[1]))
-            x = F.relu(x + y)
-        return self.at("fc")(torch.flatten(F.adaptive_avg_pool2d(x, 1), 1))
+                x = functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, y.shape[1] - x.shape[1]))
+            x = functional.relu(x + y)
+        return self.at("fc")(torch.flatten(functional.adaptive_avg_pool2d(x, 1), 1))
 
 
 def resnet(depths, bottleneck=0):
@@ -225,7 +225,10 @@ def cifar_resnet(depth):
     for stage, width in enumerate((16, 32, 64), 1):
         for i in range(depth):
             block, stride = f"l{stage}.{i}", 2 if channels != width else 1
-            convs = [(f"{block}.c1", channels, width, 3, stride), (f"{block}.c2", width, width, 3, 1)]
+            convs = [
+                (f"{block}.c1", channels, width, 3, stride),
+                (f"{block}.c2", width, width, 3, 1),
+            ]
             blocks.append((convs, None))
             channels = width
     return ResNet((16, 3, 1), blocks, 64, 10, False), (3, 32)
@@ -256,11 +259,13 @@ class WideResNet(Net):
     def forward(self, x):
         x = self.at("conv1")(x)
         for block, projects in self.blocks:
-            y = F.relu(self.at(f"{block}.n1")(x))
-            z = F.relu(self.at(f"{block}.n2")(self.at(f"{block}.c1")(y)))
+            y = functional.relu(self.at(f"{block}.n1")(x))
+            z = functional.relu(self.at(f"{block}.n2")(self.at(f"{block}.c1")(y)))
             z = self.at(f"{block}.c2")(z)
             x = z + (self.at(f"{block}.sc")(y) if projects else x)
-        return self.at("fc")(torch.flatten(F.adaptive_avg_pool2d(F.relu(self.at("last")(x)), 1), 1))
+        return self.at("fc")(
+            torch.flatten(functional.adaptive_avg_pool2d(functional.relu(self.at("last")(x)), 1), 1)
+        )
 
 
 class SqueezeNet(Net):
@@ -278,13 +283,13 @@ class SqueezeNet(Net):
         self.conv("conv10", channels, 1000, 1, bias=True)
 
     def forward(self, x):
-        x = F.max_pool2d(self.run("conv1", x), 3, 2, ceil_mode=True)
+        x = functional.max_pool2d(self.run("conv1", x), 3, 2, ceil_mode=True)
         for fire in range(2, 10):
             y = self.run(f"f{fire}.s1", x)
             x = torch.cat([self.run(f"f{fire}.e1", y), self.run(f"f{fire}.e3", y)], 1)
             if fire in self.pools:
-                x = F.max_pool2d(x, 3, 2, ceil_mode=True)
-        return torch.flatten(F.adaptive_avg_pool2d(self.run("conv10", x), 1), 1)
+                x = functional.max_pool2d(x, 3, 2, ceil_mode=True)
+        return torch.flatten(functional.adaptive_avg_pool2d(self.run("conv10", x), 1), 1)
 
 
 class MobileNet(Net):
@@ -309,7 +314,7 @@ class MobileNet(Net):
                 x = self.activation(x)
             elif kept is not None:
                 x, kept = x + kept, None
-        return self.at("fc")(torch.flatten(F.adaptive_avg_pool2d(x, 1), 1))
+        return self.at("fc")(torch.flatten(functional.adaptive_avg_pool2d(x, 1), 1))
 
 
 def mobilenet_v1():
@@ -320,7 +325,7 @@ def mobilenet_v1():
         layers.append((f"dw{i}", channels, channels, 3, stride, channels))
         layers.append((f"pw{i}", channels, width, 1, 1, 1))
         channels = width
-    return MobileNet(layers, set(), 1024, F.relu), (3, 224)
+    return MobileNet(layers, set(), 1024, functional.relu), (3, 224)
 
 
 def mobilenet_v2():
@@ -338,7 +343,7 @@ def mobilenet_v2():
                 residuals.add(f"b{block}")
             channels = width
     layers.append(("conv_last", 320, 1280, 1, 1, 1))
-    return MobileNet(layers, residuals, 1280, F.relu6), (3, 224)
+    return MobileNet(layers, residuals, 1280, functional.relu6), (3, 224)
 
 
 class DenseNet(Net):
@@ -363,17 +368,17 @@ class DenseNet(Net):
         self.put("fc", nn.Linear(channels, 1000))
 
     def forward(self, x):
-        x = F.max_pool2d(self.run("conv0", x), 3, 2, 1)
+        x = functional.max_pool2d(self.run("conv0", x), 3, 2, 1)
         for stage, depth in enumerate((6, 12, 24, 16), 1):
             for i in range(1, depth + 1):
                 at = f"d{stage}.{i}"
-                y = self.at(f"{at}.1x1")(F.relu(self.at(f"{at}.n1")(x)))
-                y = self.at(f"{at}.3x3")(F.relu(self.at(f"{at}.n2")(y)))
+                y = self.at(f"{at}.1x1")(functional.relu(self.at(f"{at}.n1")(x)))
+                y = self.at(f"{at}.3x3")(functional.relu(self.at(f"{at}.n2")(y)))
                 x = torch.cat([x, y], 1)
-            x = F.relu(self.at(f"n{stage}")(x))
+            x = functional.relu(self.at(f"n{stage}")(x))
             if stage < 4:
-                x = F.avg_pool2d(self.at(f"t{stage}")(x), 2)
-        return self.at("fc")(torch.flatten(F.adaptive_avg_pool2d(x, 1), 1))
+                x = functional.avg_pool2d(self.at(f"t{stage}")(x), 2)
+        return self.at("fc")(torch.flatten(functional.adaptive_avg_pool2d(x, 1), 1))
 
 
 VGG_HEADS = [("fc6", 25088, 4096), ("fc7", 4096, 4096), ("fc8", 4096, 1000)]

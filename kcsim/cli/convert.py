@@ -27,9 +27,7 @@ LayerOfMapping = Annotated[
 Constraints = Annotated[
     str | None, text_option("--constraints FILE", "Constraints of Timeloop beside IN.")
 ]
-EnergyUnit = Annotated[
-    str, text_option("--energy-unit NAME", "Of the costs of ZigZag: pJ or MAC.")
-]
+EnergyUnit = Annotated[str, text_option("--energy-unit NAME", "Of the costs of ZigZag: pJ or MAC.")]
 
 
 def command(

@@ -38,7 +38,14 @@ def command(
     output: Output = None,
 ) -> None:
     """Find the best mappings of all layers of a network, one line each, with their proof."""
-    from kcsim.cli.running import check_output, choose_format, read_workload, show_as, tell_unmodeled, waiting
+    from kcsim.cli.running import (
+        check_output,
+        choose_format,
+        read_workload,
+        show_as,
+        tell_unmodeled,
+        waiting,
+    )
     from kcsim.estimation.estimate import estimate
     from kcsim.hardware.reader import load_hardware
     from kcsim.report.search_data import search_table

@@ -114,7 +114,9 @@ class Run:
     def weights_bits(self) -> float:
         """Bits that the weights (codebooks and indexes included) occupy, biases aside."""
         if self.storage is None:
-            return exact_sum(e.layer.trained_words * e.weight_format.value_bits for e in self.layers)
+            return exact_sum(
+                e.layer.trained_words * e.weight_format.value_bits for e in self.layers
+            )
         return self.storage.weights_bits
 
     @property

@@ -102,8 +102,6 @@ class _ForeignBuilder(Builder):
         return event.value
 
 
-
-
 def foreign_text(data: Any) -> str:
     """Data as YAML, mappings with a `TAG` behind their tag, short lists in one line.
 

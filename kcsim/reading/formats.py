@@ -38,7 +38,8 @@ FORMATS = {
         Format("scale_sim_topology", "a topology of SCALE-Sim", "--network FILE"),
         Format("timeloop_problem", "a problem of Timeloop", "--network FILE or --layer FILE"),
         Format(
-            "timeloop_architecture", "an architecture of Timeloop", "kcsim convert FILE hardware.yaml"
+            "timeloop_architecture", "an architecture of Timeloop",
+            "kcsim convert FILE hardware.yaml",
         ),
         Format(
             "timeloop_mapping", "a mapping of Timeloop",
@@ -49,7 +50,9 @@ FORMATS = {
             "kcsim convert ARCHITECTURE hardware.yaml --constraints FILE",
         ),
         Format("accelergy", "a table of Accelergy", "kcsim hardware --library FILE"),
-        Format("zigzag_accelerator", "an accelerator of ZigZag", "kcsim convert FILE hardware.yaml"),
+        Format(
+            "zigzag_accelerator", "an accelerator of ZigZag", "kcsim convert FILE hardware.yaml"
+        ),
         Format("zigzag_workload", "a workload of ZigZag", ""),
         Format("zigzag_mapping", "a mapping of ZigZag", ""),
         Format(

@@ -58,6 +58,7 @@ class Text:
         self.lines = _LINE_BREAK.split(text)
 
     def mark(self, place: _Place) -> Mark:
+        """The mark of a place."""
         line, column = place
         if line >= len(self.lines):
             # The parser may place the end of the text on a line of its own.
@@ -217,6 +218,13 @@ class Builder:
         self._count = 0
 
     def build(self) -> Node:
+        """The root of the document.
+
+        Raises
+        ------
+        InputError
+            With everything that is wrong with the text.
+        """
         try:
             root = self._document()
         except InputError:

@@ -20,12 +20,11 @@ from kcsim.hardware.notes import hardware_notes
 from kcsim.mapping.nest import LevelLoops
 from kcsim.model.layer_estimate import LAYER_FIGURES, LayerEstimate
 from kcsim.report.execution_data import shared_part
+from kcsim.report.network_record import NETWORK
 from kcsim.report.records import Record
 from kcsim.weights.clustered import ClusteredWeights
 from kcsim.workload.execution import EXECUTIONS
 from kcsim.workload.layer import KINDS, TENSORS
-from kcsim.workload.network import Network
-from kcsim.workload.unmodeled import unmodeled
 
 if TYPE_CHECKING:
     from kcsim.sharing.account import SharedEstimate
@@ -47,12 +46,6 @@ def _as_texts(name: str) -> Callable[[LevelLoops], list[str]]:
 
 def _of_origin(name: str) -> Callable[[tuple[str, Origin]], Any]:
     return lambda pair: getattr(pair[1], name)
-
-
-def _unmodeled_share(network: Network, name: str) -> float:
-    """Of all that is not modeled, with values of one width."""
-    rows = unmodeled(network)
-    return getattr(rows[-1], name) if rows else 0.0
 
 
 VERSIONS = Record(
@@ -102,29 +95,6 @@ HARDWARE = Record(
     },
     {"components": COMPONENT, "derived": DERIVED},
     {"energy_unit": ("pJ", "MAC")},
-)  # fmt: skip
-
-OPERATION = Record(
-    "Operation", "A step of the network that is not modeled; numbers are of one image.",
-    "name operation input_words output_words weight_words macs adds",
-    {"operation": attrgetter("kind")},
-)  # fmt: skip
-
-EDGE = Record(
-    "Edge", "One layer or operation that feeds another.", "source target",
-    {"source": lambda edge: edge[0], "target": lambda edge: edge[1]},
-)  # fmt: skip
-
-NETWORK = Record(
-    "Network", "The network.",
-    "name batch layer_count macs weight_words macs_share bytes_share operations edges notes",
-    {
-        "batch": attrgetter("images"),
-        "layer_count": len,
-        "macs_share": lambda network: _unmodeled_share(network, "macs_share"),
-        "bytes_share": lambda network: _unmodeled_share(network, "bytes_share"),
-    },
-    {"operations": OPERATION, "edges": EDGE},
 )  # fmt: skip
 
 STORAGE_PARTS = (

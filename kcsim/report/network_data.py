@@ -40,7 +40,8 @@ def estimate_tables(result: Result, run: str = "") -> tuple[Table, ...]:
     -------
     tuple of Table
         Layers, executions (if there was a choice), components, tensors, storage (if clustered),
-        zeros (if there are any), what is not modeled (if anything is not), area (if the hardware says what parts are), metrics.
+        zeros (if there are any), what is not modeled (if anything is not), area (if the hardware
+        says what parts are), metrics.
     """
     shown = Beside(result, result[run]) if run else Beside.last(result)
     tables = [layers_table(shown)]

@@ -92,16 +92,7 @@ def cluster_network(
         if not isinstance(number, int | np.integer) or number < least:
             raise InputError(Problem(f"{name} is {number!r}", f"a whole number from {least} on"))
     network = load_network(network)
-    if weights is None:
-        if not network.weights:
-            raise InputError(
-                Problem(f"network {network.name!r} brings no weights", "weights (--weights FILE)")
-            )
-        weights = network.weights
-        names = {layer.name: f"{layer.name}.weight" for layer in network.trained_layers}
-    elif isinstance(weights, str | os.PathLike):
-        weights = load_weights(weights)
-    matched = match_weights(network, weights, names)
+    matched = _matched(network, weights, names)
     if isinstance(clustering, str):
         word, _, settings = clustering.partition(":")
         if word.strip() == FOUND:
@@ -126,6 +117,22 @@ def cluster_network(
     if chosen.index == "fixed":
         return attempt(assumed)
     return largest_that_meets(ratio, attempt, assumed, most_units(network, chosen))
+
+
+def _matched(
+    network: Network, weights: Weights | None, names: Names | None
+) -> dict[str, LayerWeights]:
+    """The weights of every layer, those that came with the network where none are given."""
+    if weights is None:
+        if not network.weights:
+            raise InputError(
+                Problem(f"network {network.name!r} brings no weights", "weights (--weights FILE)")
+            )
+        weights = network.weights
+        names = {layer.name: f"{layer.name}.weight" for layer in network.trained_layers}
+    elif isinstance(weights, str | os.PathLike):
+        weights = load_weights(weights)
+    return match_weights(network, weights, names)
 
 
 def _index_of(settings: str) -> str:

@@ -38,6 +38,7 @@ _SIZES = (
 _Fault = tuple[str, str, str]
 """Field, what is wrong with it, what was expected."""
 
+
 class LayerError(InputError):
     """A layer cannot exist as described.
 

@@ -72,10 +72,11 @@ class Convolution:
 
         return replace(
             self,
-            **{
-                field: rest(getattr(self, field))
-                for field in ("size", "kernel", "stride", "padding", "dilation")
-            },
+            size=rest(self.size),
+            kernel=rest(self.kernel),
+            stride=rest(self.stride),
+            padding=rest(self.padding),
+            dilation=rest(self.dilation),
         )
 
 
@@ -136,7 +137,7 @@ def lower(conv: Convolution) -> Lowered:
         return [moved.reshape(moved.shape[0], -1, *moved.shape[3:])]
 
     times = _repeated(conv, axis)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if times > 1:
         notes = (
             f"{conv.name}: filters that overlap along the {AXES[axis]} read their inputs anew, "
@@ -152,18 +153,27 @@ def _repeated(conv: Convolution, axis: int) -> float:
 
 def _plane(conv: Convolution) -> ConvLayer:
     """A convolution of one or two axes as a layer."""
-    if len(conv.size) == 1:
-        ones = ((1, *values) for values in (conv.size, conv.kernel, conv.stride, conv.dilation))
-        size, kernel, stride, dilation = ones
-        padding: tuple[Margins, ...] = ((0, 0), *conv.padding)
-    else:
-        size, kernel, stride, dilation = conv.size, conv.kernel, conv.stride, conv.dilation
-        padding = conv.padding
+
+    def both(values: tuple[int, ...]) -> tuple[int, int]:
+        return (values[0], values[1]) if len(values) > 1 else (1, values[0])
+
+    padding: tuple[Margins, ...] = ((0, 0), *conv.padding)[-2:]
+    (height, width), (rows, columns) = both(conv.size), both(conv.kernel)
     return ConvLayer(
-        conv.name, conv.in_channels, conv.out_channels, *size, *kernel,
-        stride=(stride[0], stride[1]), padding=tuple(itertools.chain(*padding)),
-        dilation=(dilation[0], dilation[1]), groups=conv.groups, batch=conv.batch, bias=conv.bias,
-    )  # fmt: skip
+        conv.name,
+        conv.in_channels,
+        conv.out_channels,
+        height,
+        width,
+        rows,
+        columns,
+        stride=both(conv.stride),
+        padding=tuple(itertools.chain(*padding)),
+        dilation=both(conv.dilation),
+        groups=conv.groups,
+        batch=conv.batch,
+        bias=conv.bias,
+    )
 
 
 # --- transposed convolutions
@@ -228,7 +238,7 @@ def lower_transposed(conv: Convolution, extra: Sequence[int]) -> Lowered:
         If there is no such convolution.
     """
     outputs = transposed_size(conv, extra)
-    for axis, size in enumerate(outputs):
+    for size in outputs:
         if size < 1:
             fault = ("kernel_height", f"its output has {size} pixels along an axis", "1 or more")
             raise LayerError(conv.name, [fault])
@@ -305,7 +315,9 @@ def _phases(conv: Convolution, axis: int, outputs: int) -> Iterator[_Phase]:
     stride, dilation, size = conv.stride[axis], conv.dilation[axis], conv.size[axis]
     before = conv.padding[axis][0]
     for start in range(min(stride, outputs)):
-        taps = [r for r in range(conv.kernel[axis]) if (start + before - dilation * r) % stride == 0]
+        taps = [
+            r for r in range(conv.kernel[axis]) if (start + before - dilation * r) % stride == 0
+        ]
         if not taps:
             continue
         count = (outputs - start - 1) // stride + 1

@@ -17,6 +17,7 @@ Weights = Mapping[str, Any]
 """Arrays by name."""
 Edge = tuple[str, str]
 
+
 @dataclass(frozen=True, repr=False)
 class Network:
     """The layers of a network that compute, in order of execution.
@@ -49,7 +50,8 @@ class Network:
     Raises
     ------
     InputError
-        If there is no layer, two layers or operations share a name, an edge has none of them, or `norm_parameters` is not a count.
+        If there is no layer, two layers or operations share a name, an edge is of none of them, or
+        `norm_parameters` is not a count.
     """
 
     name: str

@@ -1,8 +1,7 @@
-"""What may stand in the list of layers of a network file."""
+"""Layers as they may stand in a network file."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Annotated, Literal, NamedTuple
 
@@ -17,7 +16,6 @@ from kcsim.workload.lowering import (
     lower_transposed,
     transposed_size,
 )
-from kcsim.workload.operation import Operation, addition, concatenation, pooling
 
 Size = Annotated[int, Field(ge=1, le=LARGEST_SIZE)]
 Margin = Annotated[int, Field(ge=0, le=LARGEST_SIZE)]
@@ -73,7 +71,7 @@ class Zeros:
 
 
 @dataclass(config=FORBID, kw_only=True)
-class _Step:
+class Step:
     """What all entries have: `from` names what feeds it, in place of the entry before."""
 
     feeders: Annotated[str | tuple[str, ...], Field(validation_alias="from")] = ()
@@ -85,7 +83,7 @@ class _Step:
 
 
 @dataclass(config=FORBID, kw_only=True)
-class _Layer(_Step):
+class _Layer(Step):
     name: str
     batch: Size | None = None
     zeros: Zeros = Field(default_factory=Zeros)
@@ -140,9 +138,7 @@ class _Window(_Layer):
         volume = before is not None and before.depth > 0 and self.in_size is None
         return 3 if volume or 3 in lengths else 2
 
-    def convolution(
-        self, inputs: dict[str, int], out_channels: int, groups: int
-    ) -> Convolution:
+    def convolution(self, inputs: dict[str, int], out_channels: int, groups: int) -> Convolution:
         """The convolution, its inputs being known."""
         size = tuple(inputs[f"in_{axis}"] for axis in ("depth", "height", "width")
                      if f"in_{axis}" in inputs)  # fmt: skip
@@ -258,13 +254,13 @@ class ConvTranspose(_Window):
         conv = self.convolution(inputs, self.out_channels, self.groups)
         axes = len(conv.size)
         if self.padding == "same":
-            conv = replace(conv, padding=tuple(
-                ((reach - step) // 2, reach - step - (reach - step) // 2) if reach > step else (0, 0)
-                for reach, step in zip(
-                    (d * (k - 1) + 1 for d, k in zip(conv.dilation, conv.kernel, strict=True)),
-                    conv.stride, strict=True,
-                )
-            ))  # fmt: skip
+            # As frameworks have it: `stride` output pixels for each of the input.
+            spare = [
+                max(0, spread * (taps - 1) + 1 - step)
+                for taps, spread, step in zip(conv.kernel, conv.dilation, conv.stride, strict=True)
+            ]
+            margins = tuple((each // 2, each - each // 2) for each in spare)
+            conv = replace(conv, padding=margins)
         extra = self.output_padding
         each = (extra,) * axes if isinstance(extra, int) else extra
         if len(each) != axes:
@@ -348,168 +344,5 @@ def _alone(layer: ConvLayer) -> Lowered:
     return Lowered((layer,), (), lambda weights: [weights])
 
 
-# --- what is listed, and not mapped
-
-
-@dataclass(config=FORBID, kw_only=True)
-class Pool(_Step):
-    """A pooling."""
-
-    type: Literal["pool"]
-    name: str = "pool"
-    kernel: Sizes
-    stride: Sizes | None = None
-    padding: Padding = 0
-    ceil_mode: bool = False
-
-    def operation(self, name: str, before: tuple[Shape, ...]) -> tuple[Operation, Shape]:
-        """The pooling and the shape behind it, by PyTorch's rule."""
-        shape = before[0]
-        window = Conv(
-            type="conv", name=self.name, out_channels=shape.channels, groups=shape.channels,
-            kernel=self.kernel, stride=self.kernel if self.stride is None else self.stride,
-            padding=self.padding,
-        )  # fmt: skip
-        inputs = {"in_channels": shape.channels, "in_height": shape.height, "in_width": shape.width}
-        if shape.depth:
-            inputs["in_depth"] = shape.depth
-        conv = window.convolution(inputs, shape.channels, shape.channels)
-        if len(conv.size) < 3:
-            # What cannot be is found by the layer's own checks.
-            lower(conv)
-        hanging = conv
-        if self.ceil_mode:
-            hanging = replace(conv, padding=tuple(
-                (first, last + step - 1)
-                for (first, last), step in zip(conv.padding, conv.stride, strict=True)
-            ))  # fmt: skip
-        # A window may hang over the end, but not begin there.
-        begins = [
-            (size + start - 1) // step + 1
-            for size, (start, _), step in zip(conv.size, conv.padding, conv.stride, strict=True)
-        ]
-        behind = shape_of(shape.channels, tuple(map(min, hanging.out_size, begins)))
-        return pooling(name, shape.words, behind.words, math.prod(conv.kernel)), behind
-
-
-@dataclass(config=FORBID, kw_only=True)
-class GlobalPool(_Step):
-    """A pooling of each channel to one value."""
-
-    type: Literal["global_pool"]
-    name: str = "global_pool"
-
-    def operation(self, name: str, before: tuple[Shape, ...]) -> tuple[Operation, Shape]:
-        """The pooling, and the shape behind it."""
-        shape = before[0]
-        behind = Shape(shape.channels, 1, 1)
-        return pooling(name, shape.words, behind.words, shape.words // shape.channels), behind
-
-
-@dataclass(config=FORBID, kw_only=True)
-class Add(_Step):
-    """The sum of tensors of one shape."""
-
-    type: Literal["add"]
-    name: str = "add"
-    channels: Size | None = None
-    height: Size | None = None
-    width: Size | None = None
-    operands: Annotated[int, Field(ge=2, le=2**20)] = 2
-
-    def given(self, before: tuple[Shape, ...]) -> Shape | None:
-        """The shape as given, the rest as before."""
-        sizes = (self.channels, self.height, self.width)
-        known = before[0] if before else (None, None, None)
-        both = [own or other for own, other in zip(sizes, known, strict=False)]
-        if None in both:
-            return None
-        return Shape(*(size or 1 for size in both), depth=before[0].depth if before else 0)
-
-    def operation(self, name: str, before: tuple[Shape, ...]) -> tuple[Operation, Shape]:
-        """The sum, and its shape."""
-        shape = self.given(before) or before[0]
-        return addition(name, shape.words, max(self.operands, len(before))), shape
-
-
-@dataclass(config=FORBID, kw_only=True)
-class Concat(_Step):
-    """Channels of several tensors, one behind the other."""
-
-    type: Literal["concat"]
-    name: str = "concat"
-
-    def operation(self, name: str, before: tuple[Shape, ...]) -> tuple[Operation, Shape]:
-        """The concatenation, and its shape."""
-        shape = before[0]._replace(channels=sum(shape.channels for shape in before))
-        return concatenation(name, shape.words), shape
-
-
-@dataclass(config=FORBID, kw_only=True)
-class Recurrent(_Step):
-    """A recurrent layer, which is listed with its multiply-accumulates."""
-
-    type: Literal["lstm", "gru", "rnn"]
-    name: str
-    in_features: Size | None = None
-    out_features: Size
-    sequence: Size = 1
-
-    def operation(self, name: str, before: tuple[Shape, ...]) -> tuple[Operation, Shape]:
-        """The layer, and what it hands on."""
-        features = self.in_features or max(1, before[0].words // self.sequence)
-        gates = {"lstm": 4, "gru": 3, "rnn": 1}[self.type]
-        weights = gates * self.out_features * (features + self.out_features)
-        words = self.sequence * features, self.sequence * self.out_features
-        operation = Operation(
-            name, self.type, *words, weights + 2 * gates * self.out_features,
-            self.sequence * weights,
-        )  # fmt: skip
-        return operation, Shape(self.out_features, self.sequence, 1)
-
-
-@dataclass(config=FORBID, kw_only=True)
-class Other(_Step):
-    """Anything else, with what it moves and computes for one image."""
-
-    type: Literal["other"]
-    name: str
-    operation_: Annotated[str, Field(validation_alias="operation")]
-    input_words: Words = 0
-    output_words: Words = 0
-    weight_words: Words = 0
-    macs: Words = 0
-    adds: Words = 0
-
-    def operation(self, name: str, before: tuple[Shape, ...]) -> tuple[Operation, Shape | None]:
-        """The operation; it hands on the shape that it gets."""
-        known = Operation(
-            name, self.operation_, self.input_words, self.output_words, self.weight_words,
-            self.macs, self.adds,
-        )  # fmt: skip
-        return known, before[0] if before else None
-
-
-# --- what moves nothing of its own
-
-
-@dataclass(config=FORBID, kw_only=True)
-class Fused(_Step):
-    """What is done where outputs leave; a batch normalization is folded."""
-
-    type: Literal["batch_norm", "batchnorm", "relu", "activation", "dropout", "flatten"]
-    name: str = ""
-
-    def parameters(self, before: Shape) -> int:
-        """Trained scales and shifts."""
-        return 2 * before.channels if self.type.startswith("batch") else 0
-
-    def behind(self, before: Shape) -> Shape:
-        """The shape behind it."""
-        return Shape(before.words, 1, 1) if self.type == "flatten" else before
-
-
 Computing = Conv | Conv1d | ConvTranspose | Depthwise | Linear | Matmul
-Listed = Pool | GlobalPool | Add | Concat | Recurrent | Other
 BY_TYPE = Field(discriminator="type")
-

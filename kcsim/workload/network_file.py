@@ -21,14 +21,12 @@ from kcsim.workload.network import Network, free_name
 from kcsim.workload.network_entries import (
     BY_TYPE,
     FORBID,
-    Add,
     Computing,
-    Fused,
-    Listed,
     Shape,
     Size,
     Zeros,
 )
+from kcsim.workload.network_operations import Add, Fused, Listed
 from kcsim.workload.operation import Operation
 from kcsim.workload.zeros import ZeroShares
 
@@ -216,7 +214,11 @@ class _Sequence:
 
     def _list(self, entry: Listed, before: tuple[Shape, ...], place: Path_) -> Shape | None:
         needs = not isinstance(entry, Add) or entry.given(before) is None
-        if not before and needs and getattr(entry, "type", "") not in ("other", "lstm", "gru", "rnn"):
+        if (
+            not before
+            and needs
+            and getattr(entry, "type", "") not in ("other", "lstm", "gru", "rnn")
+        ):
             self._complain_about_missing(entry.name, "the size of its input", "")
             return None
         if not before and getattr(entry, "in_features", 1) is None:

@@ -75,9 +75,7 @@ class Operation:
 
 def addition(name: str, words: int, operands: int = 2, batch: int = 1) -> Operation:
     """The sum of tensors of `words` words each."""
-    return Operation(
-        name, "add", operands * words, words, adds=(operands - 1) * words, batch=batch
-    )
+    return Operation(name, "add", operands * words, words, adds=(operands - 1) * words, batch=batch)
 
 
 def concatenation(name: str, words: int, batch: int = 1) -> Operation:
@@ -85,9 +83,7 @@ def concatenation(name: str, words: int, batch: int = 1) -> Operation:
     return Operation(name, "concat", words, words, batch=batch)
 
 
-def pooling(
-    name: str, input_words: int, output_words: int, taps: int, batch: int = 1
-) -> Operation:
+def pooling(name: str, input_words: int, output_words: int, taps: int, batch: int = 1) -> Operation:
     """The largest or the mean of windows of `taps` pixels; a comparison counts as an addition."""
     return Operation(
         name, "pool", input_words, output_words, adds=output_words * (taps - 1), batch=batch

@@ -211,10 +211,7 @@ def _in_order(network: Network) -> Iterator[ConvLayer | Operation]:
     """Layers in their order, each operation as soon as all that feeds it has come."""
     left, seen = list(network.operations), set[str]()
     for layer in (*network.layers, None):
-        ready = True
-        while ready:
-            ready = [each for each in left if layer is None
-                     or (feeders := network.feeders(each.name)) and seen.issuperset(feeders)]  # fmt: skip
+        while ready := [each for each in left if layer is None or _is_fed(each, network, seen)]:
             for each in ready:
                 left.remove(each)
                 seen.add(each.name)
@@ -222,6 +219,12 @@ def _in_order(network: Network) -> Iterator[ConvLayer | Operation]:
         if layer is not None:
             seen.add(layer.name)
             yield layer
+
+
+def _is_fed(operation: Operation, network: Network, seen: set[str]) -> bool:
+    """Whether all that feeds an operation has come."""
+    feeders = network.feeders(operation.name)
+    return bool(feeders) and seen.issuperset(feeders)
 
 
 def _operation_entry(operation: Operation) -> dict[str, object]:
@@ -241,7 +244,7 @@ def _entry(layer: ConvLayer) -> dict[str, object]:
     if layer.kind == "linear":
         entry = {"name": layer.name, "type": "linear"}
         entry |= {"in_features": layer.in_channels, "out_features": layer.out_channels}
-        rest = {"bias": layer.bias, "sequence": layer.in_height}
+        rest: dict[str, object] = {"bias": layer.bias, "sequence": layer.in_height}
         return entry | _without(rest, {"bias": True, "sequence": 1})
     is_depthwise = layer.is_depthwise and layer.per_image == 1
     entry = {

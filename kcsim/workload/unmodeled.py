@@ -65,7 +65,7 @@ def unmodeled(
 
     operations = network.operations
     all_macs = network.macs + sum(each.all_macs for each in operations)
-    all_bits = sum(map(bits, (*network.layers, *operations)))
+    all_bits = sum(map(bits, network.layers)) + sum(map(bits, operations))
 
     def together(kind: str, alike: Iterable[Operation]) -> Unmodeled:
         steps = list(alike)

@@ -152,8 +152,8 @@ def test_layers_are_values():
         (
             {"kind": "linear"},
             "kind",
-            "layer 'a': kind is 'linear'; expected a 1x1 kernel, an image of one column, stride and "
-            "dilation 1, no padding, no groups",
+            "layer 'a': kind is 'linear'; expected a 1x1 kernel, an image of one column, stride "
+            "and dilation 1, no padding, no groups",
         ),
         (
             {"groups": 3},

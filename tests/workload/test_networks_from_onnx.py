@@ -23,15 +23,14 @@ def test_a_network_of_the_zoo_exported_to_onnx_is_that_of_the_zoo(name, tmp_path
     assert network.layers == known.layers
     assert network.parameters == known.parameters
     assert network.macs == known.macs
-    weight = network.weights[f"{known.layers[0].name}.weight"]
-    assert weight.shape == (known.layers[0].out_channels, known.layers[0].in_channels,
-                            known.layers[0].kernel_height, known.layers[0].kernel_width)  # fmt: skip
+    first = known.layers[0]
+    shape = first.out_channels, first.in_channels, first.kernel_height, first.kernel_width
+    assert network.weights[f"{first.name}.weight"].shape == shape
 
 
 def test_what_torch_and_onnx_say_of_one_module_is_the_same(tmp_path):
     torch = pytest.importorskip("torch")
     from onnx_of_torch import export
-
     from test_networks_from_torch import MODELS
 
     for name in ("ViT block", "U-Net, 2x2 upwards", "U-Net, 3x3 upwards", "1-D audio", "3-D"):
@@ -76,7 +75,11 @@ PADDED = {"pads": [1, 1, 1, 1]}
 PRODUCTS = {
     "Gemm as stored": (("Gemm", ["x", "fc.weight"], ["y"], {"transB": 1}), FC, (1, 5)),
     "Gemm transposed": (("Gemm", ["x", "fc.weight"], ["y"], {"transB": 0}), FC.T, (1, 5)),
-    "Gemm scaled": (("Gemm", ["x", "fc.weight"], ["y"], {"transB": 1, "alpha": 2.0}), FC / 2, (1, 5)),
+    "Gemm scaled": (
+        ("Gemm", ["x", "fc.weight"], ["y"], {"transB": 1, "alpha": 2.0}),
+        FC / 2,
+        (1, 5),
+    ),
     "Gemm on the left": (("Gemm", ["fc.weight", "x"], ["y"], {}), FC, (5, 1)),
     "MatMul on the right": (("MatMul", ["x", "fc.weight"], ["y"], {}), FC.T, (1, 5)),
     "MatMul on the left": (("MatMul", ["fc.weight", "x"], ["y"], {}), FC, (5, 1)),
@@ -86,7 +89,9 @@ PRODUCTS = {
 @pytest.mark.parametrize("name", PRODUCTS)
 def test_matrices_on_either_side_are_one_layer(graph, name):
     node, values, shape = PRODUCTS[name]
-    network = kcsim.load_network(graph([node], {"fc.weight": np.ascontiguousarray(values)}, x=shape))
+    network = kcsim.load_network(
+        graph([node], {"fc.weight": np.ascontiguousarray(values)}, x=shape)
+    )
     assert network.layers == (ConvLayer.linear("fc", 5, 6, bias=False),)
     np.testing.assert_allclose(network.weights["fc.weight"][:, :, 0, 0], FC, rtol=1e-6)
 
@@ -123,7 +128,8 @@ def test_integer_weights_come_with_their_scales(graph):
 def test_a_convolution_of_integers_is_a_layer_with_real_weights(graph):
     codes = RNG.integers(0, 200, CONV.shape).astype(np.uint8)
     nodes = [
-        ("QLinearConv", ["q", "s", "z", "w", "s", "zw", "s", "z"], ["r"], {"node": "conv", **PADDED}),
+        ("QLinearConv", ["q", "s", "z", "w", "s", "zw", "s", "z"], ["r"],
+         {"node": "conv", **PADDED}),
         ("DequantizeLinear", ["r", "s", "z"], ["y"], {}),
     ]  # fmt: skip
     nodes.insert(0, ("QuantizeLinear", ["x", "s", "z"], ["q"], {}))

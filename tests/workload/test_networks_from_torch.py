@@ -10,7 +10,7 @@ from kcsim.workload.layer import ConvLayer
 torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
+from torch.nn import functional  # noqa: E402
 from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 from zoo_in_torch import ZOO, build  # noqa: E402
@@ -50,7 +50,7 @@ class Attention(nn.Module):
         query, key, value = parts.unbind(0)
         mixed = self.attend(query, key, value).transpose(1, 2).reshape(n, tokens, width)
         x = x + self.proj(mixed)
-        return x + self.fc2(F.gelu(self.fc1(self.norm2(x))))
+        return x + self.fc2(functional.gelu(self.fc1(self.norm2(x))))
 
     def attend(self, query, key, value):
         scores = (query @ key.transpose(-2, -1)) * query.shape[-1] ** -0.5
@@ -59,7 +59,7 @@ class Attention(nn.Module):
 
 class FusedAttention(Attention):
     def attend(self, query, key, value):
-        return F.scaled_dot_product_attention(query, key, value)
+        return functional.scaled_dot_product_attention(query, key, value)
 
 
 class EinsumAttention(Attention):
@@ -81,9 +81,9 @@ class UNet(nn.Module):
         self.out = nn.Conv2d(16, 2, 1)
 
     def forward(self, x):
-        first = F.relu(self.down1(x))
-        second = F.relu(self.down2(F.max_pool2d(first, 2)))
-        x = F.relu(self.bottom(F.max_pool2d(second, 2)))
+        first = functional.relu(self.down1(x))
+        second = functional.relu(self.down2(functional.max_pool2d(first, 2)))
+        x = functional.relu(self.bottom(functional.max_pool2d(second, 2)))
         x = torch.cat([self.up1(x), second], 1)
         return self.out(torch.cat([self.up2(x), first], 1))
 
@@ -95,7 +95,8 @@ class Audio(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv1d(1, 8, 9, 4, 4), nn.BatchNorm1d(8), nn.ReLU(),
-            nn.Conv1d(8, 16, 5, dilation=2, groups=4), nn.BatchNorm1d(16), nn.ReLU(), nn.MaxPool1d(2),
+            nn.Conv1d(8, 16, 5, dilation=2, groups=4), nn.BatchNorm1d(16), nn.ReLU(),
+            nn.MaxPool1d(2),
             nn.ConvTranspose1d(16, 8, 4, 2, 1), nn.AdaptiveAvgPool1d(1), nn.Flatten(),
             nn.Linear(8, 10),
         )  # fmt: skip
@@ -165,7 +166,7 @@ def test_the_graph_comes_along():
             self.a, self.b, self.c = (nn.Conv2d(4, 4, 3, padding=1) for _ in range(3))
 
         def forward(self, x):
-            y = F.relu(self.a(x))
+            y = functional.relu(self.a(x))
             return torch.cat([self.b(y) + y, self.c(y)], 1)
 
     network = kcsim.from_torch(Block(), torch.zeros(1, 4, 8, 8))
@@ -184,7 +185,7 @@ def test_zeros_that_are_padded_apart_are_padding_of_the_convolution():
             self.conv = nn.Conv2d(3, 4, 3, stride=2)
 
         def forward(self, x):
-            return self.conv(F.pad(x, (0, 1, 2, 1)))
+            return self.conv(functional.pad(x, (0, 1, 2, 1)))
 
     (layer,) = kcsim.from_torch(Padded(), torch.zeros(1, 3, 8, 8))
     assert layer == ConvLayer("conv", 3, 4, 8, 8, 3, 3, 2, (2, 1, 0, 1), bias=True)
@@ -216,7 +217,7 @@ class Undecided(nn.Module):
         self.lstm, self.fc = nn.LSTM(8, 4, batch_first=True), nn.Linear(4, 2)
 
     def forward(self, x):
-        y = F.relu(self.bn(self.conv(x)))
+        y = functional.relu(self.bn(self.conv(x)))
         if float(y.sum()) > 1e9:
             y = y * 2
         y = y.flatten(2).transpose(1, 2)

@@ -152,9 +152,9 @@ class Constraints:
             if split > len(named):
                 along_x, along_y = [*named, *rest], []
         else:
-            along_x, along_y = list(DIMENSIONS), list(DIMENSIONS)
+            along_x, along_y = [*DIMENSIONS], [*DIMENSIONS]
         for axis, dimensions in (("spatial_x", along_x), ("spatial_y", along_y)):
-            allowed = [d for d in DIMENSIONS if d in dimensions and d not in excluded]
+            allowed: list[str] = [d for d in DIMENSIONS if d in dimensions and d not in excluded]
             if len(allowed) < len(DIMENSIONS):
                 self._allow(level, axis, allowed)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,7 +144,9 @@ class _Walk:
             return count, 1
         x = self.count(mesh, place, f"meshX of {name!r}")
         if count % x:
-            raise self.fail(place, f"meshX of {name!r} is {x}", f"a divisor of its {count} instances")
+            raise self.fail(
+                place, f"meshX of {name!r} is {x}", f"a divisor of its {count} instances"
+            )
         return x, count // x
 
     def _add(self, name: str, entry: Mapping[str, Any], attributes: Any, place: Path_) -> None:
@@ -234,8 +236,3 @@ def _counted(name: str) -> tuple[str, int]:
         return name, 1
     first, last = int(match[2]), int(match[3] or match[2])
     return match[1], max(1, last - first + 1)
-
-
-def ranges(nodes: list[Node]) -> Iterator[tuple[Node, Node]]:
-    """Each component with the next one."""
-    return zip(nodes, nodes[1:], strict=False)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 from kcsim.errors import InputError, Problem
 from kcsim.hardware.foreign.converted import TENSORS_OF_TIMELOOP, Converted
 from kcsim.hardware.foreign.timeloop_constraints import Constraints
-from kcsim.hardware.foreign.timeloop_nodes import Node, nodes_of, number_of, ranges
+from kcsim.hardware.foreign.timeloop_nodes import Node, nodes_of, number_of
 from kcsim.reading.foreign_yaml import read_foreign_yaml
 from kcsim.reading.source import Document
 from kcsim.workload.layer import TENSORS
@@ -109,6 +110,7 @@ class _Reader:
         constraints = Constraints(made)
         for node in self._levels:
             constraints.of_node(node)
+        assert self._mac is not None
         constraints.of_mac(self._mac, self._levels[-1])
         for document in (self._document, *others):
             constraints.of_document(document)
@@ -154,17 +156,7 @@ class _Reader:
             block = max(1, width // (word * clusters)) if width else 1
         depth = self._number(node, ("depth", "memory_depth"), None)
         entries = self._number(node, ("entries", "sizeKB"), None)
-        kind = next((name for pattern, name in _KINDS if pattern.search(node.kind)), None)
-        level: dict[str, Any] = {"name": node.name}
-        if kind:
-            level["kind"] = kind
-        else:
-            made.lose(f"{node.name}: the class {node.kind} is taken for SRAM")
-            level["kind"] = "sram"
-        dram = str(given.get("type", ""))
-        if level["kind"] == "dram":
-            level["dram_type"] = dram if dram in _DRAM_TYPES else "LPDDR4"
-        level["word_bits"] = word
+        level: dict[str, Any] = {"name": node.name, **self._kind(node, made), "word_bits": word}
         if block > 1:
             level["block_words"] = block
         if "sizeKB" in given and entries:
@@ -173,6 +165,8 @@ class _Reader:
             level["capacity_words"] = entries
         elif depth:
             level["capacity_words"] = depth * block * clusters
+        if level["kind"] == "sram" and _is_small(level):
+            level["kind"] = "register_file"
         banks = self._number(node, ("n_banks",), 1)
         if banks > 1 and level["kind"] == "sram":
             level["banks"] = banks
@@ -181,19 +175,32 @@ class _Reader:
             level["buffering"] = "double"
             if buffers != 2:
                 made.lose(f"{node.name}: buffering {buffers:g} times, taken as twice")
-        for key, name in (("read_bandwidth", "read_words_per_cycle"),
-                          ("write_bandwidth", "write_words_per_cycle")):  # fmt: skip
-            rate = number_of(given.get(key))
+        self._rates(level, node, made)
+        self._price(level, node)
+        return level
+
+    def _kind(self, node: Node, made: Converted) -> dict[str, str]:
+        """What a memory is."""
+        kind = next((name for pattern, name in _KINDS if pattern.search(node.kind)), None)
+        if kind is None:
+            made.lose(f"{node.name}: the class {node.kind} is taken for SRAM")
+        if kind != "dram":
+            return {"kind": kind or "sram"}
+        dram = str(node.attributes.get("type", ""))
+        return {"kind": kind, "dram_type": dram if dram in _DRAM_TYPES else "LPDDR4"}
+
+    def _rates(self, level: dict[str, Any], node: Node, made: Converted) -> None:
+        """Words of a cycle; what is not said of ports."""
+        for key, name in (
+            ("read_bandwidth", "read_words_per_cycle"),
+            ("write_bandwidth", "write_words_per_cycle"),
+        ):
+            rate = number_of(node.attributes.get(key))
             if rate and rate > 0:
                 level[name] = _short(rate)
         for key, words in _SAID.items():
-            if words and given.get(key) not in (None, 0, "0"):
+            if words and node.attributes.get(key) not in (None, 0, "0"):
                 made.lose(f"{node.name}: {words} ({key})")
-        if level["kind"] == "sram" and _is_small(level):
-            level["kind"] = "register_file"
-            level.pop("banks", None)
-        self._price(level, node)
-        return level
 
     def _price(self, level: dict[str, Any], node: Node) -> None:
         energies = self._energies.get(node.name)
@@ -209,9 +216,8 @@ class _Reader:
 
     def _fanouts(self, levels: list[dict[str, Any]], made: Converted) -> None:
         assert self._mac is not None
-        for level, (node, below) in zip(
-            levels, ranges([*self._levels, self._mac]), strict=True
-        ):
+        nodes = [*self._levels, self._mac]
+        for level, (node, below) in zip(levels, pairwise(nodes), strict=True):
             if below.x % node.x or below.y % node.y:
                 what = f"{below.name}: {below.x}x{below.y} instances below {node.x}x{node.y}"
                 self._problems.append(self._document.problem(below.place, what,

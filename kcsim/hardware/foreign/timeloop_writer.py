@@ -48,7 +48,7 @@ def timeloop_architecture(hardware: Hardware, version: str = "0.4") -> Converted
                 })  # fmt: skip
         if level is None:
             break
-        node = {
+        node: dict[str, Any] = {
             "name": plain_name(level.name), "class": _CLASSES.get(level.kind or "", "SRAM"),
             "attributes": _attributes(level, made),
         }  # fmt: skip
@@ -65,7 +65,7 @@ def timeloop_architecture(hardware: Hardware, version: str = "0.4") -> Converted
         }))  # fmt: skip
         previous = level
     bits = hardware.precision_bits
-    mac = {"name": "mac", "class": "intmac",
+    mac: dict[str, Any] = {"name": "mac", "class": "intmac",
            "attributes": {"multiplier_width": bits.weights, "adder_width": bits.outputs,
                           "datawidth": bits.weights}}  # fmt: skip
     nodes.append({TAG: "Component", **mac})
@@ -222,18 +222,19 @@ def _table(name: str, instances: int, energies: dict[str, float]) -> dict[str, A
 
 def _lose(hardware: Hardware, made: Converted) -> None:
     """Say what an architecture of Timeloop has no place for."""
-    if hardware.codebook:
-        made.lose("the codebook and its store")
-    if hardware.static_pj_per_cycle:
-        made.lose("static energy of a cycle")
-    if hardware.energy_unit != "pJ":
-        made.lose("the unit of energy: a MAC; its numbers stand as pJ")
-    if hardware.compute.zeros:
-        made.lose("gating and skipping of zeros")
-    if hardware.compute.cycles_per_mac > 1:
-        made.lose("cycles of a MAC")
-    if hardware.slides == "any":
-        made.lose("windows that keep what they cover in any move: Timeloop has it for repeated ones")
+    for said, what in (
+        (hardware.codebook, "the codebook and its store"),
+        (hardware.static_pj_per_cycle, "static energy of a cycle"),
+        (hardware.energy_unit != "pJ", "the unit of energy, a MAC: its numbers stand as pJ"),
+        (hardware.compute.zeros, "gating and skipping of zeros"),
+        (hardware.compute.cycles_per_mac > 1, "cycles of a MAC"),
+        (
+            hardware.slides == "any",
+            "windows that keep what they cover in any move: Timeloop has it for repeated ones",
+        ),
+    ):
+        if said:
+            made.lose(what)
     for name, constraint in hardware.dataflow.levels.items():
         if constraint.stationary:
             made.lose(f"{name}: what stays put (stationary: {constraint.stationary})")
@@ -241,14 +242,17 @@ def _lose(hardware: Hardware, made: Converted) -> None:
         if both and (constraint.spatial_x or constraint.spatial_y) is not None:
             made.lose(f"{name}: which axis dimensions lie along")
     for level in hardware.levels:
-        fanout = level.fanout
-        if fanout.multicast != "tile":
-            made.lose(f"{level.name}: multicast of {fanout.multicast}")
-        if fanout.forwarding:
-            made.lose(f"{level.name}: forwarding between neighbors")
-        if fanout.transfer_pj or fanout.hop_pj:
-            made.lose(f"{level.name}: energies of its network, which Timeloop takes from wires")
-        if level.buffering == "single":
-            made.lose(f"{level.name}: transfers that take turns with the computation")
-        if level.compression:
-            made.lose(f"{level.name}: compression")
+        _lose_of_level(level, made)
+
+
+def _lose_of_level(level: Level, made: Converted) -> None:
+    fanout = level.fanout
+    for said, what in (
+        (fanout.multicast != "tile", f"multicast of {fanout.multicast}"),
+        (fanout.forwarding, "forwarding between neighbors"),
+        (fanout.transfer_pj or fanout.hop_pj, "energies of its network; Timeloop has wires"),
+        (level.buffering == "single", "transfers that take turns with the computation"),
+        (level.compression, "compression"),
+    ):
+        if said:
+            made.lose(f"{level.name}: {what}")

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from kcsim.errors import InputError
 from kcsim.hardware.foreign.converted import Converted
+from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Hardware
 from kcsim.reading.foreign_yaml import read_foreign_yaml
 from kcsim.reading.source import Document, Path_
@@ -69,8 +71,8 @@ class _Reader:
         width = self._precision(array)
         served = {name: self._served(name, memory, sizes) for name, memory in memories.items()}
         # Outermost first; of those that serve the same, the last one.
-        order = sorted(reversed(list(memories)), key=lambda name: -len(served[name]))
-        for outer, inner in zip(order, order[1:], strict=False):
+        order = sorted(memories, key=lambda name: len(served[name]))[::-1]
+        for outer, inner in pairwise(order):
             if not served[inner] <= served[outer]:
                 raise self._fail(
                     ("memories", inner), f"{inner} serves {_names(served[inner])} and {outer} "
@@ -118,14 +120,14 @@ class _Reader:
         if isinstance(given, list) and len(given) == 2:
             place = ("operational_array", "input_precision")
             inputs, weights = (self._count(each, place, "a precision") for each in given)
-            self._made.lose(f"width of outputs: {inputs} bits, as inputs; workloads of ZigZag say it")
+            self._made.lose(
+                f"width of outputs: {inputs} bits, as inputs; workloads of ZigZag say it"
+            )
             return {"weights": weights, "inputs": inputs, "outputs": inputs}
         self._made.lose("widths of values: 8 bits assumed; workloads of ZigZag say them")
         return dict.fromkeys(TENSORS, 8)
 
-    def _served(
-        self, name: str, memory: Any, sizes: Mapping[str, int]
-    ) -> frozenset[str]:
+    def _served(self, name: str, memory: Any, sizes: Mapping[str, int]) -> frozenset[str]:
         place = ("memories", name)
         if not isinstance(memory, dict):
             raise self._fail(place, f"memory {name!r} is no mapping")
@@ -205,7 +207,10 @@ class _Reader:
         return {axis: count for axis, count in (("x", x), ("y", y)) if count > 1}
 
     def _dataflow(
-        self, data: Mapping[str, Any], array: Mapping[str, Any], sizes: Mapping[str, int],
+        self,
+        data: Mapping[str, Any],
+        array: Mapping[str, Any],
+        sizes: Mapping[str, int],
         levels: list[dict[str, Any]],
     ) -> None:
         flows = data.get("dataflows") or array.get("dataflows")
@@ -265,13 +270,11 @@ def zigzag_accelerator(hardware: Hardware) -> Converted:
     memories: dict[str, Any] = {}
     for i, level in reversed(list(enumerate(hardware.levels))):
         read, write = (
-            int(round((rate or level.block_words) * level.word_bits))
+            round((rate or level.block_words) * level.word_bits)
             for rate in (level.read_words_per_cycle, level.write_words_per_cycle)
         )
         bits = level.block_words * level.word_bits
-        size = level.capacity_bits(level.kept_tensors[0]) if level.kept_tensors else 1
-        if size is not None and level.buffering == "double":
-            size *= 2
+        size = _size_bits(level)
         operands = [_OPERANDS[tensor] for tensor in TENSORS if tensor in level.kept_tensors]
         operands.sort()
         memories[level.name] = {
@@ -303,6 +306,18 @@ def zigzag_accelerator(hardware: Hardware) -> Converted:
     return made
 
 
+def _size_bits(level: Level) -> int | None:
+    """Bits of all parts together; ``None`` if unlimited."""
+    if not level.kept_tensors:
+        return 1
+    halves = 2 if level.buffering == "double" else 1
+    if level.partitions:
+        held = [level.capacity_bits(part.tensors[0]) or 0 for part in level.partitions]
+        return halves * sum(held)
+    size = level.capacity_bits(level.kept_tensors[0])
+    return None if size is None else halves * size
+
+
 def _port(
     name: str, kind: str, bits: int, operands: list[str], ends: tuple[str, str]
 ) -> dict[str, Any]:
@@ -318,29 +333,31 @@ def _port(
 def _lose(hardware: Hardware, made: Converted) -> None:
     """Say what an accelerator of ZigZag has no place for."""
     bits = hardware.precision_bits
-    if bits.outputs != bits.inputs:
-        made.lose(f"width of outputs: {bits.outputs} bits; workloads of ZigZag say it")
-    if hardware.codebook:
-        made.lose("the codebook and its store")
-    if hardware.dataflow.levels:
-        made.lose("the dataflow: mappings of ZigZag say it")
-    if hardware.static_pj_per_cycle or any(n.leakage_pj_per_cycle for n in hardware.levels):
-        made.lose("leakage and static energy")
-    if hardware.compute.zeros:
-        made.lose("gating and skipping of zeros")
+    leaks = hardware.static_pj_per_cycle or any(n.leakage_pj_per_cycle for n in hardware.levels)
+    of_all: tuple[tuple[object, str], ...] = (
+        (
+            bits.outputs != bits.inputs,
+            f"width of outputs: {bits.outputs} bits; workloads of ZigZag say it",
+        ),
+        (hardware.codebook, "the codebook and its store"),
+        (hardware.dataflow.levels, "the dataflow: mappings of ZigZag say it"),
+        (leaks, "leakage and static energy"),
+        (hardware.compute.zeros, "gating and skipping of zeros"),
+    )
+    for said, what in of_all:
+        if said:
+            made.lose(what)
     for level in hardware.levels:
-        fanout = level.fanout
-        if level.partitions:
-            made.lose(f"{level.name}: partitions; the size is that of the first")
-        if level.update_pj is not None and level.update_pj != level.write_pj:
-            made.lose(f"{level.name}: the energy of updates")
-        if fanout.transfer_pj or fanout.hop_pj:
-            made.lose(f"{level.name}: energies of its network")
-        if fanout.multicast != "tile" or fanout.forwarding or not fanout.reduction:
-            made.lose(f"{level.name}: how its network delivers and adds up")
-        if level.compression:
-            made.lose(f"{level.name}: compression")
-        if level.read_words_per_cycle is None or level.write_words_per_cycle is None:
-            made.lose(f"{level.name}: unlimited bandwidth becomes a block a cycle")
-
-
+        fanout, network = level.fanout, "how its network delivers and adds up"
+        unlimited = level.read_words_per_cycle is None or level.write_words_per_cycle is None
+        of_level: tuple[tuple[object, str], ...] = (
+            (level.partitions, "partitions: tensors share the sum of their sizes"),
+            (level.update_pj not in (None, level.write_pj), "the energy of updates"),
+            (fanout.transfer_pj or fanout.hop_pj, "energies of its network"),
+            (fanout.multicast != "tile" or fanout.forwarding or not fanout.reduction, network),
+            (level.compression, "compression"),
+            (unlimited, "unlimited bandwidth becomes a block a cycle"),
+        )
+        for said, what in of_level:
+            if said:
+                made.lose(f"{level.name}: {what}")

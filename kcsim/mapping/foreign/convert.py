@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.hardware.foreign.converted import Converted
 from kcsim.hardware.reader import find_hardware, load_hardware
@@ -80,9 +79,10 @@ def convert(
         expected = "one of " + ", ".join(TARGETS)
         raise InputError(Problem(f"there is no target {to!r}", expected, nearest(to, TARGETS)))
     formats = formats_of(source)
-    if "timeloop_mapping" in formats or "mapping" in formats:
-        if hardware is not None or "timeloop_architecture" not in formats:
-            return _mapping(source, formats, to, hardware, layer)
+    # Merged files hold a mapping and its architecture.
+    alone = hardware is not None or "timeloop_architecture" not in formats
+    if alone and {"timeloop_mapping", "mapping"} & {*formats}:
+        return _mapping(source, formats, to, hardware, layer)
     if constraints is not None and "timeloop_architecture" not in formats:
         raise InputError(Problem("constraints are given", "an architecture of Timeloop with them"))
     found = next((name for name in _HARDWARE if name in formats), None)
@@ -225,5 +225,3 @@ def _head(file: str, lost: list[str]) -> str:
         lines += ["# Not carried over, or assumed:", *(f"#   {each}" for each in lost)]
     # A line break in a name would end the comment.
     return "".join(f"{' '.join(line.splitlines())}\n" for line in lines)
-
-

@@ -78,7 +78,9 @@ class _Reader:
     ) -> None:
         self._document = document
         self._hardware = hardware
-        self._dimensions = {"K": "M", **{d: d for d in DIMENSIONS}, **dimensions}
+        own: dict[str, str] = {"K": "M"}
+        own.update((d, d) for d in DIMENSIONS)
+        self._dimensions = {**own, **dimensions}
         self._tensors = {**_TENSORS, **{name.lower(): t for name, t in tensors.items()}}
         self._levels = {plain_name(name): name for name in hardware.level_names}
         self._levels |= {name: name for name in hardware.level_names}

@@ -152,9 +152,7 @@ class NetworkBuilder:
         """Whether a value is what one layer puts out, nothing done to it but a normalization."""
         return value in self._direct
 
-    def give_bias(
-        self, source: Hashable, output: Hashable, size: int, bias: Maker | None
-    ) -> bool:
+    def give_bias(self, source: Hashable, output: Hashable, size: int, bias: Maker | None) -> bool:
         """Let the layer that puts out `source` add `size` constants, if that is one a channel."""
         place = self._direct.get(source)
         if place is None:

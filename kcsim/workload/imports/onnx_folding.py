@@ -131,7 +131,9 @@ def _filled(node: Any, shape: Any) -> Any:
     if math.prod(shape.tolist()) > MAX_SIZE:
         raise ValueError("too large")
     value = next((onnx.numpy_helper.to_array(item.t) for item in node.attribute), None)
-    return np.zeros(shape, np.float32) if value is None else np.full(shape, value.item(), value.dtype)
+    return (
+        np.zeros(shape, np.float32) if value is None else np.full(shape, value.item(), value.dtype)
+    )
 
 
 def _divided(_: Any, left: Any, right: Any) -> Any:

@@ -62,7 +62,9 @@ def read_onnx_network(path: str | os.PathLike[str], sizes: tuple[int, ...] = ())
             graph.of_shapes.update(outputs)
             continue
         margins = _margins_of(step)
-        if margins is not None and _feeds_convolutions(readers.get(step.key, []), step.key, margins):
+        if margins is not None and _feeds_convolutions(
+            readers.get(step.key, []), step.key, margins
+        ):
             padded[step.key] = (step.input(0), margins)
         take(step, builder, images)
         builder.fuse("", [step.key], outputs[1:])
@@ -89,8 +91,9 @@ def _load(file: str) -> Any:
         model = onnx.load(file, load_external_data=False)
     # What is raised for damaged files depends on the version of protobuf.
     except Exception:
-        raise InputError(Problem(f"'{file}' is damaged or no ONNX model", "an ONNX model")) \
-            from None
+        raise InputError(
+            Problem(f"'{file}' is damaged or no ONNX model", "an ONNX model")
+        ) from None
     if not model.graph.node:
         raise InputError(Problem(f"'{file}' holds no graph", "an ONNX model"))
     if len(model.graph.node) > MAX_NODES:

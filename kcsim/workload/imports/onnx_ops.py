@@ -51,7 +51,9 @@ def take(step: OnnxStep, builder: NetworkBuilder, images: int) -> None:
 
 def _weights(step: OnnxStep, places: _Operands, side: int) -> Callable[[], Any] | None:
     """What makes the trained values on one side, with the scales of integers."""
-    return arranged(step.maker(step.input(side)), lambda values: _scaled(step, places, side, values))
+    return arranged(
+        step.maker(step.input(side)), lambda values: _scaled(step, places, side, values)
+    )
 
 
 def _scaled(step: OnnxStep, places: _Operands, side: int, values: Any) -> Any:
@@ -240,6 +242,17 @@ def _batch_norm(step: OnnxStep, builder: NetworkBuilder, images: int) -> None:
         list_step(step, builder, images, "batch_norm")
 
 
+def _gather(step: OnnxStep, builder: NetworkBuilder, images: int) -> None:
+    table = step.input(0)
+    if step.is_constant(table):
+        list_step(step, builder, images, "embedding")
+    elif step.is_constant(step.input(1)):
+        # A part of a tensor, which is read by what reads this.
+        builder.fuse("", [table], [step.key])
+    else:
+        take_other(step, builder, images)
+
+
 def _recurrent(step: OnnxStep, builder: NetworkBuilder, images: int) -> None:
     steps = math.prod(step.known_shape(step.input(0))[:-1])
     weights = sum(math.prod(step.shape(step.input(place))) for place in (1, 2))
@@ -254,5 +267,6 @@ _HANDLERS: dict[str, Callable[[OnnxStep, NetworkBuilder, int], None]] = {
     **dict.fromkeys(("matmul", "qlinearmatmul", "matmulinteger"), _matmul),
     "einsum": _einsum,
     "batchnormalization": _batch_norm,
+    "gather": _gather,
     **dict.fromkeys(("lstm", "gru", "rnn"), _recurrent),
 }

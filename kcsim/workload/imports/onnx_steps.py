@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -14,6 +15,7 @@ _ENDINGS = (".weight", "_weight", "/kernel", ".kernel", ".weight_orig")
 _NAMELESS = ("onnx::", "val_", "const_", "Constant_")
 _FLOATS = (0, 1, 10, 11, 16, 17, 18, 19, 20)
 """Types of TensorProto: not said, FLOAT, FLOAT16, DOUBLE, BFLOAT16, and those of 8 bits."""
+_SCOPES = "pkg.torch.onnx.name_scopes"
 _SAME_IN_TORCH = {"reducemean": "mean", "averagepool": "avgpool"}
 
 
@@ -64,7 +66,6 @@ class OnnxGraph:
                 return None
             self._shapes[name] = shape
         return shape
-
 
     def trained(self, name: str) -> dict[str, int]:
         """The stored tensors of floating point that a constant is made of, with their words."""
@@ -219,8 +220,21 @@ class OnnxStep:
             alone = self._graph.readers[weight] < 2 or not self.node.name
             if ending and alone and not root.startswith(_NAMELESS) and root != ending[1:]:
                 return root.removesuffix(ending).removeprefix("/")
-        name = str(self.node.name).strip("/").removesuffix(f"/{self.node.op_type}")
+        name = self._module(weight is not None) or str(self.node.name)
+        name = name.strip("/").removesuffix(f"/{self.node.op_type}")
         return name or self.key or self.node.op_type
+
+    def _module(self, is_layer: bool) -> str:
+        """Where torch's exporter says that the node is from; empty where it does not."""
+        text = next((item.value for item in self.node.metadata_props if item.key == _SCOPES), "")
+        try:
+            scopes = ast.literal_eval(text) if text and len(text) < 10_000 else []
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return ""
+        if not (isinstance(scopes, list) and len(scopes) > 1 and isinstance(scopes[-2], str)):
+            return ""
+        path = scopes[-2]
+        return path if is_layer and path else f"{path}.{scopes[-1]}".strip(".")
 
     def attribute(self, name: str) -> Any:
         """The value of an attribute; ``None`` if it is absent."""

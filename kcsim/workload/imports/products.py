@@ -73,7 +73,9 @@ class Product:
             layer = tokens(
                 name, math.prod(self.left) * self.rows, self.depth, self.columns, bias, images
             )
-            return layer, lambda values: values.reshape(self.depth, self.columns).T[:, :, None, None]
+            return layer, lambda values: values.reshape(self.depth, self.columns).T[
+                :, :, None, None
+            ]
         layer = _grouped(name, self.rows, self.depth, self.columns, self.batch, bias)
 
         def arrange(values: Array) -> Array:
@@ -108,15 +110,11 @@ def per_image(count: int, images: int) -> int:
     return count // images if count % images == 0 else count
 
 
-def tokens(
-    name: str, rows: int, depth: int, columns: int, bias: bool, images: int
-) -> ConvLayer:
+def tokens(name: str, rows: int, depth: int, columns: int, bias: bool, images: int) -> ConvLayer:
     """A fully connected layer of `rows` tokens of all images together."""
     if rows % images:
         images = 1
-    return ConvLayer.linear(
-        name, depth, columns, bias=bias, batch=images, sequence=rows // images
-    )
+    return ConvLayer.linear(name, depth, columns, bias=bias, batch=images, sequence=rows // images)
 
 
 def _grouped(name: str, rows: int, depth: int, columns: int, groups: int, bias: bool) -> ConvLayer:

@@ -76,7 +76,7 @@ def read_scale_sim(path: str | os.PathLike[str]) -> Network:
     if problems:
         raise InputError(problems)
     title = Path(file).stem
-    notes = ()
+    notes: tuple[str, ...] = ()
     if not products and any(any(layer.padding) for layer in layers.values()):
         notes = ("Windows that hang over the end are counted, as SCALE-Sim does.",)
     return Network(
@@ -89,7 +89,9 @@ def _numbers(cells: list[str], wanted: tuple[int, ...]) -> list[int]:
     given = cells[1:]
     if len(given) not in wanted:
         counts = " or ".join(map(str, wanted))
-        raise ValueError(f"layer {cells[0]!r} has {len(given)} numbers behind its name, not {counts}")
+        raise ValueError(
+            f"layer {cells[0]!r} has {len(given)} numbers behind its name, not {counts}"
+        )
     for cell in given:
         if not (cell.isascii() and cell.isdigit() and len(cell) < 12 and int(cell) > 0):
             raise ValueError(f"layer {cells[0]!r}: {cell!r} is no whole number above 0")

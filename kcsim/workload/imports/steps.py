@@ -77,9 +77,8 @@ def take_other(step: Step, builder: NetworkBuilder, images: int) -> None:
     """Append a step that is no layer: fuse it, or list it."""
     kind, moving = step.kind, step.moving
     words = math.prod(step.output)
-    if not step.has_output or kind in CREATIONS or not (moving or step.trained):
-        builder.fuse("", moving, [step.key])
-    elif kind in VIEWS or step.is_folded_padding:
+    nothing = not step.has_output or not (moving or step.trained)
+    if nothing or kind in CREATIONS or kind in VIEWS or step.is_folded_padding:
         builder.fuse("", moving, [step.key])
     elif kind in CONCATENATIONS:
         name = builder.free_name(step.name())
@@ -111,9 +110,7 @@ def _is_bias(step: Step, builder: NetworkBuilder) -> bool:
     return builder.give_bias(step.moving[0], step.key, size, bias)
 
 
-def list_step(
-    step: Step, builder: NetworkBuilder, images: int, kind: str, macs: int = 0
-) -> None:
+def list_step(step: Step, builder: NetworkBuilder, images: int, kind: str, macs: int = 0) -> None:
     """Append an operation that is not modeled."""
     words = sum(math.prod(step.shape(each)) for each in step.moving)
     operation = Operation(
@@ -131,7 +128,6 @@ def of_images(operation: Operation, images: int) -> Operation:
         return operation
     divided = {field: number // images for field, number in zip(fields, numbers, strict=True)}
     return replace(operation, **divided, batch=images)
-
 
 
 def arranged(

@@ -139,39 +139,41 @@ class _Reader:
         places = {tensor: self._used(space) for tensor, space in spaces.items()}
         windows = self._windows(spaces["inputs"])
         roles, axes = self._roles(places, windows)
-        size = dict.fromkeys(DIMENSIONS, 1)
+        size: dict[str, int] = dict.fromkeys(DIMENSIONS, 1)
         for name, role in roles.items():
             size[role] *= self._size(name)
-        for role, names in ((role, [n for n in roles if roles[n] == role]) for role in "PQRS"):
-            if len(names) > 1 and axes:
-                raise ValueError(f"{' and '.join(names)} are all {role}")
-        steps, spreads = [1, 1], [1, 1]
-        for axis, (step, spread) in axes.items():
-            steps[axis], spreads[axis] = step, spread
-        pixels = [
-            (size[out] - 1) * step + (size[tap] - 1) * spread + 1
-            for out, tap, step, spread in zip("PQ", "RS", steps, spreads, strict=True)
-        ]
-        macs = math.prod(self._size(name) for name in self._dimensions)
-        is_plain = not axes and size["G"] == size["Q"] == 1
-        name = "".join(c for c in self._title if c.isprintable()).strip() or "layer"
-        zeros = self._zeros(spaces)
-        if is_plain:
-            layer = ConvLayer.linear(
-                name, size["C"], size["M"], bias=False, batch=size["N"], sequence=size["P"]
-            )
-        else:
-            layer = ConvLayer(
-                name, size["C"] * size["G"], size["M"] * size["G"], *pixels, size["R"], size["S"],
-                (steps[0], steps[1]), dilation=(spreads[0], spreads[1]), groups=size["G"],
-                batch=size["N"],
-            )  # fmt: skip
-        layer = replace(layer, zeros=zeros)
-        assert layer.macs == macs
-        names = {str(space["name"]): tensor for tensor, space in spaces.items()}
+        for role in "PQRS":
+            alike = [name for name in roles if roles[name] == role]
+            if len(alike) > 1 and axes:
+                raise ValueError(f"{' and '.join(alike)} are all {role}")
+        layer = replace(self._layer(size, axes), zeros=self._zeros(spaces))
+        assert layer.macs == math.prod(self._size(name) for name in self._dimensions)
+        tensors = {str(space["name"]): tensor for tensor, space in spaces.items()}
         padded = [key for key in ("Hpad", "Wpad", "HPad", "WPad") if self._instance.get(key)]
         notes = (f"{', '.join(padded)}: padding is counted as data, as Timeloop does.",)
-        return TimeloopProblem(layer, roles, names, notes if padded else ())
+        return TimeloopProblem(layer, roles, tensors, notes if padded else ())
+
+    def _layer(self, size: dict[str, int], axes: dict[int, tuple[int, int]]) -> ConvLayer:
+        """The layer of these loops; `axes` has step and spread of each axis of windows."""
+        name = "".join(c for c in self._title if c.isprintable()).strip() or "layer"
+        if not axes and size["G"] == size["Q"] == 1:
+            return ConvLayer.linear(
+                name, size["C"], size["M"], bias=False, batch=size["N"], sequence=size["P"]
+            )
+        (down, tall), (across, wide) = axes.get(0, (1, 1)), axes.get(1, (1, 1))
+        return ConvLayer(
+            name,
+            size["C"] * size["G"],
+            size["M"] * size["G"],
+            (size["P"] - 1) * down + (size["R"] - 1) * tall + 1,
+            (size["Q"] - 1) * across + (size["S"] - 1) * wide + 1,
+            size["R"],
+            size["S"],
+            (down, across),
+            dilation=(tall, wide),
+            groups=size["G"],
+            batch=size["N"],
+        )
 
     def _tensors(self) -> dict[str, Mapping[str, Any]]:
         """Weights, inputs and outputs among the data spaces."""
@@ -188,10 +190,8 @@ class _Reader:
         with_sums = [space for space in (first, second) if self._windows(space)]
         if len(with_sums) == 2:
             raise ValueError("both operands have windows")
-        if with_sums:
-            inputs = with_sums[0]
-        else:
-            inputs = second if _is_weights(first["name"]) else first
+        plain = second if _is_weights(first["name"]) else first
+        inputs = with_sums[0] if with_sums else plain
         weights = second if inputs is first else first
         return {"weights": weights, "inputs": inputs, "outputs": outputs[0]}
 
@@ -218,8 +218,8 @@ class _Reader:
         """The axes that are sums."""
         windows = [axis for axis in self._projection(space) if len(axis) > 1]
         if any(len(axis) > 2 for axis in windows) or len(windows) > 2:
-            raise ValueError(f"{space['name']!r} has windows of more than two dimensions, which the "
-                             "nest of a layer does not have")  # fmt: skip
+            raise ValueError(f"{space['name']!r} has windows of more than two dimensions, which "
+                             "the nest of a layer does not have")  # fmt: skip
         return windows
 
     def _used(self, space: Mapping[str, Any]) -> set[str]:
@@ -243,11 +243,13 @@ class _Reader:
             axes[axis] = outs[0][1], taps[0][1]
         for name in self._dimensions:
             if name not in roles:
-                where = tuple(name in places[t] for t in ("weights", "inputs", "outputs"))
+                where = (
+                    name in places["weights"], name in places["inputs"], name in places["outputs"]
+                )  # fmt: skip
                 roles[name] = self._role(name, where, bool(windows))
         return roles, axes
 
-    def _role(self, name: str, where: tuple[bool, ...], has_windows: bool) -> str:
+    def _role(self, name: str, where: tuple[bool, bool, bool], has_windows: bool) -> str:
         if where == (False, True, True):
             if name in _BATCH_NAMES:
                 return "N"
@@ -282,8 +284,8 @@ class _Reader:
                 continue
             if isinstance(density, bool) or not isinstance(density, int | float) \
                     or not 0 < density <= 1:  # fmt: skip
-                raise ValueError(f"the density of {space['name']} is {density!r}; expected a number "
-                                 "above 0, at most 1")  # fmt: skip
+                raise ValueError(f"the density of {space['name']} is {density!r}; expected a "
+                                 "number above 0, at most 1")  # fmt: skip
             shares[tensor] = 1 - density
         return ZeroShares(**shares)
 

@@ -14,8 +14,8 @@ from kcsim.workload.network import Network
 from kcsim.workload.operation import Operation, pooling
 
 _FUSED = ("Dropout", "Identity", "ReLU", "GELU", "SiLU", "Sigmoid", "Tanh", "Hardswish", "ELU",
-          "Hardsigmoid", "LeakyReLU", "Flatten", "Unflatten", "Mish", "Softplus", "PReLU", "Hardtanh",
-          "PixelShuffle", "PixelUnshuffle")  # fmt: skip
+          "Hardsigmoid", "LeakyReLU", "Flatten", "Unflatten", "Mish", "Softplus", "PReLU",
+          "Hardtanh", "PixelShuffle", "PixelUnshuffle")  # fmt: skip
 
 
 def trace_modules(
@@ -97,8 +97,8 @@ class _Watch:
     def hook(self, path: str) -> Any:
         def watch(module: Any, args: Any, kwargs: Any, output: Any) -> None:
             inputs = [value for value in (*args, *kwargs.values()) if hasattr(value, "shape")]
-            outputs = output if isinstance(output, tuple) else (output,)
-            outputs = [value for value in outputs if hasattr(value, "shape")]
+            made = output if isinstance(output, tuple) else (output,)
+            outputs = [value for value in made if hasattr(value, "shape")]
             if not inputs or not outputs:
                 return
             # What is kept is not freed, so that no other tensor gets its identity.

@@ -26,6 +26,7 @@ except ImportError:
 
 Example = torch.Tensor | tuple[Any, ...] | list[Any] | dict[str, Any]
 
+
 @checked
 def from_torch(model: nn.Module, example: Example, *, name: str = "") -> Network:
     """The network that a torch module computes.
@@ -97,8 +98,9 @@ def import_factory(spec: str) -> Network:
     # It is the user's own code that fails.
     except Exception as error:
         what = f"'{place}' cannot be called: {type(error).__name__}: {_first_line(error)}"
-        raise InputError(Problem(what, "package.module:factory, a function without parameters")) \
-            from None
+        raise InputError(
+            Problem(what, "package.module:factory, a function without parameters")
+        ) from None
     finally:
         sys.path.remove(os.getcwd())
     if shape:

@@ -88,10 +88,8 @@ def _convolution(step: Step, builder: NetworkBuilder, images: int) -> None:
         shape[-axes:], kernel, stride, margins, dilation, groups, batch,
         given.get("bias") is not None,
     )  # fmt: skip
-    if transposed:
-        lowered = lower_transposed(conv, each("output_padding", 0))
-    else:
-        lowered = lower(conv)
+    extra = each("output_padding", 0)
+    lowered = lower_transposed(conv, extra) if transposed else lower(conv)
     if batch != images and batch % images == 0:
         more = batch // images
         lowered = replace(

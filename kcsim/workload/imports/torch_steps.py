@@ -119,12 +119,10 @@ class TorchStep:
         size = self.arguments.get("kernel_size")
         if size is None:
             return 0
-        values = [size] if isinstance(size, int) else list(size)
-        axes = len(self.arguments.get("stride") or values) if len(values) == 1 else 1
-        if len(values) == 1 and "d" in self.kind:
-            digits = [int(c) for c in self.kind if c.isdigit()]
-            axes = digits[0] if digits else axes
-        return math.prod(values) ** (axes if len(values) == 1 else 1)
+        values = [size] if isinstance(size, int) else [int(each) for each in size]
+        digits = [int(character) for character in self.kind if character.isdigit()]
+        axes = digits[0] if len(values) == 1 and digits else 1
+        return int(math.prod(values) ** axes)
 
     @property
     def is_folded_padding(self) -> bool:
