@@ -118,7 +118,7 @@ class _Window(_Layer):
                 given["in_depth"] = sizes[0]
         elif self.axes(before) == 3:
             given["in_depth"] = None
-        elif self.axes(before) == 1:
+        elif self.axes(before) == 1 and before is None:
             given["in_height"] = given["in_height"] or 1
         given = {"in_channels": self.in_channels, **given}
         if before is None:

@@ -157,6 +157,7 @@ class _Sequence:
         self._shape = shape
         self._batch = batch
         self._after_fault = False
+        self._lost = ""
         self._layers: dict[str, ConvLayer] = {}
         # Of each entry its shape, and the layers or the operation that it became.
         self._behind: dict[str, tuple[Shape, tuple[str, ...]]] = {}
@@ -199,6 +200,7 @@ class _Sequence:
     def _take(self, entry: Computing | Listed | Fused, place: Path_) -> Shape | None:
         """The shape behind an entry; None if a fault before it leaves that unknown."""
         known = [self._behind[name][0] for name in entry.sources if name in self._behind]
+        self._lost = next((name for name in entry.sources if name not in self._behind), "")
         before = tuple(known) if entry.sources else (self._shape,) if self._shape else ()
         if isinstance(entry, Fused):
             if not before:
@@ -279,6 +281,8 @@ class _Sequence:
         # A fault that was reported before may be all that hides them.
         if not self._after_fault:
             expected = f"{remedy}a layer before it, or an 'input' of the network"
+            if self._lost:
+                missing += f", as there is no layer {self._lost!r} before it"
             raise LayerError(name, [("name", f"nothing gives {missing}", expected)])
 
     def _report(self, error: LayerError, place: Path_) -> None:
