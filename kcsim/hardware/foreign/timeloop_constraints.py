@@ -59,7 +59,7 @@ class Constraints:
         self._level_of[node.name] = node.name
         for name, constraints in node.constraints:
             target = node.name if name == node.name else self._last
-            self._take(target, constraints)
+            self._take(target, constraints, node.containers.get(name))
         self._last = node.name
 
     def of_mac(self, mac: Node, above: Node) -> None:
@@ -68,7 +68,7 @@ class Constraints:
             self._level_of[container] = above.name
         for name, constraints in mac.constraints:
             if name != mac.name:
-                self._take(above.name, constraints)
+                self._take(above.name, constraints, mac.containers.get(name))
 
     def of_document(self, document: Document) -> None:
         """Take lists of targets."""
@@ -113,14 +113,17 @@ class Constraints:
         elif kind in ("max_overbooked_proportion", "utilization", "parallelism"):
             self._made.lose(f"{name}: constraint of {kind}")
 
-    def _take(self, level: str, constraints: Mapping[str, Any]) -> None:
+    def _take(
+        self, level: str, constraints: Mapping[str, Any], mesh: tuple[int, int] | None = None
+    ) -> None:
+        """Take constraints on a level, or of a container with instances along one axis or both."""
         for kind, given in constraints.items():
             if kind in ("dataspace", "datatype", "bypass") and isinstance(given, dict):
                 self._dataspace(level, given)
             elif kind == "temporal" and isinstance(given, dict):
                 self._temporal(level, given)
             elif kind == "spatial" and isinstance(given, dict):
-                self._spatial(level, given)
+                self._spatial(level, given, mesh or (2, 2))
             elif kind not in ("!", "target", "type"):
                 self._made.lose(f"{level}: constraint of {kind}")
 
@@ -140,7 +143,7 @@ class Constraints:
         if given.get("permutation"):
             self._made.lose(f"{level}: order of loops (permutation of temporal)")
 
-    def _spatial(self, level: str, given: Mapping[str, Any]) -> None:
+    def _spatial(self, level: str, given: Mapping[str, Any], mesh: tuple[int, int]) -> None:
         excluded = set(self._ones(level, given, "spatial"))
         order = [d for d in map(_own, permutation_of(given.get("permutation"))) if d]
         split = given.get("split")
@@ -153,7 +156,12 @@ class Constraints:
                 along_x, along_y = [*named, *rest], []
         else:
             along_x, along_y = [*DIMENSIONS], [*DIMENSIONS]
-        for axis, dimensions in (("spatial_x", along_x), ("spatial_y", along_y)):
+        for axis, dimensions, count in (
+            ("spatial_x", along_x, mesh[0]),
+            ("spatial_y", along_y, mesh[1]),
+        ):
+            if count == 1:
+                continue
             allowed: list[str] = [d for d in DIMENSIONS if d in dimensions and d not in excluded]
             if len(allowed) < len(DIMENSIONS):
                 self._allow(level, axis, allowed)

@@ -35,8 +35,8 @@ class Node:
         Its own, and what containers hand down.
     x, y : int
         All its instances along either axis.
-    containers : tuple of str
-        Containers with a fanout right above it.
+    containers : dict of str to (int, int)
+        Containers with a fanout right above it, and their instances along X and Y.
     constraints : list of dict
         Those that stand with it, or with these containers.
     place : path
@@ -48,7 +48,7 @@ class Node:
     attributes: dict[str, Any]
     x: int
     y: int
-    containers: tuple[str, ...] = ()
+    containers: dict[str, tuple[int, int]] = field(default_factory=dict)
     constraints: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     place: Path_ = ()
 
@@ -60,7 +60,7 @@ class _Walk:
         self._document = document
         self.nodes: list[Node] = []
         self._x = self._y = 1
-        self._containers: list[str] = []
+        self._containers: dict[str, tuple[int, int]] = {}
         self._constraints: list[tuple[str, dict[str, Any]]] = []
 
     def fail(self, place: Path_, message: str, expected: str = "") -> InputError:
@@ -97,7 +97,7 @@ class _Walk:
             if tag == "Container":
                 known |= {key: attributes[key] for key in _INHERITED if key in attributes}
                 if x * y > 1:
-                    self._containers.append(name)
+                    self._containers[name] = (x, y)
             else:
                 self._add(name, entry, {**known, **attributes}, here)
 
@@ -158,13 +158,13 @@ class _Walk:
         if kind == "dummy_storage":
             # What the front end of version 0.4 makes of a container with a fanout.
             match = _SPATIAL.match(name)
-            self._containers.append(match[1] if match else name)
+            self._containers[match[1] if match else name] = (self._x, self._y)
             return
         self.nodes.append(
-            Node(name, kind, attributes, self._x, self._y, tuple(self._containers),
+            Node(name, kind, attributes, self._x, self._y, self._containers,
                  self._constraints, place)
         )  # fmt: skip
-        self._containers, self._constraints = [], []
+        self._containers, self._constraints = {}, []
 
     def _name(self, entry: Mapping[str, Any], place: Path_) -> str:
         name = entry.get("name")

@@ -6,13 +6,14 @@ import re
 from typing import Any
 
 from kcsim.hardware.foreign.converted import TENSORS_OF_TIMELOOP, Converted
-from kcsim.hardware.level import Level
+from kcsim.hardware.level import Access, Level
 from kcsim.hardware.schema import Hardware, LevelConstraint
 from kcsim.reading.foreign_yaml import TAG
 from kcsim.workload.layer import DIMENSIONS, TENSORS
 
 _CLASSES = {"dram": "DRAM", "sram": "SRAM", "register_file": "regfile", "registers": "reg_storage"}
-VERSIONS = ("0.4", "0.3")
+_SPLITS = {"x": len(DIMENSIONS), "y": 0}
+"""Where to split the dimensions of a container that has instances along one axis alone."""
 
 
 def plain_name(name: str) -> str:
@@ -29,7 +30,7 @@ def timeloop_architecture(hardware: Hardware, version: str = "0.4") -> Converted
     version : {"0.4", "0.3"}
     """
     made = Converted({})
-    _lose(hardware, made)
+    _lose(hardware, made, version)
     levels = hardware.levels
     x = y = 1
     nodes: list[dict[str, Any]] = []
@@ -40,11 +41,11 @@ def timeloop_architecture(hardware: Hardware, version: str = "0.4") -> Converted
         if previous is not None:
             fanout = previous.fanout
             x, y = x * fanout.x, y * fanout.y
-            if fanout.children > 1:
+            for axis, name in container_names(previous).items():
                 nodes.append({
-                    TAG: "Container", "name": _below(previous),
-                    "spatial": {"meshX": fanout.x, "meshY": fanout.y},
-                    **_spatial(hardware, previous),
+                    TAG: "Container", "name": name,
+                    "spatial": {f"mesh{axis.upper()}": getattr(fanout, axis)},
+                    **_along(hardware, previous, axis),
                 })  # fmt: skip
         if level is None:
             break
@@ -59,8 +60,7 @@ def timeloop_architecture(hardware: Hardware, version: str = "0.4") -> Converted
         instances = f"{node['name']}[0..{x * y - 1}]" if x * y > 1 else node["name"]
         flat.append({**node, "name": instances, "attributes": {**node["attributes"], **mesh}})
         tables.append(_table(node["name"], x * y, {
-            "read": level.read_pj, "write": level.write_pj,
-            "update": level.write_pj if level.update_pj is None else level.update_pj,
+            **{action: _price(level, action) for action in ("read", "write", "update")},
             "leak": level.leakage_pj_per_cycle,
         }))  # fmt: skip
         previous = level
@@ -88,8 +88,16 @@ def timeloop_architecture(hardware: Hardware, version: str = "0.4") -> Converted
     return made
 
 
-def _below(level: Level) -> str:
-    return f"below_{plain_name(level.name)}"
+def container_names(level: Level) -> dict[str, str]:
+    """The containers below a level, by the axis that their instances lie along."""
+    axes = [axis for axis in ("x", "y") if getattr(level.fanout, axis) > 1]
+    name = f"below_{plain_name(level.name)}"
+    return {axis: f"{name}_{axis}" if len(axes) > 1 else name for axis in axes}
+
+
+def _price(level: Level, action: Access) -> float:
+    """Energy of an access, the highest one of its tensors."""
+    return max((level.price(tensor, action) for tensor in level.kept_tensors), default=0.0)
 
 
 def _chip(hardware: Hardware) -> dict[str, Any]:
@@ -173,7 +181,7 @@ def _axes(hardware: Hardware, level: Level) -> dict[str, Any]:
     found: dict[str, Any] = {"factors": ones} if ones else {}
     if not set(along_x) & set(along_y):
         left = [d for d in DIMENSIONS if d in along_x]
-        found["permutation"] = [*left, *(d for d in DIMENSIONS if d not in along_x)]
+        found["permutation"] = "".join([*left, *(d for d in DIMENSIONS if d not in along_x)])
         found["split"] = len(left)
     return found
 
@@ -190,9 +198,13 @@ def _inline(hardware: Hardware, level: Level) -> dict[str, Any]:
     return {"constraints": constraints} if constraints else {}
 
 
-def _spatial(hardware: Hardware, level: Level) -> dict[str, Any]:
-    axes = _axes(hardware, level)
-    return {"constraints": {"spatial": axes}} if axes else {}
+def _along(hardware: Hardware, level: Level, axis: str) -> dict[str, Any]:
+    """Constraints of the container along one axis."""
+    constraint = hardware.dataflow.levels.get(level.name)
+    allowed = getattr(constraint, f"spatial_{axis}") if constraint else None
+    found: dict[str, Any] = {"permutation": "".join(DIMENSIONS), "split": _SPLITS[axis]}
+    ones = _ones(allowed)
+    return {"constraints": {"spatial": {**({"factors": ones} if ones else {}), **found}}}
 
 
 def _targets(hardware: Hardware) -> dict[str, Any]:
@@ -220,7 +232,7 @@ def _table(name: str, instances: int, energies: dict[str, float]) -> dict[str, A
     }
 
 
-def _lose(hardware: Hardware, made: Converted) -> None:
+def _lose(hardware: Hardware, made: Converted, version: str) -> None:
     """Say what an architecture of Timeloop has no place for."""
     for said, what in (
         (hardware.codebook, "the codebook and its store"),
@@ -238,6 +250,8 @@ def _lose(hardware: Hardware, made: Converted) -> None:
     for name, constraint in hardware.dataflow.levels.items():
         if constraint.stationary:
             made.lose(f"{name}: what stays put (stationary: {constraint.stationary})")
+        if version == "0.4":
+            continue
         both = set(constraint.spatial_x or DIMENSIONS) & set(constraint.spatial_y or DIMENSIONS)
         if both and (constraint.spatial_x or constraint.spatial_y) is not None:
             made.lose(f"{name}: which axis dimensions lie along")
@@ -253,6 +267,7 @@ def _lose_of_level(level: Level, made: Converted) -> None:
         (fanout.transfer_pj or fanout.hop_pj, "energies of its network; Timeloop has wires"),
         (level.buffering == "single", "transfers that take turns with the computation"),
         (level.compression, "compression"),
+        (level.partitions, "energies of its parts: the highest one stands for all"),
     ):
         if said:
             made.lose(f"{level.name}: {what}")

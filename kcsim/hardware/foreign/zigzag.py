@@ -14,7 +14,7 @@ from typing import Any
 
 from kcsim.errors import InputError
 from kcsim.hardware.foreign.converted import Converted
-from kcsim.hardware.level import Level
+from kcsim.hardware.level import Access, Level
 from kcsim.hardware.schema import Hardware
 from kcsim.reading.foreign_yaml import read_foreign_yaml
 from kcsim.reading.source import Document, Path_
@@ -279,8 +279,8 @@ def zigzag_accelerator(hardware: Hardware) -> Converted:
         operands.sort()
         memories[level.name] = {
             "size": _UNLIMITED_BITS if size is None else size,
-            "r_cost": float(level.read_pj * max(1, read) / bits),
-            "w_cost": float(level.write_pj * max(1, write) / bits),
+            "r_cost": _price(level, "read") * max(1, read) / bits,
+            "w_cost": _price(level, "write") * max(1, write) / bits,
             "area": 0,
             "latency": 1,
             "operands": operands,
@@ -304,6 +304,11 @@ def zigzag_accelerator(hardware: Hardware) -> Converted:
         },
     }
     return made
+
+
+def _price(level: Level, action: Access) -> float:
+    """Energy of an access, the highest one of its tensors."""
+    return float(max((level.price(tensor, action) for tensor in level.kept_tensors), default=0.0))
 
 
 def _size_bits(level: Level) -> int | None:

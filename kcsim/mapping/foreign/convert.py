@@ -169,7 +169,9 @@ def _mapping(
     if not to.startswith("timeloop"):
         raise InputError(Problem(f"mappings are not written for {to}", "kcsim or timeloop"))
     return Conversion(_head(file, []) + foreign_text(
-        timeloop_mapping(mapping, shape, known, _version(to))
+        timeloop_mapping(
+            mapping, shape, known, _version(to), dimensions=dimensions or None, tensors=tensors
+        )
     ))  # fmt: skip
 
 

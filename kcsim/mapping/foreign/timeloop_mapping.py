@@ -6,16 +6,17 @@ X, the others along Y.
 
 from __future__ import annotations
 
-import math
 import os
 import re
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as MappingABC
 from typing import Any
 
 from kcsim.errors import InputError
 from kcsim.hardware.foreign.converted import TENSORS_OF_TIMELOOP
 from kcsim.hardware.foreign.timeloop_constraints import permutation_of
-from kcsim.hardware.foreign.timeloop_writer import plain_name
+from kcsim.hardware.foreign.timeloop_writer import container_names, plain_name
+from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.reading.foreign_yaml import read_foreign_yaml
@@ -84,7 +85,11 @@ class _Reader:
         self._tensors = {**_TENSORS, **{name.lower(): t for name, t in tensors.items()}}
         self._levels = {plain_name(name): name for name in hardware.level_names}
         self._levels |= {name: name for name in hardware.level_names}
-        below = {f"below_{plain_name(name)}": name for name in hardware.level_names}
+        below = {
+            container: level.name
+            for level in hardware.levels
+            for container in container_names(level).values()
+        }
         self._containers = {**below, **containers}
 
     def mapping(self) -> Mapping:
@@ -113,7 +118,10 @@ class _Reader:
                     temporal[level] = loops
             elif kind == "spatial":
                 above = self._above(name, place)
+                fanout = self._hardware.levels[self._hardware.level_index(above)].fanout
                 along_x, along_y = self._split(entry, place)
+                if entry.get("split") is None and fanout.x == 1:
+                    along_x, along_y = along_y, along_x
                 x, y = spatial.get(above, ((), ()))
                 spatial[above] = (*x, *along_x), (*y, *along_y)
             else:
@@ -217,7 +225,13 @@ class _Reader:
 
 
 def timeloop_mapping(
-    mapping: Mapping, layer: ConvLayer, hardware: Hardware, version: str = "0.4"
+    mapping: Mapping,
+    layer: ConvLayer,
+    hardware: Hardware,
+    version: str = "0.4",
+    *,
+    dimensions: MappingABC[str, str] | None = None,
+    tensors: MappingABC[str, str] | None = None,
 ) -> dict[str, Any]:
     """A mapping as what a mapping file of Timeloop holds.
 
@@ -227,17 +241,22 @@ def timeloop_mapping(
     layer : ConvLayer
     hardware : Hardware
     version : {"0.4", "0.3"}
-        In which spatial loops are those of a container, or of the level above.
+        In which spatial loops are those of containers, one for each axis, or of the level above.
+    dimensions, tensors : mapping of str to str, optional
+        Loop variable and tensor of the names in the problem, where that has names of its own.
 
     Raises
     ------
     InputError
-        If the mapping has what Timeloop has not: two loops of a level over one dimension, tensors
-        between loops of a level, imperfect factors.
+        If the mapping has what Timeloop has not: two loops of a level over one dimension (in
+        version 0.4, of a level in time or along an axis), tensors between loops of a level,
+        imperfect factors; or if a loop is of several dimensions of the problem.
     """
     mapping.check(layer, hardware)
     if not mapping.is_perfect(layer):
         raise InputError("Timeloop's imperfect factors are not written; expected perfect ones")
+    writer = _Writer(dimensions, version)
+    names = {tensor: name for name, tensor in (tensors or {}).items()} or TENSORS_OF_TIMELOOP
     levels = {level.level: level for level in mapping.levels}
     keeps = mapping.keeps_array(hardware)
     entries: list[dict[str, Any]] = []
@@ -248,36 +267,62 @@ def timeloop_mapping(
                              "loops of a level; expected an even nest")  # fmt: skip
         name = plain_name(level.name)
         if i:
-            kept = [TENSORS_OF_TIMELOOP[t] for j, t in enumerate(TENSORS) if keeps[i, j]]
-            others = [TENSORS_OF_TIMELOOP[t] for j, t in enumerate(TENSORS) if not keeps[i, j]]
+            kept = [names[t] for j, t in enumerate(TENSORS) if keeps[i, j]]
+            others = [names[t] for j, t in enumerate(TENSORS) if not keeps[i, j]]
             entries.append({"target": name, "type": "datatype", "keep": kept, "bypass": others})
-        temporal = list(reversed(loops.temporal))
-        entries.append(
-            {"target": name, "type": "temporal", **_factors(temporal, (), level.name, version)}
-        )
-        if level.fanout.children > 1:
-            x, y = list(reversed(loops.spatial_x)), list(reversed(loops.spatial_y))
-            target = f"below_{name}" if version == "0.4" else name
-            factors = _factors(x, y, level.name, version)
-            split = len({loop.dimension for loop in x if loop.bound > 1})
-            entries.append({"target": target, "type": "spatial", **factors, "split": split})
+        entries.append({"target": name, "type": "temporal", **writer.factors(loops.temporal, name)})
+        entries += writer.spatial(level, loops)
     return {"mapping": entries}
 
 
-def _factors(
-    first: list[Loop], second: list[Loop] | tuple[()], level: str, version: str
-) -> dict[str, Any]:
-    """Factors of all dimensions, and their order, innermost first."""
-    loops = [loop for loop in (*first, *second) if loop.bound > 1]
-    order = [loop.dimension for loop in loops]
-    if len(set(order)) < len(order):
-        twice = next(d for d in order if order.count(d) > 1)
-        raise InputError(f"level '{level}' has two loops over {twice}; Timeloop has one for each "
-                         "dimension")  # fmt: skip
-    bounds = {d: math.prod(loop.bound for loop in loops if loop.dimension == d) for d in DIMENSIONS}
-    rest = [d for d in DIMENSIONS if d not in order]
-    names = [*order, *rest]
-    if version == "0.4":
-        return {"factors": [f"{d}={bounds[d]}" for d in DIMENSIONS], "permutation": names}
-    factors = " ".join(f"{d}={bounds[d]}" for d in DIMENSIONS)
-    return {"factors": factors, "permutation": "".join(names)}
+class _Writer:
+    """Writes loops under the names that a problem has for them."""
+
+    def __init__(self, dimensions: MappingABC[str, str] | None, version: str) -> None:
+        self._version = version
+        self._names: dict[str, list[str]] = {}
+        for name, own in (dimensions or {d: d for d in DIMENSIONS}).items():
+            self._names.setdefault(own, []).append(name)
+
+    def spatial(self, level: Level, loops: LevelLoops) -> Iterator[dict[str, Any]]:
+        """Entries of the loops along X and Y."""
+        if level.fanout.children == 1:
+            return
+        along = {"x": loops.spatial_x, "y": loops.spatial_y}
+        if self._version == "0.4":
+            for axis, target in container_names(level).items():
+                factors = self.factors(along[axis], level.name)
+                count = sum(map(len, self._names.values()))
+                split = count if axis == "x" else 0
+                yield {"target": target, "type": "spatial", **factors, "split": split}
+            return
+        # The first dimensions of the order lie along X.
+        factors = self.factors((*loops.spatial_y, *loops.spatial_x), level.name)
+        split = len({loop.dimension for loop in loops.spatial_x if loop.bound > 1})
+        name = plain_name(level.name)
+        yield {"target": name, "type": "spatial", **factors, "split": split}
+
+    def factors(self, loops: Sequence[Loop], level: str) -> dict[str, Any]:
+        """Factors of all dimensions and their order, from loops outermost first."""
+        bounds = {name: 1 for names in self._names.values() for name in names}
+        order = []
+        for loop in reversed(loops):
+            if loop.bound == 1:
+                continue
+            names = self._names.get(loop.dimension, [])
+            if len(names) != 1:
+                several = " and ".join(names) or "no dimension"
+                raise InputError(f"level '{level}' has a loop over {loop.dimension}, which is "
+                                 f"{several} of the problem")  # fmt: skip
+            if names[0] in order:
+                raise InputError(f"level '{level}' has two loops over {loop.dimension}; Timeloop "
+                                 "has one for each dimension")  # fmt: skip
+            bounds[names[0]] = loop.bound
+            order.append(names[0])
+        order += [name for name in bounds if name not in order]
+        text = [f"{name}={bound}" for name, bound in bounds.items()]
+        short = all(len(name) == 1 for name in order)
+        return {
+            "factors": text if self._version == "0.4" else " ".join(text),
+            "permutation": "".join(order) if short else order,
+        }
