@@ -102,6 +102,11 @@ class _ForeignBuilder(Builder):
         return event.value
 
 
+def listed(value: Any) -> list[Any]:
+    """A list as it is, one value as a list, nothing as an empty one."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
 def foreign_text(data: Any) -> str:
     """Data as YAML, mappings with a `TAG` behind their tag, short lists in one line.
 

@@ -74,7 +74,7 @@ def test_what_timeloop_cannot_say_is_refused_in_a_line(version):
     assert len(SAYABLE) == 105 + 106
     for name in UNSAYABLE[version]:
         case = CASES[name]
-        with pytest.raises(InputError, match="two loops over M|imperfect factors"):
+        with pytest.raises(InputError, match=r"two loops over M|imperfect factors"):
             timeloop_mapping(case.mapping, case.layer, case.hardware, version)
 
 
@@ -171,7 +171,9 @@ architecture:
       subtree:
       - name: PE[0..11]
         local:
-        - {name: weights_spad, class: regfile, attributes: {depth: 64, width: 8, word-bits: 8, meshX: 4}}
+        - name: weights_spad
+          class: regfile
+          attributes: {depth: 64, width: 8, word-bits: 8, meshX: 4}
         - {name: mac, class: intmac, attributes: {datawidth: 8, meshX: 4}}
 architecture_constraints:
   targets:

@@ -131,7 +131,8 @@ def test_three_dimensions_give_up_one_and_say_what_that_costs(read):
 def test_volumes_are_handed_on(read):
     network = layers(
         read, "name: a, type: conv3d, out_channels: 8, kernel: 3, padding: same",
-        "type: pool, kernel: [1, 2, 2]", "name: b, type: conv3d, out_channels: 4, kernel: [4, 1, 1]",
+        "type: pool, kernel: [1, 2, 2]",
+        "name: b, type: conv3d, out_channels: 4, kernel: [4, 1, 1]",
         "name: fc, type: linear, out_features: 2",
         head="input: {channels: 2, depth: 4, height: 6, width: 8}",
     )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 from kcsim.hardware.foreign.converted import TENSORS_OF_TIMELOOP, Converted
 from kcsim.hardware.foreign.timeloop_nodes import Node
+from kcsim.reading.foreign_yaml import listed
 from kcsim.reading.source import Document
 from kcsim.workload.layer import DIMENSIONS, TENSORS
 
@@ -129,7 +130,7 @@ class Constraints:
 
     def _dataspace(self, level: str, given: Mapping[str, Any]) -> None:
         for key, keeps in (("keep", True), ("bypass", False)):
-            for name in given.get(key) or []:
+            for name in listed(given.get(key)):
                 tensor = _TENSORS.get(str(name).lower())
                 if tensor:
                     self._keeps.setdefault(level, {})[tensor] = keeps

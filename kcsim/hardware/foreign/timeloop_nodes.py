@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kcsim.errors import InputError
-from kcsim.reading.foreign_yaml import TAG
+from kcsim.reading.foreign_yaml import TAG, listed
 from kcsim.reading.source import Document, Path_
 
 _RANGE = re.compile(r"^(.*?)\[(\d+)(?:\.\.(\d+))?\]$")
@@ -112,7 +112,7 @@ class _Walk:
         name, times = _counted(str(entry.get("name", "")))
         outer = self._x, self._y
         total = outer[0] * outer[1] * times
-        for i, local in enumerate(entry.get("local") or []):
+        for i, local in enumerate(listed(entry.get("local"))):
             here = (*place, "local", i)
             if not isinstance(local, dict):
                 raise self.fail(here, "a component is no mapping")
@@ -127,7 +127,7 @@ class _Walk:
             self._add(own, local, {**known, **attributes}, here)
         if not entry.get("local"):
             self._x, self._y = self._split(total, None, place, name)
-        for i, inner in enumerate(entry.get("subtree") or []):
+        for i, inner in enumerate(listed(entry.get("subtree"))):
             if i:
                 raise self.fail((*place, "subtree", i), "a second subtree beside the first",
                                 "one: branches are not modeled")  # fmt: skip

@@ -16,7 +16,7 @@ from kcsim.errors import InputError
 from kcsim.hardware.foreign.converted import Converted
 from kcsim.hardware.level import Access, Level
 from kcsim.hardware.schema import Hardware
-from kcsim.reading.foreign_yaml import read_foreign_yaml
+from kcsim.reading.foreign_yaml import listed, read_foreign_yaml
 from kcsim.reading.source import Document, Path_
 from kcsim.workload.layer import DIMENSIONS, TENSORS
 
@@ -224,7 +224,7 @@ class _Reader:
         allowed: dict[str, list[str]] = {}
         for name, loops in flows.items():
             axis = "spatial_x" if name == first else "spatial_y"
-            own = [_DIMENSIONS.get(str(loop).split(",")[0].strip()) for loop in loops or []]
+            own = [_DIMENSIONS.get(str(loop).split(",")[0].strip()) for loop in listed(loops)]
             names = [d for d in DIMENSIONS if d in own]
             allowed[axis] = [*allowed.get(axis, []), *names]
         self._made.data["dataflow"] = {

@@ -19,7 +19,7 @@ from kcsim.hardware.foreign.timeloop_writer import container_names, plain_name
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
-from kcsim.reading.foreign_yaml import read_foreign_yaml
+from kcsim.reading.foreign_yaml import listed, read_foreign_yaml
 from kcsim.reading.source import Document, Path_
 from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
 
@@ -166,7 +166,7 @@ class _Reader:
     def _bypassed(self, entry: MappingABC[str, Any], level: str, place: Path_) -> tuple[str, ...]:
         """Tensors that a level could keep and does not."""
         passing = set()
-        for name in entry.get("bypass") or []:
+        for name in listed(entry.get("bypass")):
             tensor = self._tensors.get(str(name).lower())
             if tensor is None:
                 raise self._fail(

@@ -16,7 +16,7 @@ from typing import Any
 
 from kcsim.errors import InputError
 from kcsim.reading.files import read_text_file
-from kcsim.reading.foreign_yaml import parse_foreign_yaml
+from kcsim.reading.foreign_yaml import listed, parse_foreign_yaml
 from kcsim.reading.source import MAX_BYTES, Document, decode
 from kcsim.workload.layer import DIMENSIONS, ConvLayer, LayerError
 from kcsim.workload.network import Network
@@ -130,7 +130,7 @@ class _Reader:
             raise ValueError(f"it has more than {_MAX_DIMENSIONS} dimensions")
         self._coefficients = {
             str(each.get("name")): each.get("default", 1)
-            for each in shape.get("coefficients") or [] if isinstance(each, dict)
+            for each in listed(shape.get("coefficients")) if isinstance(each, dict)
         }  # fmt: skip
         self._spaces = _list(shape.get("data_spaces"), "data_spaces")
 
