@@ -58,7 +58,6 @@ FORMATS = {
         Format(
             "scale_sim_config", "a configuration of SCALE-Sim", "kcsim convert FILE hardware.yaml"
         ),
-        Format("torch", "weights of torch", "--weights FILE"),
         Format("network", "a network file", "--network FILE"),
         Format("hardware", "a hardware file", "--hw FILE"),
         Format("mapping", "a mapping file", "--mapping FILE"),
@@ -84,7 +83,7 @@ def formats_of(path: str | os.PathLike[str]) -> tuple[str, ...]:
     if os.fspath(path).lower().endswith(".onnx") or "ONNX" in kind:
         return ("onnx",)
     if kind:
-        return ("torch",) if "torch" in kind else ()
+        return ()
     return _of_text(content.decode("utf-8", "replace").lstrip("\ufeff"))
 
 

@@ -142,7 +142,7 @@ class _Reader:
     ) -> dict[str, Any]:
         place = ("memories", name)
         operands = memory.get("operands")
-        if not isinstance(operands, list) or any(each not in _TENSORS for each in operands):
+        if not isinstance(operands, list) or any(str(each) not in _TENSORS for each in operands):
             raise self._fail((*place, "operands"), f"operands of {name!r} are {operands}",
                              "some of I1, I2, O")  # fmt: skip
         kept = [tensor for tensor in TENSORS if _OPERANDS[tensor] in operands]

@@ -10,6 +10,7 @@ import numpy as np
 
 from kcsim.errors import InputError
 from kcsim.reading.onnx_constants import Constants, UnreadError, attribute
+from kcsim.workload.imports.onnx_steps import read_constant
 
 MAX_SIZE = 1024
 _ROUNDS = 8
@@ -100,7 +101,7 @@ def _value(
             if not constants.is_constant(name) or math.prod(shapes.get(name, [1])) > MAX_SIZE:
                 return None
             try:
-                value = constants.value(name)
+                value = read_constant(constants, name)
             except UnreadError:
                 return None
         if value is not None and value.size > MAX_SIZE:

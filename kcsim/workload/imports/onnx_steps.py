@@ -19,6 +19,24 @@ _SCOPES = "pkg.torch.onnx.name_scopes"
 _SAME_IN_TORCH = {"reducemean": "mean", "averagepool": "avgpool"}
 
 
+def read_constant(constants: Constants, name: str) -> Any:
+    """A constant of a graph.
+
+    Raises
+    ------
+    UnreadError
+        If it is none, or damaged.
+    """
+    try:
+        return constants.value(name)
+    except (UnreadError, InputError):
+        raise
+    # What is raised for tensors that contradict themselves depends on their fault.
+    except Exception as error:
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise UnreadError(f"damaged: {lines[0][:200]}") from None
+
+
 class OnnxGraph:
     """What is known of the values of a graph.
 
@@ -61,7 +79,7 @@ class OnnxGraph:
         shape = self._shapes.get(name)
         if shape is None and self.constants.is_constant(name):
             try:
-                shape = self.constants.value(name).shape
+                shape = read_constant(self.constants, name).shape
             except UnreadError:
                 return None
             self._shapes[name] = shape
@@ -182,7 +200,7 @@ class OnnxStep:
         if not name or not self.is_constant(name):
             return None
         try:
-            return self._graph.constants.value(name)
+            return read_constant(self._graph.constants, name)
         except UnreadError:
             return None
 
@@ -194,7 +212,7 @@ class OnnxStep:
 
         def make() -> Any:
             try:
-                return constants.value(name)
+                return read_constant(constants, name)
             except UnreadError as error:
                 raise InputError(f"the weights {name!r} are {error}") from None
 

@@ -147,7 +147,8 @@ class _Reader:
             if len(alike) > 1 and axes:
                 raise ValueError(f"{' and '.join(alike)} are all {role}")
         layer = replace(self._layer(size, axes), zeros=self._zeros(spaces))
-        assert layer.macs == math.prod(self._size(name) for name in self._dimensions)
+        if layer.macs != math.prod(self._size(name) for name in self._dimensions):
+            raise ValueError("a dimension is named twice, or its loops are not those of a layer")
         tensors = {str(space["name"]): tensor for tensor, space in spaces.items()}
         padded = [key for key in ("Hpad", "Wpad", "HPad", "WPad") if self._instance.get(key)]
         notes = (f"{', '.join(padded)}: padding is counted as data, as Timeloop does.",)
