@@ -184,6 +184,8 @@ class _Sequence:
         """
         if not self._layers and not self._problems:
             message = "no layer computes anything"
+            if kinds := ", ".join(dict.fromkeys(each.kind for each in self.operations)):
+                message += f" that is modeled, but {kinds}"
             expected = "a layer of the type conv, depthwise or linear"
             self._problems.append(self._document.problem(place, message, expected=expected))
         for source, target, where in self._pending:

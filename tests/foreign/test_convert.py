@@ -78,7 +78,7 @@ def test_a_foreign_file_for_network_is_named_with_the_command_that_reads_it(file
 
 def test_weights_for_a_network_are_named(files):
     (files / "w.pth").write_bytes(pickle.dumps({"a": 1}))
-    with pytest.raises(InputError, match="as torch writes; .* weights are for --weights"):
+    with pytest.raises(InputError, match=r"as torch writes; .* weights are for --weights"):
         kcsim.load_network("w.pth")
 
 

@@ -437,8 +437,8 @@ def test_weights_in_place_of_clustered_weights_or_of_a_text(tmp_path, name):
             # An ONNX model is a network, too.
             expected = {
                 kcsim.load_network: f"'{path}' is damaged or no ONNX model; expected an ONNX model",
-                kcsim.load_hardware: f"'{path}' is an ONNX model; expected a hardware file; an ONNX "
-                f"model is read by: --network '{path}'",
+                kcsim.load_hardware: f"'{path}' is an ONNX model; expected a hardware file; an "
+                f"ONNX model is read by: --network '{path}'",
             }[read]
         assert str(caught.value) == expected
     if name == "w.safetensors":

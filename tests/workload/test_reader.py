@@ -127,7 +127,8 @@ BROKEN = {
     ),
     "only pools": (
         INPUT + "  - {type: pool, kernel: 2}",
-        "4:3: no layer computes anything; expected a layer of the type conv, depthwise or linear",
+        "4:3: no layer computes anything that is modeled, but pool; "
+        "expected a layer of the type conv, depthwise or linear",
     ),
     "a layer that is a text": (
         HEAD + "  - a",
