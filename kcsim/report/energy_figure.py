@@ -90,5 +90,7 @@ def _groups(data: Bars, kinds: Sequence[str]) -> dict[str, list[int]]:
     linear = [i for i, kind in enumerate(kinds) if kind == "linear"]
     others = [i for i, kind in enumerate(kinds) if kind != "linear"]
     if linear and others and largest[linear].max() > _OWN_SCALE_FROM * largest[others].max():
-        return {"convolutions": others, "fully connected,\nat its own scale": linear}
+        plain = all(kinds[i] == "conv" for i in others)
+        name = "convolutions" if plain else "other layers"
+        return {name: others, "fully connected,\nat its own scale": linear}
     return {"": list(range(len(data.groups)))}

@@ -74,12 +74,12 @@ class Zeros:
 class Step:
     """What all entries have: `from` names what feeds it, in place of the entry before."""
 
-    feeders: Annotated[str | tuple[str, ...], Field(validation_alias="from")] = ()
+    feeders: Annotated[str | tuple[str, ...] | None, Field(validation_alias="from")] = None
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The names of what feeds it, if they are given."""
-        return (self.feeders,) if isinstance(self.feeders, str) else self.feeders
+        return (self.feeders,) if isinstance(self.feeders, str) else self.feeders or ()
 
 
 @dataclass(config=FORBID, kw_only=True)

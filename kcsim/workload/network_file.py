@@ -203,7 +203,7 @@ class _Sequence:
         """The shape behind an entry; None if a fault before it leaves that unknown."""
         known = [self._behind[name][0] for name in entry.sources if name in self._behind]
         self._lost = next((name for name in entry.sources if name not in self._behind), "")
-        before = tuple(known) if entry.sources else (self._shape,) if self._shape else ()
+        before = (self._shape,) if self._shape and entry.feeders is None else tuple(known)
         if isinstance(entry, Fused):
             if not before:
                 return None
@@ -232,7 +232,7 @@ class _Sequence:
         name = free_name(entry.name, taken)
         operation, shape = entry.operation(name, before)
         self.operations.append(operation.with_batch(self._batch))
-        self._feed(entry.sources or self._last, (name,), place)
+        self._feed(self._last if entry.feeders is None else entry.sources, (name,), place)
         self._leave(entry.name, shape, (name,))
         return shape
 
@@ -256,7 +256,8 @@ class _Sequence:
         names = tuple(layer.name for layer in lowered.layers)
         # One whose input is given need not read what the entry before makes.
         inherits = entry.inputs(None) != inputs
-        self._feed(entry.sources or (self._last if inherits else ()), names, place)
+        implied = self._last if inherits and entry.feeders is None else ()
+        self._feed(entry.sources or implied, names, place)
         self._leave(entry.name, shape, names)
         return shape
 

@@ -149,7 +149,7 @@ def select_layer(spec: str | os.PathLike[str]) -> Network:
     cuts = [cut.start() for cut in re.finditer("/", text)]
     if not cuts:
         raise InputError(_no_network(text))
-    cut = next((cut for cut in cuts if _names_file(text[:cut])), cuts[0])
+    cut = next((cut for cut in cuts if _names_network(text[:cut])), cuts[0])
     return load_network(text[:cut]).select_one(text[cut + 1 :])
 
 
@@ -173,6 +173,12 @@ def _no_network(text: str) -> Problem:
         expected = f"NETWORK/LAYER, as '{layer}' is a layer of {shown}"
     # The networks that most people mean come first.
     return Problem(message, expected, f"{holders[0]}/{layer}")
+
+
+def _names_network(text: str) -> bool:
+    """Whether a text is a file, with the shape of an input behind it or without, or a factory."""
+    file = text.rpartition("@")[0] if _SHAPED.fullmatch(text) else text
+    return _names_file(file) or bool(_FACTORY.fullmatch(text))
 
 
 def _names_file(text: str) -> bool:
@@ -200,8 +206,8 @@ def network_to_yaml(network: Network) -> str:
             entry["batch"] = images
         if isinstance(step, ConvLayer) and step.zeros:
             entry["zeros"] = step.zeros
-        if feeders := network.feeders(step.name):
-            entry["from"] = list(feeders)
+        if network.edges:
+            entry["from"] = list(network.feeders(step.name))
         pairs = ", ".join(f"{key}: {_yaml(value)}" for key, value in entry.items())
         lines.append(f"  - {{{pairs}}}")
     return "\n".join(lines) + "\n"

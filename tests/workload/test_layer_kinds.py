@@ -350,6 +350,27 @@ def test_a_file_written_of_a_network_has_all_of_it(read):
     assert set(batched.operations) == set(network.with_batch(3).operations)
 
 
+def test_clustered_weights_keep_the_network_that_they_came_with(tmp_path):
+    torch = pytest.importorskip("torch")
+
+    class Branches(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.a = torch.nn.LayerNorm(6), torch.nn.Linear(6, 6)
+            self.b = torch.nn.Linear(6, 6)
+
+        def forward(self, x):
+            return self.a(self.norm(x)) + self.b(x)
+
+    network = kcsim.from_torch(Branches(), torch.zeros(1, 5, 6))
+    clustered = kcsim.cluster_network(network, None, "scalar:k=2,dense=none")
+    kcsim.save_clustered(clustered, tmp_path / "c.safetensors")
+    again = kcsim.load_clustered(tmp_path / "c.safetensors").network
+    assert again == network
+    assert set(again.edges) == set(network.edges)
+    assert set(again.operations) == set(network.operations)
+
+
 def test_a_file_of_every_kind_of_layer_reads_back_as_it_is(read):
     network = Network(
         "all",
