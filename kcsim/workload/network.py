@@ -105,8 +105,13 @@ class Network:
     def __repr__(self) -> str:
         return (
             f"Network({self.name!r}: {len(self)} layers, {self.parameters:,} parameters, "
-            f"{self.macs:,} MACs)"
+            f"{self.macs:,} MACs{self._unmodeled})"
         )
+
+    @property
+    def _unmodeled(self) -> str:
+        count = len(self.operations)
+        return f", {count} operations not modeled" if count else ""
 
     def _repr_html_(self) -> str:
         columns = ("layer", "input", "output", "kernel", "groups", "parameters", "MACs")

@@ -212,6 +212,24 @@ def test_everything_that_is_no_layer_is_listed(graph):
     assert words == {"pool": 512 + 128, "up": 128 + 512 + 4, "sum": 3 * 512, "cat": 2048}
 
 
+@pytest.mark.parametrize(
+    ("node", "weight", "name"),
+    [
+        ("/layer1/layer1.0/conv1/Conv", "onnx::Conv_19", "layer1.0.conv1"),
+        ("/down/down.0/down.0.1/Conv", "onnx::Conv_19", "down.0.1"),
+        ("/a/a.0/b/b.0/Conv", "onnx::Conv_19", "a.0.b.0"),
+        ("model/conv1/Conv2D", "ReadVariableOp:0", "model/conv1/Conv2D"),
+        ("Conv_7", "features.0.weight", "features.0"),
+        ("Conv_7", "7", "Conv_7"),
+        ("", "7", "y"),
+        ("first", "conv1/kernel", "conv1"),
+    ],
+)
+def test_names_are_those_of_the_source(graph, node, weight, name):
+    path = graph([("Conv", ["x", weight], ["y"], {"node": node})], {weight: CONV}, x=(1, 4, 8, 8))
+    assert [layer.name for layer in kcsim.load_network(path)] == [name]
+
+
 HOSTILE = {
     "nothing": b"",
     "text": b"no model at all",

@@ -238,6 +238,32 @@ def test_a_module_that_cannot_be_exported_is_watched_and_nothing_is_lost():
     assert network.images == 2
 
 
+def test_branches_that_depend_on_values_are_watched_and_what_is_wrapped_is_read():
+    class Choice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x):
+            with torch.no_grad():
+                x = self.a(x)
+            return torch.cond(x.sum() > 0, lambda y: self.b(y) + 1, lambda y: self.b(y) - 1, (x,))
+
+    class Wrapped(Choice):
+        def forward(self, x):
+            with torch.no_grad():
+                x = functional.relu(self.a(x))
+            return self.b(x)
+
+    for model in (Choice(), Wrapped()):
+        network = kcsim.from_torch(model, torch.zeros(2, 4))
+        # Both branches of a choice are looked at.
+        assert [layer.name for layer in network][:2] == ["a", "b"]
+        assert network.weights["b.weight"].shape == (4, 4, 1, 1)
+        assert (model.a.weight.detach().numpy() == network.weights["a.weight"][:, :, 0, 0]).all()
+    assert network.edges == (("a", "b"),)
+
+
 def test_weights_are_those_of_the_module_and_clustered():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 5))

@@ -19,6 +19,16 @@ _SCOPES = "pkg.torch.onnx.name_scopes"
 _SAME_IN_TORCH = {"reducemean": "mean", "averagepool": "avgpool"}
 
 
+def _path_of(scopes: str) -> str:
+    """The path of a module, from scopes as torch writes them: ``a.b.c`` of ``a/a.b/c``."""
+    outer, last = "", ""
+    for scope in scopes.split("/"):
+        if not scope.startswith(f"{last}."):
+            outer = f"{outer}{last}." if last else outer
+        last = scope
+    return f"{outer}{last}"
+
+
 def read_constant(constants: Constants, name: str) -> Any:
     """A constant of a graph.
 
@@ -238,8 +248,11 @@ class OnnxStep:
             alone = self._graph.readers[weight] < 2 or not self.node.name
             if ending and alone and not root.startswith(_NAMELESS) and root != ending[1:]:
                 return root.removesuffix(ending).removeprefix("/")
-        name = self._module(weight is not None) or str(self.node.name)
-        name = name.strip("/").removesuffix(f"/{self.node.op_type}")
+        name = self._module(weight is not None)
+        if not name:
+            text = str(self.node.name)
+            name = text.strip("/").removesuffix(f"/{self.node.op_type}")
+            name = _path_of(name) if text.startswith("/") else name
         return name or self.key or self.node.op_type
 
     def _module(self, is_layer: bool) -> str:

@@ -69,10 +69,28 @@ def from_torch(model: nn.Module, example: Example, *, name: str = "") -> Network
         warnings.simplefilter("ignore")
         try:
             exported = torch.export.export(model, args, kwargs, strict=False)
+            _refuse_branches(exported.graph_module)
         # What fails there is the model's own code, or anything that cannot be traced.
         except Exception as error:
             return trace_modules(model, args, kwargs, images, title, _first_line(error))
         return _network_of(exported, images, title)
+
+
+def _refuse_branches(module: Any) -> None:
+    """Raise a ValueError if what runs depends on values: its parts are not told by the graph."""
+    from torch.fx import GraphModule
+
+    for node in module.graph.nodes:
+        inner = [
+            getattr(module, str(each.target), None)
+            for each in node.all_input_nodes
+            if each.op == "get_attr"
+        ]
+        graphs = [each for each in inner if isinstance(each, GraphModule)]
+        if graphs and _wrapped(module, node) is None:
+            raise ValueError(f"it has control flow ({node.target})")
+        for each in graphs:
+            _refuse_branches(each)
 
 
 def import_factory(spec: str) -> Network:
