@@ -275,6 +275,24 @@ def test_weights_are_those_of_the_module_and_clustered():
     assert not result["decode"].storage.is_expectation
 
 
+def test_weights_that_two_steps_share_are_told():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.words, self.head = nn.Embedding(20, 6), nn.Linear(6, 20, bias=False)
+            self.head.weight = self.words.weight
+
+        def forward(self, x):
+            return self.head(self.words(x))
+
+    network = kcsim.from_torch(Tied(), torch.zeros(1, 5, dtype=torch.long))
+    assert "head has the weights of words.embedding; parameters count both." in network.notes
+    twice = nn.Linear(4, 4)
+    network = kcsim.from_torch(nn.Sequential(twice, nn.ReLU(), twice), torch.zeros(1, 4))
+    assert [layer.name for layer in network] == ["0", "2"]
+    assert "2 has the weights of 0; parameters count both." in network.notes
+
+
 def test_two_matrices_on_either_side_of_trained_ones():
     class Sides(nn.Module):
         def __init__(self):

@@ -42,6 +42,7 @@ class NetworkBuilder:
         self._origins: dict[Hashable, tuple[str, ...]] = {}
         self._direct: dict[Hashable, int] = {}
         self._names: set[str] = set()
+        self._trained: dict[str, str] = {}
         self._fused: Counter[str] = Counter()
         self._notes: list[str] = []
         self._weights: dict[str, Maker] = {}
@@ -67,6 +68,7 @@ class NetworkBuilder:
         outputs: Sequence[Hashable],
         weights: Maker | None = None,
         bias: Maker | None = None,
+        trained: str = "",
     ) -> None:
         """Append what stands for one convolution or product.
 
@@ -79,6 +81,8 @@ class NetworkBuilder:
             Makes them as the source has them, for `Lowered.cut`; of a layer (M, C, R, S).
         bias : callable, optional
             Makes float[M].
+        trained : str
+            What the source calls the weights: equal for steps that share them.
         """
         if isinstance(layers, ConvLayer):
             layers = Lowered((layers,), (), lambda values: [values])
@@ -95,8 +99,16 @@ class NetworkBuilder:
             for i, layer in enumerate(layers.layers):
                 self._weights[f"{layer.name}.weight"] = _part(layers, weights, i)
         first = layers.layers[0]
+        self.share(trained, first.name)
         if bias is not None and first.bias:
             self._weights[f"{first.name}.bias"] = bias
+
+    def share(self, trained: str, name: str) -> None:
+        """Note that a step has weights, and whether another one has the same."""
+        if trained and trained in self._trained:
+            self.note(f"{name} has the weights of {self._trained[trained]}; parameters count both.")
+        elif trained:
+            self._trained[trained] = name
 
     def operate(
         self, operation: Operation, inputs: Sequence[Hashable], outputs: Sequence[Hashable]

@@ -97,7 +97,7 @@ def _convolution(step: Step, builder: NetworkBuilder, images: int) -> None:
             layers=tuple(replace(each, per_image=each.per_image * more) for each in lowered.layers),
         )
     bias = step.maker(given.get("bias"))
-    builder.add(lowered, [source], [step.key], step.maker(weight), bias)
+    builder.add(lowered, [source], [step.key], step.maker(weight), bias, step.root(weight))
 
 
 def _linear(step: Step, builder: NetworkBuilder, images: int) -> None:
@@ -145,7 +145,8 @@ def _multiply(
     def turned(values: Any) -> Any:
         return arrange(values.swapaxes(-1, -2) if transposed else values)
 
-    builder.add(layer, [moving], [step.key], arranged(step.maker(weight), turned), offsets)
+    makers = arranged(step.maker(weight), turned), offsets
+    builder.add(layer, [moving], [step.key], *makers, step.root(weight))
 
 
 def _einsum(step: Step, builder: NetworkBuilder, images: int) -> None:
@@ -210,11 +211,17 @@ def _recurrent(step: Step, builder: NetworkBuilder, images: int) -> None:
     list_step(step, builder, images, step.kind, macs)
 
 
+def _embedding(step: Step, builder: NetworkBuilder, images: int) -> None:
+    list_step(step, builder, images, "embedding")
+    builder.share(step.root(step.arguments["weight"]), step.name())
+
+
 _HANDLERS: dict[str, Callable[[Step, NetworkBuilder, int], None]] = {
     "linear": _linear,
     **dict.fromkeys(("matmul", "mm", "bmm", "mv", "dot", "inner"), _matmul),
     **dict.fromkeys(("addmm", "baddbmm", "addmv", "addbmm"), _addmm),
     "einsum": _einsum,
+    "embedding": _embedding,
     **dict.fromkeys(_NORMS, _batch_norm),
     **dict.fromkeys(_RECURRENT, _recurrent),
 }

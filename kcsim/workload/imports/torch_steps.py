@@ -157,6 +157,11 @@ class TorchStep:
         known.counted |= {known.names[each] for each in new}
         return sum(math.prod(_shape(each) or ()) for each in new)
 
+    def root(self, weight: Any) -> str:
+        """What the model calls the whole of a constant that is a parameter; else nothing."""
+        name = self._constants.names.get(weight, "")
+        return name if weight.op == "placeholder" else ""
+
     def name(self, weight: Any = None) -> str:
         """What to call it: as its module, if that is a layer; else by its weights or itself."""
         path, module = _module(self.key)
