@@ -217,6 +217,19 @@ def test_a_tree_of_version_0_3():
     assert hardware.dataflow.levels["weights_spad"].temporal == tuple("NGMCPQ")
 
 
+def test_constraints_of_a_file_of_their_own(tmp_path):
+    text, constraints = TREE.split("architecture_constraints:")
+    (tmp_path / "arch.yaml").write_text(text)
+    (tmp_path / "con.yaml").write_text(f"mapspace_constraints:{constraints}")
+    (tmp_path / "hw.yaml").write_text(
+        kcsim.convert(tmp_path / "arch.yaml", constraints=tmp_path / "con.yaml").text
+    )
+    apart = kcsim.load_hardware(tmp_path / "hw.yaml")
+    together = hardware_of_data(architecture_of(parse_foreign_yaml(TREE, "t")).data, None, "h")
+    assert apart.dataflow == together.dataflow
+    assert [n.kept_tensors for n in apart.levels] == [n.kept_tensors for n in together.levels]
+
+
 MATMUL = """
 problem:
   version: 0.4
