@@ -65,7 +65,7 @@ def main() -> None:
     pythons = sys.argv[1:]
     if not pythons:
         sys.exit("no Python given; expected: python3 .ci/pin.py python3.11 python3.12 python3.13")
-    extras = ["test,torch,lint"] + ["test,lint,hwcomponents"] * (len(pythons) - 1)
+    extras = ["test,torch,lint,coreml"] + ["test,lint,hwcomponents,coreml"] * (len(pythons) - 1)
     found = dict(map(resolve, pythons, extras))
     header = HEADER.format(pythons=" ".join(f"python{version}" for version in found))
     (ROOT / "constraints.txt").write_text(header + "\n".join(lines(found)) + "\n")

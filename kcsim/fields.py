@@ -116,8 +116,8 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
     ),
     "clustering.scheme": (
         ("clustering", "text", "", "How weights are clustered; none for dense weights."),
-        ("unit", "integers", "", "Channels, rows and columns that one index stands for; none for "
-         "dense weights."),
+        ("unit", "integers", "", "Channels, rows and columns that one index stands for, behind the "
+         "filters if there are several; none for dense weights."),
     ),
     "clustering.resolve": (
         ("units", "integer", "", "Units N, each of which has one index; 0 for dense weights."),
@@ -132,7 +132,10 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
         ("transforms_bits", "bits", "bits", "Transforms."),
         ("scales_bits", "bits", "bits", "Scales."),
         ("offsets_bits", "bits", "bits", "Offsets."),
-        ("extras_bits", "bits", "bits", "Transforms, scales and offsets."),
+        ("positions_bits", "bits", "bits", "What says where indexes are, where zero units have "
+         "none."),
+        ("outliers_bits", "bits", "bits", "Weights that are kept exactly, and where they are."),
+        ("extras_bits", "bits", "bits", "Transforms, scales, offsets, positions and outliers."),
         ("dense_weights_bits", "bits", "bits", "Weights that stay dense."),
         ("biases_bits", "bits", "bits", "Biases."),
         ("weights_bits", "bits", "bits", "What the weights occupy, codebooks and indexes "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter
 from fractions import Fraction
 from operator import floordiv
@@ -33,10 +34,15 @@ def format_of(layer, hardware, spec="scalar:k=4"):
 
 
 def units_of(layer):
-    """A scalar, a row, a kernel, all channels at a tap."""
+    """A scalar, a row, a kernel, all channels at a tap, two filters, all of some taps."""
     depth = layer.in_channels // layer.groups
     rows, columns = layer.kernel_height, layer.kernel_width
-    return st.sampled_from(((1, 1, 1), (1, 1, columns), (1, rows, columns), (depth, 1, 1)))
+    filters = layer.out_channels // layer.groups
+    across = next(n for n in (2, 3, filters) if filters % n == 0)
+    return st.sampled_from(
+        ((1, 1, 1, 1), (1, 1, 1, columns), (1, 1, rows, columns), (1, depth, 1, 1),
+         (across, 1, 1, 1), (across, 1, rows, columns), (filters, depth, 1, columns))
+    )  # fmt: skip
 
 
 def crossing(layer, hardware, mapping, level, unit, entry_bits=1, word_bits=1):
@@ -63,7 +69,7 @@ def crossing(layer, hardware, mapping, level, unit, entry_bits=1, word_bits=1):
             bundles = sent_together(bundles, shares and network < nest.levels - 1)
         for bundle in (bundle for sent in bundles.values() for bundle in sent):
             weights += len(bundle)
-            parts = Counter((*w[:2], *map(floordiv, w[2:], unit)) for w in bundle)
+            parts = Counter((w[0], *map(floordiv, w[1:], unit)) for w in bundle)
             units += len(parts)
             read += sum(-(-values * entry_bits // word_bits) for values in parts.values())
     return weights, units, read
@@ -92,7 +98,9 @@ def decoded(draw, uneven=False):
         hardware, level=hardware.level_names[level], word_bits=width, read_words_per_cycle=rate
     )
     unit = draw(units_of(layer))
-    words = draw(st.integers(1, 6)) * unit[0] * unit[1] * unit[2]
+    words = draw(st.integers(1, 6)) * math.prod(unit)
     bits = words * draw(st.sampled_from((3, 8, 16)))
-    form = WeightFormat(16, unit, Fraction(5), level, words, bits, True, 1, 1)
+    form = WeightFormat(
+        16, unit[1:], Fraction(5), level, words, bits, True, 1, 1, unit_filters=unit[0]
+    )
     return layer, hardware, mapping, form

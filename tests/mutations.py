@@ -41,6 +41,7 @@ HOPS = ("tests/model/test_hops.py",)
 CLUSTERED = ("tests/model/test_clustered_weights.py",)
 CLUSTERED_ZEROS = ("tests/model/test_clustered_zeros.py",)
 STORAGE = ("tests/clustering/test_cluster_storage.py",)
+LAYOUTS = ("tests/clustering/test_layouts.py",)
 SHARING = ("tests/sharing/test_sharing_by_hand.py",)
 DECODE = ("tests/model/test_decode.py",)
 SEARCH = ("tests/mapping/test_optimum.py::test_best_of_all_mappings_of_clustered_weights",)
@@ -372,6 +373,30 @@ MUTATIONS = {
         "clustering/storage.py",
         "transforms_bits=units * fixed_index_bits(settings.transforms),",
         "transforms_bits=0,",
+    ),
+    "padding of relative positions forgotten": Mutation(
+        LAYOUTS,
+        "clustering/positions.py",
+        "return int((_gaps(zero) >> bits).sum())",
+        "return 0",
+    ),
+    "stages stored with one index": Mutation(
+        LAYOUTS,
+        "clustering/storage.py",
+        "return units * settings.stages * mean, 0",
+        "return units * mean, 0",
+    ),
+    "outliers stored without their places": Mutation(
+        LAYOUTS,
+        "clustering/storage.py",
+        "return count * (value_bits + fixed_index_bits(words))",
+        "return count * value_bits",
+    ),
+    "codebooks of filters taken for those of channels": Mutation(
+        LAYOUTS,
+        "clustering/resolve.py",
+        "// rows * along + np.arange(blocks) // columns",
+        "// rows + np.arange(blocks) // columns",
     ),
     "clustered weights stored as dense ones, too": Mutation(
         STORAGE,

@@ -18,7 +18,7 @@ from kcsim.sharing.places import can_order, gathering_levels, possible_homes
 from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.strategies import SHARINGS
 from kcsim.sharing.tiles import Tile
-from kcsim.weights.clustered import ClusteredLayer, Codebook
+from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 

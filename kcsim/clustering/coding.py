@@ -24,8 +24,8 @@ Indexes = NDArray[np.int32]
 
 
 def fixed_index_bits(clusters: int) -> int:
-    """ceil(log2 K): bits of an index of fixed length; 0 for a single cluster."""
-    return (clusters - 1).bit_length()
+    """ceil(log2 K): bits of an index of fixed length; 0 for a single cluster, or none."""
+    return max(clusters - 1, 0).bit_length()
 
 
 def code_lengths(counts: NDArray[np.int64], index: str) -> NDArray[Any]:

@@ -62,14 +62,15 @@ def expected_product_share(part: LayerClustering) -> float:
     Parameters
     ----------
     part : LayerClustering
-        The layer; one that stays dense shares nothing.
+        The layer; one that stays dense, or in a layout in which nothing is shared
+        (`LayerClustering.unshared`), shares nothing.
 
     Returns
     -------
     float
         Above 0 and at most 1.
     """
-    if part.unit is None:
+    if part.unit is None or part.unshared:
         return 1.0
     layer, unit = part.layer, part.unit
     filters = layer.out_channels // layer.groups

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kcsim.clustering.positions import MOST_POSITION_BITS
 from kcsim.errors import Problem, nearest
 
 DENSE_GROUPS = ("first", "pointwise", "linear", "none")
 """Words of the setting ``dense`` that are not patterns of layer names."""
 
-PER_LAYER = ("k", "rate", "sparse", "length", "transforms")
+LAYOUT = (
+    "codebook_filters", "codebook_channels", "stages", "filter_scale_bits", "sparse", "positions",
+    "position_bits", "outliers",
+)  # fmt: skip
+"""Settings that say how units of one layer are stored, whatever their shape."""
+
+PER_LAYER = ("scheme", "k", "rate", "length", "transforms", "shape", *LAYOUT)
 """Settings that may differ between layers."""
 
 _SIZES = ("k", "rate", "ratio")
 """Settings that say how many clusters there are; one of them is given."""
+
+_SHAPE = re.compile(r"(?:([1-9]\d{0,8})x)?([1-9]\d{0,8}|C)x([1-9]\d{0,8}|R)x([1-9]\d{0,8}|S)")
 
 SEPARATORS = ",;:"
 """Characters of a specification that a pattern of layer names cannot hold."""
@@ -30,7 +40,7 @@ class Scheme:
     name : str
         Name of the scheme.
     unit : str
-        What an index stands for: a scalar, a row, a kernel or a sub-vector.
+        What an index stands for: a scalar, a row, a kernel, a sub-vector or a block.
     scope, dense : str
         Defaults of the settings of that name.
     options : frozenset of str
@@ -62,7 +72,7 @@ _ALL = (
         "scalar",
         "layer",
         "none",
-        frozenset({"scope"}),
+        frozenset({"scope", *LAYOUT}),
         "Han, Mao, Dally, Deep Compression, ICLR 2016",
     ),
     Scheme(
@@ -70,7 +80,7 @@ _ALL = (
         "row",
         "layer",
         "linear",
-        frozenset({"scope", "sparse"}),
+        frozenset({"scope", *LAYOUT}),
         "Wu et al., Deep k-Means, ICML 2018",
     ),
     Scheme(
@@ -78,7 +88,7 @@ _ALL = (
         "kernel",
         "network",
         "pointwise+linear",
-        frozenset({"scope", "transforms"}),
+        frozenset({"scope", "transforms", *LAYOUT}),
         "Matsui et al., A Study of Kernel Clustering, IEICE CPSY2017-140, 2018",
     ),
     Scheme(
@@ -105,8 +115,16 @@ _ALL = (
         "sub-vector",
         "layer",
         "none",
-        frozenset({"length"}),
+        frozenset({"length", "filter_scale_bits", "outliers"}),
         "Wu et al., Quantized CNNs for Mobile Devices, CVPR 2016",
+    ),
+    Scheme(
+        "block",
+        "block",
+        "layer",
+        "none",
+        frozenset({"scope", "shape", *LAYOUT}),
+        "Stock et al., And the Bit Goes Down, ICLR 2020",
     ),
 )
 _ALIASES = {
@@ -178,6 +196,23 @@ OPTIONS = {
     "transforms": Option(int, lambda count: count in (1, 2, 4, 8), "1, 2, 4 or 8"),
     "sparse": Option(float, lambda share: 0 <= share < 1, "a share of at least 0 and below 1"),
     "length": _COUNT,
+    "scheme": Option(str, lambda name: name in SCHEMES, "a scheme", tuple(SCHEMES)),
+    "shape": Option(
+        str,
+        lambda text: _SHAPE.fullmatch(text) is not None,
+        "channels x rows x columns as 2x3x3, or filters before them, or C, R, S for all of them",
+    ),
+    "codebook_filters": _COUNT,
+    "codebook_channels": _COUNT,
+    "stages": Option(int, lambda count: 1 <= count <= 16, "a whole number from 1 to 16"),
+    "filter_scale_bits": _WIDTH,
+    "positions": _word("all", "relative", "bitmask"),
+    "position_bits": Option(
+        int,
+        lambda bits: 1 <= bits <= MOST_POSITION_BITS,
+        f"a whole number from 1 to {MOST_POSITION_BITS}",
+    ),
+    "outliers": Option(float, lambda share: 0 <= share <= 0.5, "a share from 0 to 0.5"),
     "index": _word("fixed", "huffman", "entropy"),
     "dense": Option(
         str,
@@ -186,6 +221,23 @@ OPTIONS = {
     ),
 }
 """Every setting of a specification by its name."""
+
+
+def unit_extents(text: str, whole: tuple[int, int, int]) -> tuple[int, int, int, int]:
+    """Channels, rows, columns and filters of a unit.
+
+    Parameters
+    ----------
+    text : str
+        A valid value of the setting ``shape``.
+    whole : tuple of int
+        Channels, rows and columns of the layer, which letters stand for.
+    """
+    match = _SHAPE.fullmatch(text)
+    assert match is not None
+    filters, *rest = match.groups()
+    sizes = [size if each.isalpha() else int(each) for each, size in zip(rest, whole, strict=True)]
+    return sizes[0], sizes[1], sizes[2], int(filters or 1)
 
 
 def scheme_problems(scheme: str, given: Mapping[str, object]) -> list[tuple[str, Problem]]:
@@ -213,6 +265,29 @@ def scheme_problems(scheme: str, given: Mapping[str, object]) -> list[tuple[str,
         problems.append(("", Problem(f"{kind.name} has no number of clusters", "k, rate or ratio")))
     if "length" in kind.options and "length" not in given:
         problems.append(("", Problem(f"{kind.name} has no length of its sub-vectors", "length")))
+    if "shape" in kind.options and "shape" not in given:
+        problems.append(
+            ("", Problem(f"{kind.name} has no shape of its units", "shape, as shape=2x3x3"))
+        )
+    return problems or _layout_problems(given)
+
+
+def _layout_problems(given: Mapping[str, Any]) -> list[tuple[str, Problem]]:
+    """Valid settings that contradict each other, or that have no effect."""
+    problems = []
+    is_sparse = bool(given.get("sparse")) or given.get("positions", "all") != "all"
+    several = [name for name in ("stages", "transforms") if given.get(name, 1) > 1]
+    if several and (is_sparse or len(several) > 1):
+        other = several[1] if len(several) > 1 else "sparse or positions"
+        what = f"{several[0]} cannot be combined with {other}"
+        problems.append((several[0], Problem(what, "one of them")))
+    grid = [name for name in ("codebook_filters", "codebook_channels") if name in given]
+    if grid and given.get("scope") == "network":
+        what = f"{grid[0]} divides the codebooks of layers"
+        problems.append((grid[0], Problem(what, "scope=layer")))
+    if "position_bits" in given and given.get("positions") != "relative":
+        what = "position_bits are those of relative positions"
+        problems.append(("position_bits", Problem(what, "positions=relative")))
     return problems
 
 
@@ -235,7 +310,10 @@ def override_problems(
     list of (str, Problem)
         As of `scheme_problems`; the setting is ``layers`` for problems of the pattern.
     """
-    allowed = frozenset(PER_LAYER) & kind.settings if kind else frozenset(PER_LAYER)
+    kind = SCHEMES.get(str(given.get("scheme")), kind)
+    allowed = frozenset(PER_LAYER)
+    if kind:
+        allowed = allowed & {*kind.settings, "scheme"}
     problems = _setting_problems(kind, allowed, given)
     if not layers.strip() or layers != layers.strip() or set(layers) & set(SEPARATORS):
         expected = "a layer's name or pattern without ',', ';' and ':'"

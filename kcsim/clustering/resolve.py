@@ -8,8 +8,12 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from fractions import Fraction
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kcsim.clustering.options import DENSE_GROUPS
-from kcsim.clustering.scheme import Clustering, Unit
+from kcsim.clustering.scheme import Clustering
+from kcsim.clustering.unit import Unit
 from kcsim.errors import InputError, Problem
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
@@ -30,8 +34,9 @@ class LayerClustering:
     units : int
         Units N of the layer; 0 if it stays dense.
     subspaces : int
-        Codebooks of the layer, each for `units` / `subspaces` units; 1 except in product
-        quantization, 0 if it stays dense.
+        Codebooks of the layer that serve different units; 1 except in product quantization and
+        where `Clustering.codebook_filters` or `codebook_channels` divide them, 0 if it stays
+        dense. Stages do not count.
     clusters : int
         Entries K of one codebook; 0 if the layer stays dense.
     clipped : bool
@@ -39,7 +44,7 @@ class LayerClustering:
     codebook : str
         Name of the codebook: equal for layers that share it; empty if the layer stays dense.
     codebook_units : int
-        Units that one codebook serves, over all layers that share it.
+        Units that one codebook serves at most, over all layers that share it.
     """
 
     layer: ConvLayer
@@ -59,11 +64,66 @@ class LayerClustering:
 
     @property
     def codebook_words(self) -> int:
-        """Values in the layer's codebooks; a short last sub-vector has short entries."""
+        """Values in the layer's codebooks; a short last sub-vector has short entries.
+
+        Beside a bitmask, an entry of zeros is not stored.
+        """
         if self.unit is None:
             return 0
-        channels = self.layer.in_channels // self.layer.groups if self.settings.is_product else 1
-        return self.clusters * channels * self.unit.height * self.unit.width
+        if self.settings.is_product:
+            return self.clusters * (self.layer.in_channels // self.layer.groups)
+        return self.stored_entries * self.settings.stages * self.subspaces * self.unit.size
+
+    @property
+    def stored_entries(self) -> int:
+        """Entries of one codebook that are stored: beside a bitmask, none for zero units."""
+        return self.clusters - (self.settings.positions == "bitmask" and self.clusters > 0)
+
+    @property
+    def unshared(self) -> str:
+        """Why neither products nor sums are shared in this layout; empty where they may be."""
+        unit, settings = self.unit, self.settings
+        if unit is None:
+            return "its weights are dense"
+        if unit.filters > 1:
+            return "its units span several filters"
+        if unit.channels > 1 and unit.height * unit.width > 1:
+            return "its units span both channels and taps"
+        if settings.stages > 1:
+            return "its units are sums of entries"
+        if self.subspaces > 1 and not settings.is_product:
+            return "its filters or channels have codebooks of their own"
+        if settings.outliers or settings.filter_scale_bits is not None:
+            return "its weights have outliers or scales of filters"
+        return ""
+
+    @property
+    def codebook_grid(self) -> tuple[int, int]:
+        """Codebooks along the filters and along the channels of a group; (0, 0) if it is dense."""
+        unit, settings, layer = self.unit, self.settings, self.layer
+        if unit is None:
+            return (0, 0)
+        if settings.is_product:
+            return (1, unit.channel_blocks(layer))
+        channels = layer.in_channels // layer.groups
+        return (
+            -(-layer.out_channels // (settings.codebook_filters or layer.out_channels)),
+            -(-channels // (settings.codebook_channels or channels)),
+        )
+
+    @property
+    def codebook_numbers(self) -> NDArray[np.int64]:
+        """Which of the layer's codebooks serves a unit: int64[M/filters, C/channels]."""
+        assert self.unit is not None
+        settings, (_, along) = self.settings, self.codebook_grid
+        filters, blocks, _, _ = self.unit.grid(self.layer)
+        if settings.is_product:
+            return np.broadcast_to(np.arange(blocks), (filters, blocks))
+        rows = (settings.codebook_filters or self.layer.out_channels) // self.unit.filters
+        columns = -(-blocks // along)
+        if settings.codebook_channels:
+            columns = settings.codebook_channels // self.unit.channels
+        return np.arange(filters)[:, None] // rows * along + np.arange(blocks) // columns
 
 
 def resolve_layer(layer: ConvLayer, clustering: Clustering) -> LayerClustering:
@@ -112,6 +172,7 @@ def resolve_network(
     if isinstance(layers, Network):
         clustering = settings_of(layers, clustering)
     layers = tuple(layers)
+    clustering = clustering.named(layers)
     problems = clustering.network_problems(layers)
     units = []
     for position, layer in enumerate(layers):
@@ -191,31 +252,71 @@ def few_units_notes(parts: Iterable[LayerClustering]) -> tuple[str, ...]:
     )
 
 
+def cut_layer(
+    layer: ConvLayer, unit: Unit | None, settings: Clustering, codebook: str | None = None
+) -> LayerClustering:
+    """A layer cut into units; everything but the number of clusters.
+
+    Parameters
+    ----------
+    layer : ConvLayer
+    unit : Unit or None
+        ``None`` if it stays dense.
+    settings : Clustering
+        As they hold for the layer.
+    codebook : str, optional
+        Name of its codebook; when absent, that of the layer, or what layers that share it have in
+        common.
+
+    Raises
+    ------
+    InputError
+        If a codebook's filters or channels would cut units.
+    """
+    if unit is None:
+        return LayerClustering(layer, settings)
+    for served, extent, what in (
+        (settings.codebook_filters, unit.filters, "filters"),
+        (settings.codebook_channels, unit.channels, "channels"),
+    ):
+        if served and served % extent:
+            raise InputError(
+                Problem(
+                    f"layer {layer.name!r}: codebook_{what} is {served}, but units span {extent} "
+                    f"{what}",
+                    f"a multiple of {extent}",
+                )
+            )
+    if codebook is None:
+        shared = f"{'x'.join(map(str, unit.extents))} {settings}"
+        codebook = layer.name if settings.scope == "layer" else shared
+    part = LayerClustering(layer, settings, unit, units=unit.count(layer), codebook=codebook)
+    across, along = part.codebook_grid
+    return replace(part, subspaces=across * along, codebook_units=_served_units(part, unit))
+
+
+def _served_units(part: LayerClustering, unit: Unit) -> int:
+    """Units of the layer that one of its codebooks serves at most."""
+    filters, blocks, rows, columns = unit.grid(part.layer)
+    settings = part.settings
+    if settings.is_product:
+        blocks = 1
+    if settings.codebook_filters:
+        filters = min(filters, settings.codebook_filters // unit.filters)
+    if settings.codebook_channels:
+        blocks = min(blocks, settings.codebook_channels // unit.channels)
+    return filters * blocks * rows * columns
+
+
 def _resolved(
     layers: list[tuple[ConvLayer, Unit | None]], clustering: Clustering
 ) -> tuple[LayerClustering, ...]:
-    parts = [_cut(layer, unit, clustering.for_layer(layer)) for layer, unit in layers]
+    parts = [cut_layer(layer, unit, clustering.for_layer(layer)) for layer, unit in layers]
     served: Counter[str] = Counter()
     for part in parts:
         if part.unit:
-            served[part.codebook] += part.units // part.subspaces
+            served[part.codebook] += part.codebook_units
     return tuple(_with_clusters(part, served[part.codebook]) for part in parts)
-
-
-def _cut(layer: ConvLayer, unit: Unit | None, settings: Clustering) -> LayerClustering:
-    """Everything but the number of clusters."""
-    if unit is None:
-        return LayerClustering(layer, settings)
-    # A shared codebook is named by all that its layers have in common.
-    shared = f"{unit.channels}x{unit.height}x{unit.width} {settings}"
-    return LayerClustering(
-        layer,
-        settings,
-        unit,
-        units=unit.count(layer),
-        subspaces=unit.channel_blocks(layer) if settings.is_product else 1,
-        codebook=layer.name if settings.scope == "layer" else shared,
-    )
 
 
 def _with_clusters(part: LayerClustering, served: int) -> LayerClustering:

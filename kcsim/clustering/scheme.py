@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -14,86 +14,13 @@ from kcsim.clustering.options import (
     Scheme,
     override_problems,
     scheme_problems,
+    unit_extents,
 )
+from kcsim.clustering.override import Override, kind_word, raise_problems, settings_text
+from kcsim.clustering.unit import Unit
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.reading.arguments import check_types
 from kcsim.workload.layer import ConvLayer
-
-
-@dataclass(frozen=True)
-class Unit:
-    """The block of weights that one index stands for.
-
-    Attributes
-    ----------
-    channels, height, width : int
-        Extents along (C, R, S) of a weight tensor W[M, C, R, S], C within a group.
-    """
-
-    channels: int
-    height: int
-    width: int
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Extents along (C, R, S)."""
-        return (self.channels, self.height, self.width)
-
-    @property
-    def size(self) -> int:
-        """Weights in a full unit."""
-        return self.channels * self.height * self.width
-
-    def channel_blocks(self, layer: ConvLayer) -> int:
-        """Units along the input channels of a group; the last may hold fewer channels."""
-        return -(-(layer.in_channels // layer.groups) // self.channels)
-
-    def count(self, layer: ConvLayer) -> int:
-        """Number of units N of the layer's weights."""
-        taps = layer.kernel_height * layer.kernel_width // (self.height * self.width)
-        return layer.out_channels * self.channel_blocks(layer) * taps
-
-
-@dataclass(frozen=True)
-class Override:
-    """Settings of the layers whose names match a pattern; ``None`` keeps the scheme's.
-
-    Parameters
-    ----------
-    layers : str
-        Shell pattern of layer names, case-sensitive.
-    k, rate, sparse, length, transforms
-        As in `Clustering`; giving `k` drops an inherited `rate`, and the reverse.
-
-    Raises
-    ------
-    InputError
-        If a setting is out of its range, or none is given.
-    """
-
-    layers: str
-    k: int | None = None
-    rate: float | None = None
-    sparse: float | None = None
-    length: int | None = None
-    transforms: int | None = None
-
-    def __post_init__(self) -> None:
-        check_types({"layers": self.layers}, {"layers": str})
-        _raise(override_problems(None, self.layers, self.settings))
-
-    def __str__(self) -> str:
-        return f"{self.layers}:{_settings_text(self.settings)}"
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The settings that are given, by name."""
-        given = {name: getattr(self, name) for name in PER_LAYER}
-        return {name: value for name, value in given.items() if value is not None}
-
-    def matches(self, layer: ConvLayer) -> bool:
-        """Whether the pattern matches the layer's name."""
-        return fnmatchcase(layer.name, self.layers)
 
 
 @dataclass(frozen=True)
@@ -105,8 +32,8 @@ class Clustering:
     Parameters
     ----------
     scheme : str
-        ``scalar``, ``row``, ``kernel``, ``scaled_kernel``, ``linear_kernel`` or ``product``; an
-        alias is replaced by the scheme's name.
+        ``scalar``, ``row``, ``kernel``, ``scaled_kernel``, ``linear_kernel``, ``product`` or
+        ``block``; an alias is replaced by the scheme's name.
     k : int or None
         Entries K of a codebook; exactly one of `k`, `rate` and `ratio` is given.
     rate : float or None
@@ -139,6 +66,25 @@ class Clustering:
     ratio : float or None
         Compression ratio that the whole network is to reach with as many entries as possible;
         `kcsim.clustering.target.meet_ratio` finds the `k`.
+    shape : str or None
+        Channels x rows x columns of a unit (block scheme), as ``4x1x1`` or ``2x3x3``, with filters
+        before them where it spans several, as ``8x1x1x1``; ``C``, ``R`` and ``S`` stand for all
+        of a layer's.
+    codebook_filters, codebook_channels : int or None
+        Filters, and channels of a group, that one codebook of a layer serves; ``None`` for all.
+    stages : int
+        Codebooks whose entries add up to a unit, each with K entries and an index.
+    filter_scale_bits : int or None
+        Width of a scale that each filter has [bit]; ``None`` for no such scales.
+    positions : str
+        ``all``: every unit has an index. Else zero units have none: ``relative`` stores with each
+        other index the number of zero units before it (EIE; Han et al., ISCA 2016, Section III),
+        ``bitmask`` one bit for each unit.
+    position_bits : int
+        Width of such a number [bit]; more zero units than it can hold take indexes of zero.
+    outliers : float
+        Share of the weights, those of largest magnitude, that are kept exactly beside the indexes
+        (SqueezeLLM; Kim et al., ICML 2024).
 
     Raises
     ------
@@ -160,6 +106,14 @@ class Clustering:
     dense: str = ""
     overrides: tuple[Override, ...] = ()
     ratio: float | None = None
+    shape: str | None = None
+    codebook_filters: int | None = None
+    codebook_channels: int | None = None
+    stages: int = 1
+    filter_scale_bits: int | None = None
+    positions: str = "all"
+    position_bits: int = 4
+    outliers: float = 0.0
 
     def __post_init__(self) -> None:
         check_types(vars(self), {name: _TYPES.get(name, Any) for name in vars(self)})
@@ -167,14 +121,17 @@ class Clustering:
         problems = scheme_problems(self.scheme, self._given())
         if kind is not None:
             object.__setattr__(self, "scheme", kind.name)
-            object.__setattr__(self, "scope", self.scope or kind.scope)
+            divided = self.codebook_filters or self.codebook_channels
+            object.__setattr__(self, "scope", self.scope or ("layer" if divided else kind.scope))
             object.__setattr__(self, "dense", self.dense or kind.dense)
             for override in self.overrides:
                 problems += override_problems(kind, override.layers, override.settings)
-        _raise(problems)
+        raise_problems(problems)
+        for override in self.overrides:
+            self._overridden(override)
 
     def __str__(self) -> str:
-        parts = (f"{self.scheme}:{_settings_text(self._given())}", *map(str, self.overrides))
+        parts = (f"{self.scheme}:{settings_text(self._given())}", *map(str, self.overrides))
         return ";".join(parts)
 
     @property
@@ -198,22 +155,33 @@ class Clustering:
         result = replace(self, overrides=())
         for override in self.overrides:
             if override.matches(layer):
-                settings = override.settings
-                if "k" in settings or "rate" in settings:
-                    settings = {"k": None, "rate": None, "ratio": None, **settings}
-                result = replace(result, **settings)
+                result = result._overridden(override)
         return result
+
+    def _overridden(self, override: Override) -> Clustering:
+        """The settings with those of an override in their place."""
+        settings = override.settings
+        if "k" in settings or "rate" in settings:
+            settings = {"k": None, "rate": None, "ratio": None, **settings}
+        if "scheme" not in settings:
+            return replace(self, overrides=(), **settings)
+        known = SCHEMES[settings["scheme"]].settings - {*PER_LAYER} | {"k", "rate"}
+        kept = self._given() | {"scope": self.scope, "dense": self.dense}
+        kept = {name: value for name, value in kept.items() if name in known}
+        return Clustering(**{**kept, **settings})
 
     def stays_dense(self, layer: ConvLayer, *, first: bool = False) -> bool:
         """Whether the layer keeps dense weights; `first`: it is the first of its network.
 
         What is not trained is never clustered.
         """
+        is_named = any(each.scheme and each.matches(layer) for each in self.overrides)
+        kind = "" if is_named else kind_word(layer)
         groups = {
             "none": False,
             "first": first,
-            "pointwise": layer.is_pointwise and layer.kind == "conv",
-            "linear": layer.kind == "linear",
+            "pointwise": kind == "pointwise",
+            "linear": kind == "linear",
         }
         return layer.kind == "matmul" or any(
             groups[item] if item in groups else fnmatchcase(layer.name, item)
@@ -249,20 +217,33 @@ class Clustering:
                     f"transforms of at most 4, or dense={layer.name}",
                 )
             )
-        if self.kind.has_scales and layer.is_pointwise:
+        if settings.kind.has_scales and layer.is_pointwise:
             raise InputError(
                 Problem(
                     f"layer {layer.name!r}: 1x1 kernels have no shape to share beside their scale",
                     "pointwise and linear among the dense layers",
                 )
             )
+        if settings.shape is not None:
+            return _block(layer, settings)
         extents = {
             "scalar": (1, 1, 1),
             "row": (1, 1, columns),
             "kernel": (1, rows, columns),
             "sub-vector": (settings.length or 1, 1, 1),
         }
-        return Unit(*extents[self.kind.unit])
+        return Unit(*extents[settings.kind.unit])
+
+    def named(self, layers: Iterable[ConvLayer]) -> Clustering:
+        """The same, where an override's word for a kind that is a layer's name is that name."""
+        names = {layer.name for layer in layers}
+        overrides = tuple(
+            replace(each, layers=f"[{each.layers[0]}]{each.layers[1:]}")
+            if each.layers in names and each.layers in DENSE_GROUPS
+            else each
+            for each in self.overrides
+        )
+        return self if overrides == self.overrides else replace(self, overrides=overrides)
 
     def network_problems(self, layers: Iterable[ConvLayer]) -> list[Problem]:
         """What does not fit a network: patterns that match no layer, or only dense layers."""
@@ -300,6 +281,23 @@ class Clustering:
         }
 
 
+def _block(layer: ConvLayer, settings: Clustering) -> Unit:
+    """The unit of the block scheme; refuses one that the layer's weights cannot be cut into."""
+    rows, columns = layer.kernel_height, layer.kernel_width
+    filters, channels = layer.out_channels // layer.groups, layer.in_channels // layer.groups
+    unit = Unit(*unit_extents(str(settings.shape), (channels, rows, columns)))
+    sizes = zip((channels, rows, columns, filters), (*unit.shape, unit.filters), strict=True)
+    if any(size % extent for size, extent in sizes):
+        raise InputError(
+            Problem(
+                f"layer {layer.name!r}: {layer.out_channels}x{channels}x{rows}x{columns} weights "
+                f"are not cut into units of {settings.shape}",
+                f"{layer.name}:shape=..., or dense={layer.name}",
+            )
+        )
+    return unit
+
+
 _TYPES = {"scheme": str, "scope": str, "dense": str, "overrides": Sequence[Override]}
 
 
@@ -312,12 +310,3 @@ def _unmatched(pattern: str, choices: list[str]) -> Problem:
     return Problem(
         f"{pattern!r} matches no layer", "a layer's name or pattern", nearest(pattern, choices)
     )
-
-
-def _settings_text(settings: Mapping[str, Any]) -> str:
-    return ",".join(f"{name}={value}" for name, value in settings.items())
-
-
-def _raise(problems: list[tuple[str, Problem]]) -> None:
-    if problems:
-        raise InputError([problem for _, problem in problems])

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from kcsim.clustering.options import OPTIONS, SCHEMES, override_problems, scheme_problems
-from kcsim.clustering.scheme import Clustering, Override
+from kcsim.clustering.override import Override
+from kcsim.clustering.scheme import Clustering
 from kcsim.errors import InputError, Mark, Problem
 from kcsim.reading.arguments import checked
 
@@ -51,11 +52,18 @@ def parse_clustering(text: str, file: str = "--cluster") -> Clustering:
         if columns is not None:
             problems = override_problems(SCHEMES.get(scheme), layers, found)
             reader.report(problems, columns, start)
-            overrides.append((layers, found))
+            overrides.append((layers, found, start))
+    if reader.problems:
+        raise InputError(reader.problems)
+    for layers, found, start in overrides:
+        try:
+            Clustering(scheme, **given, overrides=(Override(layers, **found),))
+        except InputError as error:
+            reader.report([("", problem) for problem in error.problems], {}, start)
     if reader.problems:
         raise InputError(reader.problems)
     return Clustering(
-        scheme, **given, overrides=tuple(Override(name, **found) for name, found in overrides)
+        scheme, **given, overrides=tuple(Override(name, **found) for name, found, _ in overrides)
     )
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kcsim.clustering.coding import TABLE_ENTRY_BITS, fixed_index_bits, worst_case_huffman
+from kcsim.clustering.positions import COUNT_BITS, expected_padding
 from kcsim.clustering.precision import values_bits
 from kcsim.clustering.resolve import LayerClustering, resolve_layer, resolve_network
 from kcsim.clustering.scheme import Clustering
@@ -40,7 +41,8 @@ class LayerStorage:
     indexes_bits : int or float
         One index for every unit; not whole where it is an entropy or an expectation.
     transforms_bits, scales_bits, offsets_bits : int
-        One transform, scale and offset for every unit, where the scheme has them.
+        One transform, scale and offset for every unit, where the scheme has them; and one scale
+        for every filter, where the clustering says so.
     dense_weights_bits : int
         The weights, if the layer stays dense.
     biases_bits : int
@@ -49,6 +51,10 @@ class LayerStorage:
         The weights without clustering.
     is_expectation : bool
         Whether the indexes are counted for an assumed distribution; see `worst_case_entropy`.
+    positions_bits : int or float
+        What says where indexes are, where zero units have none; see `Clustering.positions`.
+    outliers_bits : int
+        Values and positions of the weights that are kept exactly.
     """
 
     clustering: LayerClustering
@@ -61,18 +67,20 @@ class LayerStorage:
     biases_bits: int
     uncompressed_weights_bits: int
     is_expectation: bool = False
+    positions_bits: float = 0
+    outliers_bits: int = 0
+
+    @property
+    def extras_bits(self) -> float:
+        """What belongs to units and filters beside indexes, and outliers."""
+        scaled = self.transforms_bits + self.scales_bits + self.offsets_bits
+        return scaled + self.positions_bits + self.outliers_bits
 
     @property
     def weights_bits(self) -> float:
         """Everything but the biases."""
-        return (
-            self.codebook_bits
-            + self.indexes_bits
-            + self.transforms_bits
-            + self.scales_bits
-            + self.offsets_bits
-            + self.dense_weights_bits
-        )
+        stored = self.codebook_bits + self.indexes_bits + self.extras_bits
+        return stored + self.dense_weights_bits
 
     @property
     def total_bits(self) -> float:
@@ -127,6 +135,8 @@ class NetworkStorage:
             "transforms_bits": sum(layer.transforms_bits for layer in layers),
             "scales_bits": sum(layer.scales_bits for layer in layers),
             "offsets_bits": sum(layer.offsets_bits for layer in layers),
+            "positions_bits": exact_sum(layer.positions_bits for layer in layers),
+            "outliers_bits": sum(layer.outliers_bits for layer in layers),
             "dense_weights_bits": sum(layer.dense_weights_bits for layer in layers),
         }
 
@@ -307,27 +317,73 @@ def _codebook_bits(part: LayerClustering, weight_bits: int) -> int:
     return values + (TABLE_ENTRY_BITS * part.clusters if part.settings.index == "huffman" else 0)
 
 
+def outliers_bits(count: int, words: int, value_bits: int) -> int:
+    """Size of weights that are kept exactly: a value and a position in the layer each [bit].
+
+    Parameters
+    ----------
+    count : int
+    words : int
+        Weights of the layer.
+    value_bits : int
+        Width of a value [bit].
+    """
+    return count * (value_bits + fixed_index_bits(words))
+
+
+def scales_bits(part: LayerClustering) -> int:
+    """Size of the scales of units and of filters [bit]."""
+    settings = part.settings
+    bits = values_bits(part.units, settings.scale_bits) if settings.kind.has_scales else 0
+    if settings.filter_scale_bits is not None and part.unit:
+        bits += values_bits(part.layer.out_channels, settings.filter_scale_bits)
+    return bits
+
+
 def _storage(
     part: LayerClustering, codebook_bits: int, weight_bits: int, bias_bits: int | None
 ) -> LayerStorage:
     settings, units = part.settings, part.units
+    words = part.layer.weight_words
     plain = part.layer.trained_words * weight_bits
+    indexes_bits, positions_bits = _index_bits(part) if units else (0, 0)
+    outliers = round(settings.outliers * words) if units else 0
     return LayerStorage(
         part,
         codebook_bits=codebook_bits,
-        indexes_bits=units * _index_bits(part) if units else 0,
+        indexes_bits=indexes_bits,
         transforms_bits=units * fixed_index_bits(settings.transforms),
-        scales_bits=values_bits(units, settings.scale_bits) if settings.kind.has_scales else 0,
+        scales_bits=scales_bits(part),
         offsets_bits=values_bits(units, settings.offset_bits) if settings.kind.has_offsets else 0,
         dense_weights_bits=0 if part.unit else plain,
         biases_bits=part.layer.biases * (weight_bits if bias_bits is None else bias_bits),
         uncompressed_weights_bits=plain,
-        is_expectation=part.unit is not None and settings.index != "fixed",
+        is_expectation=part.unit is not None
+        and (settings.index != "fixed" or settings.positions == "relative"),
+        positions_bits=positions_bits,
+        outliers_bits=outliers_bits(outliers, words, weight_bits),
     )
 
 
-def _index_bits(part: LayerClustering) -> float:
-    if part.settings.index == "fixed":
-        return fixed_index_bits(part.clusters)
-    mean = worst_case_huffman if part.settings.index == "huffman" else worst_case_entropy
-    return mean(part.clusters, part.settings.sparse, part.codebook_units)
+def _index_bits(part: LayerClustering) -> tuple[float, float]:
+    """Size of a layer's indexes, and of what says where they are."""
+    settings, units = part.settings, part.units
+    if settings.positions == "all":
+        mean = _mean_bits(settings.index, part.clusters, settings.sparse, part.codebook_units)
+        return units * settings.stages * mean, 0
+    used = units - int(settings.sparse * units)
+    if settings.positions == "bitmask":
+        return used * _mean_bits(settings.index, part.stored_entries, 0.0, used), units
+    padding = expected_padding(units, settings.sparse, settings.position_bits)
+    entries = used + padding
+    share = padding / entries if entries else 0.0
+    bits = _mean_bits(settings.index, part.clusters, share, round(entries))
+    return entries * bits, entries * settings.position_bits + COUNT_BITS
+
+
+def _mean_bits(index: str, clusters: int, sparse: float, units: int) -> float:
+    """Size of an index, of the worst distribution."""
+    if index == "fixed" or clusters < 2:
+        return fixed_index_bits(clusters)
+    mean = worst_case_huffman if index == "huffman" else worst_case_entropy
+    return mean(clusters, sparse, units)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kcsim.clustering.scheme import Unit
+from kcsim.clustering.unit import Unit
 from kcsim.workload.layer import ConvLayer
 
 Floats = NDArray[np.float32]
@@ -19,40 +19,50 @@ def cut_units(weights: Floats, unit: Unit) -> Floats:
     weights : array, shape (M, C, R, S)
         Filters, input channels of a group, rows, columns.
     unit : Unit
-        The block that shares an entry; it divides (C, R, S).
+        The block that shares an entry; it divides (M, C, R, S).
 
     Returns
     -------
-    array, shape (M, C/channels, R/rows, S/columns, channels, rows, columns)
-        Of the same type as `weights`; a view where the memory allows it.
+    array, shape (M/filters, C/channels, R/rows, S/columns, filters * channels, rows, columns)
+        Of the same type as `weights`; a view where the memory allows it. The channels of a
+        unit's filters follow each other.
     """
     filters, channels, rows, columns = weights.shape
     blocks = weights.reshape(
-        filters,
+        filters // unit.filters,
+        unit.filters,
         channels // unit.channels,
         unit.channels,
         rows // unit.height,
         unit.height,
         columns // unit.width,
         unit.width,
-    )
-    return blocks.transpose(0, 1, 3, 5, 2, 4, 6)
+    ).transpose(0, 2, 4, 6, 1, 3, 5, 7)
+    if unit.filters == 1:
+        return blocks[:, :, :, :, 0]
+    depth = unit.filters * unit.channels
+    return blocks.reshape(*blocks.shape[:4], depth, unit.height, unit.width)
 
 
-def join_units(units: Floats) -> Floats:
+def join_units(units: Floats, filters: int = 1) -> Floats:
     """Put units together again; the inverse of `cut_units`.
 
     Parameters
     ----------
-    units : array, shape (M, C/channels, R/rows, S/columns, channels, rows, columns)
+    units : array, shape (M/filters, C/channels, R/rows, S/columns, filters * channels, rows, \
+columns)
+    filters : int
+        Filters that a unit spans.
 
     Returns
     -------
     array, shape (M, C, R, S)
     """
-    filters, channels, rows, columns, unit_channels, unit_rows, unit_columns = units.shape
-    return units.transpose(0, 1, 4, 2, 5, 3, 6).reshape(
-        filters, channels * unit_channels, rows * unit_rows, columns * unit_columns
+    across, blocks, down, along, depth, rows, columns = units.shape
+    channels = depth // filters
+    split = units.reshape(across, blocks, down, along, filters, channels, rows, columns)
+    return split.transpose(0, 4, 1, 5, 2, 6, 3, 7).reshape(
+        across * filters, blocks * channels, down * rows, along * columns
     )
 
 

@@ -16,7 +16,7 @@ from kcsim.clustering.units import shape_text
 from kcsim.conv.execute import ClusteredConvolution
 from kcsim.conv.operations import count_operations
 from kcsim.errors import InputError, Problem
-from kcsim.weights.clustered import ClusteredLayer, Codebook
+from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
 from kcsim.workload.execution import Operations
 from kcsim.workload.layer import ConvLayer
 

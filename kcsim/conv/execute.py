@@ -22,7 +22,7 @@ from kcsim.kernels.conv.products import share_products
 from kcsim.kernels.conv.sums import share_sums
 from kcsim.kernels.conv.vectors import SPAN
 from kcsim.reading.arguments import checked
-from kcsim.weights.clustered import ClusteredLayer, Codebook
+from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
 from kcsim.workload.execution import Operations
 from kcsim.workload.layer import ConvLayer
 

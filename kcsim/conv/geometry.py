@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from kcsim.clustering.scheme import Unit
+from kcsim.clustering.unit import Unit
 from kcsim.kernels.conv.planes import Planes, Tiles
 from kcsim.kernels.conv.vectors import SPAN
 from kcsim.workload.layer import ConvLayer

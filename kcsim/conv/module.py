@@ -13,7 +13,8 @@ from kcsim.conv.execute import ClusteredConvolution
 from kcsim.conv.operations import choose_execution
 from kcsim.errors import InputError, Problem
 from kcsim.reading.arguments import checked
-from kcsim.weights.clustered import ClusteredLayer, ClusteredWeights, Codebook
+from kcsim.weights.clustered import ClusteredWeights
+from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
 from kcsim.weights.matching import match_names
 from kcsim.workload.execution import Operations
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from kcsim.conv.geometry import Geometry, Place, line_strips
-from kcsim.weights.clustered import ClusteredLayer
+from kcsim.errors import InputError
+from kcsim.weights.clustered_layer import ClusteredLayer
 from kcsim.workload.execution import EXECUTIONS, Operations, check_execution
 from kcsim.workload.layer import ConvLayer
 
@@ -67,6 +68,11 @@ def choose_execution(layer: ClusteredLayer, execution: str, conv: ConvLayer) -> 
         If there is no such execution.
     """
     check_execution(execution, ("auto", *EXECUTIONS))
+    if execution in ("auto", "decode") and layer.part.unshared:
+        return "decode"
+    if layer.part.unshared:
+        name = layer.part.layer.name
+        raise InputError(f"layer {name!r} shares neither products nor sums: {layer.part.unshared}")
     if execution != "auto":
         return execution
     return min(EXECUTIONS, key=lambda name: count_operations(layer, name, conv).total)

@@ -13,7 +13,7 @@ from kcsim.conv.geometry import Geometry, Place, flat_tiles, strip_tiles, whole_
 from kcsim.kernels.conv.planes import Filters, Tiles
 from kcsim.kernels.conv.products import Products
 from kcsim.kernels.conv.sums import Sums
-from kcsim.weights.clustered import ClusteredLayer, Codebook
+from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
 from kcsim.workload.layer import ConvLayer
 
 CHUNK_WORDS = 131072

@@ -118,8 +118,12 @@ def _format(stored: LayerStorage, value_bits: int, decode_level: int, first: boo
         return WeightFormat(value_bits)
     bits = Fraction(stored.indexes_bits) + stored.transforms_bits
     bits += part.units * part.settings.extras_bits
+    bits += Fraction(stored.positions_bits) + stored.outliers_bits
+    bits += part.layer.out_channels * (part.settings.filter_scale_bits or 0)
     return WeightFormat(
         value_bits, part.unit.shape, bits / part.units, decode_level, part.codebook_words,
         part.codebook_words * (part.settings.codebook_bits or value_bits), first,
-        int(part.settings.kind.has_scales), int(part.settings.kind.has_offsets),
+        int(part.settings.kind.has_scales or part.settings.filter_scale_bits is not None),
+        part.settings.kind.has_offsets + part.settings.stages - 1,
+        unit_filters=part.unit.filters, stages=part.settings.stages,
     )  # fmt: skip

@@ -54,6 +54,8 @@ class WeightCosts:
         Cycles of reading the codebook at the outermost level, once.
     copy_cycles : float
         Cycles of writing it into one instance of `store_level`.
+    unit_filters : int
+        Filters of a unit.
     """
 
     unit: tuple[int, int, int] = (1, 1, 1)
@@ -69,11 +71,12 @@ class WeightCosts:
     lookup_cycles: float = 0.0
     load_cycles: float = 0.0
     copy_cycles: float = 0.0
+    unit_filters: int = 1
 
     @property
     def value_bits(self) -> float:
         """Bits of an index for each weight of its unit."""
-        return self.unit_bits / math.prod(self.unit)
+        return self.unit_bits / (math.prod(self.unit) * self.unit_filters)
 
 
 DENSE = WeightCosts()
@@ -184,7 +187,7 @@ def build_machine(
         costs=costs,
         rooms=_room_array(hardware, weights),
         cycles=np.array([leaks, overlapped], np.float64).T.copy(),
-        unit=np.array([*weights.unit, *decoder], np.int64),
+        unit=np.array([*weights.unit, *decoder, weights.unit_filters], np.int64),
         macs=float(layer.macs),
         cycles_per_mac=cycles_per_mac * timed,
         mac_pj=float(mac_pj + fixed_pj),

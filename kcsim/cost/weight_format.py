@@ -38,11 +38,16 @@ class WeightFormat:
     loads_codebook : bool
         Whether this layer is the one that brings the codebook on chip.
     multiplies_per_weight, adds_per_weight : int
-        1 where units have a scale, or an offset, which the decoder applies to every
-        weight; else 0. Flipping an entry is wiring and takes neither.
+        What the decoder does to every weight: 1 where units or filters have a scale; 1
+        where units have an offset, and 1 for each stage but the first. Flipping an entry
+        is wiring and takes neither.
     codebook_level : int, optional
         Position of the level that holds a codebook too large for its store; the nearest one above
         the decoder with room beside its tiles when absent.
+    unit_filters : int
+        Filters of the block that one index stands for.
+    stages : int
+        Entries that add up to a unit, each of which is looked up.
     """
 
     value_bits: int
@@ -55,6 +60,22 @@ class WeightFormat:
     multiplies_per_weight: int = 0
     adds_per_weight: int = 0
     codebook_level: int | None = None
+    unit_filters: int = 1
+    stages: int = 1
+
+    @property
+    def shown_unit(self) -> tuple[int, ...] | None:
+        """As `unit`; of a unit of several filters, these before them."""
+        if self.unit is None or self.unit_filters == 1:
+            return self.unit
+        return self.extents
+
+    @property
+    def extents(self) -> tuple[int, int, int, int]:
+        """Filters, channels, rows and columns of a unit."""
+        if self.unit is None:
+            raise ValueError("dense weights have no units")
+        return (self.unit_filters, *self.unit)
 
     @property
     def entry_bits(self) -> int:
@@ -63,10 +84,8 @@ class WeightFormat:
 
     def units_in(self, extent: dict[str, int]) -> int:
         """Indexes needed for a tile, counting units that it holds in part."""
-        if self.unit is None:
-            raise ValueError("dense weights have no units")
-        units = extent["G"] * extent["M"]
-        for dimension, size in zip("CRS", self.unit, strict=True):
+        units = extent["G"]
+        for dimension, size in zip("MCRS", self.extents, strict=True):
             units *= -(-extent[dimension] // size)
         return units
 
@@ -109,13 +128,14 @@ class WeightFormat:
         outer_words = self.codebook_bits / outer.word_bits_of("weights")
         return WeightCosts(
             unit, float(self.unit_bits), self.decode_level,
-            self.entry_bits / place.access_bits * place.read_pj + affine_pj,
+            self.stages * self.entry_bits / place.access_bits * place.read_pj + affine_pj,
             reads * outer.price("weights", "read") if loaded else 0.0,
             writes * place.write_pj if loaded else 0.0,
             place.index, self.codebook_bits, self.entry_bits, place.word_bits,
-            1 / (place.read_words_per_cycle or np.inf),
+            self.stages / (place.read_words_per_cycle or np.inf),
             outer_words / (outer.read_words_per_cycle or np.inf) * loaded,
             self.codebook_bits / place.word_bits / (place.write_words_per_cycle or np.inf) * loaded,
+            self.unit_filters,
         )  # fmt: skip
 
     def loading(self, hardware: Hardware, place: CodebookPlace) -> tuple[int, int]:

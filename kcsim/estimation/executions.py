@@ -230,6 +230,8 @@ def _distinct_entries(
             yield (
                 known
                 if known is None
+                else DistinctEntries.expected(known.part)
+                if known.part.unshared
                 else DistinctEntries.of(
                     known, clustering.codebooks[known.part.codebook], without_zeros=without_zeros
                 )

@@ -81,7 +81,7 @@ def _bits(tensor: int, tile: dict[str, int], machine: Machine, index: int) -> fl
             stride, dilation = machine.window[axis].item()
             words *= stride * (tile[output] - 1) + dilation * (tile[tap] - 1) + 1
     if TENSORS[tensor] == "weights" and index <= machine.unit[DECODER]:
-        words *= cut_share.py_func(machine.unit, tile["C"], tile["R"], tile["S"])
+        words *= cut_share.py_func(machine.unit, tile["M"], tile["C"], tile["R"], tile["S"])
     return words * float(machine.costs[index, tensor, VALUE_BITS])
 
 

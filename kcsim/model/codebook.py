@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -21,7 +22,7 @@ class Lookups:
     Attributes
     ----------
     count : int
-        Entries that are looked up, whether or not zeros spare some.
+        Entries that are looked up, one for each stage, whether or not zeros spare some.
     decoded_words : int
         Weights that are handed on, likewise.
     paid_words : Fraction
@@ -71,12 +72,12 @@ def count_lookups(counts: Counts, form: WeightFormat, place: CodebookPlace) -> L
         words = counts.moved(hardware.levels[decoder - 1].name, "weights", "down")
         paid = timed = Fraction(words)
     tile = delivered_extent(counts, decoder)
-    extents = tile["C"], tile["R"], tile["S"]
+    extents = tile["M"], tile["C"], tile["R"], tile["S"]
     # The same rule as in the search, but on Python's integers.
-    read = lookup_words.py_func(*extents, form.unit, form.entry_bits, place.word_bits)
-    filter_words = tile["C"] * tile["R"] * tile["S"]
-    units = form.units_in(tile)
+    read = lookup_words.py_func(*extents, form.extents, form.entry_bits, place.word_bits)
+    tile_words = math.prod(extents)
+    units = form.stages * form.units_in(tile)
     return Lookups(
-        words * units // (filter_words * tile["G"] * tile["M"]), words, paid,
-        timed * read / filter_words,
+        words * units // (tile_words * tile["G"]), words, paid,
+        timed * form.stages * read / tile_words,
     )  # fmt: skip

@@ -234,7 +234,7 @@ def _check_imperfect(
     """Refuse imperfect factors where they cannot be counted, or not in reasonable time."""
     cut = {d: n for d, n in layer.dimensions.items() if mapping.bound(d) != n}
     factors = ", ".join(f"factors of {d} that multiply to {n}" for d, n in cut.items())
-    unit = dict(zip("CRS", form.unit, strict=True)) if form and form.unit else {}
+    unit = dict(zip("MCRS", form.extents, strict=True)) if form and form.unit else {}
     for d in cut:
         if unit.get(d, 1) > 1:
             message = f"a short tile of {d} would cut units of clustered weights, that span {d}"

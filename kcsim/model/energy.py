@@ -143,7 +143,7 @@ def codebook_items(counts: Counts, form: WeightFormat) -> Iterator[EnergyItem]:
         return
     found = count_lookups(counts, form, place)
     component = "codebook" if place.level is None else f"codebook ({place.level})"
-    bits = found.paid_words * form.entry_bits
+    bits = found.paid_words * form.stages * form.entry_bits
     accesses = _ceiling(bits / place.access_bits)
     yield EnergyItem(
         component, "weights", "lookup", found.count, float(bits), accesses,

@@ -20,7 +20,7 @@ from kcsim.sharing.account import SharedEstimate
 from kcsim.sharing.phases import first_levels, leave_out
 from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.tiles import Tile
-from kcsim.weights.clustered import ClusteredLayer, Codebook
+from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
 from kcsim.workload.layer import TENSORS
 
 

@@ -19,7 +19,7 @@ from kcsim.sharing.distinct_entries import DistinctEntries
 from kcsim.sharing.plan import SharedLayer
 from kcsim.sharing.search import find_shared_mapping
 from kcsim.sharing.strategies import SHARINGS
-from kcsim.weights.clustered import ClusteredLayer, Codebook
+from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
 from kcsim.workload.layer import ConvLayer
 
 
@@ -81,6 +81,8 @@ def check_sharing(
         If the hardware has no room for the phases.
     """
     part = resolve_layer(layer, clustering)
+    if part.unit and part.unshared:
+        raise InputError(f"{layer.name} shares neither products nor sums: {part.unshared}")
     if part.unit is None:
         raise InputError(Problem(f"{clustering} leaves {layer.name} dense", "dense=none"))
     least_cost(layer).check(np.inf)

@@ -28,7 +28,7 @@ from kcsim.sharing.phases import (
 from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.strategies import ShareProducts, ShareSums
 from kcsim.sharing.tiles import Tile
-from kcsim.weights.clustered import ClusteredLayer, Codebook
+from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
 from kcsim.workload.layer import TENSORS, ConvLayer
 
 _OUTPUTS = TENSORS.index("outputs")

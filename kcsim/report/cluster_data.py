@@ -6,7 +6,8 @@ from kcsim.clustering.storage import LayerStorage
 from kcsim.fields import field_named
 from kcsim.report.table import Row, Table, column
 from kcsim.sums import exact_sum, quotient
-from kcsim.weights.clustered import ClusteredLayer, ClusteredWeights
+from kcsim.weights.clustered import ClusteredWeights
+from kcsim.weights.clustered_layer import ClusteredLayer
 
 _COLUMNS = (
     column("layer"),
@@ -57,7 +58,8 @@ def _layers_table(weights: ClusteredWeights) -> Table:
     notes = [
         "Entries per channel and per filter: means of the distinct entries that the filters have "
         "for an input channel, and that a filter has.",
-        "Extras: transforms, scales and offsets. Squared error: mean, against the given weights.",
+        "Extras: transforms, scales, offsets, positions of indexes, and outliers. Squared error: "
+        "mean, against the given weights.",
         *weights.notes,
     ]
     title = f"Layers: {weights.network.name}, {weights.clustering}"
@@ -69,7 +71,7 @@ def _row(stored: LayerStorage, weights: ClusteredWeights) -> Row:
     bits = (
         stored.codebook_bits,
         stored.indexes_bits,
-        stored.transforms_bits + stored.scales_bits + stored.offsets_bits,
+        stored.extras_bits,
         stored.dense_weights_bits,
         stored.weights_bits,
         stored.uncompressed_weights_bits / stored.weights_bits if stored.weights_bits else None,
@@ -83,7 +85,7 @@ def _row(stored: LayerStorage, weights: ClusteredWeights) -> Row:
 def _counts(layer: ClusteredLayer) -> Row:
     unit = layer.part.unit
     return (
-        "x".join(map(str, unit.shape)) if unit else None,
+        "x".join(map(str, unit.extents)) if unit else None,
         layer.part.units,
         layer.part.clusters,
         layer.used_entries,

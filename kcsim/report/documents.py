@@ -99,6 +99,7 @@ HARDWARE = Record(
 
 STORAGE_PARTS = (
     "codebooks_bits", "indexes_bits", "transforms_bits", "scales_bits", "offsets_bits",
+    "positions_bits", "outliers_bits",
     "dense_weights_bits",
 )  # fmt: skip
 STORAGE = Record(
@@ -111,11 +112,12 @@ WEIGHT_FORMAT = Record(
     "WeightFormat", "How the weights of a layer are stored and moved.",
     "value_bits unit? unit_bits decode_level? codebook_words codebook_bits loads_codebook",
     {
+        "unit": attrgetter("weight_format.shown_unit"),
         "unit_bits": lambda estimate: float(estimate.weight_format.unit_bits),
         "decode_level": lambda estimate: estimate.decode_level or None,
         **{
             name: attrgetter(f"weight_format.{name}")
-            for name in ("value_bits", "unit", "codebook_words", "codebook_bits", "loads_codebook")
+            for name in ("value_bits", "codebook_words", "codebook_bits", "loads_codebook")
         },
     },
 )  # fmt: skip
@@ -255,8 +257,8 @@ CLUSTERED_LAYER = Record(
     "ClusteredLayer", "A layer; what it has no value for, as it stays dense, is `null`.",
     "layer clustering? unit? units clusters used_entries? distinct_per_channel? "
     "distinct_per_filter? codebook_bits indexes_bits transforms_bits scales_bits offsets_bits "
-    "dense_weights_bits weights_bits biases_bits uncompressed_weights_bits mean_squared_error? "
-    "variance_kept?",
+    "positions_bits outliers_bits dense_weights_bits weights_bits biases_bits "
+    "uncompressed_weights_bits mean_squared_error? variance_kept?",
 )  # fmt: skip
 
 RESULT_DOCUMENT = Record(
@@ -371,7 +373,7 @@ def _clustered_layer(stored: LayerStorage, weights: ClusteredWeights) -> SimpleN
             "variance_kept": layer.variance_kept,
         }
     bits = {name: getattr(stored, name) for name in CLUSTERED_LAYER.fields if "_bits" in name}
-    unit = part.unit.shape if part.unit else None
+    unit = part.unit.extents if part.unit else None
     return SimpleNamespace(
         layer=part.layer.name, unit=unit, units=part.units, clusters=part.clusters, **known, **bits
     )

@@ -167,8 +167,8 @@ def _draw_heading(page: Axes, estimate: LayerEstimate) -> None:
     layer, hardware = estimate.layer, estimate.counts.hardware
     sizes = " ".join(f"{d}={n}" for d, n in layer.dimensions.items() if n > 1)
     shape = f"{sizes}: {estimate.counts.macs:,} MACs".lstrip(": ")
-    if estimate.weight_format.unit is not None:
-        shape += f"; indexes of {'×'.join(map(str, estimate.weight_format.unit))} weights down to "
+    if block := estimate.weight_format.shown_unit:
+        shape += f"; indexes of {'×'.join(map(str, block))} weights down to "
         shape += hardware.levels[estimate.weight_format.decode_level].name
     span = _NEST[0], _VALUES[1]
     _write(page, span, 0.16, f"{layer.name} on {hardware.name}", size=10, weight="bold")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from kcsim.clustering.compute import expected_distinct
 from kcsim.clustering.resolve import LayerClustering
 from kcsim.kernels.distinct import count_distinct
-from kcsim.weights.clustered import ClusteredLayer, Codebook
+from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
 
 Integers = NDArray[np.int64]
 Widths = tuple[tuple[int, int], ...]

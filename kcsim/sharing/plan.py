@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from kcsim.clustering.coding import fixed_index_bits
-from kcsim.clustering.scheme import Unit
+from kcsim.clustering.unit import Unit
 from kcsim.cost.prices import WeightCosts
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.errors import MappingError
@@ -187,6 +187,8 @@ class SharedLayer:
 def check_shareable(shared: SharedLayer) -> None:
     """Raise a MappingError if a layer cannot share on a hardware, whatever the mapping."""
     what = f"{shared.layer.name} cannot {shared.sharing.verb}"
+    if reason := shared.distinct.part.unshared:
+        raise MappingError(f"{what}: {reason}")
     for level in shared.hardware.levels:
         for has, name in ((level.fanout.hop_pj, "hops"), (level.fanout.forwarding, "forwarding")):
             if has:

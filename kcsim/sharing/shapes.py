@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kcsim.clustering.scheme import Unit
+from kcsim.clustering.unit import Unit
 from kcsim.sharing.strategies import PhaseName, Sharing
 from kcsim.sharing.tiles import Tile, Window
 from kcsim.workload.layer import ConvLayer

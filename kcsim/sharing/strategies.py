@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
-from kcsim.clustering.scheme import Unit
+from kcsim.clustering.unit import Unit
 from kcsim.sharing.distinct_entries import DistinctEntries, Widths
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import Tensor

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kcsim.clustering.options import OPTIONS
-from kcsim.clustering.precision import quantize
 from kcsim.clustering.resolve import (
     LayerClustering,
     check_units,
@@ -21,12 +22,14 @@ from kcsim.clustering.resolve import (
 from kcsim.clustering.scheme import Clustering
 from kcsim.clustering.spec import parse_clustering
 from kcsim.clustering.target import largest_that_meets, meet_ratio, most_units
-from kcsim.clustering.units import cut_units
-from kcsim.errors import InputError, Problem
+from kcsim.errors import InputError, Problem, nearest
 from kcsim.reading.arguments import checked
-from kcsim.weights.clustered import ClusteredLayer, ClusteredWeights, Codebook
+from kcsim.weights.clustered import ClusteredWeights
+from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
+from kcsim.weights.found import Storing
 from kcsim.weights.matching import LayerWeights, Names, match_weights
-from kcsim.weights.recognize import FOUND, distinct_values, recognize_network
+from kcsim.weights.recognize import FOUND, recognize_network
+from kcsim.weights.recognize_units import distinct_values
 from kcsim.weights.weight_files import load_weights
 from kcsim.workload.network import Network
 from kcsim.workload.reader import load_network
@@ -92,17 +95,20 @@ def cluster_network(
         if not isinstance(number, int | np.integer) or number < least:
             raise InputError(Problem(f"{name} is {number!r}", f"a whole number from {least} on"))
     network = load_network(network)
-    matched = _matched(network, weights, names)
+    matched, file_notes = _matched(network, weights, names)
     if isinstance(clustering, str):
         word, _, settings = clustering.partition(":")
         if word.strip() == FOUND:
-            found = recognize_network(network, matched, _index_of(settings))
-            return replace(found, notes=_matched_notes(matched))
+            storing = _storing(settings)
+            found = recognize_network(network, matched, storing)
+            notes = (*_matched_notes(matched), *_zero_notes(network, matched, storing, found))
+            return replace(found, notes=(*notes, *file_notes))
         clustering = parse_clustering(clustering)
     chosen = settings_of(network, clustering)
 
     def attempt(settings: Clustering) -> ClusteredWeights:
-        return _clustered(network, matched, settings, seed, starts, progress)
+        result = _clustered(network, matched, settings, seed, starts, progress)
+        return replace(result, notes=(*result.notes, *file_notes))
 
     ratio = chosen.ratio
     if ratio is None:
@@ -121,8 +127,8 @@ def cluster_network(
 
 def _matched(
     network: Network, weights: Weights | None, names: Names | None
-) -> dict[str, LayerWeights]:
-    """The weights of every layer, those that came with the network where none are given."""
+) -> tuple[dict[str, LayerWeights], tuple[str, ...]]:
+    """The weights of every layer, and notes of their file; those of the network if none are given."""
     if weights is None:
         if not network.weights:
             raise InputError(
@@ -132,19 +138,28 @@ def _matched(
         names = {layer.name: f"{layer.name}.weight" for layer in network.trained_layers}
     elif isinstance(weights, str | os.PathLike):
         weights = load_weights(weights)
-    return match_weights(network, weights, names)
+    return match_weights(network, weights, names), getattr(weights, "notes", ())
 
 
-def _index_of(settings: str) -> str:
-    """The coding in the settings behind ``found``."""
-    key, _, value = (part.strip() for part in settings.partition("="))
-    if not settings:
-        return "fixed"
-    if key != "index":
-        raise InputError(Problem(f"{FOUND} has no setting {key!r}", "index"))
-    if problem := OPTIONS["index"].problem("index", value):
-        raise InputError(problem)
-    return value
+def _storing(settings: str) -> Storing:
+    """What stands behind ``found``: how indexes are coded, and which units have one."""
+    given: dict[str, Any] = {}
+    for piece in settings.split(",") if settings.strip() else ():
+        key, _, value = (part.strip() for part in piece.partition("="))
+        names = tuple(vars(Storing()))
+        if key not in names:
+            expected = ", ".join(names)
+            raise InputError(
+                Problem(f"{FOUND} has no setting {key!r}", expected, nearest(key, names))
+            )
+        given[key] = int(value) if value.isdecimal() else value
+        if problem := OPTIONS[key].problem(key, given[key]):
+            raise InputError(problem)
+    if "position_bits" in given and given.get("positions") != "relative":
+        raise InputError(
+            Problem("position_bits are those of relative positions", "positions=relative")
+        )
+    return Storing(**given)
 
 
 def _clustered(
@@ -171,11 +186,12 @@ def _clustered(
         if progress:
             progress(done, steps)
 
+    from kcsim.weights.fit_layers import fit_layers
+
     codebooks, layers = {}, {}
     for name, group in sharing.items():
         tensors = [weights[part.layer.name].weight for part in group]
-        fit = _fit_subspaces if group[0].settings.is_product else _fit_units
-        codebook, fitted = fit(group, tensors, seed, starts, advance)
+        codebook, fitted = fit_layers(group, tensors, seed, starts, advance)
         codebooks[name] = codebook
         for layer, tensor in zip(fitted, tensors, strict=True):
             layers[layer.part.layer.name] = _with_error(layer, codebook, tensor)
@@ -187,6 +203,33 @@ def _clustered(
         {name: given.weight.copy() for name, given in weights.items() if name not in layers},
         {name: given.bias.copy() for name, given in weights.items() if given.bias is not None},
         (*few_units_notes(parts), *_matched_notes(weights), *_already_clustered(weights)),
+    )
+
+
+def _zero_notes(
+    network: Network,
+    weights: Mapping[str, LayerWeights],
+    storing: Storing,
+    found: ClusteredWeights,
+) -> tuple[str, ...]:
+    """A sentence about what layers of many zeros would take without indexes for these."""
+    given = [weights[name].weight for name in found.layers]
+    words = sum(each.size for each in given)
+    zeros = words - sum(np.count_nonzero(each) for each in given)
+    stored = {layer.part.settings.positions for layer in found.layers.values()}
+    if stored != {"all"} or 3 * zeros < words:
+        return ()
+    sizes = {
+        kind: recognize_network(network, weights, replace(storing, positions=kind)).storage()
+        for kind in ("relative", "bitmask")
+    }
+    kind, fewest = min(sizes.items(), key=lambda pair: pair[1].total_bits)
+    today = found.storage().total_bits
+    if fewest.total_bits >= today:
+        return ()
+    return (
+        f"{zeros / words:.0%} of the clustered weights are zero: with {FOUND}:positions={kind} all "
+        f"takes {math.ceil(fewest.total_bits / 8):,} bytes in place of {math.ceil(today / 8):,}.",
     )
 
 
@@ -228,67 +271,3 @@ def _with_error(layer: ClusteredLayer, codebook: Codebook, weights: Floats) -> C
     mean = float(error.mean())
     kept = 1 - mean / variance if variance else float(mean == 0)
     return replace(layer, mean_squared_error=mean, variance_kept=kept)
-
-
-def _fit_units(
-    parts: Sequence[LayerClustering],
-    tensors: Sequence[Floats],
-    seed: int,
-    starts: int,
-    advance: Callable[[], None],
-) -> tuple[Codebook, list[ClusteredLayer]]:
-    """One codebook for the units of all layers that share it."""
-    from kcsim.weights.fit import fit_units
-
-    name, settings, unit = parts[0].codebook, parts[0].settings, parts[0].unit
-    assert unit is not None
-    blocks = [cut_units(tensor, unit) for tensor in tensors]
-    shapes = [block.shape[:4] for block in blocks]
-    units = np.concatenate([block.reshape(-1, *unit.shape) for block in blocks])
-    fitted = fit_units(units, settings, parts[0].clusters, seed=seed, starts=starts)
-    advance()
-    layers, start = [], 0
-    for part, shape in zip(parts, shapes, strict=True):
-        own = slice(start, start + part.units)
-        start += part.units
-        turns = fitted.transforms
-        scales, offsets = (
-            None if values is None else quantize(values[own].reshape(shape), bits, what)
-            for values, bits, what in (
-                (fitted.scales, settings.scale_bits, f"the scale of layer {part.layer.name!r}"),
-                (fitted.offsets, settings.offset_bits, f"the offset of layer {part.layer.name!r}"),
-            )
-        )
-        indexes = fitted.indexes[own].reshape(shape)
-        turned = None if turns is None else turns[own].reshape(shape)
-        layers.append(ClusteredLayer(part, indexes, turned, scales, offsets))
-    return _codebook(name, fitted.entries, settings), layers
-
-
-def _fit_subspaces(
-    parts: Sequence[LayerClustering],
-    tensors: Sequence[Floats],
-    seed: int,
-    starts: int,
-    advance: Callable[[], None],
-) -> tuple[Codebook, list[ClusteredLayer]]:
-    """The codebooks of one layer in product quantization, one for each sub-space."""
-    from kcsim.weights.fit import fit_units
-
-    (part,), (weights,) = parts, tensors
-    settings, length = part.settings, part.settings.length or 1
-    filters, channels, rows, columns = weights.shape
-    entries, indexes = [], []
-    for start in range(0, channels, length):
-        vectors = np.moveaxis(weights[:, start : start + length], 1, -1)
-        units = vectors.reshape(-1, vectors.shape[-1], 1, 1)
-        fitted = fit_units(units, settings, part.clusters, seed=seed, starts=starts)
-        advance()
-        entries.append(fitted.entries)
-        indexes.append(fitted.indexes.reshape(filters, rows, columns))
-    codebook = _codebook(part.codebook, np.concatenate(entries, axis=1), settings)
-    return codebook, [ClusteredLayer(part, np.stack(indexes, axis=1))]
-
-
-def _codebook(name: str, entries: Floats, settings: Clustering) -> Codebook:
-    return Codebook(name, quantize(entries, settings.codebook_bits or 32, f"codebook {name!r}"))

@@ -1,167 +1,33 @@
-"""Clustered weights as data: indexes, what belongs to each unit, and codebooks."""
+"""The clustered weights of a network as data, and what they occupy."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kcsim.clustering.coding import TABLE_ENTRY_BITS, code_lengths
-from kcsim.clustering.precision import StoredValues, read_only, values_bits
+from kcsim.clustering.precision import read_only, values_bits
 from kcsim.clustering.resolve import LayerClustering
 from kcsim.clustering.scheme import Clustering
-from kcsim.clustering.storage import LayerStorage, NetworkStorage, network_storage, parts_storage
-from kcsim.clustering.units import join_units, shape_text, transformed, weights_shape
+from kcsim.clustering.storage import (
+    LayerStorage,
+    NetworkStorage,
+    network_storage,
+    outliers_bits,
+    parts_storage,
+)
+from kcsim.clustering.units import shape_text, weights_shape
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.sums import exact_sum
+from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 
 Floats = NDArray[np.float32]
 _DENSE = Clustering("scalar", k=1)
-
-
-@dataclass(frozen=True, eq=False)
-class Codebook:
-    """The entries that units are replaced by.
-
-    Attributes
-    ----------
-    name : str
-        Equal to `LayerClustering.codebook` of every layer that uses it.
-    entries : StoredValues
-        Shape (K, channels, rows, columns). In product quantization, the channels are all of a
-        group's, and each sub-space has the K entries of its own channels; else there is one.
-    """
-
-    name: str
-    entries: StoredValues
-
-    @property
-    def clusters(self) -> int:
-        """Entries K."""
-        return len(self.entries.codes)
-
-
-@dataclass(frozen=True, eq=False)
-class ClusteredLayer:
-    """The units of one layer.
-
-    The arrays have the shape of the units, (M, C/channels, R/rows, S/columns), and are read-only.
-
-    Attributes
-    ----------
-    part : LayerClustering
-        The layer, its settings and its unit.
-    indexes : int32 array
-        Entry of each unit.
-    transforms : uint8 array or None
-        How the entry is turned (`kcsim.clustering.units.transformed`).
-    scales, offsets : StoredValues or None
-        What the entry is multiplied by, and what is then added.
-    mean_squared_error : float or None
-        Of the decoded weights against those that were clustered, where they are known.
-    variance_kept : float or None
-        1 less the squared error over the squared distance of those weights from their mean; 1
-        where they are all equal.
-    """
-
-    part: LayerClustering
-    indexes: NDArray[np.int32]
-    transforms: NDArray[np.uint8] | None = None
-    scales: StoredValues | None = None
-    offsets: StoredValues | None = None
-    mean_squared_error: float | None = None
-    variance_kept: float | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "indexes", read_only(self.indexes))
-        if self.transforms is not None:
-            object.__setattr__(self, "transforms", read_only(self.transforms))
-
-    @cached_property
-    def counts(self) -> NDArray[np.int64]:
-        """How many units each of the K entries has; shape (K,)."""
-        return read_only(np.bincount(self.indexes.ravel(), minlength=self.part.clusters))
-
-    @property
-    def used_entries(self) -> int:
-        """Entries that the layer uses, those of every sub-space counted apart."""
-        return int(_distinct(self._entries_used.reshape(1, -1))[0])
-
-    @property
-    def distinct_per_channel(self) -> NDArray[np.int64]:
-        """Distinct entries U_c that the filters have for each input channel.
-
-        A transformed entry counts as an entry of its own.
-
-        Returns
-        -------
-        int64[channel blocks of all groups]
-            Sub-vectors span several channels, which count as one block.
-        """
-        groups = self.part.layer.groups
-        filters, blocks, *rest = self.indexes.shape
-        keys = self._keys.reshape(groups, filters // groups, blocks, *rest)
-        return _distinct(keys.swapaxes(1, 2).reshape(groups * blocks, -1))
-
-    @property
-    def distinct_per_filter(self) -> NDArray[np.int64]:
-        """Distinct entries V_m that each filter has; int64[M]."""
-        return _distinct(self._keys.reshape(len(self.indexes), -1))
-
-    @property
-    def _entries_used(self) -> NDArray[np.int64]:
-        """A number for each entry; entries of different sub-spaces have different numbers."""
-        keys = self.indexes.astype(np.int64)
-        if self.part.settings.is_product:
-            keys += self.part.clusters * np.arange(keys.shape[1])[:, None, None]
-        return keys
-
-    @property
-    def _keys(self) -> NDArray[np.int64]:
-        """As `_entries_used`, with different numbers for different transforms."""
-        if self.transforms is None:
-            return self._entries_used
-        return self._entries_used * self.part.settings.transforms + self.transforms
-
-    def decode(self, codebook: Codebook) -> Floats:
-        """The weights, offset + scale * transform(entry).
-
-        Parameters
-        ----------
-        codebook : Codebook
-            That of the layer.
-
-        Returns
-        -------
-        float32[M, C, R, S]
-        """
-        entries = codebook.entries.values
-        if self.part.settings.is_product:
-            return self._decode_subspaces(entries)
-        if self.transforms is None:
-            units = entries[self.indexes]
-        else:
-            kinds = range(self.part.settings.transforms)
-            units = np.stack([transformed(entries, kind) for kind in kinds])[
-                self.transforms, self.indexes
-            ]
-        if self.scales is not None:
-            units = units * self.scales.values[..., None, None, None]
-        if self.offsets is not None:
-            units = units + self.offsets.values[..., None, None, None]
-        return join_units(units)
-
-    def _decode_subspaces(self, entries: Floats) -> Floats:
-        length = self.part.settings.length or 1
-        channels = np.arange(entries.shape[1])
-        indexes = self.indexes[:, channels // length]
-        weights: Floats = entries[indexes, channels[:, None, None], 0, 0]
-        return weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,9 +112,9 @@ class ClusteredWeights:
         return self._sharing(codebook)[0].part.settings.index
 
     def counts(self, codebook: str) -> NDArray[np.int64]:
-        """How many units of all layers each of its entries has; shape (K,)."""
+        """How many stored indexes of all layers each of its entries has; shape (K,)."""
         counts: NDArray[np.int64] = np.sum(
-            [layer.counts for layer in self._sharing(codebook)], axis=0
+            [layer.stored_counts for layer in self._sharing(codebook)], axis=0
         )
         return counts
 
@@ -260,18 +126,28 @@ class ClusteredWeights:
         """
         stored = 0
         for name, codebook in self.codebooks.items():
-            width = self._sharing(name)[0].part.settings.codebook_bits or 32
-            stored += _bytes(values_bits(codebook.entries.codes.size, width))
+            part = self._sharing(name)[0].part
+            width = part.settings.codebook_bits or 32
+            kept = codebook.entries.codes[codebook.clusters - part.stored_entries :]
+            stored += _bytes(values_bits(kept.size, width))
             index = self.index(name)
             if index != "fixed":
                 stored += _bytes(TABLE_ENTRY_BITS * codebook.clusters)
-            lengths = code_lengths(self.counts(name), "fixed" if index == "fixed" else "huffman")
-            stored += sum(_bytes(int(each.counts @ lengths)) for each in self._sharing(name))
+            lengths = self._lengths(name, "fixed" if index == "fixed" else "huffman")
+            for each in self._sharing(name):
+                stored += _bytes(int(each.stored_counts @ lengths)) + _bytes(each.positions_bits)
         for layer in self.storage().layers:
             stored += _bytes(layer.transforms_bits) + _bytes(layer.scales_bits)
             stored += _bytes(layer.offsets_bits) + _bytes(layer.dense_weights_bits)
-            stored += _bytes(layer.biases_bits)
+            stored += _bytes(layer.biases_bits) + _bytes(layer.outliers_bits)
         return stored
+
+    def _lengths(self, codebook: str, index: str) -> NDArray[np.float64]:
+        """Bits that the index of every entry of a codebook takes, under a coding."""
+        part = self._sharing(codebook)[0].part
+        counts = self.counts(codebook)
+        left_out = counts.size - part.stored_entries
+        return np.append(np.zeros(left_out), code_lengths(counts[left_out:], index))
 
     def _sharing(self, codebook: str) -> list[ClusteredLayer]:
         return [layer for layer in self.layers.values() if layer.part.codebook == codebook]
@@ -300,26 +176,37 @@ class ClusteredWeights:
         parts = self.parts if layers is None else self._chosen(layers)
         stored = parts_storage(parts, weight_bits=weight_bits, bias_bits=bias_bits)
         bias_bits = weight_bits if bias_bits is None else bias_bits
-        lengths = {
-            name: code_lengths(self.counts(name), self.index(name)) for name in self.codebooks
-        }
+        lengths = {name: self._lengths(name, self.index(name)) for name in self.codebooks}
         return replace(
             stored,
-            layers=tuple(self._counted(layer, lengths, bias_bits) for layer in stored.layers),
+            layers=tuple(
+                self._counted(layer, lengths, weight_bits, bias_bits) for layer in stored.layers
+            ),
         )
 
     def _counted(
-        self, stored: LayerStorage, lengths: Mapping[str, NDArray[np.float64]], bias_bits: int
+        self,
+        stored: LayerStorage,
+        lengths: Mapping[str, NDArray[np.float64]],
+        weight_bits: int,
+        bias_bits: int,
     ) -> LayerStorage:
         """The storage of a layer with its real indexes and biases."""
         name = stored.clustering.layer.name
         biases_bits = len(self.biases.get(name, ())) * bias_bits
         if name not in self.layers:
             return replace(stored, biases_bits=biases_bits)
-        counts = self.layers[name].counts
-        indexes_bits = exact_sum((counts * lengths[stored.clustering.codebook]).tolist())
+        layer = self.layers[name]
+        of_entries = layer.stored_counts * lengths[stored.clustering.codebook]
+        words = stored.clustering.layer.weight_words
+        outliers = 0 if layer.outliers is None else len(layer.outliers.positions)
         return replace(
-            stored, indexes_bits=indexes_bits, biases_bits=biases_bits, is_expectation=False
+            stored,
+            indexes_bits=exact_sum(of_entries.tolist()),
+            positions_bits=layer.positions_bits,
+            outliers_bits=outliers_bits(outliers, words, weight_bits),
+            biases_bits=biases_bits,
+            is_expectation=False,
         )
 
     def _chosen(self, layers: Iterable[ConvLayer]) -> tuple[LayerClustering, ...]:
@@ -373,10 +260,3 @@ def stored_network(
 
 def _bytes(bits: int) -> int:
     return -(-bits // 8)
-
-
-def _distinct(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number of distinct values in each row."""
-    ordered = np.sort(rows, axis=1)
-    distinct: NDArray[np.int64] = 1 + np.count_nonzero(np.diff(ordered, axis=1), axis=1)
-    return distinct

@@ -14,21 +14,25 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from kcsim.clustering.coding import TABLE_ENTRY_BITS, fixed_index_bits, huffman_decode, unpack
+from kcsim.clustering.positions import from_relative
 from kcsim.clustering.precision import FLOATS, StoredValues
-from kcsim.clustering.resolve import LayerClustering
+from kcsim.clustering.resolve import LayerClustering, cut_layer
 from kcsim.clustering.spec import parse_clustering
 from kcsim.clustering.units import shape_text, weights_shape
 from kcsim.errors import InputError, Problem
 from kcsim.reading.arguments import checked
 from kcsim.reading.files import binary_format
 from kcsim.reading.validation import validate_data
-from kcsim.weights.clustered import ClusteredLayer, ClusteredWeights, Codebook
+from kcsim.weights.clustered import ClusteredWeights
+from kcsim.weights.clustered_layer import ClusteredLayer, Codebook, Outliers
 from kcsim.weights.weight_files import first_bytes, read_safetensors, reading, safetensors_metadata
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 from kcsim.workload.network_file import parse_network
 
 METADATA_KEY = "kcsim"
+FORMATS = ("kcsim.clustered/1", "kcsim.clustered/2")
+"""The second one says what the first has no words for: see docs/clustered-weights.md."""
 
 Size = Annotated[int, Field(ge=1, lt=2**31)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -49,7 +53,7 @@ class _LayerEntry:
 class _Header:
     """What the file says beside its tensors."""
 
-    format: Literal["kcsim.clustered/1"]
+    format: Literal["kcsim.clustered/1", "kcsim.clustered/2"]
     network: str
     clustering: str
     layers: dict[str, _LayerEntry]
@@ -160,28 +164,27 @@ class _Reader:
         shape = self._header.codebooks.get(entry.codebook)
         if unit is None or shape is None:
             raise InputError(f"layer {layer.name!r} has no codebook {entry.codebook!r}")
-        channels = weights_shape(layer)[1] if settings.is_product else unit.channels
-        if shape[1:] != (channels, unit.height, unit.width):
+        part = replace(cut_layer(layer, unit, settings, entry.codebook), clusters=shape[0])
+        tables = settings.stages * part.subspaces
+        depth = unit.filters * unit.channels * tables
+        if settings.is_product:
+            depth = weights_shape(layer)[1]
+        if shape[1:] != (depth, unit.height, unit.width):
             raise InputError(
                 Problem(
                     f"codebook {entry.codebook!r} has entries of {shape_text(shape[1:])}",
-                    f"{channels}x{unit.height}x{unit.width} for layer {layer.name!r}",
+                    f"{depth}x{unit.height}x{unit.width} for layer {layer.name!r}",
                 )
             )
-        return LayerClustering(
-            layer,
-            settings,
-            unit,
-            units=unit.count(layer),
-            subspaces=unit.channel_blocks(layer) if settings.is_product else 1,
-            clusters=shape[0],
-            codebook=entry.codebook,
-        )
+        return part
 
     def _codebook(self, part: LayerClustering) -> Codebook:
-        name = part.codebook
+        name, width = part.codebook, part.settings.codebook_bits or 32
         shape = self._header.codebooks[name]
-        entries = self._values(f"{name}.codebook", shape, part.settings.codebook_bits or 32)
+        entries = self._values(f"{name}.codebook", (part.stored_entries, *shape[1:]), width)
+        if left_out := part.clusters - part.stored_entries:
+            zeros = np.zeros((left_out, *shape[1:]), entries.codes.dtype)
+            entries = replace(entries, codes=np.concatenate([zeros, entries.codes]))
         if part.settings.index != "fixed":
             lengths = self._packed(f"{name}.code_lengths", shape[:1], TABLE_ENTRY_BITS)
             self._codes[name] = lengths.astype(np.uint8)
@@ -189,9 +192,7 @@ class _Reader:
 
     def _layer(self, name: str, part: LayerClustering) -> ClusteredLayer:
         assert part.unit is not None
-        filters, _, rows, columns = weights_shape(part.layer)
-        blocks = part.unit.channel_blocks(part.layer)
-        shape = (filters, blocks, rows // part.unit.height, columns // part.unit.width)
+        shape = part.unit.grid(part.layer)
         settings, kind = part.settings, part.settings.kind
         transforms = None
         if settings.transforms > 1:
@@ -200,7 +201,7 @@ class _Reader:
         entry = self._header.layers[name]
         return ClusteredLayer(
             part,
-            self._indexes(f"{name}.indexes", shape, part),
+            self._indexes(name, (settings.stages, *shape) if settings.stages > 1 else shape, part),
             transforms,
             self._values(f"{name}.scales", shape, settings.scale_bits) if kind.has_scales else None,
             self._values(f"{name}.offsets", shape, settings.offset_bits)
@@ -208,29 +209,68 @@ class _Reader:
             else None,
             entry.mean_squared_error,
             entry.variance_kept,
+            self._values(
+                f"{name}.filter_scales", (part.layer.out_channels,), settings.filter_scale_bits
+            )
+            if settings.filter_scale_bits is not None
+            else None,
+            self._outliers(name, part.layer) if f"{name}.outliers" in self._tensors else None,
         )
 
+    def _outliers(self, name: str, layer: ConvLayer) -> Outliers:
+        values = self._floats(f"{name}.outliers")
+        key, words = f"{name}.outlier_positions", layer.weight_words
+        places = self._packed(key, values.shape, fixed_index_bits(words)).astype(np.int64).ravel()
+        if (
+            values.ndim != 1
+            or (np.diff(places, prepend=-1) <= 0).any()
+            or places.max(initial=0) >= words
+        ):
+            raise InputError(Problem(f"tensor {key!r} holds no positions",
+                                     f"numbers below {words} in ascending order"))  # fmt: skip
+        return Outliers(places, values)
+
     def _indexes(
-        self, key: str, shape: tuple[int, ...], part: LayerClustering
+        self, name: str, shape: tuple[int, ...], part: LayerClustering
     ) -> NDArray[np.int32]:
+        settings = part.settings
+        if settings.positions == "relative":
+            count = int(self._take(f"{name}.index_count", np.uint32, (1,))[0])
+            if count > part.units:
+                raise InputError(
+                    Problem(f"layer {name!r} has {count} indexes", f"at most {part.units}")
+                )
+            gaps = self._packed(f"{name}.zeros_before", (count,), settings.position_bits)
+            stored = self._words(f"{name}.indexes", (count,), part)
+            return from_relative(stored, gaps, part.units).reshape(shape)
+        if settings.positions == "bitmask":
+            used = self._packed(f"{name}.bitmask", shape, 1) != 0
+            indexes = np.zeros(shape, np.int32)
+            indexes[used] = self._words(f"{name}.indexes", (int(used.sum()),), part)
+            return indexes
+        return self._words(f"{name}.indexes", shape, part)
+
+    def _words(self, key: str, shape: tuple[int, ...], part: LayerClustering) -> NDArray[np.int32]:
+        """Indexes that are stored, in the coding of their codebook."""
         if part.codebook in self._codes:
             packed = self._take(key, np.uint8)
-            indexes = huffman_decode(packed.ravel(), self._codes[part.codebook], part.units)
+            count = int(np.prod(shape, dtype=object))
+            indexes = huffman_decode(packed.ravel(), self._codes[part.codebook], count)
             return indexes.reshape(shape)
-        bits = fixed_index_bits(part.clusters)
+        entries = part.stored_entries
+        bits = fixed_index_bits(entries)
         if bits == 16:
             words: NDArray[Any] = self._take(key, np.uint16, shape)
         else:
             words = self._packed(key, shape, bits)
+        first = part.clusters - entries
         if bits == 0:
             # Takes no memory, however large the layer is said to be.
-            return np.broadcast_to(np.int32(0), shape)
-        largest = int(words.max())
-        if largest >= part.clusters:
-            raise InputError(
-                Problem(f"tensor {key!r} holds {largest}", f"0 to {part.clusters - 1}")
-            )
-        return words.astype(np.int32)
+            return np.broadcast_to(np.int32(first), shape)
+        largest = int(words.max(initial=0))
+        if largest >= entries:
+            raise InputError(Problem(f"tensor {key!r} holds {largest}", f"0 to {entries - 1}"))
+        return words.astype(np.int32) + np.int32(first)
 
     def _values(self, key: str, shape: tuple[int, ...], bits: int) -> StoredValues:
         if bits in FLOATS:
@@ -244,7 +284,9 @@ class _Reader:
         codes -= (codes >> (bits - 1)) << bits
         return StoredValues(codes.astype(np.int32), bits, step)
 
-    def _floats(self, key: str, shape: tuple[int, ...], type_: Any = np.float32) -> NDArray[Any]:
+    def _floats(
+        self, key: str, shape: tuple[int, ...] | None = None, type_: Any = np.float32
+    ) -> NDArray[Any]:
         values = self._take(key, type_, shape)
         if not np.isfinite(values).all():
             raise InputError(Problem(f"tensor {key!r} has values that are not finite", "numbers"))
@@ -286,4 +328,4 @@ def _served(parts: Iterable[LayerClustering]) -> int:
                 f"layers {first.layer.name!r} and {part.layer.name!r} cannot share codebook "
                 f"{part.codebook!r}"
             )
-    return sum(part.units // part.subspaces for part in (first, *others))
+    return sum(part.codebook_units for part in (first, *others))

@@ -59,13 +59,20 @@ class FittedUnits:
 
 
 def fit_units(
-    units: Floats, settings: Clustering, clusters: int, *, seed: int = 0, starts: int = 3
+    units: Floats,
+    settings: Clustering,
+    clusters: int,
+    *,
+    seed: int = 0,
+    starts: int = 3,
+    weights: NDArray[np.float64] | None = None,
 ) -> FittedUnits:
     """Find the codebook of units that share one.
 
     ``scalar``, ``row``, ``kernel`` and ``product`` are plain k-means (`kcsim.weights.k_means`).
     With ``sparse``, the floor(p N) units of least norm are tied to entry 0, which is zero, and the
-    others share K - 1 entries (Wu et al., Deep k-Means, ICML 2018, Section 5.3).
+    others share K - 1 entries (Wu et al., Deep k-Means, ICML 2018, Section 5.3). Where zero units
+    have no index (`Clustering.positions`), these are all tied.
 
     ``scaled_kernel`` clusters shapes: kernels over their norm, signed by the centroid tap (Son,
     Nah, Lee, ECCV 2018, Section 3.1). Two things differ from the paper, both for a smaller error
@@ -86,6 +93,8 @@ def fit_units(
         Entries K, from 1 to N.
     seed, starts : int
         As for `kcsim.weights.k_means`.
+    weights : float64 array, shape (N,), optional
+        Of the squared errors of units, where the scheme is plain k-means.
 
     Raises
     ------
@@ -99,8 +108,8 @@ def fit_units(
         raise InputError(Problem(f"units have the shape {shape}", expected))
     if not np.isfinite(units).all():
         raise InputError(Problem("units hold NaN or infinite values", "finite values"))
-    if settings.sparse and clusters > 0:
-        return _fit_sparse(units, settings.sparse, clusters, seed, starts)
+    if (settings.sparse or settings.positions != "all") and clusters > 0:
+        return _fit_sparse(units, settings, clusters, seed, starts, weights)
     if settings.scheme == "linear_kernel":
         return _fit_linear(units, clusters, seed, starts)
     if settings.scheme == "scaled_kernel":
@@ -112,19 +121,31 @@ def fit_units(
         kernel_shape=_taps(units),
         seed=seed,
         starts=starts,
+        weights=weights,
     )
     return FittedUnits(units, _shaped(found.centroids, units), found.labels, found.transforms)
 
 
-def _fit_sparse(units: Floats, share: float, clusters: int, seed: int, starts: int) -> FittedUnits:
+def _fit_sparse(
+    units: Floats,
+    settings: Clustering,
+    clusters: int,
+    seed: int,
+    starts: int,
+    weights: NDArray[np.float64] | None,
+) -> FittedUnits:
     vectors = _flat(units)
     norms = np.square(vectors, dtype=np.float64).sum(axis=1)
-    others = np.sort(np.argsort(norms, kind="stable")[int(share * len(units)) :])
+    tied = int(settings.sparse * len(units))
+    if settings.positions != "all":
+        tied = max(tied, len(units) - int(np.count_nonzero(vectors.any(axis=1))))
+    others = np.sort(np.argsort(norms, kind="stable")[tied:])
     entries = np.zeros((clusters, vectors.shape[1]), np.float32)
     indexes = np.zeros(len(units), np.int32)
     wanted = min(clusters - 1, len(others))
     if wanted:
-        found = kmeans(vectors[others], wanted, seed=seed, starts=starts)
+        masses = None if weights is None else weights[others]
+        found = kmeans(vectors[others], wanted, seed=seed, starts=starts, weights=masses)
         entries[1 : wanted + 1] = found.centroids
         indexes[others] = found.labels + 1
     return FittedUnits(units, _shaped(entries, units), indexes)

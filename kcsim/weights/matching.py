@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from kcsim.clustering.units import shape_text, weights_shape
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.reading.source import read_yaml
+from kcsim.weights.coded import CodedTensor
+from kcsim.weights.found import Found
 from kcsim.weights.tensor_names import abbreviates, inside_container, module_of, numbers, skeleton
 from kcsim.weights.tensor_shapes import reordered, weight_shapes
 from kcsim.workload.network import Network
@@ -37,6 +39,8 @@ class LayerWeights:
         Whether shapes and order found it, and not its name.
     either_way : bool
         Whether its rows were taken as outputs, and could as well be inputs.
+    layout : Found or None
+        The codes and codebook that the file keeps them as.
     """
 
     weight: NDArray[np.float32]
@@ -44,6 +48,7 @@ class LayerWeights:
     tensor: str
     by_shape: bool = False
     either_way: bool = False
+    layout: Found | None = None
 
 
 def match_weights(
@@ -73,15 +78,23 @@ def match_weights(
     """
     file = getattr(tensors, "file", "weights")
     arrays = {name: np.asarray(tensor) for name, tensor in tensors.items()}
-    shapes, unread = weight_shapes(network, arrays)
+    coded: Mapping[str, CodedTensor] = getattr(tensors, "coded", {})
+    shapes, unread = weight_shapes(network, arrays, coded)
     unread |= getattr(tensors, "unread", {})
-    written = {name: array.shape for name, array in arrays.items()}
+    written = shapes | {name: array.shape for name, array in arrays.items()}
     matching = _matching(network, shapes, _given(names), file, unread, written)
     problems: list[Problem] = []
     result = {}
     for layer in network.trained_layers:
         name = matching.found[layer.name]
-        weight = _finite(arrays[name].reshape(weights_shape(layer)), name, file, problems)
+        layout = None
+        if name in coded and coded[name].fits(layer):
+            layout = coded[name].as_layer(layer)
+            decoded = layout.clustered.decode(layout.codebook)
+            array = arrays.get(name, decoded)
+        else:
+            array = arrays[name]
+        weight = _finite(array.reshape(weights_shape(layer)), name, file, problems)
         bias_name = f"{module_of(name)}.bias"
         bias = arrays.get(bias_name)
         if bias is not None and bias.shape != (layer.out_channels,):
@@ -96,7 +109,7 @@ def match_weights(
         by_shape = layer.name in matching.by_shape
         is_square = written[name] == (layer.out_channels, layer.out_channels)
         either_way = is_square and not getattr(tensors, "has_outputs_first", False)
-        result[layer.name] = LayerWeights(weight, bias, name, by_shape, either_way)
+        result[layer.name] = LayerWeights(weight, bias, name, by_shape, either_way, layout)
     if problems:
         raise InputError(problems)
     return result
@@ -278,7 +291,16 @@ class _Matching:
             problems.append(Problem(f"and {more} more layers have no weights"))
         unused = [f"{name} ({shape_text(self._written[name])})" for name in self._tensors]
         unread = [f"{name} is {reason}" for name, reason in self._unread.items()]
-        for what, names in (("weights that match no layer", unused), ("not read", unread)):
+        vectors = [
+            f"{name} ({shape_text(shape)})"
+            for name, shape in self._written.items()
+            if len(shape) < 2 and name not in self._unread
+        ]
+        for what, names in (
+            ("weights that match no layer", unused),
+            ("not read", unread),
+            ("vectors, which are no weights of layers", [] if unused else vectors),
+        ):
             if names:
                 shown = ", ".join(names[:_MAX_SHOWN]) + (", ..." if len(names) > _MAX_SHOWN else "")
                 problems.append(Problem(f"{what}: {shown}"))

@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from kcsim.clustering.units import shape_text, weights_shape
+from kcsim.weights.coded import CodedTensor
 from kcsim.weights.tensor_names import module_of
 from kcsim.workload.network import Network
 
@@ -15,7 +16,9 @@ Shape = tuple[int, ...]
 
 
 def weight_shapes(
-    network: Network, arrays: Mapping[str, NDArray[Any]]
+    network: Network,
+    arrays: Mapping[str, NDArray[Any]],
+    coded: Mapping[str, CodedTensor] | None = None,
 ) -> tuple[dict[str, Shape], dict[str, str]]:
     """The shapes (M, C, R, S) that arrays can be taken as.
 
@@ -26,6 +29,9 @@ def weight_shapes(
     ----------
     network : Network
     arrays : mapping of str to array
+    coded : mapping of str to CodedTensor, optional
+        Weights as codes; those that are none of the arrays have the shape of the layer of their
+        name, or of the first layer that they fit.
 
     Returns
     -------
@@ -52,6 +58,15 @@ def weight_shapes(
             shapes[name] = next(each for each in likely if each in both)
         else:
             shapes[name] = (*shape, 1, 1) if array.ndim == 2 else shape
+    for name, codes in (coded or {}).items():
+        if name in arrays:
+            continue
+        likely_layers = sorted(network, key=lambda layer: layer.name != module_of(name))
+        fitting = next((layer for layer in likely_layers if codes.fits(layer)), None)
+        if fitting is None:
+            unread[name] = f"{codes.text}, which fit no layer"
+        else:
+            shapes[name] = weights_shape(fitting)
     return shapes, unread
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,10 @@ from numpy.typing import NDArray
 
 from kcsim.errors import InputError, Problem
 from kcsim.reading.arguments import checked
+from kcsim.weights.coded import CodedTensor
+from kcsim.weights.coded_names import join_codes
+from kcsim.weights.coreml_weights import is_package, read_coreml
+from kcsim.weights.keras_weights import ARCHIVED, SIGNATURE, read_keras
 from kcsim.weights.weight_parts import join_parts
 
 MAX_BYTES = 4 * 2**30
@@ -26,7 +30,7 @@ MAX_BYTES = 4 * 2**30
 Tensors = dict[str, NDArray[Any]]
 Read = tuple[Tensors, dict[str, str]]
 _MAX_SHOWN = 3
-_FORMATS = "a file of safetensors, .npz, torch (.pt, .pth) or .onnx"
+_FORMATS = "a file of safetensors, .npz, torch (.pt, .pth), .onnx, Keras or .mlpackage"
 
 
 class WeightFile(Mapping[str, NDArray[Any]]):
@@ -40,6 +44,11 @@ class WeightFile(Mapping[str, NDArray[Any]]):
         What else could be weights, by name, and what it is instead of floating point.
     has_outputs_first : bool
         Whether its format says that rows of a matrix are outputs.
+    coded : dict of str to CodedTensor
+        Weights that are kept as codes and a codebook. Those of vectors and of several codebooks
+        are none of the tensors: only a layer tells their shape.
+    notes : tuple of str
+        What else was noticed, one sentence each.
     """
 
     def __init__(
@@ -48,10 +57,14 @@ class WeightFile(Mapping[str, NDArray[Any]]):
         tensors: Tensors,
         unread: Mapping[str, str] | None = None,
         has_outputs_first: bool = False,
+        coded: Mapping[str, CodedTensor] | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.file = file
         self.unread = dict(unread or {})
         self.has_outputs_first = has_outputs_first
+        self.coded = dict(coded or {})
+        self.notes = notes
         self._tensors = tensors
 
     def __getitem__(self, name: str) -> NDArray[Any]:
@@ -75,14 +88,17 @@ def load_weights(path: str | os.PathLike[str]) -> WeightFile:
     ----------
     path : str or path
         * safetensors;
-        * ``.npz``: ``X.codes`` with ``X.codebook`` become ``X.weight``;
+        * ``.npz``;
         * a torch state dict (``.pt``, ``.pth``; needs the extra ``torch``), also one level down
           (`kcsim.weights.torch_weights`); a prefix ``module.`` is dropped;
         * ``.onnx`` (needs the extra ``onnx``): weights of Conv, Gemm and MatMul in the order of
-          the graph, also behind nodes that reorder, look up or scale constants.
+          the graph, also behind nodes that reorder, look up or scale constants;
+        * a Core ML package (``.mlpackage``; needs the extra ``coreml``);
+        * Keras (``.keras``, ``.h5``; needs the extra ``keras``), with the axes in kcsim's order.
 
         The content decides, except between ONNX and what is none of these. Masks and weight
-        norms of torch are multiplied out (`kcsim.weights.weight_parts`).
+        norms of torch are multiplied out (`kcsim.weights.weight_parts`). Codes and codebooks
+        become weights, and so do integers with scales (`kcsim.weights.coded`).
 
     Returns
     -------
@@ -100,7 +116,8 @@ def load_weights(path: str | os.PathLike[str]) -> WeightFile:
     with reading(file, kind):
         tensors, unread = reader(file)
         tensors, incomplete = join_parts(tensors)
-    unread |= incomplete
+        tensors, coded, undecoded, integers = join_codes(tensors, file)
+    unread |= incomplete | undecoded
     found = {name: value for name, value in tensors.items() if value.dtype.kind == "f"}
     # A vector is no layer's weights.
     unread |= {
@@ -108,11 +125,19 @@ def load_weights(path: str | os.PathLike[str]) -> WeightFile:
         for name, value in tensors.items()
         if name not in found and value.ndim > 1
     }
-    if odd := [name for name in (*found, *unread) if not name.isprintable()]:
+    if odd := [name for name in (*found, *coded, *unread) if not name.isprintable()]:
         raise InputError(Problem(f"'{file}' has a tensor named {odd[0]!r}", "printable names"))
-    if not found:
+    if not (found or coded):
         raise InputError(_nothing(file, unread))
-    return WeightFile(file, found, unread, reader in (_read_torch, _read_onnx))
+    is_outputs_first = reader in (_read_torch, _read_onnx, read_coreml, read_keras)
+    return WeightFile(file, found, unread, is_outputs_first, coded, _integer_notes(integers))
+
+
+def _integer_notes(integers: Sequence[str]) -> tuple[str, ...]:
+    if not integers:
+        return ()
+    more = f", ... ({len(integers)} tensors)" if len(integers) > _MAX_SHOWN else ""
+    return (f"Integers times their scales: {', '.join(integers[:_MAX_SHOWN])}{more}.",)
 
 
 def _nothing(file: str, unread: Mapping[str, str]) -> Problem:
@@ -126,14 +151,21 @@ def _nothing(file: str, unread: Mapping[str, str]) -> Problem:
 
 def _reader(file: str) -> tuple[str, Callable[[str], Read]]:
     """The format of a file, and what reads it."""
+    if is_package(file):
+        return "Core ML package", read_coreml
     start = first_bytes(file)
     if start[:4] == b"PK\x03\x04":
         with reading(file, "zip archive"), zipfile.ZipFile(file) as archive:
-            is_torch = any(name.endswith("/data.pkl") for name in archive.namelist())
+            names = archive.namelist()
+            is_torch = any(name.endswith("/data.pkl") for name in names)
             size = sum(entry.file_size for entry in archive.infolist())
         if size > MAX_BYTES:
             raise InputError(Problem(f"'{file}' unpacks to {size} bytes", f"at most {MAX_BYTES}"))
+        if ARCHIVED in names:
+            return "Keras archive", read_keras
         return ("torch file", _read_torch) if is_torch else (".npz file", _read_npz)
+    if start[:8] == SIGNATURE:
+        return "HDF5 file", read_keras
     if start[8:9] == b"{":
         return "safetensors file", _read_safetensors
     if start[:1] == b"\x80":
@@ -227,27 +259,7 @@ def _read_npz(file: str) -> Read:
                 tensors[name] = array
             else:
                 unread[name] = "no array of NumPy (.npy)"
-    for name in [name for name in tensors if name.endswith(".codes")]:
-        base = name.removesuffix(".codes")
-        if f"{base}.codebook" in tensors:
-            codes, codebook = tensors.pop(name), tensors.pop(f"{base}.codebook")
-            tensors[f"{base}.weight"] = _looked_up(file, name, codes, codebook)
     return tensors, unread
-
-
-def _looked_up(file: str, name: str, codes: NDArray[Any], codebook: NDArray[Any]) -> NDArray[Any]:
-    """Weights from scalars of a codebook."""
-    if codebook.ndim != 1 or codes.dtype.kind not in "iu":
-        raise InputError(
-            Problem(f"'{file}': tensor {name!r} has the type {codes.dtype} and a codebook of "
-                    f"{codebook.ndim} dimensions", "integers, and a codebook of one dimension")
-        )  # fmt: skip
-    if codes.size and not 0 <= int(codes.min()) <= int(codes.max()) < codebook.size:
-        raise InputError(
-            Problem(f"'{file}': tensor {name!r} holds {codes.min()} to {codes.max()}",
-                    f"0 to {codebook.size - 1}, the entries of its codebook")
-        )  # fmt: skip
-    return np.asarray(codebook[codes])
 
 
 def _read_torch(file: str) -> Read:

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from kcsim.clustering.options import SCHEMES
@@ -9,6 +9,7 @@ from kcsim.errors import InputError
 
 COUNTS = st.integers(1, 2**62)
 RATES = st.floats(0, 1, exclude_min=True)
+SHAPES = st.sampled_from(["4x1x1", "2x3x3", "1xRxS", "8x1x1x1", "2xCxRxS"])
 PATTERNS = st.text("abc019._-/*?[]!=+ éü", min_size=1).filter(lambda text: text == text.strip())
 VALUES = {
     "scope": st.sampled_from(["layer", "network"]),
@@ -18,6 +19,12 @@ VALUES = {
     "transforms": st.sampled_from([1, 2, 4, 8]),
     "sparse": st.floats(0, 1, exclude_max=True),
     "index": st.sampled_from(["fixed", "entropy"]),
+    "codebook_filters": st.integers(1, 64),
+    "codebook_channels": st.integers(1, 64),
+    "stages": st.integers(1, 16),
+    "filter_scale_bits": st.integers(1, 64),
+    "positions": st.sampled_from(["all", "relative", "bitmask"]),
+    "outliers": st.floats(0, 0.5),
     "dense": st.just("none")
     | st.lists(
         st.sampled_from(["first", "pointwise", "linear", "fc*", "conv[12]", "a.b/c"]), min_size=1
@@ -35,8 +42,12 @@ def clusterings(draw):
     kind = SCHEMES[draw(st.sampled_from(sorted(SCHEMES)))]
     own = sorted(kind.settings & VALUES.keys())
     settings = {name: draw(VALUES[name]) for name in draw(st.sets(st.sampled_from(own)))}
+    if settings.get("positions") == "relative":
+        settings["position_bits"] = draw(st.integers(1, 16))
     if "length" in kind.options:
         settings["length"] = draw(COUNTS)
+    if "shape" in kind.options:
+        settings["shape"] = draw(SHAPES)
     overrides = []
     for pattern in draw(st.lists(PATTERNS, max_size=3)):
         extra = {"sparse", "transforms"} & kind.options
@@ -44,6 +55,14 @@ def clusterings(draw):
         overrides.append(
             Override(pattern, **draw(sizes()), **{name: draw(VALUES[name]) for name in chosen})
         )
+    # Settings that are valid each may contradict each other.
+    is_sparse = bool(settings.get("sparse")) or settings.get("positions", "all") != "all"
+    is_sparse |= any(override.sparse for override in overrides)
+    several = [settings.get(name, 1) > 1 for name in ("stages", "transforms")]
+    several[1] |= any((override.transforms or 1) > 1 for override in overrides)
+    assume(is_sparse + sum(several) < 2)
+    divided = {"codebook_filters", "codebook_channels"} & settings.keys()
+    assume(not divided or settings.get("scope") != "network")
     return Clustering(kind.name, **draw(sizes()), **settings, overrides=tuple(overrides))
 
 
@@ -91,7 +110,15 @@ def test_canonical_text_names_the_scheme_and_leaves_defaults_out():
     assert str(parse_clustering(text)) == "row:k=64,index=entropy;conv*:k=8"
 
 
-SCHEME_NAMES = "scalar, row, kernel, scaled_kernel, linear_kernel, product"
+SCHEME_NAMES = "scalar, row, kernel, scaled_kernel, linear_kernel, product, block"
+ROW_SETTINGS = (
+    "codebook_bits, codebook_channels, codebook_filters, dense, filter_scale_bits, index, k, "
+    "outliers, position_bits, positions, rate, ratio, scope, sparse, stages"
+)
+ROW_OVERRIDES = (
+    "codebook_channels, codebook_filters, filter_scale_bits, k, outliers, position_bits, "
+    "positions, rate, scheme, sparse, stages"
+)
 
 
 @pytest.mark.parametrize(
@@ -113,16 +140,12 @@ SCHEME_NAMES = "scalar, row, kernel, scaled_kernel, linear_kernel, product"
         (
             "row:k=4,indx=fixed",
             [
-                "9: no setting 'indx'; expected codebook_bits, dense, index, k, rate, ratio, "
-                "scope, sparse; did you mean 'index'?"
+                f"9: no setting 'indx'; expected {ROW_SETTINGS}; did you mean 'index'?"
             ],
         ),
         (
             "row:k=4,transforms=8",
-            [
-                "9: row has no setting 'transforms'; expected codebook_bits, dense, index, k, "
-                "rate, ratio, scope, sparse"
-            ],
+            [f"9: row has no setting 'transforms'; expected {ROW_SETTINGS}"],
         ),
         (
             "row:k=4,scope=netwrk",
@@ -139,17 +162,17 @@ SCHEME_NAMES = "scalar, row, kernel, scaled_kernel, linear_kernel, product"
         ("pq:k=4", ["1: product has no length of its sub-vectors; expected length"]),
         ("row:k=4;", ["9: layer pattern is ''; expected a layer's name or pattern without ',', "
                       "';' and ':'",
-                      "9: no settings for ''; expected k, rate, sparse"]),
-        ("row:k=4; fc6", ["10: no settings for 'fc6'; expected k, rate, sparse"]),
+                      f"9: no settings for ''; expected {ROW_OVERRIDES}"]),
+        ("row:k=4; fc6", [f"10: no settings for 'fc6'; expected {ROW_OVERRIDES}"]),
         (
             "row:k=4;fc6:index=entropy",
-            ["13: index cannot differ between layers; expected k, rate, sparse"],
+            [f"13: index cannot differ between layers; expected {ROW_OVERRIDES}"],
         ),
         (
             "row:k=0;fc6:sprase=.1,k=-1",
             [
                 "5: k is 0; expected a whole number of at least 1",
-                "13: no setting 'sprase'; expected k, rate, sparse; did you mean 'sparse'?",
+                f"13: no setting 'sprase'; expected {ROW_OVERRIDES}; did you mean 'sparse'?",
                 "23: k is -1; expected a whole number of at least 1",
             ],
         ),
@@ -195,12 +218,11 @@ def test_any_text_parses_or_gives_an_input_error(text):
         ({"scheme": "row", "k": True}, "k is True; expected a whole number of at least 1"),
         (
             {"scheme": "kernel", "k": 4, "scale_bits": 8},
-            "kernel has no setting 'scale_bits'; expected codebook_bits, dense, index, k, rate, "
-            "ratio, scope, transforms",
+            f"kernel has no setting 'scale_bits'; expected {ROW_SETTINGS}, transforms",
         ),
         (
             {"scheme": "kernel", "k": 4, "overrides": (Override("a", length=2),)},
-            "kernel has no setting 'length'; expected k, rate, transforms",
+            f"kernel has no setting 'length'; expected {ROW_OVERRIDES}, transforms",
         ),
     ],
 )

@@ -30,6 +30,8 @@ SPECS = (
     "linear_kernel:k=4,offset_bits=32",
     "product:k=3,length=2",
     "product:k=4,length=3",
+    "block:k=4,shape=Cx1x1",
+    "block:k=3,shape=1xRx1",
 )
 
 

@@ -220,12 +220,14 @@ def clustered_problems(draw, most=250):
         word_bits=draw(st.sampled_from((8, 16, 24))),
         read_words_per_cycle=draw(st.sampled_from((None, 0.3, 1.0, 2.0))),
     )
-    words = draw(st.integers(1, 6)) * unit[0] * unit[1] * unit[2]
+    filters = draw(st.sampled_from((1, 1, 2, sizes.get("M", 1))))
+    stages = draw(st.sampled_from((1, 1, 2)))
+    words = draw(st.integers(1, 6)) * filters * unit[0] * unit[1] * unit[2]
     bits = draw(st.sampled_from((4, 8, 16)))
     index = Fraction(draw(st.integers(1, 40)), draw(st.sampled_from((1, 3, 4))))
     form = WeightFormat(
         hardware.precision_bits.weights, unit, index, decode, words, words * bits,
-        draw(st.booleans()),
+        draw(st.booleans()), unit_filters=filters, stages=stages,
     )  # fmt: skip
     return layer, dataclasses.replace(hardware, codebook=store), loops, form
 

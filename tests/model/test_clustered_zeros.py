@@ -17,7 +17,7 @@ from kcsim.cost.clustered_formats import clustered_zeros, weight_formats
 from kcsim.hardware.level import Fanout
 from kcsim.hardware.schema import Compute
 from kcsim.mapping.search import search_mapping
-from kcsim.weights.clustered import Codebook
+from kcsim.weights.clustered_layer import Codebook
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.zeros import ZeroShares
 

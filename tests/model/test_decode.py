@@ -33,8 +33,9 @@ def check_decoder(estimate, level):
     counts, form, account = estimate.counts, estimate.weight_format, items(estimate)
     hardware, store = counts.hardware, counts.hardware.codebook
     weights, units, words = crossing(
-        counts.layer, hardware, counts.mapping, level, form.unit, form.entry_bits, store.word_bits
-    )
+        counts.layer, hardware, counts.mapping, level, form.extents, form.entry_bits,
+        store.word_bits,
+    )  # fmt: skip
     lookup = account["codebook", "weights", "lookup"]
     value_bits = Fraction(form.codebook_bits, form.codebook_words)
     assert (lookup.count, lookup.bits) == (units, float(weights * value_bits))
@@ -231,7 +232,9 @@ def test_lookups_share_the_port_of_the_level_that_holds_the_codebook(problem, da
     place = hardware.level_index(name.removeprefix("codebook (").removesuffix(")"))
     width = hardware.levels[place].word_bits
     decoder = form.decode_level
-    *_, looked_up = crossing(layer, hardware, mapping, decoder, form.unit, form.entry_bits, width)
+    *_, looked_up = crossing(
+        layer, hardware, mapping, decoder, form.extents, form.entry_bits, width
+    )
     for i, level in enumerate(hardware.levels):
         moved = {
             action: sum(Fraction(item.bits) for item in estimate.items
@@ -274,7 +277,10 @@ def test_the_search_pays_where_weights_pass_through_the_decoder(unit):
 def test_decoding_at_dram_changes_nothing_on_chip(mapped, data):
     layer, hardware, mapping = mapped
     hardware = with_store(hardware)
-    form = WeightFormat(16, data.draw(units_of(layer)), Fraction(5), 0, 72, 16 * 72, True, 1, 1)
+    filters, *unit = data.draw(units_of(layer))
+    form = WeightFormat(
+        16, tuple(unit), Fraction(5), 0, 72, 16 * 72, True, 1, 1, unit_filters=filters
+    )
     dense, clustered = (evaluate(layer, hardware, mapping, each) for each in (None, form))
     assert (dense.counts.accesses == clustered.counts.accesses).all()
     assert (dense.counts.transfers == clustered.counts.transfers).all()

@@ -19,7 +19,7 @@ from kcsim.sharing.distinct_entries import DistinctEntries
 from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.strategies import SHARINGS
 from kcsim.sharing.tiles import Tile
-from kcsim.weights.clustered import ClusteredLayer, Codebook
+from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
 from kcsim.workload.layer import ConvLayer
 
 LAYER = ConvLayer("hand", 2, 4, 2, 2, 1, 1)

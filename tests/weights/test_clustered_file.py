@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_clustered import SPECS, random_clustered
+from random_clustered import LAYOUT_SPECS, SPECS, random_clustered
 from safetensors.numpy import load, save
 
 import kcsim
@@ -18,7 +18,7 @@ from kcsim.errors import InputError
 from kcsim.weights.clustered_writer import to_bytes
 
 DOCS = Path(__file__).parents[2] / "docs" / "clustered-weights.md"
-specs = pytest.mark.parametrize("spec", SPECS)
+specs = pytest.mark.parametrize("spec", SPECS + LAYOUT_SPECS)
 
 
 def header_of(content):

@@ -15,9 +15,9 @@ from random_clustered import SMALL, SPECS, random_clustered
 
 import kcsim
 from kcsim.clustering.coding import huffman_lengths
-from kcsim.clustering.scheme import Unit
 from kcsim.clustering.spec import parse_clustering
 from kcsim.clustering.storage import network_storage
+from kcsim.clustering.unit import Unit
 from kcsim.clustering.units import cut_units, join_units, transformed, weights_shape
 from kcsim.errors import InputError
 from kcsim.workload import zoo

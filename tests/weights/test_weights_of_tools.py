@@ -330,7 +330,7 @@ def test_a_whole_module_names_the_way_out(checkpoint, module):
 def test_integers_are_called_integers(tmp_path, ending, names):
     path = tmp_path / f"w.{ending}"
     # The other is the only one of floating point that has the layer's shape.
-    tensors = {"conv1.weight": W8, "conv1.scale": np.ones(8, np.float32), "spare": CONV}
+    tensors = {"conv1.weight": W8, "spare": CONV}
     (save_file if ending == "safetensors" else lambda t, p: np.savez(p, **t))(tensors, path)
     assert refusal(path, names=names) == (
         f"'{path}': 'conv1.weight' is int8; expected weights of floating point"

@@ -13,12 +13,13 @@
 *cycles*, float64[levels + 1, 2]
     ``LEAK_PJ``: leakage of one instance in use, a cycle. ``OVERLAPPED``: whether transfers run
     beside the computation. The last row is for the MAC units.
-*unit*, int64[8]
+*unit*, int64[9]
     Clustered weights: channels, rows and columns of the block that one index stands for;
     ``DECODER``: the last level that holds indexes, at whose output they are looked up, -1 for
     dense weights; ``STORE``: the level whose instances each have a copy of the codebook;
     ``PORT``: the level whose reads lookups add to, or the number of levels where each copy is a
-    store of its own; ``ENTRY_BITS``: bits of one value of an entry; ``WORD_BITS``: of a word read.
+    store of its own; ``ENTRY_BITS``: bits of one value of an entry; ``WORD_BITS``: of a word read;
+    ``FILTERS``: filters that an index stands for.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ READ_PJ, FILL_PJ, UPDATE_PJ, TRANSFER_PJ, READ_CYCLES, WRITE_CYCLES, VALUE_BITS,
 )
 CAPACITY, GROUP = 0, 3
 LEAK_PJ, OVERLAPPED = 0, 1
-DECODER, STORE, PORT, ENTRY_BITS, WORD_BITS = 3, 4, 5, 6, 7
+DECODER, STORE, PORT, ENTRY_BITS, WORD_BITS, FILTERS = 3, 4, 5, 6, 7, 8
 
 
 class Machine(NamedTuple):
@@ -46,7 +47,7 @@ class Machine(NamedTuple):
     costs : float64[levels, 3, 8]
     rooms : float64[levels, 6]
     cycles : float64[levels + 1, 2]
-    unit : int64[8]
+    unit : int64[9]
     macs : float
     cycles_per_mac : float
     mac_pj : float

@@ -108,7 +108,7 @@ class Position(NamedTuple):
 
     Attributes
     ----------
-    above : float64[levels + 1, 28 + 2 * levels]
+    above : float64[levels + 1, 30 + 2 * levels]
     moves : float64[levels + 1, 8 * levels, 2]
     effects : float64[levels, orders, 4 + 16 * levels]
         What each loop order tried so far leaves where it is.

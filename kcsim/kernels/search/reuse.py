@@ -1,6 +1,6 @@
 """What the stages above a level hand down to it, and what loops leave where it is.
 
-A row of *above*, float64[levels + 1, 28 + 2 * levels], for each level (see
+A row of *above*, float64[levels + 1, 30 + 2 * levels], for each level (see
 `kcsim.kernels.search.stages`):
 
 =========== ==================================================================
@@ -13,12 +13,12 @@ HELD        distinct words of outputs, over all instances of the level
 RUN         (3) innermost iterations around the level that leave a tile where it is
 SHARE       (3) words read from (written to) where a tensor is kept, for one on the level's network
 TRANSIT     (3) energy of the networks in between, for such a word
-SPREAD      (3) children over C, R and S on networks in between that share reads of weights
 BUSY        cycles that the transfers above need at least
 MOVES, AXIS see below
 OWN         (3) words that the level above sends (takes in) for each that crosses its network
 LOOKED      words of weights that left the decoder, for one on the level's network
-WIDE        (3) as SPREAD, on the networks below the decoder alone
+SPREAD      (4) children over C, R, S and M on networks in between that share reads of weights
+WIDE        (4) as SPREAD, on the networks below the decoder alone
 MOVED       (2 by level) cycles of the reads and of the writes of a level, over all its instances;
             behind the last level, those of the stores of codebooks
 =========== ==================================================================
@@ -35,10 +35,10 @@ from kcsim.kernels.count.counting import covered_words
 from kcsim.kernels.layout import INDEXES, INPUTS, M, P, R
 from kcsim.kernels.nest import helper, inlined, plain_product, window_extent
 
-COST, IDLE, UNITS, HELD, RUN, SHARE, TRANSIT, SPREAD, BUSY, MOVES, AXIS, OWN = (
-    0, 1, 2, 3, 4, 7, 10, 13, 16, 17, 18, 19,
+COST, IDLE, UNITS, HELD, RUN, SHARE, TRANSIT, BUSY, MOVES, AXIS, OWN = (
+    0, 1, 2, 3, 4, 7, 10, 13, 14, 15, 16,
 )  # fmt: skip
-LOOKED, WIDE, MOVED = 22, 23, 26
+LOOKED, SPREAD, WIDE, MOVED = 19, 20, 24, 28
 STILL = RUN + 1
 """Of inputs."""
 READING, WRITING = 0, 1

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from kcsim.kernels.count.counting import distinct_tiles
 from kcsim.kernels.count.lookups import lookup_words
-from kcsim.kernels.layout import INPUTS, NO_MULTICAST, OUTPUTS, WEIGHTS, WORD_MULTICAST, C, R, S
+from kcsim.kernels.layout import INPUTS, NO_MULTICAST, OUTPUTS, WEIGHTS, WORD_MULTICAST, C, M, R, S
 from kcsim.kernels.nest import helper, inlined, plain_product, tile_size
 from kcsim.kernels.search.machine import (
     DECODER,
     ENTRY_BITS,
     FILL_PJ,
+    FILTERS,
     LEAK_PJ,
     OVERLAPPED,
     PORT,
@@ -119,15 +120,15 @@ def spread_units(level, machine, row, below, spans):
         return 1.0, 1.0
     together = child < machine.rules.shape[0] and machine.rules[level].multicast != NO_MULTICAST
     sent = 1.0
-    for i, d in ((0, C), (1, R), (2, S)):
+    for i, d, size in ((0, C, unit[0]), (1, R, unit[1]), (2, S, unit[2]), (3, M, unit[FILTERS])):
         spread = spans[0].spatial[d] if together else 1
         below[SPREAD + i] = row[SPREAD + i] * spread
         below[WIDE + i] = 1.0 if child == unit[DECODER] else row[WIDE + i] * spread
         whole = spans[1].extent[d] * below[SPREAD + i]
-        sent *= -(-whole // unit[i]) * unit[i] / whole
+        sent *= -(-whole // size) * size / whole
     below[LOOKED] = 1.0 if child == unit[DECODER] else row[LOOKED] * below[OWN + WEIGHTS]
     extent = spans[1].extent
-    return cut_share(unit, extent[C], extent[R], extent[S]), sent
+    return cut_share(unit, extent[M], extent[C], extent[R], extent[S]), sent
 
 
 @helper
@@ -143,8 +144,11 @@ def look_up(machine, below, spans, words):
     extent = spans[1].extent
     channels, rows = int(extent[C] * below[WIDE]), int(extent[R] * below[WIDE + 1])
     columns = int(extent[S] * below[WIDE + 2])
-    read = lookup_words(channels, rows, columns, unit, unit[ENTRY_BITS], unit[WORD_BITS])
-    below[port] += words * read * machine.lookup_cycles / (channels * rows * columns)
+    # Filters of units that each have one look up alike.
+    filters = int(extent[M] * below[WIDE + 3]) if unit[FILTERS] > 1 else 1
+    sizes = (unit[FILTERS], unit[0], unit[1], unit[2])
+    read = lookup_words(filters, channels, rows, columns, sizes, unit[ENTRY_BITS], unit[WORD_BITS])
+    below[port] += words * read * machine.lookup_cycles / (filters * channels * rows * columns)
 
 
 @helper
@@ -184,7 +188,7 @@ def give_operands(level, machine, row, below, moves, spans, times):
             below[MOVED + 2 * child + WRITING] += filling
             below[SHARE + tensor], below[TRANSIT + tensor] = 1.0, 0.0
             if tensor == WEIGHTS:
-                below[SPREAD] = below[SPREAD + 1] = below[SPREAD + 2] = 1.0
+                below[SPREAD] = below[SPREAD + 1] = below[SPREAD + 2] = below[SPREAD + 3] = 1.0
     return energy
 
 
@@ -309,8 +313,9 @@ def start(machine, above, outputs, floor):
         row[i] = 0.0
     row[UNITS], row[HELD], row[AXIS] = 1.0, outputs, -1.0
     for tensor in range(3):
-        row[RUN + tensor], row[SHARE + tensor], row[SPREAD + tensor] = 1.0, 1.0, 1.0
-        row[WIDE + tensor] = 1.0
+        row[RUN + tensor], row[SHARE + tensor] = 1.0, 1.0
+    for i in range(4):
+        row[SPREAD + i], row[WIDE + i] = 1.0, 1.0
     row[LOOKED] = 1.0
     row[COST], row[IDLE] = machine.mac_pj + floor[1], floor[0]
     row[BUSY] = floor[2]

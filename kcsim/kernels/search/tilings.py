@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from kcsim.kernels.compilation import kernel
-from kcsim.kernels.layout import C, R, S
+from kcsim.kernels.layout import C, M, R, S
 from kcsim.kernels.nest import helper, tile_size
-from kcsim.kernels.search.machine import CAPACITY, DECODER, GROUP, VALUE_BITS
+from kcsim.kernels.search.machine import CAPACITY, DECODER, FILTERS, GROUP, VALUE_BITS
 
 DIMENSION, PRIME, LIMIT, STRIDE, SHIFT = range(5)
 """Columns of `Lattice.digits`."""
@@ -97,18 +97,23 @@ def divides(lattice, divisor, tile):
 
 
 @helper
-def cut_share(unit, channels, rows, columns):
+def cut_share(unit, filters, channels, rows, columns):
     """Indexes that a tile of clustered weights needs, for each that it would if it cut no unit.
 
     Parameters
     ----------
-    unit : int64[6]
+    unit : int64[9]
         See `kcsim.kernels.search.machine`.
-    channels, rows, columns : int
+    filters, channels, rows, columns : int
         Extents of the tile.
     """
     share = 1.0
-    for size, extent in ((unit[0], channels), (unit[1], rows), (unit[2], columns)):
+    for size, extent in (
+        (unit[0], channels),
+        (unit[1], rows),
+        (unit[2], columns),
+        (unit[FILTERS], filters),
+    ):
         if size > 1:
             share *= -(-extent // size) * size / extent
     return share
@@ -126,7 +131,7 @@ def fitting_tiles(level, lattice, machine, fits):
             if machine.rules[level].keeps[tensor]:
                 words = float(tile_size(tensor, extent, machine.window))
                 if tensor == 0 and level <= machine.unit[DECODER]:
-                    words *= cut_share(machine.unit, extent[C], extent[R], extent[S])
+                    words *= cut_share(machine.unit, extent[M], extent[C], extent[R], extent[S])
                 bits[int(machine.rooms[level, GROUP + tensor])] += (
                     words * machine.costs[level, tensor, VALUE_BITS]
                 )
