@@ -1,0 +1,2 @@
+from .tie import Tied as Tied
+from .tie import tie as tie

@@ -1,0 +1,354 @@
+"""Models whose layers share the entries of codebooks, to be trained by any loop."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from torch.nn.parameter import is_lazy
+from torch.nn.utils import parametrize
+
+from kcsim.clustering.precision import quantize
+from kcsim.errors import InputError, Problem, nearest
+from kcsim.reading.arguments import checked
+from kcsim.retrain.torch_extra import nn, torch
+from kcsim.retrain.weight import TiedCodebook, TiedWeight
+from kcsim.weights.clustered import ClusteredLayer, ClusteredWeights, Codebook
+from kcsim.weights.matching import match_names
+
+PARTS = ("codebook", "scales", "offsets")
+"""What can be trained of clustered layers; indexes and transforms are chosen, not trained."""
+
+TRAINED = {
+    "scalar": ("codebook",),
+    "row": ("codebook",),
+    "kernel": ("codebook",),
+    "scaled_kernel": ("codebook", "scales"),
+    "linear_kernel": ("scales", "offsets"),
+    "product": ("codebook",),
+}
+"""What the papers train, by scheme.
+
+Deep Compression, Section 3: centroids. Son, Nah, Lee, Section 3.2: centroids and scales. Chen,
+Chen, Su: a and b, templates stay. Deep k-Means and Matsui et al. train no shared weights; for
+these and for product quantization it is the entries.
+"""
+
+
+class Tied:
+    """A model with tied weights, and what becomes of it. Made by `tie`.
+
+    Attributes
+    ----------
+    model : nn.Module
+        The model, changed in place.
+    clustered : ClusteredWeights
+        What it was tied to.
+    """
+
+    def __init__(
+        self, model: nn.Module, clustered: ClusteredWeights, places: Mapping[str, str]
+    ) -> None:
+        self.model, self.clustered = model, clustered
+        self._places = dict(places)
+
+    @property
+    def weights(self) -> dict[str, TiedWeight]:
+        """The parametrization of each clustered layer, by the layer's name."""
+        found = {}
+        for layer in self.clustered.layers:
+            module: Any = self.model.get_submodule(self._places[layer])
+            found[layer] = module.parametrizations.weight[0]
+        return found
+
+    @property
+    def codebooks(self) -> dict[str, TiedCodebook]:
+        """The codebooks, by their names."""
+        return {each.shared.name: each.shared for each in self.weights.values()}
+
+    def parameter_groups(self, lr: float, **factors: float) -> list[dict[str, Any]]:
+        """Parameters for an optimizer of torch: codebooks, scales, offsets, and all the rest.
+
+        Parameters
+        ----------
+        lr : float
+            Learning rate.
+        **factors : float
+            What the rate of a group is multiplied by: ``codebook``, ``scales``, ``offsets`` and
+            ``rest``; 1 where nothing is given.
+
+        Returns
+        -------
+        list of dict
+            With ``params``, ``lr`` and ``name``; groups without trainable parameters are left out.
+        """
+        if unknown := factors.keys() - {*PARTS, "rest"}:
+            name = min(unknown)
+            expected = f"{', '.join(PARTS)} or rest"
+            raise InputError(
+                Problem(f"there is no group {name!r}", expected, nearest(name, [*PARTS, "rest"]))
+            )
+        groups: dict[str, list[nn.Parameter]] = {name: [] for name in (*PARTS, "rest")}
+        groups["codebook"] = [each.entries for each in self.codebooks.values()]
+        for part in PARTS[1:]:
+            values = (getattr(each, part) for each in self.weights.values())
+            groups[part] = [each for each in values if each is not None]
+        ours = {id(each) for group in groups.values() for each in group}
+        groups["rest"] = [each for each in self.model.parameters() if id(each) not in ours]
+        chosen = {name: [p for p in group if p.requires_grad] for name, group in groups.items()}
+        return [
+            {"params": group, "lr": lr * factors.get(name, 1.0), "name": name}
+            for name, group in chosen.items()
+            if group
+        ]
+
+    def current(self) -> ClusteredWeights:
+        """The clustered weights that the model computes with now.
+
+        Returns
+        -------
+        ClusteredWeights
+            They decode to the model's weights, bit for bit; dense weights and biases are the
+            model's too. Errors against the weights before clustering are not known any more.
+        """
+        weights = self.weights
+        layers = {
+            name: _stored_layer(layer, weights[name])
+            for name, layer in self.clustered.layers.items()
+        }
+        codebooks = {
+            name: Codebook(
+                name,
+                quantize(_array(self.codebooks[name].stored()), self.codebooks[name].bits, f"codebook {name!r}"),
+            )
+            for name in self.clustered.codebooks
+        }
+        dense, biases = {}, {}
+        for name, place in self._places.items():
+            module: Any = self.model.get_submodule(place)
+            if name in self.clustered.dense:
+                shape = self.clustered.dense[name].shape
+                dense[name] = _array(module.weight).reshape(shape)
+            if module.bias is not None:
+                biases[name] = _array(module.bias)
+        return replace(
+            self.clustered, layers=layers, codebooks=codebooks, dense=dense, biases=biases
+        )
+
+    def finalize(self) -> tuple[ClusteredWeights, nn.Module]:
+        """What training made of the weights, and a plain model with them.
+
+        Returns
+        -------
+        clustered : ClusteredWeights
+            As of `current`.
+        plain : nn.Module
+            A copy of the model without ties, which torch can pickle; its weights are the decoded
+            ones. The tied model stays as it is.
+        """
+        clustered = self.current()
+        plain = copy.deepcopy(self.model)
+        for name in self.clustered.layers:
+            _untie(plain.get_submodule(self._places[name]), clustered.decode(name))
+        return clustered, plain
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that changes: parameters, indexes and the rest of the model."""
+        return {"model": self.model.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` gave, of a model that was tied in the same way.
+
+        Raises
+        ------
+        InputError
+            If it does not fit.
+        """
+        try:
+            self.model.load_state_dict(state["model"])
+        except (KeyError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise InputError(f"the state belongs to no model that was tied so: {reason}") from None
+
+
+@checked
+def tie(
+    model: nn.Module,
+    clustered: ClusteredWeights,
+    *,
+    train: Iterable[str] | None = None,
+) -> Tied:
+    """Tie the weights of a model to clustered weights.
+
+    The weight of every clustered layer becomes a parametrization
+    (`torch.nn.utils.parametrize`): it is decoded from the codebook at each use, so that units that
+    share an entry stay equal to the bit and their gradients add up in it. Codebooks are kept once,
+    indexes as small integers, dense weights not at all. Values that are stored in few bits are
+    rounded in the same way while training. Entries that are zero stay zero. Layers that are not
+    clustered get their weights and biases.
+
+    Parameters
+    ----------
+    model : nn.Module
+        It is changed. Layers and modules are matched by `kcsim.weights.matching`.
+    clustered : ClusteredWeights
+    train : iterable of str, optional
+        What is trained of the clustered layers: any of ``codebook``, ``scales``, ``offsets``; what
+        the papers train when absent (`TRAINED`).
+
+    Returns
+    -------
+    Tied
+
+    Raises
+    ------
+    InputError
+        If a layer has no module, or its module is parametrized already, lazy, not of float32 or
+        computes with anything but the weights that it holds; or if there is nothing to train.
+
+    Examples
+    --------
+    >>> import torch, kcsim
+    >>> model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3))
+    >>> network = kcsim.Network("small", (kcsim.ConvLayer("0", 3, 8, 8, 8, 3, 3, bias=True),))
+    >>> weights = {name: value.numpy() for name, value in model.state_dict().items()}
+    >>> clustered = kcsim.cluster_network(network, weights, "kernel:k=4")
+    >>> tied = kcsim.retrain.tie(model, clustered)
+    >>> [group["name"] for group in tied.parameter_groups(lr=0.01)]
+    ['codebook', 'rest']
+    """
+    wanted = None if train is None else _chosen_parts(train)
+    places = _places(model, clustered)
+    owners: dict[str, TiedCodebook] = {}
+    trained: set[str] = set()
+    with torch.no_grad():
+        for name, layer in clustered.layers.items():
+            module: Any = model.get_submodule(places[name])
+            part = layer.part
+            is_owner = part.codebook not in owners
+            if is_owner:
+                stored = clustered.codebooks[part.codebook]
+                owners[part.codebook] = TiedCodebook(stored, part.settings, module.weight.device)
+            weight = TiedWeight(layer, owners[part.codebook], is_owner, module.weight)
+            trained |= _train(weight, TRAINED[part.settings.scheme] if wanted is None else wanted)
+            parametrize.register_parametrization(module, "weight", weight)
+        for name, place in places.items():
+            _fill_dense(model.get_submodule(place), clustered, name)
+    if wanted is not None and not trained.issuperset(wanted):
+        missing = min(set(wanted) - trained)
+        raise InputError(Problem(f"these layers have no {missing}", ", ".join(sorted(trained))))
+    return Tied(model, clustered, places)
+
+
+def _chosen_parts(train: Iterable[str]) -> tuple[str, ...]:
+    parts = (train,) if isinstance(train, str) else tuple(train)
+    for part in parts:
+        if part not in PARTS:
+            raise InputError(
+                Problem(f"there is nothing called {part!r} to train", ", ".join(PARTS),
+                        nearest(str(part), PARTS))
+            )  # fmt: skip
+    return parts
+
+
+def _places(model: nn.Module, clustered: ClusteredWeights) -> dict[str, str]:
+    """The module of every layer, of which each is fit for being tied."""
+    modules = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear)
+    }
+    for name, module in modules.items():
+        if parametrize.is_parametrized(module, "weight"):
+            what = f"'{name}.weight' is parametrized already"
+            raise InputError(Problem(what, "a plain model, as Tied.finalize returns"))
+        if is_lazy(module.weight):
+            raise InputError(Problem(f"'{name}' has no values yet", "a model that was run once"))
+    shapes = {f"{name}.weight": _four_axes(module.weight) for name, module in modules.items()}
+    matched = match_names(clustered.network, shapes, file="model")
+    places = {layer: tensor.removesuffix(".weight") for layer, tensor in matched.items()}
+    for layer, place in places.items():
+        _check_plain(modules[place], layer)
+    return places
+
+
+def _four_axes(weight: torch.Tensor) -> tuple[int, ...]:
+    """Shape (M, C, R, S); kernels of one axis are rows, as in the layers of kcsim."""
+    shape = tuple(weight.shape)
+    return (*shape[:2], 1, shape[2]) if len(shape) == 3 else (*shape, 1, 1)[:4]
+
+
+def _check_plain(module: nn.Module, layer: str) -> None:
+    """Refuse modules that compute with anything but a weight of single precision."""
+    weight = module._parameters.get("weight")
+    if weight is None:
+        what = f"layer {layer!r}: its {type(module).__name__} changes its weights at each call"
+        raise InputError(Problem(what, "a module with a plain weight"))
+    if weight.dtype != torch.float32:
+        raise InputError(Problem(f"layer {layer!r} has weights of {weight.dtype}", "torch.float32"))
+
+
+def _train(weight: TiedWeight, parts: Iterable[str]) -> set[str]:
+    """Let these parts require gradients and no others; returns those that there are."""
+    tensors = {
+        "codebook": weight.shared.entries, "scales": weight.scales, "offsets": weight.offsets
+    }  # fmt: skip
+    found = set()
+    for name, tensor in tensors.items():
+        if tensor is not None:
+            tensor.requires_grad_(name in parts)
+            found |= {name} & set(parts)
+    return found
+
+
+def _fill_dense(module: Any, clustered: ClusteredWeights, layer: str) -> None:
+    """Give a module the weights and biases that are not clustered."""
+    if layer in clustered.dense:
+        module.weight.copy_(torch.tensor(clustered.dense[layer]).reshape(module.weight.shape))
+    if layer in clustered.biases:
+        if module.bias is None:
+            raise InputError(Problem(f"layer {layer!r} of the model has no bias", "one"))
+        module.bias.copy_(torch.tensor(clustered.biases[layer]))
+
+
+def _stored_layer(layer: ClusteredLayer, weight: TiedWeight) -> ClusteredLayer:
+    settings, name = layer.part.settings, layer.part.layer.name
+    scales, offsets = (
+        None if values is None else quantize(_array(values), bits, f"{what} of layer {name!r}")
+        for values, bits, what in (
+            (weight.scales, settings.scale_bits, "the scales"),
+            (weight.offsets, settings.offset_bits, "the offsets"),
+        )
+    )
+    turned = None if weight.transforms is None else _array(weight.transforms)
+    return replace(
+        layer,
+        indexes=_array(weight.indexes).astype(np.int32),
+        transforms=turned,
+        scales=scales,
+        offsets=offsets,
+        mean_squared_error=None,
+        variance_kept=None,
+    )
+
+
+def _array(tensor: torch.Tensor) -> Any:
+    """A copy of the values of a tensor."""
+    return tensor.detach().cpu().numpy().copy()
+
+
+def _untie(module: nn.Module, weights: np.ndarray) -> None:
+    """Replace the parametrization of a copied module by a plain weight.
+
+    Not by torch's own function: it would take the property away from the class, which the copy
+    shares with the model that stays tied.
+    """
+    tied: Any = module
+    shape, device = tied.weight.shape, tied.weight.device
+    del tied.parametrizations
+    module.__class__ = module.__class__.__bases__[0]
+    weight = torch.from_numpy(weights).reshape(shape).to(device)
+    module.register_parameter("weight", nn.Parameter(weight))
