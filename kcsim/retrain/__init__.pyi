@@ -1,2 +1,10 @@
+from .fit import Fit as Fit
+from .fit import fit as fit
+from .images import Images as Images
+from .norms import accuracy as accuracy
+from .norms import estimate_norms as estimate_norms
+from .penalty import KMeansPenalty as KMeansPenalty
+from .pruning import MagnitudePruning as MagnitudePruning
+from .recipe import Recipe as Recipe
 from .tie import Tied as Tied
 from .tie import tie as tie

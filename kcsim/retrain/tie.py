@@ -8,16 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from torch.nn.parameter import is_lazy
-from torch.nn.utils import parametrize
 
 from kcsim.clustering.precision import quantize
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.reading.arguments import checked
-from kcsim.retrain.torch_extra import nn, torch
+from kcsim.retrain.layers import array, places_of
+from kcsim.retrain.reassign import forget, reassign
+from kcsim.retrain.torch_extra import nn, parametrize, torch
 from kcsim.retrain.weight import TiedCodebook, TiedWeight
 from kcsim.weights.clustered import ClusteredLayer, ClusteredWeights, Codebook
-from kcsim.weights.matching import match_names
 
 PARTS = ("codebook", "scales", "offsets")
 """What can be trained of clustered layers; indexes and transforms are chosen, not trained."""
@@ -50,9 +49,14 @@ class Tied:
     """
 
     def __init__(
-        self, model: nn.Module, clustered: ClusteredWeights, places: Mapping[str, str]
+        self,
+        model: nn.Module,
+        clustered: ClusteredWeights,
+        places: Mapping[str, str],
+        reassign_every: int | None,
     ) -> None:
         self.model, self.clustered = model, clustered
+        self.steps, self.reassign_every = 0, reassign_every
         self._places = dict(places)
 
     @property
@@ -105,6 +109,36 @@ class Tied:
             if group
         ]
 
+    def step(self, optimizer: torch.optim.Optimizer | None = None) -> int:
+        """What follows a step of the optimizer: every so many of them, re-assignment.
+
+        Parameters
+        ----------
+        optimizer : torch.optim.Optimizer, optional
+            Its momenta are reset where entries serve other units than before.
+
+        Returns
+        -------
+        int
+            Units that got another entry.
+        """
+        self.steps += 1
+        if self.reassign_every is None or self.steps % self.reassign_every:
+            return 0
+        moved = 0
+        for weight in self.weights.values():
+            before = weight.indexes.flatten().long()
+            changed = reassign(weight)
+            moved += int(changed.sum())
+            if optimizer is not None and moved:
+                entries = torch.zeros(len(weight.shared.entries), dtype=torch.bool)
+                entries[before[changed]] = True
+                entries[weight.indexes.flatten()[changed].long()] = True
+                forget(optimizer, weight.shared.entries, entries)
+                for each in (weight.scales, weight.offsets):
+                    forget(optimizer, each, changed.view(weight.indexes.shape))
+        return moved
+
     def current(self) -> ClusteredWeights:
         """The clustered weights that the model computes with now.
 
@@ -122,7 +156,7 @@ class Tied:
         codebooks = {
             name: Codebook(
                 name,
-                quantize(_array(self.codebooks[name].stored()), self.codebooks[name].bits, f"codebook {name!r}"),
+                quantize(array(self.codebooks[name].stored()), self.codebooks[name].bits, f"codebook {name!r}"),
             )
             for name in self.clustered.codebooks
         }
@@ -131,9 +165,9 @@ class Tied:
             module: Any = self.model.get_submodule(place)
             if name in self.clustered.dense:
                 shape = self.clustered.dense[name].shape
-                dense[name] = _array(module.weight).reshape(shape)
+                dense[name] = array(module.weight).reshape(shape)
             if module.bias is not None:
-                biases[name] = _array(module.bias)
+                biases[name] = array(module.bias)
         return replace(
             self.clustered, layers=layers, codebooks=codebooks, dense=dense, biases=biases
         )
@@ -157,7 +191,7 @@ class Tied:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that changes: parameters, indexes and the rest of the model."""
-        return {"model": self.model.state_dict()}
+        return {"model": self.model.state_dict(), "steps": self.steps}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` gave, of a model that was tied in the same way.
@@ -169,6 +203,7 @@ class Tied:
         """
         try:
             self.model.load_state_dict(state["model"])
+            self.steps = int(state["steps"])
         except (KeyError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[-1].strip()
             raise InputError(f"the state belongs to no model that was tied so: {reason}") from None
@@ -180,6 +215,8 @@ def tie(
     clustered: ClusteredWeights,
     *,
     train: Iterable[str] | None = None,
+    reassign_every: int | None = None,
+    reassign_rate: float = 0.1,
 ) -> Tied:
     """Tie the weights of a model to clustered weights.
 
@@ -198,6 +235,12 @@ def tie(
     train : iterable of str, optional
         What is trained of the clustered layers: any of ``codebook``, ``scales``, ``offsets``; what
         the papers train when absent (`TRAINED`).
+    reassign_every : int, optional
+        Steps after which units may get other entries: those nearest to where their gradients have
+        drawn them since the weights that the model comes with. That takes the memory of dense
+        weights; never when absent.
+    reassign_rate : float
+        What their gradients are multiplied by for that: a learning rate over 1 - momentum.
 
     Returns
     -------
@@ -220,8 +263,10 @@ def tie(
     >>> [group["name"] for group in tied.parameter_groups(lr=0.01)]
     ['codebook', 'rest']
     """
+    if reassign_every is not None and reassign_every < 1:
+        raise InputError(Problem(f"reassign_every is {reassign_every}", "at least 1"))
     wanted = None if train is None else _chosen_parts(train)
-    places = _places(model, clustered)
+    places = places_of(model, clustered.network)
     owners: dict[str, TiedCodebook] = {}
     trained: set[str] = set()
     with torch.no_grad():
@@ -233,6 +278,8 @@ def tie(
                 stored = clustered.codebooks[part.codebook]
                 owners[part.codebook] = TiedCodebook(stored, part.settings, module.weight.device)
             weight = TiedWeight(layer, owners[part.codebook], is_owner, module.weight)
+            if reassign_every is not None:
+                weight.follow(module.weight, reassign_rate)
             trained |= _train(weight, TRAINED[part.settings.scheme] if wanted is None else wanted)
             parametrize.register_parametrization(module, "weight", weight)
         for name, place in places.items():
@@ -240,7 +287,7 @@ def tie(
     if wanted is not None and not trained.issuperset(wanted):
         missing = min(set(wanted) - trained)
         raise InputError(Problem(f"these layers have no {missing}", ", ".join(sorted(trained))))
-    return Tied(model, clustered, places)
+    return Tied(model, clustered, places, reassign_every)
 
 
 def _chosen_parts(train: Iterable[str]) -> tuple[str, ...]:
@@ -252,43 +299,6 @@ def _chosen_parts(train: Iterable[str]) -> tuple[str, ...]:
                         nearest(str(part), PARTS))
             )  # fmt: skip
     return parts
-
-
-def _places(model: nn.Module, clustered: ClusteredWeights) -> dict[str, str]:
-    """The module of every layer, of which each is fit for being tied."""
-    modules = {
-        name: module
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear)
-    }
-    for name, module in modules.items():
-        if parametrize.is_parametrized(module, "weight"):
-            what = f"'{name}.weight' is parametrized already"
-            raise InputError(Problem(what, "a plain model, as Tied.finalize returns"))
-        if is_lazy(module.weight):
-            raise InputError(Problem(f"'{name}' has no values yet", "a model that was run once"))
-    shapes = {f"{name}.weight": _four_axes(module.weight) for name, module in modules.items()}
-    matched = match_names(clustered.network, shapes, file="model")
-    places = {layer: tensor.removesuffix(".weight") for layer, tensor in matched.items()}
-    for layer, place in places.items():
-        _check_plain(modules[place], layer)
-    return places
-
-
-def _four_axes(weight: torch.Tensor) -> tuple[int, ...]:
-    """Shape (M, C, R, S); kernels of one axis are rows, as in the layers of kcsim."""
-    shape = tuple(weight.shape)
-    return (*shape[:2], 1, shape[2]) if len(shape) == 3 else (*shape, 1, 1)[:4]
-
-
-def _check_plain(module: nn.Module, layer: str) -> None:
-    """Refuse modules that compute with anything but a weight of single precision."""
-    weight = module._parameters.get("weight")
-    if weight is None:
-        what = f"layer {layer!r}: its {type(module).__name__} changes its weights at each call"
-        raise InputError(Problem(what, "a module with a plain weight"))
-    if weight.dtype != torch.float32:
-        raise InputError(Problem(f"layer {layer!r} has weights of {weight.dtype}", "torch.float32"))
 
 
 def _train(weight: TiedWeight, parts: Iterable[str]) -> set[str]:
@@ -317,27 +327,22 @@ def _fill_dense(module: Any, clustered: ClusteredWeights, layer: str) -> None:
 def _stored_layer(layer: ClusteredLayer, weight: TiedWeight) -> ClusteredLayer:
     settings, name = layer.part.settings, layer.part.layer.name
     scales, offsets = (
-        None if values is None else quantize(_array(values), bits, f"{what} of layer {name!r}")
+        None if values is None else quantize(array(values), bits, f"{what} of layer {name!r}")
         for values, bits, what in (
             (weight.scales, settings.scale_bits, "the scales"),
             (weight.offsets, settings.offset_bits, "the offsets"),
         )
     )
-    turned = None if weight.transforms is None else _array(weight.transforms)
+    turned = None if weight.transforms is None else array(weight.transforms)
     return replace(
         layer,
-        indexes=_array(weight.indexes).astype(np.int32),
+        indexes=array(weight.indexes).astype(np.int32),
         transforms=turned,
         scales=scales,
         offsets=offsets,
         mean_squared_error=None,
         variance_kept=None,
     )
-
-
-def _array(tensor: torch.Tensor) -> Any:
-    """A copy of the values of a tensor."""
-    return tensor.detach().cpu().numpy().copy()
 
 
 def _untie(module: nn.Module, weights: np.ndarray) -> None:

@@ -7,9 +7,11 @@ from kcsim.errors import InputError
 try:
     import torch
     from torch import nn
+    from torch.nn.parameter import is_lazy
+    from torch.nn.utils import parametrize
 except ImportError:
     raise InputError(
         "retraining needs torch; install it with: pip install 'kcsim[torch]'"
     ) from None
 
-__all__ = ["nn", "torch"]
+__all__ = ["is_lazy", "nn", "parametrize", "torch"]

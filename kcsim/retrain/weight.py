@@ -90,6 +90,9 @@ class TiedWeight(nn.Module):
         self.register_buffer("transforms", turned if turned is None else turned.to(device))
         self.scales = _parameter(layer.scales, device)
         self.offsets = _parameter(layer.offsets, device)
+        self.drift: torch.Tensor | None
+        self.register_buffer("drift", None)
+        self._rate = 0.0
         self._is_made = False
 
     @property
@@ -99,6 +102,31 @@ class TiedWeight(nn.Module):
 
     def forward(self) -> torch.Tensor:
         """The weights, in the shape of the layer's tensor."""
+        weights = self.join(self.units())
+        if self.drift is not None and self.training and weights.requires_grad:
+            weights.register_hook(self._record)
+        return weights
+
+    def follow(self, original: torch.Tensor, rate: float) -> None:
+        """From now on, remember where gradients draw each unit.
+
+        Parameters
+        ----------
+        original : Tensor
+            The weights before they were tied.
+        rate : float
+            Of those steps.
+        """
+        self._rate = rate
+        drift = self.cut(original.detach()) - self.cut(self.join(self.units()))
+        self.register_buffer("drift", drift)
+
+    def _record(self, gradient: torch.Tensor) -> None:
+        assert self.drift is not None
+        self.drift.add_(self.cut(gradient), alpha=-self._rate)
+
+    def units(self) -> torch.Tensor:
+        """The decoded units: (M, C', R', S', channels, rows, columns)."""
         # No indexing by a tensor: its gradient is summed in an order that threads decide.
         units = self.table().index_select(0, self.rows())
         units = units.view(*self.indexes.shape, *self._unit)
@@ -106,7 +134,7 @@ class TiedWeight(nn.Module):
             units = units * rounded(self.scales, self._bits[0])[..., None, None, None]
         if self.offsets is not None:
             units = units + rounded(self.offsets, self._bits[1])[..., None, None, None]
-        return self.join(units)
+        return units
 
     def right_inverse(self, value: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """No tensors of its own; torch asks when it is made, and when somebody assigns to it."""
@@ -119,7 +147,9 @@ class TiedWeight(nn.Module):
 
     def table(self) -> torch.Tensor:
         """All that a unit can be before scale and offset: shape (rows, values of a unit)."""
-        entries = self.shared()
+        return self._tabled(self.shared())
+
+    def _tabled(self, entries: torch.Tensor) -> torch.Tensor:
         clusters = len(entries)
         if self._length:
             missing = -entries.shape[1] % self._length
@@ -141,6 +171,32 @@ class TiedWeight(nn.Module):
             rows = rows * self._turns + self.transforms
         return rows.flatten()
 
+    def set_rows(self, rows: torch.Tensor) -> None:
+        """Point units to other rows of `table`."""
+        rows = rows.view(self.indexes.shape)
+        if self.transforms is not None:
+            self.transforms.copy_(rows % self._turns)
+            rows = rows // self._turns
+        if self._length:
+            rows = rows % len(self.shared.entries)
+        self.indexes.copy_(rows)
+
+    def moves(self) -> torch.Tensor:
+        """Which units may change their entry, those whose entry stays zero apart: bool[units]."""
+        keep = self.shared.keep
+        if keep is None:
+            return torch.ones(self.indexes.numel(), dtype=torch.bool, device=self.indexes.device)
+        return self._tabled(keep).any(1).index_select(0, self.rows())
+
+    def block_rows(self) -> list[tuple[torch.Tensor, int, int]]:
+        """Units that choose among the same rows of `table`: their places, first row, rows."""
+        places = torch.arange(self.indexes.numel(), device=self.indexes.device)
+        clusters = len(self.shared.entries)
+        if not self._length:
+            return [(places, 0, clusters * self._turns)]
+        by_block = places.view(self.indexes.shape).transpose(0, 1).flatten(1)
+        return [(each, block * clusters, clusters) for block, each in enumerate(by_block)]
+
     def join(self, units: torch.Tensor) -> torch.Tensor:
         """Units (M, C', R', S', channels, rows, columns) as the layer's tensor."""
         filters, blocks, rows, columns, *unit = units.shape
@@ -149,7 +205,7 @@ class TiedWeight(nn.Module):
         )
         channels = self._shape[1]
         if weights.shape[1] != channels:
-            weights = weights[:, :channels]
+            weights = weights[:, :channels].contiguous()
         return weights.reshape(self._shape)
 
     def cut(self, weights: torch.Tensor) -> torch.Tensor:
