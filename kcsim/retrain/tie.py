@@ -355,5 +355,5 @@ def _untie(module: nn.Module, weights: np.ndarray) -> None:
     shape, device = tied.weight.shape, tied.weight.device
     del tied.parametrizations
     module.__class__ = module.__class__.__bases__[0]
-    weight = torch.from_numpy(weights).reshape(shape).to(device)
+    weight = torch.from_numpy(np.ascontiguousarray(weights)).reshape(shape).to(device)
     module.register_parameter("weight", nn.Parameter(weight))
