@@ -58,6 +58,7 @@ def _layers_table(weights: ClusteredWeights) -> Table:
         "Entries per channel and per filter: means of the distinct entries that the filters have "
         "for an input channel, and that a filter has.",
         "Extras: transforms, scales and offsets. Squared error: mean, against the given weights.",
+        *([f"Accuracy: {weights.accuracy}."] if weights.accuracy else []),
         *weights.notes,
     ]
     title = f"Layers: {weights.network.name}, {weights.clustering}"

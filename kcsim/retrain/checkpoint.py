@@ -87,8 +87,7 @@ def fingerprint(
     digest = hashlib.sha256(repr((recipe, seed, list(settings))).encode())
     pixels = zlib.crc32(np.ascontiguousarray(images.pixels))
     labels = zlib.crc32(np.ascontiguousarray(images.labels))
-    shown = (images.pixels.shape, pixels, labels, images.mean, images.deviation)
-    digest.update(repr((shown, images.shift, images.mirror)).encode())
+    digest.update(repr((images.pixels.shape, pixels, labels, images.preparation)).encode())
     for name, tensor in model.state_dict().items():
         digest.update(f"{name} {tuple(tensor.shape)}".encode())
         digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())

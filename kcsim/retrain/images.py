@@ -14,22 +14,48 @@ from kcsim.retrain.torch_extra import torch
 Batch = tuple[torch.Tensor, torch.Tensor]
 
 
+@dataclass(frozen=True)
+class Preparation:
+    """What becomes of images before a network sees them.
+
+    Parameters
+    ----------
+    mean, deviation : tuple of float
+        Of each channel (or one for all), on a scale where white is 1: what is subtracted, and then
+        divided by.
+    shift : int
+        Training images are cropped at random from black surroundings of so many pixels.
+    mirror : bool
+        Whether half of the training images are mirrored.
+
+    Raises
+    ------
+    InputError
+        If a value is out of its range.
+    """
+
+    mean: tuple[float, ...] = (0.0,)
+    deviation: tuple[float, ...] = (1.0,)
+    shift: int = 0
+    mirror: bool = False
+
+    def __post_init__(self) -> None:
+        if not all(np.isfinite(self.mean)) or not all(0 < d < np.inf for d in self.deviation):
+            raise InputError(Problem("mean or deviation is out of range", "deviations above 0"))
+        if self.shift < 0:
+            raise InputError(Problem(f"shift is {self.shift}", "at least 0"))
+
+
 @dataclass(frozen=True, eq=False)
 class Images:
     """Images of one size with their classes.
 
     Parameters
     ----------
-    pixels : uint8[N, H, W, C]
-        C is 1 or 3.
+    pixels : uint8[N, H, W, C] or uint8[N, H, W]
     labels : integers, shape (N,)
         Classes, from 0.
-    mean, deviation : tuple of float
-        Of each channel, on a scale where white is 1: what is subtracted, and then divided by.
-    shift : int
-        Training images are cropped at random from black surroundings of so many pixels.
-    mirror : bool
-        Whether half of the training images are mirrored.
+    preparation : Preparation
     source : str
         Where they come from, to be named beside what was measured on them.
 
@@ -41,10 +67,7 @@ class Images:
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
-    mean: tuple[float, ...] = (0.0,)
-    deviation: tuple[float, ...] = (1.0,)
-    shift: int = 0
-    mirror: bool = False
+    preparation: Preparation = Preparation()
     source: str = ""
 
     def __post_init__(self) -> None:
@@ -55,21 +78,14 @@ class Images:
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.size == 0:
             expected = "uint8, (N, H, W, C) or (N, H, W)"
             raise InputError(Problem(f"images are {shape} of {pixels.dtype}", expected))
-        channels = pixels.shape[-1]
         if labels.dtype.kind not in "iu" or labels.shape != (len(pixels),) or labels.min() < 0:
             what = f"labels are {'x'.join(map(str, labels.shape))} of {labels.dtype}"
             raise InputError(Problem(what, f"{len(pixels)} whole numbers from 0 on"))
         for name in ("mean", "deviation"):
-            values = tuple(map(float, getattr(self, name)))
-            values = values * channels if len(values) == 1 else values
-            if len(values) != channels:
-                problem = f"{name} has {len(values)} values"
-                raise InputError(Problem(problem, f"{channels}, one for each channel"))
-            object.__setattr__(self, name, values)
-        if not all(np.isfinite(self.mean)) or not all(0 < d < np.inf for d in self.deviation):
-            raise InputError(Problem("mean or deviation is out of range", "deviations above 0"))
-        if self.shift < 0:
-            raise InputError(Problem(f"shift is {self.shift}", "at least 0"))
+            count = len(getattr(self.preparation, name))
+            if count not in (1, pixels.shape[-1]):
+                expected = f"1, or {pixels.shape[-1]}, one for each channel"
+                raise InputError(Problem(f"{name} has {count} values", expected))
         object.__setattr__(self, "pixels", pixels)
         object.__setattr__(self, "labels", labels.astype(np.int64))
 
@@ -112,19 +128,20 @@ class Images:
     ) -> NDArray[np.uint8]:
         """Images moved and mirrored at random."""
         count, height, width, _ = pixels.shape
-        if self.shift:
-            border = (self.shift, self.shift)
+        shift = self.preparation.shift
+        if shift:
+            border = (shift, shift)
             padded = np.pad(pixels, ((0, 0), border, border, (0, 0)))
-            tops, lefts = generator.integers(0, 2 * self.shift + 1, (2, count, 1))
+            tops, lefts = generator.integers(0, 2 * shift + 1, (2, count, 1))
             rows, columns = tops + np.arange(height), lefts + np.arange(width)
             pixels = padded[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None]]
-        if self.mirror:
+        if self.preparation.mirror:
             turned = generator.random(count) < 0.5
             pixels = np.where(turned[:, None, None, None], pixels[:, :, ::-1], pixels)
         return pixels
 
     def _batch(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> Batch:
-        mean, deviation = np.float32(self.mean), np.float32(self.deviation)
+        mean, deviation = (np.float32(each) for each in (self.preparation.mean, self.preparation.deviation))
         values = (pixels.astype(np.float32) / np.float32(255) - mean) / deviation
         images = torch.from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2)))
         return images, torch.from_numpy(labels)

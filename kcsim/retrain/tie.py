@@ -187,7 +187,13 @@ class Tied:
         plain = copy.deepcopy(self.model)
         for name in self.clustered.layers:
             _untie(plain.get_submodule(self._places[name]), clustered.decode(name))
-        return clustered, plain
+        return replace(clustered, others=_others(plain, self._places)), plain
+
+    @property
+    def settings(self) -> tuple[str, int | None, tuple[str, ...]]:
+        """How it was tied: the clustering, when units may move, and what is trained."""
+        trained = [group["name"] for group in self.parameter_groups(1.0)]
+        return self.clustered.clustering, self.reassign_every, tuple(trained)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that changes: parameters, indexes and the rest of the model."""
@@ -225,7 +231,7 @@ def tie(
     share an entry stay equal to the bit and their gradients add up in it. Codebooks are kept once,
     indexes as small integers, dense weights not at all. Values that are stored in few bits are
     rounded in the same way while training. Entries that are zero stay zero. Layers that are not
-    clustered get their weights and biases.
+    clustered get their weights and biases, and batch norms what was stored of them.
 
     Parameters
     ----------
@@ -284,6 +290,9 @@ def tie(
             parametrize.register_parametrization(module, "weight", weight)
         for name, place in places.items():
             _fill_dense(model.get_submodule(place), clustered, name)
+        if clustered.others:
+            others = {name: torch.tensor(value) for name, value in clustered.others.items()}
+            model.load_state_dict(others, strict=False)
     if wanted is not None and not trained.issuperset(wanted):
         missing = min(set(wanted) - trained)
         raise InputError(Problem(f"these layers have no {missing}", ", ".join(sorted(trained))))
@@ -343,6 +352,13 @@ def _stored_layer(layer: ClusteredLayer, weight: TiedWeight) -> ClusteredLayer:
         mean_squared_error=None,
         variance_kept=None,
     )
+
+
+def _others(plain: nn.Module, places: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """What a model consists of beside the weights and biases of its layers."""
+    known = {f"{place}.{part}" for place in places.values() for part in ("weight", "bias")}
+    state = plain.state_dict()
+    return {name: array(value) for name, value in state.items() if name not in known}
 
 
 def _untie(module: nn.Module, weights: np.ndarray) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from kcsim.clustering.storage import LayerStorage, NetworkStorage, network_stora
 from kcsim.clustering.units import join_units, shape_text, transformed, weights_shape
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.sums import exact_sum
+from kcsim.weights.accuracy import Accuracy
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 
@@ -184,6 +186,10 @@ class ClusteredWeights:
         Biases of the layers that have any.
     notes : tuple of str
         What was noticed while clustering, one sentence each.
+    accuracy : Accuracy or None
+        What the network recognizes, where that was measured.
+    others : dict of str to array
+        What else the network consists of, as batch norms, by the names that it has in torch.
     """
 
     network: Network
@@ -193,9 +199,11 @@ class ClusteredWeights:
     dense: Mapping[str, Floats]
     biases: Mapping[str, Floats] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    accuracy: Accuracy | None = None
+    others: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("dense", "biases"):
+        for name in ("dense", "biases", "others"):
             arrays = {layer: read_only(values) for layer, values in getattr(self, name).items()}
             object.__setattr__(self, name, arrays)
 

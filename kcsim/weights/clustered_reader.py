@@ -22,6 +22,7 @@ from kcsim.errors import InputError, Problem
 from kcsim.reading.arguments import checked
 from kcsim.reading.files import binary_format
 from kcsim.reading.validation import validate_data
+from kcsim.weights.accuracy import Accuracy
 from kcsim.weights.clustered import ClusteredLayer, ClusteredWeights, Codebook
 from kcsim.weights.weight_files import first_bytes, read_safetensors, reading, safetensors_metadata
 from kcsim.workload.layer import ConvLayer
@@ -29,6 +30,8 @@ from kcsim.workload.network import Network
 from kcsim.workload.network_file import parse_network
 
 METADATA_KEY = "kcsim"
+OTHERS = "others/"
+"""What names of tensors begin with that belong to no layer, as those of batch norms."""
 
 Size = Annotated[int, Field(ge=1, lt=2**31)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -46,6 +49,21 @@ class _LayerEntry:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class _Accuracy:
+    """What the network recognizes."""
+
+    images: str
+    image_count: Size
+    method: str
+    epochs: Annotated[int, Field(ge=0, lt=2**31)]
+    seeds: list[Annotated[int, Field(ge=0)]]
+    dense: Finite
+    clustered: list[Finite]
+    normed: list[Finite]
+    retrained: list[Finite]
+
+
+@dataclass(frozen=True, config=_STRICT)
 class _Header:
     """What the file says beside its tensors."""
 
@@ -54,6 +72,7 @@ class _Header:
     clustering: str
     layers: dict[str, _LayerEntry]
     codebooks: dict[str, tuple[Size, Size, Size, Size]]
+    accuracy: _Accuracy | None = None
 
 
 @checked
@@ -134,9 +153,18 @@ class _Reader:
             for layer in network
             if f"{layer.name}.bias" in self._tensors
         }
+        named = [name for name in self._tensors if name.startswith(OTHERS)]
+        others = {name.removeprefix(OTHERS): self._tensors.pop(name) for name in named}
         if self._tensors:
             raise InputError(f"tensor {min(self._tensors)!r} belongs to no layer")
-        return ClusteredWeights(network, self._header.clustering, layers, codebooks, dense, biases)
+        return ClusteredWeights(
+            network, self._header.clustering, layers, codebooks, dense, biases,
+            accuracy=self._accuracy(), others=others,
+        )  # fmt: skip
+
+    def _accuracy(self) -> Accuracy | None:
+        known = self._header.accuracy
+        return None if known is None else Accuracy(**vars(known))
 
     def _parts(self, network: Network) -> dict[str, LayerClustering]:
         """The clustered layers in the order of the network."""
