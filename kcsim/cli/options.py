@@ -214,8 +214,8 @@ Seeds = Annotated[
 Channels = Annotated[
     str | None,
     text_option(
-        "--mean VALUES", "Of the channels, as 0.485,0.456,0.406. [default: what the model was "
-        "made for]",
+        "--mean VALUES",
+        "Of the channels, as 0.485,0.456,0.406. [default: what the model was made for]",
     ),
 ]
 ChannelDeviations = Annotated[

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from kcsim.cli.options import (
     AccuracyTable,
     ChannelDeviations,
@@ -54,7 +56,12 @@ def command(
     again in the same way.
     """
     from kcsim.cli.running import (
-        check_ending, check_output, choose_format, refuse_unused, report, waiting,
+        check_ending,
+        check_output,
+        choose_format,
+        refuse_unused,
+        report,
+        waiting,
     )  # fmt: skip
     from kcsim.report.accuracy_data import retrained_tables
     from kcsim.retrain.command import Request, add_line, prepare, run
@@ -65,15 +72,8 @@ def command(
     check_ending(output, (".safetensors",))
     check_output(output)
     check_output(table)
-    if method == "none":
-        given = {"--epochs": epochs, "--lr": lr, "--reassign": reassign}
-        refuse_unused(given, "nothing is retrained by --method none")
-    if method != "tied":
-        refuse_unused({"--reassign": reassign}, "weights are not tied", "--method tied")
-    if method not in ("hard", "relaxed"):
-        refuse_unused({"--strength": strength}, "there is no penalty", "--method hard")
-    if weights is not None:
-        refuse_unused({"--dense-epochs": dense_epochs}, "--weights are trained already")
+    for given, reason in _unused(method, epochs, lr, reassign, strength, weights, dense_epochs):
+        refuse_unused(given, reason)
     request = Request(
         network, data, cluster, weights, model, test, test_limit, method, prune, epochs,
         dense_epochs, lr, strength, reassign, seeds, mean, deviation, output,
@@ -89,3 +89,23 @@ def command(
     if table is not None:
         add_line(table, result)
     report(chosen_format, None, result, retrained_tables)
+
+
+def _unused(
+    method: str,
+    epochs: int | None,
+    lr: float | None,
+    reassign: int | None,
+    strength: float | None,
+    weights: str | None,
+    dense_epochs: int | None,
+) -> Iterator[tuple[dict[str, object], str]]:
+    """Options that mean nothing to a method, and why."""
+    if method == "none":
+        yield {"--epochs": epochs, "--lr": lr}, "nothing is retrained by --method none"
+    if method != "tied":
+        yield {"--reassign": reassign}, f"no weights are tied by --method {method}"
+    if method not in ("hard", "relaxed"):
+        yield {"--strength": strength}, f"there is no penalty in --method {method}"
+    if weights is not None:
+        yield {"--dense-epochs": dense_epochs}, "--weights are trained already"

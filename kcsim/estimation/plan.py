@@ -89,7 +89,7 @@ class NetworkPlan:
         )
         costs = network_cost(layers, None, self.rules)
         known = self._accuracy
-        return Run("dense", hardware, estimates, costs, accuracy=known and known.dense)
+        return Run("dense", hardware, estimates, costs, accuracy=known.dense if known else None)
 
     def clustered_run(self, estimates: Sequence[LayerEstimate], execution: str) -> Run:
         """The network with clustered weights, from the estimates of its layers."""
@@ -100,7 +100,13 @@ class NetworkPlan:
         name = self.clustering_name
         known = self._accuracy
         return Run(
-            execution, self.hardware, tuple(estimates), costs, name, storage, known and known.final
+            execution,
+            self.hardware,
+            tuple(estimates),
+            costs,
+            name,
+            storage,
+            known.final if known else None,
         )
 
     @property

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from kcsim.report.cluster_data import cluster_tables
+from kcsim.report.records import Record
 from kcsim.report.table import Column, Row, Table
 from kcsim.sums import exact_sum
-from kcsim.weights.accuracy import Accuracy
+from kcsim.weights.accuracy import METHODS, Accuracy
 from kcsim.weights.clustered import ClusteredWeights
+
+ACCURACIES = Record(
+    "Accuracies", "What the network recognizes, before and after.",
+    "images image_count method epochs seeds dense_accuracy clustered_accuracies normed_accuracies "
+    "retrained_accuracies",
+    {
+        "dense_accuracy": attrgetter("dense"),
+        **{
+            f"{name}_accuracies": attrgetter(name) for name in ("clustered", "normed", "retrained")
+        },
+    },
+    choices={"method": METHODS},
+)  # fmt: skip
 
 
 def retrained_tables(weights: ClusteredWeights) -> tuple[Table, ...]:
@@ -57,9 +72,7 @@ def _notes(known: Accuracy) -> tuple[str, ...]:
     how = {
         "none": "Nothing was retrained.",
         "tied": f"Retrained with shared weights for {epochs}.",
-        "hard": f"Trained for {epochs} with the hard penalty of Deep k-Means, then clustered.",
-        "relaxed": f"Trained for {epochs} with the relaxed penalty of Deep k-Means, then clustered.",
-    }[known.method]
+    }.get(known.method, f"Trained for {epochs} with the {known.method} penalty, then clustered.")
     error = 100 * (known.dense * (1 - known.dense) / known.image_count) ** 0.5
     return (
         f"{known.image_count} images of {known.images}; standard error near the dense accuracy: "

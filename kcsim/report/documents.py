@@ -19,9 +19,9 @@ from kcsim.hardware.description import Origin
 from kcsim.hardware.notes import hardware_notes
 from kcsim.mapping.nest import LevelLoops
 from kcsim.model.layer_estimate import LAYER_FIGURES, LayerEstimate
+from kcsim.report.accuracy_data import ACCURACIES
 from kcsim.report.execution_data import shared_part
 from kcsim.report.records import Record
-from kcsim.weights.accuracy import METHODS
 from kcsim.weights.clustered import ClusteredWeights
 from kcsim.workload.execution import EXECUTIONS
 from kcsim.workload.layer import TENSORS
@@ -246,8 +246,8 @@ LAYER = Record(
 
 RUN = Record(
     "Run", "The network, run in one way.",
-    "run clustering? energy cycles edp weights_bits accuracy? utilization macs multiplies adds full_adders "
-    "lookups computational_full_adders weight_bit_uses activation_bit_uses deep_kmeans_mac_units "
+    "run clustering? energy cycles edp weights_bits accuracy? utilization macs multiplies adds "
+    "full_adders lookups computational_full_adders weight_bit_uses activation_bit_uses deep_kmeans_mac_units "
     "innermost_accesses_per_mac outermost_bits_per_mac energy_per_mac seconds? average_power? "
     "energy_by_component energy_by_tensor storage? layers",
     {
@@ -290,19 +290,6 @@ LAYER_DOCUMENT = Record(
     },
     {"versions": VERSIONS, "hardware": HARDWARE, "layers": LAYER},
     {"schema": ("kcsim.layer/2",)},
-)  # fmt: skip
-
-ACCURACIES = Record(
-    "Accuracies", "What the network recognizes, before and after.",
-    "images image_count method epochs seeds dense_accuracy clustered_accuracies normed_accuracies "
-    "retrained_accuracies",
-    {
-        "dense_accuracy": attrgetter("dense"),
-        **{
-            f"{name}_accuracies": attrgetter(name) for name in ("clustered", "normed", "retrained")
-        },
-    },
-    choices={"method": METHODS},
 )  # fmt: skip
 
 CLUSTER_DOCUMENT = Record(

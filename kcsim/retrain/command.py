@@ -151,7 +151,9 @@ def add_line(path: str | os.PathLike[str], weights: ClusteredWeights) -> None:
         except (OSError, UnicodeDecodeError, csv.Error):
             rows = [{}]
         if any(tuple(row) != COLUMNS for row in rows):
-            raise InputError(Problem(f"'{os.fspath(path)}' is no table of accuracies", "a new name"))
+            raise InputError(
+                Problem(f"'{os.fspath(path)}' is no table of accuracies", "a new name")
+            )
     new = table_row(weights)
     same = ("network", "clustering", "method", "epochs", "images", "image_count")
     rows = [row for row in rows if any(row[name] != str(new[name]) for name in same)]

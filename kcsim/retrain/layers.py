@@ -98,7 +98,8 @@ def array(tensor: torch.Tensor) -> np.ndarray:
 def _modules(model: nn.Module) -> dict[str, Any]:
     modules = {name: each for name, each in model.named_modules() if isinstance(each, KINDS)}
     for name, module in modules.items():
-        if is_lazy(module._parameters.get("weight")):
+        weight = module._parameters.get("weight")
+        if weight is not None and is_lazy(weight):
             raise InputError(Problem(f"'{name}' has no values yet", "a model that was run once"))
     return modules
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kcsim.clustering.resolve import LayerClustering, check_units, resolve_network
 from kcsim.clustering.scheme import Clustering
@@ -252,7 +253,7 @@ def _assign(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Labels and entries: k-means anew with a seed, else on from the entries that there are."""
     clusters = group.clusters
-    labels = np.zeros(len(units), np.int64)
+    labels: NDArray[np.int64] = np.zeros(len(units), np.int64)
     chosen = np.arange(len(units))
     if sparse:
         norms = np.square(units, dtype=np.float64).sum(axis=1)
@@ -265,7 +266,7 @@ def _assign(
         return labels, entries
     if group.entries is None:
         found = kmeans(units[chosen], clusters, seed=seed or 0, starts=1)
-        centroids, found_labels = found.centroids, found.labels
+        centroids, found_labels = found.centroids, found.labels.astype(np.int64)
     else:
         values = np.ascontiguousarray(units[chosen].T, np.float32)
         orders = np.arange(units.shape[1])[None]
@@ -289,6 +290,6 @@ def _warn_of_nothing(groups: list[_Group]) -> None:
     if idle:
         warnings.warn(
             f"the relaxed penalty does nothing for {len(idle)} of {len(groups)} codebooks, as that "
-            f"of {idle[0]!r}: they have at least as many entries as a unit has values; 'hard' works",
+            f"of {idle[0]!r}: they have as many entries as a unit has values, or more; 'hard' works",
             stacklevel=4,
         )

@@ -56,7 +56,7 @@ def _nearest(
     new = rows.clone()
     for chosen, start, count in blocks:
         part = table[start : start + count]
-        for places in chosen.split(CHUNK):
+        for places in torch.split(chosen, CHUNK):
             products = target.index_select(0, places) @ part.T
             if weight.scales is not None:
                 gains = products.square() / norms[start : start + count].clamp(min=1e-30)

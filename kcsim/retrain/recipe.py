@@ -105,9 +105,7 @@ class Recipe:
         loss = nn.functional.cross_entropy(scores, labels)
         if teacher is None or self.distillation == 0:
             return loss
-        ours, theirs = (
-            (each / self.temperature).log_softmax(1) for each in (scores, teacher)
-        )
+        ours, theirs = ((each / self.temperature).log_softmax(1) for each in (scores, teacher))
         distance = nn.functional.kl_div(ours, theirs, reduction="batchmean", log_target=True)
         # The square keeps gradients as large as those of the labels.
         share = self.distillation

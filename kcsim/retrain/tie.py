@@ -156,7 +156,11 @@ class Tied:
         codebooks = {
             name: Codebook(
                 name,
-                quantize(array(self.codebooks[name].stored()), self.codebooks[name].bits, f"codebook {name!r}"),
+                quantize(
+                    array(self.codebooks[name].stored()),
+                    self.codebooks[name].bits,
+                    f"codebook {name!r}",
+                ),
             )
             for name in self.clustered.codebooks
         }

@@ -33,7 +33,9 @@ class TiedCodebook(nn.Module):
         self.entries = nn.Parameter(values)
         channels = values.shape[1]
         length = (settings.length or 1) if settings.is_product else channels
-        zero = torch.stack([(part == 0).flatten(1).all(1) for part in values.split(length, 1)], 1)
+        zero = torch.stack(
+            [(part == 0).flatten(1).all(1) for part in torch.split(values, length, 1)], 1
+        )
         keep = ~zero.repeat_interleave(length, 1)[:, :channels, None, None]
         self.keep: torch.Tensor | None
         self.register_buffer("keep", keep.expand_as(values).clone() if zero.any() else None)
@@ -104,7 +106,7 @@ class TiedWeight(nn.Module):
         """The weights, in the shape of the layer's tensor."""
         weights = self.join(self.units())
         if self.drift is not None and self.training and weights.requires_grad:
-            weights.register_hook(self._record)
+            weights.register_hook(self._record)  # type: ignore[no-untyped-call]
         return weights
 
     def follow(self, original: torch.Tensor, rate: float) -> None:
@@ -241,7 +243,7 @@ def rounded(values: torch.Tensor, bits: int) -> torch.Tensor:
     bits : int
         Width of one value [bit]; 32 or more change nothing.
     """
-    return values if bits >= 32 else _Rounded.apply(values, bits)  # type: ignore[no-untyped-call,no-any-return]
+    return values if bits >= 32 else _Rounded.apply(values, bits)  # type: ignore[no-untyped-call]
 
 
 class _Rounded(torch.autograd.Function):

@@ -103,6 +103,8 @@ def _spread(values: Sequence[float]) -> str:
 def plain(accuracy: Accuracy) -> dict[str, Any]:
     """An accuracy in types of JSON."""
     return {
-        each.name: list(value) if isinstance(value := getattr(accuracy, each.name), tuple) else value
+        each.name: list(value)
+        if isinstance(value := getattr(accuracy, each.name), tuple)
+        else value
         for each in fields(accuracy)
     }
