@@ -194,7 +194,7 @@ Epochs = Annotated[
 ]
 DenseEpochs = Annotated[
     int | None,
-    number_option("--dense-epochs N", "Of training without --weights. [default: 10]", min=1),
+    number_option("--dense-epochs N", "Of training without --weights. [default: 15]", min=1),
 ]
 LearningRate = Annotated[
     float | None,

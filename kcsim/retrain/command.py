@@ -13,7 +13,7 @@ import numpy as np
 
 from kcsim.errors import InputError, Problem
 from kcsim.reading.files import write_whole
-from kcsim.retrain.compress import PENALTY_RECIPE, retrain_network
+from kcsim.retrain.compress import PENALTY_RECIPE, checkpoint_file, retrain_network
 from kcsim.retrain.fit import fit
 from kcsim.retrain.image_files import has_parts, read_images
 from kcsim.retrain.images import Images, Preparation
@@ -31,7 +31,10 @@ Progress = Callable[[int, int], None]
 HELD_OUT = 0.1
 """Part of the images that is kept for testing where none are given for it."""
 
-DENSE_RECIPE = Recipe(epochs=10, lr=1e-3, distillation=0.0)
+LEAST_STEPS = 20
+"""Of an epoch; batches of small data are smaller for that."""
+
+DENSE_RECIPE = Recipe(epochs=15, lr=1e-3, distillation=0.0)
 """Of training from nothing."""
 
 COLUMNS = (
@@ -83,8 +86,8 @@ class Prepared:
         if request.weights is not None:
             return
         epochs = request.dense_epochs or DENSE_RECIPE.epochs
-        file = None if request.output is None else f"{request.output}.dense.checkpoint"
-        recipe = replace(DENSE_RECIPE, epochs=epochs)
+        file = None if request.output is None else checkpoint_file(request.output, 0, "dense")
+        recipe = replace(DENSE_RECIPE, epochs=epochs, batch=self.recipe.batch)
         fit(self.model, self.train, recipe, checkpoint=file, progress=progress)
 
 
@@ -106,12 +109,14 @@ def prepare(request: Request) -> Prepared:
         preparation = replace(preparation, deviation=_values("--deviation", request.deviation))
     if request.weights is not None:
         fill_model(model, load_weights(request.weights), network)
-    recipe = PENALTY_RECIPE if request.method in ("hard", "relaxed") else Recipe()
-    recipe = replace(recipe, epochs=request.epochs or 1, lr=request.lr or recipe.lr)
     first = network.layers[0]
     size = (first.in_height, first.in_width, first.in_channels)
     train, test = _images(request, size, preparation)
     _check_classes(model, train, test)
+    recipe = PENALTY_RECIPE if request.method in ("hard", "relaxed") else Recipe()
+    recipe = replace(
+        recipe, epochs=request.epochs or 1, lr=request.lr or recipe.lr, batch=_batch(train)
+    )
     return Prepared(request, network, model.eval(), train, test, recipe)
 
 
@@ -190,6 +195,11 @@ def table_row(weights: ClusteredWeights) -> dict[str, str | int | float]:
         "retrained_accuracy_least": round(min(known.retrained), 6),
         "retrained_accuracy_largest": round(max(known.retrained), 6),
     }
+
+
+def _batch(images: Images) -> int:
+    """Images of a step: few enough that an epoch has some steps."""
+    return max(1, min(Recipe.batch, len(images) // LEAST_STEPS))
 
 
 def _values(name: str, text: str) -> tuple[float, ...]:

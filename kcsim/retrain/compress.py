@@ -32,6 +32,9 @@ Shares = float | Mapping[str, float]
 PENALTY_RECIPE = Recipe(optimizer="sgd", lr=0.01)
 """Of training under the penalty of Deep k-Means, for which Adam would hide its strength."""
 
+STAGES = ("dense", "prune", "penalty", "tied")
+"""What runs of training are for, each with a checkpoint of its own."""
+
 PRUNING_PART = 0.75
 """Part of the steps of pruning in which the share grows; in the rest, what is left recovers."""
 
@@ -162,14 +165,14 @@ def retrain_network(
 
 
 def checkpoint_file(start: str | os.PathLike[str], seed: int, stage: str) -> str:
-    """The checkpoint of a stage: ``prune``, ``penalty`` or ``tied``."""
+    """The checkpoint of one of `STAGES`."""
     return f"{os.fspath(start)}.{stage}-{seed}.checkpoint"
 
 
 def remove_checkpoints(start: str | os.PathLike[str], seeds: Sequence[int]) -> None:
     """Remove the checkpoints of runs that are over."""
     for seed in seeds:
-        for stage in ("prune", "penalty", "tied"):
+        for stage in STAGES:
             if os.path.exists(file := checkpoint_file(start, seed, stage)):
                 os.unlink(file)
 

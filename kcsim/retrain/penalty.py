@@ -290,6 +290,6 @@ def _warn_of_nothing(groups: list[_Group]) -> None:
     if idle:
         warnings.warn(
             f"the relaxed penalty does nothing for {len(idle)} of {len(groups)} codebooks, as that "
-            f"of {idle[0]!r}: they have as many entries as a unit has values, or more; 'hard' works",
+            f"of {idle[0]!r}: they have as many entries as a unit has values, or more",
             stacklevel=4,
         )
