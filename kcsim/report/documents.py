@@ -248,8 +248,8 @@ RUN = Record(
     "Run", "The network, run in one way.",
     "run clustering? energy cycles edp weights_bits accuracy? utilization macs multiplies adds "
     "full_adders lookups computational_full_adders weight_bit_uses activation_bit_uses "
-    "deep_kmeans_mac_units innermost_accesses_per_mac outermost_bits_per_mac energy_per_mac seconds? average_power? "
-    "energy_by_component energy_by_tensor storage? layers",
+    "deep_kmeans_mac_units innermost_accesses_per_mac outermost_bits_per_mac energy_per_mac "
+    "seconds? average_power? energy_by_component energy_by_tensor storage? layers",
     {
         **RUN_FIGURES,
         "energy_by_component": lambda run: run.energy_by_component(),

@@ -144,11 +144,14 @@ class _Run:
         images, labels = self.images.training_batch(self.recipe.batch, self.seed, step)
         images, labels = images.to(self.device), labels.to(self.device)
         target = None
-        if self.teacher is not None and self.recipe.distillation:
-            with torch.no_grad():
-                target = self.teacher(images)
+        is_half = self.recipe.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=is_half):
+            if self.teacher is not None and self.recipe.distillation:
+                with torch.no_grad():
+                    target = self.teacher(images)
+            scores = self.module(images)
         self.optimizer.zero_grad()
-        loss = self.recipe.loss(self.module(images), labels, target)
+        loss = self.recipe.loss(scores, labels, target)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.penalty is not None:
             self.penalty.add_gradients()

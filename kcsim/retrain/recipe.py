@@ -10,6 +10,7 @@ from kcsim.errors import InputError, Problem, nearest
 from kcsim.retrain.torch_extra import nn, torch
 
 OPTIMIZERS = ("adam", "sgd")
+PRECISIONS = ("float32", "bfloat16")
 BETAS, MOMENTUM = (0.9, 0.999), 0.9
 
 
@@ -38,6 +39,10 @@ class Recipe:
         entropy of the labels.
     temperature : float
         What scores are divided by for that.
+    precision : str
+        ``float32``, or ``bfloat16`` for activations while training (`torch.autocast`), where
+        processors have it: about 1.7 times as fast on those that do. Weights, batch norms and all
+        that is measured stay in single precision.
     norm_images : int
         Training images that batch norms are estimated on, before and after.
 
@@ -56,7 +61,8 @@ class Recipe:
     weight_decay: float = 0.0
     distillation: float = 0.7
     temperature: float = 4.0
-    norm_images: int = 2000
+    precision: str = "float32"
+    norm_images: int = 4000
 
     def __post_init__(self) -> None:
         problems = [
@@ -77,6 +83,10 @@ class Recipe:
             near = nearest(self.optimizer, OPTIMIZERS)
             what = f"there is no optimizer {self.optimizer!r}"
             problems.append(Problem(what, " or ".join(OPTIMIZERS), near))
+        if self.precision not in PRECISIONS:
+            near = nearest(self.precision, PRECISIONS)
+            what = f"there is no precision {self.precision!r}"
+            problems.append(Problem(what, " or ".join(PRECISIONS), near))
         if problems:
             raise InputError(problems)
 
@@ -102,10 +112,13 @@ class Recipe:
         self, scores: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None
     ) -> torch.Tensor:
         """The loss of a batch, given the teacher's scores where there is one."""
+        scores = scores.float()
         loss = nn.functional.cross_entropy(scores, labels)
         if teacher is None or self.distillation == 0:
             return loss
-        ours, theirs = ((each / self.temperature).log_softmax(1) for each in (scores, teacher))
+        ours, theirs = (
+            (each / self.temperature).log_softmax(1) for each in (scores, teacher.float())
+        )
         distance = nn.functional.kl_div(ours, theirs, reduction="batchmean", log_target=True)
         # The square keeps gradients as large as those of the labels.
         share = self.distillation
