@@ -14,7 +14,7 @@ from kcsim.clustering.resolve import LayerClustering, check_units, resolve_netwo
 from kcsim.clustering.scheme import Clustering
 from kcsim.clustering.spec import parse_clustering
 from kcsim.errors import InputError, Problem
-from kcsim.reading.arguments import checked
+from kcsim.reading.arguments import check_types
 from kcsim.retrain.layers import array, four_axes, network_of, places_of
 from kcsim.retrain.torch_extra import nn, torch
 from kcsim.weights.k_means import kmeans
@@ -82,7 +82,6 @@ class KMeansPenalty:
         If an argument is out of its range or the clustering does not fit.
     """
 
-    @checked
     def __init__(
         self,
         model: nn.Module,
@@ -95,6 +94,10 @@ class KMeansPenalty:
         seed: int = 0,
         network: Network | None = None,
     ) -> None:
+        check_types(
+            {"strength": strength, "refresh": refresh, "seed": seed, "total_rate": total_rate},
+            {"strength": float, "refresh": int, "seed": int, "total_rate": float | None},
+        )
         if isinstance(clustering, str):
             clustering = parse_clustering(clustering)
         _check(clustering, strength, refresh, reading)

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from kcsim.errors import InputError, Problem, nearest
-from kcsim.reading.arguments import checked
+from kcsim.reading.arguments import check_types
 from kcsim.retrain.layers import network_of, places_of
 from kcsim.retrain.torch_extra import nn, torch
 from kcsim.workload.network import Network
@@ -39,7 +39,6 @@ class MagnitudePruning:
         If a share is out of its range, or a pattern matches no layer.
     """
 
-    @checked
     def __init__(
         self,
         model: nn.Module,
@@ -49,6 +48,8 @@ class MagnitudePruning:
         every: int = 10,
         network: Network | None = None,
     ) -> None:
+        check_types({"share": share}, {"share": float | Mapping[str, float]})
+        check_types({"steps": steps, "every": every}, {"steps": int, "every": int})
         for name, count in (("steps", steps), ("every", every)):
             if count < 1:
                 raise InputError(Problem(f"{name} is {count}", "at least 1"))

@@ -48,6 +48,8 @@ def _nearest(
     weight: TiedWeight, target: torch.Tensor, table: torch.Tensor, rows: torch.Tensor
 ) -> torch.Tensor:
     """The row of the table that serves each unit best; of product quantization, of its own."""
+    # Differences of squares cancel in single precision.
+    table, target = table.double(), target.double()
     if weight.offsets is not None:
         table = table - table.mean(1, keepdim=True)
         target = target - target.mean(1, keepdim=True)
