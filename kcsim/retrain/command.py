@@ -115,7 +115,10 @@ def prepare(request: Request) -> Prepared:
     _check_classes(model, train, test)
     recipe = PENALTY_RECIPE if request.method in ("hard", "relaxed") else Recipe()
     recipe = replace(
-        recipe, epochs=request.epochs or 1, lr=request.lr or recipe.lr, batch=_batch(train)
+        recipe,
+        epochs=request.epochs or 1,
+        lr=recipe.lr if request.lr is None else request.lr,
+        batch=_batch(train),
     )
     return Prepared(request, network, model.eval(), train, test, recipe)
 

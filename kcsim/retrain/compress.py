@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -199,12 +200,9 @@ def _run(
         grown = max(1, int(PRUNING_PART * steps))
         pruning = MagnitudePruning(model, task.prune, steps=grown, network=task.network)
         train(model, "prune", 0, pruning=pruning)
-    begun = steps if task.prune else 0
+    begun, notes = steps if task.prune else 0, ()
     if task.method in ("hard", "relaxed") and steps:
-        penalty = KMeansPenalty(
-            model, task.clustering, strength=task.strength, reading=task.method, seed=seed,
-            network=task.network, refresh=max(1, min(98, steps // 10)),
-        )  # fmt: skip
+        penalty, notes = _penalty(task, model, steps, seed)
         train(model, "penalty", begun, penalty=penalty)
     clustered = _cluster(task, model, places, seed)
     tied = tie(model, clustered, reassign_every=task.reassign_every)
@@ -217,6 +215,7 @@ def _run(
         estimate_norms(model, task.train, recipe.norm_images, seed)
         retrained = accuracy(model, task.test)
     clustered, plain = tied.finalize()
+    clustered = replace(clustered, notes=(*clustered.notes, *notes))
     return clustered, plain, (plainly, normed, retrained)
 
 
@@ -229,3 +228,17 @@ def _cluster(task: _Task, model: nn.Module, places: dict[str, str], seed: int) -
         return clustered
     weights = {layer: arrays[f"{layer}.weight"] for layer in clustered.layers}
     return keep_zeros(clustered, weights, seed=seed, starts=task.starts)
+
+
+def _penalty(
+    task: _Task, model: nn.Module, steps: int, seed: int
+) -> tuple[KMeansPenalty, tuple[str, ...]]:
+    """The penalty of a run, and what it warns of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        penalty = KMeansPenalty(
+            model, task.clustering, strength=task.strength, reading=task.method, seed=seed,
+            network=task.network, refresh=max(1, min(98, steps // 10)),
+        )  # fmt: skip
+    notes = [str(each.message) for each in caught if each.category is UserWarning]
+    return penalty, tuple(f"{note[:1].upper()}{note[1:]}." for note in notes)

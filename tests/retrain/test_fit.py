@@ -184,7 +184,9 @@ def test_a_killed_process_goes_on_to_the_same_bits(tmp_path):
         first = int(survivor.communicate()[0].split()[0])
     assert survivor.returncode == 0
     assert first > 1
-    left, right = (torch.load(tmp_path / name, weights_only=True) for name in ("straight", "killed"))
+    left, right = (
+        torch.load(tmp_path / name, weights_only=True) for name in ("straight", "killed")
+    )
     assert equal(left, right)
 
 
@@ -246,7 +248,9 @@ def test_distillation_alone_teaches_an_untrained_network():
 
 
 def test_batch_norms_get_the_moments_of_training_images():
-    model = torch.nn.Sequential(torch.nn.BatchNorm2d(3), torch.nn.Flatten(), torch.nn.Linear(300, 4))
+    model = torch.nn.Sequential(
+        torch.nn.BatchNorm2d(3), torch.nn.Flatten(), torch.nn.Linear(300, 4)
+    )
     model.eval()
     data = replace(images(500), preparation=Preparation((0.5,), (0.25,)))
     assert estimate_norms(model, data, 500) == 1

@@ -38,9 +38,7 @@ def matrices(penalty):
 @pytest.mark.parametrize("spec", [spec for spec in SPECS if "sparse" not in spec])
 def test_the_penalty_is_the_trace_form_of_the_paper(spec):
     penalty = penalty_of(spec)
-    expected = sum(
-        np.trace(w.T @ w) - np.trace(f.T @ w.T @ w @ f) for w, f, _ in matrices(penalty)
-    )
+    expected = sum(np.trace(w.T @ w) - np.trace(f.T @ w.T @ w @ f) for w, f, _ in matrices(penalty))
     assert penalty().item() == pytest.approx(2.0 / 2 * expected, rel=1e-4)
 
 
@@ -64,7 +62,9 @@ def test_gradients_land_on_the_weights_that_they_are_of():
     clusters = {group.parts[0][0]: group for group in penalty._groups}
     rows = trained.conv1.weight.detach().reshape(-1, 3)
     labels = clusters["conv1"].labels
-    expected = torch.stack([2.0 * (r - rows[labels == labels[i]].mean(0)) for i, r in enumerate(rows)])
+    expected = torch.stack(
+        [2.0 * (r - rows[labels == labels[i]].mean(0)) for i, r in enumerate(rows)]
+    )
     torch.testing.assert_close(trained.conv1.weight.grad.reshape(-1, 3), expected)
     assert trained.fc.weight.grad is None
 
@@ -108,7 +108,10 @@ def test_a_refresh_goes_on_from_its_entries_and_finds_no_worse_ones(spec):
     penalty.step()
     assert penalty.distance() <= before + 1e-6
     same = np.mean(
-        [float((a == g.labels).float().mean()) for a, g in zip(labels, penalty._groups, strict=True)]
+        [
+            float((a == g.labels).float().mean())
+            for a, g in zip(labels, penalty._groups, strict=True)
+        ]
     )
     assert same > 0.6
 
