@@ -58,10 +58,8 @@ def decoded(layer, entries, scales, offsets):
         first = b * channels
         depth = min(channels, shape[1] - first)
         index = int(layer.indexes[m, b, r, s])
-        if part.settings.is_product:
-            unit = entries[index, first : first + depth]
-        else:
-            unit = entries[index]
+        own = slice(first, first + depth) if part.settings.is_product else slice(None)
+        unit = entries[index, own]
         if layer.transforms is not None:
             unit = turned(unit, int(layer.transforms[m, b, r, s]))
         if scales is not None:

@@ -109,7 +109,7 @@ def parts(kind):
     return model, {"penalty": KMeansPenalty(model, spec, refresh=4, reading=reading)}
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -124,11 +124,11 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(kind, stop, tmp_path, m
     def interrupt(done, total):
         assert total == 12
         if done == stop + 1:
-            raise Stopped
+            raise StoppedError
 
     file = tmp_path / "run.checkpoint"
     stopped, given = parts(kind)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         fit(stopped, images(), RECIPE, seed=1, checkpoint=file, progress=interrupt, **given)
     resumed, given = parts(kind)
     found = fit(resumed, images(), RECIPE, seed=1, checkpoint=file, **given)

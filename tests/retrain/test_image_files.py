@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -146,10 +148,11 @@ def test_training_images_are_moved_and_mirrored_and_nothing_else():
         for image, label in zip(batch, labels, strict=True):
             found = np.rint(image.numpy().transpose(1, 2, 0) * 255).astype(np.uint8)
             padded = np.pad(data.pixels[label], ((1, 1), (1, 1), (0, 0)))
+            places = itertools.product(range(3), range(3), (1, -1))
             crops = {
-                (top, left, mirrored): padded[top : top + 4, left : left + 6][:, :: 1 - 2 * mirrored]
-                for top in range(3) for left in range(3) for mirrored in (0, 1)
-            }  # fmt: skip
+                (top, left, turn): padded[top : top + 4, left : left + 6][:, ::turn]
+                for top, left, turn in places
+            }
             (which,) = [key for key, crop in crops.items() if np.array_equal(crop, found)]
             seen.add(which)
     assert len(seen) == 18

@@ -121,8 +121,8 @@ def test_units_of_one_entry_stay_equal_and_finalize_gives_what_was_computed_with
 
 @pytest.mark.parametrize("scheme", sorted(TRAINED))
 def test_what_the_papers_train_is_trained_and_nothing_else_of_a_layer(scheme):
-    tied, clustered = tied_to(f"{scheme}:k=4" + (",length=4" if scheme == "product" else ""))
-    expected = {part for part in TRAINED[scheme]} | {"rest"}
+    tied, _ = tied_to(f"{scheme}:k=4" + (",length=4" if scheme == "product" else ""))
+    expected = {*TRAINED[scheme], "rest"}
     assert {group["name"] for group in tied.parameter_groups(lr=1)} == expected
     entries = {name: each.entries.detach().clone() for name, each in tied.codebooks.items()}
     trained(tied)
@@ -168,7 +168,7 @@ def test_entries_that_are_zero_stay_zero():
 
 
 def test_a_codebook_is_kept_once_and_there_are_no_dense_weights():
-    tied, clustered = tied_to("kernel:k=7")
+    tied, _ = tied_to("kernel:k=7")
     assert {name for name, _ in tied.model.named_parameters()}.isdisjoint({"conv1.weight"})
     entries = [p for p in tied.model.parameters() if p.shape == (7, 1, 3, 3)]
     assert len(entries) == 1
@@ -176,7 +176,6 @@ def test_a_codebook_is_kept_once_and_there_are_no_dense_weights():
     assert len(shared) == 2
     assert shared[0] is shared[1]
     assert all(each.indexes.dtype == torch.uint8 for each in tied.weights.values())
-    del clustered
 
 
 def test_assigning_a_tied_weight_is_refused():
