@@ -31,7 +31,7 @@ def reassign(weight: TiedWeight) -> torch.Tensor:
     assert weight.drift is not None
     current = weight.units().flatten(-3).flatten(0, -2)
     target = current + weight.drift.flatten(-3).flatten(0, -2)
-    table, rows = weight.table(), weight.rows().long()
+    table, rows = weight.table(), weight.rows()
     new = _nearest(weight, target, table, rows)
     changed = (new != rows) & weight.moves()
     new = torch.where(changed, new, rows)
