@@ -18,6 +18,7 @@ from kcsim.retrain.layers import arrays_of, places_of
 from kcsim.retrain.models import make_model
 
 SPECS = (
+    # Convolutions alone, as in the reports.
     "scalar:k=4,dense=linear",
     "row:k=16,dense=linear",
     "kernel:k=64,scope=layer,dense=linear",

@@ -98,6 +98,7 @@ def main() -> None:
     parser.add_argument("-n", "--network", default="resnet20")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--count", type=int, default=5000, help="images to test")
+    parser.add_argument("--training-count", type=int, help="images to train with; all if absent")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("-k", type=int, nargs="*", default=list(CLUSTERS))
     parser.add_argument("--retrain", type=int, nargs="*", default=[64, 256, 1024])
@@ -110,6 +111,7 @@ def main() -> None:
         Images(*read_images(path, part, (32, 32, 3)), preparation, path.name)
         for path, part in ((options.training, "train"), (options.test, "test"))
     )
+    train = train.first(options.training_count or len(train))
     test = test.first(options.count)
     inputs = (network, model.eval(), train, test)
     rows = []

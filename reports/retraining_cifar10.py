@@ -15,6 +15,7 @@ import platform
 import shlex
 import time
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,8 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--count", type=int, default=5000, help="images to test")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--training-count", type=int, help="images to train with; all if absent")
+    parser.add_argument("--only", default="*", help="pattern of the names of schemes")
     parser.add_argument("--epochs", type=int, default=9, help="no setting of more")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -172,7 +175,8 @@ def main() -> None:
         Images(*read_images(path, part, (32, 32, 3)), preparation, path.name)
         for path, part in ((options.training, "train"), (options.test, "test"))
     ]
-    train, test = images[0], images[1].first(options.count)
+    train = images[0].first(options.training_count or len(images[0]))
+    test = images[1].first(options.count)
     folder = options.output.with_name(f"{options.output.name}.runs")
     folder.mkdir(exist_ok=True)
     kept = folder / "runs.jsonl"
@@ -183,7 +187,7 @@ def main() -> None:
         itertools.product(range(options.seeds), SETTINGS),
         key=lambda pair: (pair[1].epochs, bool(pair[1].prune), pair[0]),
     ):
-        if setting.epochs > options.epochs:
+        if setting.epochs > options.epochs or not fnmatch(setting.name, options.only):
             continue
         if any(row["setting"] == repr(setting) and row["seed"] == seed for row in rows):
             continue

@@ -5,6 +5,8 @@ from .fit import fit as fit
 from .images import Images as Images
 from .images import Preparation as Preparation
 from .layers import network_of as network_of
+from .models import fill_model as fill_model
+from .models import make_model as make_model
 from .norms import accuracy as accuracy
 from .norms import estimate_norms as estimate_norms
 from .penalty import KMeansPenalty as KMeansPenalty
