@@ -277,7 +277,7 @@ class ClusteredWeights:
             stored += _bytes(layer.transforms_bits) + _bytes(layer.scales_bits)
             stored += _bytes(layer.offsets_bits) + _bytes(layer.dense_weights_bits)
             stored += _bytes(layer.biases_bits)
-        return stored
+        return stored + sum(values.nbytes for values in self.others.values())
 
     def _sharing(self, codebook: str) -> list[ClusteredLayer]:
         return [layer for layer in self.layers.values() if layer.part.codebook == codebook]
