@@ -58,6 +58,8 @@ class TiedWeight(nn.Module):
     indexes : uint8, int16 or int32 tensor, shape (M, C/channels, R/rows, S/columns)
     transforms : uint8 tensor or None
     scales, offsets : Parameter or None
+    keep : bool tensor or None
+        False for units that are zero, and stay zero, where there are scales and such units.
     """
 
     def __init__(
@@ -92,6 +94,12 @@ class TiedWeight(nn.Module):
         self.register_buffer("transforms", turned if turned is None else turned.to(device))
         self.scales = _parameter(layer.scales, device)
         self.offsets = _parameter(layer.offsets, device)
+        # Units that are zero stay zero.
+        zero = None if self.scales is None else self.scales.detach() == 0
+        if zero is not None and self.offsets is not None:
+            zero &= self.offsets.detach() == 0
+        self.keep: torch.Tensor | None
+        self.register_buffer("keep", ~zero if zero is not None and zero.any() else None)
         self.drift: torch.Tensor | None
         self.register_buffer("drift", None)
         self._rate = 0.0
@@ -134,10 +142,14 @@ class TiedWeight(nn.Module):
         table = self.table()
         table = table.flatten() if table.shape[1] == 1 else table
         units = table.index_select(0, self.rows()).view(*self.indexes.shape, *self._unit)
-        if self.scales is not None:
-            units = units * rounded(self.scales, self._bits[0])[..., None, None, None]
-        if self.offsets is not None:
-            units = units + rounded(self.offsets, self._bits[1])[..., None, None, None]
+        for values, bits, combine in (
+            (self.scales, self._bits[0], torch.mul), (self.offsets, self._bits[1], torch.add)
+        ):  # fmt: skip
+            if values is not None:
+                stored = rounded(values, bits)
+                if self.keep is not None:
+                    stored = torch.where(self.keep, stored, 0)
+                units = combine(units, stored[..., None, None, None])
         return units
 
     def right_inverse(self, value: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -186,7 +198,9 @@ class TiedWeight(nn.Module):
         self.indexes.copy_(rows)
 
     def moves(self) -> torch.Tensor:
-        """Which units may change their entry, those whose entry stays zero apart: bool[units]."""
+        """Which units may change their entry, those that stay zero apart: bool[units]."""
+        if self.keep is not None:
+            return self.keep.flatten()
         keep = self.shared.keep
         if keep is None:
             return torch.ones(self.indexes.numel(), dtype=torch.bool, device=self.indexes.device)

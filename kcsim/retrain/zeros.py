@@ -28,7 +28,7 @@ def keep_zeros(
     Entry 0 of each codebook that serves such units is zero, and the other K - 1 are the k-means of
     the units that are not (Han et al., Deep Compression, ICLR 2016, Section 3: weights that were
     pruned take no part in sharing). Other codebooks stay as they are, as do schemes with a scale
-    for each unit, which is zero there.
+    for each unit, which is zero there and which `kcsim.retrain.tie` keeps so.
 
     Parameters
     ----------

@@ -72,7 +72,8 @@ def test_shares_are_read_from_text():
 
 
 @pytest.mark.parametrize("spec", ["scalar:k=5", "scalar:k=5,scope=network,codebook_bits=8",
-                                  "row:k=4,dense=linear", "kernel:k=3"])  # fmt: skip
+                                  "row:k=4,dense=linear", "kernel:k=3", "scaled_kernel:k=3",
+                                  "linear_kernel:k=3"])  # fmt: skip
 def test_units_that_are_zero_stay_zero_through_sharing_and_training(spec):
     pruned = model()
     places = places_of(pruned, SMALL)

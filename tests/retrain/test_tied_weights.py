@@ -89,7 +89,8 @@ def test_gradients_are_those_of_weights_decoded_unit_by_unit(spec):
     for name, each in tied.weights.items():
         for ours, theirs in zip((each.scales, each.offsets), extras[name], strict=True):
             if ours is not None:
-                same(ours.grad, theirs.grad)
+                moves = sum(extra.detach().abs() for extra in extras[name] if extra is not None)
+                same(ours.grad, theirs.grad * (moves > 0))
 
 
 def present(spec):
