@@ -200,7 +200,8 @@ def _run(
         grown = max(1, int(PRUNING_PART * steps))
         pruning = MagnitudePruning(model, task.prune, steps=grown, network=task.network)
         train(model, "prune", 0, pruning=pruning)
-    begun, notes = steps if task.prune else 0, ()
+    begun = steps if task.prune else 0
+    notes: tuple[str, ...] = ()
     if task.method in ("hard", "relaxed") and steps:
         penalty, notes = _penalty(task, model, steps, seed)
         train(model, "penalty", begun, penalty=penalty)
