@@ -519,3 +519,59 @@ MUTATIONS = {
         'str(state["optimizer"])',
     ),
 }
+
+
+def fails(copy: Path, tests: tuple[str, ...], cache: Path) -> bool:
+    """Whether any of some tests fails on the sources in a folder."""
+    settings = {"PYTHONPATH": str(copy), "NUMBA_CACHE_DIR": str(cache), "CI": "true"}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    done = subprocess.run(
+        command, cwd=copy, env={**os.environ, **settings}, stdin=subprocess.DEVNULL,
+        capture_output=True, check=False,
+    )  # fmt: skip
+    if done.returncode not in (0, 1):
+        raise SystemExit(done.stdout.decode() + done.stderr.decode())
+    return done.returncode == 1
+
+
+def is_caught(copy: Path, mutation: Mutation, folder: Path) -> bool:
+    """Whether the tests of a mutation notice it; the copy is left as it was."""
+    changed = copy / "kcsim" / mutation.file
+    text = changed.read_text(encoding="utf-8")
+    if text.count(mutation.before) != 1:
+        raise SystemExit(f"{mutation.file} does not hold exactly once: {mutation.before!r}")
+    changed.write_text(text.replace(mutation.before, mutation.after), encoding="utf-8")
+    try:
+        # A kernel that takes a helper from another file would not notice that this has changed.
+        if mutation.file.startswith("kernels/"):
+            with tempfile.TemporaryDirectory() as cache:
+                return fails(copy, mutation.tests, Path(cache))
+        return fails(copy, mutation.tests, folder / "kernels")
+    finally:
+        changed.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Print what was caught; exit with 1 if something was not, or the unchanged code fails."""
+    words = sys.argv[1:]
+    chosen = {
+        name: mutation
+        for name, mutation in MUTATIONS.items()
+        if not words or any(word in name for word in words)
+    }
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        copy = folder / "kcsim"
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+        tests = tuple(sorted({test for mutation in chosen.values() for test in mutation.tests}))
+        wrong = int(fails(copy, tests, folder / "kernels"))
+        print(f"{'FAILED' if wrong else 'passed':8} nothing changed", flush=True)
+        for name, mutation in chosen.items():
+            caught = is_caught(copy, mutation, folder)
+            wrong += not caught
+            print(f"{'caught' if caught else 'PASSED':8} {name}", flush=True)
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
