@@ -311,18 +311,35 @@ def nearest_of_all(each, target):
         assert (chosen[movable] <= distances.min(1).values[movable] + 1e-5).all()
 
 
-def test_momenta_are_forgotten_where_entries_serve_other_units():
-    tied, _ = tied_to("kernel:k=7", reassign_every=3, reassign_rate=5.0)
+@pytest.mark.parametrize(
+    ("spec", "rate"), [("kernel:k=12", 0.03), ("scaled_kernel:k=12", 3e-3)]
+)
+def test_momenta_are_forgotten_where_entries_serve_other_units_and_nowhere_else(spec, rate):
+    tied, _ = tied_to(spec, reassign_every=1, reassign_rate=rate)
     tied.model.train()
+    for each in tied.weights.values():
+        each.drift.zero_()
     optimizer = torch.optim.Adam(tied.parameter_groups(lr=0.01))
-    for step in range(3):
-        optimizer.zero_grad()
-        tied.model(inputs(step)).backward()
-        optimizer.step()
-        moved = tied.step(optimizer)
-    assert moved
-    momenta = [optimizer.state[each.entries]["exp_avg"] for each in tied.codebooks.values()]
-    assert any((each == 0).flatten(1).all(1).any() for each in momenta)
+    tied.model(inputs()).backward()
+    optimizer.step()
+    layer = tied.weights["conv1"]
+    momenta = optimizer.state[layer.shared.entries]["exp_avg"]
+    before, old = momenta.clone(), {n: w.indexes.clone() for n, w in tied.weights.items()}
+    assert tied.step(optimizer)
+    changed = set()
+    for name, each in tied.weights.items():
+        if each.shared is layer.shared:
+            moved = each.indexes != old[name]
+            changed |= {*old[name][moved].tolist(), *each.indexes[moved].tolist()}
+    kept = [k for k in range(12) if k not in changed]
+    assert changed
+    assert before[sorted(changed)].any()
+    assert not momenta[sorted(changed)].any()
+    assert before[kept].any()
+    assert torch.equal(momenta[kept], before[kept])
+    if layer.scales is not None:
+        moved = layer.indexes != old["conv1"]
+        assert not optimizer.state[layer.scales]["exp_avg"][moved].any()
 
 
 def test_models_that_do_not_fit_are_refused():
