@@ -208,6 +208,15 @@ Reassign = Annotated[
     int | None,
     number_option("--reassign STEPS", "Let units change entries every so many steps.", min=1),
 ]
+Precision = Annotated[
+    str | None,
+    text_option(
+        "--precision NAME", "Of activations while training: float32, bfloat16. [default: float32]"
+    ),
+]
+Device = Annotated[
+    str | None, text_option("--device NAME", "Where torch computes, as cuda. [default: cpu]")
+]
 Seeds = Annotated[
     int, number_option("--seeds N", "Runs, of the seeds 0 to N-1; the first is written.", min=1)
 ]

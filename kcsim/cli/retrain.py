@@ -10,11 +10,13 @@ from kcsim.cli.options import (
     Channels,
     ClusterToRetrain,
     DenseEpochs,
+    Device,
     Epochs,
     LearningRate,
     Method,
     ModelFactory,
     NetworkName,
+    Precision,
     PrintedFormat,
     Prune,
     Reassign,
@@ -43,6 +45,8 @@ def command(
     lr: LearningRate = None,
     strength: Strength = None,
     reassign: Reassign = None,
+    precision: Precision = None,
+    device: Device = None,
     seeds: Seeds = 1,
     mean: Channels = None,
     deviation: ChannelDeviations = None,
@@ -76,7 +80,7 @@ def command(
         refuse_unused(given, reason)
     request = Request(
         network, data, cluster, weights, model, test, test_limit, method, prune, epochs,
-        dense_epochs, lr, strength, reassign, seeds, mean, deviation, output,
+        dense_epochs, lr, strength, reassign, precision, device, seeds, mean, deviation, output,
     )  # fmt: skip
     prepared = prepare(request)
     with waiting("training the dense network") as progress:

@@ -63,6 +63,8 @@ class Request:
     lr: float | None
     strength: float | None
     reassign: int | None
+    precision: str | None
+    device: str | None
     seeds: int
     mean: str | None
     deviation: str | None
@@ -113,12 +115,14 @@ def prepare(request: Request) -> Prepared:
     size = (first.in_height, first.in_width, first.in_channels)
     train, test = _images(request, size, preparation)
     _check_classes(model, train, test)
+    _move(model, request.device)
     recipe = PENALTY_RECIPE if request.method in ("hard", "relaxed") else Recipe()
     recipe = replace(
         recipe,
         epochs=request.epochs or 1,
         lr=recipe.lr if request.lr is None else request.lr,
         batch=_batch(train),
+        precision=request.precision or recipe.precision,
     )
     return Prepared(request, network, model.eval(), train, test, recipe)
 
@@ -233,6 +237,18 @@ def _images(
     if request.test_limit is not None and request.test_limit < len(test):
         test = replace(test.first(request.test_limit), source=f"{test.source}, the first")
     return train, test
+
+
+def _move(model: nn.Module, device: str | None) -> None:
+    """Move a model to where it is to be trained."""
+    if device is None:
+        return
+    try:
+        model.to(torch.device(device))
+    # What torch was not built for is an AssertionError.
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"--device is {device!r}: {reason}") from None
 
 
 def _check_classes(model: nn.Module, train: Images, test: Images) -> None:

@@ -152,8 +152,14 @@ class KMeansPenalty:
         """Take over what `state_dict` gave."""
         self.steps = state["steps"]
         for group, saved in zip(self._groups, state["groups"], strict=True):
-            group.labels, group.factor = saved["labels"], saved["factor"]
+            for name in ("labels", "factor"):
+                held = saved[name]
+                setattr(group, name, held if held is None else held.to(self._device))
             group.entries = None if saved["entries"] is None else saved["entries"].numpy()
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
 
     def _coefficient(self) -> float:
         """Lambda of the paper."""

@@ -84,7 +84,9 @@ class MagnitudePruning:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` gave."""
-        self.done, self.masks = state["done"], dict(state["masks"])
+        device = next(self.model.parameters()).device
+        self.done = state["done"]
+        self.masks = {name: mask.to(device) for name, mask in state["masks"].items()}
 
     def _prune(self, progress: float) -> None:
         for layer, share in self.shares.items():

@@ -226,7 +226,7 @@ def tie(
     *,
     train: Iterable[str] | None = None,
     reassign_every: int | None = None,
-    reassign_rate: float = 0.1,
+    reassign_rate: float = 0.01,
 ) -> Tied:
     """Tie the weights of a model to clustered weights.
 

@@ -226,6 +226,8 @@ def test_a_table_keeps_one_line_for_each_setting(kcsim, trained):
         (("--data", "half_models.py"), "holds no images"),
         (("--weights", "train.npz"), "train.npz"),
         (("--mean", "red"), "--mean is 'red'"),
+        (("--device", "toaster"), "--device is 'toaster'"),
+        (("--precision", "float8"), "no precision 'float8'"),
         (("--mean", "0.5,0.5"), "mean has 2 values"),
         (("--lr", "0"), "lr is 0"),
         (("-o", "out.txt"), ".safetensors"),

@@ -311,9 +311,7 @@ def nearest_of_all(each, target):
         assert (chosen[movable] <= distances.min(1).values[movable] + 1e-5).all()
 
 
-@pytest.mark.parametrize(
-    ("spec", "rate"), [("kernel:k=12", 0.03), ("scaled_kernel:k=12", 3e-3)]
-)
+@pytest.mark.parametrize(("spec", "rate"), [("kernel:k=12", 0.03), ("scaled_kernel:k=12", 3e-3)])
 def test_momenta_are_forgotten_where_entries_serve_other_units_and_nowhere_else(spec, rate):
     tied, _ = tied_to(spec, reassign_every=1, reassign_rate=rate)
     tied.model.train()
