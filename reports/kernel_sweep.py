@@ -130,6 +130,8 @@ def page(
     """The whole report."""
     files = [path.name for path in (options.weights, options.training, options.test)]
     command = ["python", "reports/kernel_sweep.py", *files, "--count", str(options.count)]
+    command += ["--seeds", str(options.seeds), "-k", *map(str, options.k)]
+    command += ["--retrain", *map(str, options.retrain)]
     header = HEADER.format(
         network=options.network, kernels=kernels, weights=options.weights.name,
         count=known.image_count, test=options.test.name, seeds=options.seeds,
