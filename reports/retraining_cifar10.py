@@ -101,7 +101,8 @@ HEADER = """\
 # Retraining {network} on CIFAR-10
 
 Weights: {weights}. Tested on the first {count} images of {test};
-without clustering {dense:.2f} %. One epoch: {train} training images, in steps of 128. Standard error of an accuracy near 87 %:
+without clustering {dense:.2f} %. One epoch:
+{train} training images, in steps of 128. Standard error of an accuracy near 87 %:
 {error:.1f} points. All but the last layer is clustered (under product quantization, all but the
 first and the last); batch norms and the last layer train along.
 
