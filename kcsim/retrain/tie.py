@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 
 from kcsim.clustering.precision import quantize
+from kcsim.clustering.units import weights_shape
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.reading.arguments import checked
 from kcsim.retrain.layers import array, places_of
+from kcsim.retrain.plain import others_of, untie
 from kcsim.retrain.reassign import forget, reassign
 from kcsim.retrain.torch_extra import nn, parametrize, torch
 from kcsim.retrain.weight import TiedCodebook, TiedWeight
 from kcsim.weights.clustered import ClusteredLayer, ClusteredWeights, Codebook
+
+TIED_PARTS = (
+    "part", "indexes", "transforms", "scales", "offsets", "mean_squared_error", "variance_kept",
+)  # fmt: skip
+"""What of a clustered layer is known here; anything else would be lost."""
 
 PARTS = ("codebook", "scales", "offsets")
 """What can be trained of clustered layers; indexes and transforms are chosen, not trained."""
@@ -190,8 +197,8 @@ class Tied:
         clustered = self.current()
         plain = copy.deepcopy(self.model)
         for name in self.clustered.layers:
-            _untie(plain.get_submodule(self._places[name]), clustered.decode(name))
-        return replace(clustered, others=_others(plain, self._places)), plain
+            untie(plain.get_submodule(self._places[name]), clustered.decode(name))
+        return replace(clustered, others=others_of(plain, self._places)), plain
 
     @property
     def settings(self) -> tuple[str, int | None, tuple[str, ...]]:
@@ -277,6 +284,8 @@ def tie(
         raise InputError(Problem(f"reassign_every is {reassign_every}", "at least 1"))
     wanted = None if train is None else _chosen_parts(train)
     places = places_of(model, clustered.network)
+    for layer in clustered.layers.values():
+        _check_layout(layer, clustered.codebooks[layer.part.codebook])
     owners: dict[str, TiedCodebook] = {}
     trained: set[str] = set()
     with torch.no_grad():
@@ -290,7 +299,9 @@ def tie(
             weight = TiedWeight(layer, owners[part.codebook], is_owner, module.weight)
             if reassign_every is not None:
                 weight.follow(module.weight, reassign_rate)
-            trained |= _train(weight, TRAINED[part.settings.scheme] if wanted is None else wanted)
+            trained |= _train(
+                weight, TRAINED.get(part.settings.scheme, PARTS) if wanted is None else wanted
+            )
             parametrize.register_parametrization(module, "weight", weight)
         for name, place in places.items():
             _fill_dense(model.get_submodule(place), clustered, name)
@@ -312,6 +323,24 @@ def _chosen_parts(train: Iterable[str]) -> tuple[str, ...]:
                         nearest(str(part), PARTS))
             )  # fmt: skip
     return parts
+
+
+def _check_layout(layer: ClusteredLayer, codebook: Codebook) -> None:
+    """Refuse layers whose weights are anything but offset + scale * transform(one entry)."""
+    part, unit = layer.part, layer.part.unit
+    assert unit is not None
+    filters, channels, _, _ = weights_shape(part.layer)
+    depth = channels if part.settings.is_product else unit.channels
+    known = {each.name for each in fields(layer)}
+    others = [getattr(layer, name) for name in known - set(TIED_PARTS)]
+    if (
+        any(other is not None for other in others)
+        or layer.indexes.ndim != 4
+        or len(layer.indexes) != filters
+        or codebook.entries.codes.shape[1:] != (depth, unit.height, unit.width)
+    ):
+        what = f"layer {part.layer.name!r} ({part.settings}) cannot be tied"
+        raise InputError(Problem(what, "one entry of one codebook for each unit"))
 
 
 def _train(weight: TiedWeight, parts: Iterable[str]) -> set[str]:
@@ -356,24 +385,3 @@ def _stored_layer(layer: ClusteredLayer, weight: TiedWeight) -> ClusteredLayer:
         mean_squared_error=None,
         variance_kept=None,
     )
-
-
-def _others(plain: nn.Module, places: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """What a model consists of beside the weights and biases of its layers."""
-    known = {f"{place}.{part}" for place in places.values() for part in ("weight", "bias")}
-    state = plain.state_dict()
-    return {name: array(value) for name, value in state.items() if name not in known}
-
-
-def _untie(module: nn.Module, weights: np.ndarray) -> None:
-    """Replace the parametrization of a copied module by a plain weight.
-
-    Not by torch's own function: it would take the property away from the class, which the copy
-    shares with the model that stays tied.
-    """
-    tied: Any = module
-    shape, device = tied.weight.shape, tied.weight.device
-    del tied.parametrizations
-    module.__class__ = module.__class__.__bases__[0]
-    weight = torch.from_numpy(np.ascontiguousarray(weights)).reshape(shape).to(device)
-    module.register_parameter("weight", nn.Parameter(weight))

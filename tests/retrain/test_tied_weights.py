@@ -12,12 +12,13 @@ from random_clustered import SMALL, SPECS, random_clustered, zeroed
 
 torch = pytest.importorskip("torch")
 
-from dataclasses import replace  # noqa: E402
+from dataclasses import dataclass, replace  # noqa: E402
 
 from small_models import decoded, inputs, model  # noqa: E402
 
 from kcsim.errors import InputError  # noqa: E402
 from kcsim.retrain.tie import PARTS, TRAINED, tie  # noqa: E402
+from kcsim.weights.clustered import ClusteredLayer  # noqa: E402
 
 
 def tied_to(spec, seed=0, **options):
@@ -338,6 +339,32 @@ def test_momenta_are_forgotten_where_entries_serve_other_units_and_nowhere_else(
     if layer.scales is not None:
         moved = layer.indexes != old["conv1"]
         assert not optimizer.state[layer.scales]["exp_avg"][moved].any()
+
+
+@pytest.mark.parametrize("change", ["stages", "codebooks", "outliers"])
+def test_layouts_of_more_than_an_entry_for_each_unit_are_refused(change):
+    clustered = random_clustered(spec="row:k=5")
+    layer, codebook = clustered.layers["conv1"], clustered.codebooks["conv1"]
+    if change == "stages":
+        layer = replace(layer, indexes=np.stack([layer.indexes] * 2))
+    elif change == "codebooks":
+        codes = np.concatenate([codebook.entries.codes] * 2, axis=1)
+        codebook = replace(codebook, entries=replace(codebook.entries, codes=codes))
+    else:
+        layer = ExactWeights(**vars(layer), outliers=np.zeros(3))
+    changed = replace(
+        clustered, layers={**clustered.layers, "conv1": layer},
+        codebooks={**clustered.codebooks, "conv1": codebook},
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"layer 'conv1' \(row:k=5\) cannot be tied"):
+        tie(model(), changed)
+
+
+@dataclass(frozen=True, eq=False)
+class ExactWeights(ClusteredLayer):
+    """A layer with something that ties know nothing of."""
+
+    outliers: object = None
 
 
 def test_models_that_do_not_fit_are_refused():
