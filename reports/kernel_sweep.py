@@ -4,7 +4,7 @@ Run ``python reports/kernel_sweep.py WEIGHTS TRAINING TEST -o REPORT``, with the
 ``reports/retraining_cifar10.py``. All kernels of the network share one codebook of K entries, and
 K over the number of kernels is the share that is kept. Without retraining, as in the paper, with
 batch norms estimated anew, and, for the sizes that ``--retrain`` names, after one epoch of training
-with shared kernels. Needs torch. The figure stands beside the report (``REPORT.png``).
+with shared kernels. Needs torch. The figure stands beside the report (``.png``).
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import torch
 from matplotlib.figure import Figure
 
 import kcsim
 from kcsim.reading.files import write_whole
-from kcsim.report.pictures import write_picture
+from kcsim.report.pictures import STYLE, write_picture
 from kcsim.retrain import Images, Recipe, retrain_network
 from kcsim.retrain.image_files import read_images
 from kcsim.retrain.models import fill_model, make_model
@@ -32,9 +33,9 @@ HEADER = """\
 # Kernels kept against accuracy: {network} on CIFAR-10
 
 One codebook of K kernels for all {kernels:,} kernels of the network (Matsui et al., A study of
-kernel clustering, IEICE CPSY2017-140, 2018, with VGG-16). Weights: {weights}; tested on the first
-{count} images of {test}, {seeds} seed{s} without retraining; of several, the mean and the least to
-the largest. Dense: {dense:.2f} %. *BN*: batch norms estimated again; *retrained*: one epoch with
+kernel clustering, IEICE CPSY2017-140, 2018, with VGG-16). Weights: {weights};
+tested on the first {count} images of {test}, {seeds} seed{s} without retraining; of several, the
+mean and the least to the largest. Dense: {dense:.2f} %. *BN*: batch norms estimated again; *retrained*: one epoch with
 shared kernels, seed 0, the recipe of `reports/retraining_cifar10.py`.
 
 `{command}`
@@ -80,9 +81,11 @@ def draw(rows: list[tuple[Any, ...]], kernels: int) -> Figure:
         axis.errorbar(kept, means, ends, marker=marker, markersize=3, capsize=2, label=name, lw=1)
     done = [(share, 100 * row[3]) for share, row in zip(kept, rows, strict=True) if row[3]]
     if done:
-        axis.plot(*zip(*done, strict=True), "^-", markersize=4, label="retrained", lw=1)
+        axis.plot(*zip(*done, strict=True), "^-", markersize=5, label="retrained", lw=1, zorder=3)
     axis.axhline(100 * rows[0][2].dense, color="gray", lw=0.8, ls=":", label="dense")
     axis.set_xscale("log")
+    axis.set_xticks(kept, [f"{share:.2g}" for share in kept])
+    axis.minorticks_off()
     axis.set_xlabel("kernels kept [%]")
     axis.set_ylabel("accuracy [%]")
     axis.legend(fontsize=7, frameon=False)
@@ -119,8 +122,9 @@ def main() -> None:
         rows.append(measured(k, inputs, options.seeds, k in options.retrain))
         print(*rows[-1], flush=True)
     kernels = sum(e.out_channels * e.in_channels for e in network if not e.is_pointwise)
-    picture = options.output.with_name(f"{options.output.name}.png")
-    write_picture(picture, lambda: draw(rows, kernels), dpi=200)
+    picture = options.output.with_suffix(".png")
+    with mpl.rc_context(STYLE):
+        write_picture(picture, lambda: draw(rows, kernels), dpi=200)
     write_whole(options.output, page(options, rows, kernels, rows[0][2]))
 
 
@@ -145,7 +149,7 @@ def page(
         f"{spread(found.normed)} | {'' if after is None else f'{100 * after:.2f}'} |"
         for k, ratio, found, after in rows
     ]
-    figure = f"\n![Accuracy against the share of kernels kept]({options.output.name}.png)\n"
+    figure = f"\n![Accuracy against the share of kernels kept]({options.output.stem}.png)\n"
     return header + "\n".join(lines) + "\n" + figure
 
 
