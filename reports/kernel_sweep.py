@@ -35,7 +35,8 @@ HEADER = """\
 One codebook of K kernels for all {kernels:,} kernels of the network (Matsui et al., A study of
 kernel clustering, IEICE CPSY2017-140, 2018, with VGG-16). Weights: {weights};
 tested on the first {count} images of {test}, {seeds} seed{s} without retraining; of several, the
-mean and the least to the largest. Dense: {dense:.2f} %. *BN*: batch norms estimated again; *retrained*: one epoch with
+mean and the least to the largest. Dense: {dense:.2f} %.
+*BN*: batch norms estimated again; *retrained*: one epoch with
 shared kernels, seed 0, the recipe of `reports/retraining_cifar10.py`.
 
 `{command}`
