@@ -1,5 +1,6 @@
 __version__: str
 
+from . import retrain as retrain
 from .clustering.scheme import Clustering as Clustering
 from .clustering.spec import parse_clustering as parse_clustering
 from .conv.execute import clustered_conv2d as clustered_conv2d

@@ -12,7 +12,7 @@ from typing import Literal
 
 Kind = Literal[
     "text", "texts", "flag", "integer", "integers", "number", "energy", "bits", "ratio", "share",
-    "signed share", "by name", "record", "records",
+    "shares", "signed share", "by name", "record", "records",
 ]  # fmt: skip
 
 
@@ -159,6 +159,24 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
         ("variance_kept", "signed share", "", "1 less the squared error over the variance of "
          "the given weights."),
         ("payload_bytes", "integer", "bytes", "Tensors of the file, each rounded up to bytes."),
+    ),
+    "weights.accuracy": (
+        ("accuracy", "share", "", "Share of test images that the network classifies right in the "
+         "end; none where that was not measured."),
+        ("accuracies", "record", "", "What the network recognizes, before and after; none where "
+         "that was not measured."),
+        ("images", "text", "", "What was tested on."),
+        ("image_count", "integer", "", "How many images of it."),
+        ("method", "text", "", "How weights were retrained: `none`, `tied` (with shared weights), "
+         "or with a penalty before sharing, `hard` or `relaxed`."),
+        ("epochs", "integer", "", "Times that the training images were gone through."),
+        ("seeds", "integers", "", "One for each run; the weights are those of the first."),
+        ("dense_accuracy", "share", "", "Share that the dense network classifies right."),
+        ("clustered_accuracies", "shares", "", "Of each run, clustered and nothing else; noise "
+         "where it is low."),
+        ("normed_accuracies", "shares", "", "Of each run, with batch norms estimated anew; as "
+         "before in networks without any."),
+        ("retrained_accuracies", "shares", "", "Of each run, in the end."),
     ),
     "hardware.schema": (
         ("hardware", "record", "", "What the network runs on."),

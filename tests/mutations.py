@@ -46,6 +46,10 @@ SHARING = ("tests/sharing/test_sharing_by_hand.py",)
 DECODE = ("tests/model/test_decode.py",)
 SEARCH = ("tests/mapping/test_optimum.py::test_best_of_all_mappings_of_clustered_weights",)
 SIZES = ("tests/hardware/test_sizes.py", "tests/components")
+TIES = ("tests/retrain/test_tied_weights.py", "tests/retrain/test_pruning.py")
+PENALTY = ("tests/retrain/test_penalty.py",)
+IMAGES = ("tests/retrain/test_image_files.py",)
+LOOP = ("tests/retrain/test_fit.py",)
 SHARING_REPLAY = ("tests/replay/test_sharing_replay.py",)
 
 
@@ -499,6 +503,45 @@ MUTATIONS = {
         "kernels/search/stages.py",
         "below[port] += words * read * machine.lookup_cycles",
         "below[port] += 0.0 * read * machine.lookup_cycles",
+    ),
+    "retraining: entries of zero move": Mutation(
+        TIES,
+        "retrain/weight.py",
+        "return entries if self.keep is None else torch.where(self.keep, entries, 0)",
+        "return entries",
+    ),
+    "retraining: units of a block choose among all rows": Mutation(
+        TIES,
+        "retrain/weight.py",
+        "rows = rows + blocks[:, None, None] * len(self.shared.entries)",
+        "rows = rows + 0 * blocks[:, None, None]",
+    ),
+    "retraining: momenta are kept": Mutation(
+        TIES, "retrain/reassign.py", "value[changed] = 0", "value[changed] *= 1"
+    ),
+    "retraining: pruned weights come back": Mutation(
+        TIES, "retrain/pruning.py", "module.weight.mul_(mask)", "module.weight.mul_(1)"
+    ),
+    "retraining: units drawn to the sums of their clusters": Mutation(
+        PENALTY, "retrain/penalty.py", "means = sums / counts[:, None]", "means = 1.0 * sums"
+    ),
+    "retraining: a refresh starts anew": Mutation(
+        PENALTY,
+        "retrain/penalty.py",
+        "start = group.entries[offset : offset + clusters]",
+        "start = np.ascontiguousarray(units[chosen][:clusters], np.float32)",
+    ),
+    "retraining: every epoch in the same order": Mutation(
+        IMAGES,
+        "retrain/images.py",
+        "order = np.random.default_rng([seed, epoch])",
+        "order = np.random.default_rng([seed, 0])",
+    ),
+    "retraining: optimizers start anew": Mutation(
+        LOOP,
+        "retrain/fit.py",
+        'self.optimizer.load_state_dict(state["optimizer"])',
+        'str(state["optimizer"])',
     ),
 }
 

@@ -25,17 +25,31 @@ ARGUMENTS = {
         "--scalars", "1000",
     ),
     "benchmarks/mapping.py": ("--runs", "1", "--networks", "net.yaml"),
+    "benchmarks/retraining.py": ("--network", "lenet5", "--batch", "2", "--steps", "1"),
     "reports/clustering_cifar10.py": (
         *IMAGES, "--count", "20", "--norms", "20", "-k", "4", "-o", "report.md",
     ),
     "reports/deep_kmeans_correlation.py": (
         "--networks", "alexnet", "--rates", "2", "-o", "report.md",
     ),
+    "reports/kernel_sweep.py": (
+        IMAGES[0], IMAGES[2], IMAGES[1], "--count", "20", "--training-count", "128", "--seeds", "1",
+        "-k", "4", "--retrain", "4", "-o", "report.md",
+    ),
+    "reports/retraining_cifar10.py": (
+        IMAGES[0], IMAGES[2], IMAGES[1], "--count", "20", "--training-count", "128", "--seeds", "1",
+        "--only", "row*", "-o", "report.md",
+    ),
+    "reports/retraining_digits.py": ("--seeds", "1", "--dense-epochs", "1", "-o", "report.md"),
 }  # fmt: skip
 NEEDED = {
     "benchmarks/clustered_convolution.py": ("torch",),
     "benchmarks/kmeans.py": ("sklearn", "kmeans1d"),
+    "benchmarks/retraining.py": ("torch",),
     "reports/clustering_cifar10.py": ("torch", "sklearn"),
+    "reports/kernel_sweep.py": ("torch",),
+    "reports/retraining_cifar10.py": ("torch",),
+    "reports/retraining_digits.py": ("torch", "sklearn"),
 }
 
 

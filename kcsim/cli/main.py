@@ -24,6 +24,7 @@ from kcsim.cli import (
     map,
     map_network,
     networks,
+    retrain,
     schema,
 )
 from kcsim.cli.interrupt import interruptible
@@ -44,7 +45,7 @@ COMMANDS = {
         "front": front,
         "evaluate": evaluate,
     },
-    "Trained weights": {"cluster": cluster},
+    "Trained weights": {"cluster": cluster, "retrain": retrain},
     "Checks by execution": {
         "check": check,
         "check-sharing": check_sharing,

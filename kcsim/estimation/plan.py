@@ -20,6 +20,7 @@ from kcsim.hardware.schema import Hardware
 from kcsim.mapping.layers import MappingTask, map_layers
 from kcsim.model.best import under_found
 from kcsim.model.layer_estimate import LayerEstimate
+from kcsim.weights.accuracy import Accuracy
 from kcsim.weights.clustered import ClusteredWeights, stored_network
 from kcsim.weights.clustered_reader import load_clustered
 from kcsim.workload.layer import ConvLayer
@@ -87,7 +88,8 @@ class NetworkPlan:
             for result, layer, form in zip(found, layers, forms, strict=True)
         )
         costs = network_cost(layers, None, self.rules)
-        return Run("dense", hardware, estimates, costs)
+        known = self._accuracy
+        return Run("dense", hardware, estimates, costs, accuracy=known.dense if known else None)
 
     def clustered_run(self, estimates: Sequence[LayerEstimate], execution: str) -> Run:
         """The network with clustered weights, from the estimates of its layers."""
@@ -96,7 +98,24 @@ class NetworkPlan:
         storage = stored_network(self.layers, clustering, weight_bits=bits)
         costs = network_cost(self.layers, clustering, self.rules)
         name = self.clustering_name
-        return Run(execution, self.hardware, tuple(estimates), costs, name, storage)
+        known = self._accuracy
+        return Run(
+            execution,
+            self.hardware,
+            tuple(estimates),
+            costs,
+            name,
+            storage,
+            known.final if known else None,
+        )
+
+    @property
+    def _accuracy(self) -> Accuracy | None:
+        """What the whole network recognizes; nothing is known of some of its layers alone."""
+        known = self.clustering
+        if not isinstance(known, ClusteredWeights) or len(self.network) < len(known.network):
+            return None
+        return known.accuracy
 
 
 def plan_network(

@@ -45,6 +45,9 @@ class Run:
         How the weights are clustered; ``None`` for dense ones.
     storage : NetworkStorage or None
         What the clustered weights occupy; ``None`` for dense ones.
+    accuracy : float or None
+        Share of test images that the network classifies right with these weights, where that was
+        measured (`kcsim.weights.accuracy`).
     """
 
     name: str
@@ -53,6 +56,7 @@ class Run:
     deep_kmeans: tuple[DeepKMeansCost, ...]
     clustering: str | None = None
     storage: NetworkStorage | None = None
+    accuracy: float | None = None
 
     @cached_property
     def energy(self) -> float:
@@ -165,6 +169,7 @@ RUN_FIGURES: dict[str, Callable[[Run], Any]] = {
     "cycles": attrgetter("cycles"),
     "edp": attrgetter("edp"),
     "weights_bits": attrgetter("weights_bits"),
+    "accuracy": attrgetter("accuracy"),
     "utilization": attrgetter("utilization"),
     "macs": attrgetter("macs"),
     "multiplies": attrgetter("operations.multiplies"),
@@ -374,6 +379,7 @@ class Result:
             lines.append(
                 f"  {run.name}{of}: {run.energy:.4g} {unit}, {run.cycles} cycles, utilization "
                 f"{run.utilization:.1%}, weights {run.weights_bits / 8192:.4g} KiB{beside}"
+                f"{'' if run.accuracy is None else f', accuracy {run.accuracy:.2%}'}"
             )
         left = unmodeled(self.network)
         if left:

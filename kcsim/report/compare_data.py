@@ -77,7 +77,9 @@ def costs_table(result: Result) -> Table:
     stored = next((run.storage for run in runs if run.storage), None)
     notes += few_units_notes(layer.clustering for layer in stored.layers) if stored else ()
     notes += [*hardware_notes(result.hardware), *result.network.notes]
-    return _table(result, "Executions (expected)" if expected else "Executions", _COSTS, notes)
+    known = any(run.accuracy is not None for run in result.runs.values())
+    names = (*_COSTS, "accuracy") if known else _COSTS
+    return _table(result, "Executions (expected)" if expected else "Executions", names, notes)
 
 
 def operations_table(result: Result) -> Table:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kcsim.estimation.result import Result
+from kcsim.report.beside import accuracy_text
 from kcsim.report.pictures import STYLE, write_picture
 from kcsim.report.plot import Bars, bars, draw_bars, in_words, legend, verbatim, work
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 # All measures in inches, of a figure as wide as two columns of a paper.
 _WIDTH = 7.16
 _TOP = 0.48
+_TITLE_LINE = 0.16
 _PANELS = 1.75
 _LABELS = 0.68
 _LEGEND_LINE = 0.15
@@ -44,7 +46,9 @@ def draw_comparison(result: Result) -> Figure:
 
     with mpl.rc_context(STYLE):
         data = bars(result, "component")
-        figure, (left, middle, right) = _page(len(data.parts))
+        subject = f"{result.network.name} on {result.hardware.name}, {result.clustering}"
+        title = [line for line in (subject, accuracy_text(result.runs.values())) if line]
+        figure, (left, middle, right) = _page(len(data.parts), len(title))
         _draw_energy(left, result, data)
         left.set_title("energy by component", fontsize=9)
         _draw_energy(middle, result, bars(result, "tensor"))
@@ -56,9 +60,8 @@ def draw_comparison(result: Result) -> Figure:
         right.set_ylabel("")
         _finish(right, result, right.get_legend_handles_labels()[0])
         right.set_title(f"work relative to {next(iter(result.runs))}", fontsize=9)
-        subject = f"{result.network.name} on {result.hardware.name}"
-        title = verbatim(f"{subject}, {result.clustering}")
-        figure.text(0.5, 1 - 0.08 / figure.get_figheight(), title, ha="center", va="top")
+        top = 1 - 0.08 / figure.get_figheight()
+        figure.text(0.5, top, verbatim("\n".join(title)), ha="center", va="top")
     return figure
 
 
@@ -79,12 +82,12 @@ def plot_comparison(result: Result, path: str | os.PathLike[str]) -> None:
     write_picture(path, lambda: draw_comparison(result), dpi=200)
 
 
-def _page(names: int) -> tuple[Figure, list[Axes]]:
-    """A figure with three panels, and room below for a legend of so many names."""
+def _page(names: int, lines: int) -> tuple[Figure, list[Axes]]:
+    """A figure with three panels, and room for a title and a legend of so many lines and names."""
     from matplotlib.figure import Figure
 
     below = _LABELS + _LEGEND_LINE * (-(-names // _LEGEND_COLUMNS)) + 0.05
-    height = _TOP + _PANELS + below
+    height = _TOP + _TITLE_LINE * (lines - 1) + _PANELS + below
     figure = Figure(figsize=(_WIDTH, height))
     width = (_WIDTH - sum(_MARGINS) - sum(_GAPS)) / 3
     starts = np.cumsum([_MARGINS[0], *(width + gap for gap in _GAPS)])

@@ -19,6 +19,7 @@ from kcsim.hardware.description import Origin
 from kcsim.hardware.notes import hardware_notes
 from kcsim.mapping.nest import LevelLoops
 from kcsim.model.layer_estimate import LAYER_FIGURES, LayerEstimate
+from kcsim.report.accuracy_data import ACCURACIES
 from kcsim.report.execution_data import shared_part
 from kcsim.report.network_record import NETWORK
 from kcsim.report.records import Record
@@ -240,10 +241,10 @@ LAYER = Record(
 
 RUN = Record(
     "Run", "The network, run in one way.",
-    "run clustering? energy cycles edp weights_bits utilization macs multiplies adds full_adders "
-    "lookups computational_full_adders weight_bit_uses activation_bit_uses deep_kmeans_mac_units "
-    "innermost_accesses_per_mac outermost_bits_per_mac energy_per_mac seconds? average_power? "
-    "energy_by_component energy_by_tensor storage? layers",
+    "run clustering? energy cycles edp weights_bits accuracy? utilization macs multiplies adds "
+    "full_adders lookups computational_full_adders weight_bit_uses activation_bit_uses "
+    "deep_kmeans_mac_units innermost_accesses_per_mac outermost_bits_per_mac energy_per_mac "
+    "seconds? average_power? energy_by_component energy_by_tensor storage? layers",
     {
         **RUN_FIGURES,
         "energy_by_component": lambda run: run.energy_by_component(),
@@ -287,20 +288,24 @@ LAYER_DOCUMENT = Record(
 )  # fmt: skip
 
 CLUSTER_DOCUMENT = Record(
-    "Clustered", "What `kcsim cluster` prints with `--format json`.",
-    "schema versions network clustering storage biases_bits compression_ratio payload_bytes notes "
-    "layers",
+    "Clustered", "What `kcsim cluster` and `kcsim retrain` print with `--format json`.",
+    "schema versions network clustering storage biases_bits compression_ratio payload_bytes "
+    "accuracies? notes layers",
     {
         "schema": lambda _: "kcsim.cluster/2",
         "versions": lambda weights: weights,
         "storage": lambda weights: weights.storage(),
         "biases_bits": lambda weights: weights.storage().biases_bits,
         "compression_ratio": lambda weights: weights.storage().ratio(),
+        "accuracies": attrgetter("accuracy"),
         "layers": lambda weights: [
             _clustered_layer(stored, weights) for stored in weights.storage().layers
         ],
     },
-    {"versions": VERSIONS, "network": NETWORK, "storage": STORAGE, "layers": CLUSTERED_LAYER},
+    {
+        "versions": VERSIONS, "network": NETWORK, "storage": STORAGE, "accuracies": ACCURACIES,
+        "layers": CLUSTERED_LAYER,
+    },
     {"schema": ("kcsim.cluster/2",)},
 )  # fmt: skip
 

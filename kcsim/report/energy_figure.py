@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kcsim.estimation.result import Result
-from kcsim.report.beside import Beside
+from kcsim.report.beside import Beside, accuracy_text
 from kcsim.report.pictures import write_picture
 from kcsim.report.plot import Bars, bars, draw_bars, legend, verbatim
 
@@ -41,7 +41,8 @@ def plot_energy(result: Result, path: str | os.PathLike[str]) -> None:
         If the ending names no format, or the file cannot be written.
     """
     shown = Beside.last(result)
-    title = verbatim(f"{shown.subject}\n{shown.pair}".strip())
+    lines = (shown.subject, shown.pair, accuracy_text(shown.runs))
+    title = verbatim("\n".join(filter(None, lines)))
     result = replace(result, runs={run.name: run for run in shown.runs})
     data = bars(result, ("layer", "component"))
     kinds = [layer.kind for layer in result.network]

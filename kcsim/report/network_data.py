@@ -11,7 +11,7 @@ from kcsim.estimation.result import RUN_FIGURES, Result, Run
 from kcsim.fields import field_named
 from kcsim.hardware.notes import hardware_notes
 from kcsim.report.account import account_columns, account_rows
-from kcsim.report.beside import Beside
+from kcsim.report.beside import Beside, accuracy_text
 from kcsim.report.execution_data import execution_tables, expected_entries_note, lookup_rate_note
 from kcsim.report.hardware_data import area_table
 from kcsim.report.search_data import unproved_note
@@ -107,6 +107,8 @@ def _layer_notes(shown: Beside) -> tuple[str, ...]:
         )
     if _has_zeros(shown.result):
         notes.append(expectation_note(shown.result.hardware.name, run.layers))
+    if accuracy := accuracy_text(shown.runs):
+        notes.append(f"{accuracy}.")
     notes += [*_execution_remarks(run), *lookup_rate_note(run.layers)]
     notes += shown.result.network.notes
     return (*notes, *unproved_note([each for one in shown.runs for each in one.searches]))

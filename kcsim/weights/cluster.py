@@ -128,7 +128,7 @@ def cluster_network(
 def _matched(
     network: Network, weights: Weights | None, names: Names | None
 ) -> tuple[dict[str, LayerWeights], tuple[str, ...]]:
-    """The weights of every layer, and notes of their file; those of the network if none are given."""
+    """The weights of every layer, those of the network if none are given; and notes of the file."""
     if weights is None:
         if not network.weights:
             raise InputError(
