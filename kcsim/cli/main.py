@@ -18,6 +18,7 @@ from kcsim.cli import (
     estimate,
     evaluate,
     explain,
+    explore,
     front,
     hardware,
     map,
@@ -43,6 +44,7 @@ COMMANDS = {
         "front": front,
         "evaluate": evaluate,
     },
+    "Spaces of designs": {"explore": explore},
     "Trained weights": {"cluster": cluster},
     "Checks by execution": {
         "check": check,

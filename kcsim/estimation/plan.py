@@ -17,7 +17,7 @@ from kcsim.estimation.deep_kmeans import DeepKMeansRules, network_cost
 from kcsim.estimation.result import Run
 from kcsim.hardware.reader import load_hardware
 from kcsim.hardware.schema import Hardware
-from kcsim.mapping.layers import MappingTask, map_layers
+from kcsim.mapping.layers import Mapper, MappingTask, map_layers
 from kcsim.model.best import under_found
 from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.weights.clustered import ClusteredWeights, stored_network
@@ -73,13 +73,17 @@ class NetworkPlan:
         return self.clustering
 
     def dense_run(
-        self, objective: str, time_limit: float | None = None, progress: Progress = None
+        self,
+        objective: str,
+        time_limit: float | None = None,
+        progress: Progress = None,
+        mapper: Mapper | None = None,
     ) -> Run:
         """The network with dense weights."""
         layers, hardware = self.layers, self.hardware
         found = map_layers(
             [MappingTask(layer) for layer in layers], hardware,
-            objective=objective, time_limit=time_limit, progress=progress,
+            objective=objective, time_limit=time_limit, progress=progress, mapper=mapper,
         )  # fmt: skip
         forms = weight_formats(layers, hardware, None)
         estimates = tuple(
