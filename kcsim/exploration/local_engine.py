@@ -44,17 +44,6 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def evaluate_here(batches: Batches, pause: threading.Event) -> Iterator[Answer | Failed | None]:
-    """Evaluate points in this process, one after the other."""
-    for batch in batches:
-        if batch is None:
-            pause.wait(PAUSE_SECONDS)
-            yield None
-            continue
-        for request in batch:
-            yield from answers([plain_request(request)])
-
-
 class _Worker:
     """A process, what it was asked and has not answered yet, and a thread that listens to it."""
 
@@ -72,7 +61,8 @@ class _Worker:
         )  # fmt: skip
         self.waiting: list[Request] = []
         self._inbox = inbox
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def ask(self, batch: list[Request]) -> None:
         self.waiting = list(batch)
@@ -89,6 +79,9 @@ class _Worker:
             self.process.stdin.close()
         self.process.kill()
         self.process.wait()
+        self._listener.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
     def _listen(self) -> None:
         assert self.process.stdout is not None
