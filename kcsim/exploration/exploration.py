@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kcsim.errors import InputError, Problem
 from kcsim.estimation.result import RUN_FIGURES
+from kcsim.exploration import answers
 from kcsim.exploration.designs import ENERGY_OF
 from kcsim.exploration.expressions import Expression, read_expression
 from kcsim.exploration.frames import (
@@ -60,6 +61,30 @@ class Exploration:
         """One row for each layer of each point, with the inputs of the point."""
         tables = list(layers_tables(self.folder))
         return to_frame(joined(tables) if tables else table_of([]))
+
+    def front(self, minimize: Sequence[str] = (), maximize: Sequence[str] = ()) -> pd.DataFrame:
+        """The Pareto front; see `kcsim.exploration.answers.front`."""
+        return answers.front(self.points(), minimize, maximize)
+
+    def best(
+        self,
+        by: str = "edp",
+        constraints: Sequence[str] = (),
+        each: Sequence[str] = (),
+        maximize: bool = False,
+    ) -> pd.DataFrame:
+        """The best point under constraints; see `kcsim.exploration.answers.best`."""
+        return answers.best(self.points(), by, constraints, each, maximize)
+
+    def sensitivity(self, of: str = "energy", parameters: Sequence[str] = ()) -> pd.DataFrame:
+        """Which parameter matters; see `kcsim.exploration.answers.sensitivity`."""
+        return answers.sensitivity(self.points(), of, parameters)
+
+    def break_even(
+        self, along: str, column: str, first: Any, second: Any, of: str = "energy"
+    ) -> pd.DataFrame:
+        """From where on one way is better; see `kcsim.exploration.answers.break_even`."""
+        return answers.break_even(self.points(), along, column, first, second, of)
 
     def __repr__(self) -> str:
         return f"Exploration('{self.folder}')"

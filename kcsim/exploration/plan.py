@@ -287,7 +287,9 @@ class Planner:
                 if len(axis.choices) != 1 and inputs.get(column) is not None
             ]
             where = f" (at {', '.join(varied)})" if varied else ""
-            problem = Problem(problem.message + where, problem.expected, problem.suggestion)
+            path = ("axes",) if self.space.file.axes else ("hardware",)
+            message = problem.message + where
+            problem = Problem(message, problem.expected, problem.suggestion, path=path)
         self.problems[text] = problem
 
 
