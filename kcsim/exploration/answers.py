@@ -69,7 +69,7 @@ def varied(frame: pd.DataFrame) -> list[str]:
     return [
         name
         for name in inputs
-        if name not in (*_FIXED, *_NOT_VARIED) and frame[name].nunique(dropna=False) > 1
+        if name not in (*_FIXED, *_NOT_VARIED) and len(frame[name].drop_duplicates()) > 1
     ]
 
 
@@ -344,7 +344,8 @@ def break_even(
 
 def _follows(frame: pd.DataFrame, name: str, column: str) -> bool:
     """Whether a column says nothing that another one does not say."""
-    return bool((frame.groupby(column, dropna=False)[name].nunique(dropna=False) == 1).all())
+    pairs = frame[[column, name]].drop_duplicates()
+    return len(pairs) == len(pairs[column].drop_duplicates())
 
 
 def _crossing(values: np.ndarray, ratio: np.ndarray) -> dict[str, Any]:
@@ -375,4 +376,3 @@ def unit_of_column(frame: pd.DataFrame, name: str) -> str:
         units = frame["energy_unit"].dropna().unique() if "energy_unit" in frame.columns else []
         unit = str(units[0]) if len(units) == 1 else ""
     return unit
-

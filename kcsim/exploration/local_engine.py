@@ -15,7 +15,7 @@ from pathlib import Path
 
 from kcsim.errors import KcsimError
 from kcsim.exploration.designs import Request
-from kcsim.exploration.worker import SINGLE_THREADED, Answer, answers, plain_request
+from kcsim.exploration.worker import SINGLE_THREADED, Answer, plain_request
 
 Batches = Iterator[list[Request] | None]
 """What is to be evaluated together; ``None`` for nothing at the moment."""

@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 
 # What every hardware and every layer has looks the same in every plot.
 _FIXED = {
-    "MAC": "#56B4E9", "codebook": "#D55E00", "static": "#999999",
+    "MAC": COLORS[4], "codebook": COLORS[5], "static": COLORS[7],
     "weights": COLORS[0], "inputs": COLORS[1], "outputs": COLORS[2], "intermediate": COLORS[6],
     "other": COLORS[7],
 }  # fmt: skip
 _HATCHES = ("", "/////", "\\\\\\\\\\", ".....", "xxxxx", "-----")
-_WORK = {"cycles": "0.2", "multiplies": COLORS[4], "adds": COLORS[5]}
+_WORK = {"cycles": COLORS[7], "multiplies": COLORS[4], "adds": COLORS[5]}
 _WIDE = 10
+_MIDDLE = 1.5
+"""Sum of red, green and blue of a color that is neither dark nor light."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,13 +302,14 @@ def _plain(name: str) -> str:
 
 
 def _look(color: str, run: int) -> dict[str, Any]:
-    """Full color for the first run; paler and hatched for others."""
-    from matplotlib.colors import to_rgb
-
+    """The color of a part; hatched for all runs but the first."""
     if run == 0:
         return {"facecolor": color, "edgecolor": "white", "linewidth": 0.3}
-    paler = 0.45 * np.array(to_rgb(color)) + 0.55
-    return {"facecolor": paler, "edgecolor": color, "linewidth": 0.3, "hatch": _hatch(run)}
+    from matplotlib.colors import to_rgb
+
+    is_dark = sum(to_rgb(color)) < _MIDDLE
+    line = "white" if is_dark else "0.15"
+    return {"facecolor": color, "edgecolor": line, "linewidth": 0.3, "hatch": _hatch(run)}
 
 
 def _hatch(run: int) -> str:

@@ -7,12 +7,13 @@ import signal
 import threading
 import warnings
 
-import kcsim
 import pandas as pd
 import pytest
+from sweeps import SMALL, results
+
+import kcsim
 from kcsim.errors import InputError
 from kcsim.exploration.worker import SINGLE_THREADED
-from sweeps import SMALL, results
 
 distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::UserWarning")

@@ -7,14 +7,14 @@ import os
 import random
 import time
 
-import kcsim
 import pandas as pd
 import pytest
+from sweeps import SMALL, results, start, write_sweep
+
+import kcsim
 from kcsim.errors import InputError
 from kcsim.exploration import store as store_module
 from kcsim.exploration.store import Store
-
-from sweeps import SMALL, results, start, write_sweep
 
 MOMENTS = 5
 
@@ -104,7 +104,9 @@ def test_points_of_an_older_sweep_stay_out_of_the_tables_of_a_narrower_one(tmp_p
     assert set(found.layers()["levels.buffer.capacity"]) == {32}
 
 
-def test_a_full_disk_is_one_line_and_leaves_what_was_found(sweep, undisturbed, tmp_path, monkeypatch):
+def test_a_full_disk_is_one_line_and_leaves_what_was_found(
+    sweep, undisturbed, tmp_path, monkeypatch
+):
     written = [0]
 
     def write(file, data):
