@@ -9,6 +9,7 @@ import sys
 import typer
 
 from kcsim.cli import (
+    answer,
     check,
     check_sharing,
     check_weights,
@@ -24,6 +25,7 @@ from kcsim.cli import (
     map,
     map_network,
     networks,
+    plot,
     schema,
 )
 from kcsim.cli.interrupt import interruptible
@@ -44,7 +46,7 @@ COMMANDS = {
         "front": front,
         "evaluate": evaluate,
     },
-    "Spaces of designs": {"explore": explore},
+    "Spaces of designs": {"explore": explore, "answer": answer, "plot": plot},
     "Trained weights": {"cluster": cluster},
     "Checks by execution": {
         "check": check,

@@ -11,7 +11,7 @@ import numpy as np
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.exploration.accuracy import ALIASES
 from kcsim.exploration.expressions import read_expression
-from kcsim.exploration.frames import UNITS
+from kcsim.exploration.frames import UNITS, unit_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,7 +123,8 @@ def front(
     known = np.isfinite(costs).all(axis=1)
     rows = np.flatnonzero(known)[on_front(costs[known])]
     rows = rows[np.lexsort(costs[rows].T[::-1])]
-    return kept.iloc[rows]
+    found: pd.DataFrame = kept.iloc[rows]
+    return found
 
 
 def on_front(costs: np.ndarray) -> np.ndarray:
@@ -185,7 +186,8 @@ def best(
     order = np.argsort(-values if maximize else values, kind="stable")
     kept = kept.iloc[order]
     columns = [column_of(kept, name) for name in ([each] if isinstance(each, str) else each)]
-    return kept.groupby(columns, dropna=False).head(1) if columns else kept.head(1)
+    found: pd.DataFrame = kept.groupby(columns, dropna=False).head(1) if columns else kept.head(1)
+    return found
 
 
 def holding(frame: pd.DataFrame, constraints: Iterable[str]) -> pd.DataFrame:
@@ -257,10 +259,9 @@ def sensitivity(
             if each != name and not (_follows(kept, each, name) or _follows(kept, name, each))
         ]
         groups = kept.groupby(others, dropna=False).ngroup() if others else 0 * logs
-        inside = logs.groupby(groups).agg(["size", lambda part: part.var(ddof=0)])
-        inside.columns = pd.Index(["size", "variance"])
-        total = np.average(inside["variance"], weights=inside["size"])
-        is_alone = (inside["size"] > 1).any()
+        inside = logs.groupby(groups)
+        total = float(((logs - inside.transform("mean")) ** 2).mean())
+        is_alone = bool((inside.size() > 1).any())
         rows.append(
             {
                 "parameter": name,
@@ -371,8 +372,8 @@ def _crossing(values: np.ndarray, ratio: np.ndarray) -> dict[str, Any]:
 
 def unit_of_column(frame: pd.DataFrame, name: str) -> str:
     """The unit of a column; of energies, that of the hardware."""
-    unit = str(frame.attrs.get(UNITS, {}).get(name, ""))
+    unit = str(frame.attrs.get(UNITS, {}).get(name, "")) or unit_of(name)
     if not unit and (name == "energy" or name.startswith("energy_of_")):
-        units = frame["energy_unit"].dropna().unique() if "energy_unit" in frame.columns else []
-        unit = str(units[0]) if len(units) == 1 else ""
+        units = set(frame["energy_unit"].dropna()) if "energy_unit" in frame.columns else set()
+        unit = str(units.pop()) if len(units) == 1 else ""
     return unit

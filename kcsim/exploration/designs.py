@@ -236,7 +236,7 @@ def _rows(run: Run, hardware: Hardware) -> tuple[Row, list[Row]]:
     row: Row = {
         name: figure(run) for name, figure in RUN_FIGURES.items() if name != "clustering"
     }  # fmt: skip
-    row["outermost_bits"] = row["outermost_bits_per_mac"] * row["macs"]
+    row["outermost_traffic_bits"] = row["outermost_bits_per_mac"] * row["macs"]
     for name, value in run.energy_by_component().items():
         row[f"{ENERGY_OF}{name}"] = value
     row["proved"] = all(each.proved for each in run.searches)

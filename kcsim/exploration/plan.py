@@ -39,7 +39,7 @@ KNOWN_BEFORE = (ACCURACY, "area_mm2", "mac_units", "memory_bits", "clusters", "s
 """Figures that are known before anything is mapped."""
 RESULTS = (
     *(name for name in RUN_FIGURES if name not in ("clustering", "run", "energy_unit")),
-    "outermost_bits",
+    "outermost_traffic_bits",
 )
 MOST_PROBLEMS = 20
 

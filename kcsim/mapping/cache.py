@@ -64,9 +64,7 @@ class MappingCache:
     ) -> str:
         """Hash of everything that the best mapping depends on: 64 hexadecimal digits."""
         sources = "workload", "hardware", "cost", "mapping", "kernels"
-        return hash_of(
-            (layer.shape_key, as_mapped(hardware), objective, tuple(weights)), sources
-        )
+        return hash_of((layer.shape_key, as_mapped(hardware), objective, tuple(weights)), sources)
 
     def load(
         self,

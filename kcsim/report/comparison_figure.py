@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kcsim.estimation.result import Result
+from kcsim.report.axes import in_words, verbatim
 from kcsim.report.pictures import STYLE, check_size, write_picture
-from kcsim.report.plot import Bars, bars, draw_bars, in_words, legend, verbatim, work
+from kcsim.report.plot import Bars, bars, draw_bars, legend, work
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

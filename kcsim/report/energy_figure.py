@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from kcsim.estimation.result import Result
+from kcsim.report.axes import verbatim
 from kcsim.report.beside import Beside
 from kcsim.report.pictures import STYLE, check_size, write_picture
-from kcsim.report.plot import Bars, bars, draw_bars, legend, verbatim
+from kcsim.report.plot import Bars, bars, draw_bars, legend
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,13 +88,14 @@ def _draw(data: Bars, kinds: Sequence[str], title: str, width: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(h_pad=0.03, w_pad=0.02)  # type: ignore[union-attr, call-arg]
     most = max(sum(max(3, len(panel.layers)) for panel in row) for row in rows)
-    for row, space in zip(rows, figure.add_gridspec(len(rows)), strict=True):
+    below_each_other = figure.add_gridspec(len(rows))
+    for number, row in enumerate(rows):
         spaces = [max(3, len(panel.layers)) for panel in row]
         if len(row) == 1:
             spaces = [max(most, 3)]
-        grid = space.subgridspec(1, len(row), width_ratios=spaces)
-        for panel, cell, wide in zip(row, grid, spaces, strict=True):
-            axis = figure.add_subplot(cell)
+        grid = below_each_other[number].subgridspec(1, len(row), width_ratios=spaces)
+        for place, (panel, wide) in enumerate(zip(row, spaces, strict=True)):
+            axis = figure.add_subplot(grid[place])
             draw_bars(axis, data, panel.layers, panel.scaled_as)
             inches = (width - _FRAME * len(row)) / sum(spaces)
             names = max(len(data.groups[i]) for i in panel.layers)
