@@ -25,6 +25,7 @@ from kcsim.hardware.areas import chip_area_mm2
 from kcsim.hardware.schema import Hardware
 from kcsim.hardware.variants import Setting, hardware_data, variant
 from kcsim.mapping.as_mapped import sizes_of
+from kcsim.mapping.cache import state_of
 from kcsim.mapping.layers import MappingTask
 from kcsim.model.layer_estimate import LAYER_FIGURES
 from kcsim.weights.clustered import ClusteredWeights
@@ -37,6 +38,11 @@ _ID_LENGTH = 16
 ENERGY_OF = "energy_of_"
 """Columns with the energy of a component begin so."""
 _KEPT = 256
+_DECIDING = (
+    "kernels", "workload", "clustering", "weights", "hardware", "cost", "mapping", "model",
+    "sharing", "estimation",
+)  # fmt: skip
+"""Folders of the package whose sources decide on results."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,7 @@ def point_name(request: Request, hashed: str) -> str:
     return hash_of(
         hashed, layers, request.clustering, stored, request.execution,
         request.decode_level, request.objective, request.time_limit, kcsim.__version__,
+        state_of(_DECIDING),
     )  # fmt: skip
 
 

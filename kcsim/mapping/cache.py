@@ -134,11 +134,12 @@ def why_nothing_is_kept() -> str:
 
 def hash_of(parts: object, sources: tuple[str, ...]) -> str:
     """Hash of something that is shown in full, and of folders of the package that decide on it."""
-    return hashlib.sha256(repr((parts, _state_of(sources))).encode()).hexdigest()
+    return hashlib.sha256(repr((parts, state_of(sources))).encode()).hexdigest()
 
 
 @cache
-def _state_of(folders: tuple[str, ...]) -> str:
+def state_of(folders: tuple[str, ...]) -> str:
+    """Hash of the sources in some folders of the package."""
     package = Path(__file__).resolve().parent.parent
     files = sorted(path for folder in folders for path in package.glob(f"{folder}/**/*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

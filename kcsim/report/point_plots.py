@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kcsim.errors import InputError, Problem
 from kcsim.exploration import answers
 from kcsim.exploration.answers import column_of, feasible, on_front
 from kcsim.report.axes import axes_or_current, clear, verbatim
 from kcsim.report.pictures import COLORS
+from kcsim.report.point_looks import (
+    index_of,
+    is_scale,
+    looks_of,
+    parameter_label,
+    short,
+    sorted_values,
+)
 from kcsim.report.quantities import Quantity, in_words, quantity
 
 if TYPE_CHECKING:
@@ -21,7 +28,6 @@ if TYPE_CHECKING:
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 4)))
-_MOST_LOOKS = len(COLORS)
 _MOST_CELLS = 120
 """Cells whose values are written into them."""
 _SHADES = "cividis"
@@ -65,7 +71,7 @@ def scatter(
     across, up = quantity(kept, x), quantity(kept, y)
     if color is None:
         axis.scatter(across.values, up.values, s=12, color=COLORS[0], linewidths=0, zorder=2)
-    elif _is_scale(kept, color):
+    elif is_scale(kept, color):
         shade = quantity(kept, color)
         drawn = axis.scatter(
             across.values, up.values, c=shade.values, s=12, cmap=_SHADES, linewidths=0, zorder=2,
@@ -73,7 +79,7 @@ def scatter(
         )  # fmt: skip
         _colorbar(axis, drawn, shade.label)
     else:
-        for i, (name, rows) in enumerate(_looks(kept, color)):
+        for i, (name, rows) in enumerate(looks_of(kept, color)):
             axis.scatter(
                 across.values[rows], up.values[rows], s=14, color=COLORS[i], marker=_MARKERS[i],
                 linewidths=0.3, edgecolors="0.2", zorder=2, label=name,
@@ -97,7 +103,7 @@ def lines(
     """
     axis, kept = axes_or_current(ax), feasible(frame)
     across, up = quantity(kept, x), quantity(kept, y)
-    groups = [("", np.ones(len(kept), np.bool_))] if color is None else _looks(kept, color)
+    groups = [("", np.ones(len(kept), np.bool_))] if color is None else looks_of(kept, color)
     for i, (name, rows) in enumerate(groups):
         places, least = _least(across.values[rows], up.values[rows])
         axis.plot(
@@ -178,10 +184,10 @@ def heat_map(
     axis, kept = axes_or_current(ax), feasible(frame)
     shade = quantity(kept, value)
     names = column_of(kept, x), column_of(kept, y)
-    places = [_sorted_values(kept[name]) for name in names]
+    places = [sorted_values(kept[name]) for name in names]
     found = np.full((len(places[1]), len(places[0])), np.inf)
     for column, row, number in zip(kept[names[0]], kept[names[1]], shade.values, strict=True):
-        i, j = _index(places[1], row), _index(places[0], column)
+        i, j = index_of(places[1], row), index_of(places[0], column)
         if number < found[i, j]:
             found[i, j] = number
     found[np.isinf(found)] = np.nan
@@ -193,8 +199,8 @@ def heat_map(
     if found.size <= _MOST_CELLS:
         _write_cells(axis, found, drawn)
     for place, values, name in zip((axis.xaxis, axis.yaxis), places, names, strict=True):
-        place.set_ticks(np.arange(len(values)) + 0.5, [_short(value) for value in values])
-        place.set_label_text(_parameter_label(kept, name))
+        place.set_ticks(np.arange(len(values)) + 0.5, [short(value) for value in values])
+        place.set_label_text(parameter_label(kept, name))
         place.set_tick_params(length=0)
     axis.spines[:].set_visible(False)
     _colorbar(axis, drawn, shade.label)
@@ -267,7 +273,7 @@ def small_multiples(
     list of matplotlib.axes.Axes
     """
     kept, name = feasible(frame), column_of(frame, by)
-    values = _sorted_values(kept[name])
+    values = sorted_values(kept[name])
     rows = -(-len(values) // columns)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     unit = answers.unit_of_column(kept, name)
@@ -275,7 +281,7 @@ def small_multiples(
         part = kept[kept[name].isna() if value is None else kept[name] == value]
         part.attrs = dict(frame.attrs)
         draw(part, axis)
-        axis.set_title(verbatim(f"{in_words(name)} {_short(value)} {unit}".strip()))
+        axis.set_title(verbatim(f"{in_words(name)} {short(value)} {unit}".strip()))
     for axis in grid.flat[len(values) :]:
         axis.remove()
     for axis in grid[:, 1:].flat:
@@ -293,47 +299,6 @@ def small_multiples(
     for box in boxes:
         box.remove()
     return shown
-
-
-def _is_scale(frame: pd.DataFrame, color: str) -> bool:
-    """Whether a column needs a scale of colors."""
-    name = column_of(frame, color)
-    many = len(frame[name].drop_duplicates()) > _MOST_LOOKS
-    is_text = frame[name].dropna().map(lambda value: isinstance(value, str)).any()
-    if many and is_text:
-        raise InputError(
-            Problem(f"'{color}' has more than {_MOST_LOOKS} values", "a column with fewer")
-        )
-    return many
-
-
-def _looks(frame: pd.DataFrame, color: str) -> list[tuple[str, np.ndarray]]:
-    """The values of a column as texts, and the rows with each."""
-    name = column_of(frame, color)
-    values = _sorted_values(frame[name])
-    if len(values) > _MOST_LOOKS:
-        raise InputError(
-            Problem(f"'{color}' has {len(values)} values", f"at most {_MOST_LOOKS} to tell apart")
-        )
-    unit = answers.unit_of_column(frame, name)
-    return [
-        (
-            verbatim(f"{_short(value)} {unit}".strip() if value is not None else "none"),
-            (frame[name].isna() if value is None else frame[name] == value).to_numpy(np.bool_),
-        )
-        for value in values
-    ]
-
-
-def _sorted_values(column: pd.Series[Any]) -> list[Any]:
-    """Distinct values in order; ``None``, where there are missing ones, first."""
-    known = column.dropna().drop_duplicates().tolist()
-    missing = [None] if column.isna().any() else []
-    return [*missing, *sorted(known)]
-
-
-def _index(values: list[Any], value: Any) -> int:
-    return values.index(None if value is None or value != value else value)
 
 
 def _least(places: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -382,19 +347,8 @@ def _tick_values(axis: Axes, across: Quantity) -> None:
     values = np.unique(across.values[np.isfinite(across.values)])
     if across.is_wide and len(values) <= 8:
         axis.set_xscale("log", base=2)
-        axis.set_xticks(values, [_short(value) for value in values])
+        axis.set_xticks(values, [short(value) for value in values])
         axis.set_xticks([], minor=True)
-
-
-def _parameter_label(frame: pd.DataFrame, name: str) -> str:
-    unit = answers.unit_of_column(frame, name)
-    return verbatim(f"{in_words(name)} [{unit}]" if unit else in_words(name))
-
-
-def _short(value: Any) -> str:
-    if value is None:
-        return "none"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _write_cells(axis: Axes, found: np.ndarray, drawn: Any) -> None:
