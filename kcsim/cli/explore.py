@@ -38,26 +38,35 @@ def command(
     """Evaluate a space of designs: thousands of points, each once, whatever is interrupted."""
     from pathlib import Path
 
-    from kcsim.cli.exploring import progress_line, summary_lines
+    from kcsim.cli.exploring import progress_line, search_line, summary_lines
     from kcsim.cli.running import waiting
     from kcsim.cli.streams import say
     from kcsim.exploration.exploration import write_csv
     from kcsim.exploration.explore import check_engine, engine_of, plan_space, run_plan
     from kcsim.exploration.forecast import forecast
     from kcsim.exploration.local_engine import cores
+    from kcsim.exploration.search import search_space
     from kcsim.exploration.space import read_space
 
     check_engine(engine, workers, scheduler)
     space, folder = read_space(sweep), Path(output)
-    plan = plan_space(space)
-    with waiting():
-        summary = forecast(plan, folder, workers or cores(), tries=dry_run)
-    for line in summary_lines(summary):
-        say(f"kcsim: {line}")
+    runner = engine_of(engine, workers, scheduler)
+    if space.file.search:
+        say(f"kcsim: {search_line(space)}")
+        if not dry_run:
+            with progress_line() as progress, waiting(keeps=True):
+                found = search_space(space, folder, runner, progress)
+    else:
+        plan = plan_space(space)
+        with waiting():
+            summary = forecast(plan, folder, workers or cores(), tries=dry_run)
+        for line in summary_lines(summary):
+            say(f"kcsim: {line}")
+        if not dry_run:
+            with progress_line() as progress, waiting(keeps=True):
+                found = run_plan(plan, folder, runner, progress)
     if dry_run:
         return
-    with progress_line() as progress, waiting(keeps=True):
-        found = run_plan(plan, folder, engine_of(engine, workers, scheduler), progress)
     if csv:
         write_csv(folder)
     for each in found.failed:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from kcsim.cli.streams import say
 
 if TYPE_CHECKING:
-    from kcsim.exploration.explore import State
     from kcsim.exploration.forecast import Forecast
+    from kcsim.exploration.running import State
+    from kcsim.exploration.space import Space
 
 QUIET_SECONDS = 30.0
 """Between lines where nobody looks at a terminal."""
@@ -32,6 +33,15 @@ def summary_lines(forecast: Forecast) -> Iterator[str]:
     yield ", ".join(parts)
     if forecast.seconds is not None and left:
         yield f"about {duration(forecast.seconds)}, from {forecast.basis}"
+
+
+def search_line(space: Space) -> str:
+    """What a search is about."""
+    search = space.file.search
+    assert search is not None
+    goals = [*search.minimize, *(f"-{goal}" for goal in search.maximize)]
+    size = f"{space.grid_size:,} combinations" if space.grid_size else "infinitely many points"
+    return f"search for the front of {', '.join(goals)} in {size}, {search.evaluations:,} points"
 
 
 def duration(seconds: float) -> str:

@@ -20,11 +20,11 @@ from kcsim.estimation.estimate import run_clustered
 from kcsim.estimation.executions import decoder_places
 from kcsim.estimation.plan import NetworkPlan, plan_network
 from kcsim.estimation.result import RUN_FIGURES, Run
-from kcsim.exploration.problems import SharingMapper
+from kcsim.exploration.problems import SharingMapper, lower_bound
 from kcsim.hardware.areas import chip_area_mm2
 from kcsim.hardware.schema import Hardware
 from kcsim.hardware.variants import Setting, hardware_data, variant
-from kcsim.mapping.as_mapped import sizes_of
+from kcsim.mapping.as_mapped import relaxed, relaxed_weights, sizes_of
 from kcsim.mapping.cache import state_of
 from kcsim.mapping.layers import MappingTask
 from kcsim.model.layer_estimate import LAYER_FIGURES
@@ -35,6 +35,7 @@ from kcsim.workload.reader import load_network
 
 Row = dict[str, Any]
 _ID_LENGTH = 16
+BOUND = "lower_bound"
 ENERGY_OF = "energy_of_"
 """Columns with the energy of a component begin so."""
 _KEPT = 256
@@ -66,6 +67,8 @@ class Request:
     decode_level : str, optional
     objective : str
     time_limit : float, optional
+    bound_of : tuple of tuple
+        Settings of several designs, of which a lower bound is asked in place of results.
     """
 
     point: str
@@ -80,6 +83,7 @@ class Request:
     decode_level: str | None
     objective: str
     time_limit: float | None
+    bound_of: tuple[tuple[Setting, ...], ...] = ()
 
 
 def hash_of(*parts: object) -> str:
@@ -188,6 +192,8 @@ def evaluate(request: Request, mapper: SharingMapper) -> tuple[Row, list[Row]]:
     layers : list of dict
     """
     started = time.perf_counter()
+    if request.bound_of:
+        return {"point": request.point, BOUND: _bound(request, mapper)}, []
     try:
         hardware = variant(request.hardware, request.settings)
         larger = [variant(request.hardware, settings) for settings in request.larger]
@@ -197,6 +203,22 @@ def evaluate(request: Request, mapper: SharingMapper) -> tuple[Row, list[Row]]:
         row, layers = {"error": str(error)}, []
     row = {"point": request.point, **row, "evaluation_seconds": time.perf_counter() - started}
     return row, [{"point": request.point, **layer} for layer in layers]
+
+
+def _bound(request: Request, mapper: SharingMapper) -> float | None:
+    """What any of some designs needs at least of the objective; ``None`` if nothing is known."""
+    designs = [variant(request.hardware, settings) for settings in request.bound_of]
+    hardware = relaxed(designs)
+    if hardware is None:
+        return None
+    tasks = [mapping_tasks(planned(request, each), each) for each in designs]
+    found = []
+    for same in zip(*tasks, strict=True):
+        weights = relaxed_weights([task.weights for task in same])
+        if weights is None:
+            return None
+        found.append(same[0]._replace(weights=weights))
+    return lower_bound(mapper, found, hardware, request.objective, request.time_limit)
 
 
 def _run(request: Request, hardware: Hardware, mapper: SharingMapper) -> Run:

@@ -55,11 +55,13 @@ class Search:
         Columns of the table: two to four together.
     evaluations : int
         Points to evaluate at most.
+    exact : bool
+        Whether to go on until all other points are proved not to be on the front.
     population : int
         Points of a generation.
     seed : int
     prune : bool
-        Whether to leave out points whose proved bounds show that others are better.
+        Whether to leave out points for which proved bounds show that others are better.
     """
 
     minimize: tuple[str, ...] = ()
@@ -67,7 +69,8 @@ class Search:
     evaluations: Count = 200
     population: Annotated[int, Field(ge=2, le=10_000)] = 20
     seed: Seed = 0
-    prune: bool = True
+    prune: bool = False
+    exact: bool = False
 
     def __post_init__(self) -> None:
         wanted = (*self.minimize, *self.maximize)

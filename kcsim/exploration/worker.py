@@ -48,6 +48,7 @@ def answers(requests: Iterable[dict[str, Any]]) -> Iterator[Answer]:
                 **plain,
                 "settings": settings_tuple(plain["settings"]),
                 "larger": tuple(settings_tuple(each) for each in plain["larger"]),
+                "bound_of": tuple(settings_tuple(each) for each in plain["bound_of"]),
             }
         )
         yield evaluate(request, mapper_of_process())

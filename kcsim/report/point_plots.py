@@ -229,7 +229,7 @@ def sensitivity(
     found = answers.sensitivity(frame, of, parameters)
     rows = np.arange(len(found))
     for offset, name, look in ((-0.2, "first_order", 0), (0.2, "total_order", 1)):
-        label = "alone" if look == 0 else "with what it acts together with"
+        label = "alone" if look == 0 else "together with others"
         shares = 100 * found[name].fillna(0.0).to_numpy(np.float64)
         axis.barh(rows + offset, shares, 0.4, color=COLORS[look], label=label, zorder=2)
     for row, (share, total, swing) in enumerate(
