@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,9 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 4)))
 _MOST_CELLS = 120
 """Cells whose values are written into them."""
+_MOST_TICKS, _TICKS_AN_INCH = 20, 2.6
+_LETTER = 0.065
+"""Width of a letter in inches, about."""
 _SHADES = "cividis"
 """Told apart in gray as in color, and by anyone."""
 
@@ -281,7 +285,9 @@ def small_multiples(
         part = kept[kept[name].isna() if value is None else kept[name] == value]
         part.attrs = dict(frame.attrs)
         draw(part, axis)
-        axis.set_title(verbatim(f"{in_words(name)} {short(value)} {unit}".strip()))
+        title = f"{in_words(name)} {short(value)} {unit}".strip()
+        letters = max(8, int(_inches(axis) / _LETTER))
+        axis.set_title(verbatim(textwrap.fill(title, letters)))
     for axis in grid.flat[len(values) :]:
         axis.remove()
     for axis in grid[:, 1:].flat:
@@ -343,18 +349,28 @@ def _finish(axis: Axes, across: Quantity, up: Quantity) -> None:
 
 
 def _tick_values(axis: Axes, across: Quantity) -> None:
-    """Ticks at the values of a parameter, where there are few."""
+    """Ticks at values of a parameter, as many as there is room for."""
     values = np.unique(across.values[np.isfinite(across.values)])
-    if across.is_wide and len(values) <= 8:
-        axis.set_xscale("log", base=2)
-        axis.set_xticks(values, [short(value) for value in values])
-        axis.set_xticks([], minor=True)
+    if not across.is_wide or len(values) > _MOST_TICKS:
+        return
+    room = max(2, int(_inches(axis) * _TICKS_AN_INCH))
+    shown = values[:: -(-len(values) // room)]
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(shown, [short(value) for value in shown])
+    axis.set_xticks([], minor=True)
+
+
+def _inches(axis: Axes) -> float:
+    """Width of axes, about."""
+    figure = axis.get_figure()
+    assert figure is not None
+    return float(axis.bbox.width) / figure.dpi
 
 
 def _write_cells(axis: Axes, found: np.ndarray, drawn: Any) -> None:
     for (i, j), number in np.ndenumerate(found):
         if np.isfinite(number):
-            shade = np.dot(drawn.to_rgba(number)[:3], (0.299, 0.587, 0.114))
+            shade = float(np.dot(np.ravel(drawn.to_rgba(number))[:3], (0.299, 0.587, 0.114)))
             axis.text(
                 j + 0.5, i + 0.5, f"{number:.3g}", ha="center", va="center",
                 color="0.1" if shade > 0.5 else "white",
