@@ -139,11 +139,13 @@ class Space:
             return
         count = sample.random or sample.quasi_random or 0
         generator = np.random.default_rng(sample.seed)
-        shares = (
-            generator.random((count, len(self.axes)))
-            if sample.random
-            else _halton(count, len(self.axes), generator)
-        )
+        # What has one choice takes none of the evenness of a sequence.
+        varied = [i for i, axis in enumerate(self.axes) if axis.span or len(axis.choices) > 1]
+        shares = np.zeros((count, len(self.axes)))
+        if sample.random:
+            shares[:, varied] = generator.random((count, len(varied)))
+        else:
+            shares[:, varied] = _halton(count, len(varied), generator)
         for row in shares.tolist():
             yield self.completed([axis.at(s) for axis, s in zip(self.axes, row, strict=True)])
 
@@ -364,8 +366,9 @@ class _Builder:
             self.problems.append(problem)
         if sample and file.search:
             self.problems.append(Problem("a sample and a search are given", "one of them"))
-        if sample and sample.quasi_random and len(space.axes) > len(_PRIMES):
-            text = f"{len(space.axes)} axes are too many for a quasi-random sample"
+        varied = sum(bool(axis.span) or len(axis.choices) > 1 for axis in space.axes)
+        if sample and sample.quasi_random and varied > len(_PRIMES):
+            text = f"{varied} axes are too many for a quasi-random sample"
             self.problems.append(Problem(text, "random", path=("sample",)))
         if not sample and not file.search and space.grid_size > MOST_POINTS:
             text = f"the space has {space.grid_size:,} points"
