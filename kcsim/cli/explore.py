@@ -42,13 +42,20 @@ def command(
     from kcsim.cli.running import waiting
     from kcsim.cli.streams import say
     from kcsim.exploration.exploration import write_csv
-    from kcsim.exploration.explore import check_engine, engine_of, plan_space, run_plan
+    from kcsim.exploration.explore import (
+        check_engine,
+        check_folder,
+        engine_of,
+        plan_space,
+        run_plan,
+    )
     from kcsim.exploration.forecast import forecast
     from kcsim.exploration.local_engine import cores
     from kcsim.exploration.search import search_space
     from kcsim.exploration.space import read_space
 
     check_engine(engine, workers, scheduler)
+    check_folder(Path(output))
     space, folder = read_space(sweep), Path(output)
     runner = engine_of(engine, workers, scheduler)
     if space.file.search:

@@ -69,6 +69,7 @@ def explore(
     2
     """
     check_engine(engine, workers, scheduler)
+    check_folder(Path(folder))
     found, runner = read_space(space), engine_of(engine, workers, scheduler)
     if found.file.search:
         return search_space(found, Path(folder), runner, progress)
@@ -99,6 +100,17 @@ def check_engine(engine: str, workers: int | None, scheduler: str | None) -> Non
         raise InputError(Problem("a scheduler is for the engine dask", "--engine dask"))
     if scheduler is not None and workers is not None:
         raise InputError(Problem("the scheduler has its own workers", "no number of workers"))
+
+
+def check_folder(folder: Path) -> None:
+    """Raise an InputError if nothing can be kept there, before long work."""
+    place = folder
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise InputError(Problem(f"cannot write to '{folder}': '{place}' is no folder", "a folder"))
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write to '{folder}': no permission to write to '{place}'")
 
 
 def engine_of(engine: str, workers: int | None, scheduler: str | None) -> Any:
