@@ -52,6 +52,7 @@ class SharingMapper(Mapper):
         super().__init__(cache, threads)
         self._known: OrderedDict[Hashable, Outcome] = OrderedDict()
         self._larger: dict[str, tuple[Hardware, ...]] = {}
+        self._last: tuple[Hardware, Hardware, str] | None = None
         self.searched = self.taken_over = 0
 
     def expect(self, hardware: Hardware, larger: Sequence[Hardware]) -> None:
@@ -70,8 +71,10 @@ class SharingMapper(Mapper):
         within: Deadline | None = None,
     ) -> Outcome:
         """The best mapping of a layer, or why it has none; see `Mapper.solve`."""
-        seen = as_mapped(hardware)
-        key = repr(seen)
+        if self._last is None or self._last[0] is not hardware:
+            seen = as_mapped(hardware)
+            self._last = hardware, seen, repr(seen)
+        _, seen, key = self._last
         problem = (task.shape, key, objective, time_limit)
         if problem in self._known:
             self._known.move_to_end(problem)
