@@ -2,8 +2,8 @@
 
 A page runs from its top to its end, in a folder that holds ``resnet20.pth``,
 ``alexnet_zeros.yaml`` and the ``sweeps`` of the docs. Comments in a page say what else its blocks
-need: ``<!-- given: kcsim ... -->`` is run like a line of the page, ``<!-- not run: WHY -->`` leaves out
-the block behind it.
+need: ``<!-- given: kcsim ... -->`` is run like a line of the page, ``<!-- not run: WHY -->`` leaves
+out the block behind it.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("png", "pdf", "svg")
 COLORS = (
-    "#16427A", "#E99B26", "#2A8C66", "#F7EA8F", "#8CCBEA", "#B23A1B", "#C387AE", "#26262B",
+    "#16427A", "#E99B26", "#2A8C66", "#F7EA8F", "#8CCBEA", "#B23A1B", "#BC7FA7", "#26262B",
 )  # fmt: skip
 """Told apart in gray as in color, by anyone: every two differ by 8 of 100 in lightness (L*)."""
 SIZES = {"column": 3.5, "page": 7.16}
