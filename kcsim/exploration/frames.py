@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -145,7 +146,8 @@ class TableWriter:
 
     def give_up(self) -> None:
         """Leave what was there."""
-        self._writer.close()
+        with contextlib.suppress(OSError):
+            self._writer.close()
         self._beside.unlink(missing_ok=True)
 
 
