@@ -45,6 +45,9 @@ SHARING = ("tests/sharing/test_sharing_by_hand.py",)
 DECODE = ("tests/model/test_decode.py",)
 SEARCH = ("tests/mapping/test_optimum.py::test_best_of_all_mappings_of_clustered_weights",)
 SIZES = ("tests/hardware/test_sizes.py", "tests/components")
+PROBLEMS = ("tests/exploration/test_problems.py",)
+ANSWERS = ("tests/exploration/test_answers.py",)
+INTERRUPTED = ("tests/exploration/test_interrupted.py",)
 SHARING_REPLAY = ("tests/replay/test_sharing_replay.py",)
 
 
@@ -474,6 +477,30 @@ MUTATIONS = {
         "kernels/search/stages.py",
         "below[port] += words * read * machine.lookup_cycles",
         "below[port] += 0.0 * read * machine.lookup_cycles",
+    ),
+    "exploration: optima taken over at any cost": Mutation(
+        PROBLEMS,
+        "exploration/problems.py",
+        "if objective_value(objective, energy, cycles) <= limit:",
+        "if objective_value(objective, energy, cycles) <= 2 * limit:",
+    ),
+    "exploration: bounds from the smallest memory": Mutation(
+        PROBLEMS,
+        "mapping/as_mapped.py",
+        "return None if None in found else max(each for each in found if each is not None)",
+        "return None if None in found else min(each for each in found if each is not None)",
+    ),
+    "exploration: the front keeps what is worse in one": Mutation(
+        ANSWERS,
+        "exploration/answers.py",
+        "worse = (best <= cost).all(axis=1) & (best < cost).any(axis=1)",
+        "worse = (best < cost).all(axis=1)",
+    ),
+    "exploration: torn lines are believed": Mutation(
+        INTERRUPTED,
+        "exploration/store.py",
+        'if not line.endswith(b"\\n") or checksum',
+        "if False and checksum",
     ),
 }
 

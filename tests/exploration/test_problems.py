@@ -76,6 +76,14 @@ def test_each_problem_is_searched_once_and_taken_over_where_it_fits(mapper):
     assert (mapper.searched, mapper.taken_over) == (1, 1)
 
 
+def test_an_optimum_of_a_cheaper_design_is_not_taken_over_where_it_costs_more():
+    cheaper = variant(DATA, [("levels.buffer.read", "3 pJ"), ("levels.buffer.write", "3 pJ")])
+    above = search_mapping(LAYER, cheaper, objective="energy")
+    dearer = variant(DATA, PRICED)
+    assert taken_over(above, MappingTask(LAYER), dearer, "energy") is None
+    assert taken_over(above, MappingTask(LAYER), cheaper, "energy") is not None
+
+
 def test_what_does_not_fit_is_searched(mapper):
     large, small = design("64 KiB"), design("64 B")
     mapper.expect(small, [large])
