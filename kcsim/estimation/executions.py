@@ -17,7 +17,7 @@ from kcsim.hardware.schema import Hardware
 from kcsim.mapping.deadline import Deadline, in_threads
 from kcsim.mapping.layers import Mapper, MappingTask, try_layers
 from kcsim.mapping.search import TIME_LIMIT, objective_value
-from kcsim.model.best import under_found
+from kcsim.model.best import FoundEstimates
 from kcsim.model.layer_estimate import Alternative, LayerEstimate
 from kcsim.sharing.distinct_entries import DistinctEntries
 from kcsim.sharing.plan import SharedLayer
@@ -128,11 +128,12 @@ def try_executions(
             tasks, each, objective=objective, time_limit=limit / ways, progress=tell, mapper=mapper
         )
         done += len({task.shape for task in tasks})
+        estimated = FoundEstimates(each)
         for entry, layer, form, result in zip(tried, layers, forms, found, strict=True):
             if isinstance(result, MappingError):
                 entry.reasons.setdefault("decode", str(result))
                 continue
-            estimate = under_found(result, layer, each, form)
+            estimate = estimated.of(result, layer, form)
             entry.found["decode", estimate.decode_level] = estimate
     unique = {job.key: (job, tried[job.layer]) for job in jobs}
 

@@ -18,7 +18,7 @@ from kcsim.estimation.result import Run
 from kcsim.hardware.reader import load_hardware
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.layers import Mapper, MappingTask, map_layers
-from kcsim.model.best import under_found
+from kcsim.model.best import FoundEstimates
 from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.weights.clustered import ClusteredWeights, stored_network
 from kcsim.weights.clustered_reader import load_clustered
@@ -86,10 +86,8 @@ class NetworkPlan:
             objective=objective, time_limit=time_limit, progress=progress, mapper=mapper,
         )  # fmt: skip
         forms = weight_formats(layers, hardware, None)
-        estimates = tuple(
-            under_found(result, layer, hardware, form)
-            for result, layer, form in zip(found, layers, forms, strict=True)
-        )
+        estimated = FoundEstimates(hardware)
+        estimates = tuple(estimated.of(*each) for each in zip(found, layers, forms, strict=True))
         costs = network_cost(layers, None, self.rules)
         return Run("dense", hardware, estimates, costs)
 
