@@ -12,6 +12,9 @@ from .estimation.compare import compare_executions as compare_executions
 from .estimation.estimate import estimate as estimate
 from .estimation.result import Result as Result
 from .estimation.result import Run as Run
+from .exploration.exploration import Exploration as Exploration
+from .exploration.exploration import load_exploration as load_exploration
+from .exploration.explore import explore as explore
 from .hardware.areas import hardware_components as hardware_components
 from .hardware.components.part import Estimate as Estimate
 from .hardware.components.part import Part as Part

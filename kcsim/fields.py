@@ -381,6 +381,24 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
         ("python", "text", "", "Version of Python."),
         ("numpy", "text", "", "Version of NumPy."),
     ),
+    "exploration.designs": (
+        ("point", "text", "", "Name of a point: a hash of all that its results depend on."),
+        ("hardware_hash", "text", "", "Hash of the hardware, whatever describes it."),
+        ("memory_bits", "bits", "bits", "Memories that have a size, all instances together."),
+        ("scheme", "text", "", "Scheme of the clustering; none for dense weights."),
+        ("outermost_traffic_bits", "bits", "bits", "Traffic of the outermost level."),
+        ("error", "text", "", "Why a point has no results, if it has none."),
+        ("evaluation_seconds", "number", "s", "Time that a point took."),
+    ),
+    "exploration.accuracy": (
+        ("accuracy", "number", "", "From the table that the space names; none where it has none."),
+    ),
+    "exploration.plan": (
+        ("kcsim_version", "text", "", "Version of kcsim that found the results."),
+    ),
+    "exploration.exploration": (
+        ("feasible", "flag", "", "Whether something fits, and all constraints hold."),
+    ),
 }  # fmt: skip
 
 FIELDS = {each.name: each for each in _table(_HOMES)}

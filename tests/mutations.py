@@ -50,6 +50,9 @@ TIES = ("tests/retrain/test_tied_weights.py", "tests/retrain/test_pruning.py")
 PENALTY = ("tests/retrain/test_penalty.py",)
 IMAGES = ("tests/retrain/test_image_files.py",)
 LOOP = ("tests/retrain/test_fit.py",)
+PROBLEMS = ("tests/exploration/test_problems.py",)
+ANSWERS = ("tests/exploration/test_answers.py",)
+INTERRUPTED = ("tests/exploration/test_interrupted.py",)
 SHARING_REPLAY = ("tests/replay/test_sharing_replay.py",)
 
 
@@ -542,6 +545,30 @@ MUTATIONS = {
         "retrain/fit.py",
         'self.optimizer.load_state_dict(state["optimizer"])',
         'str(state["optimizer"])',
+    ),
+    "exploration: optima taken over at any cost": Mutation(
+        PROBLEMS,
+        "exploration/problems.py",
+        "if objective_value(objective, energy, cycles) <= limit:",
+        "if objective_value(objective, energy, cycles) <= 2 * limit:",
+    ),
+    "exploration: bounds from the smallest memory": Mutation(
+        PROBLEMS,
+        "mapping/as_mapped.py",
+        "return None if None in found else max(each for each in found if each is not None)",
+        "return None if None in found else min(each for each in found if each is not None)",
+    ),
+    "exploration: the front keeps what is worse in one": Mutation(
+        ANSWERS,
+        "exploration/answers.py",
+        "worse = (best <= cost).all(axis=1) & (best < cost).any(axis=1)",
+        "worse = (best < cost).all(axis=1)",
+    ),
+    "exploration: torn lines are believed": Mutation(
+        INTERRUPTED,
+        "exploration/store.py",
+        'if not line.endswith(b"\\n") or checksum',
+        "if False and checksum",
     ),
 }
 

@@ -14,12 +14,18 @@ NETWORK = """\
 name: net
 layers: [{name: a, type: conv, in_channels: 4, in_size: 4, out_channels: 8, kernel: 3}]
 """
+SWEEP = """\
+hardware: simple
+networks: [net.yaml]
+axes: {levels.buffer.capacity: [16 KiB, 32 KiB, 64 KiB]}
+"""
 IMAGES = ("cifar10_resnet20.npz", "cifar10_test.npz", "cifar10_train25000.npz")
 ARGUMENTS = {
     "benchmarks/clustered_convolution.py": ("--rounds", "1", "--layers", "1"),
     "benchmarks/commands.py": ("--runs", "1", "--cases", "kcsim --help"),
     "benchmarks/counting.py": ("--runs", "1", "--mappings", "100"),
     "benchmarks/executions.py": ("--runs", "1", "--networks", "net.yaml"),
+    "benchmarks/exploration.py": ("--sweep", "sweep.yaml", "--points", "2", "--alone", "1"),
     "benchmarks/kmeans.py": (
         "--runs", "1", "--data", "kernels", "--kernels", "2000", "--iterations", "3",
         "--scalars", "1000",
@@ -63,6 +69,7 @@ def test_a_script_runs(script, tmp_path):
     for module in NEEDED.get(script, ()):
         pytest.importorskip(module)
     (tmp_path / "net.yaml").write_text(NETWORK)
+    (tmp_path / "sweep.yaml").write_text(SWEEP)
     arguments = [str(real_file(each)) if each in IMAGES else each for each in ARGUMENTS[script]]
     done = subprocess.run(
         [sys.executable, str(ROOT / script), *arguments],

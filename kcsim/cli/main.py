@@ -9,6 +9,7 @@ import sys
 import typer
 
 from kcsim.cli import (
+    answer,
     check,
     check_sharing,
     check_weights,
@@ -19,11 +20,13 @@ from kcsim.cli import (
     estimate,
     evaluate,
     explain,
+    explore,
     front,
     hardware,
     map,
     map_network,
     networks,
+    plot,
     retrain,
     schema,
 )
@@ -45,6 +48,7 @@ COMMANDS = {
         "front": front,
         "evaluate": evaluate,
     },
+    "Spaces of designs": {"explore": explore, "answer": answer, "plot": plot},
     "Trained weights": {"cluster": cluster, "retrain": retrain},
     "Checks by execution": {
         "check": check,

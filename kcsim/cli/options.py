@@ -303,6 +303,13 @@ Save = Annotated[str | None, text_option("--save FOLDER", "Write a mapping file 
 Loops = Annotated[
     bool, typer.Option("--loops", help="Print the loop nest and its tiles instead of YAML.")
 ]
+Size = Annotated[
+    str | None,
+    text_option(
+        "--size NAME",
+        "Of the plot: column (3.5 in) or page (7.16 in), with texts of 8 pt.",
+    ),
+]
 EnergyPlot = Annotated[
     str | None, text_option("--plot FILE", "Draw energy by level and layer: png, pdf or svg.")
 ]

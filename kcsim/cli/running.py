@@ -228,7 +228,8 @@ def show_as(format_: str, output: str | None, tables: Sequence[Table]) -> None:
     if format_ == "table":
         show(tables, output)
         return
-    from kcsim.report.tables import to_csv, to_latex, to_markdown
+    from kcsim.report.latex import to_latex
+    from kcsim.report.tables import to_csv, to_markdown
 
     renderers = {"csv": to_csv, "markdown": to_markdown, "latex": to_latex}
     emit(renderers[format_](tables), output)

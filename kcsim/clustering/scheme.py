@@ -152,6 +152,8 @@ class Clustering:
 
     def for_layer(self, layer: ConvLayer) -> Clustering:
         """The settings that hold for one layer, with the overrides applied."""
+        if not self.overrides:
+            return self
         result = replace(self, overrides=())
         for override in self.overrides:
             if override.matches(layer):

@@ -17,8 +17,8 @@ from kcsim.estimation.deep_kmeans import DeepKMeansRules, network_cost
 from kcsim.estimation.result import Run
 from kcsim.hardware.reader import load_hardware
 from kcsim.hardware.schema import Hardware
-from kcsim.mapping.layers import MappingTask, map_layers
-from kcsim.model.best import under_found
+from kcsim.mapping.layers import Mapper, MappingTask, map_layers
+from kcsim.model.best import FoundEstimates
 from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.weights.accuracy import Accuracy
 from kcsim.weights.clustered import ClusteredWeights, stored_network
@@ -74,19 +74,21 @@ class NetworkPlan:
         return self.clustering
 
     def dense_run(
-        self, objective: str, time_limit: float | None = None, progress: Progress = None
+        self,
+        objective: str,
+        time_limit: float | None = None,
+        progress: Progress = None,
+        mapper: Mapper | None = None,
     ) -> Run:
         """The network with dense weights."""
         layers, hardware = self.layers, self.hardware
         found = map_layers(
             [MappingTask(layer) for layer in layers], hardware,
-            objective=objective, time_limit=time_limit, progress=progress,
+            objective=objective, time_limit=time_limit, progress=progress, mapper=mapper,
         )  # fmt: skip
         forms = weight_formats(layers, hardware, None)
-        estimates = tuple(
-            under_found(result, layer, hardware, form)
-            for result, layer, form in zip(found, layers, forms, strict=True)
-        )
+        estimated = FoundEstimates(hardware)
+        estimates = tuple(estimated.of(*each) for each in zip(found, layers, forms, strict=True))
         costs = network_cost(layers, None, self.rules)
         known = self._accuracy
         return Run("dense", hardware, estimates, costs, accuracy=known.dense if known else None)

@@ -24,6 +24,8 @@ import yaml
 
 import kcsim
 from kcsim.cli.main import run
+from kcsim.exploration.plan import Planner
+from kcsim.exploration.space import read_space
 from kcsim.hardware.reader import shipped_folder, shipped_names
 from kcsim.reading.foreign_yaml import parse_foreign_yaml
 
@@ -38,6 +40,20 @@ layers:
 """
 LAYER = """\
 layer: {name: conv1, type: conv, in_channels: 3, in_size: 6, out_channels: 4, kernel: 3, padding: 1}
+"""
+SWEEP = """\
+hardware: simple
+networks: [net.yaml]
+clusterings: [none, "kernel:k={k},scope=layer"]
+parameters: {k: [2, 4]}
+axes:
+  levels.buffer.capacity: {log2: [4 KiB, 16 KiB]}
+  levels.buffer.fanout: {linked: [{x: 2, y: 2}, {x: 4, y: 1}]}
+  levels.buffer.fanout.multicast: [tile, none]
+  levels.register file.word_bits: {equals: "8 * k"}
+derived: {units: "levels.buffer.fanout.x * levels.buffer.fanout.y"}
+constraints: ["units <= 4", "energy < 1e12"]
+sample: {random: 3, seed: 1}
 """
 ZEROS = "conv*: {inputs: 0.25, outputs: 0.5}\nip1: {weights: 0.1}\n"
 NAMES = "conv1: conv1.weight\ndw: dw.weight\nip1: ip1.weight\n"
@@ -266,6 +282,26 @@ def network_file(case: Case) -> None:
         ("cluster", "-n", path, "--weights", case.chosen("weights.npz"), "--cluster", "scalar:k=4"),
         ("check", "--hw", hw, "--layer", f"{path}/conv1", "--limit", "0.5"),
     )))  # fmt: skip
+
+
+def sweep_file(case: Case) -> None:
+    """What is wrong with a space is told before anything runs."""
+    text = SWEEP.replace("net.yaml", str(case.chosen("net.yaml")))
+    tree = yaml.safe_load(text)
+    path = case.write("sweep.yaml", odd.changed_yaml(tree, case.random))
+    case.allowed(_planned, path)
+    case.allowed(_planned, odd.changed(tree, case.random))
+
+
+def _planned(space: Any) -> Any:
+    # A sample of a million points, or their product, takes long and is no mistake.
+    found = read_space(space)
+    size = found.file.sample or found.grid_size
+    if isinstance(size, int) and size > 200:
+        return None
+    if not isinstance(size, int) and (size.random or size.quasi_random or 0) > 200:
+        return None
+    return Planner(found).plan()
 
 
 def layer_file(case: Case) -> None:
@@ -604,6 +640,7 @@ KINDS: tuple[Callable[[Case], None], ...] = (
     hardware_file, hardware_file, hardware_data, network_file, network_file, layer_file,
     mapping_file, zeros_file, names_file, weight_file, weight_file, clustered_file, clustered_file,
     foreign_file, kept_file, command_line, command_line, command_line, python_call, python_call,
+    sweep_file,
 )  # fmt: skip
 
 
