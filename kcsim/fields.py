@@ -130,8 +130,7 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
         ("codebooks_bits", "bits", "bits", "Codebooks; those that layers share count once."),
         ("indexes_bits", "bits", "bits", "Indexes."),
         ("transforms_bits", "bits", "bits", "Transforms."),
-        ("scales_bits", "bits", "bits", "Scales."),
-        ("offsets_bits", "bits", "bits", "Offsets."),
+        ("scales_bits", "bits", "bits", "Scales."), ("offsets_bits", "bits", "bits", "Offsets."),
         ("positions_bits", "bits", "bits", "What says where indexes are, where zero units have "
          "none."),
         ("outliers_bits", "bits", "bits", "Weights that are kept exactly, and where they are."),
@@ -211,8 +210,7 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
         ("derived", "records", "", "Numbers of the hardware that nobody typed: they follow from "
          "sizes."),
         ("place", "text", "", "Of a number, as `levels.buffer.read_pj`."),
-        ("value", "number", "", "As it is used."),
-        ("unit_name", "text", "", "Its unit."),
+        ("value", "number", "", "As it is used."), ("unit_name", "text", "", "Its unit."),
         ("rule", "text", "", "How it was found."),
         ("low", "number", "", "Lower end of the error bar, as a factor."),
         ("high", "number", "", "Upper end of the error bar, as a factor."),
@@ -377,8 +375,7 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
     "report.documents": (
         ("schema", "text", "", "Name and version of this format."),
         ("versions", "record", "", "What computed it."),
-        ("kcsim", "text", "", "Version of kcsim."),
-        ("python", "text", "", "Version of Python."),
+        ("kcsim", "text", "", "Version of kcsim."), ("python", "text", "", "Version of Python."),
         ("numpy", "text", "", "Version of NumPy."),
     ),
     "exploration.designs": (
@@ -387,15 +384,13 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
         ("memory_bits", "bits", "bits", "Memories that have a size, all instances together."),
         ("scheme", "text", "", "Scheme of the clustering; none for dense weights."),
         ("outermost_traffic_bits", "bits", "bits", "Traffic of the outermost level."),
-        ("error", "text", "", "Why a point has no results, if it has none."),
+        ("error", "text", "", "Why a point has no results, if any."),
         ("evaluation_seconds", "number", "s", "Time that a point took."),
     ),
     "exploration.accuracy": (
         ("accuracy", "number", "", "From the table that the space names; none where it has none."),
     ),
-    "exploration.plan": (
-        ("kcsim_version", "text", "", "Version of kcsim that found the results."),
-    ),
+    "exploration.plan": (("kcsim_version", "text", "", "Version of kcsim that found the results."),),
     "exploration.exploration": (
         ("feasible", "flag", "", "Whether something fits, and all constraints hold."),
     ),

@@ -46,8 +46,7 @@ class Run:
     storage : NetworkStorage or None
         What the clustered weights occupy; ``None`` for dense ones.
     accuracy : float or None
-        Share of test images that the network classifies right with these weights, where that was
-        measured (`kcsim.weights.accuracy`).
+        Share of test images that are classified right, where measured (`kcsim.weights.accuracy`).
     """
 
     name: str
@@ -374,25 +373,21 @@ class Result:
         lines = [f"{self.network.name} on {self.hardware.name}: {self.network.macs} MACs"]
         for run, row in zip(self.runs.values(), self.summary_rows(), strict=True):
             of = f" ({run.clustering})" if run.clustering else ""
-            ratio = row["energy_ratio"]
-            beside = f", energy ratio {ratio:.3f}" if of and ratio else ""
+            beside = f", energy ratio {row['energy_ratio']:.3f}" if of and row["energy_ratio"] else ""
             lines.append(
                 f"  {run.name}{of}: {run.energy:.4g} {unit}, {run.cycles} cycles, utilization "
                 f"{run.utilization:.1%}, weights {run.weights_bits / 8192:.4g} KiB{beside}"
                 f"{'' if run.accuracy is None else f', accuracy {run.accuracy:.2%}'}"
             )
-        left = unmodeled(self.network)
-        if left:
+        if left := unmodeled(self.network):
             kinds = ", ".join(f"{each.operations} {each.kind}" for each in left[:-1])
             lines.append(f"  not modeled: {kinds} ({left[-1].bytes_share:.1%} of the bytes)")
         return "\n".join(lines)
 
-    def __repr__(self) -> str:
-        return str(self)
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        table = self.layers().to_html(index=False, float_format=lambda value: f"{value:.4g}")
-        return f"<pre>{self}</pre>{table}"
+        return f"<pre>{self}</pre>{self.layers().to_html(index=False, float_format='{:.4g}'.format)}"
 
 
 def _frame(rows: Iterable[tuple[Any, ...]], columns: Sequence[str]) -> pd.DataFrame:
