@@ -34,8 +34,7 @@ class Run:
     Attributes
     ----------
     name : str
-        ``dense``, or how clustered layers were to be executed: ``decode``, ``share_products``,
-        ``share_sums`` or ``auto``.
+        ``dense``, ``decode``, ``share_products``, ``share_sums`` or ``auto``.
     hardware : Hardware
     layers : tuple of LayerEstimate
         In the order of the network.
@@ -46,7 +45,7 @@ class Run:
     storage : NetworkStorage or None
         What the clustered weights occupy; ``None`` for dense ones.
     accuracy : float or None
-        Share of test images that are classified right, where measured (`kcsim.weights.accuracy`).
+        Share of test images that are classified right, where measured.
     """
 
     name: str
@@ -202,8 +201,7 @@ class Result:
 
     Attributes
     ----------
-    network : Network
-    hardware : Hardware
+    network, hardware : Network, Hardware
     runs : mapping of str to Run
         By name; ``dense`` first, with which the others are compared.
     objective : {"edp", "energy", "cycles"}
@@ -369,15 +367,16 @@ class Result:
         return ("run", *names), {key: groups[key] for key in sorted(groups, key=rank)}
 
     def __str__(self) -> str:
-        unit = "pJ" if self.hardware.energy_unit == "pJ" else "MACs"
         lines = [f"{self.network.name} on {self.hardware.name}: {self.network.macs} MACs"]
+        unit = self.hardware.energy_unit.replace("MAC", "MACs")
         for run, row in zip(self.runs.values(), self.summary_rows(), strict=True):
             of = f" ({run.clustering})" if run.clustering else ""
-            beside = f", energy ratio {row['energy_ratio']:.3f}" if of and row["energy_ratio"] else ""
+            ratio = row["energy_ratio"] if of else None
+            beside = f", energy ratio {ratio:.3f}" if ratio else ""
             lines.append(
                 f"  {run.name}{of}: {run.energy:.4g} {unit}, {run.cycles} cycles, utilization "
                 f"{run.utilization:.1%}, weights {run.weights_bits / 8192:.4g} KiB{beside}"
-                f"{'' if run.accuracy is None else f', accuracy {run.accuracy:.2%}'}"
+                + (f", accuracy {run.accuracy:.2%}" if run.accuracy is not None else "")
             )
         if left := unmodeled(self.network):
             kinds = ", ".join(f"{each.operations} {each.kind}" for each in left[:-1])
@@ -387,7 +386,8 @@ class Result:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return f"<pre>{self}</pre>{self.layers().to_html(index=False, float_format='{:.4g}'.format)}"
+        table = self.layers().to_html(index=False, float_format="{:.4g}".format)
+        return f"<pre>{self}</pre>{table}"
 
 
 def _frame(rows: Iterable[tuple[Any, ...]], columns: Sequence[str]) -> pd.DataFrame:
