@@ -390,7 +390,7 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
     "exploration.accuracy": (
         ("accuracy", "number", "", "From the table that the space names; none where it has none."),
     ),
-    "exploration.plan": (("kcsim_version", "text", "", "Version of kcsim that found the results."),),
+    "exploration.plan": (("kcsim_version", "text", "", "Version of kcsim behind the results."),),
     "exploration.exploration": (
         ("feasible", "flag", "", "Whether something fits, and all constraints hold."),
     ),
