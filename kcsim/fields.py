@@ -387,9 +387,6 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
         ("error", "text", "", "Why a point has no results, if any."),
         ("evaluation_seconds", "number", "s", "Time that a point took."),
     ),
-    "exploration.accuracy": (
-        ("accuracy", "number", "", "From the table that the space names; none where it has none."),
-    ),
     "exploration.plan": (("kcsim_version", "text", "", "Version of kcsim behind the results."),),
     "exploration.exploration": (
         ("feasible", "flag", "", "Whether something fits, and all constraints hold."),

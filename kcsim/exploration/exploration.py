@@ -25,6 +25,7 @@ from kcsim.exploration.frames import (
 from kcsim.exploration.local_engine import Failed
 from kcsim.exploration.plan import Plan
 from kcsim.exploration.store import read_layers, read_points
+from kcsim.reading.arguments import checked
 from kcsim.reading.files import write_whole
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class Exploration:
         return f"Exploration('{self.folder}')"
 
 
+@checked
 def load_exploration(folder: str | os.PathLike[str]) -> Exploration:
     """What a folder has of an exploration, finished or not.
 

@@ -126,7 +126,7 @@ def test_a_deep_nest_fits(clustered):
     assert "for P in 3, last short" in loops
     assert "parallel C in 8 (Y)" in loops
     # Only names are cut.
-    assert [text[:8] for text in texts if "…" in text] == ["conv on ", "a global"]
+    assert [text[:8] for text in texts if "…" in text] == ["a global"]
     assert figure.get_figwidth() == draw_mapping(clustered.dense.layers[0]).get_figwidth() < 7.2
 
 

@@ -12,13 +12,13 @@ from random_clustered import SMALL, SPECS, random_clustered, zeroed
 
 torch = pytest.importorskip("torch")
 
-from dataclasses import dataclass, replace  # noqa: E402
+from dataclasses import replace  # noqa: E402
 
 from small_models import decoded, inputs, model  # noqa: E402
 
 from kcsim.errors import InputError  # noqa: E402
 from kcsim.retrain.tie import PARTS, TRAINED, tie  # noqa: E402
-from kcsim.weights.clustered_layer import ClusteredLayer  # noqa: E402
+from kcsim.weights.clustered_layer import Outliers  # noqa: E402
 
 
 def tied_to(spec, seed=0, **options):
@@ -351,20 +351,13 @@ def test_layouts_of_more_than_an_entry_for_each_unit_are_refused(change):
         codes = np.concatenate([codebook.entries.codes] * 2, axis=1)
         codebook = replace(codebook, entries=replace(codebook.entries, codes=codes))
     else:
-        layer = ExactWeights(**vars(layer), outliers=np.zeros(3))
+        layer = replace(layer, outliers=Outliers(np.array([3]), np.ones(1, np.float32)))
     changed = replace(
         clustered, layers={**clustered.layers, "conv1": layer},
         codebooks={**clustered.codebooks, "conv1": codebook},
     )  # fmt: skip
     with pytest.raises(InputError, match=r"layer 'conv1' \(row:k=5\) cannot be tied"):
         tie(model(), changed)
-
-
-@dataclass(frozen=True, eq=False)
-class ExactWeights(ClusteredLayer):
-    """A layer with something that ties know nothing of."""
-
-    outliers: object = None
 
 
 def test_models_that_do_not_fit_are_refused():
