@@ -26,7 +26,7 @@ from kcsim.clustering.resolve import resolve_layer
 from kcsim.clustering.spec import parse_clustering
 from kcsim.conv import geometry, work
 from kcsim.conv.execute import ClusteredConvolution
-from kcsim.weights.clustered import ClusteredLayer, Codebook
+from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
 from kcsim.workload.execution import EXECUTIONS
 from kcsim.workload.layer import ConvLayer
 

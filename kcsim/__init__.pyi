@@ -1,5 +1,6 @@
 __version__: str
 
+from . import retrain as retrain
 from .clustering.scheme import Clustering as Clustering
 from .clustering.spec import parse_clustering as parse_clustering
 from .conv.execute import clustered_conv2d as clustered_conv2d
@@ -11,6 +12,9 @@ from .estimation.compare import compare_executions as compare_executions
 from .estimation.estimate import estimate as estimate
 from .estimation.result import Result as Result
 from .estimation.result import Run as Run
+from .exploration.exploration import Exploration as Exploration
+from .exploration.exploration import load_exploration as load_exploration
+from .exploration.explore import explore as explore
 from .hardware.areas import hardware_components as hardware_components
 from .hardware.components.part import Estimate as Estimate
 from .hardware.components.part import Part as Part
@@ -18,6 +22,8 @@ from .hardware.components.standard import StandardLibrary as StandardLibrary
 from .hardware.explained import explain_number as explain_number
 from .hardware.reader import load_hardware as load_hardware
 from .hardware.schema import Hardware as Hardware
+from .mapping.foreign.convert import Conversion as Conversion
+from .mapping.foreign.convert import convert as convert
 from .mapping.layers import MappingTask as MappingTask
 from .mapping.layers import map_layers as map_layers
 from .mapping.nest import LevelLoops as LevelLoops
@@ -63,6 +69,7 @@ from .weights.clustered import ClusteredWeights as ClusteredWeights
 from .weights.clustered_reader import load_clustered as load_clustered
 from .weights.clustered_writer import save_clustered as save_clustered
 from .weights.weight_files import load_weights as load_weights
+from .workload.imports.torch_model import from_torch as from_torch
 from .workload.layer import ConvLayer as ConvLayer
 from .workload.network import Network as Network
 from .workload.reader import load_layer as load_layer

@@ -12,7 +12,7 @@ from typing import Literal
 
 Kind = Literal[
     "text", "texts", "flag", "integer", "integers", "number", "energy", "bits", "ratio", "share",
-    "signed share", "by name", "record", "records",
+    "shares", "signed share", "by name", "record", "records",
 ]  # fmt: skip
 
 
@@ -74,11 +74,31 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
         ("name", "text", "", "Its name."),
         ("batch", "integer", "", "Images at once."),
         ("layer_count", "integer", "", "Number of layers."),
-        ("weight_words", "integer", "words", "Words of all weight tensors, without biases."),
+        ("weight_words", "integer", "words", "Words of all trained weight tensors, without "
+         "biases; of an operation, those that it reads."),
+        ("operations", "records", "", "What the network does beside its layers, for one image; "
+         "not modeled."),
+        ("edges", "records", "", "Who feeds whom, as far as that is known."),
+        ("source", "text", "", "The layer or operation whose outputs are read."),
+        ("target", "text", "", "The layer or operation that reads them."),
+    ),
+    "workload.operation": (
+        ("operation", "text", "", "What it does, as `add`, `pool`, `softmax`."),
+        ("operation_count", "integer", "", "Operations of the kind."),
+        ("input_words", "integer", "words", "Words of all its inputs."),
+        ("output_words", "integer", "words", "Words of its outputs."),
+        ("moved_words", "integer", "words", "Words read and written once."),
+    ),
+    "workload.unmodeled": (
+        ("macs_share", "share", "", "Part of all multiply-accumulates of the network, those that "
+         "are not modeled included."),
+        ("bytes_share", "share", "", "Part of all bytes, if each layer and operation reads and "
+         "writes its tensors once."),
     ),
     "workload.layer": (
         ("layer", "text", "", "Name of the layer."),
-        ("kind", "text", "", "`conv`, a convolution, or `linear`, fully connected."),
+        ("kind", "text", "", "`conv`, a convolution, `linear`, fully connected, or `matmul`, of "
+         "computed matrices."),
         ("dimensions", "by name", "", "Extents of the loop variables N, G, M, C, P, Q, R, S."),
         ("macs", "integer", "", "Multiply-accumulates, whatever becomes of them."),
         ("tensor", "text", "", "`weights`, `inputs`, `outputs`, `intermediate` (shared products "
@@ -110,8 +130,7 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
         ("codebooks_bits", "bits", "bits", "Codebooks; those that layers share count once."),
         ("indexes_bits", "bits", "bits", "Indexes."),
         ("transforms_bits", "bits", "bits", "Transforms."),
-        ("scales_bits", "bits", "bits", "Scales."),
-        ("offsets_bits", "bits", "bits", "Offsets."),
+        ("scales_bits", "bits", "bits", "Scales."), ("offsets_bits", "bits", "bits", "Offsets."),
         ("positions_bits", "bits", "bits", "What says where indexes are, where zero units have "
          "none."),
         ("outliers_bits", "bits", "bits", "Weights that are kept exactly, and where they are."),
@@ -139,6 +158,24 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
         ("variance_kept", "signed share", "", "1 less the squared error over the variance of "
          "the given weights."),
         ("payload_bytes", "integer", "bytes", "Tensors of the file, each rounded up to bytes."),
+    ),
+    "weights.accuracy": (
+        ("accuracy", "share", "", "Share of test images that the network classifies right in the "
+         "end; none where that was not measured."),
+        ("accuracies", "record", "", "What the network recognizes, before and after; none where "
+         "that was not measured."),
+        ("images", "text", "", "What was tested on."),
+        ("image_count", "integer", "", "How many images of it."),
+        ("method", "text", "", "How weights were retrained: `none`, `tied` (with shared weights), "
+         "or with a penalty before sharing, `hard` or `relaxed`."),
+        ("epochs", "integer", "", "Times that the training images were gone through."),
+        ("seeds", "integers", "", "One for each run; the weights are those of the first."),
+        ("dense_accuracy", "share", "", "Share that the dense network classifies right."),
+        ("clustered_accuracies", "shares", "", "Of each run, clustered and nothing else; noise "
+         "where it is low."),
+        ("normed_accuracies", "shares", "", "Of each run, with batch norms estimated anew; as "
+         "before in networks without any."),
+        ("retrained_accuracies", "shares", "", "Of each run, in the end."),
     ),
     "hardware.schema": (
         ("hardware", "record", "", "What the network runs on."),
@@ -173,8 +210,7 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
         ("derived", "records", "", "Numbers of the hardware that nobody typed: they follow from "
          "sizes."),
         ("place", "text", "", "Of a number, as `levels.buffer.read_pj`."),
-        ("value", "number", "", "As it is used."),
-        ("unit_name", "text", "", "Its unit."),
+        ("value", "number", "", "As it is used."), ("unit_name", "text", "", "Its unit."),
         ("rule", "text", "", "How it was found."),
         ("low", "number", "", "Lower end of the error bar, as a factor."),
         ("high", "number", "", "Upper end of the error bar, as a factor."),
@@ -339,9 +375,21 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
     "report.documents": (
         ("schema", "text", "", "Name and version of this format."),
         ("versions", "record", "", "What computed it."),
-        ("kcsim", "text", "", "Version of kcsim."),
-        ("python", "text", "", "Version of Python."),
+        ("kcsim", "text", "", "Version of kcsim."), ("python", "text", "", "Version of Python."),
         ("numpy", "text", "", "Version of NumPy."),
+    ),
+    "exploration.designs": (
+        ("point", "text", "", "Name of a point: a hash of all that its results depend on."),
+        ("hardware_hash", "text", "", "Hash of the hardware, whatever describes it."),
+        ("memory_bits", "bits", "bits", "Memories that have a size, all instances together."),
+        ("scheme", "text", "", "Scheme of the clustering; none for dense weights."),
+        ("outermost_traffic_bits", "bits", "bits", "Traffic of the outermost level."),
+        ("error", "text", "", "Why a point has no results, if any."),
+        ("evaluation_seconds", "number", "s", "Time that a point took."),
+    ),
+    "exploration.plan": (("kcsim_version", "text", "", "Version of kcsim behind the results."),),
+    "exploration.exploration": (
+        ("feasible", "flag", "", "Whether something fits, and all constraints hold."),
     ),
 }  # fmt: skip
 

@@ -52,6 +52,13 @@ SEARCH_CLUSTERED = (
 )
 LEFT = ("tests/mapping/test_time_limit.py::test_what_is_left_of_any_search_is_bounded_from_below",)
 SIZES = ("tests/hardware/test_sizes.py", "tests/components")
+TIES = ("tests/retrain/test_tied_weights.py", "tests/retrain/test_pruning.py")
+PENALTY = ("tests/retrain/test_penalty.py",)
+IMAGES = ("tests/retrain/test_image_files.py",)
+LOOP = ("tests/retrain/test_fit.py",)
+PROBLEMS = ("tests/exploration/test_problems.py",)
+ANSWERS = ("tests/exploration/test_answers.py",)
+INTERRUPTED = ("tests/exploration/test_interrupted.py",)
 SHARING_REPLAY = ("tests/replay/test_sharing_replay.py",)
 
 
@@ -541,6 +548,69 @@ MUTATIONS = {
         "mapping/engine.py",
         "heads = labels.heads[tally[STAGE] :].copy()",
         "heads = labels.heads[tally[STAGE] + 1 :].copy()",
+    ),
+    "retraining: entries of zero move": Mutation(
+        TIES,
+        "retrain/weight.py",
+        "return entries if self.keep is None else torch.where(self.keep, entries, 0)",
+        "return entries",
+    ),
+    "retraining: units of a block choose among all rows": Mutation(
+        TIES,
+        "retrain/weight.py",
+        "rows = rows + blocks[:, None, None] * len(self.shared.entries)",
+        "rows = rows + 0 * blocks[:, None, None]",
+    ),
+    "retraining: momenta are kept": Mutation(
+        TIES, "retrain/reassign.py", "value[changed] = 0", "value[changed] *= 1"
+    ),
+    "retraining: pruned weights come back": Mutation(
+        TIES, "retrain/pruning.py", "module.weight.mul_(mask)", "module.weight.mul_(1)"
+    ),
+    "retraining: units drawn to the sums of their clusters": Mutation(
+        PENALTY, "retrain/penalty.py", "means = sums / counts[:, None]", "means = 1.0 * sums"
+    ),
+    "retraining: a refresh starts anew": Mutation(
+        PENALTY,
+        "retrain/penalty.py",
+        "start = group.entries[offset : offset + clusters]",
+        "start = np.ascontiguousarray(units[chosen][:clusters], np.float32)",
+    ),
+    "retraining: every epoch in the same order": Mutation(
+        IMAGES,
+        "retrain/images.py",
+        "order = np.random.default_rng([seed, epoch])",
+        "order = np.random.default_rng([seed, 0])",
+    ),
+    "retraining: optimizers start anew": Mutation(
+        LOOP,
+        "retrain/fit.py",
+        'self.optimizer.load_state_dict(state["optimizer"])',
+        'str(state["optimizer"])',
+    ),
+    "exploration: optima taken over at any cost": Mutation(
+        PROBLEMS,
+        "exploration/problems.py",
+        "if objective_value(objective, energy, cycles) <= limit:",
+        "if objective_value(objective, energy, cycles) <= 2 * limit:",
+    ),
+    "exploration: bounds from the smallest memory": Mutation(
+        PROBLEMS,
+        "mapping/as_mapped.py",
+        "return None if None in found else max(each for each in found if each is not None)",
+        "return None if None in found else min(each for each in found if each is not None)",
+    ),
+    "exploration: the front keeps what is worse in one": Mutation(
+        ANSWERS,
+        "exploration/answers.py",
+        "worse = (best <= cost).all(axis=1) & (best < cost).any(axis=1)",
+        "worse = (best < cost).all(axis=1)",
+    ),
+    "exploration: torn lines are believed": Mutation(
+        INTERRUPTED,
+        "exploration/store.py",
+        'if not line.endswith(b"\\n") or checksum',
+        "if False and checksum",
     ),
 }
 

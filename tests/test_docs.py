@@ -1,9 +1,9 @@
 """What the pages show: their code and commands run, and what they name exists.
 
-A page runs from its top to its end, in a folder that holds ``resnet20.pth`` and
-``alexnet_zeros.yaml``. Comments in a page say what else its blocks need:
-``<!-- given: kcsim ... -->`` is run like a line of the page, ``<!-- not run: WHY -->`` leaves out
-the block behind it.
+A page runs from its top to its end, in a folder that holds ``resnet20.pth``,
+``alexnet_zeros.yaml`` and the ``sweeps`` of the docs. Comments in a page say what else its blocks
+need: ``<!-- given: kcsim ... -->`` is run like a line of the page, ``<!-- not run: WHY -->`` leaves
+out the block behind it.
 """
 
 from __future__ import annotations
@@ -61,9 +61,10 @@ def steps(page: str) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder to work in, with random weights of ResNet-20 and shares of zeros."""
+    """A folder to work in: random weights of ResNet-20, shares of zeros, the sweeps of the docs."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "tests" / "data" / "eyeriss_alexnet_zeros.yaml", "alexnet_zeros.yaml")
+    shutil.copytree(ROOT / "docs" / "sweeps", "sweeps")
     torch = pytest.importorskip("torch")
     random, state = np.random.default_rng(0), {}
     for layer in kcsim.load_network("resnet20"):

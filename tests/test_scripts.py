@@ -14,28 +14,48 @@ NETWORK = """\
 name: net
 layers: [{name: a, type: conv, in_channels: 4, in_size: 4, out_channels: 8, kernel: 3}]
 """
+SWEEP = """\
+hardware: simple
+networks: [net.yaml]
+axes: {levels.buffer.capacity: [16 KiB, 32 KiB, 64 KiB]}
+"""
 IMAGES = ("cifar10_resnet20.npz", "cifar10_test.npz", "cifar10_train25000.npz")
 ARGUMENTS = {
     "benchmarks/clustered_convolution.py": ("--rounds", "1", "--layers", "1"),
     "benchmarks/commands.py": ("--runs", "1", "--cases", "kcsim --help"),
     "benchmarks/counting.py": ("--runs", "1", "--mappings", "100"),
     "benchmarks/executions.py": ("--runs", "1", "--networks", "net.yaml"),
+    "benchmarks/exploration.py": ("--sweep", "sweep.yaml", "--points", "2", "--alone", "1"),
     "benchmarks/kmeans.py": (
         "--runs", "1", "--data", "kernels", "--kernels", "2000", "--iterations", "3",
         "--scalars", "1000",
     ),
     "benchmarks/mapping.py": ("--runs", "1", "--networks", "net.yaml"),
+    "benchmarks/retraining.py": ("--network", "lenet5", "--batch", "2", "--steps", "1"),
     "reports/clustering_cifar10.py": (
         *IMAGES, "--count", "20", "--norms", "20", "-k", "4", "-o", "report.md",
     ),
     "reports/deep_kmeans_correlation.py": (
         "--networks", "alexnet", "--rates", "2", "-o", "report.md",
     ),
+    "reports/kernel_sweep.py": (
+        IMAGES[0], IMAGES[2], IMAGES[1], "--count", "20", "--training-count", "128", "--seeds", "1",
+        "-k", "4", "--retrain", "4", "-o", "report.md",
+    ),
+    "reports/retraining_cifar10.py": (
+        IMAGES[0], IMAGES[2], IMAGES[1], "--count", "20", "--training-count", "128", "--seeds", "1",
+        "--only", "row*", "-o", "report.md",
+    ),
+    "reports/retraining_digits.py": ("--seeds", "1", "--dense-epochs", "1", "-o", "report.md"),
 }  # fmt: skip
 NEEDED = {
     "benchmarks/clustered_convolution.py": ("torch",),
     "benchmarks/kmeans.py": ("sklearn", "kmeans1d"),
+    "benchmarks/retraining.py": ("torch",),
     "reports/clustering_cifar10.py": ("torch", "sklearn"),
+    "reports/kernel_sweep.py": ("torch",),
+    "reports/retraining_cifar10.py": ("torch",),
+    "reports/retraining_digits.py": ("torch", "sklearn"),
 }
 
 
@@ -49,6 +69,7 @@ def test_a_script_runs(script, tmp_path):
     for module in NEEDED.get(script, ()):
         pytest.importorskip(module)
     (tmp_path / "net.yaml").write_text(NETWORK)
+    (tmp_path / "sweep.yaml").write_text(SWEEP)
     arguments = [str(real_file(each)) if each in IMAGES else each for each in ARGUMENTS[script]]
     done = subprocess.run(
         [sys.executable, str(ROOT / script), *arguments],

@@ -19,9 +19,9 @@ EXACT = ("found", "scalar")
 
 
 def command(
-    weights: TrainedWeights,
     network: NetworkName,
     cluster: ClusterToMake,
+    weights: TrainedWeights = None,
     output: ClusteredOutput = None,
     names: Names = None,
     layers: Layers = None,
@@ -51,6 +51,8 @@ def command(
         refuse_unused({"--seed": seed, "--starts": starts}, f"'{scheme}' makes no random choices")
     chosen = load_network(network)
     chosen = chosen.select(layers) if layers else chosen
+    if weights is None:
+        refuse_unused({"--names": names}, "the network brings its weights", "--weights beside it")
     with waiting("clustering") as progress:
         result = cluster_network(
             chosen, weights, cluster, names=names, seed=seed or 0, starts=starts or 3,

@@ -14,6 +14,7 @@ from kcsim.cli.options import (
     Objective,
     Output,
     Overrides,
+    Size,
     TimeLimit,
     Weights,
     Zeros,
@@ -33,6 +34,7 @@ def command(
     format_: Format = None,
     output: Output = None,
     plot: ComparisonPlot = None,
+    size: Size = None,
     time_limit: TimeLimit = None,
     even: Even = False,
 ) -> None:
@@ -41,7 +43,14 @@ def command(
     Dense weights stand beside them, and 'auto', which takes the best way for each layer and
     decodes where it is best.
     """
-    from kcsim.cli.running import check_output, choose_format, read_workload, report, waiting
+    from kcsim.cli.running import (
+        check_output,
+        choose_format,
+        read_workload,
+        refuse_unused,
+        report,
+        waiting,
+    )
     from kcsim.errors import InputError, Problem
     from kcsim.estimation.compare import compare_executions
     from kcsim.estimation.result import Result
@@ -50,11 +59,14 @@ def command(
 
     chosen_format = choose_format(format_, output)
     check_output(output, plot)
-    if plot:
+    if not plot:
+        refuse_unused({"--size": size}, "nothing is drawn", "--plot")
+    else:
         from kcsim.report.comparison_figure import plot_comparison
-        from kcsim.report.pictures import check_plot_path
+        from kcsim.report.pictures import PAGE, check_plot_path, check_size
 
         check_plot_path(plot)
+        check_size(size or PAGE)
     if not (cluster or weights):
         raise InputError(Problem("no clustered weights are given", "--cluster or --weights"))
     hardware = load_hardware(hw, overrides or ())
@@ -65,5 +77,5 @@ def command(
             objective=objective, time_limit=time_limit, progress=progress, even=even,
         )  # fmt: skip
     if plot:
-        plot_comparison(result, plot)
+        plot_comparison(result, plot, size or PAGE)
     report(chosen_format, output, result, comparison_tables, Result.summary_rows)

@@ -16,6 +16,7 @@ from kcsim.cli.options import (
     Objective,
     Output,
     Overrides,
+    Size,
     TimeLimit,
     Weights,
     Zeros,
@@ -37,11 +38,19 @@ def command(
     format_: Format = None,
     output: Output = None,
     plot: EnergyPlot = None,
+    size: Size = None,
     time_limit: TimeLimit = None,
     even: Even = False,
 ) -> None:
     """Estimate energy, traffic, storage and cycles of a network on a hardware."""
-    from kcsim.cli.running import check_output, choose_format, read_workload, report, waiting
+    from kcsim.cli.running import (
+        check_output,
+        choose_format,
+        read_workload,
+        refuse_unused,
+        report,
+        waiting,
+    )
     from kcsim.errors import InputError, Problem
     from kcsim.estimation.estimate import estimate
     from kcsim.estimation.result import Result
@@ -50,11 +59,14 @@ def command(
 
     chosen_format = choose_format(format_, output)
     check_output(output, plot)
-    if plot:
+    if not plot:
+        refuse_unused({"--size": size}, "nothing is drawn", "--plot")
+    else:
         from kcsim.report.energy_figure import plot_energy
-        from kcsim.report.pictures import check_plot_path
+        from kcsim.report.pictures import PAGE, check_plot_path, check_size
 
         check_plot_path(plot)
+        check_size(size or PAGE)
     if (execution or decode_level) and not (cluster or weights):
         problem = "--execution and --decode-level are for clustered weights"
         raise InputError(Problem(problem, "--cluster or --weights"))
@@ -67,5 +79,5 @@ def command(
             execution=execution or "decode", decode_level=decode_level, even=even,
         )  # fmt: skip
     if plot:
-        plot_energy(result, plot)
+        plot_energy(result, plot, size or PAGE)
     report(chosen_format, output, result, estimate_tables, Result.layer_rows)

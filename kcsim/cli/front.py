@@ -11,6 +11,7 @@ from kcsim.cli.options import (
     LayerName,
     Output,
     Overrides,
+    Size,
     TableFormat,
     TimeLimit,
     Zeros,
@@ -28,22 +29,32 @@ def command(
     overrides: Overrides = None,
     format_: TableFormat = None,
     plot: FrontPlot = None,
+    size: Size = None,
     output: Output = None,
 ) -> None:
     """Find all mappings of a layer that no other beats in both energy and cycles."""
     from kcsim.cli.layers import read_format, read_layer
-    from kcsim.cli.running import check_output, choose_format, show_as, waiting
+    from kcsim.cli.running import (
+        check_output,
+        choose_format,
+        refuse_unused,
+        show_as,
+        waiting,
+    )
     from kcsim.hardware.reader import load_hardware
     from kcsim.mapping.search import find_front
     from kcsim.report.search_data import front_table
 
     check_output(output, plot)
+    if plot is None:
+        refuse_unused({"--size": size}, "nothing is drawn", "--plot")
     chosen_format = choose_format(format_, output, has_json=False)
     if plot:
         from kcsim.report.front_figure import plot_front
-        from kcsim.report.pictures import check_plot_path
+        from kcsim.report.pictures import COLUMN, check_plot_path, check_size
 
         check_plot_path(plot)
+        check_size(size or COLUMN)
     hardware = load_hardware(hw, overrides or ())
     chosen, form = read_layer(layer, batch, zeros), read_format(layer, hardware, cluster)
     with waiting():
@@ -51,5 +62,5 @@ def command(
             chosen, hardware, weights=form.costs(hardware), time_limit=time_limit, even=even
         )
     if plot:
-        plot_front(chosen, hardware, front, plot)
+        plot_front(chosen, hardware, front, plot, size or COLUMN)
     show_as(chosen_format, output, [front_table(chosen, hardware, front)])

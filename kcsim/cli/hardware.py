@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kcsim.cli.options import Format, Output, Overrides, text_argument, text_option
+from kcsim.cli.options import Format, Output, Overrides, Size, text_argument, text_option
 
 if TYPE_CHECKING:
     from kcsim.hardware.components.library import ComponentLibrary
@@ -50,6 +50,7 @@ def command(
     format_: Format = None,
     output: Output = None,
     plot: AreaPlot = None,
+    size: Size = None,
 ) -> None:
     """List the shipped hardware files, or print one: its text, its numbers or its area."""
     from kcsim.cli.running import check_output, emit, refuse_unused
@@ -62,6 +63,7 @@ def command(
         "--library": library,
         "--set": overrides,
         "--plot": plot,
+        "--size": size,
     }
     if name is None:
         refuse_unused({**asked, "--format": format_, "-o": output}, "no file is named", "a NAME")
@@ -74,8 +76,11 @@ def command(
     hardware = load_hardware(name, overrides or (), _library(library))
     if plot:
         from kcsim.report.area_figure import plot_area
+        from kcsim.report.pictures import COLUMN
 
-        plot_area(hardware, plot)
+        plot_area(hardware, plot, size or COLUMN)
+    else:
+        refuse_unused({"--size": size}, "nothing is drawn", "--plot")
     if parts:
         from kcsim.cli.running import choose_format, show_as
         from kcsim.report.hardware_data import hardware_tables

@@ -9,20 +9,25 @@ import sys
 import typer
 
 from kcsim.cli import (
+    answer,
     check,
     check_sharing,
     check_weights,
     cite,
     cluster,
     compare,
+    convert,
     estimate,
     evaluate,
     explain,
+    explore,
     front,
     hardware,
     map,
     map_network,
     networks,
+    plot,
+    retrain,
     schema,
 )
 from kcsim.cli.interrupt import interruptible
@@ -43,13 +48,15 @@ COMMANDS = {
         "front": front,
         "evaluate": evaluate,
     },
-    "Trained weights": {"cluster": cluster},
+    "Spaces of designs": {"explore": explore, "answer": answer, "plot": plot},
+    "Trained weights": {"cluster": cluster, "retrain": retrain},
     "Checks by execution": {
         "check": check,
         "check-sharing": check_sharing,
         "check-weights": check_weights,
     },
     "Where numbers come from": {"explain": explain, "cite": cite},
+    "Files of other tools": {"convert": convert},
     "What there is": {"networks": networks, "hardware": hardware, "schema": schema},
 }
 

@@ -14,6 +14,7 @@ from kcsim.cli.options import (
     Objective,
     Output,
     Overrides,
+    Size,
     TimeLimit,
     Zeros,
 )
@@ -32,6 +33,7 @@ def command(
     overrides: Overrides = None,
     loops: Loops = False,
     plot: MappingPlot = None,
+    size: Size = None,
     output: Output = None,
 ) -> None:
     """Find the best mapping of a layer, as YAML that 'kcsim evaluate' reads, with its proof.
@@ -40,7 +42,7 @@ def command(
     of them is better. The output says so, or why it is not proved.
     """
     from kcsim.cli.layers import mapping_file, read_format, read_layer
-    from kcsim.cli.running import check_ending, check_output, emit, waiting
+    from kcsim.cli.running import check_ending, check_output, emit, refuse_unused, waiting
     from kcsim.hardware.reader import load_hardware
     from kcsim.model.best import map_layer
     from kcsim.report.mapping_text import mapping_text
@@ -48,9 +50,12 @@ def command(
     check_output(output, plot)
     check_ending(output, (".txt",) if loops else (".yaml", ".yml"))
     if plot:
-        from kcsim.report.pictures import check_plot_path
+        from kcsim.report.pictures import PAGE, check_plot_path, check_size
 
         check_plot_path(plot)
+        check_size(size or PAGE)
+    else:
+        refuse_unused({"--size": size}, "nothing is drawn", "--plot")
     hardware = load_hardware(hw, overrides or ())
     chosen, form = read_layer(layer, batch, zeros), read_format(layer, hardware, cluster)
     with waiting(keeps=True):
@@ -61,5 +66,5 @@ def command(
     if plot:
         from kcsim.report.mapping_figure import plot_mapping
 
-        plot_mapping(best, plot)
+        plot_mapping(best, plot, size or PAGE)
     emit(mapping_text(best) + "\n" if loops else mapping_file(best, objective), output)

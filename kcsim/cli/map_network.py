@@ -40,7 +40,14 @@ def command(
     output: Output = None,
 ) -> None:
     """Find the best mappings of all layers of a network, one line each, with their proof."""
-    from kcsim.cli.running import check_output, choose_format, read_workload, show_as, waiting
+    from kcsim.cli.running import (
+        check_output,
+        choose_format,
+        read_workload,
+        show_as,
+        tell_unmodeled,
+        waiting,
+    )
     from kcsim.estimation.estimate import estimate
     from kcsim.hardware.reader import load_hardware
     from kcsim.report.search_data import search_table
@@ -57,6 +64,7 @@ def command(
     if save:
         _save(found, objective, save)
     show_as(chosen_format, output, [search_table(run, objective) for run in found.runs.values()])
+    tell_unmodeled(found)
 
 
 def _save(found: Result, objective: str, folder: str) -> None:

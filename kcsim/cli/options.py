@@ -64,15 +64,17 @@ LayerName = Annotated[
 NetworkName = Annotated[
     str,
     text_option(
-        "--network -n NETWORK", "A known network ('kcsim networks' lists them) or a YAML file."
+        "--network -n NETWORK",
+        "A known network ('kcsim networks' lists them), a file (YAML, ONNX, SCALE-Sim, Timeloop) "
+        "or package.module:factory.",
     ),
 ]
 NetworkOfWeights = Annotated[
     str | None,
     text_option(
         "--network -n NETWORK",
-        "As 'kcsim networks' lists them, or a YAML file. [default: that of --weights, else "
-        "alexnet]",
+        "As 'kcsim networks' lists them, a file (YAML, ONNX, SCALE-Sim, Timeloop) or "
+        "package.module:factory. [default: that of --weights, else alexnet]",
     ),
 ]
 Layers = Annotated[
@@ -109,7 +111,12 @@ WeightsToCheck = Annotated[
     str, text_option("--weights FILE", "Clustered weights, from 'kcsim cluster'.")
 ]
 TrainedWeights = Annotated[
-    str, text_option("--weights FILE", "Trained weights: safetensors, npz, torch or ONNX.")
+    str | None,
+    text_option(
+        "--weights FILE",
+        "Trained weights: safetensors, npz, torch or ONNX. [default: those of --network, where "
+        "that brings them]",
+    ),
 ]
 NetworkToFit = Annotated[
     str | None, text_option("--network -n NETWORK", "What the weights must fit.")
@@ -138,6 +145,104 @@ Names = Annotated[str | None, text_option("--names FILE", "YAML with 'layer: ten
 Seed = Annotated[int | None, number_option("--seed N", "Of the k-means. [default: 0]", min=0)]
 Starts = Annotated[
     int | None, number_option("--starts N", "Runs for each codebook. [default: 3]", min=1)
+]
+
+# --- retraining
+
+ClusterToRetrain = Annotated[
+    str, text_option("--cluster SCHEME", "As kernel:k=64, row:k=16 or scalar:k=16,index=huffman.")
+]
+TrainedOrNone = Annotated[
+    str | None,
+    text_option(
+        "--weights FILE",
+        "Trained weights: safetensors, npz, torch or ONNX. [default: trained from nothing]",
+    ),
+]
+ModelFactory = Annotated[
+    str | None,
+    text_option(
+        "--model MODULE:FUNCTION",
+        "Makes the torch model. [default: kcsim's of lenet5, resnet20, resnet56]",
+    ),
+]
+TrainingImages = Annotated[
+    str,
+    text_option(
+        "--data IMAGES",
+        "A folder with one of pictures for each class, an npz with images and labels, or digits.",
+    ),
+]
+TestImages = Annotated[
+    str | None,
+    text_option(
+        "--test IMAGES", "What to test on. [default: that part of --data, or a tenth of it]"
+    ),
+]
+TestLimit = Annotated[
+    int | None, number_option("--test-limit N", "Test on the first N images only.", min=1)
+]
+Method = Annotated[
+    str,
+    text_option(
+        "--method NAME",
+        "tied: cluster, then train shared weights; hard or relaxed: train with the penalty of "
+        "Deep k-Means, then cluster; none.",
+    ),
+]
+Prune = Annotated[
+    str | None,
+    text_option(
+        "--prune SHARES", "Prune first, as 0.7 or 0.7;conv1=0.3 of the layers; zeros stay zero."
+    ),
+]
+Epochs = Annotated[
+    int | None, number_option("--epochs N", "Of retraining, and of pruning. [default: 1]", min=1)
+]
+DenseEpochs = Annotated[
+    int | None,
+    number_option("--dense-epochs N", "Of training without --weights. [default: 15]", min=1),
+]
+LearningRate = Annotated[
+    float | None,
+    number_option("--lr RATE", "The largest learning rate. [default: 0.003; a penalty's 0.01]"),
+]
+Strength = Annotated[
+    float | None,
+    number_option("--strength LAMBDA", "Of the penalty: 5 to 10 serve hard. [default: 8]"),
+]
+Reassign = Annotated[
+    int | None,
+    number_option("--reassign STEPS", "Let units change entries every so many steps.", min=1),
+]
+Precision = Annotated[
+    str | None,
+    text_option(
+        "--precision NAME", "Of activations while training: float32, bfloat16. [default: float32]"
+    ),
+]
+Device = Annotated[
+    str | None, text_option("--device NAME", "Where torch computes, as cuda. [default: cpu]")
+]
+Seeds = Annotated[
+    int, number_option("--seeds N", "Runs, of the seeds 0 to N-1; the first is written.", min=1)
+]
+Channels = Annotated[
+    str | None,
+    text_option(
+        "--mean VALUES",
+        "Of the channels, as 0.485,0.456,0.406. [default: what the model was made for]",
+    ),
+]
+ChannelDeviations = Annotated[
+    str | None, text_option("--deviation VALUES", "Likewise, as 0.229,0.224,0.225.")
+]
+RetrainedOutput = Annotated[
+    str | None, text_option("-o --output FILE", "Write the retrained clustered weights.")
+]
+AccuracyTable = Annotated[
+    str | None,
+    text_option("--table FILE", "Add a line of scheme, size and accuracy to a CSV file."),
 ]
 
 # --- mappings
@@ -204,6 +309,13 @@ ClusteredOutput = Annotated[
 Save = Annotated[str | None, text_option("--save FOLDER", "Write a mapping file of each layer.")]
 Loops = Annotated[
     bool, typer.Option("--loops", help="Print the loop nest and its tiles instead of YAML.")
+]
+Size = Annotated[
+    str | None,
+    text_option(
+        "--size NAME",
+        "Of the plot: column (3.5 in) or page (7.16 in), with texts of 8 pt.",
+    ),
 ]
 EnergyPlot = Annotated[
     str | None, text_option("--plot FILE", "Draw energy by level and layer: png, pdf or svg.")

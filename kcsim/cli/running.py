@@ -237,6 +237,7 @@ def report(
 
         emit(rows_to_csv(rows(result)), output)
         _tell_unproved(result)
+        tell_unmodeled(result)
     else:
         show_as(format_, output, tables(result))
 
@@ -246,7 +247,8 @@ def show_as(format_: str, output: str | None, tables: Sequence[Table]) -> None:
     if format_ == "table":
         show(tables, output)
         return
-    from kcsim.report.tables import to_csv, to_latex, to_markdown
+    from kcsim.report.latex import to_latex
+    from kcsim.report.tables import to_csv, to_markdown
 
     renderers = {"csv": to_csv, "markdown": to_markdown, "latex": to_latex}
     emit(renderers[format_](tables), output)
@@ -257,6 +259,14 @@ def _tell_unproved(result: Result) -> None:
     from kcsim.report.search_data import unproved_note
 
     for note in unproved_note([each for run in result.runs.values() for each in run.searches]):
+        say(f"kcsim: {note}")
+
+
+def tell_unmodeled(result: Result) -> None:
+    """Say what of the network is not modeled, where there is no place for tables."""
+    from kcsim.report.unmodeled_data import unmodeled_note
+
+    for note in (*unmodeled_note(result.network, result.hardware), *result.network.notes):
         say(f"kcsim: {note}")
 
 

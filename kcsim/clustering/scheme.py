@@ -152,6 +152,8 @@ class Clustering:
 
     def for_layer(self, layer: ConvLayer) -> Clustering:
         """The settings that hold for one layer, with the overrides applied."""
+        if not self.overrides:
+            return self
         result = replace(self, overrides=())
         for override in self.overrides:
             if override.matches(layer):
@@ -171,7 +173,10 @@ class Clustering:
         return Clustering(**{**kept, **settings})
 
     def stays_dense(self, layer: ConvLayer, *, first: bool = False) -> bool:
-        """Whether the layer keeps dense weights; `first`: it is the first of its network."""
+        """Whether the layer keeps dense weights; `first`: it is the first of its network.
+
+        What is not trained is never clustered.
+        """
         is_named = any(each.scheme and each.matches(layer) for each in self.overrides)
         kind = "" if is_named else kind_word(layer)
         groups = {
@@ -180,7 +185,7 @@ class Clustering:
             "pointwise": kind == "pointwise",
             "linear": kind == "linear",
         }
-        return any(
+        return layer.kind == "matmul" or any(
             groups[item] if item in groups else fnmatchcase(layer.name, item)
             for item in self.dense.split("+")
         )

@@ -345,7 +345,7 @@ def _storage(
 ) -> LayerStorage:
     settings, units = part.settings, part.units
     words = part.layer.weight_words
-    plain = words * weight_bits
+    plain = part.layer.trained_words * weight_bits
     indexes_bits, positions_bits = _index_bits(part) if units else (0, 0)
     outliers = round(settings.outliers * words) if units else 0
     return LayerStorage(

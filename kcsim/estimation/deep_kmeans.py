@@ -166,7 +166,9 @@ def representational_bits(
         Widths B_w and B_x [bit].
     """
     return sum(
-        layer.input_words * activation_bits + layer.parameters * weight_bits for layer in layers
+        (layer.input_words + layer.weight_words - layer.trained_words) * activation_bits
+        + layer.parameters * weight_bits
+        for layer in layers
     )
 
 
@@ -255,7 +257,8 @@ def _bit_shares(storage: NetworkStorage) -> list[float]:
         if part.codebook in storage.shared_codebook_bits:
             codebook_bits = storage.shared_codebook_bits[part.codebook]
             bits += codebook_bits * part.units / part.codebook_units
-        shares.append(bits / stored.uncompressed_weights_bits)
+        plain = stored.uncompressed_weights_bits
+        shares.append(bits / plain if plain else 1.0)
     return shares
 
 

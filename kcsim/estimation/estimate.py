@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from kcsim.clustering.scheme import Clustering
 from kcsim.estimation.deep_kmeans import DeepKMeansRules
 from kcsim.estimation.executions import EXECUTIONS, choose_layers, decoder_places, try_executions
-from kcsim.estimation.plan import Progress, plan_network
-from kcsim.estimation.result import Result
+from kcsim.estimation.plan import NetworkPlan, Progress, plan_network
+from kcsim.estimation.result import Result, Run
 from kcsim.hardware.schema import Hardware
+from kcsim.mapping.layers import Mapper
 from kcsim.reading.arguments import checked
 from kcsim.weights.clustered import ClusteredWeights
 from kcsim.workload.network import Network
@@ -104,11 +106,48 @@ def estimate(
         return Result(plan.network, plan.hardware, {"dense": dense}, objective)
     places = decoder_places(execution, decode_level, plan.hardware)
     dense = plan.dense_run(objective, time_limit, progress, even)
+    clustered = run_clustered(
+        plan,
+        places,
+        execution,
+        objective=objective,
+        time_limit=time_limit,
+        progress=progress,
+        even=even,
+    )
+    runs = {"dense": dense, execution: clustered}
+    return Result(plan.network, plan.hardware, runs, objective)
+
+
+def run_clustered(
+    plan: NetworkPlan,
+    places: Sequence[Hardware],
+    execution: str,
+    *,
+    objective: str,
+    time_limit: float | None = None,
+    progress: Progress = None,
+    even: bool = False,
+    mapper: Mapper | None = None,
+) -> Run:
+    """The network with clustered weights, executed in one way.
+
+    Parameters
+    ----------
+    plan : NetworkPlan
+        With a clustering.
+    places : sequence of Hardware
+        Of `kcsim.estimation.executions.decoder_places`.
+    execution, objective, time_limit, progress, even
+        As for `estimate`.
+    mapper : Mapper, optional
+        How layers are mapped.
+    """
     wanted = EXECUTIONS[:-1] if execution == "auto" else (execution,)
     tried = try_executions(
-        plan.layers, places, plan.clustering, wanted,
+        plan.layers, places, plan.demand_clustering(), wanted,
         objective=objective, time_limit=time_limit, progress=progress, even=even,
+        mapper=mapper,
     )  # fmt: skip
     layers = choose_layers(tried, execution, objective, plan.hardware)
-    runs = {"dense": dense, execution: plan.clustered_run(layers, execution)}
-    return Result(plan.network, plan.hardware, runs, objective)
+    return plan.clustered_run(layers, execution)

@@ -15,9 +15,9 @@ from kcsim.cost.weight_format import WeightFormat, decode_at
 from kcsim.errors import MappingError
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.deadline import Deadline, in_threads
-from kcsim.mapping.layers import MappingTask, try_layers
+from kcsim.mapping.layers import Mapper, MappingTask, try_layers
 from kcsim.mapping.search import TIME_LIMIT, objective_value
-from kcsim.model.best import under_found
+from kcsim.model.best import FoundEstimates
 from kcsim.model.layer_estimate import Alternative, LayerEstimate
 from kcsim.sharing.distinct_entries import DistinctEntries
 from kcsim.sharing.plan import SharedLayer
@@ -85,6 +85,7 @@ def try_executions(
     time_limit: float | None = None,
     progress: Progress = None,
     even: bool = False,
+    mapper: Mapper | None = None,
 ) -> tuple[Tried, ...]:
     """Find what every way of executing each layer spends.
 
@@ -100,6 +101,8 @@ def try_executions(
         ``decode``.
     objective, time_limit, progress, even
         As for `kcsim.estimate`: all ways to execute a layer share its time.
+    mapper : Mapper, optional
+        How layers are mapped.
 
     Returns
     -------
@@ -122,13 +125,16 @@ def try_executions(
     for each, forms in zip(hardware, formats, strict=True):
         costs = [form.costs(each) for form in forms]
         tasks = [MappingTask(*pair, even) for pair in zip(layers, costs, strict=True)]
-        found = try_layers(tasks, each, objective=objective, time_limit=limit / ways, progress=tell)
+        found = try_layers(
+            tasks, each, objective=objective, time_limit=limit / ways, progress=tell, mapper=mapper
+        )
         done += len({task.shape for task in tasks})
+        estimated = FoundEstimates(each)
         for entry, layer, form, result in zip(tried, layers, forms, found, strict=True):
             if isinstance(result, MappingError):
                 entry.reasons.setdefault("decode", str(result))
                 continue
-            estimate = under_found(result, layer, each, form)
+            estimate = estimated.of(result, layer, form)
             entry.found["decode", estimate.decode_level] = estimate
     unique = {job.key: (job, tried[job.layer]) for job in jobs}
 
@@ -138,7 +144,9 @@ def try_executions(
         return _try_sharing(*known, objective, limit / ways, deadline, even)
 
     results: dict[Hashable, Tried] = {}
-    for key, outcome in zip(unique, in_threads(solve, unique.values(), deadline), strict=True):
+    threads = mapper.threads if mapper else None
+    outcomes = in_threads(solve, unique.values(), deadline, threads)
+    for key, outcome in zip(unique, outcomes, strict=True):
         results[key] = outcome
         tell(len(results), 0)
     for job in jobs:

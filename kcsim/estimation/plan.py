@@ -17,9 +17,10 @@ from kcsim.estimation.deep_kmeans import DeepKMeansRules, network_cost
 from kcsim.estimation.result import Run
 from kcsim.hardware.reader import load_hardware
 from kcsim.hardware.schema import Hardware
-from kcsim.mapping.layers import MappingTask, map_layers
-from kcsim.model.best import under_found
+from kcsim.mapping.layers import Mapper, MappingTask, map_layers
+from kcsim.model.best import FoundEstimates
 from kcsim.model.layer_estimate import LayerEstimate
+from kcsim.weights.accuracy import Accuracy
 from kcsim.weights.clustered import ClusteredWeights, stored_network
 from kcsim.weights.clustered_reader import load_clustered
 from kcsim.workload.layer import ConvLayer
@@ -78,20 +79,20 @@ class NetworkPlan:
         time_limit: float | None = None,
         progress: Progress = None,
         even: bool = False,
+        mapper: Mapper | None = None,
     ) -> Run:
         """The network with dense weights."""
         layers, hardware = self.layers, self.hardware
         found = map_layers(
             [MappingTask(layer, even=even) for layer in layers], hardware,
-            objective=objective, time_limit=time_limit, progress=progress,
+            objective=objective, time_limit=time_limit, progress=progress, mapper=mapper,
         )  # fmt: skip
         forms = weight_formats(layers, hardware, None)
-        estimates = tuple(
-            under_found(result, layer, hardware, form)
-            for result, layer, form in zip(found, layers, forms, strict=True)
-        )
+        estimated = FoundEstimates(hardware)
+        estimates = tuple(estimated.of(*each) for each in zip(found, layers, forms, strict=True))
         costs = network_cost(layers, None, self.rules)
-        return Run("dense", hardware, estimates, costs)
+        known = self._accuracy
+        return Run("dense", hardware, estimates, costs, accuracy=known.dense if known else None)
 
     def clustered_run(self, estimates: Sequence[LayerEstimate], execution: str) -> Run:
         """The network with clustered weights, from the estimates of its layers."""
@@ -100,7 +101,24 @@ class NetworkPlan:
         storage = stored_network(self.layers, clustering, weight_bits=bits)
         costs = network_cost(self.layers, clustering, self.rules)
         name = self.clustering_name
-        return Run(execution, self.hardware, tuple(estimates), costs, name, storage)
+        known = self._accuracy
+        return Run(
+            execution,
+            self.hardware,
+            tuple(estimates),
+            costs,
+            name,
+            storage,
+            known.final if known else None,
+        )
+
+    @property
+    def _accuracy(self) -> Accuracy | None:
+        """What the whole network recognizes; nothing is known of some of its layers alone."""
+        known = self.clustering
+        if not isinstance(known, ClusteredWeights) or len(self.network) < len(known.network):
+            return None
+        return known.accuracy
 
 
 def plan_network(
@@ -115,12 +133,15 @@ def plan_network(
 ) -> NetworkPlan:
     """Read and check what is to be estimated; see `estimate` for the parameters."""
     hardware = load_hardware(hardware)
-    clustered = _clustered(clustering, weights)
+    network = None if network is None else load_network(network)
+    if clustering is not None and weights is None and network is not None and network.weights:
+        clustered: Clustering | ClusteredWeights | None = _cluster_own(network, clustering)
+    else:
+        clustered = _clustered(clustering, weights)
     if network is None:
         if not isinstance(clustered, ClusteredWeights):
             raise InputError("neither a network nor clustered weights are given")
         network = clustered.network
-    network = load_network(network)
     if batch is not None:
         network = network.with_batch(batch)
     if zeros is not None:
@@ -132,6 +153,19 @@ def plan_network(
         check_units(resolve_network(tuple(network), clustered))
     rules = rules or DeepKMeansRules(precision.weights, precision.inputs)
     return NetworkPlan(network, hardware, clustered, rules)
+
+
+def _cluster_own(network: Network, clustering: Clustering | str) -> ClusteredWeights:
+    """The weights that came with a network, clustered.
+
+    Raises
+    ------
+    InputError
+        If the clustering is wrong, or a layer came without weights.
+    """
+    from kcsim.weights.cluster import cluster_network
+
+    return cluster_network(network, None, clustering)
 
 
 def _clustered(

@@ -19,6 +19,7 @@ from kcsim.model.layer_estimate import LAYER_FIGURES, LayerEstimate
 from kcsim.sums import exact_sum, exact_sums, quotient
 from kcsim.workload.execution import Operations
 from kcsim.workload.network import Network
+from kcsim.workload.unmodeled import unmodeled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,8 +34,7 @@ class Run:
     Attributes
     ----------
     name : str
-        ``dense``, or how clustered layers were to be executed: ``decode``, ``share_products``,
-        ``share_sums`` or ``auto``.
+        ``dense``, ``decode``, ``share_products``, ``share_sums`` or ``auto``.
     hardware : Hardware
     layers : tuple of LayerEstimate
         In the order of the network.
@@ -44,6 +44,8 @@ class Run:
         How the weights are clustered; ``None`` for dense ones.
     storage : NetworkStorage or None
         What the clustered weights occupy; ``None`` for dense ones.
+    accuracy : float or None
+        Share of test images that are classified right, where measured.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Run:
     deep_kmeans: tuple[DeepKMeansCost, ...]
     clustering: str | None = None
     storage: NetworkStorage | None = None
+    accuracy: float | None = None
 
     @cached_property
     def energy(self) -> float:
@@ -113,7 +116,9 @@ class Run:
     def weights_bits(self) -> float:
         """Bits that the weights (codebooks and indexes included) occupy, biases aside."""
         if self.storage is None:
-            return exact_sum(e.layer.weight_words * e.weight_format.value_bits for e in self.layers)
+            return exact_sum(
+                e.layer.trained_words * e.weight_format.value_bits for e in self.layers
+            )
         return self.storage.weights_bits
 
     @property
@@ -162,6 +167,7 @@ RUN_FIGURES: dict[str, Callable[[Run], Any]] = {
     "cycles": attrgetter("cycles"),
     "edp": attrgetter("edp"),
     "weights_bits": attrgetter("weights_bits"),
+    "accuracy": attrgetter("accuracy"),
     "utilization": attrgetter("utilization"),
     "macs": attrgetter("macs"),
     "multiplies": attrgetter("operations.multiplies"),
@@ -195,8 +201,7 @@ class Result:
 
     Attributes
     ----------
-    network : Network
-    hardware : Hardware
+    network, hardware : Network, Hardware
     runs : mapping of str to Run
         By name; ``dense`` first, with which the others are compared.
     objective : {"edp", "energy", "cycles"}
@@ -362,23 +367,26 @@ class Result:
         return ("run", *names), {key: groups[key] for key in sorted(groups, key=rank)}
 
     def __str__(self) -> str:
-        unit = "pJ" if self.hardware.energy_unit == "pJ" else "MACs"
         lines = [f"{self.network.name} on {self.hardware.name}: {self.network.macs} MACs"]
+        unit = self.hardware.energy_unit.replace("MAC", "MACs")
         for run, row in zip(self.runs.values(), self.summary_rows(), strict=True):
             of = f" ({run.clustering})" if run.clustering else ""
-            ratio = row["energy_ratio"]
-            beside = f", energy ratio {ratio:.3f}" if of and ratio else ""
+            ratio = row["energy_ratio"] if of else None
+            beside = f", energy ratio {ratio:.3f}" if ratio else ""
             lines.append(
                 f"  {run.name}{of}: {run.energy:.4g} {unit}, {run.cycles} cycles, utilization "
                 f"{run.utilization:.1%}, weights {run.weights_bits / 8192:.4g} KiB{beside}"
+                + (f", accuracy {run.accuracy:.2%}" if run.accuracy is not None else "")
             )
+        if left := unmodeled(self.network):
+            kinds = ", ".join(f"{each.operations} {each.kind}" for each in left[:-1])
+            lines.append(f"  not modeled: {kinds} ({left[-1].bytes_share:.1%} of the bytes)")
         return "\n".join(lines)
 
-    def __repr__(self) -> str:
-        return str(self)
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        table = self.layers().to_html(index=False, float_format=lambda value: f"{value:.4g}")
+        table = self.layers().to_html(index=False, float_format="{:.4g}".format)
         return f"<pre>{self}</pre>{table}"
 
 

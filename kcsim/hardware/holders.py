@@ -41,7 +41,7 @@ def holders(data: Any) -> Iterator[Holder]:
 def says_sizes(data: Any) -> bool:
     """Whether anything of a hardware is described, spelled with units, or to follow from sizes."""
     return any(
-        key == "kind" or key in SPELLINGS[what] or value == FROM_SIZE
+        key == "kind" or key in SPELLINGS[what] or (isinstance(value, str) and value == FROM_SIZE)
         for _, what, mapping in holders(data)
         for key, value in mapping.items()
     )

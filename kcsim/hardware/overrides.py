@@ -36,6 +36,29 @@ def apply_override(data: Any, override: str) -> tuple[dict[str, Any], str]:
     if not separator or not key:
         problem = f"'{override}' is not an override"
         raise _error(override, problem, "KEY=VALUE, as levels.buffer.read_pj=12")
+    target, last = place_of(data, key, override)
+    set_value(data, target, last, parse_yaml(text, "--set").data if text.strip() else None)
+    _check(data, override)
+    return target, last
+
+
+def place_of(data: Any, key: str, override: str) -> tuple[dict[str, Any], str]:
+    """The mapping that a path leads to, and its key there.
+
+    Parameters
+    ----------
+    data : dict
+        What was read; sections that it leaves out are made.
+    key : str
+        As ``levels.buffer.read_pj``.
+    override : str
+        What the user wrote, for messages.
+
+    Raises
+    ------
+    InputError
+        If nothing can be set there.
+    """
     steps, target = tuple(key.split(".")), data
     while True:
         steps = (*_split(target, steps[0]), *steps[1:])
@@ -50,10 +73,13 @@ def apply_override(data: Any, override: str) -> tuple[dict[str, Any], str]:
         near = _nearest_path(data, steps) or nearest(key, known)
         expected = "" if near else "one of " + ", ".join(known)
         raise _error(override, f"there is no '{key}' to set", expected, near)
-    _drop_other_spellings(data, target, steps[0])
-    target[steps[0]] = parse_yaml(text, "--set").data if text.strip() else None
-    _check(data, override)
     return target, steps[0]
+
+
+def set_value(data: Any, target: dict[str, Any], key: str, value: Any) -> None:
+    """Set a value where `place_of` led to; other spellings of it go."""
+    _drop_other_spellings(data, target, key)
+    target[key] = value
 
 
 def _drop_other_spellings(data: Any, target: Any, key: str) -> None:

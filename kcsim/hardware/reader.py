@@ -14,7 +14,8 @@ from kcsim.hardware.overrides import apply_override
 from kcsim.hardware.resolution import hardware_of_data, hardware_of_document
 from kcsim.hardware.schema import Hardware
 from kcsim.reading.arguments import checked
-from kcsim.reading.source import read_yaml
+from kcsim.reading.formats import refuse_foreign
+from kcsim.reading.source import Document, read_yaml
 
 
 @cache
@@ -94,9 +95,21 @@ def load_hardware(
         return spec
     if isinstance(spec, dict):
         return hardware_of_data(spec, library, "hardware")
-    document = read_yaml(find_hardware(spec))
-    if not overrides:
-        return hardware_of_document(document, library)
+    file = find_hardware(spec)
+    try:
+        document = read_yaml(file)
+        if not overrides:
+            return hardware_of_document(document, library)
+    except InputError:
+        refuse_foreign(file, "hardware")
+        raise
+    return _overridden(document, overrides, library)
+
+
+def _overridden(
+    document: Document, overrides: Sequence[str], library: ComponentLibrary | None
+) -> Hardware:
+    """The hardware of a file with some values changed."""
     from kcsim.hardware.resized import let_resized_follow
 
     before = hardware_of_document(document, library)

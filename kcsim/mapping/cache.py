@@ -10,7 +10,6 @@ Searches that a time limit ended are not kept.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import os
@@ -25,6 +24,7 @@ import numpy as np
 from kcsim.cost.prices import DENSE, WeightCosts
 from kcsim.errors import KcsimError
 from kcsim.hardware.schema import Hardware
+from kcsim.mapping.as_mapped import as_mapped
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import SearchResult
 from kcsim.mapping.verify import costs_in_space
@@ -65,10 +65,10 @@ class MappingCache:
         even: bool = False,
     ) -> str:
         """Hash of everything that the best mapping depends on: 64 hexadecimal digits."""
-        # Names and descriptions change nothing, but for those of levels.
-        plain = dataclasses.replace(hardware, name="any", description="", provenance={})
         sources = "workload", "hardware", "cost", "mapping", "kernels"
-        return hash_of((layer.shape_key, plain, objective, tuple(weights), even), sources)
+        return hash_of(
+            (layer.shape_key, as_mapped(hardware), objective, tuple(weights), even), sources
+        )
 
     def load(
         self,
@@ -140,11 +140,12 @@ def why_nothing_is_kept() -> str:
 
 def hash_of(parts: object, sources: tuple[str, ...]) -> str:
     """Hash of something that is shown in full, and of folders of the package that decide on it."""
-    return hashlib.sha256(repr((parts, _state_of(sources))).encode()).hexdigest()
+    return hashlib.sha256(repr((parts, state_of(sources))).encode()).hexdigest()
 
 
 @cache
-def _state_of(folders: tuple[str, ...]) -> str:
+def state_of(folders: tuple[str, ...]) -> str:
+    """Hash of the sources in some folders of the package."""
     package = Path(__file__).resolve().parent.parent
     files = sorted(path for folder in folders for path in package.glob(f"{folder}/**/*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

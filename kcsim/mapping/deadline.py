@@ -77,7 +77,10 @@ class Deadline:
 
 
 def in_threads(
-    work: Callable[[Item], Result], items: Iterable[Item], deadline: Deadline
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    deadline: Deadline,
+    threads: int | None = None,
 ) -> Iterator[Result]:
     """The results of some work for every item, in their order, on all cores.
 
@@ -90,8 +93,13 @@ def in_threads(
         Its searches run within `deadline`.
     items : iterable
     deadline : Deadline
+    threads : int, optional
+        One for each core when absent; of a single one, that of the caller.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    if threads == 1:
+        yield from map(work, items)
+        return
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         try:
             yield from pool.map(work, items)
         except BaseException:

@@ -28,6 +28,47 @@ class MappingTask(NamedTuple):
         return self.layer.shape_key, self.weights, self.even
 
 
+class Mapper:
+    """How single layers are mapped, and on how many threads together.
+
+    Parameters
+    ----------
+    cache : MappingCache, optional
+        Where results are kept; the user's own when absent.
+    threads : int, optional
+        One for each core when absent.
+    """
+
+    def __init__(self, cache: MappingCache | None = None, threads: int | None = None) -> None:
+        self.store = cache or default_cache()
+        self.threads = threads
+
+    def solve(
+        self,
+        task: MappingTask,
+        hardware: Hardware,
+        objective: str,
+        time_limit: float | None = None,
+        within: Deadline | None = None,
+    ) -> SearchResult | MappingError:
+        """The best mapping of a layer, or why it has none; see `map_layers`."""
+        store, (layer, weights, even) = self.store, task
+        key = store.key(layer, hardware, objective, weights, even=even) if store else ""
+        known = store.load(key, layer, hardware, weights, even=even) if store else None
+        if known:
+            return known
+        try:
+            result = search_mapping(
+                layer, hardware, objective=objective, weights=weights, time_limit=time_limit,
+                within=within, even=even,
+            )  # fmt: skip
+        except MappingError as error:
+            return error
+        if store:
+            store.store(key, result)
+        return result
+
+
 @checked
 def map_layers(
     tasks: Sequence[MappingTask],
@@ -37,6 +78,7 @@ def map_layers(
     time_limit: float | None = None,
     progress: Callable[[int, int], None] | None = None,
     cache: MappingCache | None = None,
+    mapper: Mapper | None = None,
 ) -> tuple[SearchResult, ...]:
     """Find the best mapping of every layer.
 
@@ -51,6 +93,8 @@ def map_layers(
         Called with the number of shapes that are mapped, and of all.
     cache : MappingCache, optional
         Where results are kept; the user's own when absent.
+    mapper : Mapper, optional
+        How layers are mapped, in place of `cache`.
 
     Returns
     -------
@@ -63,8 +107,9 @@ def map_layers(
         See `kcsim.mapping.search.search_mapping`; also if there are no layers.
     """
     found = try_layers(
-        tasks, hardware, objective=objective, time_limit=time_limit, progress=progress, cache=cache
-    )
+        tasks, hardware, objective=objective, time_limit=time_limit, progress=progress,
+        cache=cache, mapper=mapper,
+    )  # fmt: skip
     for result in found:
         if isinstance(result, MappingError):
             raise result
@@ -79,36 +124,23 @@ def try_layers(
     time_limit: float | None = None,
     progress: Callable[[int, int], None] | None = None,
     cache: MappingCache | None = None,
+    mapper: Mapper | None = None,
 ) -> tuple[SearchResult | MappingError, ...]:
     """The best mapping of every layer, or why it has none; see `map_layers`."""
     if not tasks:
         raise InputError("the network has no layers")
     check_search(objective, time_limit)
-    store = cache or default_cache()
+    mapper = mapper or Mapper(cache)
     unique = {task.shape: task for task in tasks}
     deadline = Deadline()
 
     def solve(task: MappingTask) -> SearchResult | MappingError:
-        layer, weights, even = task
-        key = store.key(layer, hardware, objective, weights, even=even) if store else ""
-        known = store.load(key, layer, hardware, weights, even=even) if store else None
-        if known:
-            return known
-        try:
-            result = search_mapping(
-                layer, hardware, objective=objective, weights=weights, time_limit=time_limit,
-                within=deadline, even=even,
-            )  # fmt: skip
-        except MappingError as error:
-            return error
-        if store:
-            store.store(key, result)
-        return result
+        return mapper.solve(task, hardware, objective, time_limit, deadline)
 
     # The largest first, so that no core waits for the last one.
     order = sorted(unique.values(), key=lambda task: -task.layer.macs)
     found: dict[Hashable, SearchResult | MappingError] = {}
-    for task, result in zip(order, in_threads(solve, order, deadline), strict=True):
+    for task, result in zip(order, in_threads(solve, order, deadline, mapper.threads), strict=True):
         found[task.shape] = result
         if progress:
             progress(len(found), len(order))

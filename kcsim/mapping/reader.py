@@ -12,6 +12,7 @@ from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.reading.arguments import checked
+from kcsim.reading.formats import refuse_foreign
 from kcsim.reading.source import read_yaml
 from kcsim.reading.validation import validate
 from kcsim.workload.layer import TENSORS, ConvLayer
@@ -73,8 +74,12 @@ def read_mapping(path: str | os.PathLike[str], layer: ConvLayer, hardware: Hardw
     MappingError
         With everything that keeps the mapping from running the layer.
     """
-    document = read_yaml(path)
-    entries = validate(document, _MappingFile, what="mapping file").levels
+    try:
+        document = read_yaml(path)
+        entries = validate(document, _MappingFile, what="mapping file").levels
+    except InputError:
+        refuse_foreign(path, "mapping")
+        raise
     mapping = Mapping(tuple(map(_level_loops, entries)))
     problems = [
         problem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Hashable
 
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.hardware.schema import Hardware
@@ -70,3 +71,26 @@ def under_found(
     """The estimate under a mapping that a search has found."""
     form = dataclasses.replace(form, codebook_level=found.codebook_level)
     return dataclasses.replace(evaluate(layer, hardware, found.mapping, form), search=found)
+
+
+class FoundEstimates:
+    """Estimates under mappings that a search has found, of each shape and form once.
+
+    Parameters
+    ----------
+    hardware : Hardware
+    """
+
+    def __init__(self, hardware: Hardware) -> None:
+        self._hardware = hardware
+        self._known: dict[Hashable, LayerEstimate] = {}
+
+    def of(self, found: SearchResult, layer: ConvLayer, form: WeightFormat) -> LayerEstimate:
+        """The estimate of a layer; `found` is the same for all of its shape and form."""
+        key = layer.shape_key, form
+        if key not in self._known:
+            self._known[key] = under_found(found, layer, self._hardware, form)
+        one = self._known[key]
+        if one.layer is layer:
+            return one
+        return dataclasses.replace(one, counts=dataclasses.replace(one.counts, layer=layer))

@@ -41,7 +41,7 @@ _Place = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class _Node:
+class Node:
     """A scalar, a list of nodes or a dict of (place of the key, node), and its place."""
 
     value: Any
@@ -50,7 +50,7 @@ class _Node:
     height: int = 1
 
 
-class _Text:
+class Text:
     """A text cut into lines, for making marks."""
 
     def __init__(self, text: str, file: str) -> None:
@@ -58,6 +58,7 @@ class _Text:
         self.lines = _LINE_BREAK.split(text)
 
     def mark(self, place: _Place) -> Mark:
+        """The mark of a place."""
         line, column = place
         if line >= len(self.lines):
             # The parser may place the end of the text on a line of its own.
@@ -76,7 +77,7 @@ class Document:
         Nothing but dict, list, str, int, float, bool and ``None``.
     """
 
-    def __init__(self, text: _Text, root: _Node) -> None:
+    def __init__(self, text: Text, root: Node) -> None:
         self.file = text.file
         self.data: Any = _plain(root)
         self._text = text
@@ -127,7 +128,7 @@ def read_yaml(path: str | os.PathLike[str]) -> Document:
         If the file cannot be read or is not acceptable YAML.
     """
     file = os.fspath(path)
-    return parse_yaml(_decode(read_text_file(file, MAX_BYTES), file), file)
+    return parse_yaml(decode(read_text_file(file, MAX_BYTES), file), file)
 
 
 def parse_yaml(text: str, file: str = "<text>") -> Document:
@@ -142,12 +143,23 @@ def parse_yaml(text: str, file: str = "<text>") -> Document:
     if len(text) > MAX_BYTES:
         raise InputError(too_large(file, MAX_BYTES))
     text = text.removeprefix("\ufeff")
-    lines = _Text(text, file)
+    lines = Text(text, file)
+    check_characters(text, lines)
+    return Document(lines, Builder(text, lines).build())
+
+
+def check_characters(text: str, lines: Text) -> None:
+    """Refuse characters that are none, or that make a text read differently from what it says.
+
+    Raises
+    ------
+    InputError
+        Marked at the first of them.
+    """
     bad = _FORBIDDEN.search(text)
     if bad:
         message = f"the character U+{ord(bad[0]):04X} is not allowed"
-        raise InputError(Problem(message, mark=lines.mark(_end(text[: bad.start()]))))
-    return Document(lines, _Builder(text, lines, _LOADER).build())
+        raise InputError(Problem(message, mark=lines.mark(end_of(text[: bad.start()]))))
 
 
 def in_file_order(problems: Iterable[Problem]) -> list[Problem]:
@@ -158,7 +170,7 @@ def in_file_order(problems: Iterable[Problem]) -> list[Problem]:
     )
 
 
-def _plain(node: _Node) -> Any:
+def _plain(node: Node) -> Any:
     if isinstance(node.value, dict):
         return {key: _plain(child) for key, (_, child) in node.value.items()}
     if isinstance(node.value, list):
@@ -166,39 +178,53 @@ def _plain(node: _Node) -> Any:
     return node.value
 
 
-def _end(text: str) -> _Place:
+def end_of(text: str) -> _Place:
     """The place right behind `text`."""
     lines = _LINE_BREAK.split(text)
     return len(lines) - 1, len(lines[-1])
 
 
-def _decode(content: bytes, file: str) -> str:
+def decode(content: bytes, file: str) -> str:
+    """The text of a file.
+
+    Raises
+    ------
+    InputError
+        If it is not UTF-8.
+    """
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8").removeprefix("\ufeff")
         text = content.decode("utf-8", errors="replace").removeprefix("\ufeff")
         message = f"the byte 0x{content[error.start]:02X} is not UTF-8"
-        mark = _Text(text, file).mark(_end(before))
+        mark = Text(text, file).mark(end_of(before))
         raise InputError(Problem(message, "a text in UTF-8", mark=mark)) from None
 
 
-class _Builder:
+class Builder:
     """Turns the events of the YAML parser into nodes, collecting problems.
 
     Events rather than PyYAML's own nodes: its composer recurses without limit
     and forgets at which key an alias stood.
     """
 
-    def __init__(self, text: str, lines: _Text, loader: Any) -> None:
+    def __init__(self, text: str, lines: Text, loader: Any = None) -> None:
         self._text = text
-        self._events: Iterator[Any] = iter(yaml.parse(text, Loader=loader))
+        self._events: Iterator[Any] = iter(yaml.parse(text, Loader=loader or _LOADER))
         self._lines = lines
         self._problems: list[Problem] = []
-        self._anchors: dict[str, _Node | None] = {}
+        self._anchors: dict[str, Node | None] = {}
         self._count = 0
 
-    def build(self) -> _Node:
+    def build(self) -> Node:
+        """The root of the document.
+
+        Raises
+        ------
+        InputError
+            With everything that is wrong with the text.
+        """
         try:
             root = self._document()
         except InputError:
@@ -206,13 +232,13 @@ class _Builder:
         # Without libyaml, escapes of characters that there are not raise other errors.
         except (yaml.YAMLError, ValueError, OverflowError) as error:
             if is_too_deep(error):
-                return _Builder(self._text, self._lines, yaml.SafeLoader).build()
+                return type(self)(self._text, self._lines, yaml.SafeLoader).build()
             self._stop(_syntax_problem(error, self._lines))
         if self._problems:
             raise InputError(in_file_order(self._problems))
         return root
 
-    def _document(self) -> _Node:
+    def _document(self) -> Node:
         next(self._events)
         if not isinstance(next(self._events), yaml.DocumentStartEvent):
             self._stop(Problem("file is empty", mark=self._lines.mark((0, 0))))
@@ -222,12 +248,12 @@ class _Builder:
         following = next(self._events)
         if isinstance(following, yaml.DocumentStartEvent):
             self._stop(self._problem(following, "a second document starts here", "only one"))
-        if _is_plain(first) and first.value == "":
+        if is_plain(first) and first.value == "":
             self._stop(Problem("file is empty", mark=self._lines.mark((0, 0))))
         return root
 
     def _problem(self, event: Any, message: str, expected: str = "", near: str = "") -> Problem:
-        return Problem(message, expected, near, self._lines.mark(_place(event)))
+        return Problem(message, expected, near, self._lines.mark(place_of(event)))
 
     def _report(self, event: Any, message: str, expected: str = "") -> None:
         self._problems.append(self._problem(event, message, expected))
@@ -235,14 +261,14 @@ class _Builder:
     def _stop(self, problem: Problem) -> NoReturn:
         raise InputError(in_file_order([*self._problems, problem])) from None
 
-    def _node(self, event: Any, depth: int) -> _Node:
+    def _node(self, event: Any, depth: int) -> Node:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, depth)
         self._check_limits(event, 1, depth)
         if event.anchor:
             self._anchors[event.anchor] = None
         if isinstance(event, yaml.ScalarEvent):
-            node = _Node(self._scalar(event), _place(event))
+            node = Node(self._scalar(event), place_of(event))
         elif isinstance(event, yaml.SequenceStartEvent):
             self._tag(event, "a list", ("seq",))
             node = self._sequence(event, depth)
@@ -260,7 +286,7 @@ class _Builder:
         if self._count > MAX_NODES:
             self._stop(self._problem(event, f"more than {MAX_NODES} values, aliases expanded"))
 
-    def _alias(self, event: Any, depth: int) -> _Node:
+    def _alias(self, event: Any, depth: int) -> Node:
         name = event.anchor
         if name not in self._anchors:
             near = nearest(name, self._anchors)
@@ -269,29 +295,42 @@ class _Builder:
         if node is None:
             self._stop(self._problem(event, f"the anchor '&{name}' contains itself"))
         self._check_limits(event, node.size, depth + node.height - 1)
-        return replace(node, place=_place(event))
+        return replace(node, place=place_of(event))
 
-    def _sequence(self, start: Any, depth: int) -> _Node:
+    def _sequence(self, start: Any, depth: int) -> Node:
         children = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             children.append(self._node(event, depth + 1))
-        return _collection(children, children, start)
+        return self.collection(children, children, start)
 
-    def _mapping(self, start: Any, depth: int) -> _Node:
-        entries: dict[str, tuple[_Place, _Node]] = {}
-        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+    def _mapping(self, start: Any, depth: int) -> Node:
+        entries: dict[str, tuple[_Place, Node]] = {}
+        for event in self.until_mapping_end():
             key = self._key(event, depth)
             child = self._node(next(self._events), depth + 1)
             if key in entries:
                 line = entries[key][0][0] + 1
                 self._report(event, f"duplicate key '{shown(key)}', first given on line {line}")
             elif key is not None:
-                entries[key] = (_place(event), child)
-        return _collection(entries, [child for _, child in entries.values()], start)
+                entries[key] = (place_of(event), child)
+        return self.collection(entries, [child for _, child in entries.values()], start)
+
+    def until_mapping_end(self) -> Iterator[Any]:
+        """The events that begin the keys of a mapping."""
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            yield event
+
+    @staticmethod
+    def collection(value: Any, children: list[Node], start: Any) -> Node:
+        """The node of a list or a mapping."""
+        size = 1 + sum(child.size for child in children)
+        size += len(children) if isinstance(value, dict) else 0
+        height = 1 + max((child.height for child in children), default=0)
+        return Node(value, place_of(start), size, height)
 
     def _key(self, event: Any, depth: int) -> str | None:
         node = self._node(event, depth + 1)
-        if _is_plain(event) and event.value == "<<":
+        if is_plain(event) and event.value == "<<":
             self._report(event, "merge keys ('<<') are not supported", "every key written out")
         elif isinstance(node.value, str):
             return node.value
@@ -316,29 +355,24 @@ class _Builder:
         if bad:
             self._report(event, f"the character U+{ord(bad[0]):04X} is not allowed in a text")
         tag = self._tag(event, "a single value", SCALAR_KINDS)
-        kinds = SCALAR_KINDS if _is_plain(event) else (tag or "str",)
+        kinds = SCALAR_KINDS if is_plain(event) else (tag or "str",)
         try:
             return convert(event.value, kinds)
         except ValueError as error:
             return self._report(event, str(error))
 
 
-def _collection(value: Any, children: list[_Node], start: Any) -> _Node:
-    size = 1 + sum(child.size for child in children)
-    size += len(children) if isinstance(value, dict) else 0
-    height = 1 + max((child.height for child in children), default=0)
-    return _Node(value, _place(start), size, height)
-
-
-def _place(event: Any) -> _Place:
+def place_of(event: Any) -> _Place:
+    """Where an event of the parser stands."""
     return event.start_mark.line, event.start_mark.column
 
 
-def _is_plain(event: Any) -> bool:
+def is_plain(event: Any) -> bool:
+    """Whether an event is a scalar without quotes and tag."""
     return isinstance(event, yaml.ScalarEvent) and event.tag is None and event.implicit[0]
 
 
-def _syntax_problem(error: Exception, lines: _Text) -> Problem:
+def _syntax_problem(error: Exception, lines: Text) -> Problem:
     place = getattr(error, "problem_mark", None)
     mark = lines.mark((place.line, place.column) if place else (0, 0))
     tab = _TAB_INDENT.match(mark.text)

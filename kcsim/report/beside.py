@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,3 +74,18 @@ class Beside:
         """The clustering and, if it is not decoded, the execution."""
         clustering = self.run.clustering or self.run.name
         return clustering if self.run.name == "decode" else f"{clustering}, {self.run.name}"
+
+
+def accuracy_text(runs: Iterable[Run]) -> str:
+    """What dense and clustered weights recognize; empty where nothing is known.
+
+    Parameters
+    ----------
+    runs : iterable of Run
+    """
+    known: dict[bool, str] = {}
+    for run in runs:
+        if run.accuracy is not None:
+            name = "clustered" if run.clustering else "dense"
+            known.setdefault(run.clustering is not None, f"{name} {run.accuracy:.2%}")
+    return f"Accuracy: {', '.join(known.values())}" if known else ""

@@ -60,6 +60,7 @@ def _layers_table(weights: ClusteredWeights) -> Table:
         "for an input channel, and that a filter has.",
         "Extras: transforms, scales, offsets, positions of indexes, and outliers. Squared error: "
         "mean, against the given weights.",
+        *([f"Accuracy: {weights.accuracy}."] if weights.accuracy else []),
         *weights.notes,
     ]
     title = f"Layers: {weights.network.name}, {weights.clustering}"

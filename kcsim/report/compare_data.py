@@ -16,6 +16,7 @@ from kcsim.report.execution_data import (
 from kcsim.report.hardware_data import area_table
 from kcsim.report.search_data import unproved_note
 from kcsim.report.table import Column, Table, column
+from kcsim.report.unmodeled_data import unmodeled_tables
 from kcsim.sums import exact_sum
 
 _COSTS = (
@@ -40,7 +41,8 @@ def comparison_tables(result: Result) -> tuple[Table, ...]:
     -------
     tuple of Table
         Costs and operations (one row a run), energy by component and by tensor (one column a
-        run), how the last run executes each layer, and area (if the hardware says what parts are).
+        run), how the last run executes each layer, what is not modeled (if anything is not), and
+        area (if the hardware says what parts are).
     """
     last = list(result.runs.values())[-1]
     return (
@@ -49,6 +51,7 @@ def comparison_tables(result: Result) -> tuple[Table, ...]:
         energies_table(result, "component", Run.energy_by_component),
         energies_table(result, "tensor", Run.energy_by_tensor),
         *execution_tables(last, f"{_subject(result)}, {last.name}"),
+        *unmodeled_tables(result.network, result.hardware),
         *area_table(result.hardware),
     )
 
@@ -73,8 +76,10 @@ def costs_table(result: Result) -> Table:
     notes += [expected] if expected else []
     stored = next((run.storage for run in runs if run.storage), None)
     notes += few_units_notes(layer.clustering for layer in stored.layers) if stored else ()
-    notes += hardware_notes(result.hardware)
-    return _table(result, "Executions (expected)" if expected else "Executions", _COSTS, notes)
+    notes += [*hardware_notes(result.hardware), *result.network.notes]
+    known = any(run.accuracy is not None for run in result.runs.values())
+    names = (*_COSTS, "accuracy") if known else _COSTS
+    return _table(result, "Executions (expected)" if expected else "Executions", names, notes)
 
 
 def operations_table(result: Result) -> Table:

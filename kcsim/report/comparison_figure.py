@@ -3,66 +3,74 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kcsim.estimation.result import Result
-from kcsim.report.pictures import STYLE, write_picture
-from kcsim.report.plot import Bars, bars, draw_bars, in_words, legend, verbatim, work
+from kcsim.report.axes import in_words, verbatim
+from kcsim.report.beside import accuracy_text
+from kcsim.report.pictures import STYLE, check_size, write_picture
+from kcsim.report.plot import Bars, bars, draw_bars, legend, work
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# All measures in inches, of a figure as wide as two columns of a paper.
-_WIDTH = 7.16
+# All measures in inches.
 _TOP = 0.48
 _PANELS = 1.75
-_LABELS = 0.68
-_LEGEND_LINE = 0.15
+_LABELS = 0.72
+_LEGEND_LINE = 0.155
 _LEGEND_COLUMNS = 2
-_MARGINS = (0.55, 0.08)
+_MARGINS = (0.6, 0.08)
 _GAPS = (0.15, 0.4)
-_SMALL = 7.5
+_LETTER = 0.062
 
 
-def draw_comparison(result: Result) -> Figure:
+def draw_comparison(result: Result, size: str = "page") -> Figure:
     """Draw every run as a bar: energy by component, energy by tensor, cycles and operations.
 
     Parameters
     ----------
     result : Result
+    size : {"column", "page"}
+        As wide as a column of a paper, panels below each other, or as a page with two columns.
 
     Returns
     -------
     matplotlib.figure.Figure
-        As wide as two columns of a paper.
     """
     import matplotlib as mpl
 
+    width = check_size(size)
     with mpl.rc_context(STYLE):
         data = bars(result, "component")
-        figure, (left, middle, right) = _page(len(data.parts))
+        subject = f"{result.network.name} on {result.hardware.name}"
+        title = textwrap.wrap(f"{subject}, {result.clustering}", int(width / _LETTER))
+        title += [line for line in (accuracy_text(result.runs.values()),) if line]
+        figure, axes = _page(len(data.parts), len(title), width, is_stacked=size == "column")
+        left, middle, right = axes
         _draw_energy(left, result, data)
-        left.set_title("energy by component", fontsize=9)
+        left.set_title("energy by component")
         _draw_energy(middle, result, bars(result, "tensor"))
-        # Its scale is that of the left panel.
-        middle.set_ylabel("")
-        middle.tick_params(labelleft=False)
-        middle.set_title("energy by tensor", fontsize=9)
+        if size == "page":
+            # Its scale is that of the left panel.
+            middle.set_ylabel("")
+            middle.tick_params(labelleft=False)
+        middle.set_title("energy by tensor")
         work(result, right)
         right.set_ylabel("")
         _finish(right, result, right.get_legend_handles_labels()[0])
-        right.set_title(f"work relative to {next(iter(result.runs))}", fontsize=9)
-        subject = f"{result.network.name} on {result.hardware.name}"
-        title = verbatim(f"{subject}, {result.clustering}")
-        figure.text(0.5, 1 - 0.08 / figure.get_figheight(), title, ha="center", va="top")
+        right.set_title(f"work relative to {next(iter(result.runs))}")
+        place = 1 - 0.08 / figure.get_figheight()
+        figure.text(0.5, place, verbatim("\n".join(title)), ha="center", va="top")
     return figure
 
 
-def plot_comparison(result: Result, path: str | os.PathLike[str]) -> None:
+def plot_comparison(result: Result, path: str | os.PathLike[str], size: str = "page") -> None:
     """Draw a comparison into a file; see `draw_comparison`.
 
     Parameters
@@ -70,27 +78,48 @@ def plot_comparison(result: Result, path: str | os.PathLike[str]) -> None:
     result : Result
     path : str or path
         A file that ends in ``.png``, ``.pdf`` or ``.svg``; written whole or not at all.
+    size : {"column", "page"}
 
     Raises
     ------
     InputError
         If the ending names no format, or the file cannot be written.
     """
-    write_picture(path, lambda: draw_comparison(result), dpi=200)
+    write_picture(path, lambda: draw_comparison(result, size), dpi=200)
 
 
-def _page(names: int) -> tuple[Figure, list[Axes]]:
-    """A figure with three panels, and room below for a legend of so many names."""
+def _page(names: int, lines: int, width: float, *, is_stacked: bool) -> tuple[Figure, list[Axes]]:
+    """A figure with three panels, and room below each for a legend of so many names.
+
+    Parameters
+    ----------
+    names : int
+        Of the longest legend.
+    lines : int
+        Of the title.
+    width : float
+        In inches.
+    is_stacked : bool
+        Whether panels stand below each other.
+    """
     from matplotlib.figure import Figure
 
     below = _LABELS + _LEGEND_LINE * (-(-names // _LEGEND_COLUMNS)) + 0.05
-    height = _TOP + _PANELS + below
-    figure = Figure(figsize=(_WIDTH, height))
-    width = (_WIDTH - sum(_MARGINS) - sum(_GAPS)) / 3
-    starts = np.cumsum([_MARGINS[0], *(width + gap for gap in _GAPS)])
+    top = _TOP + _LEGEND_LINE * (lines - 1)
+    if is_stacked:
+        step = _PANELS + below + 0.25
+        height = top + 3 * step - 0.25
+        bottoms = [height - top - i * step - _PANELS for i in range(3)]
+        lefts, panel = [_MARGINS[0]] * 3, width - sum(_MARGINS)
+    else:
+        height = top + _PANELS + below
+        panel = (width - sum(_MARGINS) - sum(_GAPS)) / 3
+        lefts = np.cumsum([_MARGINS[0], *(panel + gap for gap in _GAPS)]).tolist()
+        bottoms = [below] * 3
+    figure = Figure(figsize=(width, height))
     return figure, [
-        figure.add_axes((left / _WIDTH, below / height, width / _WIDTH, _PANELS / height))
-        for left in starts.tolist()
+        figure.add_axes((left / width, bottom / height, panel / width, _PANELS / height))
+        for left, bottom in zip(lefts, bottoms, strict=True)
     ]
 
 
@@ -102,7 +131,7 @@ def _draw_energy(axis: Axes, result: Result, data: Bars) -> None:
         if place and total:
             axis.annotate(
                 f"{totals[0] / total:.2f}×", (place, end), (0, 2), ha="center",
-                textcoords="offset points", fontsize=_SMALL - 0.5,
+                textcoords="offset points",
             )  # fmt: skip
     axis.set_ylim(0, 1.1 * axis.dataLim.y1 or 1)
     _finish(axis, result, legend(data)[::-1])
@@ -111,13 +140,12 @@ def _draw_energy(axis: Axes, result: Result, data: Bars) -> None:
 def _finish(axis: Axes, result: Result, handles: Sequence[Any]) -> None:
     labels = [in_words(name) for name in result.runs]
     axis.set_xticks(
-        range(len(labels)), labels, fontsize=_SMALL, rotation=35, ha="right",
+        range(len(labels)), labels, rotation=35, ha="right",
         rotation_mode="anchor",
     )  # fmt: skip
     axis.tick_params(axis="x", pad=1)
-    axis.tick_params(axis="y", labelsize=_SMALL)
     axis.legend(
         handles=handles, loc="upper center", bbox_to_anchor=(0.5, -_LABELS / _PANELS),
         ncols=_LEGEND_COLUMNS, frameon=False, borderaxespad=0,
-        fontsize=_SMALL, handlelength=1.0, columnspacing=1.2, labelspacing=0.3,
+        handlelength=1.0, columnspacing=1.2, labelspacing=0.3,
     )  # fmt: skip

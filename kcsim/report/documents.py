@@ -19,11 +19,13 @@ from kcsim.hardware.description import Origin
 from kcsim.hardware.notes import hardware_notes
 from kcsim.mapping.nest import LevelLoops
 from kcsim.model.layer_estimate import LAYER_FIGURES, LayerEstimate
+from kcsim.report.accuracy_data import ACCURACIES
 from kcsim.report.execution_data import shared_part
+from kcsim.report.network_record import NETWORK
 from kcsim.report.records import Record
 from kcsim.weights.clustered import ClusteredWeights
 from kcsim.workload.execution import EXECUTIONS
-from kcsim.workload.layer import TENSORS
+from kcsim.workload.layer import KINDS, TENSORS
 
 if TYPE_CHECKING:
     from kcsim.sharing.account import SharedEstimate
@@ -94,14 +96,6 @@ HARDWARE = Record(
     },
     {"components": COMPONENT, "derived": DERIVED},
     {"energy_unit": ("pJ", "MAC")},
-)  # fmt: skip
-
-NETWORK = Record(
-    "Network", "The network.", "name batch layer_count macs weight_words",
-    {
-        "batch": lambda network: network.layers[0].batch,
-        "layer_count": len,
-    },
 )  # fmt: skip
 
 STORAGE_PARTS = (
@@ -242,15 +236,15 @@ LAYER = Record(
         "accesses_by_level": ACCESSES, "transfers": TRANSFERS, "energy_items": ENERGY_ITEM,
         "alternatives": ALTERNATIVE, "intermediate": INTERMEDIATE, "plan": PLAN,
     },
-    {"kind": ("conv", "linear"), "execution": _EXECUTIONS},
+    {"kind": KINDS, "execution": _EXECUTIONS},
 )  # fmt: skip
 
 RUN = Record(
     "Run", "The network, run in one way.",
-    "run clustering? energy cycles edp weights_bits utilization macs multiplies adds full_adders "
-    "lookups computational_full_adders weight_bit_uses activation_bit_uses deep_kmeans_mac_units "
-    "innermost_accesses_per_mac outermost_bits_per_mac energy_per_mac seconds? average_power? "
-    "energy_by_component energy_by_tensor storage? layers",
+    "run clustering? energy cycles edp weights_bits accuracy? utilization macs multiplies adds "
+    "full_adders lookups computational_full_adders weight_bit_uses activation_bit_uses "
+    "deep_kmeans_mac_units innermost_accesses_per_mac outermost_bits_per_mac energy_per_mac "
+    "seconds? average_power? energy_by_component energy_by_tensor storage? layers",
     {
         **RUN_FIGURES,
         "energy_by_component": lambda run: run.energy_by_component(),
@@ -294,20 +288,24 @@ LAYER_DOCUMENT = Record(
 )  # fmt: skip
 
 CLUSTER_DOCUMENT = Record(
-    "Clustered", "What `kcsim cluster` prints with `--format json`.",
-    "schema versions network clustering storage biases_bits compression_ratio payload_bytes notes "
-    "layers",
+    "Clustered", "What `kcsim cluster` and `kcsim retrain` print with `--format json`.",
+    "schema versions network clustering storage biases_bits compression_ratio payload_bytes "
+    "accuracies? notes layers",
     {
         "schema": lambda _: "kcsim.cluster/2",
         "versions": lambda weights: weights,
         "storage": lambda weights: weights.storage(),
         "biases_bits": lambda weights: weights.storage().biases_bits,
         "compression_ratio": lambda weights: weights.storage().ratio(),
+        "accuracies": attrgetter("accuracy"),
         "layers": lambda weights: [
             _clustered_layer(stored, weights) for stored in weights.storage().layers
         ],
     },
-    {"versions": VERSIONS, "network": NETWORK, "storage": STORAGE, "layers": CLUSTERED_LAYER},
+    {
+        "versions": VERSIONS, "network": NETWORK, "storage": STORAGE, "accuracies": ACCURACIES,
+        "layers": CLUSTERED_LAYER,
+    },
     {"schema": ("kcsim.cluster/2",)},
 )  # fmt: skip
 

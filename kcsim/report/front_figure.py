@@ -7,22 +7,26 @@ from typing import TYPE_CHECKING
 
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.search import Front
+from kcsim.report.axes import verbatim
 from kcsim.report.cells import scale
-from kcsim.report.pictures import COLORS, write_picture
-from kcsim.report.plot import verbatim
+from kcsim.report.pictures import COLORS, STYLE, check_size, write_picture
 from kcsim.workload.layer import ConvLayer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_INCHES = (3.5, 2.6)
-"""As wide as a column of a paper."""
+_HEIGHT = 2.6
+"""Inches."""
 _BESIDE = 0.08
 """Room around the points, as a share of what they span."""
 
 
 def plot_front(
-    layer: ConvLayer, hardware: Hardware, front: Front, path: str | os.PathLike[str]
+    layer: ConvLayer,
+    hardware: Hardware,
+    front: Front,
+    path: str | os.PathLike[str],
+    size: str = "column",
 ) -> None:
     """Draw energy and cycles of every mapping of a front, the one of least EDP marked.
 
@@ -35,16 +39,26 @@ def plot_front(
     front : Front
     path : str or path
         A file that ends in ``.png``, ``.pdf`` or ``.svg``; written whole or not at all.
+    size : {"column", "page"}
+        As wide as a column of a paper, or as a page with two.
 
     Raises
     ------
     InputError
         If the ending names no format, or the file cannot be written.
     """
-    write_picture(path, lambda: _draw(layer, hardware, front), dpi=200)
+    import matplotlib as mpl
+
+    width = check_size(size)
+
+    def draw() -> Figure:
+        with mpl.rc_context(STYLE):
+            return _draw(layer, hardware, front, width)
+
+    write_picture(path, draw, dpi=200)
 
 
-def _draw(layer: ConvLayer, hardware: Hardware, front: Front) -> Figure:
+def _draw(layer: ConvLayer, hardware: Hardware, front: Front, width: float) -> Figure:
     from matplotlib.figure import Figure
 
     unit = hardware.energy_unit
@@ -55,7 +69,7 @@ def _draw(layer: ConvLayer, hardware: Hardware, front: Front) -> Figure:
     cycles = [point.cycles / by_cycles for point in front]
     energy = [point.energy * in_joules / by_energy for point in front]
     best = min(range(len(front)), key=lambda i: front[i].energy * front[i].cycles)
-    figure = Figure(figsize=_INCHES, layout="constrained")
+    figure = Figure(figsize=(width, _HEIGHT), layout="constrained")
     axes = figure.add_subplot()
     left, right = _around(cycles)
     low, high = _around(energy)
@@ -70,10 +84,9 @@ def _draw(layer: ConvLayer, hardware: Hardware, front: Front) -> Figure:
     named = f"{energy_prefix}J" if unit == "pJ" else f"{energy_prefix} {unit}".strip()
     axes.set_ylabel(f"energy [{named}]")
     axes.ticklabel_format(useOffset=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend()
     proved = "not proved" if front.note else "proved"
-    axes.set_title(verbatim(f"{layer.name} on {hardware.name} ({proved})"), fontsize=9)
+    axes.set_title(verbatim(f"{layer.name} on {hardware.name} ({proved})"))
     return figure
 
 

@@ -11,11 +11,12 @@ from kcsim.estimation.result import RUN_FIGURES, Result, Run
 from kcsim.fields import field_named
 from kcsim.hardware.notes import hardware_notes
 from kcsim.report.account import account_columns, account_rows
-from kcsim.report.beside import Beside
+from kcsim.report.beside import Beside, accuracy_text
 from kcsim.report.execution_data import execution_tables, expected_entries_note, lookup_rate_note
 from kcsim.report.hardware_data import area_table
 from kcsim.report.search_data import unproved_note
 from kcsim.report.table import Column, Row, Table, column, with_ratio
+from kcsim.report.unmodeled_data import unmodeled_tables
 from kcsim.report.zeros_data import expectation_note, zeros_table
 from kcsim.sums import quotient
 
@@ -39,7 +40,8 @@ def estimate_tables(result: Result, run: str = "") -> tuple[Table, ...]:
     -------
     tuple of Table
         Layers, executions (if there was a choice), components, tensors, storage (if clustered),
-        zeros (if there are any), area (if the hardware says what parts are), metrics.
+        zeros (if there are any), what is not modeled (if anything is not), area (if the hardware
+        says what parts are), metrics.
     """
     shown = Beside(result, result[run]) if run else Beside.last(result)
     tables = [layers_table(shown)]
@@ -50,7 +52,8 @@ def estimate_tables(result: Result, run: str = "") -> tuple[Table, ...]:
         tables.append(storage_table(shown))
     if _has_zeros(result):
         tables.append(zeros_table(shown))
-    return (*tables, *area_table(result.hardware), metrics_table(shown))
+    left = unmodeled_tables(result.network, result.hardware)
+    return (*tables, *left, *area_table(result.hardware), metrics_table(shown))
 
 
 def layers_table(shown: Beside) -> Table:
@@ -104,7 +107,10 @@ def _layer_notes(shown: Beside) -> tuple[str, ...]:
         )
     if _has_zeros(shown.result):
         notes.append(expectation_note(shown.result.hardware.name, run.layers))
+    if accuracy := accuracy_text(shown.runs):
+        notes.append(f"{accuracy}.")
     notes += [*_execution_remarks(run), *lookup_rate_note(run.layers)]
+    notes += shown.result.network.notes
     return (*notes, *unproved_note([each for one in shown.runs for each in one.searches]))
 
 

@@ -1,6 +1,7 @@
 """Plots of results on axes of matplotlib: ``kcsim.plot``.
 
-Each function takes a result, or a frame that one gave, and the axes to draw on. What is drawn is
+Each function takes a result, or a frame that one gave, or the points of an exploration, and the
+axes to draw on. What is drawn is
 plain data first (`Bars`), so that it can be checked or drawn otherwise.
 """
 
@@ -14,8 +15,22 @@ import numpy as np
 
 from kcsim.errors import InputError, Problem
 from kcsim.estimation.result import Result
+from kcsim.report.axes import (
+    axes_or_current,
+    clear,
+    in_words,
+    turn_labels_that_meet,
+    verbatim,
+)
 from kcsim.report.cells import scale
 from kcsim.report.pictures import COLORS
+from kcsim.report.point_plots import heat_map as heat_map
+from kcsim.report.point_plots import lines as lines
+from kcsim.report.point_plots import scatter as scatter
+from kcsim.report.point_plots import sensitivity as sensitivity
+from kcsim.report.point_plots import ski_slope as ski_slope
+from kcsim.report.point_plots import small_multiples as small_multiples
+from kcsim.report.point_plots import u_curve as u_curve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,13 +39,15 @@ if TYPE_CHECKING:
 
 # What every hardware and every layer has looks the same in every plot.
 _FIXED = {
-    "MAC": "#56B4E9", "codebook": "#D55E00", "static": "#999999",
+    "MAC": COLORS[4], "codebook": COLORS[5], "static": COLORS[7],
     "weights": COLORS[0], "inputs": COLORS[1], "outputs": COLORS[2], "intermediate": COLORS[6],
     "other": COLORS[7],
 }  # fmt: skip
 _HATCHES = ("", "/////", "\\\\\\\\\\", ".....", "xxxxx", "-----")
-_WORK = {"cycles": "0.2", "multiplies": COLORS[4], "adds": COLORS[5]}
+_WORK = {"cycles": COLORS[7], "multiplies": COLORS[4], "adds": COLORS[5]}
 _WIDE = 10
+_MIDDLE = 1.5
+"""Sum of red, green and blue of a color that is neither dark nor light."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,10 +154,10 @@ def energy(
     >>> kcsim.plot.energy(result, by=["layer", "tensor"]).get_ylabel()
     'energy [µJ]'
     """
-    axis = _axes(ax)
+    axis = axes_or_current(ax)
     data = bars(result, by)
     draw_bars(axis, data)
-    _turn_labels_that_meet(axis)
+    turn_labels_that_meet(axis)
     axis.legend(handles=legend(data), frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return axis
 
@@ -158,7 +175,7 @@ def work(result: Result, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    axis, shares = _axes(ax), work_by_run(result)
+    axis, shares = axes_or_current(ax), work_by_run(result)
     values = np.concatenate(list(shares.values()))
     # On a common scale, the smallest bars could not be seen; on this one, all start from the first.
     is_wide = 0 < values.min() * _WIDE < values.max()
@@ -180,7 +197,7 @@ def work(result: Result, ax: Axes | None = None) -> Axes:
     axis.set_xticks(range(len(result.runs)), [in_words(name) for name in result.runs])
     axis.set_ylabel(f"relative to {next(iter(result.runs))}")
     axis.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(shares))
-    _clear(axis)
+    clear(axis)
     return axis
 
 
@@ -239,7 +256,7 @@ def draw_bars(
     axis.set_ylim(0, 1.04 * largest / factor or 1)
     unit = f"{prefix}J" if data.unit == "pJ" else f"{prefix} MAC".strip()
     axis.set_ylabel(f"energy [{unit}]")
-    _clear(axis)
+    clear(axis)
 
 
 def legend(data: Bars) -> list[Patch]:
@@ -284,54 +301,21 @@ def in_few(names: Sequence[str], energy: np.ndarray, largest: int) -> tuple[list
     return [*(names[i] for i in kept), "other"], np.concatenate([energy[..., kept], rest], axis=-1)
 
 
-def in_words(name: str) -> str:
-    """The name of a run as words."""
-    return name.replace("share_", "share ")
-
-
-def verbatim(name: str) -> str:
-    """A name of which matplotlib makes no formula."""
-    return name.replace("$", r"\$")
-
-
 def _plain(name: str) -> str:
     """A codebook that did not fit its store is drawn with those that did."""
     return "codebook" if name.startswith("codebook (") else name or "other"
 
 
 def _look(color: str, run: int) -> dict[str, Any]:
-    """Full color for the first run; paler and hatched for others."""
-    from matplotlib.colors import to_rgb
-
+    """The color of a part; hatched for all runs but the first."""
     if run == 0:
         return {"facecolor": color, "edgecolor": "white", "linewidth": 0.3}
-    paler = 0.45 * np.array(to_rgb(color)) + 0.55
-    return {"facecolor": paler, "edgecolor": color, "linewidth": 0.3, "hatch": _hatch(run)}
+    from matplotlib.colors import to_rgb
+
+    is_dark = sum(to_rgb(color)) < _MIDDLE
+    line = "white" if is_dark else "0.15"
+    return {"facecolor": color, "edgecolor": line, "linewidth": 0.3, "hatch": _hatch(run)}
 
 
 def _hatch(run: int) -> str:
     return _HATCHES[1 + (run - 1) % (len(_HATCHES) - 1)]
-
-
-def _axes(ax: Axes | None) -> Axes:
-    if ax is not None:
-        return ax
-    from matplotlib import pyplot
-
-    return pyplot.gca()
-
-
-def _turn_labels_that_meet(axis: Axes) -> None:
-    """Turn the names of groups upright where they would run into each other."""
-    labels = axis.get_xticklabels()
-    longest = max(len(label.get_text()) for label in labels)
-    # The legend takes up to half of the axes; letters are about 0.6 as wide as high.
-    points = axis.bbox.width / axis.get_figure().dpi * 72 / 2  # type: ignore[union-attr]
-    if len(labels) * (longest + 1) * 0.6 * float(labels[0].get_fontsize()) > points:
-        axis.tick_params(axis="x", rotation=90)
-
-
-def _clear(axis: Axes) -> None:
-    axis.grid(axis="y", color="0.85", linewidth=0.6, zorder=0)
-    axis.set_axisbelow(True)
-    axis.spines[["top", "right"]].set_visible(False)

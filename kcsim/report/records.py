@@ -18,13 +18,14 @@ _TYPES: dict[str, dict[str, Any]] = {
     "flag": {"type": "boolean"},
     "integer": {"type": "integer", "minimum": 0},
     "integers": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+    "shares": {"type": "array", "items": {"type": "number", "minimum": 0}},
     "signed share": {"type": "number"},
     "by name": {"type": "object", "additionalProperties": {"type": "number", "minimum": 0}},
 }
 _NUMBER = {"type": "number", "minimum": 0}
 _WORDS = {
     "text": "text", "texts": "list of texts", "flag": "true or false", "integer": "integer",
-    "integers": "list of integers", "by name": "number by name",
+    "integers": "list of integers", "shares": "list of numbers", "by name": "number by name",
 }  # fmt: skip
 
 

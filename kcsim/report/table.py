@@ -15,7 +15,7 @@ Row = tuple[Any, ...]
 
 _KINDS: dict[str, Kind] = {
     "texts": "text", "flag": "text", "integers": "text", "by name": "text", "record": "text",
-    "records": "text", "signed share": "share",
+    "records": "text", "shares": "text", "signed share": "share",
 }  # fmt: skip
 
 

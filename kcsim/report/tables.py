@@ -1,4 +1,4 @@
-"""Tables as text: Markdown and LaTeX for people, CSV for programs."""
+"""Tables as text: Markdown for people, CSV for programs."""
 
 from __future__ import annotations
 
@@ -9,32 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kcsim.report.cells import heading, shown_rows
-from kcsim.report.table import Column, Table
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "#": r"\#",
-    "$": r"\$",
-    "%": r"\%",
-    "&": r"\&",
-    "_": r"\_",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    # At the start of a row, these would be arguments of the line break before it.
-    "*": "{*}",
-    "[": "{[}",
-    "]": "{]}",
-    "µ": r"\(\mu\)",
-    "×": r"\(\times\)",
-    "–": "--",
-}
-_LATEX_TABLE = str.maketrans(_LATEX)
+from kcsim.report.table import Table
 
 
 def to_csv(tables: Table | Sequence[Table]) -> str:
@@ -83,17 +58,6 @@ def to_markdown(tables: Table | Iterable[Table]) -> str:
     return "\n".join(_markdown(table) for table in tables)
 
 
-def to_latex(tables: Table | Iterable[Table]) -> str:
-    """Tables for LaTeX, each in a ``table`` environment; needs the package booktabs.
-
-    Parameters
-    ----------
-    tables : Table or iterable of Table
-    """
-    tables = [tables] if isinstance(tables, Table) else tables
-    return "% Needs \\usepackage{booktabs}\n" + "\n".join(_latex(table) for table in tables)
-
-
 def _markdown(table: Table) -> str:
     lines = [[_escape_markdown(heading(column)) for column in table.columns]]
     rows, footers = shown_rows(table)
@@ -114,40 +78,3 @@ def _markdown(table: Table) -> str:
 def _escape_markdown(text: str) -> str:
     """Escape what GitHub would take as a mark; an underscore inside a word is none."""
     return re.sub(r"[\\|*`<]|(?<!\w)_|_(?!\w)", r"\\\g<0>", text)
-
-
-def _latex(table: Table) -> str:
-    alignment = "".join("l" if column.kind == "text" else "r" for column in table.columns)
-    rows, footers = shown_rows(table)
-    lines = [
-        r"\begin{table}",
-        rf"\caption{{{_escape_latex(table.title)}}}",
-        r"\centering",
-        rf"\begin{{tabular}}{{{alignment}}}",
-        r"\toprule",
-        _latex_row([_escape_latex(heading(column)) for column in table.columns]),
-        r"\midrule",
-        *(_latex_row(_latex_cells(row, table.columns)) for row in rows),
-    ]
-    if footers:
-        lines.append(r"\midrule")
-        lines += [_latex_row(_latex_cells(row, table.columns)) for row in footers]
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    lines += [rf"\par\footnotesize {_escape_latex(note)}" for note in table.notes]
-    return "\n".join([*lines, r"\end{table}", ""])
-
-
-def _latex_cells(cells: Sequence[str], columns: Sequence[Column]) -> list[str]:
-    return [
-        # A tie keeps a number and its unit together.
-        _escape_latex(cell).replace(" ", " " if column.kind == "text" else "~")
-        for cell, column in zip(cells, columns, strict=True)
-    ]
-
-
-def _latex_row(cells: Sequence[str]) -> str:
-    return " & ".join(cells) + r" \\"
-
-
-def _escape_latex(text: str) -> str:
-    return text.translate(_LATEX_TABLE)

@@ -24,6 +24,7 @@ def network_table(network: Network) -> Table:
     notes = [f"{network.parameters:,} parameters, biases and normalization included."]
     if network.source:
         notes.append(network.source)
+    notes += network.notes
     return Table(network.name, columns, rows, (total,), tuple(notes))
 
 
@@ -35,6 +36,6 @@ def _row(layer: ConvLayer) -> tuple[object, ...]:
         f"{layer.kernel_height}x{layer.kernel_width}",
         "x".join(map(str, layer.stride)),
         layer.groups,
-        layer.weight_words,
+        layer.trained_words,
         layer.macs,
     )

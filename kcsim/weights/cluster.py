@@ -42,7 +42,7 @@ Weights = Mapping[str, ArrayLike] | str | os.PathLike[str]
 @checked
 def cluster_network(
     network: Network | str | os.PathLike[str],
-    weights: Weights,
+    weights: Weights | None,
     clustering: Clustering | str,
     *,
     names: Names | None = None,
@@ -56,9 +56,9 @@ def cluster_network(
     ----------
     network : Network, str or path
         A network, the name of a known one, or a file.
-    weights : mapping of str to array, str or path
+    weights : mapping of str to array, str, path or None
         The tensors, or a file that `kcsim.load_weights` reads. They are matched to layers by
-        their names and shapes.
+        their names and shapes. ``None`` for those that the network brings.
     clustering : Clustering or str
         As ``"kernel:k=256,scope=network"``; or ``"found"``, ``"found:index=huffman"`` for weights
         that are clustered already and are taken over without loss
@@ -95,10 +95,7 @@ def cluster_network(
         if not isinstance(number, int | np.integer) or number < least:
             raise InputError(Problem(f"{name} is {number!r}", f"a whole number from {least} on"))
     network = load_network(network)
-    if isinstance(weights, str | os.PathLike):
-        weights = load_weights(weights)
-    matched = match_weights(network, weights, names)
-    file_notes: tuple[str, ...] = getattr(weights, "notes", ())
+    matched, file_notes = _matched(network, weights, names)
     if isinstance(clustering, str):
         word, _, settings = clustering.partition(":")
         if word.strip() == FOUND:
@@ -126,6 +123,22 @@ def cluster_network(
     if chosen.index == "fixed":
         return attempt(assumed)
     return largest_that_meets(ratio, attempt, assumed, most_units(network, chosen))
+
+
+def _matched(
+    network: Network, weights: Weights | None, names: Names | None
+) -> tuple[dict[str, LayerWeights], tuple[str, ...]]:
+    """The weights of every layer, those of the network if none are given; and notes of the file."""
+    if weights is None:
+        if not network.weights:
+            raise InputError(
+                Problem(f"network {network.name!r} brings no weights", "weights (--weights FILE)")
+            )
+        weights = network.weights
+        names = {layer.name: f"{layer.name}.weight" for layer in network.trained_layers}
+    elif isinstance(weights, str | os.PathLike):
+        weights = load_weights(weights)
+    return match_weights(network, weights, names), getattr(weights, "notes", ())
 
 
 def _storing(settings: str) -> Storing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from kcsim.clustering.storage import (
 from kcsim.clustering.units import shape_text, weights_shape
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.sums import exact_sum
+from kcsim.weights.accuracy import Accuracy
 from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
@@ -50,6 +52,10 @@ class ClusteredWeights:
         Biases of the layers that have any.
     notes : tuple of str
         What was noticed while clustering, one sentence each.
+    accuracy : Accuracy or None
+        What the network recognizes, where that was measured.
+    others : dict of str to array
+        What else the network consists of, as batch norms, by the names that it has in torch.
     """
 
     network: Network
@@ -59,9 +65,11 @@ class ClusteredWeights:
     dense: Mapping[str, Floats]
     biases: Mapping[str, Floats] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    accuracy: Accuracy | None = None
+    others: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("dense", "biases"):
+        for name in ("dense", "biases", "others"):
             arrays = {layer: read_only(values) for layer, values in getattr(self, name).items()}
             object.__setattr__(self, name, arrays)
 
@@ -102,6 +110,8 @@ class ClusteredWeights:
         self.network.layer(layer)
         if layer in self.dense:
             return self.dense[layer].copy()
+        if layer not in self.layers:
+            raise InputError(f"layer {layer!r} multiplies computed matrices: it has no weights")
         clustered = self.layers[layer]
         return clustered.decode(self.codebooks[clustered.part.codebook])
 
@@ -138,7 +148,7 @@ class ClusteredWeights:
             stored += _bytes(layer.transforms_bits) + _bytes(layer.scales_bits)
             stored += _bytes(layer.offsets_bits) + _bytes(layer.dense_weights_bits)
             stored += _bytes(layer.biases_bits) + _bytes(layer.outliers_bits)
-        return stored
+        return stored + sum(values.nbytes for values in self.others.values())
 
     def _lengths(self, codebook: str, index: str) -> NDArray[np.float64]:
         """Bits that the index of every entry of a codebook takes, under a coding."""
@@ -218,7 +228,7 @@ class ClusteredWeights:
                 problems.append(
                     Problem(f"{what} {layer.name!r}", suggestion=nearest(layer.name, known))
                 )
-            elif weights_shape(part.layer) != weights_shape(layer):
+            elif layer.trained_words and weights_shape(part.layer) != weights_shape(layer):
                 problems.append(
                     Problem(
                         f"layer {layer.name!r}: the clustered weights are "

@@ -23,6 +23,7 @@ from kcsim.errors import InputError, Problem
 from kcsim.reading.arguments import checked
 from kcsim.reading.files import binary_format
 from kcsim.reading.validation import validate_data
+from kcsim.weights.accuracy import Accuracy
 from kcsim.weights.clustered import ClusteredWeights
 from kcsim.weights.clustered_layer import ClusteredLayer, Codebook, Outliers
 from kcsim.weights.weight_files import first_bytes, read_safetensors, reading, safetensors_metadata
@@ -33,6 +34,8 @@ from kcsim.workload.network_file import parse_network
 METADATA_KEY = "kcsim"
 FORMATS = ("kcsim.clustered/1", "kcsim.clustered/2")
 """The second one says what the first has no words for: see docs/clustered-weights.md."""
+OTHERS = "others/"
+"""What names of tensors begin with that belong to no layer, as those of batch norms."""
 
 Size = Annotated[int, Field(ge=1, lt=2**31)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -50,6 +53,21 @@ class _LayerEntry:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class _Accuracy:
+    """What the network recognizes."""
+
+    images: str
+    image_count: Size
+    method: str
+    epochs: Annotated[int, Field(ge=0, lt=2**31)]
+    seeds: list[Annotated[int, Field(ge=0)]]
+    dense: Finite
+    clustered: list[Finite]
+    normed: list[Finite]
+    retrained: list[Finite]
+
+
+@dataclass(frozen=True, config=_STRICT)
 class _Header:
     """What the file says beside its tensors."""
 
@@ -58,6 +76,7 @@ class _Header:
     clustering: str
     layers: dict[str, _LayerEntry]
     codebooks: dict[str, tuple[Size, Size, Size, Size]]
+    accuracy: _Accuracy | None = None
 
 
 @checked
@@ -130,7 +149,7 @@ class _Reader:
         layers = {name: self._layer(name, part) for name, part in parts.items()}
         dense = {
             layer.name: self._floats(f"{layer.name}.weight", weights_shape(layer))
-            for layer in network
+            for layer in network.trained_layers
             if layer.name not in layers
         }
         biases = {
@@ -138,9 +157,18 @@ class _Reader:
             for layer in network
             if f"{layer.name}.bias" in self._tensors
         }
+        named = [name for name in self._tensors if name.startswith(OTHERS)]
+        others = {name.removeprefix(OTHERS): self._tensors.pop(name) for name in named}
         if self._tensors:
             raise InputError(f"tensor {min(self._tensors)!r} belongs to no layer")
-        return ClusteredWeights(network, self._header.clustering, layers, codebooks, dense, biases)
+        return ClusteredWeights(
+            network, self._header.clustering, layers, codebooks, dense, biases,
+            accuracy=self._accuracy(), others=others,
+        )  # fmt: skip
+
+    def _accuracy(self) -> Accuracy | None:
+        known = self._header.accuracy
+        return None if known is None else Accuracy(**vars(known))
 
     def _parts(self, network: Network) -> dict[str, LayerClustering]:
         """The clustered layers in the order of the network."""

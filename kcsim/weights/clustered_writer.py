@@ -23,9 +23,10 @@ from kcsim.clustering.positions import to_relative
 from kcsim.clustering.precision import StoredValues
 from kcsim.reading.arguments import checked
 from kcsim.reading.files import write_whole
+from kcsim.weights.accuracy import plain
 from kcsim.weights.clustered import ClusteredWeights
 from kcsim.weights.clustered_layer import ClusteredLayer
-from kcsim.weights.clustered_reader import FORMATS, METADATA_KEY
+from kcsim.weights.clustered_reader import FORMATS, METADATA_KEY, OTHERS
 from kcsim.workload.reader import network_to_yaml
 
 Tensors = dict[str, NDArray[Any]]
@@ -70,7 +71,8 @@ def to_bytes(weights: ClusteredWeights) -> bytes:
         tensors |= _layer_tensors(name, layer, code_lengths.get(layer.part.codebook))
     tensors |= {f"{name}.weight": weight for name, weight in weights.dense.items()}
     tensors |= {f"{name}.bias": bias for name, bias in weights.biases.items()}
-    header = {
+    tensors |= {f"{OTHERS}{name}": value for name, value in weights.others.items()}
+    header: dict[str, Any] = {
         "format": FORMATS[any(_is_new(layer) for layer in weights.layers.values())],
         "network": network_to_yaml(weights.network),
         "clustering": weights.clustering,
@@ -88,6 +90,8 @@ def to_bytes(weights: ClusteredWeights) -> bytes:
             for name, codebook in weights.codebooks.items()
         },
     }
+    if weights.accuracy is not None:
+        header["accuracy"] = plain(weights.accuracy)
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     content: bytes = save(contiguous, {METADATA_KEY: json.dumps(header, allow_nan=False)})
     return content

@@ -85,7 +85,7 @@ def match_weights(
     matching = _matching(network, shapes, _given(names), file, unread, written)
     problems: list[Problem] = []
     result = {}
-    for layer in network:
+    for layer in network.trained_layers:
         name = matching.found[layer.name]
         layout = None
         if name in coded and coded[name].fits(layer):
@@ -185,7 +185,8 @@ class _Matching:
         self._file = file
         self._unread = unread
         self._written = written
-        self._layers: dict[str, Shape] = {layer.name: weights_shape(layer) for layer in network}
+        trained = network.trained_layers
+        self._layers: dict[str, Shape] = {layer.name: weights_shape(layer) for layer in trained}
         self.left = dict(self._layers)
         self._tensors = dict(shapes)
 
@@ -305,7 +306,7 @@ class _Matching:
                 problems.append(Problem(f"{what}: {shown}"))
         remedy = "names that say which tensor each layer has (--names FILE), or fewer layers"
         problems.append(
-            Problem(f"{len(self.left)} of {len(self._network)} layers have no weights", remedy)
+            Problem(f"{len(self.left)} of {len(self._layers)} layers have no weights", remedy)
         )
         raise InputError(problems)
 

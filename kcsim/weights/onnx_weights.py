@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kcsim.errors import InputError
-from kcsim.weights.onnx_constants import Constants, UnreadError, attribute
+from kcsim.reading.onnx_constants import Constants, UnreadError, attribute
 
 Array = NDArray[Any]
 

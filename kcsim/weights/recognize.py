@@ -84,7 +84,7 @@ def recognize_network(
     storing = storing or Storing()
     found = {
         layer.name: best
-        for layer in network
+        for layer in network.trained_layers
         if (best := _best(layer, weights[layer.name], storing)) is not None
     }
     if not found:
@@ -165,7 +165,7 @@ def _shared(
         # other entries than these.
         others = [
             layer.name
-            for layer in network
+            for layer in network.trained_layers
             if layer.name not in names
             and _cuts(unit, layer)
             and not (layer.name in result and _shares(result[layer.name]))

@@ -40,7 +40,8 @@ def weight_shapes(
     unread : dict of str to str
         What the others are, but for vectors.
     """
-    layers: dict[str, Shape] = {layer.name: weights_shape(layer) for layer in network}
+    trained = network.trained_layers
+    layers: dict[str, Shape] = {layer.name: weights_shape(layer) for layer in trained}
     shapes: dict[str, Shape] = {}
     unread = {}
     for name, array in arrays.items():

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from kcsim.errors import InputError, Problem
+from kcsim.workload.short_forms import integers
 from kcsim.workload.zeros import NO_ZEROS, ZeroShares
 
 Dimension = Literal["N", "G", "M", "C", "P", "Q", "R", "S"]
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 """Loop variables: batch, group, output and input channel within the group, output row and
 column, filter row and column."""
+
+Kind = Literal["conv", "linear", "matmul"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Tensor = Literal["weights", "inputs", "outputs"]
 TENSORS: tuple[Tensor, ...] = get_args(Tensor)
@@ -30,19 +33,10 @@ _SIZES = (
     "kernel_width",
     "groups",
     "batch",
+    "per_image",
 )
 _Fault = tuple[str, str, str]
 """Field, what is wrong with it, what was expected."""
-
-_SPELLINGS = {
-    (1, 1): (0,),
-    (1, 2): (0, 0),
-    (2, 2): (0, 1),
-    (1, 4): (0, 0, 0, 0),
-    (2, 4): (0, 0, 1, 1),
-    (4, 4): (0, 1, 2, 3),
-}
-"""Numbers given and numbers meant: which of the given ones stands at each place."""
 
 
 class LayerError(InputError):
@@ -63,7 +57,7 @@ class LayerError(InputError):
 
 @dataclass(frozen=True)
 class ConvLayer:
-    """A 2-D convolution, or a fully connected layer written as a 1x1 convolution.
+    """A 2-D convolution, or a product of matrices written as a 1x1 convolution.
 
     Parameters
     ----------
@@ -89,10 +83,14 @@ class ConvLayer:
         Images processed together.
     bias : bool
         Whether every output channel has a trained offset.
-    kind : {"conv", "linear"}
-        ``"linear"`` for fully connected; see `linear`.
+    kind : {"conv", "linear", "matmul"}
+        ``"linear"`` for fully connected, see `linear`; ``"matmul"`` where what stands for the
+        weights is computed, too, see `matmul`.
     zeros : ZeroShares
         Shares of the values that are zero.
+    per_image : int
+        How much of `batch`, or of `groups` in a product of computed matrices, one image of the
+        network brings: output frames of a 3-D convolution, heads of an attention.
 
     Raises
     ------
@@ -114,8 +112,9 @@ class ConvLayer:
     groups: int = 1
     batch: int = 1
     bias: bool = False
-    kind: Literal["conv", "linear"] = "conv"
+    kind: Kind = "conv"
     zeros: ZeroShares = NO_ZEROS
+    per_image: int = 1
 
     if TYPE_CHECKING:
         # The short forms are accepted, the long ones are stored.
@@ -134,8 +133,9 @@ class ConvLayer:
             groups: int = ...,
             batch: int = ...,
             bias: bool = ...,
-            kind: Literal["conv", "linear"] = ...,
+            kind: Kind = ...,
             zeros: ZeroShares = ...,
+            per_image: int = ...,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -148,20 +148,29 @@ class ConvLayer:
 
     @classmethod
     def linear(
-        cls, name: str, in_features: int, out_features: int, *, bias: bool = True, batch: int = 1
+        cls,
+        name: str,
+        in_features: int,
+        out_features: int,
+        *,
+        bias: bool = True,
+        batch: int = 1,
+        sequence: int = 1,
     ) -> ConvLayer:
-        """A fully connected layer: a 1x1 convolution of a 1x1 image.
+        """A fully connected layer: a 1x1 convolution of an image of one column.
 
         Parameters
         ----------
         name : str
             Unique within a network.
         in_features, out_features : int
-            Words that one image's input and output have.
+            Words of one token's input and output.
         bias : bool
             Whether every output has a trained offset.
         batch : int
             Images processed together.
+        sequence : int
+            Tokens of an image, which all meet the same weights.
 
         Raises
         ------
@@ -169,8 +178,35 @@ class ConvLayer:
             As for the class itself.
         """
         return cls(
-            name, in_features, out_features, 1, 1, 1, 1, batch=batch, bias=bias, kind="linear"
-        )
+            name, in_features, out_features, sequence, 1, 1, 1,
+            batch=batch, bias=bias, kind="linear",
+        )  # fmt: skip
+
+    @classmethod
+    def matmul(cls, name: str, m: int, k: int, n: int, *, heads: int = 1) -> ConvLayer:
+        """Products of computed matrices, (m, k) by (k, n), as in an attention.
+
+        Each is a group of its own. The left matrix stands for the inputs, the right one for the
+        weights: it is counted, moved and stored as these are, but is not trained.
+
+        Parameters
+        ----------
+        name : str
+            Unique within a network.
+        m, k, n : int
+            Rows of the left matrix, its columns, columns of the right one.
+        heads : int
+            Independent products of one image.
+
+        Raises
+        ------
+        LayerError
+            As for the class itself.
+        """
+        return cls(
+            name, heads * k, heads * n, m, 1, 1, 1,
+            groups=heads, kind="matmul", per_image=heads,
+        )  # fmt: skip
 
     @property
     def out_height(self) -> int:
@@ -213,6 +249,11 @@ class ConvLayer:
         return self.out_channels * (self.in_channels // self.groups) * taps
 
     @property
+    def trained_words(self) -> int:
+        """Words of the weight tensor, none of which is trained where it is computed."""
+        return 0 if self.kind == "matmul" else self.weight_words
+
+    @property
     def biases(self) -> int:
         """Words of the bias vector; 0 without one."""
         return self.out_channels if self.bias else 0
@@ -220,7 +261,12 @@ class ConvLayer:
     @property
     def parameters(self) -> int:
         """Weights and biases."""
-        return self.weight_words + self.biases
+        return self.trained_words + self.biases
+
+    @property
+    def images(self) -> int:
+        """Images of the network that are processed together."""
+        return max(1, (self.groups if self.kind == "matmul" else self.batch) // self.per_image)
 
     @property
     def input_words(self) -> int:
@@ -252,12 +298,19 @@ class ConvLayer:
 
     @property
     def shape_key(self) -> tuple[object, ...]:
-        """Everything but the name: equal for layers whose mappings and counts are the same."""
-        return tuple(getattr(self, field.name) for field in fields(self) if field.name != "name")
+        """Equal for layers whose mappings and counts are the same."""
+        apart = ("name", "per_image")
+        return tuple(getattr(self, field.name) for field in fields(self) if field.name not in apart)
 
     def with_batch(self, batch: int) -> ConvLayer:
-        """The same layer for another number of images."""
-        return replace(self, batch=batch)
+        """The same layer for another number of images of the network."""
+        if self.kind != "matmul":
+            return replace(self, batch=batch * self.per_image if self.per_image > 1 else batch)
+        groups = batch * self.per_image
+        channels = (self.in_channels // self.groups, self.out_channels // self.groups)
+        return replace(
+            self, groups=groups, in_channels=channels[0] * groups, out_channels=channels[1] * groups
+        )
 
     def _normalize(self) -> Iterator[_Fault]:
         """Store every field in its full form; yield the fields that are wrong by themselves."""
@@ -272,15 +325,15 @@ class ConvLayer:
         if not isinstance(bias, bool):
             yield "bias", f"bias is {bias!r}", "true or false"
         kind: object = self.kind
-        if not isinstance(kind, str) or kind not in ("conv", "linear"):
-            yield "kind", f"kind is {self.kind!r}", "'conv' or 'linear'"
+        if not isinstance(kind, str) or kind not in KINDS:
+            yield "kind", f"kind is {self.kind!r}", "'conv', 'linear' or 'matmul'"
         zeros: object = self.zeros
         if not isinstance(zeros, ZeroShares):
             yield "zeros", f"zeros is {zeros!r}", "ZeroShares"
 
     def _normalize_numbers(self, field: str, length: int, smallest: int) -> Iterator[_Fault]:
         given: object = getattr(self, field)
-        numbers = _integers(given, length)
+        numbers = integers(given, length)
         if numbers is None:
             tuples = {1: "", 2: " or two of them", 4: ", two or four of them"}[length]
             yield field, f"{field} is {given!r}", f"a whole number{tuples}"
@@ -306,17 +359,21 @@ class ConvLayer:
                 dilated = f" ({taps} with dilation {dilation})" if dilation > 1 else ""
                 expected = f"at most the padded input {side} ({padded})"
                 yield f"kernel_{side}", f"kernel_{side} is {kernel}{dilated}", expected
-        trivial = ((1,) * 5, (1, 1), (0,) * 4, (1, 1))
-        sizes = (
-            self.in_height,
-            self.in_width,
-            self.kernel_height,
-            self.kernel_width,
-            self.groups,
-        )
-        if self.kind == "linear" and (sizes, self.stride, self.padding, self.dilation) != trivial:
-            expected = "a 1x1 kernel and image, stride and dilation 1, no padding, no groups"
-            yield "kind", "kind is 'linear'", expected
+        if self.kind != "conv":
+            yield from self._product_faults()
+
+    def _product_faults(self) -> Iterator[_Fault]:
+        """What makes it no product of matrices."""
+        trivial = ((1,) * 3, (1, 1), (0,) * 4, (1, 1))
+        sizes = (self.in_width, self.kernel_height, self.kernel_width)
+        linear = self.kind == "linear"
+        is_trivial = (sizes, self.stride, self.padding, self.dilation) == trivial
+        if not is_trivial or (linear and self.groups > 1):
+            expected = "a 1x1 kernel, an image of one column, stride and dilation 1, no padding"
+            yield "kind", f"kind is {self.kind!r}", expected + (", no groups" if linear else "")
+        elif self.kind == "matmul" and (self.bias or self.batch > 1):
+            fault = f"bias is {self.bias}" if self.bias else f"batch is {self.batch}"
+            yield "kind", f"kind is 'matmul' and {fault}", "no bias; images among the groups"
 
     def _count_faults(self) -> Iterator[_Fault]:
         for what, count in (
@@ -330,15 +387,3 @@ class ConvLayer:
 def is_name(value: object) -> bool:
     """Whether a value can stand for something in messages and tables: a text of one line."""
     return isinstance(value, str) and value.strip() != "" and value.isprintable()
-
-
-def _integers(value: object, length: int) -> tuple[int, ...] | None:
-    """`value`, written in one of its short forms, as `length` ints; None if it is not that."""
-    parts = tuple(value) if isinstance(value, tuple | list) else (value,)
-    order = _SPELLINGS.get((len(parts), length))
-    if order is None or any(isinstance(part, bool) for part in parts):
-        return None
-    try:
-        return tuple(operator.index(parts[place]) for place in order)
-    except TypeError:
-        return None

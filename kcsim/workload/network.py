@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from html import escape
+from typing import Any
 
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.workload.layer import ConvLayer, is_name
+from kcsim.workload.operation import Operation
+
+Weights = Mapping[str, Any]
+"""Arrays by name."""
+Edge = tuple[str, str]
 
 
 @dataclass(frozen=True, repr=False)
@@ -29,11 +35,23 @@ class Network:
     whole : tuple of ConvLayer
         All layers of the network that `select` took these from; empty if these are all. What is
         said of layers that were left out stays valid.
+    operations : tuple of Operation
+        What else the network does; listed in results, not part of their energy.
+    edges : tuple of (str, str)
+        Who feeds whom, by names of layers and operations. Empty where that is not known.
+    notes : tuple of str
+        Sentences about what the layers leave out of what they stand for.
+    weights : mapping of str to array
+        Trained weights that came with the network, as ``LAYER.weight`` (M, C, R, S) and
+        ``LAYER.bias``; empty if none did.
+
+    The last four do not count when networks are compared.
 
     Raises
     ------
     InputError
-        If there is no layer, two layers share a name, or `norm_parameters` is not a count.
+        If there is no layer, two layers or operations share a name, an edge is of none of them, or
+        `norm_parameters` is not a count.
     """
 
     name: str
@@ -41,6 +59,10 @@ class Network:
     norm_parameters: int = 0
     source: str = ""
     whole: tuple[ConvLayer, ...] = field(default=(), compare=False)
+    operations: tuple[Operation, ...] = field(default=(), compare=False)
+    edges: tuple[Edge, ...] = field(default=(), compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    weights: Weights = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         try:
@@ -63,6 +85,16 @@ class Network:
             if layer.name in seen:
                 raise InputError(f"network {self.name!r} has two layers named {layer.name!r}")
             seen.add(layer.name)
+        for operation in self.operations:
+            if operation.name in seen:
+                raise InputError(f"network {self.name!r} has two steps named {operation.name!r}")
+            seen.add(operation.name)
+        for edge in self.edges:
+            if lost := [name for name in edge if name not in seen]:
+                raise InputError(
+                    Problem(f"network {self.name!r} has no layer or operation {lost[0]!r}",
+                            suggestion=nearest(lost[0], seen))
+                )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -73,8 +105,13 @@ class Network:
     def __repr__(self) -> str:
         return (
             f"Network({self.name!r}: {len(self)} layers, {self.parameters:,} parameters, "
-            f"{self.macs:,} MACs)"
+            f"{self.macs:,} MACs{self._unmodeled})"
         )
+
+    @property
+    def _unmodeled(self) -> str:
+        count = len(self.operations)
+        return f", {count} operations not modeled" if count else ""
 
     def _repr_html_(self) -> str:
         columns = ("layer", "input", "output", "kernel", "groups", "parameters", "MACs")
@@ -104,13 +141,31 @@ class Network:
 
     @property
     def weight_words(self) -> int:
-        """Words of all weight tensors, without biases."""
-        return sum(layer.weight_words for layer in self.layers)
+        """Words of all trained weight tensors, without biases."""
+        return sum(layer.trained_words for layer in self.layers)
+
+    @property
+    def trained_layers(self) -> tuple[ConvLayer, ...]:
+        """The layers that have trained weights."""
+        return tuple(layer for layer in self.layers if layer.trained_words)
+
+    @property
+    def images(self) -> int:
+        """Images that are processed together, by the first layer."""
+        return self.layers[0].images
 
     @property
     def parameters(self) -> int:
         """Everything that is trained: weights, biases, batch normalization."""
-        return sum(layer.parameters for layer in self.layers) + self.norm_parameters
+        return (
+            sum(layer.parameters for layer in self.layers)
+            + sum(operation.weight_words for operation in self.operations)
+            + self.norm_parameters
+        )
+
+    def feeders(self, name: str) -> tuple[str, ...]:
+        """What feeds a layer or an operation, by `edges`."""
+        return tuple(source for source, target in self.edges if target == name)
 
     def layer(self, name: str) -> ConvLayer:
         """The layer called `name`.
@@ -137,7 +192,7 @@ class Network:
         -------
         Network
             Its `norm_parameters` are 0 unless all layers were kept: which of them belong to the
-            kept layers is not known.
+            kept layers is not known. Operations are left out, as are edges to what is.
 
         Raises
         ------
@@ -161,11 +216,20 @@ class Network:
     def _reduced(self, layers: tuple[ConvLayer, ...]) -> Network:
         if len(layers) == len(self):
             return self
-        return replace(self, layers=layers, norm_parameters=0, whole=self.whole or self.layers)
+        names = {layer.name for layer in layers}
+        edges = tuple(edge for edge in self.edges if names.issuperset(edge))
+        return replace(
+            self, layers=layers, norm_parameters=0, whole=self.whole or self.layers,
+            operations=(), edges=edges,
+        )  # fmt: skip
 
     def with_batch(self, batch: int) -> Network:
         """The same network for another number of images."""
-        return replace(self, layers=tuple(layer.with_batch(batch) for layer in self))
+        return replace(
+            self,
+            layers=tuple(layer.with_batch(batch) for layer in self),
+            operations=tuple(operation.with_batch(batch) for operation in self.operations),
+        )
 
     def _no_layer(self, name: str) -> InputError:
         names = [layer.name for layer in self]
@@ -176,3 +240,11 @@ class Network:
                 expected=f"one of {', '.join(names)}" if len(names) <= 8 else "",
             )
         )
+
+
+def free_name(wanted: str, taken: Iterable[str]) -> str:
+    """A name that nothing has yet: the wanted one, or that with a number behind it."""
+    names, number, name = set(taken), 1, wanted
+    while name in names:
+        name, number = f"{wanted}_{number}", number + 1
+    return name

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import io
 import json
@@ -23,7 +24,10 @@ import yaml
 
 import kcsim
 from kcsim.cli.main import run
+from kcsim.exploration.plan import Planner
+from kcsim.exploration.space import read_space
 from kcsim.hardware.reader import shipped_folder, shipped_names
+from kcsim.reading.foreign_yaml import parse_foreign_yaml
 
 NETWORK = """\
 name: tiny
@@ -36,6 +40,20 @@ layers:
 """
 LAYER = """\
 layer: {name: conv1, type: conv, in_channels: 3, in_size: 6, out_channels: 4, kernel: 3, padding: 1}
+"""
+SWEEP = """\
+hardware: simple
+networks: [net.yaml]
+clusterings: [none, "kernel:k={k},scope=layer"]
+parameters: {k: [2, 4]}
+axes:
+  levels.buffer.capacity: {log2: [4 KiB, 16 KiB]}
+  levels.buffer.fanout: {linked: [{x: 2, y: 2}, {x: 4, y: 1}]}
+  levels.buffer.fanout.multicast: [tile, none]
+  levels.register file.word_bits: {equals: "8 * k"}
+derived: {units: "levels.buffer.fanout.x * levels.buffer.fanout.y"}
+constraints: ["units <= 4", "energy < 1e12"]
+sample: {random: 3, seed: 1}
 """
 ZEROS = "conv*: {inputs: 0.25, outputs: 0.5}\nip1: {weights: 0.1}\n"
 NAMES = "conv1: conv1.weight\ndw: dw.weight\nip1: ip1.weight\n"
@@ -132,6 +150,7 @@ def prepare(base: Path) -> None:
     save_file(few, base / "few.safetensors")
     if importlib.util.find_spec("onnx"):
         _write_onnx(base / "weights.onnx", tensors)
+        _write_network(base / "model.onnx")
     if importlib.util.find_spec("torch"):
         import torch
 
@@ -154,6 +173,29 @@ def _write_onnx(path: Path, tensors: dict[str, np.ndarray]) -> None:
     ]
     graph = helper.make_graph(nodes, "g", [], [], held)
     save(helper.make_model(graph), path)
+
+
+def _write_network(path: Path) -> None:
+    from onnx import TensorProto, helper, numpy_helper, save
+
+    random = np.random.default_rng(0)
+    sizes = {"c.weight": (4, 3, 3, 3), "u.weight": (4, 2, 2, 2), "f.weight": (5, 2)}
+    held = [numpy_helper.from_array(random.normal(size=v), k) for k, v in sizes.items()]
+    held += [numpy_helper.from_array(np.array([1, -1]), "s")]
+    held += [numpy_helper.from_array(np.int8(random.integers(-9, 9, (4, 4, 1, 1))), "q"),
+             numpy_helper.from_array(np.float32(0.1), "scale")]  # fmt: skip
+    nodes = [
+        helper.make_node("Conv", ["x", "c.weight"], ["a"], name="c", pads=[1] * 4),
+        helper.make_node("DequantizeLinear", ["q", "scale"], ["w"]),
+        helper.make_node("Conv", ["a", "w"], ["b"], name="d", strides=[2, 2]),
+        helper.make_node("ConvTranspose", ["b", "u.weight"], ["e"], name="u", strides=[2, 2]),
+        helper.make_node("GlobalAveragePool", ["e"], ["g"]),
+        helper.make_node("Reshape", ["g", "s"], ["h"]),
+        helper.make_node("Gemm", ["h", "f.weight"], ["y"], name="f", transB=1),
+    ]
+    value = helper.make_tensor_value_info
+    ends = [value("x", TensorProto.FLOAT, ("n", 3, 6, 6))], [value("y", TensorProto.FLOAT, None)]
+    save(helper.make_model(helper.make_graph(nodes, "g", *ends, held)), path)
 
 
 # --- one function for each kind of input
@@ -181,6 +223,43 @@ def hardware_file(case: Case) -> None:
     )))  # fmt: skip
 
 
+def foreign_file(case: Case) -> None:
+    """Files of other tools: odd trees of Timeloop and ZigZag, odd bytes of these and of ONNX."""
+    random = case.random
+    source, name = random.choice(_FOREIGN)
+    if name == "model.onnx" and not (case.base / name).exists():
+        return
+    if name == "model.onnx":
+        content = odd.change_bytes((case.base / name).read_bytes(), random)
+        network = case.allowed(kcsim.load_network, case.write(name, content))
+        if network is not None:
+            case.allowed(kcsim.cluster_network, network, None, "scalar:k=2")
+        return
+    if name.endswith(".yaml") and random.random() < 0.7:
+        content = odd.changed_yaml(parse_foreign_yaml(_converted(source).text).data, random)
+    else:
+        content = odd.change_bytes(_converted(source).text.encode(), random)
+    path = case.write(name, content)
+    case.allowed(kcsim.convert, path, random.choice(("kcsim", "timeloop", "zigzag", "x")))
+    case.allowed(kcsim.load_network, path)
+    case.allowed(kcsim.load_hardware, path)
+    case.allowed(kcsim.convert, path, hardware="simple", layer="lenet5/conv1")
+    if random.random() < 0.3:
+        case.command("convert", path, case.folder / "out.yaml", "--hw", "eyeriss")
+
+
+_FOREIGN = (
+    (("eyeriss", "timeloop"), "arch.yaml"), (("nvdla_like", "timeloop-0.3"), "arch.yaml"),
+    (("lenet5/conv1", "timeloop"), "prob.yaml"), (("tpu_like", "zigzag"), "zigzag.yaml"),
+    (("lenet5", "scale-sim"), "net.csv"), (("", ""), "model.onnx"),
+)  # fmt: skip
+
+
+@functools.cache
+def _converted(source: tuple[str, str]) -> Any:
+    return kcsim.convert(*source)
+
+
 def hardware_data(case: Case) -> None:
     """What a file would hold, from Python."""
     random = case.random
@@ -203,6 +282,26 @@ def network_file(case: Case) -> None:
         ("cluster", "-n", path, "--weights", case.chosen("weights.npz"), "--cluster", "scalar:k=4"),
         ("check", "--hw", hw, "--layer", f"{path}/conv1", "--limit", "0.5"),
     )))  # fmt: skip
+
+
+def sweep_file(case: Case) -> None:
+    """What is wrong with a space is told before anything runs."""
+    text = SWEEP.replace("net.yaml", str(case.chosen("net.yaml")))
+    tree = yaml.safe_load(text)
+    path = case.write("sweep.yaml", odd.changed_yaml(tree, case.random))
+    case.allowed(_planned, path)
+    case.allowed(_planned, odd.changed(tree, case.random))
+
+
+def _planned(space: Any) -> Any:
+    # A sample of a million points, or their product, takes long and is no mistake.
+    found = read_space(space)
+    size = found.file.sample or found.grid_size
+    if isinstance(size, int) and size > 200:
+        return None
+    if not isinstance(size, int) and (size.random or size.quasi_random or 0) > 200:
+        return None
+    return Planner(found).plan()
 
 
 def layer_file(case: Case) -> None:
@@ -383,8 +482,10 @@ def command_line(case: Case) -> None:
             arguments += [option] if values is None else [option, _value(values, random)]
         elif random.random() < 0.003:
             arguments += [option]
-    if name in ("networks", "hardware", "schema") and random.random() < 0.8:
+    if name in ("networks", "hardware", "schema", "convert") and random.random() < 0.8:
         arguments.append(_value(_options(case)["argument"], random))
+    if name == "convert" and random.random() < 0.9:
+        arguments.append(_value(_options(case)["-o"], random))
     if name in ("estimate", "compare") and "-n" not in arguments:
         # In place of AlexNet, which takes long.
         arguments += ["-n", case.chosen("net.yaml")]
@@ -411,6 +512,7 @@ _POSSIBLE = {
     "check-weights": ("-n", "--layers", "--execution", "--threads", "--inputs", "--batch"),
     "map": (*_MAPPED, "--imperfect", "--loops"), "map-network": (*_MAPPED, "--save"),
     "front": _MAPPED, "networks": ("--yaml",),
+    "convert": ("--to", "--hw", "--layer", "--constraints", "--energy-unit"),
     "hardware": (), "schema": (),
 }  # fmt: skip
 
@@ -446,6 +548,9 @@ def _options(case: Case) -> dict[str, Any]:
         "--threads": numbers,
         "--limit": ("0.5", "0", "nan", "-1", "x"),
         "--inputs": (weights, clustered, network),
+        "--to": ("kcsim", "timeloop", "timeloop-0.3", "zigzag", "scale-sim", "x"),
+        "--constraints": (network, folder, "nosuch.yaml"),
+        "--energy-unit": ("pJ", "MAC", "x"),
         "--imperfect": None,
         "--loops": None,
         "--front": None,
@@ -534,7 +639,8 @@ def _odd_argument(random: Random) -> Any:
 KINDS: tuple[Callable[[Case], None], ...] = (
     hardware_file, hardware_file, hardware_data, network_file, network_file, layer_file,
     mapping_file, zeros_file, names_file, weight_file, weight_file, clustered_file, clustered_file,
-    kept_file, command_line, command_line, command_line, python_call, python_call,
+    foreign_file, kept_file, command_line, command_line, command_line, python_call, python_call,
+    sweep_file,
 )  # fmt: skip
 
 

@@ -126,7 +126,7 @@ def test_every_public_function_refuses_what_fits_nowhere(name):
         (lambda: kcsim.map_layers([3], kcsim.load_hardware("simple")), "sequence of MappingTask"),
         (lambda: kcsim.Network("net", [3]), "the layers of network 'net' are [3]"),
         (lambda: kcsim.Network("net", np.array("x")), "expected a sequence of ConvLayer"),
-        (lambda: kcsim.ConvLayer("c", 1, 1, 1, 1, 1, 1, kind=np.zeros(2)), "expected 'conv' or 'l"),
+        (lambda: kcsim.ConvLayer("c", 1, 1, 1, 1, 1, 1, kind=np.zeros(2)), "expected 'conv', 'lin"),
         (lambda: kcsim.Loop(np.zeros(2), 3), "expected one of N, G, M"),
         (lambda: kcsim.Network("net", 3), "the layers of network 'net' are 3"),
         (lambda: kcsim.Mapping(3), "levels is 3; expected a sequence of LevelLoops"),

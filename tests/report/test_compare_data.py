@@ -11,7 +11,8 @@ from kcsim.report.compare_data import (
     energies_table,
     operations_table,
 )
-from kcsim.report.tables import rows_to_csv, to_latex, to_markdown
+from kcsim.report.latex import to_latex
+from kcsim.report.tables import rows_to_csv, to_markdown
 
 RUNS = ("dense", "decode", "share_products", "share_sums", "auto")
 

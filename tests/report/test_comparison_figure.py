@@ -55,8 +55,9 @@ def check_layout(figure):
 
 
 @pytest.mark.parametrize("name", ["comparison", "extreme"])
-def test_nothing_overlaps_or_is_cut(name, request):
-    check_layout(draw_comparison(request.getfixturevalue(name)))
+@pytest.mark.parametrize("size", ["page", "column"])
+def test_nothing_overlaps_or_is_cut(name, size, request):
+    check_layout(draw_comparison(request.getfixturevalue(name), size))
 
 
 def test_bars_are_the_energies(comparison):

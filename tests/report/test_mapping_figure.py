@@ -90,7 +90,7 @@ def check_layout(figure):
         assert box.y0 >= 0
         assert box.x1 <= figure.bbox.width
         assert box.y1 <= figure.bbox.height
-        assert text.get_fontsize() >= 7
+        assert text.get_fontsize() == 8
     for (one, a), (other, b) in itertools.combinations(texts.items(), 2):
         assert not a.overlaps(b), (one.get_text(), other.get_text())
     for text, box in texts.items():
@@ -109,9 +109,11 @@ def check_layout(figure):
         ("no_local_reuse", "fc"),
     ],
 )
-def test_nothing_overlaps_or_is_cut(hardware, layer):
-    figure = draw_mapping(found(hardware, layer))
+@pytest.mark.parametrize(("size", "width"), [("column", 3.5), ("page", 7.16)])
+def test_nothing_overlaps_or_is_cut(hardware, layer, size, width):
+    figure = draw_mapping(found(hardware, layer), size)
     check_layout(figure)
+    assert figure.get_figwidth() == width
     assert not any("…" in text.get_text() for text in figure.axes[0].texts)
 
 
@@ -124,14 +126,15 @@ def test_a_deep_nest_fits(clustered):
     assert "for P in 3, last short" in loops
     assert "parallel C in 8 (Y)" in loops
     # Only names are cut.
-    assert [text[:8] for text in texts if "…" in text] == ["conv on ", "a global"]
+    assert [text[:8] for text in texts if "…" in text] == ["a global"]
     assert figure.get_figwidth() == draw_mapping(clustered.dense.layers[0]).get_figwidth() < 7.2
 
 
 @settings(max_examples=12)
 @given(mapped_layers(imperfect=True))
 def test_any_mapping_fits(case):
-    check_layout(draw_mapping(kcsim.evaluate(*case)))
+    for size in ("page", "column"):
+        check_layout(draw_mapping(kcsim.evaluate(*case), size))
 
 
 @settings(max_examples=40, deadline=None)

@@ -4,10 +4,16 @@ import csv
 import io
 import re
 
+import matplotlib
+import pytest
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+
+from kcsim.report.latex import to_latex
 from kcsim.report.layer_data import layer_tables
 from kcsim.report.network_data import estimate_tables
 from kcsim.report.table import Column, Table
-from kcsim.report.tables import rows_to_csv, to_csv, to_latex, to_markdown
+from kcsim.report.tables import rows_to_csv, to_csv, to_markdown
 
 AWKWARD = Table(
     "50 % of $x_1^2$ & more",
@@ -71,21 +77,65 @@ def test_latex_escapes():
     assert r"\caption{50 \% of \$x\_1\textasciicircum{}2\$ \& more}" in text
     assert r"\_x\_ \textbar{} {*}y{*} \textbackslash{} \{z\} \textasciitilde{} \#1" in text
     assert "\n{[}1.5em{]} & 0.300 & 10.0~B" in text
-    assert "energy {[}MAC{]}" in text
+    assert r"energy \\ {[}MAC{]}" in text
 
 
 def test_latex_is_balanced(clustered):
     tables = estimate_tables(clustered)
     text = to_latex(tables)
-    for environment in ("table", "tabular"):
-        begun = text.count(rf"\begin{{{environment}}}")
-        assert begun == text.count(rf"\end{{{environment}}}") == len(tables)
+    assert text.count(r"\begin{table") == text.count(r"\end{table") == len(tables)
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == len(tables)
     for rule in ("toprule", "bottomrule"):
         assert text.count(rf"\{rule}") == len(tables)
-    for table, body in zip(tables, text.split(r"\begin{table}")[1:], strict=True):
+    for table, body in zip(tables, re.split(r"\\begin{table\*?}", text)[1:], strict=True):
         rows = [line for line in body.splitlines() if line.endswith(r"\\")]
         assert len(rows) == 1 + len(table.rows) + len(table.footers)
         unescaped = {len(re.findall(r"(?<!\\)&", row)) for row in rows}
-        assert unescaped == {len(table.columns) - 1}
+        hidden = body.count(",", body.find("Not shown")) + 1 if "Not shown" in body else 0
+        assert unescaped == {len(table.columns) - 1 - hidden}
     assert "µ" not in text
     assert "–" not in text
+
+
+def printed_width(tabular):
+    """Width of a tabular in footnotesize, from the widths of Computer Modern [pt]."""
+    font = FontProperties(fname=matplotlib.get_data_path() + "/fonts/ttf/cmr10.ttf", size=8.5)
+    rows = [line[:-2] for line in tabular.splitlines() if line.endswith(r"\\")]
+    cells = [re.split(r"(?<!\\) & ", row) for row in rows]
+    widths = []
+    for column in zip(*cells, strict=True):
+        lines = [
+            line
+            for cell in column
+            for line in re.sub(r"\\shortstack\[.\]{(.*)}", r"\1", cell).split(r"\\")
+        ]
+        plain = [re.sub(r"\\text\w+{}|\\\(\\\w+\\\)", "x", line) for line in lines]
+        plain = [re.sub(r"[\\{}]", "", line).replace("~", " ").strip() for line in plain]
+        widths.append(max(text_to_path.get_text_width_height_descent(t, font, False)[0]
+                          for t in plain))  # fmt: skip
+    fixed = [float(each) for each in re.findall(r"p{(\d+)pt}", tabular)]
+    # Columns whose texts are broken are as wide as they say.
+    for each in fixed:
+        widths[widths.index(max(widths))] = each
+    return sum(widths) + 6 * (len(widths) - 1)
+
+
+LONG = Table(
+    "Many long columns",
+    (
+        *(Column(f"a column number {i} of numbers", "bit", "bits") for i in range(14)),
+        Column("remark"),
+        Column("more", optional=True),
+    ),
+    tuple((*(2**30 + i for i in range(14)), "a remark of many words " * 4, "x" * 30)
+          for _ in range(3)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["clustered", "dense", "shared", "long"])
+def test_latex_tables_fit_a_column_or_span_two(name, request):
+    tables = [LONG] if name == "long" else estimate_tables(request.getfixturevalue(name))
+    text = to_latex(tables)
+    for star, body in re.findall(r"\\begin{table(\*?)}(.*?)\\end{table", text, re.DOTALL):
+        for tabular in re.findall(r"\\begin{tabular}(.*?)\\end{tabular}", body, re.DOTALL):
+            assert printed_width(tabular) <= (516 if star else 252)

@@ -148,12 +148,12 @@ def test_layers_are_values():
             "layer 'a': dilation is None; expected a whole number or two of them",
         ),
         ({"bias": 1}, "bias", "layer 'a': bias is 1; expected true or false"),
-        ({"kind": "fc"}, "kind", "layer 'a': kind is 'fc'; expected 'conv' or 'linear'"),
+        ({"kind": "fc"}, "kind", "layer 'a': kind is 'fc'; expected 'conv', 'linear' or 'matmul'"),
         (
             {"kind": "linear"},
             "kind",
-            "layer 'a': kind is 'linear'; expected a 1x1 kernel and image, stride and dilation 1, "
-            "no padding, no groups",
+            "layer 'a': kind is 'linear'; expected a 1x1 kernel, an image of one column, stride "
+            "and dilation 1, no padding, no groups",
         ),
         (
             {"groups": 3},

@@ -108,6 +108,13 @@ layers:
         assert (layer.in_height, layer.in_width) == tuple(shape[1:])
 
 
+COMPUTING = (
+    "'conv', 'conv2d', 'conv3d', 'conv1d', 'conv_transpose', 'depthwise', 'linear', 'matmul'"
+)
+LISTED = (
+    "'pool', 'global_pool', 'add', 'concat', 'lstm', 'gru', 'rnn', 'other', 'batch_norm', "
+    "'batchnorm', 'relu', 'activation', 'dropout', 'flatten'"
+)
 HEAD = "name: broken\nlayers:\n"
 INPUT = "name: broken\ninput: {channels: 4, height: 8, width: 8}\nlayers:\n"
 CONV = "  - {name: a, type: conv, in_channels: 4, in_size: 8, out_channels: 6, kernel: 3"
@@ -120,7 +127,8 @@ BROKEN = {
     ),
     "only pools": (
         INPUT + "  - {type: pool, kernel: 2}",
-        "4:3: no layer computes anything; expected a layer of the type conv, depthwise or linear",
+        "4:3: no layer computes anything that is modeled, but pool; "
+        "expected a layer of the type conv, depthwise or linear",
     ),
     "a layer that is a text": (
         HEAD + "  - a",
@@ -136,8 +144,7 @@ BROKEN = {
     ),
     "unknown type": (
         HEAD + "  - {name: a, type: covn}",
-        "3:21: 'type' is 'covn'; expected one of 'conv', 'depthwise', 'linear', 'pool'; "
-        "did you mean 'conv'?",
+        f"3:21: 'type' is 'covn'; expected one of {COMPUTING}, {LISTED}; did you mean 'conv'?",
     ),
     "missing type": (HEAD + "  - {name: a, kernel: 3}", "3:5: missing key 'type'"),
     "missing kernel": (
@@ -146,14 +153,14 @@ BROKEN = {
     ),
     "misspelled key": (
         HEAD + CONV + ", strid: 2}",
-        "3:83: unknown key 'strid'; expected one of name, batch, zeros, in_channels, in_height, "
-        "in_width, in_size, kernel, stride, padding, dilation, bias, type, out_channels, groups; "
-        "did you mean 'stride'?",
+        "3:83: unknown key 'strid'; expected one of from, name, batch, zeros, in_channels, "
+        "in_height, in_width, in_size, kernel, stride, padding, dilation, bias, type, "
+        "out_channels, groups, per_image; did you mean 'stride'?",
     ),
     "key of another type": (
         HEAD + "  - {name: fc, type: linear, out_features: 9, in_channels: 3}",
-        "3:47: unknown key 'in_channels'; expected one of name, batch, zeros, type, in_features, "
-        "out_features, bias",
+        "3:47: unknown key 'in_channels'; expected one of from, name, batch, zeros, type, "
+        "in_features, out_features, bias, sequence",
     ),
     "key given twice": (
         HEAD + CONV + ", kernel: 4}",
@@ -168,8 +175,9 @@ BROKEN = {
         "3:91: 'stride' is 0; expected a number >= 1 or a list",
     ),
     "padding by name": (
-        HEAD + CONV + ", padding: same}",
-        "3:92: 'padding' is 'same'; expected an integer or a list",
+        HEAD + CONV + ", padding: sane}",
+        "3:92: 'padding' is 'sane'; expected an integer or a list or 'same' or 'valid'; "
+        "did you mean 'same'?",
     ),
     "three paddings": (
         HEAD + CONV + ", padding: [1, 2, 3]}",
@@ -328,7 +336,7 @@ def test_layers_that_do_not_exist(spec, message):
         ),
         (
             "type: pool\nkernel: 3",
-            "1:7: 'type' is 'pool'; expected one of 'conv', 'depthwise', 'linear'",
+            f"1:7: 'type' is 'pool'; expected one of {COMPUTING}",
         ),
         (
             f"layer: {A_LAYER[:-1]}, groups: 4}}",

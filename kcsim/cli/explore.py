@@ -1,0 +1,83 @@
+"""``kcsim explore``: all points of a space of designs, or the best of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kcsim.cli.options import number_option, text_argument, text_option
+
+Sweep = Annotated[str, text_argument(metavar="SWEEP", help="A sweep file in YAML.")]
+Folder = Annotated[
+    str, text_option("-o --output FOLDER", "Where tables are kept; a run goes on from there.")
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Check the sweep, say what it amounts to, and stop."),
+]
+Engine = Annotated[str, text_option("--engine NAME", "local, or dask.")]
+Workers = Annotated[
+    int | None, number_option("--workers N", "Processes. [default: one for each core]", min=1)
+]
+Scheduler = Annotated[
+    str | None, text_option("--scheduler ADDRESS", "Of dask, as tcp://host:8786.")
+]
+Csv = Annotated[bool, typer.Option("--csv", help="Write the tables as CSV, too.")]
+
+
+def command(
+    sweep: Sweep,
+    output: Folder,
+    dry_run: DryRun = False,
+    engine: Engine = "local",
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    csv: Csv = False,
+) -> None:
+    """Evaluate a space of designs: thousands of points, each once, whatever is interrupted."""
+    from pathlib import Path
+
+    from kcsim.cli.exploring import progress_line, search_line, summary_lines
+    from kcsim.cli.running import waiting
+    from kcsim.cli.streams import say
+    from kcsim.exploration.exploration import write_csv
+    from kcsim.exploration.explore import (
+        check_engine,
+        check_folder,
+        engine_of,
+        plan_space,
+        run_plan,
+    )
+    from kcsim.exploration.forecast import forecast
+    from kcsim.exploration.local_engine import cores
+    from kcsim.exploration.search import search_space
+    from kcsim.exploration.space import read_space
+
+    check_engine(engine, workers, scheduler)
+    check_folder(Path(output))
+    space, folder = read_space(sweep), Path(output)
+    runner = engine_of(engine, workers, scheduler)
+    if space.file.search:
+        say(f"kcsim: {search_line(space)}")
+        if not dry_run:
+            with progress_line() as progress, waiting(keeps=True):
+                found = search_space(space, folder, runner, progress)
+    else:
+        plan = plan_space(space)
+        with waiting():
+            summary = forecast(plan, folder, workers or cores(), tries=dry_run)
+        for line in summary_lines(summary):
+            say(f"kcsim: {line}")
+        if not dry_run:
+            with progress_line() as progress, waiting(keeps=True):
+                found = run_plan(plan, folder, runner, progress)
+    if dry_run:
+        return
+    if csv:
+        write_csv(folder)
+    for each in found.failed:
+        say(f"kcsim: point {each.point} was given up: {each}")
+    typer.echo(folder / "points.parquet")
+    if found.failed:
+        raise typer.Exit(1)

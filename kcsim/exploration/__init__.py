@@ -1,0 +1,1 @@
+"""Thousands of designs: spaces, what points have in common, engines, the table, answers."""

@@ -1,0 +1,301 @@
+"""From the inputs of a point to what is estimated, and to the rows of its results."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import kcsim
+from kcsim.clustering.scheme import Clustering
+from kcsim.clustering.spec import parse_clustering
+from kcsim.cost.clustered_formats import clustered_zeros, weight_formats
+from kcsim.cost.weight_format import codebook_store
+from kcsim.errors import InputError, MappingError
+from kcsim.estimation.estimate import run_clustered
+from kcsim.estimation.executions import decoder_places
+from kcsim.estimation.plan import NetworkPlan, plan_network
+from kcsim.estimation.result import RUN_FIGURES, Run
+from kcsim.exploration.problems import SharingMapper, lower_bound
+from kcsim.hardware.areas import chip_area_mm2
+from kcsim.hardware.schema import Hardware
+from kcsim.hardware.variants import Setting, hardware_data, variant
+from kcsim.mapping.as_mapped import relaxed, relaxed_weights, sizes_of
+from kcsim.mapping.cache import state_of
+from kcsim.mapping.layers import MappingTask
+from kcsim.model.layer_estimate import LAYER_FIGURES
+from kcsim.weights.clustered import ClusteredWeights
+from kcsim.weights.clustered_reader import load_clustered
+from kcsim.workload.network import Network
+from kcsim.workload.reader import load_network
+
+Row = dict[str, Any]
+_ID_LENGTH = 16
+BOUND = "lower_bound"
+ENERGY_OF = "energy_of_"
+"""Columns with the energy of a component begin so."""
+_KEPT = 256
+_DECIDING = (
+    "kernels", "workload", "clustering", "weights", "hardware", "cost", "mapping", "model",
+    "sharing", "estimation",
+)  # fmt: skip
+"""Folders of the package whose sources decide on results."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """All that a point depends on, in plain types: what engines send to where it is evaluated.
+
+    Attributes
+    ----------
+    point : str
+        Its name in tables.
+    hardware : dict
+        What the hardware file holds.
+    settings : tuple of (str, value)
+        What the point changes in it.
+    larger : tuple of tuple
+        Settings of the designs from which optima are taken over, the next larger first.
+    network : str
+    batch : int, optional
+    clustering, weights : str, optional
+    execution : str
+    decode_level : str, optional
+    objective : str
+    time_limit : float, optional
+    bound_of : tuple of tuple
+        Settings of several designs, of which a lower bound is asked in place of results.
+    """
+
+    point: str
+    hardware: dict[str, Any]
+    settings: tuple[Setting, ...]
+    larger: tuple[tuple[Setting, ...], ...]
+    network: str
+    batch: int | None
+    clustering: str | None
+    weights: str | None
+    execution: str
+    decode_level: str | None
+    objective: str
+    time_limit: float | None
+    bound_of: tuple[tuple[Setting, ...], ...] = ()
+
+
+def hash_of(*parts: object) -> str:
+    """A name for something that is shown in full."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:_ID_LENGTH]
+
+
+def hardware_hash(hardware: Hardware) -> str:
+    """A name for a hardware, whatever describes it."""
+    return hash_of(replace(hardware, description="", provenance={}))
+
+
+@functools.lru_cache(_KEPT)
+def known_network(network: str, batch: int | None) -> Network:
+    """A network with so many images at once."""
+    found = load_network(network)
+    return found if batch is None else found.with_batch(batch)
+
+
+@functools.lru_cache(_KEPT)
+def known_weights(path: str) -> ClusteredWeights:
+    """Clustered weights of a file."""
+    return load_clustered(path)
+
+
+@functools.lru_cache(_KEPT)
+def known_clustering(text: str) -> Clustering:
+    """The clustering of a specification."""
+    return parse_clustering(text, "clusterings")
+
+
+@functools.lru_cache(_KEPT)
+def known_data(path: str) -> dict[str, Any]:
+    """What a hardware file holds."""
+    return hardware_data(path)
+
+
+@functools.lru_cache(_KEPT)
+def network_hash(network: str, batch: int | None) -> str:
+    """A name for the layers of a network."""
+    return hash_of(known_network(network, batch).layers)
+
+
+@functools.lru_cache(_KEPT)
+def file_hash(path: str) -> str:
+    """A name for what a file holds."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:_ID_LENGTH]
+
+
+def point_name(request: Request, hashed: str) -> str:
+    """The name of a point: a hash of all that its results depend on.
+
+    Parameters
+    ----------
+    request : Request
+    hashed : str
+        The `hardware_hash`.
+    """
+    stored = file_hash(request.weights) if request.weights else None
+    layers = network_hash(request.network, request.batch)
+    return hash_of(
+        hashed, layers, request.clustering, stored, request.execution,
+        request.decode_level, request.objective, request.time_limit, kcsim.__version__,
+        state_of(_DECIDING),
+    )  # fmt: skip
+
+
+def planned(request: Request, hardware: Hardware) -> NetworkPlan:
+    """What is to be estimated, checked."""
+    network = known_network(request.network, request.batch)
+    clustering = known_clustering(request.clustering) if request.clustering else None
+    weights = known_weights(request.weights) if request.weights else None
+    return plan_network(hardware, network, clustering, weights)
+
+
+def places_of(request: Request, hardware: Hardware) -> tuple[Hardware, ...]:
+    """The places of the decoder that are tried, as hardware."""
+    return decoder_places(request.execution, request.decode_level, hardware)
+
+
+def mapping_tasks(plan: NetworkPlan, hardware: Hardware) -> list[MappingTask]:
+    """The layers that are mapped on a hardware, with the forms of their weights."""
+    layers = plan.layers
+    if plan.clustering is not None:
+        layers = clustered_zeros(layers, plan.clustering)
+    forms = weight_formats(layers, hardware, plan.clustering)
+    costs = [form.costs(hardware) for form in forms] if plan.clustering else None
+    if costs is None:
+        return [MappingTask(layer) for layer in layers]
+    return [MappingTask(*pair) for pair in zip(layers, costs, strict=True)]
+
+
+def evaluate(request: Request, mapper: SharingMapper) -> tuple[Row, list[Row]]:
+    """The results of a point: its row, and one for each layer.
+
+    Parameters
+    ----------
+    request : Request
+    mapper : SharingMapper
+
+    Returns
+    -------
+    row : dict
+        Where something does not fit, with the reason as ``error`` and no figures.
+    layers : list of dict
+    """
+    started = time.perf_counter()
+    if request.bound_of:
+        return {"point": request.point, BOUND: _bound(request, mapper)}, []
+    try:
+        hardware = variant(request.hardware, request.settings)
+        larger = [variant(request.hardware, settings) for settings in request.larger]
+        mapper.expect(hardware, larger)
+        row, layers = _rows(_run(request, hardware, mapper), hardware)
+    except (MappingError, InputError) as error:
+        row, layers = {"error": str(error)}, []
+    row = {"point": request.point, **row, "evaluation_seconds": time.perf_counter() - started}
+    return row, [{"point": request.point, **layer} for layer in layers]
+
+
+def _bound(request: Request, mapper: SharingMapper) -> float | None:
+    """What any of some designs needs at least of the objective; ``None`` if nothing is known."""
+    designs = [variant(request.hardware, settings) for settings in request.bound_of]
+    hardware = relaxed(designs)
+    if hardware is None:
+        return None
+    tasks = [mapping_tasks(planned(request, each), each) for each in designs]
+    found = []
+    for same in zip(*tasks, strict=True):
+        weights = relaxed_weights([task.weights for task in same])
+        if weights is None:
+            return None
+        found.append(same[0]._replace(weights=weights))
+    return lower_bound(mapper, found, hardware, request.objective, request.time_limit)
+
+
+def _run(request: Request, hardware: Hardware, mapper: SharingMapper) -> Run:
+    plan = planned(request, hardware)
+    if plan.clustering is None:
+        return plan.dense_run(request.objective, request.time_limit, mapper=mapper)
+    return run_clustered(
+        plan, places_of(request, hardware), request.execution, objective=request.objective,
+        time_limit=request.time_limit, mapper=mapper,
+    )  # fmt: skip
+
+
+def design_figures(hardware: Hardware) -> Row:
+    """What is known of a hardware before anything is mapped on it."""
+    on_chip = [bits for bits in sizes_of(hardware)[1:] if bits != float("inf")]
+    return {
+        "area_mm2": chip_area_mm2(hardware),
+        "mac_units": hardware.mac_units,
+        "memory_bits": _memory_bits(hardware) if on_chip else 0.0,
+    }
+
+
+def _memory_bits(hardware: Hardware) -> float:
+    """Bits of all memories that have a size, all instances together."""
+    instances, total = 1, 0.0
+    for level in hardware.levels:
+        for holder in level.partitions or (level,):
+            words, kib = holder.capacity_words, holder.capacity_kib
+            size = words * holder.word_bits if words else (kib or 0.0) * 8192
+            total += size * instances
+        instances *= level.fanout.children
+    return total
+
+
+def clustering_figures(request_clustering: str | None) -> Row:
+    """Scheme and number of entries of a clustering, as columns."""
+    if request_clustering is None:
+        return {"scheme": None, "clusters": None}
+    clustering = known_clustering(request_clustering)
+    return {"scheme": clustering.scheme, "clusters": clustering.k}
+
+
+def _rows(run: Run, hardware: Hardware) -> tuple[Row, list[Row]]:
+    row: Row = {
+        name: figure(run) for name, figure in RUN_FIGURES.items() if name != "clustering"
+    }  # fmt: skip
+    row["outermost_traffic_bits"] = row["outermost_bits_per_mac"] * row["macs"]
+    for name, value in run.energy_by_component().items():
+        row[f"{ENERGY_OF}{name}"] = value
+    row["proved"] = all(each.proved for each in run.searches)
+    notes = dict.fromkeys(layer.note for layer in run.layers if layer.note)
+    row["note"] = "; ".join(notes)
+    layers = []
+    for number, (layer, cost) in enumerate(zip(run.layers, run.deep_kmeans, strict=True)):
+        one: Row = {"number": number}
+        one |= {name: figure(layer) for name, figure in LAYER_FIGURES.items()}
+        one["energy_unit"] = hardware.energy_unit
+        one["proved"] = None if layer.search is None else layer.search.proved
+        one["deep_kmeans_mac_units"] = cost.mac_units
+        layers.append(one)
+    return row, layers
+
+
+def check_request(request: Request, hardware: Hardware) -> None:
+    """Raise an InputError if a point cannot be estimated, before anything runs."""
+    plan = planned(request, hardware)
+    if plan.clustering is not None:
+        codebook_store(hardware)
+        places_of(request, hardware)
+        mapping_tasks(plan, hardware)
+
+
+def absolute(spec: str) -> str:
+    """A name as it is, a file by its whole path, so that it is found from anywhere."""
+    return os.path.abspath(spec) if os.path.isfile(spec) else spec
+
+
+def settings_tuple(pairs: Sequence[Sequence[Any]]) -> tuple[Setting, ...]:
+    """Settings that came as lists."""
+    return tuple((str(path), value) for path, value in pairs)

@@ -1,0 +1,1 @@
+"""Hardware as files of other tools, read and written."""

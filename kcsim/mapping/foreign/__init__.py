@@ -1,0 +1,1 @@
+"""Mappings as files of other tools, read and written."""

@@ -1,0 +1,17 @@
+from .compress import Retrained as Retrained
+from .compress import retrain_network as retrain_network
+from .fit import Fit as Fit
+from .fit import fit as fit
+from .images import Images as Images
+from .images import Preparation as Preparation
+from .layers import network_of as network_of
+from .models import fill_model as fill_model
+from .models import make_model as make_model
+from .norms import accuracy as accuracy
+from .norms import estimate_norms as estimate_norms
+from .penalty import KMeansPenalty as KMeansPenalty
+from .pruning import MagnitudePruning as MagnitudePruning
+from .recipe import Recipe as Recipe
+from .tie import Tied as Tied
+from .tie import tie as tie
+from .zeros import keep_zeros as keep_zeros

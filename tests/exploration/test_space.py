@@ -1,0 +1,168 @@
+"""Sweep files: what they mean, and what is said of mistakes."""
+
+import itertools
+
+import numpy as np
+import pytest
+from sweeps import SMALL, write_sweep
+
+import kcsim
+from kcsim.errors import InputError
+from kcsim.exploration.plan import Planner
+from kcsim.exploration.ranges import read_values
+from kcsim.exploration.space import read_space
+
+BASE = {"hardware": "simple", "networks": ["lenet5"]}
+
+
+def points(space):
+    return Planner(read_space({**BASE, **space})).plan().points
+
+
+@pytest.mark.parametrize(
+    ("key", "data", "values"),
+    [
+        ("capacity", {"log2": ["16 KiB", "1 MiB"]}, (16, 32, 64, 128, 256, 512, 1024)),
+        ("capacity", ["128 B", "1 MiB"], (0.125, 1024)),
+        ("k", {"log": [1, 1000], "count": 4}, (1, 10, 100, 1000)),
+        ("k", {"linear": [1, 10], "count": 4}, (1, 4, 7, 10)),
+        ("x", {"linear": [2, 9], "step": 3}, (2, 5, 8)),
+        ("read_pj", {"linear": [0.5, 1.0], "step": 0.25}, (0.5, 0.75, 1.0)),
+        ("capacity", {"linear": ["1 KiB", "2 KiB"], "step": "512 B"}, (1, 1.5, 2)),
+    ],
+)
+def test_ranges(key, data, values):
+    assert read_values(key, data).choices == pytest.approx(values)
+
+
+def test_all_combinations_are_points_in_order_and_equal_ones_are_one():
+    found = points({k: v for k, v in SMALL.items() if k not in BASE})
+    assert len(found) == 18
+    wanted = itertools.product((None, 16, 64), (16, 32, 64), (0.125, 0.5))
+    columns = ("k", "levels.buffer.capacity", "levels.register file.capacity")
+    have = [tuple(p.inputs[c] for c in columns) for p in found]
+    assert sorted(have, key=str) == sorted(wanted, key=str)
+    assert len({p.name for p in found}) == 18
+
+
+def test_a_point_is_the_hardware_that_overrides_make():
+    (point,) = points({"axes": {
+        "levels.buffer.capacity": ["64 KiB"],
+        "levels.buffer.fanout": {"linked": [{"x": 8, "y": 4}]},
+        "precision_bits.weights": [8],
+    }})  # fmt: skip
+    overrides = ["levels.buffer.capacity=64 KiB", "levels.buffer.fanout.x=8",
+                 "levels.buffer.fanout.y=4", "precision_bits.weights=8"]  # fmt: skip
+    from kcsim.exploration.designs import hardware_hash
+
+    wanted = kcsim.load_hardware("simple", overrides)
+    assert point.inputs["hardware_hash"] == hardware_hash(wanted)
+    assert point.inputs["mac_units"] == 32
+
+
+def test_what_follows_and_what_is_derived():
+    found = points({
+        "parameters": {"n": [4, 8]},
+        "axes": {
+            "levels.buffer.fanout.x": {"equals": "n"},
+            "levels.buffer.fanout.y": {"equals": "2 * levels.buffer.fanout.x"},
+        },
+        "derived": {"PEs": "levels.buffer.fanout.x * levels.buffer.fanout.y"},
+        "constraints": ["PEs <= mac_units", "PEs > 40"],
+    })  # fmt: skip
+    assert [p.inputs["PEs"] for p in found] == [128]
+    assert [p.inputs["mac_units"] for p in found] == [128]
+
+
+@pytest.mark.parametrize("kind", ["random", "quasi_random"])
+def test_samples_are_seeded_and_stay_within_ranges(kind):
+    space = {"axes": {"levels.buffer.capacity": {"log": ["16 KiB", "1 MiB"]},
+                      "levels.register file.capacity": ["64 B", "128 B"]},
+             "sample": {kind: 20, "seed": 3}}  # fmt: skip
+    first, second = points(space), points(space)
+    assert [p.name for p in first] == [p.name for p in second]
+    other = points({**space, "sample": {kind: 20, "seed": 4}})
+    assert [p.name for p in first] != [p.name for p in other]
+    sizes = [p.inputs["levels.buffer.capacity"] for p in first]
+    assert len(set(sizes)) > 15
+    assert all(16 <= size <= 1024 for size in sizes)
+
+
+def test_quasi_random_points_cover_every_part_of_a_range():
+    space = {"axes": {"levels.buffer.capacity": {"log": ["1 KiB", "256 KiB"]}},
+             "sample": {"quasi_random": 16}}  # fmt: skip
+    logs = np.log2([p.inputs["levels.buffer.capacity"] for p in points(space)])
+    assert set(np.floor(logs)) >= set(range(8))
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ({"axes": {"levels.bufer.capacity": ["1 KiB"]}}, "no 'bufer'.*did you mean 'buffer'"),
+        ({"axes": {"levels.registers.capacity": ["1 KiB"]}}, "no 'registers'"),
+        ({"axes": {"levels.buffer.capacity": ["1 KB"]}}, "ambiguous"),
+        ({"axes": {"levels.buffer.capacity": [16]}}, "a number and a unit"),
+        ({"axes": {"levels.buffer.capacity": ["0 KiB"]}}, "capacity"),
+        ({"axes": {"levels.buffer.capacity": []}}, "no values"),
+        ({"axes": {"levels.buffer.capacity": {"log": ["1 KiB", "2 KiB"]}}}, "count or step"),
+        ({"axes": {"levels.buffer.fanout.x": [4, 4]}}, "twice"),
+        ({"axes": {"levels.buffer.fanout": {"linked": [{"x": 1}, {"y": 1}]}}}, "keys are not"),
+        ({"constraints": ["area_mm <= 5"]}, "did you mean 'area_mm2'"),
+        ({"constraints": ["area_mm2 <="]}, "cannot stand there"),
+        ({"constraints": ["area_mm2 <= 0"]}, "rule out all 1 points"),
+        ({"clusterings": ["kernel:k={q},scope=layer"]}, "no parameter 'q'"),
+        ({"clusterings": ["kernle:k=4"]}, "did you mean 'kernel'"),
+        ({"networks": ["lenet6"]}, "lenet5"),
+        ({"hardware": "simpel"}, "did you mean 'simple.yaml'"),
+        ({"objective": "speed"}, "'edp'"),
+        ({"executions": ["decoed"], "clusterings": ["kernel:k=4"]}, "did you mean 'decode'"),
+        ({"sample": {"seed": 1}}, "random or quasi_random"),
+        ({"axis": {}}, "did you mean 'axes'"),
+        ({"search": {"minimize": []}}, "something to minimize"),
+        ({"axes": {"levels.buffer.capacity": {"equals": "2"}}}, "takes a unit"),
+    ],
+)
+def test_mistakes_are_told_before_anything_runs(space, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        points(space)
+    file = write_sweep(tmp_path / "s.yaml", {**BASE, **space})
+    with pytest.raises(InputError, match=message) as info:
+        Planner(read_space(file)).plan()
+    assert all("\n" not in str(each) for each in info.value.problems)
+
+
+def test_all_mistakes_are_told_together_with_their_lines(tmp_path):
+    file = tmp_path / "s.yaml"
+    file.write_text(
+        "hardware: simple\nnetworks: [lenet5]\naxes:\n  levels.buffer.capacity: [1 KB]\n"
+        "constraints: ['1 +']\n"
+    )
+    with pytest.raises(InputError) as info:
+        read_space(file)
+    assert [each.mark.line for each in info.value.problems] == [4, 5]
+
+
+def test_accuracies_join_by_scheme_and_entries(tmp_path):
+    (tmp_path / "acc.csv").write_text("scheme,K,accuracy\nkernel,16,91.5\nnone,,92\n")
+    space = {**BASE, "clusterings": ["none", "kernel:k=16", "kernel:k=32"],
+             "accuracy": "acc.csv"}  # fmt: skip
+    found = Planner(read_space(write_sweep(tmp_path / "s.yaml", space))).plan().points
+    assert [p.inputs["accuracy"] for p in found] == [92, 91.5, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("scheme,k\n", "no column 'accuracy'"), ("acuracy,k\n", "no column 'accuracy'"),
+     ("shceme,accuracy\n", "did you mean 'scheme'"), ("k,accuracy\n4,high\n", "'high'"),
+     ("k,accuracy\n4,1\n4,2\n", "s.csv:3:1: a row above"), ("k,accuracy\n4\n", "1 cells")],
+)  # fmt: skip
+def test_mistakes_in_tables_of_accuracies(text, message, tmp_path):
+    (tmp_path / "s.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        points({"clusterings": ["kernel:k=4"], "accuracy": str(tmp_path / "s.csv")})
+
+
+def test_points_share_mapping_problems_and_are_counted():
+    plan = Planner(read_space(SMALL)).plan()
+    # LeNet-5 has four shapes; two of its layers are fully connected and stay dense.
+    assert plan.mapping_problems(plan.points) == 6 * (4 + 2 + 2)
