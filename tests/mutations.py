@@ -509,7 +509,7 @@ MUTATIONS = {
     ),
     "the search looks entries up at once": Mutation(
         SEARCH_CLUSTERED,
-        "kernels/search/growth.py",
+        "kernels/search/crossing.py",
         "cycles *= words * read / (whole[0] * whole[1] * whole[2] * whole[3])",
         "cycles *= 0.0 * read",
     ),

@@ -349,12 +349,12 @@ class _Explorer:
             most = min(least * factor if factor < LAST_TRY else math.inf, before)
             last = most == before
             own = 1 if last else width
-            steps = sum(self._run(form, most, own) for form in parts if form.least <= most)
+            steps = sum(self._run(form, most, own) for form in parts if form.least <= most * WITH_TIES)
             if last:
                 break
             factor = 1 + (factor - 1) * (FASTER if steps < LONGER * took < math.inf else SLOWER)
             took = steps
-        return [form for form in parts if form.least <= self._best_value]
+        return [form for form in parts if self._may_improve(form)]
 
     def _search_ends(self, forms: Sequence[_Form], first: float, width: int) -> None:
         """Find some points of a front: the best ones for each objective."""
@@ -375,9 +375,13 @@ class _Explorer:
     def _best_value(self) -> float:
         return objective_of(self.objective, *self.best[0].tolist())
 
+    def _may_improve(self, form: _Form) -> bool:
+        """Whether a form may have something better than the best, or as good and faster, say."""
+        return form.least <= self._best_value * WITH_TIES
+
     def _prove(self, form: _Form) -> None:
         """Search all that may be better than the best."""
-        if self.objective != FRONT and form.least > self._best_value:
+        if self.objective != FRONT and not self._may_improve(form):
             return
         search, outcome = self._search(form, math.inf, 1 << 62)
         if outcome == DONE and not search.labels.tally[FORGOTTEN]:
