@@ -87,6 +87,8 @@ TOO_LARGE = "there are more tilings than can be searched"
 OUT_OF_TIME = "the time limit ended the search"
 OUT_OF_MEMORY = "the search took too much memory"
 TOO_MANY_MOVES = "windows slide in more ways than can be told apart"
+WITH_TIES = 1 + TOLERANCE
+"""What is so much worse at least may be as good: sums are rounded."""
 
 
 @dataclass(frozen=True)
@@ -349,7 +351,8 @@ class _Explorer:
             most = min(least * factor if factor < LAST_TRY else math.inf, before)
             last = most == before
             own = 1 if last else width
-            steps = sum(self._run(form, most, own) for form in parts if form.least <= most * WITH_TIES)
+            may = [form for form in parts if form.least <= most * WITH_TIES]
+            steps = sum(self._run(form, most, own) for form in may)
             if last:
                 break
             factor = 1 + (factor - 1) * (FASTER if steps < LONGER * took < math.inf else SLOWER)
