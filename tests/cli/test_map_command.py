@@ -112,7 +112,7 @@ def test_what_a_mapping_may_bypass(kcsim, tmp_path):
     free = search_mapping(layer, load_hardware(path), objective="energy")
     kept = search_mapping(layer, plain, objective="energy")
     assert free.energy <= kept.energy
-    # One more choice for each mapping, with fewer places of tensors to choose where one is left out.
+    # Twice as many choices, but fewer places where a tensor is left out.
     assert kept.mappings < free.mappings < 2 * kept.mappings
 
 
