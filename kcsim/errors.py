@@ -117,6 +117,21 @@ class OverflowedCountError(KcsimError, OverflowError):
     """A count does not fit in a signed 64-bit integer."""
 
 
+def missing_package(subject: str, package: str, extra: str = "") -> InputError:
+    """The error where a package is not installed that something needs.
+
+    Parameters
+    ----------
+    subject : str
+        What needs it, with its verb: as ``"reading 'x.onnx' needs"``.
+    package : str
+    extra : str
+        The extra of kcsim that brings it; the package itself is named where there is none.
+    """
+    source = f"'kcsim[{extra}]'" if extra else package
+    return InputError(f"{subject} {package}; install it with: pip install {source}")
+
+
 def nearest(name: object, choices: Iterable[str]) -> str:
     """The choice that looks most like `name`, or an empty string if none does."""
     options = {choice.lower(): choice for choice in choices}

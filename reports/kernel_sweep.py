@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 import kcsim
 from kcsim.reading.files import write_whole
-from kcsim.report.pictures import STYLE, write_picture
+from kcsim.report.pictures import COLORS, STYLE, write_picture
 from kcsim.retrain import Images, Recipe, retrain_network
 from kcsim.retrain.image_files import read_images
 from kcsim.retrain.models import fill_model, make_model
@@ -74,22 +74,23 @@ def draw(rows: list[tuple[Any, ...]], kernels: int) -> Figure:
     figure = Figure(figsize=(3.5, 2.6), layout="constrained")
     axis = figure.add_subplot()
     kept = [100 * row[0] / kernels for row in rows]
-    for part, name, marker in (("clustered", "clustered", "o"), ("normed", "BN again", "s")):
+    looks = (("clustered", "clustered", "o", COLORS[0]), ("normed", "BN again", "s", COLORS[1]))
+    for part, name, marker, color in looks:
         values = [[100 * each for each in getattr(row[2], part)] for row in rows]
         means = [sum(each) / len(each) for each in values]
         ends = [[mean - min(each) for mean, each in zip(means, values, strict=True)],
                 [max(each) - mean for mean, each in zip(means, values, strict=True)]]  # fmt: skip
-        axis.errorbar(kept, means, ends, marker=marker, markersize=3, capsize=2, label=name, lw=1)
+        axis.errorbar(kept, means, ends, marker=marker, color=color, capsize=2, label=name)
     done = [(share, 100 * row[3]) for share, row in zip(kept, rows, strict=True) if row[3]]
     if done:
-        axis.plot(*zip(*done, strict=True), "^-", markersize=5, label="retrained", lw=1, zorder=3)
+        axis.plot(*zip(*done, strict=True), "^", color=COLORS[2], label="retrained", zorder=3)
     axis.axhline(100 * rows[0][2].dense, color="gray", lw=0.8, ls=":", label="dense")
     axis.set_xscale("log")
     axis.set_xticks(kept, [f"{share:.2g}" for share in kept])
     axis.minorticks_off()
     axis.set_xlabel("kernels kept [%]")
     axis.set_ylabel("accuracy [%]")
-    axis.legend(fontsize=7, frameon=False)
+    axis.legend()
     return figure
 
 

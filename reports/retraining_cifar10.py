@@ -114,7 +114,8 @@ SGD, 0.01, Nesterov momentum 0.9, Lambda 9, then clustered without any tied trai
 *ratio*: 32-bit weights over codebooks, indexes, scales and offsets of the clustered layers.
 *clustered*: weights replaced, nothing else; *BN*: batch norms estimated again on {norms} augmented
 training images; *retrained*: in the end, with batch norms estimated again. Of several seeds: the
-mean, and the least to the largest. *energy*: dense over clustered, decoded on the way, on
+mean, and the least to the largest. *seeds*: runs that are
+there, which may be fewer than were asked for. *energy*: dense over clustered, decoded, on
 {designs}. CPU seconds: of one run, with its tests.
 
 `{command}`

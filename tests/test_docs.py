@@ -64,7 +64,8 @@ def folder(tmp_path, monkeypatch):
     """A folder to work in: random weights of ResNet-20, shares of zeros, the sweeps of the docs."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "tests" / "data" / "eyeriss_alexnet_zeros.yaml", "alexnet_zeros.yaml")
-    shutil.copytree(ROOT / "docs" / "sweeps", "sweeps")
+    for place in ("sweeps", "docs/sweeps"):
+        shutil.copytree(ROOT / "docs" / "sweeps", place)
     torch = pytest.importorskip("torch")
     random, state = np.random.default_rng(0), {}
     for layer in kcsim.load_network("resnet20"):

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from kcsim.clustering.units import shape_text
 from kcsim.conv.execute import ClusteredConvolution
 from kcsim.conv.operations import count_operations
-from kcsim.errors import InputError, Problem
+from kcsim.errors import InputError, Problem, missing_package
 from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
 from kcsim.workload.execution import Operations
 from kcsim.workload.layer import ConvLayer
@@ -143,9 +143,7 @@ def _dense(
         import torch
         from torch.nn.functional import conv2d, pad
     except ImportError:
-        raise InputError(
-            "checking clustered layers needs torch; install it with: pip install 'kcsim[torch]'"
-        ) from None
+        raise missing_package("checking clustered layers needs", "torch", "torch") from None
     images, filters = (torch.from_numpy(np.ascontiguousarray(each)) for each in (inputs, weights))
     top, bottom, left, right = conv.padding
     padding = (top, left)

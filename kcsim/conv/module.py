@@ -11,7 +11,7 @@ from kcsim.clustering.precision import StoredValues
 from kcsim.clustering.units import shape_text
 from kcsim.conv.execute import ClusteredConvolution
 from kcsim.conv.operations import choose_execution
-from kcsim.errors import InputError, Problem
+from kcsim.errors import InputError, Problem, missing_package
 from kcsim.reading.arguments import checked
 from kcsim.weights.clustered import ClusteredWeights
 from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
@@ -23,9 +23,7 @@ try:
     from torch import nn
     from torch.nn.parameter import is_lazy
 except ImportError:
-    raise InputError(
-        "clustered torch modules need torch; install it with: pip install 'kcsim[torch]'"
-    ) from None
+    raise missing_package("clustered torch modules need", "torch", "torch") from None
 
 from kcsim.conv.tensors import plain_array, refuse_tracing
 

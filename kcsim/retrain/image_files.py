@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kcsim.errors import InputError, Problem, nearest
+from kcsim.errors import InputError, Problem, missing_package, nearest
 from kcsim.weights.weight_files import first_bytes, reading
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
@@ -161,9 +161,7 @@ def _digits(part: str) -> Arrays:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise InputError(
-            "the digits need scikit-learn; install it with: pip install scikit-learn"
-        ) from None
+        raise missing_package("the digits need", "scikit-learn") from None
     from PIL import Image
 
     found = load_digits()

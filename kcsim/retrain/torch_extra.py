@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kcsim.errors import InputError
+from kcsim.errors import missing_package
 
 try:
     import torch
@@ -10,8 +10,6 @@ try:
     from torch.nn.parameter import is_lazy
     from torch.nn.utils import parametrize
 except ImportError:
-    raise InputError(
-        "retraining needs torch; install it with: pip install 'kcsim[torch]'"
-    ) from None
+    raise missing_package("retraining needs", "torch", "torch") from None
 
 __all__ = ["is_lazy", "nn", "parametrize", "torch"]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kcsim.clustering.coding import fixed_index_bits, unpack
-from kcsim.errors import InputError, Problem
+from kcsim.errors import InputError, Problem, missing_package
 
 Array = NDArray[Any]
 Tensors = dict[str, Array]
@@ -78,9 +78,7 @@ def _operations(path: str) -> Iterator[Any]:
             import coremltools
             from coremltools.converters.mil.frontend.milproto import load
         except ImportError:
-            raise InputError(
-                f"reading '{path}' needs coremltools; install it with: pip install 'kcsim[coreml]'"
-            ) from None
+            raise missing_package(f"reading '{path}' needs", "coremltools", "coreml") from None
         model = coremltools.models.MLModel(path, skip_model_load=True)
         specification = model.get_spec()
         if specification.WhichOneof("Type") != "mlProgram":

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kcsim.errors import InputError, Problem
+from kcsim.errors import InputError, Problem, missing_package
 
 Array = NDArray[Any]
 Tensors = dict[str, Array]
@@ -59,9 +59,7 @@ def read_keras(file: str) -> tuple[Tensors, dict[str, str]]:
     try:
         import h5py
     except ImportError:
-        raise InputError(
-            f"reading '{file}' needs h5py; install it with: pip install 'kcsim[keras]'"
-        ) from None
+        raise missing_package(f"reading '{file}' needs", "h5py", "keras") from None
     if not zipfile.is_zipfile(file):
         with h5py.File(file, "r") as opened:
             return _tensors(file, opened, None)

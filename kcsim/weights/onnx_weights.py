@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kcsim.errors import InputError
+from kcsim.errors import missing_package
 from kcsim.reading.onnx_constants import Constants, UnreadError, attribute
 
 Array = NDArray[Any]
@@ -40,9 +40,7 @@ def read_onnx(file: str) -> tuple[dict[str, Array], dict[str, str]]:
     try:
         import onnx
     except ImportError:
-        raise InputError(
-            f"reading '{file}' needs onnx; install it with: pip install 'kcsim[onnx]'"
-        ) from None
+        raise missing_package(f"reading '{file}' needs", "onnx", "onnx") from None
     model = onnx.load(file, load_external_data=False)
     constants = Constants(model, file)
     tensors: dict[str, Array] = {}

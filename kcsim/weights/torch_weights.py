@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from kcsim.errors import InputError, Problem
+from kcsim.errors import InputError, Problem, missing_package
 
 PLACES = ("state_dict", "model_state_dict", "model", "net", "network", "module", "params")
 """Keys under which scripts for training keep a state dict."""
@@ -42,9 +42,7 @@ def read_torch(file: str) -> Read:
     try:
         import torch
     except ImportError:
-        raise InputError(
-            f"reading '{file}' needs torch; install it with: pip install 'kcsim[torch]'"
-        ) from None
+        raise missing_package(f"reading '{file}' needs", "torch", "torch") from None
     try:
         loaded = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kcsim.errors import InputError, Problem
+from kcsim.errors import InputError, Problem, missing_package
 from kcsim.workload.imports.builder import NetworkBuilder
 from kcsim.workload.imports.onnx_folding import with_shapes
 from kcsim.workload.imports.onnx_ops import take
@@ -75,9 +75,7 @@ def _load(file: str) -> Any:
     try:
         import onnx
     except ImportError:
-        raise InputError(
-            f"reading '{file}' needs onnx; install it with: pip install 'kcsim[onnx]'"
-        ) from None
+        raise missing_package(f"reading '{file}' needs", "onnx", "onnx") from None
     try:
         state = os.stat(file)
     except (OSError, ValueError) as error:

@@ -14,7 +14,7 @@ from kcsim.workload.imports.builder import NetworkBuilder
 from kcsim.workload.imports.contractions import Contraction
 from kcsim.workload.imports.onnx_steps import OnnxStep
 from kcsim.workload.imports.products import Product
-from kcsim.workload.imports.steps import arranged, list_step, take_other
+from kcsim.workload.imports.steps import arranged, list_step, take_contraction, take_other
 from kcsim.workload.layer import LayerError
 from kcsim.workload.lowering import Convolution, Margins, lower, lower_transposed
 
@@ -216,18 +216,7 @@ def _multiply(
 def _einsum(step: OnnxStep, builder: NetworkBuilder, images: int) -> None:
     shapes = [step.known_shape(name) for name in step.inputs]
     contraction = Contraction.of(step.attribute("equation") or "", shapes)
-    if contraction is None:
-        list_step(step, builder, images, "einsum")
-        return
-    left, right = step.inputs
-    if step.is_constant(left) and not step.is_constant(right):
-        contraction, left, right = contraction.turned(), right, left
-    if step.is_constant(right):
-        layer, arrange = contraction.trained(builder.free_name(step.name(right)), images)
-        builder.add(layer, [left], [step.key], arranged(step.maker(right), arrange))
-        return
-    layer = contraction.product().computed(builder.free_name(step.name()), images)
-    builder.add(layer, [left, right], [step.key])
+    take_contraction(step, builder, images, contraction, step.inputs)
 
 
 def _batch_norm(step: OnnxStep, builder: NetworkBuilder, images: int) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
 from kcsim.workload.imports.builder import NetworkBuilder
+from kcsim.workload.imports.contractions import Contraction
 from kcsim.workload.imports.kinds import (
     CONCATENATIONS,
     CREATIONS,
@@ -62,6 +63,9 @@ class Step(Protocol):
 
     def shape(self, value: Any) -> tuple[int, ...]:
         """Shape of a tensor."""
+
+    def is_constant(self, value: Any) -> bool:
+        """Whether a tensor is no computed one."""
 
     def maker(self, value: Any) -> Callable[[], Any] | None:
         """What makes the array of a constant; ``None`` where there is none."""
@@ -118,6 +122,28 @@ def list_step(step: Step, builder: NetworkBuilder, images: int, kind: str, macs:
         step.unseen_words(step.trained), macs,
     )  # fmt: skip
     builder.operate(of_images(operation, images), step.moving, [step.key])
+
+
+def take_contraction(
+    step: Step,
+    builder: NetworkBuilder,
+    images: int,
+    contraction: Contraction | None,
+    operands: Sequence[Any],
+) -> None:
+    """Append an einsum as a layer: trained where one operand is constant, else computed."""
+    if contraction is None:
+        list_step(step, builder, images, "einsum")
+        return
+    left, right = operands
+    if step.is_constant(left) and not step.is_constant(right):
+        contraction, left, right = contraction.turned(), right, left
+    if step.is_constant(right):
+        layer, arrange = contraction.trained(builder.free_name(step.name(right)), images)
+        builder.add(layer, [left], [step.key], arranged(step.maker(right), arrange))
+        return
+    layer = contraction.product().computed(builder.free_name(step.name()), images)
+    builder.add(layer, [left, right], [step.key])
 
 
 def of_images(operation: Operation, images: int) -> Operation:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from kcsim.errors import InputError, Problem
+from kcsim.errors import InputError, Problem, missing_package
 from kcsim.reading.arguments import checked
 from kcsim.workload.imports.builder import NetworkBuilder
 from kcsim.workload.imports.torch_hooks import trace_modules
@@ -20,9 +20,7 @@ try:
     import torch
     from torch import nn
 except ImportError:
-    raise InputError(
-        "networks from modules need torch; install it with: pip install 'kcsim[torch]'"
-    ) from None
+    raise missing_package("networks from modules need", "torch", "torch") from None
 
 Example = torch.Tensor | tuple[Any, ...] | list[Any] | dict[str, Any]
 

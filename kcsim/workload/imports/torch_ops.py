@@ -10,7 +10,13 @@ from typing import Any
 from kcsim.workload.imports.builder import NetworkBuilder
 from kcsim.workload.imports.contractions import Contraction
 from kcsim.workload.imports.products import Product
-from kcsim.workload.imports.steps import arranged, list_step, of_images, take_other
+from kcsim.workload.imports.steps import (
+    arranged,
+    list_step,
+    of_images,
+    take_contraction,
+    take_other,
+)
 from kcsim.workload.imports.torch_steps import TorchStep as Step
 from kcsim.workload.layer import LayerError
 from kcsim.workload.lowering import Convolution, lower, lower_transposed
@@ -151,20 +157,8 @@ def _multiply(
 
 def _einsum(step: Step, builder: NetworkBuilder, images: int) -> None:
     equation, operands = list(step.arguments.values())[:2]
-    shapes = [step.shape(operand) for operand in operands]
-    contraction = Contraction.of(equation, shapes)
-    if contraction is None:
-        list_step(step, builder, images, "einsum")
-        return
-    left, right = operands
-    if step.is_constant(left) and not step.is_constant(right):
-        contraction, left, right = contraction.turned(), right, left
-    if step.is_constant(right):
-        layer, arrange = contraction.trained(builder.free_name(step.name(right)), images)
-        builder.add(layer, [left], [step.key], arranged(step.maker(right), arrange))
-        return
-    layer = contraction.product().computed(builder.free_name(step.name()), images)
-    builder.add(layer, [left, right], [step.key])
+    contraction = Contraction.of(equation, [step.shape(operand) for operand in operands])
+    take_contraction(step, builder, images, contraction, operands)
 
 
 def _attention(step: Step, builder: NetworkBuilder, images: int) -> None:
