@@ -371,6 +371,7 @@ class _Explorer:
             self.known.evaluated += other.known.evaluated
             self.known.nodes += other.known.nodes
         self.known.points = front_of(points)
+        self.best[:] = np.inf
         for row, point in zip(self.best, self.known.points, strict=False):
             row[:] = point.energy, point.cycles
 

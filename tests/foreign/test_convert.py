@@ -123,7 +123,7 @@ def test_a_mapping_goes_there_and_back(files):
     (files / "arch.yaml").write_text(TREE)
     (files / "hw2.yaml").write_text(kcsim.convert("arch.yaml").text)
     layer, hardware = kcsim.load_layer("prob.yaml"), kcsim.load_hardware("hw2.yaml")
-    mapping = kcsim.find_mapping(layer, hardware)
+    mapping = kcsim.find_mapping(layer, hardware, even=True)
     (files / "own.yaml").write_text(mapping.to_yaml(hardware))
     settings = {"hardware": "arch.yaml", "layer": "prob.yaml"}
     for to in ("timeloop", "timeloop-0.3"):

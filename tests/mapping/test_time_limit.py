@@ -8,16 +8,17 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_design import LAYER, design
 from small_problems import small_problems
 
-from kcsim import MappingError, evaluate, load_hardware
+from kcsim import MappingError, evaluate, load_hardware, load_layer
 from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.schema import Compute, Dataflow, Hardware, LevelConstraint
-from kcsim.kernels.search.progress import ENERGY_DELAY
+from kcsim.kernels.search.progress import ENERGY_DELAY, FRONT
 from kcsim.mapping import engine, explore, search
 from kcsim.mapping.deadline import Deadline, GivenUp, OutOfTime, in_threads
 from kcsim.mapping.explore import Task
@@ -97,6 +98,18 @@ def test_a_front_keeps_its_limit():
     assert "the time limit ended the search; what was left out takes" in front.note
     assert [p.cycles for p in front] == sorted({p.cycles for p in front})
     assert find_front(LAYER, design()).note == ""
+
+
+@pytest.mark.parametrize("name", ["lenet5/conv1", "resnet20/conv1"])
+def test_looks_at_coarser_map_spaces_leave_a_front_with_its_points(name):
+    layer = load_layer(name)
+    explorer = explore._Explorer(Task(layer, BYPASS), FRONT, Deadline())
+    for tiles in (16, 256):
+        explorer.glance(coarsened(prime_factors(layer), tiles), 1.05)
+        known = [(point.energy, point.cycles) for point in explorer.known.points]
+        assert known
+        np.testing.assert_array_equal(explorer.best[: len(known)], known)
+        assert np.isinf(explorer.best[len(known) :]).all()
 
 
 def test_a_front_on_a_network_that_the_search_does_not_see_is_not_called_proved():

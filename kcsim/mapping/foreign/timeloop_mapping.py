@@ -263,8 +263,10 @@ def timeloop_mapping(
     for i, level in enumerate(hardware.levels):
         loops = levels.get(level.name, LevelLoops(level.name))
         if loops.inner:
-            raise InputError(f"level '{level.name}': Timeloop has no place for tensors between the "
-                             "loops of a level; expected an even nest")  # fmt: skip
+            raise InputError(
+                f"level '{level.name}': Timeloop has no place for tensors between the loops of a "
+                "level; expected an even nest ('kcsim map --even')"
+            )
         name = plain_name(level.name)
         if i:
             kept = [names[t] for j, t in enumerate(TENSORS) if keeps[i, j]]
