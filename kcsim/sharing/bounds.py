@@ -35,14 +35,26 @@ class Bounds:
     Attributes
     ----------
     tiles : list of Tile
-    energy, cycles : float64[tiles]
+    gather_energy, gather_cycles : float64[tiles]
+        Of the phase that gathers, without what every cycle costs.
+    other_energy : float64[tiles]
+        Of all else, likewise.
+    entries_cycles : float64[tiles]
+        Of the phase that multiplies.
+    outside_cycles : float
+        Of the outermost level.
+    static_pj_per_cycle : float
     are_all : bool
         Whether these are all tiles that fit: of very many, only some are looked at.
     """
 
     tiles: list[Tile]
-    energy: np.ndarray
-    cycles: np.ndarray
+    gather_energy: np.ndarray
+    gather_cycles: np.ndarray
+    other_energy: np.ndarray
+    entries_cycles: np.ndarray
+    outside_cycles: float
+    static_pj_per_cycle: float
     are_all: bool
 
     @classmethod
@@ -50,15 +62,35 @@ class Bounds:
         """All tiles for one place of the intermediate tensor."""
         tiles, are_all = _tiles(shared, whole=home == 0)
         table = _Table(shared, tiles, ordered)
-        fits, cycles = table.fits(home, last), table.cycles(home, last)
-        energy = table.energy(home, last) + cycles * shared.hardware.static_pj_per_cycle
+        fits = table.fits(home, last)
         kept = [tiles[i] for i in np.flatnonzero(fits)]
-        return cls(kept, energy[fits], cycles[fits], are_all)
+        return cls(
+            kept, table.gather_energy(home, last)[fits], table.gather_cycles(home, last)[fits],
+            table.other_energy(home)[fits], table.entries_cycles(home)[fits],
+            table.outside_cycles(), shared.hardware.static_pj_per_cycle, are_all,
+        )  # fmt: skip
+
+    @property
+    def energy(self) -> np.ndarray:
+        """Of each tile: float64[tiles]."""
+        energy = self.gather_energy + self.other_energy
+        return np.asarray(energy + self.cycles * self.static_pj_per_cycle)
+
+    @property
+    def cycles(self) -> np.ndarray:
+        """Of each tile, the phases one after the other, or the outermost level: float64[tiles]."""
+        return np.maximum(self.gather_cycles + self.entries_cycles, self.outside_cycles)
 
     def values(self, objective: str) -> np.ndarray:
         """Lower bounds of an objective."""
         found = objective_value(objective, self.energy, self.cycles)  # type: ignore[arg-type]
         return np.asarray(found)
+
+    def value_with(self, index: int, energy: float, cycles: float, objective: str) -> float:
+        """That of one tile, where the phase that gathers is known."""
+        cycles = max(cycles + float(self.entries_cycles[index]), self.outside_cycles)
+        energy += float(self.other_energy[index]) + cycles * self.static_pj_per_cycle
+        return objective_value(objective, energy, cycles)
 
 
 def _tiles(shared: SharedLayer, whole: bool) -> tuple[list[Tile], bool]:
@@ -143,22 +175,58 @@ class _Table:
             fits &= room.holds(needed)
         return np.asarray(fits)
 
-    def energy(self, home: int, last: int) -> np.ndarray:
-        """What must be spent: computing, gathering, and moving everything through the home once."""
-        shared, hardware = self.shared, self.shared.hardware
+    def gather_energy(self, home: int, last: int) -> np.ndarray:
+        """Gathering and adding, and moving tables and the data tensor through the home once."""
+        shared, hardware, shapes = self.shared, self.shared.hardware, self.shapes
         gathers = self.gathered / (1 + shared.has_offsets)
-        energy = self.macs * hardware.compute.mac_pj + self.gathered * hardware.add_pj
+        energy = self.gathered * hardware.add_pj
         energy += gathers * hardware.multiply_pj * (shared.has_factors + shared.has_offsets)
         energy += self.gathered * self._price(last, shared.role, "read")
+        other: Tensor = "inputs"
         if shared.role == "outputs":
             energy += self.gathered * self._price(last, shared.role, "update")
-        energy = self._left * (energy + self._served_pj())
+        else:
+            other = "outputs"
+        bits = getattr(hardware.precision_bits, other)
+        served = self._served_pj("weights", self.index_bits) + self._served_pj(other, bits)
+        energy = self._left * (energy + gathers * served)
         if last != home:
             moved = self._home_price(home, "gather")
             if shared.role == "inputs":
                 moved += self._price(last, shared.role, "write")
             energy = energy + self.tables * self.runs * moved * self._touched
-        return np.asarray(energy + self._moved_pj(home))
+        if home < len(hardware.levels) - 1:
+            if other == "outputs":
+                sums = shapes.output_words * self.runs
+                energy += sums * self._at_home(home, "outputs", "update")
+                energy += self._returned_pj(home, gathers, sums)
+            else:
+                pixels = self._covered(shapes.tile.P, shapes.tile.Q) * shapes.tile.N
+                read = self._at_home(home, "inputs", "read")
+                energy += shapes.tile.G * shapes.tile.C * pixels * self.runs * read
+        return np.asarray(energy)
+
+    def other_energy(self, home: int) -> np.ndarray:
+        """Multiplying, moving operands through the home once, and all outside of it."""
+        shared, hardware, shapes = self.shared, self.shared.hardware, self.shapes
+        precision = hardware.precision_bits
+        decoded = shared.form.decode_level < len(hardware.levels) - 1
+        served = self._served_pj("weights", precision.weights if decoded else 0)
+        served += self._served_pj("inputs", min(precision.inputs, precision.outputs))
+        served += self._served_pj("outputs", precision.outputs)
+        total = self._left * self.macs * (hardware.compute.mac_pj + served)
+        total += self.accumulated * self._at_home(home, "outputs", "read")
+        if home < len(hardware.levels) - 1:
+            words = self.words * self._home_price(home, "entries")
+            if shared.role == "inputs":
+                # Only blocks that have entries are read.
+                pixels = self._covered(shapes.tile.P, shapes.tile.Q) * shapes.tile.N
+                read = self._at_home(home, "inputs", "read")
+                total += self.tables_used * shared.unit.channels * pixels * read + words
+            else:
+                total += shapes.output_words * self.runs * self._at_home(home, "outputs", "update")
+                total += words * self._touched
+        return np.asarray(total + (self._fetched_pj(home) if home else 0.0))
 
     @cached_property
     def _touched(self) -> np.ndarray:
@@ -180,51 +248,42 @@ class _Table:
         role = self.shared.sharing.role(phase)
         return self._price(home, role, _AT_HOME[role])
 
-    def _served_pj(self) -> np.ndarray:
-        """What the innermost level spends on operands and sums of its MAC units."""
-        shared, hardware = self.shared, self.shared.hardware
-        level, precision = hardware.levels[-1], hardware.precision_bits
-        decoded = shared.form.decode_level < len(hardware.levels) - 1
-        entry_bits = precision.weights if decoded else 0
+    def _served_pj(self, tensor: Tensor, bits: Any) -> Any:
+        """What the innermost level spends at least on one operand, or sum, of a MAC."""
+        level = self.shared.hardware.levels[-1]
+        if tensor not in level.kept_tensors or tensor in level.may_bypass:
+            return 0.0
+        action: Access = "update" if tensor == "outputs" else "read"
+        # Units below one instance may share what it reads, or add up what it is sent.
+        words = bits / (block_bits(level, tensor) * level.fanout.children)
+        return words * level.price(tensor, action)
 
-        def price(tensor: Tensor, bits: Any) -> Any:
-            if tensor not in level.kept_tensors or tensor in level.may_bypass:
-                return 0.0
-            action: Access = "update" if tensor == "outputs" else "read"
-            # Units below one instance may share what it reads, or add up what it is sent.
-            words = bits / (block_bits(level, tensor) * level.fanout.children)
-            return words * level.price(tensor, action)
+    def _returned_pj(self, home: int, added: Any, sums: Any) -> Any:
+        """What the innermost level spends at least on sums that come back to its MAC units.
 
-        outputs = price("outputs", precision.outputs)
-        inputs = price("inputs", min(precision.inputs, precision.outputs))
-        other = outputs if shared.role == "inputs" else inputs
-        gathered = price("weights", self.index_bits) + other
-        total = self.macs * (price("weights", entry_bits) + inputs + outputs)
-        return np.asarray(total + self.gathered / (1 + shared.has_offsets) * gathered)
-
-    def _moved_pj(self, home: int) -> np.ndarray:
-        """Inputs, outputs and the other side of the intermediate tensor, at the home and outside.
-
-        The innermost level serves them one by one, which is counted there.
+        All do that are added to, but for those that start anew: as many as leave the level. Each
+        of these more than there are `sums` is taken by a level above.
         """
-        shared, shapes = self.shared, self.shapes
-        level, precision = shared.hardware.levels[home], shared.hardware.precision_bits
-        read = level.price("inputs", "read") * precision.inputs / block_bits(level, "inputs")
-        sums = precision.outputs / block_bits(level, "outputs")
-        update, again = (level.price("outputs", action) * sums for action in _RISE_AND_RETURN)
-        total = self.accumulated * again
-        if home < len(shared.hardware.levels) - 1:
-            total += shapes.output_words * self.runs * update
-            pixels = self._covered(shapes.tile.P, shapes.tile.Q) * shapes.tile.N
-            words = self.words * self._home_price(home, "entries")
-            if shared.role == "inputs":
-                # Only blocks that have entries are read.
-                total += self.tables_used * shared.unit.channels * pixels * read
-                total += words
-            else:
-                total += shapes.tile.G * shapes.tile.C * pixels * self.runs * read
-                total += words * self._touched
-        return np.asarray(total + (self._fetched_pj(home) if home else 0.0))
+        levels, bits = self.shared.hardware.levels, self.shared.hardware.precision_bits.outputs
+        inner = levels[-1]
+        if "outputs" not in inner.kept_tensors or "outputs" in inner.may_bypass:
+            return 0.0
+        children, taken = 1, np.inf
+        for level in reversed(levels[home:-1]):
+            children *= level.fanout.children
+            if "outputs" in level.kept_tensors:
+                # What children send may be added up on the way.
+                words = bits / (block_bits(level, "outputs") * children)
+                taken = min(taken, words * level.price("outputs", "update"))
+        back = bits / block_bits(inner, "outputs") * inner.price("outputs", "read")
+        # Neighbors below one instance may be added up before.
+        added = self._left * added / inner.fanout.children
+        return np.maximum(added - sums, 0) * min(back, taken)
+
+    def _at_home(self, home: int, tensor: Tensor, action: Access) -> float:
+        """Energy of a word of a data tensor at the home."""
+        level, precision = self.shared.hardware.levels[home], self.shared.hardware.precision_bits
+        return level.price(tensor, action) * getattr(precision, tensor) / block_bits(level, tensor)
 
     def _fetched_pj(self, home: int) -> np.ndarray:
         """What the outermost level gives and takes.
@@ -263,32 +322,36 @@ class _Table:
         down, along = self.shapes.windows
         return down.touched(rows) * along.touched(columns)
 
-    def cycles(self, home: int, last: int) -> np.ndarray:
-        """One phase after the other, each at its units or at what levels give; or the outermost."""
+    def gather_cycles(self, home: int, last: int) -> np.ndarray:
+        """Of the phase that gathers: at its units, or at what levels give."""
         shared, shapes = self.shared, self.shapes
-        each, is_taken = shared.hardware.compute.cycles_per_mac, shared.role == "inputs"
-        tile, unit, taps = shapes.tile, shared.unit, shapes.units_per_kernel
+        is_taken, tile, taps = shared.role == "inputs", shapes.tile, shapes.units_per_kernel
         rows, columns = shapes.positions("gather")
-        gather = {
+        sizes = {
             "N": tile.N, "G": tile.G, "M": tile.M, "C": shapes.gathered_channels,
             "P": rows, "Q": columns, "R": taps, "S": taps,
         }  # fmt: skip
-        rows, columns = shapes.positions("entries")
-        entries = {
-            "N": tile.N, "P": rows, "Q": columns, "R": unit.height * unit.channels,
-            "S": unit.width, **shapes.entry_sizes(2 * self.widest),
-        }  # fmt: skip
-        gathering = self.gathered * each / self._units(home, gather)
+        each = shared.hardware.compute.cycles_per_mac
         served = self._transfer(last, self.gathered)
         if not is_taken:
             served = np.maximum(served, self._transfer(last, self.gathered, is_read=False))
         if last != home:
             moved = self._transfer(home, self.tables * self.runs * self._touched, is_read=is_taken)
             served = np.maximum(served, moved)
-        multiplying = self.macs * each / self._units(home, entries)
-        stored = self._transfer(home, self.words * self._touched, is_read=not is_taken)
-        total = np.maximum(gathering, served) + np.maximum(multiplying, stored)
-        return np.asarray(np.maximum(total * self._left, self._outside_cycles()))
+        return self._left * np.maximum(self.gathered * each / self._units(home, sizes), served)
+
+    def entries_cycles(self, home: int) -> np.ndarray:
+        """Of the phase that multiplies, likewise."""
+        shared, shapes, unit = self.shared, self.shapes, self.shared.unit
+        rows, columns = shapes.positions("entries")
+        sizes = {
+            "N": shapes.tile.N, "P": rows, "Q": columns, "R": unit.height * unit.channels,
+            "S": unit.width, **shapes.entry_sizes(2 * self.widest),
+        }  # fmt: skip
+        multiplying = self.macs * shared.hardware.compute.cycles_per_mac
+        is_read = shared.role == "outputs"
+        stored = self._transfer(home, self.words * self._touched, is_read=is_read)
+        return self._left * np.maximum(multiplying / self._units(home, sizes), stored)
 
     def _units(self, home: int, sizes: dict[str, Any]) -> np.ndarray:
         """MAC units that loops of these sizes can be spread over, in all homes together."""
@@ -313,7 +376,7 @@ class _Table:
         most = max(rates(levels[index], role)[0 if is_read else 1] for role in _AT_HOME)
         return np.asarray(words * bits / (most * instances))
 
-    def _outside_cycles(self) -> float:
+    def outside_cycles(self) -> float:
         """Cycles of the outermost level for the least that it gives, or takes."""
         layer, hardware = self.shared.layer, self.shared.hardware
         outermost, precision = hardware.levels[0], hardware.precision_bits
