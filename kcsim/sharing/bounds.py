@@ -189,16 +189,18 @@ class _Table:
             other = "outputs"
         bits = getattr(hardware.precision_bits, other)
         served = self._served_pj("weights", self.index_bits) + self._served_pj(other, bits)
-        energy = self._left * (energy + gathers * served)
+        carried = sum(self._carried_pj(i) for i in range(last, len(hardware.levels)))
+        energy = self._left * (energy + gathers * served + self.gathered * carried)
         if last != home:
-            moved = self._home_price(home, "gather")
+            moved = self._home_price(home, "gather") + self._carried_pj(last - 1)
             if shared.role == "inputs":
                 moved += self._price(last, shared.role, "write")
             energy = energy + self.tables * self.runs * moved * self._touched
         if home < len(hardware.levels) - 1:
+            energy += self._indexed_pj(home)
             if other == "outputs":
                 sums = shapes.output_words * self.runs
-                energy += sums * self._at_home(home, "outputs", "update")
+                energy += sums * (self._at_home(home, "outputs", "update") + self._carried_pj(-2))
                 energy += self._returned_pj(home, gathers, sums)
             else:
                 pixels = self._covered(shapes.tile.P, shapes.tile.Q) * shapes.tile.N
@@ -258,11 +260,25 @@ class _Table:
         words = bits / (block_bits(level, tensor) * level.fanout.children)
         return words * level.price(tensor, action)
 
+    def _carried_pj(self, index: int) -> float:
+        """Energy of a word of the intermediate tensor, or of outputs, on the network of a level."""
+        level, bits = self.shared.hardware.levels[index], self.shared.hardware.precision_bits
+        return level.fanout.transfer_pj * bits.outputs / level.word_bits
+
+    def _indexed_pj(self, home: int) -> Any:
+        """Every index of a tile, read once by the phase that gathers, and brought to the units."""
+        levels = self.shared.hardware.levels
+        above, inner = levels[index_level(self.shared.hardware, home)], levels[-1]
+        each = above.price("weights", "read") / block_bits(above, "weights")
+        if "weights" in inner.kept_tensors and "weights" not in inner.may_bypass:
+            each += inner.price("weights", "write") / block_bits(inner, "weights")
+        return self.shapes.units * self.runs * self.index_bits * each
+
     def _returned_pj(self, home: int, added: Any, sums: Any) -> Any:
         """What the innermost level spends at least on sums that come back to its MAC units.
 
         All do that are added to, but for those that start anew: as many as leave the level. Each
-        of these more than there are `sums` is taken by a level above.
+        of these more than there are `sums` crosses a network, and is taken by a level above.
         """
         levels, bits = self.shared.hardware.levels, self.shared.hardware.precision_bits.outputs
         inner = levels[-1]
@@ -275,6 +291,7 @@ class _Table:
                 # What children send may be added up on the way.
                 words = bits / (block_bits(level, "outputs") * children)
                 taken = min(taken, words * level.price("outputs", "update"))
+        taken += self._carried_pj(-2)
         back = bits / block_bits(inner, "outputs") * inner.price("outputs", "read")
         # Neighbors below one instance may be added up before.
         added = self._left * added / inner.fanout.children

@@ -23,7 +23,7 @@ from kcsim.workload.layer import DIMENSIONS
 MOST_TRIED = 80
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(shared_mappings())
 def test_no_mapping_of_a_tile_costs_less_than_its_bound(drawn):
     assume(drawn is not None)
