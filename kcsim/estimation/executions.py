@@ -20,6 +20,7 @@ from kcsim.mapping.search import TIME_LIMIT, objective_value
 from kcsim.model.best import FoundEstimates
 from kcsim.model.layer_estimate import Alternative, LayerEstimate
 from kcsim.sharing.distinct_entries import DistinctEntries
+from kcsim.sharing.phase_search import Phases
 from kcsim.sharing.plan import SharedLayer
 from kcsim.sharing.search import find_shared_mapping
 from kcsim.sharing.strategies import SHARINGS
@@ -187,13 +188,15 @@ def _try_sharing(
         # Where decoding is cheap, sharing is likely to be; what is found early rules out more.
         places[1:] = sorted(places[1:], key=lambda each: decoded.get(each.decode_level, np.inf))
         least = np.inf
+        phases: Phases = {}
         for shared in places:
             try:
                 share = whole.left / left
                 left -= 1
                 estimate = find_shared_mapping(
-                    shared, objective, least, time_limit=share, within=within, even=even
-                )
+                    shared, objective, least, time_limit=share, within=within, even=even,
+                    phases=phases,
+                )  # fmt: skip
             except MappingError as error:
                 reasons.setdefault(sharing, str(error))
                 continue

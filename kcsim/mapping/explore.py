@@ -93,13 +93,21 @@ WITH_TIES = 1 + TOLERANCE
 
 @dataclass(frozen=True)
 class Task:
-    """A layer to be mapped; see `kcsim.mapping.search.search_mapping`."""
+    """A layer to be mapped; see `kcsim.mapping.search.search_mapping`.
+
+    Attributes
+    ----------
+    layer, hardware, weights, prices, even
+    is_counted : bool
+        Whether somebody asks how many mappings there are.
+    """
 
     layer: ConvLayer
     hardware: Hardware
     weights: Sequence[WeightCosts] = (DENSE,)
     prices: Prices | None = None
     even: bool = False
+    is_counted: bool = True
 
     @property
     def stages(self) -> int:
@@ -273,11 +281,12 @@ class _Explorer:
         """Search all mappings whose loops are products of some factors of each dimension."""
         try:
             forms = [self._form(self.task, factors, weights) for weights in self.task.weights]
-            counted = [count_mappings(form.built.problem, self.deadline) for form in forms]
+            if self.task.is_counted:
+                counted = [count_mappings(form.built.problem, self.deadline) for form in forms]
+                self.known.mappings = sum(counted)
         except OutOfTime:
             self.known.leave_out(OUT_OF_TIME, self.task.least(self.objective))
             return
-        self.known.mappings = sum(counted)
         for form in self._search_narrowly(forms):
             self._prove(form)
 

@@ -149,21 +149,28 @@ def search_mapping(
         dimension.
     """
     check_search(objective, time_limit)
-    compile_kernels()
-    started, limit = time.monotonic(), _limit(time_limit)
     task = Task(layer, hardware, tuple(weights), prices, even)
-    known = explore(task, OBJECTIVES.index(objective), Deadline(limit, within))
+    return solve(task, objective, _limit(time_limit), within)
+
+
+def solve(
+    task: Task, objective: str, time_limit: float, within: Deadline | None = None
+) -> SearchResult:
+    """The best mapping of a task; see `search_mapping`."""
+    compile_kernels()
+    started = time.monotonic()
+    known = explore(task, OBJECTIVES.index(objective), Deadline(time_limit, within))
     if not known.points:
-        raise MappingError(_nothing_found(task, known, limit))
+        raise MappingError(_nothing_found(task, known, time_limit))
     mapping, energy, cycles, codebook_level = known.points[-1]
     note = _note(task, known)
     value = objective_value(objective, energy, cycles)
     least = [costs[0] for costs in known.left_out]
     gap = 1 - min([value, *least]) / value if value else 0.0
     return SearchResult(
-        mapping, energy, cycles, not note, math.nan if _not_searched(hardware) else gap,
-        known.mappings, known.evaluated, known.nodes, time.monotonic() - started, note,
-        codebook_level,
+        mapping, energy, cycles, not note,
+        math.nan if _not_searched(task.hardware) else gap, known.mappings, known.evaluated,
+        known.nodes, time.monotonic() - started, note, codebook_level,
     )  # fmt: skip
 
 

@@ -201,6 +201,26 @@ def evaluate_shared(shared: SharedLayer, mapping: SharedMapping) -> SharedEstima
 _OUTPUTS = TENSORS.index("outputs")
 
 
+def gather_cost(shared: SharedLayer, mapping: SharedMapping) -> tuple[float, float]:
+    """Energy and cycles of the phase that gathers alone, over all tiles.
+
+    Without what every cycle costs; of homes that work side by side, the cycles of all.
+
+    Raises
+    ------
+    MappingError
+        If the mapping does not cover the tile or does not fit.
+    """
+    widths = shared.widths(mapping.tile)
+    width = 1 + shared.has_offsets if mapping.ordered else max(widths)
+    phase = count_gather(shared, mapping, width)
+    items = (
+        *_moved_items(phase.counts, phase.weights, phase.role),
+        *_gather_items(shared, phase.counts),
+    )
+    return math.fsum(item.energy for item in items), float(phase.cycles)
+
+
 def check_home(shared: SharedLayer, mapping: SharedMapping, width: int) -> int:
     """Bits of all tiles in the home; raise a MappingError if they do not fit."""
     tile, home = mapping.tile, shared.hardware.level_index(mapping.home)

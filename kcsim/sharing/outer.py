@@ -11,7 +11,7 @@ from kcsim.cost.prices import Prices, window_array
 from kcsim.hardware.schema import Dataflow, Hardware, LevelConstraint
 from kcsim.kernels.search.machine import FILL_PJ, WRITE_CYCLES
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
-from kcsim.mapping.search import SearchResult, search_mapping
+from kcsim.mapping.search import SearchResult
 from kcsim.sharing.places import index_level
 from kcsim.sharing.plan import SharedLayer
 from kcsim.sharing.tiles import Tile
@@ -23,9 +23,8 @@ def find_outer(
     home: int,
     tile: Tile,
     ordered: bool,
-    objective: str,
     within: tuple[float, float],
-    search: Callable[..., SearchResult] = search_mapping,
+    search: Callable[..., SearchResult],
 ) -> Mapping:
     """The best loops above the home, with the tile below them.
 
@@ -38,11 +37,10 @@ def find_outer(
         Position of the level.
     tile : Tile
     ordered : bool
-    objective : {"edp", "energy", "cycles"}
     within : (float, float)
         Energy and cycles of the phases for one tile.
     search : callable
-        Takes what `search_mapping` does.
+        Of a layer, a hardware and ``prices``.
 
     Raises
     ------
@@ -63,7 +61,7 @@ def find_outer(
     if max(tile.rounds(layer)) == 1:
         return Mapping((LevelLoops(name, inside),))
     tiles, prices = _tiles_as_words(shared, home, tile, ordered, within)
-    found = search(tiles, _confined(hardware, home), objective=objective, prices=prices)
+    found = search(tiles, _confined(hardware, home), prices=prices)
     names = hardware.level_names[:home]
     outside = tuple(level for level in found.mapping.levels if level.level in names)
     return Mapping((*outside, LevelLoops(name, inside)))

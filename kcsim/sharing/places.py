@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Dataflow, Hardware, LevelConstraint
 from kcsim.sharing.strategies import Sharing
 from kcsim.workload.layer import Tensor
+
+
+class Place(NamedTuple):
+    """Where the intermediate tensor lies.
+
+    Attributes
+    ----------
+    home, last : int
+        Positions of its home, and of the level that tables are gathered at.
+    ordered : bool
+        Whether units come in the order of their entries instead.
+    """
+
+    home: int
+    last: int
+    ordered: bool
 
 
 def possible_homes(hardware: Hardware) -> tuple[int, ...]:

@@ -8,29 +8,28 @@ the bounds rule out all others. Given these three, the loops of each phase are f
 
 from __future__ import annotations
 
+import heapq
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from kcsim.cost.prices import Prices
 from kcsim.errors import MappingError
-from kcsim.hardware.schema import Hardware
-from kcsim.kernels.search import machine as columns
 from kcsim.mapping import cache
 from kcsim.mapping.deadline import Deadline
-from kcsim.mapping.search import TIME_LIMIT, SearchResult, objective_value, search_mapping
+from kcsim.mapping.explore import OUT_OF_TIME
+from kcsim.mapping.search import TIME_LIMIT, SearchResult, objective_value
 from kcsim.sharing.account import SharedEstimate, evaluate_shared
 from kcsim.sharing.bounds import Bounds
 from kcsim.sharing.keys import sharing_key
-from kcsim.sharing.outer import find_outer
-from kcsim.sharing.phases import phase_hardware
-from kcsim.sharing.places import can_order, gathering_levels, index_level, possible_homes
+from kcsim.sharing.phase_search import Phases, PhaseSearch
+from kcsim.sharing.places import Place, can_order, gathering_levels, possible_homes
 from kcsim.sharing.plan import SharedLayer, SharedMapping, check_shareable
 from kcsim.sharing.tiles import Tile
-from kcsim.workload.layer import TENSORS, ConvLayer, LayerError
+from kcsim.workload.layer import LayerError
 
 _PARTS = ("outer", "gather", "entries")
 
@@ -46,6 +45,7 @@ def find_shared_mapping(
     time_limit: float | None = None,
     within: Deadline | None = None,
     even: bool = False,
+    phases: Phases | None = None,
 ) -> SharedEstimate | None:
     """Find the best tile, places and loops of a shared convolution.
 
@@ -61,6 +61,9 @@ def find_shared_mapping(
         Of what the search is a part of.
     even : bool
         Only search even mappings of the phases; see `search_mapping`.
+    phases : dict, optional
+        Phases that are known, and those that become so: of this layer, way to share, objective
+        and value of `even`, with the decoder anywhere.
 
     Returns
     -------
@@ -81,7 +84,7 @@ def find_shared_mapping(
     if store is not None:
         outcome = _read(store.read(key), shared, objective, below)
     if outcome is None:
-        outcome = _explore(shared, objective, below, _Known(deadline, even))
+        outcome = _explore(shared, objective, below, PhaseSearch(objective, deadline, even, phases))
         if store is not None and not outcome.cut:
             store.write(key, _to_document(outcome))
     if outcome.reason:
@@ -105,13 +108,15 @@ def find_shared_mapping(
 
 
 class _Candidate(NamedTuple):
-    """A tile and its places, with the least that it may come to."""
+    """A tile and its place, with the least that it may come to."""
 
     value: float
-    home: int
-    last: int
-    ordered: bool
+    number: int
+    place: Place
     tile: Tile
+    bounds: Bounds
+    at: int
+    is_gathered: bool
 
 
 class _Outcome(NamedTuple):
@@ -167,23 +172,34 @@ def _read(
     return outcome._replace(best=found) if same and is_better else None
 
 
-def _explore(shared: SharedLayer, objective: str, below: float, known: _Known) -> _Outcome:
-    """Map tiles in the order of their bounds, until the deadline."""
+def _explore(shared: SharedLayer, objective: str, below: float, known: PhaseSearch) -> _Outcome:
+    """Map tiles in the order of their bounds, until the deadline.
+
+    The phase that gathers is mapped first: knowing it, most tiles are ruled out.
+    """
     best: SharedEstimate | None = None
     value, mapped, failed, deadline = below, 0, 0, known.deadline
     candidates, cut = _candidates(shared, objective, deadline)
+    count, first = len(candidates), candidates[0].value if candidates else 0.0
     remaining, reason = np.inf, f"no tile fits, not even the smallest, on {shared.hardware.name}"
-    for candidate in candidates:
+    while candidates:
+        candidate = candidates[0]
         if candidate.value >= value or mapped == MAPPED_TILES or failed == 10 * MAPPED_TILES:
             remaining = candidate.value
             break
         if (mapped or failed) and deadline.has_passed:
-            remaining, cut = candidate.value, cut or _CUT
+            remaining, cut = candidate.value, cut or OUT_OF_TIME
             break
         try:
-            found = known.mapped(shared, candidate, objective)
+            if not candidate.is_gathered:
+                heapq.heapreplace(candidates, _gathered(shared, candidate, objective, known))
+                continue
+            heapq.heappop(candidates)
+            found = known.mapped(shared, candidate.place, candidate.tile)
         except (MappingError, LayerError) as error:
             # A phase may be no layer: too large for its sizes to be counted.
+            if not candidate.is_gathered:
+                heapq.heappop(candidates)
             reason, failed = str(error), failed + 1
             continue
         mapped += 1
@@ -197,160 +213,50 @@ def _explore(shared: SharedLayer, objective: str, below: float, known: _Known) -
         remaining = 0.0
     elif known.cut:
         # Nor have the loops of those that were mapped been searched in full.
-        remaining = min(remaining, candidates[0].value)
+        remaining = min(remaining, first)
     gap = max(0.0, 1 - remaining / value) if value and best else 0.0
-    return _Outcome(best, gap, len(candidates), mapped, cut=cut or known.cut)
+    return _Outcome(best, gap, count, mapped, cut=cut or known.cut)
 
 
-_CUT = "the time limit ended the search"
+def _gathered(
+    shared: SharedLayer, candidate: _Candidate, objective: str, known: PhaseSearch
+) -> _Candidate:
+    """A candidate, knowing the phase that gathers."""
+    found = known.gather(shared, candidate.place, candidate.tile)
+    # Homes may work side by side.
+    levels = shared.hardware.levels[: candidate.place.home]
+    cycles = found.cycles / math.prod(level.fanout.children for level in levels)
+    value = candidate.bounds.value_with(candidate.at, found.energy, cycles, objective)
+    # Sums are rounded.
+    value = max(candidate.value, value * (1 - 1e-12))
+    return candidate._replace(value=value, is_gathered=True)
 
 
 def _candidates(
     shared: SharedLayer, objective: str, deadline: Deadline
 ) -> tuple[list[_Candidate], str]:
-    """Tiles with their places, the most promising first; and why some are left out, if any is."""
+    """Tiles with their places, as a heap by their bounds; and why some are left out, if any is."""
     found: list[_Candidate] = []
     cut = ""
-    for home, last, ordered in _places(shared):
+    for place in _places(shared):
         if found and deadline.has_passed:
-            cut = _CUT
+            cut = OUT_OF_TIME
             break
-        bounds = Bounds.of(shared, home, last, ordered)
+        bounds = Bounds.of(shared, *place)
         values = bounds.values(objective).tolist()
         found += [
-            _Candidate(value, home, last, ordered, tile)
-            for value, tile in zip(values, bounds.tiles, strict=True)
+            _Candidate(value, len(found) + i, place, tile, bounds, i, False)
+            for i, (value, tile) in enumerate(zip(values, bounds.tiles, strict=True))
         ]
         cut = cut if bounds.are_all else "only some of its tiles were looked at"
-    return sorted(found, key=lambda candidate: candidate[0]), cut
+    heapq.heapify(found)
+    return found, cut
 
 
-def _places(shared: SharedLayer) -> Iterator[tuple[int, int, bool]]:
-    """Homes, the levels that tables are gathered at, and whether units are ordered instead."""
+def _places(shared: SharedLayer) -> Iterator[Place]:
+    """All places of the intermediate tensor."""
     for home in reversed(possible_homes(shared.hardware)):
         for last in reversed(gathering_levels(shared.hardware, home, shared.role)):
-            yield home, last, False
+            yield Place(home, last, False)
         if can_order(shared.hardware, home, shared.sharing):
-            yield home, home, True
-
-
-class _Known:
-    """Mappings of phases that several tiles have in common, found until a deadline.
-
-    Where one is not proved, `cut` says why.
-    """
-
-    def __init__(self, deadline: Deadline | None = None, even: bool = False) -> None:
-        self._found: dict[object, SearchResult | MappingError] = {}
-        self.deadline, self._even = deadline or Deadline(), even
-        self.cut = ""
-
-    def _search(self, layer: ConvLayer, hardware: Hardware, **options: Any) -> SearchResult:
-        limit = max(self.deadline.left, 1e-3)
-        try:
-            found = search_mapping(
-                layer, hardware, time_limit=limit, within=self.deadline, even=self._even, **options
-            )
-        except MappingError:
-            self.cut = self.cut or (_CUT if self.deadline.has_passed else "")
-            raise
-        self.cut = self.cut or found.note
-        return found
-
-    def _remembered(self, key: object, find: Callable[[], SearchResult]) -> SearchResult:
-        """What was found for a key, or could not be."""
-        if key not in self._found:
-            try:
-                self._found[key] = find()
-            except MappingError as error:
-                self._found[key] = error
-        found = self._found[key]
-        if isinstance(found, MappingError):
-            raise found
-        return found
-
-    def mapped(self, shared: SharedLayer, candidate: _Candidate, objective: str) -> SharedEstimate:
-        """The estimate with the best loops for a tile and its places."""
-        _, home, last, ordered, tile = candidate
-        shapes, names = shared.shapes(tile), shared.hardware.level_names
-        width = max(shared.widths(tile))
-
-        def map_gather() -> SearchResult:
-            return self._search(
-                gathering, phase_hardware(shared, "gather", home, last),
-                objective=objective, weights=(shared.gather_costs(tile, ordered),),
-                prices=_gather_prices(shared, home, last, width * shared.depth),
-            )  # fmt: skip
-
-        def map_entries() -> SearchResult:
-            hardware = phase_hardware(shared, "entries", home, home)
-            # The codebook is loaded once for all runs.
-            costs = tuple(
-                replace(
-                    each, load_pj=each.load_pj / loads, copy_pj=each.copy_pj / loads,
-                    load_cycles=each.load_cycles / loads, copy_cycles=each.copy_cycles / loads,
-                )
-                for each in shared.entry_form(shapes).costs(hardware)
-            )  # fmt: skip
-            return self._search(
-                entries, hardware, objective=objective, weights=costs,
-                prices=_entry_prices(hardware, home),
-            )  # fmt: skip
-
-        gathering, entries = shapes.gather, shapes.entries(_smooth(width))
-        rounds = tile.rounds(shared.layer)
-        loads = 1
-        if shared.form.loads_codebook:
-            loads = sum(shared.widths(tile).values()) * rounds.N * rounds.P * rounds.Q
-        gather_key = home, last, ordered, width, gathering.shape_key
-        gather = self._remembered(gather_key, map_gather)
-        multiply = self._remembered((home, loads, entries.shape_key), map_entries)
-        tables = tile.G * shapes.tables
-        within = (
-            gather.energy + tables * multiply.energy,
-            gather.cycles + tables * multiply.cycles,
-        )
-        outer = find_outer(shared, home, tile, ordered, objective, within, self._search)
-        mapping = SharedMapping(
-            shared.sharing, names[home], names[last], ordered, tile, outer, gather.mapping,
-            multiply.mapping, multiply.codebook_level,
-        )  # fmt: skip
-        return evaluate_shared(shared, mapping)
-
-
-def _entry_prices(hardware: Hardware, home: int) -> Prices:
-    """The phase that multiplies: what its inputs and outputs do above the home is not its own."""
-    factors = np.ones((len(hardware.levels), 3, 8))
-    factors[:home, 1:] = 0
-    factors[home, 1:, columns.FILL_PJ] = 0
-    factors[: home + 1, :, columns.VALUE_BITS] = 0
-    return Prices(factors)
-
-
-def _gather_prices(shared: SharedLayer, home: int, last: int, width: int) -> Prices:
-    """The phase that gathers: tables move as a whole, and are gathered from at a fixed price."""
-    factors = np.ones((len(shared.hardware.levels), 3, 8))
-    for j, first in enumerate((index_level(shared.hardware, home), home, home)):
-        factors[:first, j] = 0
-        factors[first, j, columns.FILL_PJ] = 0
-    role = TENSORS.index(shared.role)
-    factors[: last + 1, role] *= width
-    factors[last, role, [columns.READ_PJ, columns.UPDATE_PJ, columns.TRANSFER_PJ]] = 0
-    factors[last, role, [columns.READ_CYCLES, columns.SPILL_CYCLES]] = 0
-    factors[last + 1 :, role] = 0
-    if role == TENSORS.index("outputs"):
-        factors[last, role, columns.WRITE_CYCLES] = 0
-    factors[: home + 1, :, columns.VALUE_BITS] = 0
-    return Prices(factors)
-
-
-def _smooth(number: int) -> int:
-    """The next number without prime factors above 7: loops over it can be cut in many ways."""
-    while True:
-        left = number
-        for prime in (2, 3, 5, 7):
-            while left % prime == 0:
-                left //= prime
-        if left == 1:
-            return number
-        number += 1
+            yield Place(home, home, True)

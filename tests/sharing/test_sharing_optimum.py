@@ -17,9 +17,10 @@ from kcsim.hardware.schema import CodebookStore, Compute, Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import OBJECTIVES
 from kcsim.sharing.account import evaluate_shared
-from kcsim.sharing.places import can_order, gathering_levels, possible_homes
+from kcsim.sharing.phase_search import PhaseSearch
+from kcsim.sharing.places import Place, can_order, gathering_levels, possible_homes
 from kcsim.sharing.plan import SharedMapping
-from kcsim.sharing.search import MAPPED_TILES, _Candidate, _Known, find_shared_mapping
+from kcsim.sharing.search import MAPPED_TILES, find_shared_mapping
 from kcsim.sharing.strategies import SHARINGS
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import ConvLayer
@@ -31,7 +32,7 @@ def divisors(number):
 
 def every_shared_mapping(shared, objective):
     """The best mapping of every tile and place, without bounds."""
-    known, depth = _Known(), shared.unit.channels
+    known, depth = PhaseSearch(objective), shared.unit.channels
     for home in possible_homes(shared.hardware):
         whole = Tile.whole(shared.layer)
         choices = [divisors(size) if home else [size] for size in whole]
@@ -41,9 +42,8 @@ def every_shared_mapping(shared, objective):
         if can_order(shared.hardware, home, shared.sharing):
             places.append((home, True))
         for (last, ordered), sizes in itertools.product(places, itertools.product(*choices)):
-            candidate = _Candidate(0, home, last, ordered, Tile(*sizes))
             with contextlib.suppress(MappingError):
-                yield known.mapped(shared, candidate, objective)
+                yield known.mapped(shared, Place(home, last, ordered), Tile(*sizes))
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))

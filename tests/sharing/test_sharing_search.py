@@ -13,10 +13,11 @@ from small_problems import layer_of
 from kcsim.errors import MappingError
 from kcsim.hardware.schema import Dataflow, LevelConstraint
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
-from kcsim.sharing.account import evaluate_shared
+from kcsim.sharing.account import evaluate_shared, gather_cost
 from kcsim.sharing.bounds import Bounds
+from kcsim.sharing.phase_search import PhaseSearch, smooth
 from kcsim.sharing.phases import phase_hardware
-from kcsim.sharing.search import _Candidate, _Known, _smooth
+from kcsim.sharing.places import Place
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import DIMENSIONS
 
@@ -36,6 +37,21 @@ def test_no_mapping_of_a_tile_costs_less_than_its_bound(drawn):
     assert bounds.cycles[i] <= found.cycles.total
 
 
+@settings(max_examples=400, deadline=None)
+@given(shared_mappings())
+def test_no_mapping_costs_less_than_its_bound_with_its_own_gathering(drawn):
+    assume(drawn is not None)
+    shared, mapping = drawn.shared, drawn.mapping
+    home, last = (shared.hardware.level_index(n) for n in (mapping.home, mapping.gathered_at))
+    bounds = Bounds.of(shared, home, last, mapping.ordered)
+    i, found = bounds.tiles.index(mapping.tile), evaluate_shared(shared, mapping)
+    energy, cycles = gather_cost(shared, mapping)
+    assert bounds.gather_energy[i] <= energy * (1 + 1e-9)
+    assert bounds.gather_cycles[i] * found.outer.instances[home] <= cycles * (1 + 1e-9)
+    with_gathering = bounds.value_with(i, energy, cycles / found.outer.instances[home], "energy")
+    assert with_gathering <= found.energy * (1 + 1e-9)
+
+
 @settings(max_examples=40, deadline=None)
 @given(shared_mappings())
 def test_no_other_loops_of_any_part_take_less_energy(drawn):
@@ -43,12 +59,12 @@ def test_no_other_loops_of_any_part_take_less_energy(drawn):
     shared, tile = drawn.shared, drawn.mapping.tile
     # Loops are found for tables of one width that has small factors.
     widths = shared.widths(tile)
-    assume(len(widths) == 1 and _smooth(max(widths)) == max(widths))
+    assume(len(widths) == 1 and smooth(max(widths)) == max(widths))
     home, last = (
         shared.hardware.level_index(n) for n in (drawn.mapping.home, drawn.mapping.gathered_at)
     )
-    candidate = _Candidate(0.0, home, last, drawn.mapping.ordered, tile)
-    best = _Known().mapped(shared, candidate, "energy")
+    place = Place(home, last, drawn.mapping.ordered)
+    best = PhaseSearch("energy").mapped(shared, place, tile)
     # Accesses are rounded up to whole ones, which the search does not see.
     slack = sum(item.energy / item.accesses for item in best.items if item.accesses)
     for part, other in _others(shared, best.plan, home, last):
