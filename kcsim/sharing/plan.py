@@ -133,6 +133,23 @@ class SharedLayer:
         """The tensor that the intermediate one is to the phase that gathers."""
         return self.sharing.role("gather")
 
+    @cached_property
+    def can_turn(self) -> bool:
+        """Whether rows and columns may be exchanged, and all costs stay what they are."""
+        turned = {"P": "Q", "Q": "P", "R": "S", "S": "R"}
+        constraints = [
+            dimensions
+            for level in self.hardware.dataflow.levels.values()
+            for dimensions in (level.temporal, level.spatial_x, level.spatial_y)
+            if dimensions is not None
+        ]
+        whole = Tile.whole(self.layer)
+        rows, columns = self.shapes(whole).windows
+        return (
+            (rows, whole.P, self.unit.height) == (columns, whole.Q, self.unit.width)
+            and all({turned.get(d, d) for d in each} == set(each) for each in constraints)
+        )  # fmt: skip
+
     def home_bits(
         self, shapes: PhaseShapes, home: int, index_bits: Any, width: Any
     ) -> dict[Tensor, Any]:

@@ -247,6 +247,7 @@ def _candidates(
         found += [
             _Candidate(value, len(found) + i, place, tile, bounds, i, False)
             for i, (value, tile) in enumerate(zip(values, bounds.tiles, strict=True))
+            if tile.P <= tile.Q or not shared.can_turn
         ]
         cut = cut if bounds.are_all else "only some of its tiles were looked at"
     heapq.heapify(found)
