@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -174,11 +175,10 @@ def evaluate_shared(shared: SharedLayer, mapping: SharedMapping) -> SharedEstima
     cycles = _cycles(outer, index_form, gather, entries, home)
     items = [
         *_moved_items(outer, index_form),
-        *_moved_items(gather.counts, gather.weights, gather.role),
+        *_phase_items(gather),
         *_gather_items(shared, gather.counts),
-        *_moved_items(entries.counts, entries.weights, entries.role),
-        *mac_items(entries.counts),
-        *codebook_items(entries.counts, entries.weights),
+        *_phase_items(entries),
+        *_entry_items(entries),
         *cycle_items(replace(outer, instances=instances), cycles.total),
     ]
     accesses, transfers, tables = _added_up(outer, (gather, entries))
@@ -201,24 +201,42 @@ def evaluate_shared(shared: SharedLayer, mapping: SharedMapping) -> SharedEstima
 _OUTPUTS = TENSORS.index("outputs")
 
 
-def gather_cost(shared: SharedLayer, mapping: SharedMapping) -> tuple[float, float]:
-    """Energy and cycles of the phase that gathers alone, over all tiles.
+class Cost(NamedTuple):
+    """Energy and cycles of one phase, over all tiles.
 
     Without what every cycle costs; of homes that work side by side, the cycles of all.
+    """
+
+    energy: float
+    cycles: float
+
+
+def gather_cost(shared: SharedLayer, mapping: SharedMapping) -> Cost:
+    """Of the phase that gathers, whatever else the mapping says.
 
     Raises
     ------
     MappingError
-        If the mapping does not cover the tile or does not fit.
+        If the phase does not cover the tile or does not fit.
     """
     widths = shared.widths(mapping.tile)
     width = 1 + shared.has_offsets if mapping.ordered else max(widths)
     phase = count_gather(shared, mapping, width)
-    items = (
-        *_moved_items(phase.counts, phase.weights, phase.role),
-        *_gather_items(shared, phase.counts),
-    )
-    return math.fsum(item.energy for item in items), float(phase.cycles)
+    items = [*_phase_items(phase), *_gather_items(shared, phase.counts)]
+    return Cost(math.fsum(item.energy for item in items), float(phase.cycles))
+
+
+def entries_cost(shared: SharedLayer, mapping: SharedMapping) -> Cost:
+    """Of the phase that multiplies, whatever else the mapping says.
+
+    Raises
+    ------
+    MappingError
+        If the phase does not cover the entries or does not fit.
+    """
+    phase = count_entries(shared, mapping, shared.widths(mapping.tile))
+    items = [*_phase_items(phase), *_entry_items(phase)]
+    return Cost(math.fsum(item.energy for item in items), float(phase.cycles))
 
 
 def check_home(shared: SharedLayer, mapping: SharedMapping, width: int) -> int:
@@ -290,6 +308,16 @@ def _moved_items(counts: Counts, form: WeightFormat, role: str = "") -> Iterator
     """What is stored and moved; of a phase, with what the intermediate tensor stands for."""
     for item in (*storage_items(counts, form), *network_items(counts, form)):
         yield replace(item, tensor="intermediate") if item.tensor == role else item
+
+
+def _phase_items(phase: Phase) -> Iterator[EnergyItem]:
+    return _moved_items(phase.counts, phase.weights, phase.role)
+
+
+def _entry_items(phase: Phase) -> Iterator[EnergyItem]:
+    """The phase that multiplies: products, and lookups of entries."""
+    yield from mac_items(phase.counts)
+    yield from codebook_items(phase.counts, phase.weights)
 
 
 def _gather_items(shared: SharedLayer, counts: Counts) -> Iterator[EnergyItem]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kcsim.mapping.search import objective_value
+from kcsim.sharing.account import Cost
 from kcsim.sharing.least_costs import LeastCosts
 from kcsim.sharing.plan import SharedLayer
 from kcsim.sharing.tiles import Tile
@@ -23,10 +24,10 @@ class Bounds:
     tiles : list of Tile
     gather_energy, gather_cycles : float64[tiles]
         Of the phase that gathers, without what every cycle costs.
-    other_energy : float64[tiles]
-        Of all else, likewise.
-    entries_cycles : float64[tiles]
-        Of the phase that multiplies.
+    entries_energy, entries_cycles : float64[tiles]
+        Of the phase that multiplies, likewise.
+    outer_energy : float64[tiles]
+        Of the loops above the home, likewise.
     outside_cycles : float
         Of the outermost level.
     static_pj_per_cycle : float
@@ -37,8 +38,9 @@ class Bounds:
     tiles: list[Tile]
     gather_energy: np.ndarray
     gather_cycles: np.ndarray
-    other_energy: np.ndarray
+    entries_energy: np.ndarray
     entries_cycles: np.ndarray
+    outer_energy: np.ndarray
     outside_cycles: float
     static_pj_per_cycle: float
     are_all: bool
@@ -52,14 +54,15 @@ class Bounds:
         kept = [tiles[i] for i in np.flatnonzero(fits)]
         return cls(
             kept, table.gather_energy(home, last)[fits], table.gather_cycles(home, last)[fits],
-            table.other_energy(home)[fits], table.entries_cycles(home)[fits],
+            table.entries_energy(home)[fits], table.entries_cycles(home)[fits],
+            table.outer_energy(home)[fits],
             table.outside_cycles(), shared.hardware.static_pj_per_cycle, are_all,
         )  # fmt: skip
 
     @property
     def energy(self) -> np.ndarray:
         """Of each tile: float64[tiles]."""
-        energy = self.gather_energy + self.other_energy
+        energy = self.gather_energy + self.entries_energy + self.outer_energy
         return np.asarray(energy + self.cycles * self.static_pj_per_cycle)
 
     @property
@@ -73,11 +76,17 @@ class Bounds:
         found = objective_value(objective, self.energy, self.cycles)  # type: ignore[arg-type]
         return np.asarray(found)
 
-    def value_with(self, index: int, energy: float, cycles: float, objective: str) -> float:
-        """That of one tile, where the phase that gathers is known."""
-        cycles = max(cycles + float(self.entries_cycles[index]), self.outside_cycles)
-        energy += float(self.other_energy[index]) + cycles * self.static_pj_per_cycle
-        return objective_value(objective, energy, cycles)
+    def value_with(
+        self, index: int, objective: str, entries: Cost | None, gather: Cost | None
+    ) -> float:
+        """That of one tile, where energy and cycles of a phase, or of both, are known."""
+        least = Cost(float(self.gather_energy[index]), float(self.gather_cycles[index]))
+        gather = gather or least
+        least = Cost(float(self.entries_energy[index]), float(self.entries_cycles[index]))
+        entries = entries or least
+        cycles = max(gather.cycles + entries.cycles, self.outside_cycles)
+        energy = gather.energy + entries.energy + float(self.outer_energy[index])
+        return objective_value(objective, energy + cycles * self.static_pj_per_cycle, cycles)
 
 
 def _tiles(shared: SharedLayer, whole: bool) -> tuple[list[Tile], bool]:

@@ -114,8 +114,8 @@ class LeastCosts:
                 energy += shapes.tile.G * shapes.tile.C * pixels * self.runs * read
         return np.asarray(energy)
 
-    def other_energy(self, home: int) -> np.ndarray:
-        """Multiplying, moving operands through the home once, and all outside of it."""
+    def entries_energy(self, home: int) -> np.ndarray:
+        """Multiplying, and moving operands through the home once."""
         shared, hardware, shapes = self.shared, self.shared.hardware, self.shapes
         precision = hardware.precision_bits
         decoded = shared.form.decode_level < len(hardware.levels) - 1
@@ -123,7 +123,6 @@ class LeastCosts:
         served += self._served_pj("inputs", min(precision.inputs, precision.outputs))
         served += self._served_pj("outputs", precision.outputs)
         total = self._left * self.macs * (hardware.compute.mac_pj + served)
-        total += self.accumulated * self._at_home(home, "outputs", "read")
         if home < len(hardware.levels) - 1:
             words = self.words * self._home_price(home, "entries")
             if shared.role == "inputs":
@@ -134,8 +133,12 @@ class LeastCosts:
             else:
                 total += shapes.output_words * self.runs * self._at_home(home, "outputs", "update")
                 total += words * self._touched
-        total += self._listed_pj()
-        return np.asarray(total + (self._fetched_pj(home) if home else 0.0))
+        return np.asarray(total + self._listed_pj())
+
+    def outer_energy(self, home: int) -> np.ndarray:
+        """All outside of the home, and sums of other tiles that come back to it."""
+        returned = self.accumulated * self._at_home(home, "outputs", "read")
+        return np.asarray(returned + (self._fetched_pj(home) if home else 0.0))
 
     @cached_property
     def _touched(self) -> np.ndarray:

@@ -19,7 +19,7 @@ from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.explore import OUT_OF_TIME, Task
 from kcsim.mapping.nest import Mapping
 from kcsim.mapping.search import SearchResult, solve
-from kcsim.sharing.account import SharedEstimate, evaluate_shared, gather_cost
+from kcsim.sharing.account import Cost, SharedEstimate, entries_cost, evaluate_shared, gather_cost
 from kcsim.sharing.outer import find_outer
 from kcsim.sharing.phases import phase_hardware
 from kcsim.sharing.places import Place, index_level
@@ -27,22 +27,18 @@ from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import TENSORS, ConvLayer
 
-Phases = dict[object, Any]
-"""What was found for phases, or why nothing was, by what they differ in."""
+Phases = dict[object, tuple[Any, str]]
+"""What was found for phases, or why nothing was, by what they differ in; and why it is not proved,
+if it is not."""
 
-_Found = TypeVar("_Found")
-_NO_LOOPS = Mapping(())
+_Remembered = TypeVar("_Remembered")
 
 
-class Gathering(NamedTuple):
-    """Loops of the phase that gathers, and energy and cycles of all its runs.
-
-    See `kcsim.sharing.account.gather_cost`.
-    """
+class Found(NamedTuple):
+    """The loops of a phase, and what all its runs cost."""
 
     loops: SearchResult
-    energy: float
-    cycles: float
+    cost: Cost
 
 
 class PhaseSearch:
@@ -74,46 +70,53 @@ class PhaseSearch:
         self._found: Phases = {} if phases is None else phases
         self.cut = ""
 
-    def gather(self, shared: SharedLayer, place: Place, tile: Tile) -> Gathering:
+    def gather(self, shared: SharedLayer, place: Place, tile: Tile) -> Found:
         """The phase that gathers; the same wherever entries are decoded."""
-        width, names = max(shared.widths(tile)), shared.hardware.level_names
-        home, last, ordered = place
+        width = max(shared.widths(tile))
 
-        def find() -> Gathering:
+        def find() -> Found:
             found = self._search(
-                shared.shapes(tile).gather, phase_hardware(shared, "gather", home, last),
-                weights=(shared.gather_costs(tile, ordered),),
-                prices=_gather_prices(shared, home, last, width * shared.depth),
-            )  # fmt: skip
-            mapping = SharedMapping(
-                shared.sharing, names[home], names[last], ordered, tile, _NO_LOOPS, found.mapping,
-                _NO_LOOPS,
-            )  # fmt: skip
-            return Gathering(found, *gather_cost(shared, mapping))
+                shared.shapes(tile).gather,
+                phase_hardware(shared, "gather", place.home, place.last),
+                (shared.gather_costs(tile, place.ordered),),
+                _gather_prices(shared, place.home, place.last, width * shared.depth),
+            )
+            plan = replace(_without_loops(shared, place, tile), gather=found.mapping)
+            return Found(found, gather_cost(shared, plan))
 
-        found = self._remembered((place, tile), find)
-        self.cut = self.cut or found.loops.note
-        return found
+        return self._remembered((place, tile), find)
+
+    def entries(self, shared: SharedLayer, place: Place, tile: Tile) -> Found:
+        """The phase that multiplies; the same wherever tables are gathered at."""
+        loops = self._entry_loops(shared, place.home, tile)
+
+        def find() -> Found:
+            plan = replace(
+                _without_loops(shared, place, tile), entries=loops.mapping,
+                codebook_level=loops.codebook_level,
+            )  # fmt: skip
+            return Found(loops, entries_cost(shared, plan))
+
+        return self._remembered((shared.decode_level, place.home, tile), find)
 
     def mapped(self, shared: SharedLayer, place: Place, tile: Tile) -> SharedEstimate:
         """The estimate with the best loops for a tile and its place."""
-        home, names = place.home, shared.hardware.level_names
         gather = self.gather(shared, place, tile).loops
-        multiply = self._entries(shared, home, tile)
+        multiply = self._entry_loops(shared, place.home, tile)
         tables = tile.G * shared.shapes(tile).tables
         within = (
             gather.energy + tables * multiply.energy,
             gather.cycles + tables * multiply.cycles,
         )
-        outer = find_outer(shared, home, tile, place.ordered, within, self._search)
-        mapping = SharedMapping(
-            shared.sharing, names[home], names[place.last], place.ordered, tile, outer,
-            gather.mapping, multiply.mapping, multiply.codebook_level,
+        outer = find_outer(shared, place.home, tile, place.ordered, within, self._search)
+        plan = replace(
+            _without_loops(shared, place, tile), outer=outer, gather=gather.mapping,
+            entries=multiply.mapping, codebook_level=multiply.codebook_level,
         )  # fmt: skip
-        return evaluate_shared(shared, mapping)
+        return evaluate_shared(shared, plan)
 
-    def _entries(self, shared: SharedLayer, home: int, tile: Tile) -> SearchResult:
-        """The loops of the phase that multiplies."""
+    def _entry_loops(self, shared: SharedLayer, home: int, tile: Tile) -> SearchResult:
+        """The loops of the phase that multiplies, for tables as wide as any, or wider."""
         shapes, widths = shared.shapes(tile), shared.widths(tile)
         layer, rounds = shapes.entries(smooth(max(widths))), tile.rounds(shared.layer)
         loads = 1
@@ -132,10 +135,7 @@ class PhaseSearch:
             )  # fmt: skip
             return self._search(layer, hardware, costs, _entry_prices(hardware, home))
 
-        key = shared.decode_level, home, loads, layer.shape_key
-        found = self._remembered(key, find)
-        self.cut = self.cut or found.note
-        return found
+        return self._remembered((shared.decode_level, home, loads, layer.shape_key), find)
 
     def _search(
         self,
@@ -146,23 +146,33 @@ class PhaseSearch:
     ) -> SearchResult:
         task = Task(layer, hardware, tuple(weights), prices, self._even, is_counted=False)
         try:
-            return solve(task, self._objective, max(self.deadline.left, 1e-3), self.deadline)
+            found = solve(task, self._objective, max(self.deadline.left, 1e-3), self.deadline)
         except MappingError:
             self.cut = self.cut or (OUT_OF_TIME if self.deadline.has_passed else "")
             raise
+        self.cut = self.cut or found.note
+        return found
 
-    def _remembered(self, key: object, find: Callable[[], _Found]) -> _Found:
+    def _remembered(self, key: object, find: Callable[[], _Remembered]) -> _Remembered:
         """What was found for a key, or could not be."""
         if key not in self._found:
             try:
-                self._found[key] = find()
+                self._found[key] = find(), self.cut
             except MappingError as error:
                 if self.cut:
                     raise
-                self._found[key] = error
-        if isinstance(found := self._found[key], MappingError):
+                self._found[key] = error, ""
+        found, cut = self._found[key]
+        self.cut = self.cut or cut
+        if isinstance(found, MappingError):
             raise found
-        return cast(_Found, found)
+        return cast(_Remembered, found)
+
+
+def _without_loops(shared: SharedLayer, place: Place, tile: Tile) -> SharedMapping:
+    names, none = shared.hardware.level_names, Mapping(())
+    home, last = names[place.home], names[place.last]
+    return SharedMapping(shared.sharing, home, last, place.ordered, tile, none, none, none)
 
 
 def _entry_prices(hardware: Hardware, home: int) -> Prices:

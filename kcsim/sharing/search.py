@@ -22,7 +22,7 @@ from kcsim.mapping import cache
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.explore import OUT_OF_TIME
 from kcsim.mapping.search import TIME_LIMIT, SearchResult, objective_value
-from kcsim.sharing.account import SharedEstimate, evaluate_shared
+from kcsim.sharing.account import Cost, SharedEstimate, evaluate_shared
 from kcsim.sharing.bounds import Bounds
 from kcsim.sharing.keys import sharing_key
 from kcsim.sharing.phase_search import Phases, PhaseSearch
@@ -108,7 +108,7 @@ def find_shared_mapping(
 
 
 class _Candidate(NamedTuple):
-    """A tile and its place, with the least that it may come to."""
+    """A tile and its place, with the least that it may come to, and what is known of its phases."""
 
     value: float
     number: int
@@ -116,7 +116,22 @@ class _Candidate(NamedTuple):
     tile: Tile
     bounds: Bounds
     at: int
-    is_gathered: bool
+    entries: Cost | None = None
+    gather: Cost | None = None
+
+    def known_better(self, shared: SharedLayer, objective: str, known: PhaseSearch) -> _Candidate:
+        """With one phase more that is known: first the one that many tiles have in common."""
+        find = known.gather if self.entries else known.entries
+        cost = find(shared, self.place, self.tile).cost
+        # Homes may work side by side.
+        above = shared.hardware.levels[: self.place.home]
+        beside = math.prod(level.fanout.children for level in above)
+        cost = cost._replace(cycles=cost.cycles / beside)
+        entries, gather = (self.entries, cost) if self.entries else (cost, None)
+        value = self.bounds.value_with(self.at, objective, entries, gather)
+        # Sums are rounded.
+        value = max(self.value, value * (1 - 1e-12))
+        return self._replace(value=value, entries=entries, gather=gather)
 
 
 class _Outcome(NamedTuple):
@@ -175,7 +190,7 @@ def _read(
 def _explore(shared: SharedLayer, objective: str, below: float, known: PhaseSearch) -> _Outcome:
     """Map tiles in the order of their bounds, until the deadline.
 
-    The phase that gathers is mapped first: knowing it, most tiles are ruled out.
+    The phases are mapped first: knowing them, most tiles are ruled out.
     """
     best: SharedEstimate | None = None
     value, mapped, failed, deadline = below, 0, 0, known.deadline
@@ -191,14 +206,15 @@ def _explore(shared: SharedLayer, objective: str, below: float, known: PhaseSear
             remaining, cut = candidate.value, cut or OUT_OF_TIME
             break
         try:
-            if not candidate.is_gathered:
-                heapq.heapreplace(candidates, _gathered(shared, candidate, objective, known))
+            if not candidate.gather:
+                better = candidate.known_better(shared, objective, known)
+                heapq.heapreplace(candidates, better)
                 continue
             heapq.heappop(candidates)
             found = known.mapped(shared, candidate.place, candidate.tile)
         except (MappingError, LayerError) as error:
             # A phase may be no layer: too large for its sizes to be counted.
-            if not candidate.is_gathered:
+            if not candidate.gather:
                 heapq.heappop(candidates)
             reason, failed = str(error), failed + 1
             continue
@@ -218,20 +234,6 @@ def _explore(shared: SharedLayer, objective: str, below: float, known: PhaseSear
     return _Outcome(best, gap, count, mapped, cut=cut or known.cut)
 
 
-def _gathered(
-    shared: SharedLayer, candidate: _Candidate, objective: str, known: PhaseSearch
-) -> _Candidate:
-    """A candidate, knowing the phase that gathers."""
-    found = known.gather(shared, candidate.place, candidate.tile)
-    # Homes may work side by side.
-    levels = shared.hardware.levels[: candidate.place.home]
-    cycles = found.cycles / math.prod(level.fanout.children for level in levels)
-    value = candidate.bounds.value_with(candidate.at, found.energy, cycles, objective)
-    # Sums are rounded.
-    value = max(candidate.value, value * (1 - 1e-12))
-    return candidate._replace(value=value, is_gathered=True)
-
-
 def _candidates(
     shared: SharedLayer, objective: str, deadline: Deadline
 ) -> tuple[list[_Candidate], str]:
@@ -245,7 +247,7 @@ def _candidates(
         bounds = Bounds.of(shared, *place)
         values = bounds.values(objective).tolist()
         found += [
-            _Candidate(value, len(found) + i, place, tile, bounds, i, False)
+            _Candidate(value, len(found) + i, place, tile, bounds, i)
             for i, (value, tile) in enumerate(zip(values, bounds.tiles, strict=True))
             if tile.P <= tile.Q or not shared.can_turn
         ]

@@ -13,7 +13,7 @@ from small_problems import layer_of
 from kcsim.errors import MappingError
 from kcsim.hardware.schema import Dataflow, LevelConstraint
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
-from kcsim.sharing.account import evaluate_shared, gather_cost
+from kcsim.sharing.account import entries_cost, evaluate_shared, gather_cost
 from kcsim.sharing.bounds import Bounds
 from kcsim.sharing.phase_search import PhaseSearch, smooth
 from kcsim.sharing.phases import phase_hardware
@@ -39,17 +39,22 @@ def test_no_mapping_of_a_tile_costs_less_than_its_bound(drawn):
 
 @settings(max_examples=400, deadline=None)
 @given(shared_mappings())
-def test_no_mapping_costs_less_than_its_bound_with_its_own_gathering(drawn):
+def test_no_mapping_costs_less_than_its_bound_with_its_own_phases(drawn):
     assume(drawn is not None)
     shared, mapping = drawn.shared, drawn.mapping
     home, last = (shared.hardware.level_index(n) for n in (mapping.home, mapping.gathered_at))
     bounds = Bounds.of(shared, home, last, mapping.ordered)
     i, found = bounds.tiles.index(mapping.tile), evaluate_shared(shared, mapping)
-    energy, cycles = gather_cost(shared, mapping)
-    assert bounds.gather_energy[i] <= energy * (1 + 1e-9)
-    assert bounds.gather_cycles[i] * found.outer.instances[home] <= cycles * (1 + 1e-9)
-    with_gathering = bounds.value_with(i, energy, cycles / found.outer.instances[home], "energy")
-    assert with_gathering <= found.energy * (1 + 1e-9)
+    beside = found.outer.instances[home]
+    gather, entries = gather_cost(shared, mapping), entries_cost(shared, mapping)
+    assert bounds.gather_energy[i] <= gather.energy * (1 + 1e-9)
+    assert bounds.entries_energy[i] <= entries.energy * (1 + 1e-9)
+    assert bounds.gather_cycles[i] * beside <= gather.cycles * (1 + 1e-9)
+    assert bounds.entries_cycles[i] * beside <= entries.cycles * (1 + 1e-9)
+    gather, entries = (cost._replace(cycles=cost.cycles / beside) for cost in (gather, entries))
+    for known in ((None, None), (entries, None), (None, gather), (entries, gather)):
+        for objective, value in (("energy", found.energy), ("cycles", found.cycles.total)):
+            assert bounds.value_with(i, objective, *known) <= value * (1 + 1e-9)
 
 
 @settings(max_examples=40, deadline=None)
