@@ -90,7 +90,9 @@ class Prepared:
         epochs = request.dense_epochs or DENSE_RECIPE.epochs
         file = None if request.output is None else checkpoint_file(request.output, 0, "dense")
         recipe = replace(DENSE_RECIPE, epochs=epochs, batch=self.recipe.batch)
-        fit(self.model, self.train, recipe, checkpoint=file, progress=progress)
+        fit(
+            self.model, self.train, recipe, norms=False, checkpoint=file, progress=progress
+        )  # fmt: skip
 
 
 def prepare(request: Request) -> Prepared:

@@ -14,7 +14,7 @@ from kcsim.errors import InputError, Problem, nearest
 from kcsim.reading.arguments import checked
 from kcsim.retrain.fit import fit
 from kcsim.retrain.images import Images
-from kcsim.retrain.layers import arrays_of, places_of
+from kcsim.retrain.layers import Place, arrays_of, places_of
 from kcsim.retrain.norms import accuracy, estimate_norms
 from kcsim.retrain.penalty import KMeansPenalty
 from kcsim.retrain.pruning import MagnitudePruning
@@ -193,7 +193,7 @@ def _run(
         file = None if checkpoint is None else checkpoint_file(checkpoint, seed, stage)
         fit(
             trained, task.train, recipe, seed=seed, teacher=task.dense, checkpoint=file,
-            progress=lambda done, _: tell(begun + done), **parts,
+            progress=lambda done, _: tell(begun + done), norms=stage == "tied", **parts,
         )  # fmt: skip
 
     if task.prune and steps:
@@ -213,14 +213,15 @@ def _run(
     retrained = normed
     if task.method == "tied" and steps:
         train(tied, "tied", begun)
-        estimate_norms(model, task.train, recipe.norm_images, seed)
         retrained = accuracy(model, task.test)
     clustered, plain = tied.finalize()
     clustered = replace(clustered, notes=(*clustered.notes, *notes))
     return clustered, plain, (plainly, normed, retrained)
 
 
-def _cluster(task: _Task, model: nn.Module, places: dict[str, str], seed: int) -> ClusteredWeights:
+def _cluster(
+    task: _Task, model: nn.Module, places: dict[str, Place], seed: int
+) -> ClusteredWeights:
     arrays = arrays_of(model, places)
     clustered = cluster_network(
         task.network, arrays, task.clustering, seed=seed, starts=task.starts

@@ -172,7 +172,8 @@ def _places(model: nn.Module) -> Iterator[tuple[str, Place]]:
         if isinstance(module, KINDS):
             weight = module._parameters.get("weight")
             if weight is not None and is_lazy(weight):
-                raise InputError(Problem(f"'{name}' has no values yet", "a model that was run once"))
+                what = f"'{name}' has no values yet"
+                raise InputError(Problem(what, "a model that was run once"))
             yield name, Place(name, bias="" if isinstance(module, TRANSPOSED) else "bias")
         elif isinstance(module, nn.MultiheadAttention):
             for part in PROJECTIONS:

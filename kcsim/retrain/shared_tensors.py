@@ -52,20 +52,22 @@ def first_layers(
     firsts: dict[int, str] = {}
     found = {}
     for name in clustered.layers:
-        first = found[name] = firsts.setdefault(id(places[name].weight_of(model)), name)
+        first = firsts.setdefault(id(places[name].weight_of(model)), name)
+        found[name] = first
         if first != name and not _are_equal(clustered, first, name):
             _refuse(first, name)
     for name in clustered.dense:
-        if (first := firsts.get(id(places[name].weight_of(model)))) is not None:
-            _refuse(first, name)
+        clustered_one = firsts.get(id(places[name].weight_of(model)))
+        if clustered_one is not None:
+            _refuse(clustered_one, name)
     return found
 
 
 def joined_codebooks(clustered: ClusteredWeights, firsts: Mapping[str, str]) -> dict[str, str]:
     """For every codebook the one that stands for it, as layers of one tensor use both."""
     names = {name: name for name in clustered.codebooks}
-    for layer, first in firsts.items():
-        ours, theirs = (names[clustered.layers[each].part.codebook] for each in (layer, first))
+    for pair in firsts.items():
+        ours, theirs = (names[clustered.layers[each].part.codebook] for each in pair)
         names = {name: theirs if known == ours else known for name, known in names.items()}
     return names
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from kcsim.clustering.precision import quantize
-from kcsim.clustering.units import weights_shape
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.reading.arguments import checked
 from kcsim.retrain.layers import Place, array, holders_of, places_of
@@ -203,10 +202,11 @@ class Tied:
         return replace(clustered, others=others_of(plain, self._places)), plain
 
     @property
-    def settings(self) -> tuple[str, int | None, tuple[str, ...]]:
-        """How it was tied: the clustering, when units may move, and what is trained."""
+    def settings(self) -> tuple[str, int | None, float, tuple[str, ...]]:
+        """How it was tied: the clustering, when and how far units may move, what is trained."""
         trained = [group["name"] for group in self.parameter_groups(1.0)]
-        return self.clustered.clustering, self.reassign_every, tuple(trained)
+        rate = next((each.rate for each in self._tensors), 0.0)
+        return self.clustered.clustering, self.reassign_every, rate, tuple(trained)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that changes: parameters, indexes and the rest of the model."""
@@ -346,9 +346,7 @@ def _train(weight: TiedWeight, parts: Iterable[str]) -> set[str]:
     return found
 
 
-def _fill_dense(
-    model: nn.Module, place: Place, clustered: ClusteredWeights, layer: str
-) -> None:
+def _fill_dense(model: nn.Module, place: Place, clustered: ClusteredWeights, layer: str) -> None:
     """Give a module the weights and biases that are not clustered."""
     if layer in clustered.dense:
         weight = place.weight_of(model)

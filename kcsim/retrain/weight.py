@@ -61,6 +61,8 @@ class TiedWeight(nn.Module):
     scales, offsets : Parameter or None
     keep : bool tensor or None
         False for units that are zero, and stay zero, where there are scales and such units.
+    rate : float
+        What gradients of units are multiplied by where they may change their entry.
     """
 
     def __init__(
@@ -103,7 +105,7 @@ class TiedWeight(nn.Module):
         self.register_buffer("keep", ~zero if zero is not None and zero.any() else None)
         self.drift: torch.Tensor | None
         self.register_buffer("drift", None)
-        self._rate = 0.0
+        self.rate = 0.0
         self._is_closed = False
 
     @property
@@ -128,13 +130,13 @@ class TiedWeight(nn.Module):
         rate : float
             Of those steps.
         """
-        self._rate = rate
+        self.rate = rate
         drift = self.cut(original.detach()) - self.cut(self.join(self.units()))
         self.register_buffer("drift", drift)
 
     def _record(self, gradient: torch.Tensor) -> None:
         assert self.drift is not None
-        self.drift.add_(self.cut(gradient), alpha=-self._rate)
+        self.drift.add_(self.cut(gradient), alpha=-self.rate)
 
     def units(self) -> torch.Tensor:
         """The decoded units: (M, C', R', S', channels, rows, columns)."""

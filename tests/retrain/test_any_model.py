@@ -240,8 +240,11 @@ def test_one_tensor_of_two_clusterings_is_refused():
             tie(OneTensor(), cluster_network(network, other, "row:k=4"))
 
 
-@pytest.mark.parametrize("kind", ["a module twice", "one tensor", "fully connected", "a transformer",
-                                  "attention of several sizes", "groups"])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind",
+    ["a module twice", "one tensor", "fully connected", "a transformer", "groups",
+     "attention of several sizes"],
+)  # fmt: skip
 def test_networks_of_from_torch_name_the_same_layers(kind):
     make, shape, spec = MODELS[kind]
     model = make().eval()
