@@ -70,6 +70,7 @@ class _Task:
     prune: Shares | None
     strength: float
     reassign_every: int | None
+    reassign_until: int | None
     starts: int
 
 
@@ -86,6 +87,7 @@ def retrain_network(
     prune: float | Mapping[str, float] | None = None,
     strength: float = 8.0,
     reassign_every: int | None = None,
+    reassign_until: int | None = None,
     seeds: Sequence[int] = (0,),
     starts: int = 3,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -112,7 +114,7 @@ def retrain_network(
         `kcsim.retrain.MagnitudePruning`, in a run of as many epochs; zeros stay zero.
     strength : float
         Of the penalty.
-    reassign_every : int, optional
+    reassign_every, reassign_until : int, optional
         As for `kcsim.retrain.tie`.
     seeds : sequence of int
         One run for each; the weights are those of the first.
@@ -143,7 +145,7 @@ def retrain_network(
         recipe = replace(recipe, epochs=0)
     task = _Task(
         network, model, train, test, clustering, method, recipe, prune, strength,
-        reassign_every, starts,
+        reassign_every, reassign_until, starts,
     )  # fmt: skip
     dense = accuracy(model, test)
     steps = task.train.steps(recipe.batch) * recipe.epochs * (2 if prune else 1)
@@ -206,7 +208,9 @@ def _run(
         penalty, notes = _penalty(task, model, steps, seed)
         train(model, "penalty", begun, penalty=penalty)
     clustered = _cluster(task, model, places, seed)
-    tied = tie(model, clustered, reassign_every=task.reassign_every)
+    tied = tie(
+        model, clustered, reassign_every=task.reassign_every, reassign_until=task.reassign_until
+    )
     plainly = accuracy(model, task.test)
     estimate_norms(model, task.train, recipe.norm_images, seed)
     normed = accuracy(model, task.test)

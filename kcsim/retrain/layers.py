@@ -168,10 +168,11 @@ def array(tensor: torch.Tensor) -> np.ndarray:
 
 def _places(model: nn.Module) -> Iterator[tuple[str, Place]]:
     """Weights that may be those of layers, by the layer's name; shared modules by all of theirs."""
-    for name, module in model.named_modules(remove_duplicate=False):
+    modules: Iterator[tuple[str, Any]] = model.named_modules(remove_duplicate=False)
+    for name, module in modules:
         if isinstance(module, KINDS):
-            weight = module._parameters.get("weight")
-            if weight is not None and is_lazy(weight):
+            weight: Any = module._parameters.get("weight")
+            if is_lazy(weight):
                 what = f"'{name}' has no values yet"
                 raise InputError(Problem(what, "a model that was run once"))
             yield name, Place(name, bias="" if isinstance(module, TRANSPOSED) else "bias")

@@ -57,9 +57,10 @@ class Tied:
         clustered: ClusteredWeights,
         places: Mapping[str, Place],
         reassign_every: int | None,
+        reassign_until: int | None,
     ) -> None:
-        self.model, self.clustered = model, clustered
-        self.steps, self.reassign_every = 0, reassign_every
+        self.model, self.clustered, self.steps = model, clustered, 0
+        self.reassign_every, self.reassign_until = reassign_every, reassign_until
         self._places = dict(places)
 
     @property
@@ -134,6 +135,8 @@ class Tied:
         self.steps += 1
         if self.reassign_every is None or self.steps % self.reassign_every:
             return 0
+        if self.reassign_until is not None and self.steps > self.reassign_until:
+            return 0
         moved = 0
         for weight in self._tensors:
             before = weight.indexes.flatten().long()
@@ -202,11 +205,12 @@ class Tied:
         return replace(clustered, others=others_of(plain, self._places)), plain
 
     @property
-    def settings(self) -> tuple[str, int | None, float, tuple[str, ...]]:
+    def settings(self) -> tuple[object, ...]:
         """How it was tied: the clustering, when and how far units may move, what is trained."""
         trained = [group["name"] for group in self.parameter_groups(1.0)]
         rate = next((each.rate for each in self._tensors), 0.0)
-        return self.clustered.clustering, self.reassign_every, rate, tuple(trained)
+        moves = self.reassign_every, self.reassign_until, rate
+        return self.clustered.clustering, moves, tuple(trained)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that changes: parameters, indexes and the rest of the model."""
@@ -235,6 +239,7 @@ def tie(
     *,
     train: Iterable[str] | None = None,
     reassign_every: int | None = None,
+    reassign_until: int | None = None,
     reassign_rate: float = 0.01,
 ) -> Tied:
     """Tie the weights of a model to clustered weights.
@@ -259,6 +264,8 @@ def tie(
         Steps after which units may get other entries: those nearest to where their gradients have
         drawn them since the weights that the model comes with. That takes the memory of dense
         weights; never when absent.
+    reassign_until : int, optional
+        The last step after which they may; always when absent.
     reassign_rate : float
         What their gradients are multiplied by for that: a learning rate over 1 - momentum.
 
@@ -284,8 +291,11 @@ def tie(
     >>> [group["name"] for group in tied.parameter_groups(lr=0.01)]
     ['codebook', 'rest']
     """
-    if reassign_every is not None and reassign_every < 1:
-        raise InputError(Problem(f"reassign_every is {reassign_every}", "at least 1"))
+    for name, steps in (("reassign_every", reassign_every), ("reassign_until", reassign_until)):
+        if steps is not None and steps < 1:
+            raise InputError(Problem(f"{name} is {steps}", "at least 1"))
+    if reassign_until is not None and reassign_every is None:
+        raise InputError(Problem("reassign_until is given alone", "reassign_every, too"))
     wanted = None if train is None else _chosen_parts(train)
     places = places_of(model, clustered.network)
     for layer in clustered.layers.values():
@@ -319,7 +329,7 @@ def tie(
     if wanted is not None and not trained.issuperset(wanted):
         missing = min(set(wanted) - trained)
         raise InputError(Problem(f"these layers have no {missing}", ", ".join(sorted(trained))))
-    return Tied(model, clustered, places, reassign_every)
+    return Tied(model, clustered, places, reassign_every, reassign_until)
 
 
 def _chosen_parts(train: Iterable[str]) -> tuple[str, ...]:

@@ -151,6 +151,7 @@ def dense_weights():
         ("--method", "hard", "--strength", 6),
         ("--prune", "0.5;conv1=0.2"),
         ("--reassign", 5),
+        ("--reassign", 5, "--reassign-until", 10),
         ("--lr", 0.001, "--test-limit", 50),
     ],
 )
@@ -266,6 +267,7 @@ def test_a_command_that_was_ended_goes_on_to_the_same_file(ending, trained):
         (("--method", "tight"), "no method 'tight'"),
         (("--method", "none", "--epochs", "2"), "--epochs has no effect"),
         (("--strength", "5"), "--strength has no effect"),
+        (("--reassign-until", "5"), "--reassign-until has no effect"),
         (("--dense-epochs", "5"), "--dense-epochs has no effect"),
         (("--prune", "lots"), "--prune has 'lots'"),
         (("--prune", "1.5"), "1.5 is out of range"),
