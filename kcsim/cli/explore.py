@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kcsim.cli.options import number_option, text_argument, text_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kcsim.exploration.space import Space
 
 Sweep = Annotated[str, text_argument(metavar="SWEEP", help="A sweep file in YAML.")]
 Folder = Annotated[
@@ -58,6 +63,7 @@ def command(
     check_folder(Path(output))
     space, folder = read_space(sweep), Path(output)
     runner = engine_of(engine, workers, scheduler)
+    space = _retrained(space, folder, dry_run)
     if space.file.search:
         say(f"kcsim: {search_line(space)}")
         if not dry_run:
@@ -81,3 +87,20 @@ def command(
     typer.echo(folder / "points.parquet")
     if found.failed:
         raise typer.Exit(1)
+
+
+def _retrained(space: Space, folder: Path, dry_run: bool) -> Space:
+    """The space, its clusterings retrained where it asks for that."""
+    from kcsim.cli.running import waiting
+    from kcsim.exploration.explore import plan_space
+    from kcsim.exploration.retraining import check_retraining, retrain_space
+
+    if space.file.retrain is None:
+        return space
+    if not space.file.search:
+        plan_space(space)
+    if dry_run:
+        check_retraining(space)
+        return space
+    with waiting("retraining") as progress:
+        return retrain_space(space, folder, progress)

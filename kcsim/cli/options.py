@@ -215,6 +215,9 @@ Reassign = Annotated[
     int | None,
     number_option("--reassign STEPS", "Let units change entries every so many steps.", min=1),
 ]
+ReassignUntil = Annotated[
+    int | None, number_option("--reassign-until STEP", "But not after this step.", min=1)
+]
 Precision = Annotated[
     str | None,
     text_option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from kcsim.cli.options import (
     AccuracyTable,
@@ -20,6 +21,7 @@ from kcsim.cli.options import (
     PrintedFormat,
     Prune,
     Reassign,
+    ReassignUntil,
     RetrainedOutput,
     Seeds,
     Strength,
@@ -28,6 +30,9 @@ from kcsim.cli.options import (
     TrainedOrNone,
     TrainingImages,
 )
+
+if TYPE_CHECKING:
+    from kcsim.retrain.command import Request
 
 
 def command(
@@ -45,6 +50,7 @@ def command(
     lr: LearningRate = None,
     strength: Strength = None,
     reassign: Reassign = None,
+    reassign_until: ReassignUntil = None,
     precision: Precision = None,
     device: Device = None,
     seeds: Seeds = 1,
@@ -76,12 +82,13 @@ def command(
     check_ending(output, (".safetensors",))
     check_output(output)
     check_output(table)
-    for given, reason in _unused(method, epochs, lr, reassign, strength, weights, dense_epochs):
-        refuse_unused(given, reason)
     request = Request(
         network, data, cluster, weights, model, test, test_limit, method, prune, epochs,
-        dense_epochs, lr, strength, reassign, precision, device, seeds, mean, deviation, output,
+        dense_epochs, lr, strength, reassign, reassign_until, precision, device, seeds, mean,
+        deviation, output,
     )  # fmt: skip
+    for given, reason in _unused(request):
+        refuse_unused(given, reason)
     prepared = prepare(request)
     with waiting("training the dense network") as progress:
         prepared.train_dense(progress)
@@ -95,21 +102,17 @@ def command(
     report(chosen_format, None, result, retrained_tables)
 
 
-def _unused(
-    method: str,
-    epochs: int | None,
-    lr: float | None,
-    reassign: int | None,
-    strength: float | None,
-    weights: str | None,
-    dense_epochs: int | None,
-) -> Iterator[tuple[dict[str, object], str]]:
-    """Options that mean nothing to a method, and why."""
+def _unused(request: Request) -> Iterator[tuple[dict[str, object], str]]:
+    """Options that mean nothing to a method or to each other, and why."""
+    method = request.method
     if method == "none":
-        yield {"--epochs": epochs, "--lr": lr}, "nothing is retrained by --method none"
+        given: dict[str, object] = {"--epochs": request.epochs, "--lr": request.lr}
+        yield given, "nothing is retrained by --method none"
     if method != "tied":
-        yield {"--reassign": reassign}, f"no weights are tied by --method {method}"
+        yield {"--reassign": request.reassign}, f"no weights are tied by --method {method}"
+    if request.reassign is None:
+        yield {"--reassign-until": request.reassign_until}, "there is no --reassign"
     if method not in ("hard", "relaxed"):
-        yield {"--strength": strength}, f"there is no penalty in --method {method}"
-    if weights is not None:
-        yield {"--dense-epochs": dense_epochs}, "--weights are trained already"
+        yield {"--strength": request.strength}, f"there is no penalty in --method {method}"
+    if request.weights is not None:
+        yield {"--dense-epochs": request.dense_epochs}, "--weights are trained already"

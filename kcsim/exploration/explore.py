@@ -10,6 +10,7 @@ from kcsim.errors import InputError, Problem, nearest
 from kcsim.exploration.exploration import Exploration, write_exploration, write_plan
 from kcsim.exploration.local_engine import LocalEngine, cores
 from kcsim.exploration.plan import Plan, Planner
+from kcsim.exploration.retraining import retrain_space
 from kcsim.exploration.running import Progress, State, run_points
 from kcsim.exploration.search import search_space
 from kcsim.exploration.space import Space, read_space
@@ -71,6 +72,10 @@ def explore(
     check_engine(engine, workers, scheduler)
     check_folder(Path(folder))
     found, runner = read_space(space), engine_of(engine, workers, scheduler)
+    if found.file.retrain:
+        if not found.file.search:
+            plan_space(found)
+        found = retrain_space(found, Path(folder))
     if found.file.search:
         return search_space(found, Path(folder), runner, progress)
     return run_plan(plan_space(found), Path(folder), runner, progress)

@@ -29,13 +29,14 @@ from kcsim.exploration.designs import (
     point_name,
 )
 from kcsim.exploration.expressions import Expression
+from kcsim.exploration.retraining import ACCURACIES, accuracies_of
 from kcsim.exploration.space import Inputs, Space
 from kcsim.hardware.schema import Hardware
 from kcsim.hardware.variants import Setting, variant
 from kcsim.mapping.as_mapped import as_mapped, sizes_of, without_sizes
 
 Row = dict[str, Any]
-KNOWN_BEFORE = (ACCURACY, "area_mm2", "mac_units", "memory_bits", "clusters", "scheme")
+KNOWN_BEFORE = (*ACCURACIES, "area_mm2", "mac_units", "memory_bits", "clusters", "scheme")
 """Figures that are known before anything is mapped."""
 RESULTS = (
     *(name for name in RUN_FIGURES if name not in ("clustering", "run", "energy_unit")),
@@ -155,7 +156,11 @@ class Planner:
         self._checked: set[Hashable] = set()
         known = (*space.columns, *KNOWN_BEFORE)
         self._accuracies = self._read_accuracies()
-        self._early = tuple(e for e in space.constraints if set(e.names) <= set(known))
+        # What retraining will tell is not known yet where nothing was retrained.
+        early = set(known)
+        if space.file.retrain and not space.retrained:
+            early -= set(ACCURACIES)
+        self._early = tuple(e for e in space.constraints if set(e.names) <= early)
         for i, each in enumerate(space.constraints):
             wrong = each.check_names((*known, *RESULTS, "proved"))
             for problem in wrong:
@@ -220,11 +225,13 @@ class Planner:
         clustering = str(known_clustering(clustering)) if clustering else None
         weights = inputs["weights"] and absolute(inputs["weights"])
         is_clustered = bool(clustering or weights)
-        inputs = {**inputs, "clustering": clustering}
+        weights = weights or self.space.retrained.get(clustering or "")
+        inputs = {**inputs, "clustering": clustering, "weights": weights}
         if not is_clustered:
             inputs |= {"execution": "dense", "decode_level": None}
         row = {**inputs, **clustering_figures(clustering), **figures,
                "kcsim_version": kcsim.__version__}  # fmt: skip
+        row |= self._retrained_accuracies(weights)
         if self._accuracies:
             row[ACCURACY] = self._accuracies.of(row)
         row["batch"] = known_network(inputs["network"], inputs["batch"]).layers[0].batch
@@ -232,13 +239,22 @@ class Planner:
             return None
         request = Request(
             "", known_data(inputs["hardware"]), settings, (), absolute(inputs["network"]),
-            inputs["batch"], clustering, weights,
+            inputs["batch"], None if weights else clustering, weights,
             inputs["execution"] if is_clustered else "decode",
             inputs["decode_level"], inputs["objective"], self.space.file.time_limit,
         )  # fmt: skip
         self._check(request, design, key)
         name = point_name(request, figures["hardware_hash"])
         return Point(name, row, replace(request, point=name), group, kind)
+
+    def _retrained_accuracies(self, weights: str | None) -> Row:
+        """Accuracies of the file of a point, or of the dense network beside retrained ones."""
+        if self.space.file.retrain is None:
+            return {}
+        if weights is None and self.space.retrained:
+            any_file = next(iter(self.space.retrained.values()))
+            return accuracies_of(any_file, is_dense=True)
+        return accuracies_of(weights) if weights else dict.fromkeys(ACCURACIES)
 
     def _designed(self, key: str, file: str, settings: tuple[Setting, ...]) -> _Design:
         hardware = variant(known_data(file), settings)

@@ -8,7 +8,7 @@ import math
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,8 @@ class Space:
     following : tuple of Following
     derived : dict of str to Expression
     constraints : tuple of Expression
+    retrained : dict of str to str
+        Files of clustered weights by clustering, once they were retrained.
     """
 
     file: SpaceFile
@@ -103,6 +105,7 @@ class Space:
     following: tuple[Following, ...]
     derived: dict[str, Expression]
     constraints: tuple[Expression, ...]
+    retrained: dict[str, str] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -352,6 +355,7 @@ class _Builder:
                     near = nearest(name, space.file.parameters)
                     problem = Problem(f"there is no parameter '{name}'", suggestion=near)
                     self.problems.append(replace(problem, path=("clusterings", i)))
+        self.problems += space.file.retraining_problems()
         self.check_size(space)
 
     def check_size(self, space: Space) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -82,6 +83,45 @@ class Search:
 
 @plain_errors
 @dataclass(frozen=True, config=STRICT, kw_only=True)
+class Retraining:
+    """How every clustering of a space is retrained, in the words of ``kcsim retrain``.
+
+    Attributes
+    ----------
+    data : str
+        Images to train with; see `kcsim.retrain.command.Request` for this and all others.
+    test, weights, model : str, optional
+    test_limit, epochs, dense_epochs, reassign, reassign_until : int, optional
+    method : str
+    prune : str or float, optional
+    lr, strength : float, optional
+    precision, device : str, optional
+    seeds : int
+    mean, deviation : tuple of float, optional
+    """
+
+    data: str
+    test: str | None = None
+    test_limit: Count | None = None
+    weights: str | None = None
+    model: str | None = None
+    method: Literal["none", "tied", "hard", "relaxed"] = "tied"
+    prune: str | float | None = None
+    epochs: Count | None = None
+    dense_epochs: Count | None = None
+    lr: Annotated[float, Field(gt=0)] | None = None
+    strength: Annotated[float, Field(gt=0)] | None = None
+    reassign: Count | None = None
+    reassign_until: Count | None = None
+    precision: Literal["float32", "bfloat16"] | None = None
+    device: str | None = None
+    seeds: Annotated[int, Field(ge=1, le=1000)] = 1
+    mean: tuple[float, ...] | None = None
+    deviation: tuple[float, ...] | None = None
+
+
+@plain_errors
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class SpaceFile:
     """The keys of a sweep file; `kcsim.exploration.space.Space` makes points of them.
 
@@ -114,6 +154,9 @@ class SpaceFile:
     search : Search, optional
     accuracy : str, optional
         A table of accuracies: CSV with the columns accuracy and any of the inputs.
+    retrain : Retraining, optional
+        How clusterings are retrained before they are evaluated; trained weights and accuracies of
+        points come from that.
     time_limit : float, optional
         Seconds for the mapping of a layer.
     """
@@ -134,7 +177,22 @@ class SpaceFile:
     sample: Sample | None = None
     search: Search | None = None
     accuracy: str | None = None
+    retrain: Retraining | None = None
     time_limit: Annotated[float, Field(gt=0)] | None = None
+
+    def retraining_problems(self) -> Iterator[Problem]:
+        """What keeps a sweep from being retrained as a whole."""
+        if self.retrain is None:
+            return
+        path = ("retrain",)
+        if len(self.networks) > 1:
+            what = "several networks cannot be retrained by one sweep"
+            yield Problem(what, "one network", path=path)
+        if self.accuracy is not None:
+            what = "a table of accuracies is given, too"
+            yield Problem(what, "'retrain' or 'accuracy'", path=path)
+        if all(each in (None, "none") for each in self.clusterings):
+            yield Problem("there is nothing to retrain", "clusterings beside 'none'", path=path)
 
 
 @dataclass(frozen=True)

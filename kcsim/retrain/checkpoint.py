@@ -21,7 +21,7 @@ from kcsim.retrain.torch_extra import nn, torch
 
 LEAST_SECONDS, LARGEST_SHARE = 10.0, 0.02
 """Between two writings, and of the time that they may take."""
-FORMAT = "kcsim.checkpoint/1"
+FORMAT = "kcsim.checkpoint/2"
 
 
 class Checkpoint:
@@ -88,7 +88,31 @@ def fingerprint(
     pixels = zlib.crc32(images.pixels.tobytes())
     labels = zlib.crc32(images.labels.tobytes())
     digest.update(repr((images.pixels.shape, pixels, labels, images.preparation)).encode())
+    digest.update(state_hash(model).encode())
+    return digest.hexdigest()[:32]
+
+
+def state_hash(model: nn.Module | None) -> str:
+    """A name for all values of a model; empty for none."""
+    if model is None:
+        return ""
+    digest = hashlib.sha256()
     for name, tensor in model.state_dict().items():
         digest.update(f"{name} {tuple(tensor.shape)}".encode())
         digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
-    return digest.hexdigest()[:32]
+    return digest.hexdigest()
+
+
+def random_states(device: torch.device) -> dict[str, torch.Tensor]:
+    """The states of torch's random numbers, those of a GPU included."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def set_random_states(device: torch.device, states: dict[str, torch.Tensor]) -> None:
+    """Go on from what `random_states` gave."""
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"], device)

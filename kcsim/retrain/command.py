@@ -63,6 +63,7 @@ class Request:
     lr: float | None
     strength: float | None
     reassign: int | None
+    reassign_until: int | None
     precision: str | None
     device: str | None
     seeds: int
@@ -90,7 +91,9 @@ class Prepared:
         epochs = request.dense_epochs or DENSE_RECIPE.epochs
         file = None if request.output is None else checkpoint_file(request.output, 0, "dense")
         recipe = replace(DENSE_RECIPE, epochs=epochs, batch=self.recipe.batch)
-        fit(self.model, self.train, recipe, checkpoint=file, progress=progress)
+        fit(
+            self.model, self.train, recipe, norms=False, checkpoint=file, progress=progress
+        )  # fmt: skip
 
 
 def prepare(request: Request) -> Prepared:
@@ -135,7 +138,8 @@ def run(prepared: Prepared, progress: Progress | None = None) -> ClusteredWeight
         method=request.method, recipe=prepared.recipe,
         prune=None if request.prune is None else parse_shares(request.prune),
         strength=8.0 if request.strength is None else request.strength,
-        reassign_every=request.reassign, seeds=range(request.seeds),
+        reassign_every=request.reassign, reassign_until=request.reassign_until,
+        seeds=range(request.seeds),
         checkpoint=request.output, progress=progress,
     )  # fmt: skip
     return found.clustered

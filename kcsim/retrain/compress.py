@@ -14,7 +14,7 @@ from kcsim.errors import InputError, Problem, nearest
 from kcsim.reading.arguments import checked
 from kcsim.retrain.fit import fit
 from kcsim.retrain.images import Images
-from kcsim.retrain.layers import arrays_of, places_of
+from kcsim.retrain.layers import Place, arrays_of, places_of
 from kcsim.retrain.norms import accuracy, estimate_norms
 from kcsim.retrain.penalty import KMeansPenalty
 from kcsim.retrain.pruning import MagnitudePruning
@@ -70,6 +70,7 @@ class _Task:
     prune: Shares | None
     strength: float
     reassign_every: int | None
+    reassign_until: int | None
     starts: int
 
 
@@ -86,6 +87,7 @@ def retrain_network(
     prune: float | Mapping[str, float] | None = None,
     strength: float = 8.0,
     reassign_every: int | None = None,
+    reassign_until: int | None = None,
     seeds: Sequence[int] = (0,),
     starts: int = 3,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -112,7 +114,7 @@ def retrain_network(
         `kcsim.retrain.MagnitudePruning`, in a run of as many epochs; zeros stay zero.
     strength : float
         Of the penalty.
-    reassign_every : int, optional
+    reassign_every, reassign_until : int, optional
         As for `kcsim.retrain.tie`.
     seeds : sequence of int
         One run for each; the weights are those of the first.
@@ -143,7 +145,7 @@ def retrain_network(
         recipe = replace(recipe, epochs=0)
     task = _Task(
         network, model, train, test, clustering, method, recipe, prune, strength,
-        reassign_every, starts,
+        reassign_every, reassign_until, starts,
     )  # fmt: skip
     dense = accuracy(model, test)
     steps = task.train.steps(recipe.batch) * recipe.epochs * (2 if prune else 1)
@@ -193,7 +195,7 @@ def _run(
         file = None if checkpoint is None else checkpoint_file(checkpoint, seed, stage)
         fit(
             trained, task.train, recipe, seed=seed, teacher=task.dense, checkpoint=file,
-            progress=lambda done, _: tell(begun + done), **parts,
+            progress=lambda done, _: tell(begun + done), norms=stage == "tied", **parts,
         )  # fmt: skip
 
     if task.prune and steps:
@@ -206,21 +208,24 @@ def _run(
         penalty, notes = _penalty(task, model, steps, seed)
         train(model, "penalty", begun, penalty=penalty)
     clustered = _cluster(task, model, places, seed)
-    tied = tie(model, clustered, reassign_every=task.reassign_every)
+    tied = tie(
+        model, clustered, reassign_every=task.reassign_every, reassign_until=task.reassign_until
+    )
     plainly = accuracy(model, task.test)
     estimate_norms(model, task.train, recipe.norm_images, seed)
     normed = accuracy(model, task.test)
     retrained = normed
     if task.method == "tied" and steps:
         train(tied, "tied", begun)
-        estimate_norms(model, task.train, recipe.norm_images, seed)
         retrained = accuracy(model, task.test)
     clustered, plain = tied.finalize()
     clustered = replace(clustered, notes=(*clustered.notes, *notes))
     return clustered, plain, (plainly, normed, retrained)
 
 
-def _cluster(task: _Task, model: nn.Module, places: dict[str, str], seed: int) -> ClusteredWeights:
+def _cluster(
+    task: _Task, model: nn.Module, places: dict[str, Place], seed: int
+) -> ClusteredWeights:
     arrays = arrays_of(model, places)
     clustered = cluster_network(
         task.network, arrays, task.clustering, seed=seed, starts=task.starts

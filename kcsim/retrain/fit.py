@@ -9,8 +9,15 @@ from typing import Any
 
 from kcsim.errors import InputError, Problem
 from kcsim.reading.arguments import checked
-from kcsim.retrain.checkpoint import Checkpoint, fingerprint
+from kcsim.retrain.checkpoint import (
+    Checkpoint,
+    fingerprint,
+    random_states,
+    set_random_states,
+    state_hash,
+)
 from kcsim.retrain.images import Images
+from kcsim.retrain.norms import estimate_norms
 from kcsim.retrain.penalty import KMeansPenalty
 from kcsim.retrain.pruning import MagnitudePruning
 from kcsim.retrain.recipe import Recipe
@@ -46,6 +53,7 @@ def fit(
     teacher: nn.Module | None = None,
     penalty: KMeansPenalty | None = None,
     pruning: MagnitudePruning | None = None,
+    norms: bool = True,
     checkpoint: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Fit:
@@ -67,6 +75,8 @@ def fit(
     penalty : KMeansPenalty, optional
         Added to the loss.
     pruning : MagnitudePruning, optional
+    norms : bool
+        Whether batch norms are estimated anew in the end, on as many images as the recipe says.
     checkpoint : str or path, optional
         A file that everything is written to now and then. If it is there, the run goes on from it
         to the same result, bit for bit, as if it had never stopped.
@@ -104,6 +114,8 @@ def fit(
                 file.save(run.state, is_last=step + 1 == steps)
     for module, mode in modes.items():
         module.training = mode
+    if norms and recipe.norm_images:
+        estimate_norms(run.module, images, recipe.norm_images, seed)
     return Fit(tuple(run.losses), resumed)
 
 
@@ -168,7 +180,7 @@ class _Run:
 
     def settings(self) -> list[str]:
         """What else makes this run what it is."""
-        given = [str(self.tied.settings) if self.tied else "", str(self.teacher is not None)]
+        given = [str(self.tied.settings) if self.tied else "", state_hash(self.teacher)]
         if self.penalty is not None:
             one = self.penalty
             given += [str(one.clustering), one.reading, str(one.strength), str(one.refresh)]
@@ -181,7 +193,7 @@ class _Run:
         return {
             "model": self.tied.state_dict() if self.tied else self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "random": torch.get_rng_state(),
+            "random": random_states(self.device),
             "penalty": self.penalty.state_dict() if self.penalty else None,
             "pruning": self.pruning.state_dict() if self.pruning else None,
             "losses": self.losses,
@@ -194,7 +206,7 @@ class _Run:
             return 0
         (self.tied or self.module).load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["random"])
+        set_random_states(self.device, state["random"])
         for part, name in ((self.penalty, "penalty"), (self.pruning, "pruning")):
             if part is not None:
                 part.load_state_dict(state[name])

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -181,15 +180,15 @@ def fill_model(model: nn.Module, tensors: Mapping[str, np.ndarray], network: Net
         model.load_state_dict(state, strict=False)
         return
     places = places_of(model, network)
-    known = {f"{place}.{part}" for place in places.values() for part in ("weight", "bias")}
+    known = {name for place in places.values() for name in place.tensors}
     if others := [name for name in missing if name not in known]:
         expected = "a state dict of the model"
         raise InputError(Problem(f"'{file}' has no tensor {others[0]!r}", expected))
-    for layer, given in match_weights(network, tensors).items():
-        module: Any = model.get_submodule(places[layer])
-        with torch.no_grad():
-            module.weight.copy_(torch.tensor(given.weight).reshape(module.weight.shape))
-            if module.bias is not None and given.bias is None:
+    with torch.no_grad():
+        for layer, given in match_weights(network, tensors).items():
+            weight, bias = places[layer].weight_of(model), places[layer].bias_of(model)
+            weight.copy_(torch.tensor(given.weight).reshape(weight.shape))
+            if bias is not None and given.bias is None:
                 raise InputError(Problem(f"'{file}' has no bias of layer {layer!r}", "one"))
-            if module.bias is not None:
-                module.bias.copy_(torch.tensor(given.bias))
+            if bias is not None:
+                bias.copy_(torch.tensor(given.bias))

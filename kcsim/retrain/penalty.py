@@ -174,9 +174,8 @@ class KMeansPenalty:
         for group in self._groups:
             cut = []
             for layer, part, channels in group.parts:
-                module: Any = self.model.get_submodule(self._places[layer])
-                weight = module.weight.reshape(four_axes(module.weight))[:, channels]
-                cut.append(_cut(weight, part))
+                weight = self._places[layer].weight_of(self.model)
+                cut.append(_cut(weight.reshape(four_axes(weight))[:, channels], part))
             yield torch.cat(cut), group
 
     def _residuals(self) -> Iterator[torch.Tensor]:

@@ -66,16 +66,15 @@ class MagnitudePruning:
         if self.done % self.every == 0 or self.done == self.steps:
             self._prune(1 - (1 - min(self.done / self.steps, 1)) ** 3)
         for layer, mask in self.masks.items():
-            module: Any = self.model.get_submodule(self._places[layer])
-            module.weight.mul_(mask)
+            self._places[layer].weight_of(self.model).mul_(mask)
 
     @property
     def zeros(self) -> dict[str, float]:
         """Share of each layer's weights that is zero now."""
         found = {}
         for layer in self.shares:
-            module: Any = self.model.get_submodule(self._places[layer])
-            found[layer] = float((module.weight == 0).float().mean())
+            weight = self._places[layer].weight_of(self.model)
+            found[layer] = float((weight == 0).float().mean())
         return found
 
     def state_dict(self) -> dict[str, Any]:
@@ -90,15 +89,15 @@ class MagnitudePruning:
 
     def _prune(self, progress: float) -> None:
         for layer, share in self.shares.items():
-            module: Any = self.model.get_submodule(self._places[layer])
-            count = int(share * progress * module.weight.numel())
+            weight = self._places[layer].weight_of(self.model)
+            count = int(share * progress * weight.numel())
             if count == 0:
                 continue
             # Stable, so that equal magnitudes are pruned in the same order everywhere.
-            order = module.weight.abs().flatten().argsort(stable=True)
-            mask = torch.ones_like(module.weight).flatten()
+            order = weight.abs().flatten().argsort(stable=True)
+            mask = torch.ones_like(weight).flatten()
             mask[order[:count]] = 0
-            self.masks[layer] = mask.view_as(module.weight)
+            self.masks[layer] = mask.view_as(weight)
 
 
 def parse_shares(text: str) -> float | dict[str, float]:

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from kcsim.clustering.precision import quantize
-from kcsim.clustering.units import weights_shape
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.reading.arguments import checked
-from kcsim.retrain.layers import array, places_of
+from kcsim.retrain.layers import Place, array, holders_of, places_of
 from kcsim.retrain.plain import others_of, untie
 from kcsim.retrain.reassign import forget, reassign
+from kcsim.retrain.shared_tensors import check_layout, first_layers, joined_codebooks
 from kcsim.retrain.torch_extra import nn, parametrize, torch
 from kcsim.retrain.weight import TiedCodebook, TiedWeight
 from kcsim.weights.clustered import ClusteredWeights
 from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
-
-TIED_PARTS = (
-    "part", "indexes", "transforms", "scales", "offsets", "mean_squared_error", "variance_kept",
-)  # fmt: skip
-"""What of a clustered layer is known here; anything else would be lost."""
 
 PARTS = ("codebook", "scales", "offsets")
 """What can be trained of clustered layers; indexes and transforms are chosen, not trained."""
@@ -60,11 +55,12 @@ class Tied:
         self,
         model: nn.Module,
         clustered: ClusteredWeights,
-        places: Mapping[str, str],
+        places: Mapping[str, Place],
         reassign_every: int | None,
+        reassign_until: int | None,
     ) -> None:
-        self.model, self.clustered = model, clustered
-        self.steps, self.reassign_every = 0, reassign_every
+        self.model, self.clustered, self.steps = model, clustered, 0
+        self.reassign_every, self.reassign_until = reassign_every, reassign_until
         self._places = dict(places)
 
     @property
@@ -72,14 +68,20 @@ class Tied:
         """The parametrization of each clustered layer, by the layer's name."""
         found = {}
         for layer in self.clustered.layers:
-            module: Any = self.model.get_submodule(self._places[layer])
-            found[layer] = module.parametrizations.weight[0]
+            place = self._places[layer]
+            found[layer] = place.owner(self.model).parametrizations[place.weight][0]
         return found
+
+    @property
+    def _tensors(self) -> list[TiedWeight]:
+        """The same, each once where layers have one tensor."""
+        return list(dict.fromkeys(self.weights.values()))
 
     @property
     def codebooks(self) -> dict[str, TiedCodebook]:
         """The codebooks, by their names."""
-        return {each.shared.name: each.shared for each in self.weights.values()}
+        layers = self.clustered.layers
+        return {layers[name].part.codebook: each.shared for name, each in self.weights.items()}
 
     def parameter_groups(self, lr: float, **factors: float) -> list[dict[str, Any]]:
         """Parameters for an optimizer of torch: codebooks, scales, offsets, and all the rest.
@@ -104,9 +106,9 @@ class Tied:
                 Problem(f"there is no group {name!r}", expected, nearest(name, [*PARTS, "rest"]))
             )
         groups: dict[str, list[nn.Parameter]] = {name: [] for name in (*PARTS, "rest")}
-        groups["codebook"] = [each.entries for each in self.codebooks.values()]
+        groups["codebook"] = list(dict.fromkeys(e.entries for e in self.codebooks.values()))
         for part in PARTS[1:]:
-            values = (getattr(each, part) for each in self.weights.values())
+            values = (getattr(each, part) for each in self._tensors)
             groups[part] = [each for each in values if each is not None]
         ours = {id(each) for group in groups.values() for each in group}
         groups["rest"] = [each for each in self.model.parameters() if id(each) not in ours]
@@ -133,8 +135,10 @@ class Tied:
         self.steps += 1
         if self.reassign_every is None or self.steps % self.reassign_every:
             return 0
+        if self.reassign_until is not None and self.steps > self.reassign_until:
+            return 0
         moved = 0
-        for weight in self.weights.values():
+        for weight in self._tensors:
             before = weight.indexes.flatten().long()
             changed = reassign(weight)
             moved += int(changed.sum())
@@ -174,12 +178,12 @@ class Tied:
         }
         dense, biases = {}, {}
         for name, place in self._places.items():
-            module: Any = self.model.get_submodule(place)
             if name in self.clustered.dense:
                 shape = self.clustered.dense[name].shape
-                dense[name] = array(module.weight).reshape(shape)
-            if module.bias is not None:
-                biases[name] = array(module.bias)
+                dense[name] = array(place.weight_of(self.model)).reshape(shape)
+            bias = place.bias_of(self.model)
+            if bias is not None:
+                biases[name] = array(bias)
         return replace(
             self.clustered, layers=layers, codebooks=codebooks, dense=dense, biases=biases
         )
@@ -197,15 +201,16 @@ class Tied:
         """
         clustered = self.current()
         plain = copy.deepcopy(self.model)
-        for name in self.clustered.layers:
-            untie(plain.get_submodule(self._places[name]), clustered.decode(name))
+        untie(plain)
         return replace(clustered, others=others_of(plain, self._places)), plain
 
     @property
-    def settings(self) -> tuple[str, int | None, tuple[str, ...]]:
-        """How it was tied: the clustering, when units may move, and what is trained."""
+    def settings(self) -> tuple[object, ...]:
+        """How it was tied: the clustering, when and how far units may move, what is trained."""
         trained = [group["name"] for group in self.parameter_groups(1.0)]
-        return self.clustered.clustering, self.reassign_every, tuple(trained)
+        rate = next((each.rate for each in self._tensors), 0.0)
+        moves = self.reassign_every, self.reassign_until, rate
+        return self.clustered.clustering, moves, tuple(trained)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that changes: parameters, indexes and the rest of the model."""
@@ -234,6 +239,7 @@ def tie(
     *,
     train: Iterable[str] | None = None,
     reassign_every: int | None = None,
+    reassign_until: int | None = None,
     reassign_rate: float = 0.01,
 ) -> Tied:
     """Tie the weights of a model to clustered weights.
@@ -243,7 +249,8 @@ def tie(
     share an entry stay equal to the bit and their gradients add up in it. Codebooks are kept once,
     indexes as small integers, dense weights not at all. Values that are stored in few bits are
     rounded in the same way while training. Entries that are zero stay zero. Layers that are not
-    clustered get their weights and biases, and batch norms what was stored of them.
+    clustered get their weights and biases, and batch norms what was stored of them. A tensor that
+    several modules have, such as an embedding and the layer that reads it back, is tied in all.
 
     Parameters
     ----------
@@ -257,6 +264,8 @@ def tie(
         Steps after which units may get other entries: those nearest to where their gradients have
         drawn them since the weights that the model comes with. That takes the memory of dense
         weights; never when absent.
+    reassign_until : int, optional
+        The last step after which they may; always when absent.
     reassign_rate : float
         What their gradients are multiplied by for that: a learning rate over 1 - momentum.
 
@@ -268,7 +277,8 @@ def tie(
     ------
     InputError
         If a layer has no module, or its module is parametrized already, lazy, not of float32 or
-        computes with anything but the weights that it holds; or if there is nothing to train.
+        computes with anything but the weights that it holds; if there is nothing to train; or if
+        layers that have one tensor are clustered differently.
 
     Examples
     --------
@@ -281,38 +291,45 @@ def tie(
     >>> [group["name"] for group in tied.parameter_groups(lr=0.01)]
     ['codebook', 'rest']
     """
-    if reassign_every is not None and reassign_every < 1:
-        raise InputError(Problem(f"reassign_every is {reassign_every}", "at least 1"))
+    for name, steps in (("reassign_every", reassign_every), ("reassign_until", reassign_until)):
+        if steps is not None and steps < 1:
+            raise InputError(Problem(f"{name} is {steps}", "at least 1"))
+    if reassign_until is not None and reassign_every is None:
+        raise InputError(Problem("reassign_until is given alone", "reassign_every, too"))
     wanted = None if train is None else _chosen_parts(train)
     places = places_of(model, clustered.network)
     for layer in clustered.layers.values():
-        _check_layout(layer, clustered.codebooks[layer.part.codebook])
+        check_layout(layer, clustered.codebooks[layer.part.codebook])
+    firsts = first_layers(model, places, clustered)
+    names = joined_codebooks(clustered, firsts)
     owners: dict[str, TiedCodebook] = {}
     trained: set[str] = set()
     with torch.no_grad():
-        for name, layer in clustered.layers.items():
-            module: Any = model.get_submodule(places[name])
-            part = layer.part
-            is_owner = part.codebook not in owners
+        for name in dict.fromkeys(firsts.values()):
+            layer, original = clustered.layers[name], places[name].weight_of(model)
+            settings, codebook = layer.part.settings, names[layer.part.codebook]
+            is_owner = codebook not in owners
             if is_owner:
-                stored = clustered.codebooks[part.codebook]
-                owners[part.codebook] = TiedCodebook(stored, part.settings, module.weight.device)
-            weight = TiedWeight(layer, owners[part.codebook], is_owner, module.weight)
+                stored = clustered.codebooks[codebook]
+                owners[codebook] = TiedCodebook(stored, settings, original.device)
+            weight = TiedWeight(layer, owners[codebook], is_owner, original)
             if reassign_every is not None:
-                weight.follow(module.weight, reassign_rate)
+                weight.follow(original, reassign_rate)
             trained |= _train(
-                weight, TRAINED.get(part.settings.scheme, PARTS) if wanted is None else wanted
+                weight, TRAINED.get(settings.scheme, PARTS) if wanted is None else wanted
             )
-            parametrize.register_parametrization(module, "weight", weight)
+            for module, tensor in holders_of(model, places[name]):
+                parametrize.register_parametrization(module, tensor, weight)
+            weight.close()
         for name, place in places.items():
-            _fill_dense(model.get_submodule(place), clustered, name)
+            _fill_dense(model, place, clustered, name)
         if clustered.others:
             others = {name: torch.tensor(value) for name, value in clustered.others.items()}
             model.load_state_dict(others, strict=False)
     if wanted is not None and not trained.issuperset(wanted):
         missing = min(set(wanted) - trained)
         raise InputError(Problem(f"these layers have no {missing}", ", ".join(sorted(trained))))
-    return Tied(model, clustered, places, reassign_every)
+    return Tied(model, clustered, places, reassign_every, reassign_until)
 
 
 def _chosen_parts(train: Iterable[str]) -> tuple[str, ...]:
@@ -324,24 +341,6 @@ def _chosen_parts(train: Iterable[str]) -> tuple[str, ...]:
                         nearest(str(part), PARTS))
             )  # fmt: skip
     return parts
-
-
-def _check_layout(layer: ClusteredLayer, codebook: Codebook) -> None:
-    """Refuse layers whose weights are anything but offset + scale * transform(one entry)."""
-    part, unit = layer.part, layer.part.unit
-    assert unit is not None
-    filters, channels, _, _ = weights_shape(part.layer)
-    depth = channels if part.settings.is_product else unit.channels
-    known = {each.name for each in fields(layer)}
-    others = [getattr(layer, name) for name in known - set(TIED_PARTS)]
-    if (
-        any(other is not None for other in others)
-        or layer.indexes.ndim != 4
-        or len(layer.indexes) != filters
-        or codebook.entries.codes.shape[1:] != (depth, unit.height, unit.width)
-    ):
-        what = f"layer {part.layer.name!r} ({part.settings}) cannot be tied"
-        raise InputError(Problem(what, "one entry of one codebook for each unit"))
 
 
 def _train(weight: TiedWeight, parts: Iterable[str]) -> set[str]:
@@ -357,14 +356,17 @@ def _train(weight: TiedWeight, parts: Iterable[str]) -> set[str]:
     return found
 
 
-def _fill_dense(module: Any, clustered: ClusteredWeights, layer: str) -> None:
+def _fill_dense(model: nn.Module, place: Place, clustered: ClusteredWeights, layer: str) -> None:
     """Give a module the weights and biases that are not clustered."""
     if layer in clustered.dense:
-        module.weight.copy_(torch.tensor(clustered.dense[layer]).reshape(module.weight.shape))
-    if layer in clustered.biases:
-        if module.bias is None:
+        weight = place.weight_of(model)
+        weight.copy_(torch.tensor(clustered.dense[layer]).reshape(weight.shape))
+    # Biases that several layers have as one tensor are the model's own.
+    if layer in clustered.biases and place.bias:
+        bias = place.bias_of(model)
+        if bias is None:
             raise InputError(Problem(f"layer {layer!r} of the model has no bias", "one"))
-        module.bias.copy_(torch.tensor(clustered.biases[layer]))
+        bias.copy_(torch.tensor(clustered.biases[layer]))
 
 
 def _stored_layer(layer: ClusteredLayer, weight: TiedWeight) -> ClusteredLayer:

@@ -9,6 +9,7 @@ import numpy as np
 from kcsim.clustering.precision import StoredValues
 from kcsim.clustering.scheme import Clustering
 from kcsim.errors import InputError, Problem
+from kcsim.retrain.layers import four_axes
 from kcsim.retrain.torch_extra import nn, torch
 from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
 from kcsim.weights.k_means import transform_orders
@@ -60,6 +61,8 @@ class TiedWeight(nn.Module):
     scales, offsets : Parameter or None
     keep : bool tensor or None
         False for units that are zero, and stay zero, where there are scales and such units.
+    rate : float
+        What gradients of units are multiplied by where they may change their entry.
     """
 
     def __init__(
@@ -77,7 +80,7 @@ class TiedWeight(nn.Module):
             self.codebook = codebook
         # Layers that share a codebook hold it, but only the first one is its parent.
         self._shared = (codebook,)
-        self._shape = tuple(weight.shape)
+        self._shape, self._axes = tuple(weight.shape), four_axes(weight)
         self._unit = part.unit.shape
         self._length = (part.settings.length or 1) if part.settings.is_product else 0
         self._turns = part.settings.transforms
@@ -102,8 +105,8 @@ class TiedWeight(nn.Module):
         self.register_buffer("keep", ~zero if zero is not None and zero.any() else None)
         self.drift: torch.Tensor | None
         self.register_buffer("drift", None)
-        self._rate = 0.0
-        self._is_made = False
+        self.rate = 0.0
+        self._is_closed = False
 
     @property
     def shared(self) -> TiedCodebook:
@@ -127,13 +130,13 @@ class TiedWeight(nn.Module):
         rate : float
             Of those steps.
         """
-        self._rate = rate
+        self.rate = rate
         drift = self.cut(original.detach()) - self.cut(self.join(self.units()))
         self.register_buffer("drift", drift)
 
     def _record(self, gradient: torch.Tensor) -> None:
         assert self.drift is not None
-        self.drift.add_(self.cut(gradient), alpha=-self._rate)
+        self.drift.add_(self.cut(gradient), alpha=-self.rate)
 
     def units(self) -> torch.Tensor:
         """The decoded units: (M, C', R', S', channels, rows, columns)."""
@@ -153,13 +156,16 @@ class TiedWeight(nn.Module):
         return units
 
     def right_inverse(self, value: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """No tensors of its own; torch asks when it is made, and when somebody assigns to it."""
-        if self._is_made:
+        """No tensors of its own; torch asks when a module is tied, and when somebody assigns."""
+        if self._is_closed:
             what = f"layer {self.layer!r} is tied to a codebook: its weights cannot be assigned"
             expected = "changes of the codebook's entries, or a model that Tied.finalize returned"
             raise InputError(Problem(what, expected))
-        self._is_made = True
         return ()
+
+    def close(self) -> None:
+        """All modules that have the tensor were told: from now on nobody may assign to it."""
+        self._is_closed = True
 
     def table(self) -> torch.Tensor:
         """All that a unit can be before scale and offset: shape (rows, values of a unit)."""
@@ -221,7 +227,7 @@ class TiedWeight(nn.Module):
         weights = units.permute(0, 1, 4, 2, 5, 3, 6).reshape(
             filters, blocks * unit[0], rows * unit[1], columns * unit[2]
         )
-        channels = self._shape[1]
+        channels = self._axes[1]
         if weights.shape[1] != channels:
             weights = weights[:, :channels].contiguous()
         return weights.reshape(self._shape)
@@ -229,7 +235,7 @@ class TiedWeight(nn.Module):
     def cut(self, weights: torch.Tensor) -> torch.Tensor:
         """The inverse of `join`; sub-vectors that are short are filled up with zeros."""
         channels, rows, columns = self._unit
-        weights = weights.reshape(*weights.shape, *(1,) * (4 - weights.ndim))
+        weights = weights.reshape(self._axes)
         missing = -weights.shape[1] % channels
         weights = nn.functional.pad(weights, (0, 0, 0, 0, 0, missing))
         filters, all_channels, height, width = weights.shape

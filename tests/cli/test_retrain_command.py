@@ -6,6 +6,9 @@ import csv
 import functools
 import io
 import json
+import signal
+import subprocess
+import sys
 import textwrap
 
 import numpy as np
@@ -148,6 +151,7 @@ def dense_weights():
         ("--method", "hard", "--strength", 6),
         ("--prune", "0.5;conv1=0.2"),
         ("--reassign", 5),
+        ("--reassign", 5, "--reassign-until", 10),
         ("--lr", 0.001, "--test-limit", 50),
     ],
 )
@@ -205,6 +209,57 @@ def test_a_table_keeps_one_line_for_each_setting(kcsim, trained):
     assert "is no table of accuracies" in done.err
 
 
+COMMAND = """
+import sys, time
+import torch
+torch.set_num_threads(1)
+import kcsim.retrain.checkpoint as checkpoint
+checkpoint.LEAST_SECONDS, checkpoint.LARGEST_SHARE = 0.0, float("inf")
+from kcsim.retrain.fit import _Run
+step, pause = _Run.step, float(sys.argv[1])
+def slow(self, *rest):
+    step(self, *rest)
+    print("step", flush=True)
+    time.sleep(pause)
+_Run.step = slow
+sys.argv = ["kcsim", *sys.argv[2:]]
+from kcsim.cli.main import run
+run()
+"""
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
+def test_a_command_that_was_ended_goes_on_to_the_same_file(ending, trained):
+    (trained / "command.py").write_text(COMMAND)
+    options = [*DENSE, "--weights", "dense.pt", "--cluster", "scalar:k=4", "--prune", "0.3",
+               "--seeds", "2"]  # fmt: skip
+
+    def start(name, pause):
+        command = [sys.executable, "command.py", str(pause), "retrain", *options, "-o", name]
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+
+    with start("straight.safetensors", 0) as process:
+        process.communicate()
+    with start("ended.safetensors", 0.2) as victim:
+        # Two runs of 20 steps of pruning, and 20 of training: in the training of the first.
+        for _ in range(28):
+            victim.stdout.readline()
+        victim.send_signal(ending)
+    assert not (trained / "ended.safetensors").exists()
+    assert list(trained.glob("ended.safetensors.tied-0.checkpoint"))
+    with start("ended.safetensors", 0) as survivor:
+        steps = survivor.communicate()[0].count("step")
+    assert survivor.returncode == 0
+    assert 40 < steps < 60
+    straight, ended = (
+        (trained / f"{name}.safetensors").read_bytes() for name in ("straight", "ended")
+    )
+    assert straight == ended
+    assert not list(trained.glob("*.checkpoint"))
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -212,6 +267,7 @@ def test_a_table_keeps_one_line_for_each_setting(kcsim, trained):
         (("--method", "tight"), "no method 'tight'"),
         (("--method", "none", "--epochs", "2"), "--epochs has no effect"),
         (("--strength", "5"), "--strength has no effect"),
+        (("--reassign-until", "5"), "--reassign-until has no effect"),
         (("--dense-epochs", "5"), "--dense-epochs has no effect"),
         (("--prune", "lots"), "--prune has 'lots'"),
         (("--prune", "1.5"), "1.5 is out of range"),

@@ -200,8 +200,36 @@ def test_the_checkpoint_of_another_run_is_refused(tmp_path):
     ):
         with pytest.raises(InputError, match="the checkpoint of another run"):
             fit(tied_model(), data, recipe, seed=seed, checkpoint=file)
+    for other, given in (
+        (tied_model("row:k=3"), {}),
+        (tied_model(reassign_every=5), {}),
+        (tied_model(), {"teacher": small_model()}),
+    ):
+        with pytest.raises(InputError, match="another run"):
+            fit(other, images(), replace(RECIPE, epochs=1), checkpoint=file, **given)
+
+
+@pytest.mark.parametrize("change", ["teacher", "rate"])
+def test_a_checkpoint_knows_its_teacher_and_how_far_units_move(change, tmp_path):
+    file, recipe = tmp_path / "run.checkpoint", replace(RECIPE, epochs=1)
+    fit(tied_model(reassign_every=3), images(), recipe, teacher=small_model(), checkpoint=file)
+    other = small_model()
+    if change == "teacher":
+        with torch.no_grad():
+            other[0].weight[0, 0, 0, 0] += 1
+    rate = 0.5 if change == "rate" else 0.01
+    tied = tied_model(reassign_every=3, reassign_rate=rate)
     with pytest.raises(InputError, match="another run"):
-        fit(tied_model("row:k=3"), images(), replace(RECIPE, epochs=1), checkpoint=file)
+        fit(tied, images(), recipe, teacher=other, checkpoint=file)
+
+
+def test_batch_norms_are_estimated_in_the_end_or_left_as_training_made_them():
+    tied, plain = tied_model(), tied_model()
+    fit(tied, images(), RECIPE)
+    fit(plain, images(), RECIPE, norms=False)
+    assert not torch.equal(tied.model[1].running_mean, plain.model[1].running_mean)
+    estimate_norms(plain.model, images(), RECIPE.norm_images, 0)
+    assert equal(state_of(tied), state_of(plain))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04", b"\x80\x02."])

@@ -148,6 +148,8 @@ def test_parts_that_are_trained_can_be_chosen_and_rates_differ_by_group():
         ({"train": ["codebok"]}, "codebook"),
         ({"train": ["scales"]}, "have no scales"),
         ({"reassign_every": 0}, "reassign_every is 0"),
+        ({"reassign_every": 1, "reassign_until": 0}, "reassign_until is 0"),
+        ({"reassign_until": 5}, "reassign_until is given alone"),
     ],
 )
 def test_wrong_choices_are_refused(options, words):
@@ -298,6 +300,18 @@ def test_reassignment_takes_the_nearest_entry_and_keeps_ties(spec):
         np.testing.assert_array_equal(
             final.decode(name).ravel(), weight(tied, name).detach().numpy().ravel()
         )
+
+
+def test_units_stay_after_the_last_step_at_which_they_may_move():
+    tied, _ = tied_to("row:k=7", reassign_every=2, reassign_until=4, reassign_rate=0.05)
+    tied.model.train()
+    moved = []
+    for step in range(8):
+        tied.model(inputs(step)).backward()
+        moved.append(tied.step())
+    assert moved[1] > 0
+    assert moved[3] > 0
+    assert moved[4:] == [0, 0, 0, 0]
 
 
 def nearest_of_all(each, target):
