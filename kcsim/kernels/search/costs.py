@@ -17,6 +17,8 @@ from kcsim.kernels.search.labels import (
     WAITS,
     WEIGHTS_OPEN,
     add_label,
+    comes_second,
+    exchange_axes,
 )  # fmt: skip
 from kcsim.kernels.search.machine import (
     CAPACITY,
@@ -320,4 +322,6 @@ def keep_label(search, new, stage):
     row.least = energy
     if search.objective != ENERGY:
         row.least = cycles if search.objective == CYCLES else energy * cycles
+    if problem.mirror.shape[0] > 0 and comes_second(problem, labels, new):
+        exchange_axes(problem, labels, new)
     add_label(search, stage)

@@ -40,6 +40,7 @@ from kcsim.kernels.search.inputs import STILL, open_node
 from kcsim.kernels.search.labels import (
     HELD,
     INPUTS_OPEN,
+    MIRRORED,
     OPEN_OUTPUTS,
     OPEN_WEIGHTS,
     OUTPUTS_OPEN,
@@ -76,6 +77,7 @@ def copy_label(labels, source, step):
     new = labels.tally[COUNT]
     labels.rows[new] = labels.rows[source]
     labels.rows[new].parent, labels.rows[new].step = source, step
+    labels.rows[new].state &= ~MIRRORED
     for kind in range(labels.amounts.shape[1]):
         for k in range(labels.amounts.shape[2]):
             labels.amounts[new, kind, k] = labels.amounts[source, kind, k]

@@ -22,7 +22,7 @@ what all children of a network together are). Account 0 is energy, the others ar
 times the MAC units.
 """
 
-OPEN_WEIGHTS, OPEN_OUTPUTS, RETURNS, WAITS, PHASE = 1, 2, 4, 8, 16
+OPEN_WEIGHTS, OPEN_OUTPUTS, RETURNS, WAITS, PHASE, MIRRORED = 1, 2, 4, 8, 16, 32
 
 LABEL = record(
     parent=int64, step=int64, next=int64, box=int64, state=int64, nodes=int64, units=float64,
@@ -37,7 +37,8 @@ next
     Another one with the same stage and box, -1 for none.
 state
     Bits: weights are open, outputs are open, outputs return (a level further in keeps them),
-    inputs are closed but wait for a network, a loop has moved the stationary tensor.
+    inputs are closed but wait for a network, a loop has moved the stationary tensor, rows and
+    columns have been exchanged after the step.
 nodes
     Open nodes of inputs.
 units
@@ -294,6 +295,38 @@ def is_no_worse(search, one, other):
         if excess(search, one, other, k, alike) > 1e-12 * scale:
             return False
     return True
+
+
+@helper
+def comes_second(problem, labels, label):
+    """Whether of a label and the same with rows and columns exchanged it is the other that stays."""
+    row = labels.rows[label]
+    if problem.mirror[row.box] != row.box:
+        return problem.mirror[row.box] < row.box
+    for i in range(row.nodes):
+        node = labels.nodes[label, i]
+        if 0 <= node.axis <= 1:
+            return node.axis == 1
+        if node.length[0] != node.length[1]:
+            return node.length[0] < node.length[1]
+    return False
+
+
+@helper
+def exchange_axes(problem, labels, label):
+    """Exchange rows and columns."""
+    row, mirror = labels.rows[label], problem.mirror
+    row.state |= MIRRORED
+    row.box = mirror[row.box]
+    row.whole[1], row.whole[2] = row.whole[2], row.whole[1]
+    for i in range(row.nodes):
+        node = labels.nodes[label, i]
+        if 0 <= node.axis <= 1:
+            node.axis = 1 - node.axis
+        node.length[0], node.length[1] = node.length[1], node.length[0]
+        node.spread[0], node.spread[1] = node.spread[1], node.spread[0]
+        if node.below >= 0:
+            node.tile, node.below = mirror[node.tile], mirror[node.below]
 
 
 @helper

@@ -25,7 +25,7 @@ from kcsim.kernels.search.growth import (
     place_node,
     spread_over,
 )  # fmt: skip
-from kcsim.kernels.search.labels import HELD, INPUTS_OPEN, SPENT, WEIGHTS_OPEN
+from kcsim.kernels.search.labels import HELD, INPUTS_OPEN, MIRRORED, SPENT, WEIGHTS_OPEN
 from kcsim.kernels.search.machine import LEAK_PJ
 from kcsim.kernels.search.progress import (
     BOX,
@@ -95,12 +95,15 @@ def may_follow(problem, labels, label, dimension):
     A node that does not see the loop could stand outside of it as well, at no cost. One whose tile
     is replaced by it could also stand inside of the loop right within, if that replaces it too.
     """
-    inner = label
+    inner, exchanged = label, labels.rows[label].state & MIRRORED
     while PLACED_STEP <= labels.rows[inner].step < SPREAD_STEP:
         inner = labels.rows[inner].parent
+        exchanged ^= labels.rows[inner].state & MIRRORED
     within = -1
     if 0 <= labels.rows[inner].step < PLACED_STEP:
         within = problem.lattice.digits[labels.rows[inner].step, DIMENSION]
+        if exchanged and within >= P:
+            within ^= 1
     at = label
     while at != inner:
         tensor = labels.rows[at].step - PLACED_STEP
