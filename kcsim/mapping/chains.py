@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kcsim.hardware.schema import Hardware
-from kcsim.kernels.search.growth import PLACED_STEP, SPREAD_STEP
-from kcsim.kernels.search.labels import MIRRORED, Labels
+from kcsim.kernels.search.labels import MIRRORED, PLACED_STEP, SPREAD_STEP, Labels
 from kcsim.kernels.search.problem import Problem
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.workload.layer import DIMENSIONS, TENSORS

@@ -98,7 +98,8 @@ def build_problem(
         np.array([*bare.costs[-1, :, columns.TRANSFER_PJ], bare.lookup_pj]),
         float(bare.lookup_cycles), stages, places, splits, words, distinct,
         machine.macs / lattice.extents.astype(float).prod(axis=1), unseen, along, lines,
-        _without(lattice, "M"), _mirror(lattice, machine, places, splits), slides, store_port, max(form.unit_filters, *form.unit) == 1,
+        _without(lattice, "M"), _mirror(lattice, machine, places, splits), slides, store_port,
+        max(form.unit_filters, *form.unit) == 1,
         float(layer.output_words),
     )  # fmt: skip
     return Built(problem, accounts, axes, numbers)
