@@ -274,6 +274,8 @@ def spread_over(search, source, network, split, kept_inside, stage):
     innermost = network + 2 == problem.places.shape[0]
     row.state &= ~PHASE
     row.near, row.within = ANY_LOOP, -1
+    if row.box + spread.tile + 1 == problem.rounds.shape[0]:
+        row.loops = ANY_LOOP
     cross_weights(search, new, network, split, box, kept_inside, innermost and not kept & 1)
     cross_outputs(search, new, network, split, innermost and not kept & 4)
     cross_inputs(search, new, network, split, box, innermost and not kept & 2)
