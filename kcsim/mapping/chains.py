@@ -8,38 +8,39 @@ from typing import NamedTuple
 import numpy as np
 
 from kcsim.hardware.schema import Hardware
-from kcsim.kernels.search.growth import PLACED_STEP, SPREAD_STEP
-from kcsim.kernels.search.labels import Labels
+from kcsim.kernels.search.labels import MIRRORED, PLACED_STEP, SPREAD_STEP, Labels
 from kcsim.kernels.search.problem import Problem
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.workload.layer import DIMENSIONS, TENSORS
+
+_EXCHANGE = str.maketrans("PQRS", "QPSR")
 
 
 def mapping_of(hardware: Hardware, problem: Problem, labels: Labels, label: int) -> Mapping:
     """The mapping that a label stands for."""
     chains: list[list[Loop | str]] = [[]]
-    splits: list[int] = []
-    for step in _steps(labels, label):
+    splits: list[tuple[np.void, str]] = []
+    for step, dimensions in _steps(labels, label):
         if step >= SPREAD_STEP:
-            splits.append(step - SPREAD_STEP)
+            splits.append((problem.splits[step - SPREAD_STEP], dimensions))
             chains.append([])
         elif step >= PLACED_STEP:
             chains[-1].append(TENSORS[step - PLACED_STEP])
         else:
             dimension, bound = problem.lattice.digits[step, :2].tolist()
-            _add_loop(chains[-1], DIMENSIONS[dimension], bound)
+            _add_loop(chains[-1], dimensions[dimension], bound)
     extents, levels = problem.lattice.extents, []
-    for index, (level, chain, split) in enumerate(
+    for index, (level, chain, (split, dimensions)) in enumerate(
         zip(hardware.levels, chains, splits, strict=False)
     ):
-        tile, along_x = problem.splits[split][["tile", "along_x"]].item()
+        tile, along_x = split[["tile", "along_x"]].item()
         bypass = tuple(t for t in level.kept_tensors if index and t not in chain)
         levels.append(
             LevelLoops(
                 level.name,
                 tuple(item for item in chain if isinstance(item, Loop)),
-                _loops(extents[along_x]),
-                _loops(extents[tile - along_x]),
+                _loops(extents[along_x], dimensions),
+                _loops(extents[tile - along_x], dimensions),
                 bypass,
                 _heights(chain),
             )
@@ -47,12 +48,18 @@ def mapping_of(hardware: Hardware, problem: Problem, labels: Labels, label: int)
     return Mapping(tuple(levels))
 
 
-def _steps(labels: Labels, label: int) -> Iterator[int]:
-    """The steps of a label that are part of a mapping, the outermost first."""
+def _steps(labels: Labels, label: int) -> Iterator[tuple[int, str]]:
+    """The steps of a label that are part of a mapping, the outermost first.
+
+    Each comes with the names of all dimensions in it: rows and columns may be exchanged.
+    """
+    dimensions = "".join(DIMENSIONS)
     while labels.rows[label]["parent"] >= 0:
         step = int(labels.rows[label]["step"])
+        if labels.rows[label]["state"] & MIRRORED:
+            dimensions = dimensions.translate(_EXCHANGE)
         if step >= 0:
-            yield step
+            yield step, dimensions
         label = int(labels.rows[label]["parent"])
 
 
@@ -75,8 +82,8 @@ def _heights(chain: Sequence[Loop | str]) -> tuple[int, int, int]:
     return weights, inputs, outputs
 
 
-def _loops(extents: np.ndarray) -> tuple[Loop, ...]:
-    pairs = zip(DIMENSIONS, extents.tolist(), strict=True)
+def _loops(extents: np.ndarray, dimensions: str) -> tuple[Loop, ...]:
+    pairs = zip(dimensions, extents.tolist(), strict=True)
     return tuple(Loop(dimension, bound) for dimension, bound in pairs if bound > 1)
 
 

@@ -98,7 +98,8 @@ def build_problem(
         np.array([*bare.costs[-1, :, columns.TRANSFER_PJ], bare.lookup_pj]),
         float(bare.lookup_cycles), stages, places, splits, words, distinct,
         machine.macs / lattice.extents.astype(float).prod(axis=1), unseen, along, lines,
-        _without(lattice, "M"), slides, store_port, max(form.unit_filters, *form.unit) == 1,
+        _without(lattice, "M"), _mirror(lattice, machine, places, splits), slides, store_port,
+        max(form.unit_filters, *form.unit) == 1,
         float(layer.output_words),
     )  # fmt: skip
     return Built(problem, accounts, axes, numbers)
@@ -216,6 +217,28 @@ def _without(lattice: Lattice, dimensions: str) -> np.ndarray:
         if DIMENSIONS[dimension] in dimensions:
             found -= tiles // stride % (limit + 1) * stride
     return found
+
+
+def _mirror(
+    lattice: Lattice, machine: Machine, places: np.ndarray, splits: np.ndarray
+) -> np.ndarray:
+    """Every tile with rows and columns exchanged, if a search cannot tell these apart; or none."""
+    nothing, numbers = np.empty(0, np.int64), np.arange(len(lattice.extents))
+    factors = {tuple(row[:2]): tuple(row[2:4]) for row in lattice.digits.tolist()}
+    unit, swapped, mirror = machine.unit, [0, 1, 2, 3, 5, 4, 7, 6], np.zeros_like(numbers)
+    alike = machine.window[0] == machine.window[1] and unit[1] == unit[2]
+    if not alike or not (places["dimensions"] == places["dimensions"][:, swapped]).all():
+        return nothing
+    for (dimension, prime), (limit, stride) in factors.items():
+        other, other_stride = factors.get((swapped[dimension], prime), (0, 0))
+        if other != limit:
+            return nothing
+        mirror += numbers // stride % (limit + 1) * other_stride
+    for place in places:
+        tiles = splits["tile"][place["first_split"] : place["last_split"]]
+        if not np.isin(mirror[tiles], tiles).all():
+            return nothing
+    return mirror
 
 
 def words_of_tiles(machine: Machine, extents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,16 +9,8 @@ import numpy as np
 
 from kcsim.cost.prices import DENSE, WeightCosts
 from kcsim.hardware.schema import Hardware
-from kcsim.kernels.layout import INDEXES, OUTPUTS, WEIGHTS
 from kcsim.kernels.search import optimum
-from kcsim.kernels.search.growth import (
-    COMMIT_STEP,
-    KEEP_INPUTS,
-    KEEP_OUTPUTS,
-    KEEP_WEIGHTS,
-    PLACED_STEP,
-    SPREAD_STEP,
-)
+from kcsim.kernels.search.labels import COMMIT_STEP, PLACED_STEP, SPREAD_STEP
 from kcsim.kernels.search.progress import ENERGY
 from kcsim.mapping.chains import Chain, chains_of
 from kcsim.mapping.engine import begin_search
@@ -101,19 +93,13 @@ def _steps(built: Built, chains: Sequence[Chain]) -> np.ndarray | None:
                 steps.append(PLACED_STEP + item)
             stages.append(stage)
         if level:
-            steps.append(COMMIT_STEP - _left_by_next(chains[:level]))
+            steps.append(COMMIT_STEP - _next_dimension(chains[:level]))
             stages.append(stage)
     return np.array([steps, stages]).T.copy()
 
 
-def _left_by_next(outside: Sequence[Chain]) -> int:
-    """The tensor that the next loop in time leaves where it is."""
-    following = (loop for chain in reversed(outside) for loop in chain.in_time)
-    loop = next(following, None)
-    if loop is None:
-        return KEEP_INPUTS
-    if not INDEXES[WEIGHTS, DIMENSIONS.index(loop.dimension)]:
-        return KEEP_WEIGHTS
-    if not INDEXES[OUTPUTS, DIMENSIONS.index(loop.dimension)]:
-        return KEEP_OUTPUTS
-    return KEEP_INPUTS
+def _next_dimension(outside: Sequence[Chain]) -> int:
+    """The dimension of the next loop; if there is none, one that is spread to the last."""
+    loops = [loop for chain in reversed(outside) for loop in chain.in_time]
+    loops = loops or [loop for chain in outside for loop in chain.spread]
+    return DIMENSIONS.index(loops[0].dimension) if loops else 0

@@ -1,6 +1,7 @@
 """The best mapping of all: the search against a list of every mapping, each counted on its own."""
 
 import dataclasses
+import random
 import warnings
 from fractions import Fraction
 
@@ -161,6 +162,34 @@ def test_best_of_all_mappings_at_length(problem, even):
 def test_best_of_all_mappings_where_each_level_has_a_purpose_at_length(seeds):
     for seed in range(10_000 + 20 * seeds, 10_020 + 20 * seeds):
         check_problem(*random_problem(seed, most=100_000), even=seed % 4 == 0)
+
+
+def square_problem(seed, most):
+    """A layer whose rows and columns are alike, on random hardware."""
+    rng = random.Random(seed)
+    while True:
+        _, hardware = random_problem(rng.randrange(10**6), most=1000)
+        hardware = dataclasses.replace(hardware, dataflow=Dataflow())
+        size, kernel, stride = (
+            rng.choice((1, 2, 3, 4)),
+            rng.choice((1, 2, 3)),
+            rng.choice((1, 1, 2)),
+        )
+        sizes = {
+            "P": size,
+            "Q": size,
+            "R": kernel,
+            "S": kernel,
+            rng.choice("MC"): rng.choice((1, 2)),
+        }
+        layer = layer_of(sizes, (stride, stride))
+        if 0 < count_all(layer, hardware, fitting=True) <= most:
+            return layer, hardware
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_best_of_all_mappings_where_rows_and_columns_are_alike(seed):
+    check_problem(*square_problem(seed, most=20_000))
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

@@ -54,18 +54,30 @@ def may_iterate(problem, place, factor, box):
 
 
 @helper
-def left(problem, box, first):
-    """Iterations that loops over output positions (`P`) or taps (`R`) have left: all, one axis."""
-    extent, whole = problem.lattice.extents[box], problem.lattice.extents[-1]
-    rows, columns = whole[first] / extent[first], whole[first + 1] / extent[first + 1]
-    along_rows, along_columns = (
-        rows if problem.slides[0] else 1.0, columns if problem.slides[1] else 1.0,
-    )  # fmt: skip
-    return rows * columns, max(along_rows, along_columns)
+def loops_left(problem, box):
+    """Dimensions of which loops are left around a box, as bits."""
+    extent, whole, found = problem.lattice.extents[box], problem.lattice.extents[-1], 0
+    for dimension in range(8):
+        if extent[dimension] < whole[dimension]:
+            found |= 1 << dimension
+    return found
 
 
 @helper
-def most_saved(problem, box, weights, outputs, inputs, moving, sliding):
+def left(problem, box, first):
+    """Iterations left of loops over output positions (`P`) or taps (`R`) along which windows slide.
+
+    They only slide along one axis, and no other loops may come in between.
+    """
+    extent, whole, most = problem.lattice.extents[box], problem.lattice.extents[-1], 1.0
+    for i in range(first, first + 2):
+        if problem.slides[i - first]:
+            most = max(most, whole[i] / extent[i])
+    return most
+
+
+@helper
+def most_saved(problem, box, weights, outputs, inputs):
     """The most of some costs that loops around a box can spare.
 
     A loop spares weights or outputs, with what inputs spare by sliding, or what inputs do not see.
@@ -73,22 +85,20 @@ def most_saved(problem, box, weights, outputs, inputs, moving, sliding):
 
     Parameters
     ----------
-    weights, outputs, inputs : float
+    weights, outputs : float
         Costs of what is open.
-    moving, sliding : float
-        What of inputs can be spared by any loops, and by slides alone.
+    inputs : tuple of float
+        Of inputs, too, and what of it can be spared: by any loops, by slides alone, by those over
+        positions, by those over taps.
     """
-    every_tap, taps = left(problem, box, R)
-    positions, rows = left(problem, box, P)
-    best = max(moving, sliding)
-    whole = weights * (1 - 1 / problem.unseen[WEIGHTS, box])
-    part = weights * (1 - 1 / positions)
-    best = max(best, whole + min(sliding, inputs * (1 - 1 / rows)))
-    best = max(best, part + sliding if rows > 1 else part)
-    whole = outputs * (1 - 1 / problem.unseen[OUTPUTS, box])
-    part = outputs * (1 - 1 / every_tap)
-    best = max(best, whole + min(sliding, inputs * (1 - 1 / taps)))
-    return max(best, part + sliding if taps > 1 else part)
+    best = max(inputs[1], inputs[2])
+    for tensor, cost, first, along in (
+        (WEIGHTS, weights, P, inputs[3]), (OUTPUTS, outputs, R, inputs[4]),
+    ):  # fmt: skip
+        whole = cost * (1 - 1 / problem.unseen[tensor, box])
+        best = max(best, whole + min(inputs[2], along))
+        best = max(best, cost * (1 - 1 / left(problem, box, first)) + inputs[2])
+    return best
 
 
 @helper
@@ -99,11 +109,14 @@ def leave(problem, prices, box, code):
     inputs = charge(problem, prices, box, 0, 0, code >> 2)
     # Every word is moved once at least.
     most = max(0.0, inputs - prices[INPUTS] * problem.distinct[-1])
-    return weights + outputs + inputs - most_saved(
-        problem, box, weights, outputs, inputs,
+    sparing = (
+        inputs,
         min(most, inputs * (1 - 1 / problem.unseen[INPUTS, box])),
         min(most, inputs * (1 - 1 / problem.along[box])),
-    )  # fmt: skip
+        inputs * (1 - 1 / left(problem, box, P)),
+        inputs * (1 - 1 / left(problem, box, R)),
+    )
+    return weights + outputs + inputs - most_saved(problem, box, weights, outputs, sparing)
 
 
 @helper

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS, P, R
+from kcsim.kernels.layout import (
+    INPUTS,
+    OUTPUTS,
+    WEIGHTS,
+    M,
+    P,
+    R,
+)  # fmt: skip
 from kcsim.kernels.nest import helper
-from kcsim.kernels.search.bounds import left, most_saved
-from kcsim.kernels.search.inputs import STILL, least_of_node
+from kcsim.kernels.search.bounds import (
+    left,
+    loops_left,
+    most_saved,
+)  # fmt: skip
+from kcsim.kernels.search.inputs import STILL, least_of_node, share_of_slides
 from kcsim.kernels.search.labels import (
     HELD,
     INPUTS_OPEN,
@@ -13,10 +24,14 @@ from kcsim.kernels.search.labels import (
     OPEN_WEIGHTS,
     OUTPUTS_OPEN,
     RETURNS,
+    SEEN,
     SPENT,
     WAITS,
     WEIGHTS_OPEN,
     add_label,
+    comes_second,
+    exchange_axes,
+    next_loops,
 )  # fmt: skip
 from kcsim.kernels.search.machine import (
     CAPACITY,
@@ -104,6 +119,15 @@ def stay_cost(search, stage, tensor, box, cost, words):
 
 
 @helper
+def add_parts(parts, shares, cost):
+    """Parts of a cost, with those of another one; see `most_saved`."""
+    return (
+        parts[0] + shares[0] * cost, parts[1] + shares[1] * cost, parts[2] + shares[2] * cost,
+        parts[3] + shares[3] * cost, parts[4] + shares[4] * cost,
+    )  # fmt: skip
+
+
+@helper
 def open_parts(search, label, prices):
     """Energy of closing weights, outputs and inputs now, with what is in flight.
 
@@ -114,78 +138,76 @@ def open_parts(search, label, prices):
 
     Returns
     -------
-    tuple of float
-        Weights, outputs, inputs; what of inputs loops may spare, and what slides alone may; these
-        shares of what flies.
+    weights, outputs : float
+    inputs : tuple of float
+        See `most_saved`.
+    flying : tuple of float
+        The same for each unit of energy that a word of inputs in flight costs more.
     """
     problem, labels = search.problem, search.labels
     row, amounts = labels.rows[label], labels.amounts[label]
     weights = row.flight[WEIGHTS] * prices[WEIGHTS] + amounts[WEIGHTS_OPEN, 0]
     outputs = row.flight[OUTPUTS] * prices[OUTPUTS] + amounts[OUTPUTS_OPEN, 0]
-    flying = row.flight[INPUTS] * prices[INPUTS]
-    inputs, moving, sliding, flying_moves, flying_slides = flying, 0.0, 0.0, 0.0, 0.0
+    inputs, flying = (0.0, 0.0, 0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 0.0)
     for i in range(row.nodes):
         node = labels.nodes[label, i]
         for j in range(2):
-            part = amounts[INPUTS_OPEN + 2 * i + j, 0]
-            inputs += part
-            moves = slides = 0.0
+            shares = (1.0, 0.0, 0.0, 0.0, 0.0)
             if not row.state & WAITS:
-                moves = 1 - least_of_node(problem, node, row.box, j, False)
-                slides = 1 - least_of_node(problem, node, row.box, j, True)
+                shares = (
+                    1.0,
+                    1 - least_of_node(problem, node, row.box, j, False),
+                    1 - least_of_node(problem, node, row.box, j, True),
+                    share_of_slides(problem, node, row.box, P, j),
+                    share_of_slides(problem, node, row.box, R, j),
+                )
+            inputs = add_parts(inputs, shares, amounts[INPUTS_OPEN + 2 * i + j, 0])
             if i + 1 == row.nodes and j == (node.below >= 0):
-                part += flying
-                flying_moves, flying_slides = moves, slides
-            moving += part * moves
-            sliding += part * slides
-    return weights, outputs, inputs, moving, sliding, flying_moves, flying_slides
+                flying = shares
+    inputs = add_parts(inputs, flying, row.flight[INPUTS] * prices[INPUTS])
+    return weights, outputs, inputs, flying
 
 
 @helper
-def rest_cost(search, label, stage, box, weights, outputs, inputs, moving, sliding):
+def rest_cost(search, label, stage, box, weights, outputs, inputs):
     """The least energy of closing all that a label has open, and of what is to come in a stage.
 
     Parameters
     ----------
     box : int
         Where the stage is.
-    weights, outputs, inputs, moving, sliding : float
+    weights, outputs, inputs : float, float, tuple of float
         See `open_parts`.
     """
     problem, row = search.problem, search.labels.rows[label]
     level, rest = problem.stages[stage].level, search.rest[stage, box]
-    one, closed = row.state & (OPEN_WEIGHTS | OPEN_OUTPUTS), weights + outputs + inputs
+    closed, one = weights + outputs + inputs[0], 0
+    loops, _ = next_loops(problem, row, stage)
+    if row.state & OPEN_WEIGHTS and loops & ~SEEN[WEIGHTS]:
+        one |= OPEN_WEIGHTS
+    if row.state & OPEN_OUTPUTS and loops & ~SEEN[OUTPUTS]:
+        one |= OPEN_OUTPUTS
     if search.stay_pj[level, 0, 0] > 0:
         if one in (OPEN_WEIGHTS, OPEN_OUTPUTS):
-            tensor, cost, first = WEIGHTS, weights, P
+            tensor, cost, first, along = WEIGHTS, weights, P, inputs[3]
             if one == OPEN_OUTPUTS:
-                tensor, cost, first = OUTPUTS, outputs, R
-            every, lines = left(problem, box, first)
+                tensor, cost, first, along = OUTPUTS, outputs, R, inputs[4]
             words = problem.words[tensor, box] * problem.rounds[box]
             staying = stay_cost(search, stage, tensor, box, cost, words)
-            best = staying + closed - cost - min(sliding, inputs * (1 - 1 / lines))
+            best = staying + closed - cost - min(inputs[2], along)
             if row.nodes == 0:
                 return best
-            best = min(best, rest + cost / every + closed - cost - sliding)
-            return min(best, rest + closed - moving)
+            lines = left(problem, box, first)
+            best = min(best, rest + cost / lines + closed - cost - inputs[2])
+            return min(best, rest + closed - inputs[1]) if loops & SEEN[tensor] else best
         if one == 0 and row.nodes == 1 and not row.state & WAITS:
             node = search.labels.nodes[label, 0]
-            if node.axis == STILL and not node.sliding:
-                return closed - inputs + stay_cost(search, stage, INPUTS, box, inputs, node.words)
-    return rest + closed - spared(search, label, box, weights, outputs, inputs, moving, sliding)
-
-
-@helper
-def spared(search, label, box, weights, outputs, inputs, moving, sliding):
-    """The most that loops around a box can spare of what a label has open; see `open_parts`."""
-    row = search.labels.rows[label]
-    if not row.state & OPEN_WEIGHTS:
-        weights = 0.0
-    if not row.state & OPEN_OUTPUTS:
-        outputs = 0.0
-    if row.nodes == 0 or row.state & WAITS:
-        inputs = 0.0
-    return most_saved(search.problem, box, weights, outputs, inputs, moving, sliding)
+            if node.axis == STILL and not node.sliding and loops >> M & 1:
+                staying = stay_cost(search, stage, INPUTS, box, inputs[0], node.words)
+                return closed - inputs[0] + staying
+    weights = weights if one & OPEN_WEIGHTS else 0.0
+    outputs = outputs if one & OPEN_OUTPUTS else 0.0
+    return rest + closed - most_saved(problem, box, weights, outputs, inputs)
 
 
 @helper
@@ -268,8 +290,8 @@ def plain_cost(search, new, stage, copies):
     else:
         energy -= held * (copies if held > 0 else 1.0)
     energy += row.copies
-    weights, outputs, inputs, moving, sliding, _, _ = open_parts(search, new, search.outward[level])
-    energy += rest_cost(search, new, stage, box, weights, outputs, inputs, moving, sliding)
+    weights, outputs, inputs, _ = open_parts(search, new, search.outward[level])
+    energy += rest_cost(search, new, stage, box, weights, outputs, inputs)
     if level > 0:
         energy += more_shared(search, new, level)
     back_pj = search.outward[level, 3]
@@ -283,9 +305,12 @@ def plain_cost(search, new, stage, copies):
 
 
 @helper
-def has_room(problem, row, stage):
-    """Whether a level has room for the tensors that are not placed yet, all right here."""
+def may_go_on(problem, row, stage):
+    """Whether a loop may follow, and whether tensors that are not placed yet fit here."""
     here, machine = problem.stages[stage], problem.machine
+    loops, certain = next_loops(problem, row, stage)
+    if not loops & loops_left(problem, row.box) and (certain or row.box + 1 < len(problem.rounds)):
+        return False
     for group in range(3):
         used = row.used[group]
         for tensor in range(3):
@@ -302,7 +327,7 @@ def has_room(problem, row, stage):
 def keep_label(search, new, stage):
     """Keep the label behind the last one, if a mapping with it may be the best."""
     problem, labels = search.problem, search.labels
-    if not has_room(problem, labels.rows[new], stage):
+    if not may_go_on(problem, labels.rows[new], stage):
         return
     machine, row, level = problem.machine, labels.rows[new], problem.stages[stage].level
     amounts, place, box = labels.amounts[new], problem.places[level], row.box
@@ -320,4 +345,6 @@ def keep_label(search, new, stage):
     row.least = energy
     if search.objective != ENERGY:
         row.least = cycles if search.objective == CYCLES else energy * cycles
+    if problem.mirror.shape[0] > 0 and comes_second(problem, labels, new):
+        exchange_axes(problem, labels, new)
     add_label(search, stage)

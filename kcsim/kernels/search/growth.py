@@ -18,7 +18,10 @@ from kcsim.kernels.layout import (
     S,
 )  # fmt: skip
 from kcsim.kernels.nest import helper, window_extent
-from kcsim.kernels.search.bounds import may_iterate, may_slide
+from kcsim.kernels.search.bounds import (
+    loops_left,
+    may_iterate,
+)  # fmt: skip
 from kcsim.kernels.search.closing import (
     close_inputs,
     loop_inputs,
@@ -36,16 +39,22 @@ from kcsim.kernels.search.crossing import (
     look_up,
     size_of,
 )  # fmt: skip
-from kcsim.kernels.search.inputs import STILL, open_node
+from kcsim.kernels.search.inputs import STILL, STUCK, open_node
 from kcsim.kernels.search.labels import (
+    ANY_LOOP,
+    COMMIT_STEP,
     HELD,
     INPUTS_OPEN,
+    MIRRORED,
     OPEN_OUTPUTS,
     OPEN_WEIGHTS,
     OUTPUTS_OPEN,
     PHASE,
+    PLACED_STEP,
     RETURNS,
+    SEEN,
     SPENT,
+    SPREAD_STEP,
     WAITS,
     WEIGHTS_OPEN,
 )  # fmt: skip
@@ -63,11 +72,8 @@ from kcsim.kernels.search.machine import (
 from kcsim.kernels.search.progress import COUNT, FORGOTTEN
 from kcsim.kernels.search.tilings import DIMENSION, PRIME, STRIDE, cut_share
 
-PLACED_STEP, SPREAD_STEP = 64, 128
-"""Steps below the first are loops over a factor; then come nodes of a tensor, then spreads."""
-COMMIT_STEP = -2
-"""The step by which it is decided what the next loop may leave where it is."""
-KEEP_WEIGHTS, KEEP_OUTPUTS, KEEP_INPUTS = range(3)
+SLIDE_WITH_WEIGHTS, SLIDE_WITH_OUTPUTS, KEEP_WEIGHTS, KEEP_OUTPUTS, KEEP_INPUTS = range(5)
+CHOICES = 5
 
 
 @helper
@@ -76,6 +82,7 @@ def copy_label(labels, source, step):
     new = labels.tally[COUNT]
     labels.rows[new] = labels.rows[source]
     labels.rows[new].parent, labels.rows[new].step = source, step
+    labels.rows[new].state &= ~MIRRORED
     for kind in range(labels.amounts.shape[1]):
         for k in range(labels.amounts.shape[2]):
             labels.amounts[new, kind, k] = labels.amounts[source, kind, k]
@@ -91,7 +98,7 @@ def loop_over(search, source, stage, factor):
     digits, row = problem.lattice.digits, labels.rows[source]
     dimension, bound = digits[factor, DIMENSION], digits[factor, PRIME]
     place, stride = problem.places[problem.stages[stage].level], digits[factor, STRIDE]
-    if not may_iterate(problem, place, factor, row.box):
+    if not row.loops >> dimension & 1 or not may_iterate(problem, place, factor, row.box):
         return -1
     phase = 0
     if place.stationary >= 0:
@@ -102,6 +109,7 @@ def loop_over(search, source, stage, factor):
     new = copy_label(labels, source, factor)
     row = labels.rows[new]
     row.state |= phase
+    row.loops, row.near, row.within = ANY_LOOP, ANY_LOOP, dimension
     for tensor, flag, kind in (
         (WEIGHTS, OPEN_WEIGHTS, WEIGHTS_OPEN), (OUTPUTS, OPEN_OUTPUTS, OUTPUTS_OPEN),
     ):  # fmt: skip
@@ -124,6 +132,23 @@ def loop_over(search, source, stage, factor):
 
 
 @helper
+def loops_near(problem, row, tensor):
+    """Dimensions of which a loop of the level may stand right outside of a node, as bits.
+
+    A node that does not see the loop could stand outside of it as well, at no cost. One whose tile
+    is replaced by it could also stand inside of the loop right within, if that replaces it too.
+    """
+    near = row.near & SEEN[tensor]
+    if row.within < 0 or (tensor == WEIGHTS and not problem.whole_units):
+        return near
+    replacing = SEEN[tensor]
+    for i in range(4):
+        if tensor == INPUTS and problem.slides[i % 2]:
+            replacing &= ~(1 << P + i)
+    return near & ~replacing if replacing >> row.within & 1 else near
+
+
+@helper
 def place_node(search, source, stage, tensor):
     """The label with a node around it."""
     problem, labels = search.problem, search.labels
@@ -140,7 +165,7 @@ def place_node(search, source, stage, tensor):
         return -1
     new = copy_label(labels, source, PLACED_STEP + tensor)
     row, place, amounts = labels.rows[new], problem.places[level], labels.amounts[new]
-    row.used[group] = used
+    row.used[group], row.near = used, loops_near(problem, row, tensor)
     costs, moved = machine.costs[level, tensor], words * problem.rounds[box]
     kind = WEIGHTS_OPEN
     if tensor == OUTPUTS:
@@ -174,49 +199,65 @@ def place_node(search, source, stage, tensor):
 
 
 @helper
+def loops_of(problem, labels, label, choice):
+    """Dimensions of which the next loop may be with a choice, as bits; see `commit`."""
+    row, sliding, blind = labels.rows[label], 0, 0
+    moves = row.nodes > 0 and not row.state & WAITS
+    for i in range(2):
+        axis = labels.nodes[label, row.nodes - 1].axis if moves else STUCK
+        for other in range(2):
+            if problem.slides[other] and axis in (STILL, other):
+                sliding |= 1 << P + 2 * i + other
+    if row.state & OPEN_WEIGHTS:
+        blind |= ANY_LOOP & ~SEEN[WEIGHTS]
+    if row.state & OPEN_OUTPUTS:
+        blind |= ANY_LOOP & ~SEEN[OUTPUTS]
+    if choice == KEEP_INPUTS:
+        return ANY_LOOP & ~blind if moves or not blind else 0
+    own = blind & ~SEEN[WEIGHTS if choice in (SLIDE_WITH_WEIGHTS, KEEP_WEIGHTS) else OUTPUTS]
+    if choice in (SLIDE_WITH_WEIGHTS, SLIDE_WITH_OUTPUTS):
+        return own & sliding
+    if moves or not own:
+        return own & ~sliding
+    # The others leave nothing where it is.
+    return own | (ANY_LOOP & ~blind)
+
+
+@helper
 def commit(search, source, choice):
-    """The label once it is known which tensor the next loop may leave where it is.
+    """The label once it is known which loop comes next, and what it leaves where it is.
 
     No loop leaves more than one of weights, outputs and tiles of inputs that do not move; where
-    nothing follows a level's nodes in the level, this is decided before its children are.
+    nothing follows a level's nodes in the level, this is decided before its children are. Every
+    loop goes with one choice at least.
 
     Parameters
     ----------
     choice : int
-        `KEEP_WEIGHTS`, `KEEP_OUTPUTS`, `KEEP_INPUTS`; -1 is returned if that tensor is not open.
+        A slide that leaves weights or outputs, something else that does, or what leaves inputs;
+        -1 is returned if there is no such loop.
     """
     problem, labels = search.problem, search.labels
     row = labels.rows[source]
-    moves = row.nodes > 0 and not row.state & WAITS
-    still, slides = False, False
-    if moves:
-        for i in range(row.nodes):
-            node = labels.nodes[source, i]
-            still = still or (node.axis == STILL and not node.sliding)
-            slides = slides or node.axis != STILL or problem.along[row.box] > 1
-    plain = row.state & (OPEN_WEIGHTS | OPEN_OUTPUTS)
-    if choice == KEEP_INPUTS:
-        stays = still and problem.unseen[INPUTS, row.box] > problem.along[row.box]
-        if plain and not (moves and (stays or plain != OPEN_WEIGHTS | OPEN_OUTPUTS)):
-            return -1
-    elif not plain & (OPEN_WEIGHTS if choice == KEEP_WEIGHTS else OPEN_OUTPUTS):
+    loops, left = loops_of(problem, labels, source, choice), loops_left(problem, row.box)
+    loops &= row.loops
+    if not loops or not (loops & left or not left):
         return -1
     new = copy_label(labels, source, COMMIT_STEP)
     labels.tally[COUNT] = new + 1
     row = labels.rows[new]
-    if choice != KEEP_WEIGHTS:
+    row.loops = loops
+    if choice not in (SLIDE_WITH_WEIGHTS, KEEP_WEIGHTS):
         spend_open(labels, new, WEIGHTS_OPEN)
         row.state &= ~OPEN_WEIGHTS
-    if choice != KEEP_OUTPUTS:
+    if choice not in (SLIDE_WITH_OUTPUTS, KEEP_OUTPUTS):
         spend_open(labels, new, OUTPUTS_OPEN)
         row.state &= ~OPEN_OUTPUTS
-    if choice != KEEP_INPUTS and moves:
-        first = P if choice == KEEP_WEIGHTS else R
-        if slides and may_slide(problem, row.box, first):
-            for i in range(row.nodes):
-                labels.nodes[new, i].sliding = 1
-        else:
-            close_inputs(search, new)
+    if choice in (SLIDE_WITH_WEIGHTS, SLIDE_WITH_OUTPUTS):
+        for i in range(row.nodes):
+            labels.nodes[new, i].sliding = 1
+    elif choice != KEEP_INPUTS and row.nodes > 0 and not row.state & WAITS:
+        close_inputs(search, new)
     return new
 
 
@@ -232,6 +273,9 @@ def spread_over(search, source, network, split, kept_inside, stage):
     row, spread, kept = labels.rows[new], problem.splits[split], problem.stages[stage].kept
     innermost = network + 2 == problem.places.shape[0]
     row.state &= ~PHASE
+    row.near, row.within = ANY_LOOP, -1
+    if row.box + spread.tile + 1 == problem.rounds.shape[0]:
+        row.loops = ANY_LOOP
     cross_weights(search, new, network, split, box, kept_inside, innermost and not kept & 1)
     cross_outputs(search, new, network, split, innermost and not kept & 4)
     cross_inputs(search, new, network, split, box, innermost and not kept & 2)

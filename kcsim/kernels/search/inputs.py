@@ -206,6 +206,26 @@ def least_of_node(problem, node, box, part, sliding):
 
 
 @helper
+def share_of_slides(problem, node, box, first, part):
+    """The most of what closing a node costs that loops over positions (`P`), or taps (`R`), spare.
+
+    They only do along one axis.
+    """
+    extent, whole, best = problem.lattice.extents[box], problem.lattice.extents[-1], 0.0
+    for axis in range(2):
+        if problem.slides[axis] and node.axis in (STILL, axis):
+            window = problem.machine.window[axis]
+            scale = window.stride if first == P else window.dilation
+            new, fresh = scale * extent[first + axis] - node.shift, 0.0
+            if part == 0:
+                fresh = new / node.length[axis]
+            if 0 <= new < node.length[axis]:
+                spared = 1 - extent[first + axis] / whole[first + axis]
+                best = max(best, spared * node.kept[part] * (1 - fresh))
+    return best
+
+
+@helper
 def remember(node, bound, new, whole, stays):
     """Note what a round of a loop brings, for a network that reads each word once."""
     for i in range(node.count + 1):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import float64, int64
 
-from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS, record
+from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, WEIGHTS, P, record
 from kcsim.kernels.nest import helper
 from kcsim.kernels.search.inputs import NONE, least_of_node
 from kcsim.kernels.search.problem import Problem
@@ -22,12 +22,12 @@ what all children of a network together are). Account 0 is energy, the others ar
 times the MAC units.
 """
 
-OPEN_WEIGHTS, OPEN_OUTPUTS, RETURNS, WAITS, PHASE = 1, 2, 4, 8, 16
+OPEN_WEIGHTS, OPEN_OUTPUTS, RETURNS, WAITS, PHASE, MIRRORED = 1, 2, 4, 8, 16, 32
 
 LABEL = record(
-    parent=int64, step=int64, next=int64, box=int64, state=int64, nodes=int64, units=float64,
-    leak=float64, copies=float64, flight=(float64, 3), used=(float64, 3),
-    whole=(int64, 4), least=float64,
+    parent=int64, step=int64, next=int64, box=int64, state=int64, nodes=int64, loops=int64,
+    near=int64, within=int64, units=float64, leak=float64, copies=float64, flight=(float64, 3),
+    used=(float64, 3), whole=(int64, 4), least=float64,
 )  # fmt: skip
 """A partial mapping.
 
@@ -37,9 +37,16 @@ next
     Another one with the same stage and box, -1 for none.
 state
     Bits: weights are open, outputs are open, outputs return (a level further in keeps them),
-    inputs are closed but wait for a network, a loop has moved the stationary tensor.
+    inputs are closed but wait for a network, a loop has moved the stationary tensor, rows and
+    columns have been exchanged after the step.
 nodes
     Open nodes of inputs.
+loops
+    Dimensions of which the next loop may be, as bits; see `ANY_LOOP`.
+near
+    The same, if it is one of this level: outside of nodes that no loop stands outside of yet.
+within
+    Dimension of the last loop of the level, -1 for none.
 units
     MAC units in use.
 leak
@@ -56,6 +63,14 @@ whole
 least
     What the whole mapping costs at least.
 """
+
+PLACED_STEP, SPREAD_STEP = 64, 128
+"""Steps below the first are loops over a factor; then come nodes of a tensor, then spreads."""
+COMMIT_STEP = -2
+"""The step by which it is decided what the next loop may leave where it is."""
+ANY_LOOP = 255
+SEEN = tuple(sum(1 << d for d in range(8) if row[d]) for row in INDEXES)
+"""Dimensions that index each tensor, as bits; see `INDEXES`."""
 
 
 class Labels(NamedTuple):
@@ -164,6 +179,19 @@ class Search(NamedTuple):
 
 
 @helper
+def next_loops(problem, row, stage):
+    """Dimensions of which the next loop may be, as bits, and whether there is one for certain.
+
+    Nodes that touch are placed in the order of tensors.
+    """
+    if PLACED_STEP <= row.step < SPREAD_STEP:
+        here = problem.stages[stage]
+        if here.kept & ~here.placed & ((1 << row.step - PLACED_STEP) - 1):
+            return row.loops & row.near, True
+    return row.loops, False
+
+
+@helper
 def nodes_alike(x, y):
     """Whether of two open nodes of inputs the first keeps at least as much as the other."""
     if x.axis != y.axis or x.shift != y.shift or x.last != y.last:
@@ -232,6 +260,8 @@ def leaves_as_much(a, b):
     """Whether a label leaves as much room and as many choices as another, for no more leakage."""
     if (a.state ^ b.state) & (RETURNS | WAITS) or a.state & ~b.state & PHASE:
         return False
+    if b.loops & ~a.loops:
+        return False
     for i in range(4):
         if a.whole[i] != b.whole[i]:
             return False
@@ -294,6 +324,42 @@ def is_no_worse(search, one, other):
         if excess(search, one, other, k, alike) > 1e-12 * scale:
             return False
     return True
+
+
+@helper
+def comes_second(problem, labels, label):
+    """Whether of a label and that with rows and columns exchanged the other one is kept."""
+    row = labels.rows[label]
+    if problem.mirror[row.box] != row.box:
+        return problem.mirror[row.box] < row.box
+    for i in range(row.nodes):
+        node = labels.nodes[label, i]
+        if 0 <= node.axis <= 1:
+            return node.axis == 1
+        if node.length[0] != node.length[1]:
+            return node.length[0] < node.length[1]
+    return False
+
+
+@helper
+def exchange_axes(problem, labels, label):
+    """Exchange rows and columns."""
+    row, mirror = labels.rows[label], problem.mirror
+    row.state |= MIRRORED
+    row.loops = row.loops & 15 | (row.loops & 0x50) << 1 | (row.loops & 0xA0) >> 1
+    row.near = row.near & 15 | (row.near & 0x50) << 1 | (row.near & 0xA0) >> 1
+    if row.within >= P:
+        row.within ^= 1
+    row.box = mirror[row.box]
+    row.whole[1], row.whole[2] = row.whole[2], row.whole[1]
+    for i in range(row.nodes):
+        node = labels.nodes[label, i]
+        if 0 <= node.axis <= 1:
+            node.axis = 1 - node.axis
+        node.length[0], node.length[1] = node.length[1], node.length[0]
+        node.spread[0], node.spread[1] = node.spread[1], node.spread[0]
+        if node.below >= 0:
+            node.tile, node.below = mirror[node.tile], mirror[node.below]
 
 
 @helper

@@ -8,24 +8,28 @@ dropped, and so are those that cost too much, with the least that is still to co
 from __future__ import annotations
 
 from kcsim.kernels.compilation import kernel
-from kcsim.kernels.layout import INDEXES, INPUTS, WEIGHTS, P
 from kcsim.kernels.nest import helper
 from kcsim.kernels.reference import refer
 from kcsim.kernels.search.closing import spend_open
 from kcsim.kernels.search.costs import cycles_of, is_too_much, keep_label
 from kcsim.kernels.search.growth import (
-    COMMIT_STEP,
-    KEEP_INPUTS,
-    KEEP_OUTPUTS,
-    KEEP_WEIGHTS,
-    PLACED_STEP,
-    SPREAD_STEP,
+    CHOICES,
     commit,
     loop_over,
+    loops_of,
     place_node,
     spread_over,
 )  # fmt: skip
-from kcsim.kernels.search.labels import HELD, INPUTS_OPEN, SPENT, WEIGHTS_OPEN
+from kcsim.kernels.search.labels import (
+    ANY_LOOP,
+    COMMIT_STEP,
+    HELD,
+    INPUTS_OPEN,
+    PLACED_STEP,
+    SPENT,
+    SPREAD_STEP,
+    WEIGHTS_OPEN,
+)  # fmt: skip
 from kcsim.kernels.search.machine import LEAK_PJ
 from kcsim.kernels.search.progress import (
     BOX,
@@ -79,45 +83,10 @@ def finish(search, new):
 
 
 @helper
-def sees(problem, tensor, dimension):
-    """Whether a loop replaces the whole tile of a tensor, whatever else it does."""
-    if not INDEXES[tensor, dimension]:
-        return False
-    if tensor == INPUTS and dimension >= P:
-        return not problem.slides[(dimension - P) % 2]
-    return True
-
-
-@helper
-def may_follow(problem, labels, label, dimension):
-    """Whether a loop may stand right outside of the nodes placed last.
-
-    A node that does not see the loop could stand outside of it as well, at no cost. One whose tile
-    is replaced by it could also stand inside of the loop right within, if that replaces it too.
-    """
-    inner = label
-    while PLACED_STEP <= labels.rows[inner].step < SPREAD_STEP:
-        inner = labels.rows[inner].parent
-    within = -1
-    if 0 <= labels.rows[inner].step < PLACED_STEP:
-        within = problem.lattice.digits[labels.rows[inner].step, DIMENSION]
-    at = label
-    while at != inner:
-        tensor = labels.rows[at].step - PLACED_STEP
-        if not INDEXES[tensor, dimension]:
-            return False
-        seen = within >= 0 and sees(problem, tensor, dimension) and sees(problem, tensor, within)
-        if seen and (tensor != WEIGHTS or problem.whole_units):
-            return False
-        at = labels.rows[at].parent
-    return True
-
-
-@helper
 def end_level(search, label, here):
     """Keep all labels that begin the level further out."""
     tally = search.labels.tally
-    for choice in range(3):
+    for choice in range(CHOICES):
         new = commit(search, label, choice)
         if new >= 0:
             count = tally[COUNT]
@@ -143,7 +112,7 @@ def grow(search, label, stage):
             keep_label(search, new, after)
     if here.loops:
         for factor in range(problem.lattice.digits.shape[0]):
-            if may_follow(problem, labels, label, problem.lattice.digits[factor, DIMENSION]):
+            if labels.rows[label].near >> problem.lattice.digits[factor, DIMENSION] & 1:
                 new = loop_over(search, label, stage, factor)
                 if new >= 0:
                     keep_label(search, new, stage)
@@ -168,7 +137,7 @@ def begin(search):
     problem, labels = search.problem, search.labels
     row, levels = labels.rows[0], problem.places.shape[0] - 1
     row.parent, row.step, row.next, row.box, row.state, row.nodes = -1, -1, -1, 0, 0, 0
-    row.units, row.copies = 1.0, 0.0
+    row.units, row.copies, row.loops, row.near = 1.0, 0.0, ANY_LOOP, ANY_LOOP
     row.leak = problem.machine.cycles[levels, LEAK_PJ]
     for i in range(3):
         row.flight[i], row.used[i] = problem.machine.macs, 0.0
@@ -204,8 +173,8 @@ def grow_along(search, path):
         elif step >= 0:
             new = loop_over(search, label, stage, step)
         else:
-            for choice in (COMMIT_STEP - step, KEEP_INPUTS, KEEP_WEIGHTS, KEEP_OUTPUTS):
-                if new < 0:
+            for choice in range(CHOICES):
+                if loops_of(problem, labels, label, choice) >> (COMMIT_STEP - step) & 1:
                     new = commit(search, label, choice)
         if new < 0 or labels.tally[FORGOTTEN]:
             return
@@ -226,8 +195,8 @@ def search_on(search, steps, path):
     steps : int
     path : int64[:, 2]
         Empty for a search. Steps of a mapping, as labels have them, and the stages after them;
-        where a level ends, ``COMMIT_STEP`` minus the tensor that the next loop had best leave
-        where it is. It is taken as found, unless a step is not allowed.
+        where a level ends, ``COMMIT_STEP`` minus the dimension of the next loop, or if there is
+        none, one that is spread to the last. It is taken as found, unless a step is not allowed.
 
     Returns
     -------

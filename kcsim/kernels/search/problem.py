@@ -91,6 +91,8 @@ class Problem(NamedTuple):
         Rows and columns that windows touch.
     inputs : int64[tiles]
         Tiles without what inputs do not see.
+    mirror : int64[tiles]
+        Tiles with rows and columns exchanged; empty where these are not alike.
     slides : bool[2]
         Whether windows overlap along rows and columns.
     store_port : int
@@ -115,6 +117,7 @@ class Problem(NamedTuple):
     along: np.ndarray
     lines: np.ndarray
     inputs: np.ndarray
+    mirror: np.ndarray
     slides: np.ndarray
     store_port: int
     whole_units: bool

@@ -6,12 +6,13 @@ import numpy as np
 
 from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS
 from kcsim.kernels.nest import helper
+from kcsim.kernels.search.bounds import most_saved
 from kcsim.kernels.search.costs import (
+    add_parts,
     is_too_much,
     keep_label,
     open_parts,
     rest_cost,
-    spared,
     sums_back,
 )  # fmt: skip
 from kcsim.kernels.search.growth import spread_over
@@ -71,9 +72,11 @@ def spread_all(search, label, network, kept_inside):
         if network + 2 == problem.places.shape[0]:
             prices[tensor] = min(prices[tensor], problem.bare_pj[tensor])
     parts = open_parts(search, label, prices)
-    weights, outputs, inputs, moving, sliding, _, _ = parts
-    closing = weights + outputs + inputs
-    closing -= spared(search, label, box, weights, outputs, inputs, moving, sliding)
+    weights, outputs, inputs, _ = parts
+    closing = weights + outputs + inputs[0] - most_saved(
+        problem, box, weights if row.state & OPEN_WEIGHTS else 0.0,
+        outputs if row.state & OPEN_OUTPUTS else 0.0, inputs,
+    )  # fmt: skip
     back_pj = prices[OUTPUTS] if row.state & RETURNS else 0.0
     for i in range(tally[BUNDLES]):
         bundle = search.bundles[i]
@@ -144,20 +147,17 @@ def spread_one(search, label, network, number, kept_inside, parts, back_pj):
     ----------
     number : int
         The way.
-    parts : tuple of float
+    parts : tuple
         See `open_parts`.
     """
     way, row, place = search.ways[number], search.labels.rows[label], search.problem.places[network]
     energy, cycles = cost_around(search, label, way, back_pj)
-    weights, outputs, inputs, moving, sliding, moves, slides = parts
+    weights, outputs, inputs, flying = parts
     weights += row.flight[WEIGHTS] * way.shares[WEIGHTS]
     outputs += row.flight[OUTPUTS] * way.shares[OUTPUTS]
-    sent = row.flight[INPUTS] * way.shares[INPUTS]
+    inputs = add_parts(inputs, flying, row.flight[INPUTS] * way.shares[INPUTS])
     for stage in range(place.first_stage, place.last_stage):
-        rest = rest_cost(
-            search, label, stage, way.box, weights, outputs, inputs + sent,
-            moving + sent * moves, sliding + sent * slides,
-        )  # fmt: skip
+        rest = rest_cost(search, label, stage, way.box, weights, outputs, inputs)
         if not is_too_much(search, energy + rest, cycles):
             new = spread_over(search, label, network, way.split, kept_inside, stage)
             keep_label(search, new, stage)
