@@ -32,7 +32,7 @@ from kcsim.exploration.expressions import Expression
 from kcsim.exploration.space import Inputs, Space
 from kcsim.hardware.schema import Hardware
 from kcsim.hardware.variants import Setting, variant
-from kcsim.mapping.as_mapped import as_mapped, sizes_of, without_sizes
+from kcsim.mapping.as_mapped import Sizes, as_mapped, sizes_of, without_sizes
 
 Row = dict[str, Any]
 KNOWN_BEFORE = (ACCURACY, "area_mm2", "mac_units", "memory_bits", "clusters", "scheme")
@@ -59,6 +59,8 @@ class Point:
         What the mapper sees of its hardware: points of a group have mapping problems in common.
     kind : str
         What else of its hardware matters to clustered weights.
+    sizes : tuple of float
+        Of the memories of its hardware; see `kcsim.mapping.as_mapped.sizes_of`.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Point:
     request: Request
     group: str
     kind: str
+    sizes: Sizes
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +138,7 @@ class _Design(NamedTuple):
     figures: Row
     group: str
     kind: str
-    sizes: tuple[float, ...]
+    sizes: Sizes
     siblings: str
 
 
@@ -238,7 +241,7 @@ class Planner:
         )  # fmt: skip
         self._check(request, design, key)
         name = point_name(request, figures["hardware_hash"])
-        return Point(name, row, replace(request, point=name), group, kind)
+        return Point(name, row, replace(request, point=name), group, kind, design.sizes)
 
     def _designed(self, key: str, file: str, settings: tuple[Setting, ...]) -> _Design:
         hardware = variant(known_data(file), settings)
@@ -305,7 +308,7 @@ def with_larger(points: Sequence[Point], designs: Mapping[str, _Design]) -> list
     designs : mapping of str to _Design
         By group.
     """
-    alike: dict[str, list[tuple[tuple[float, ...], str]]] = {}
+    alike: dict[str, list[tuple[Sizes, str]]] = {}
     settings: dict[str, tuple[Setting, ...]] = {}
     for point in points:
         if point.group not in settings:
@@ -330,11 +333,14 @@ def with_larger(points: Sequence[Point], designs: Mapping[str, _Design]) -> list
 
 
 def batches_of(points: Sequence[Point], largest: int = 16) -> list[list[Point]]:
-    """Points that are evaluated together: those of one group, the larger designs before others."""
+    """Points that are evaluated together: those of one group, the larger designs before others.
+
+    Then groups with the same outer memories follow each other, as they have tables in common.
+    """
     groups: dict[str, list[Point]] = {}
     for point in points:
         groups.setdefault(point.group, []).append(point)
-    order = sorted(groups.values(), key=lambda group: len(group[0].request.larger))
+    order = sorted(groups.values(), key=lambda each: (len(each[0].request.larger), each[0].sizes))
     return [
         group[start : start + largest] for group in order for start in range(0, len(group), largest)
     ]

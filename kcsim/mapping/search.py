@@ -20,6 +20,7 @@ from kcsim.kernels.search.progress import FRONT
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.explore import FRONT_PLACES, Explored, Task, compile_kernels, explore, front_of
 from kcsim.mapping.fit import why_nothing_fits
+from kcsim.mapping.neighbors import NeighborExplorer, Neighbors
 from kcsim.mapping.nest import Mapping
 from kcsim.reading.arguments import checked
 from kcsim.workload.layer import ConvLayer
@@ -111,6 +112,7 @@ def search_mapping(
     prices: Prices | None = None,
     within: Deadline | None = None,
     even: bool = False,
+    neighbors: Neighbors | None = None,
 ) -> SearchResult:
     """Find the best mapping of a layer, within the dataflow of the hardware.
 
@@ -134,6 +136,9 @@ def search_mapping(
         Of what the search is a part of.
     even : bool
         Only search mappings where all tiles of a level change at the same place of the nest.
+    neighbors : Neighbors, optional
+        What is known from problems that are alike. Of mappings that are equal, another one may
+        then be found, but always the same.
 
     Returns
     -------
@@ -152,7 +157,9 @@ def search_mapping(
     compile_kernels()
     started, limit = time.monotonic(), _limit(time_limit)
     task = Task(layer, hardware, tuple(weights), prices, even)
-    known = explore(task, OBJECTIVES.index(objective), Deadline(limit, within))
+    goal, deadline = OBJECTIVES.index(objective), Deadline(limit, within)
+    explorer = NeighborExplorer(task, goal, deadline, neighbors) if neighbors else None
+    known = explore(task, goal, deadline, explorer)
     if not known.points:
         raise MappingError(_nothing_found(task, known, limit))
     mapping, energy, cycles, codebook_level = known.points[-1]
