@@ -18,7 +18,8 @@ from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search.progress import FRONT
 from kcsim.mapping.deadline import Deadline
-from kcsim.mapping.explore import FRONT_PLACES, Explored, Task, compile_kernels, explore, front_of
+from kcsim.mapping.explore import FRONT_PLACES, Task, compile_kernels, explore
+from kcsim.mapping.explored import Explored, front_of
 from kcsim.mapping.fit import why_nothing_fits
 from kcsim.mapping.neighbors import NeighborExplorer, Neighbors
 from kcsim.mapping.nest import Mapping
