@@ -534,8 +534,8 @@ MUTATIONS = {
     "bounds count outputs that never come back": Mutation(
         SEARCH,
         "mapping/floors.py",
-        "less = {p: back if kept & ~p & 1 << OUTPUTS else 0.0 for p in stages}",
-        "less = dict.fromkeys(stages, 0.0)",
+        "less = np.array([[back if kept & ~each & 1 << OUTPUTS else 0.0] for each in placed])",
+        "less = np.zeros((len(placed), 1))",
     ),
     "tensors that touch are counted twice": Mutation(
         SEARCH,

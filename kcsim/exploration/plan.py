@@ -33,7 +33,7 @@ from kcsim.exploration.retraining import ACCURACIES, accuracies_of
 from kcsim.exploration.space import Inputs, Space
 from kcsim.hardware.schema import Hardware
 from kcsim.hardware.variants import Setting, variant
-from kcsim.mapping.as_mapped import as_mapped, sizes_of, without_sizes
+from kcsim.mapping.as_mapped import Sizes, as_mapped, sizes_of, without_sizes
 
 Row = dict[str, Any]
 KNOWN_BEFORE = (*ACCURACIES, "area_mm2", "mac_units", "memory_bits", "clusters", "scheme")
@@ -60,6 +60,8 @@ class Point:
         What the mapper sees of its hardware: points of a group have mapping problems in common.
     kind : str
         What else of its hardware matters to clustered weights.
+    sizes : tuple of float
+        Of the memories of its hardware; see `kcsim.mapping.as_mapped.sizes_of`.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Point:
     request: Request
     group: str
     kind: str
+    sizes: Sizes
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +139,7 @@ class _Design(NamedTuple):
     figures: Row
     group: str
     kind: str
-    sizes: tuple[float, ...]
+    sizes: Sizes
     siblings: str
 
 
@@ -245,7 +248,7 @@ class Planner:
         )  # fmt: skip
         self._check(request, design, key)
         name = point_name(request, figures["hardware_hash"])
-        return Point(name, row, replace(request, point=name), group, kind)
+        return Point(name, row, replace(request, point=name), group, kind, design.sizes)
 
     def _retrained_accuracies(self, weights: str | None) -> Row:
         """Accuracies of the file of a point, or of the dense network beside retrained ones."""
@@ -321,7 +324,7 @@ def with_larger(points: Sequence[Point], designs: Mapping[str, _Design]) -> list
     designs : mapping of str to _Design
         By group.
     """
-    alike: dict[str, list[tuple[tuple[float, ...], str]]] = {}
+    alike: dict[str, list[tuple[Sizes, str]]] = {}
     settings: dict[str, tuple[Setting, ...]] = {}
     for point in points:
         if point.group not in settings:
@@ -346,11 +349,14 @@ def with_larger(points: Sequence[Point], designs: Mapping[str, _Design]) -> list
 
 
 def batches_of(points: Sequence[Point], largest: int = 16) -> list[list[Point]]:
-    """Points that are evaluated together: those of one group, the larger designs before others."""
+    """Points that are evaluated together: those of one group, the larger designs before others.
+
+    Then groups with the same outer memories follow each other, as they have tables in common.
+    """
     groups: dict[str, list[Point]] = {}
     for point in points:
         groups.setdefault(point.group, []).append(point)
-    order = sorted(groups.values(), key=lambda group: len(group[0].request.larger))
+    order = sorted(groups.values(), key=lambda each: (len(each[0].request.larger), each[0].sizes))
     return [
         group[start : start + largest] for group in order for start in range(0, len(group), largest)
     ]

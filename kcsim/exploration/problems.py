@@ -8,7 +8,9 @@ different problems there are three ways to help:
   one where that mapping fits: it costs the same, and no mapping can be better, as the larger design
   admits all of the smaller one's. Nothing is searched, and the optimum is proved.
 * Where it does not fit, its cost is a lower bound, as is that of any design that is `relaxed`.
-* A mapping of a neighbor that fits costs at least as much as the optimum: `upper_bound`.
+* A mapping of a neighbor that fits costs at least as much as the optimum: `upper_bound`. Nothing
+  above that is looked for. What is found does not depend on it; see `kcsim.mapping.neighbors`.
+* Tables of searches are kept, for whichever problems have them in common.
 """
 
 from __future__ import annotations
@@ -17,22 +19,37 @@ import math
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from kcsim.errors import MappingError
 from kcsim.hardware.schema import Hardware
-from kcsim.mapping.as_mapped import as_mapped
+from kcsim.mapping.as_mapped import Sizes, as_mapped, sizes_of, structure_of
 from kcsim.mapping.cache import MappingCache
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.layers import Mapper, MappingTask
+from kcsim.mapping.neighbors import Neighbors
 from kcsim.mapping.nest import Mapping
-from kcsim.mapping.search import SearchResult, objective_value
+from kcsim.mapping.search import SearchResult, objective_value, search_mapping
+from kcsim.mapping.shared import SharedTables
 from kcsim.mapping.verify import costs_in_space
 
 Outcome = SearchResult | MappingError
 MOST_KEPT = 4096
 """Results in memory, so that it stays as small for any number of points."""
+MOST_NEIGHBORS, NEAREST = 32, 2
+"""Mappings of a layer on hardware of one structure that are kept, and those that are tried."""
 _SAME = 1e-9
 """Costs that are equal to this share are the same, as for the search."""
+
+
+class _Seen(NamedTuple):
+    """A hardware as problems have it."""
+
+    hardware: Hardware
+    mapped: Hardware
+    key: str
+    structure: str
+    sizes: Sizes
 
 
 class SharingMapper(Mapper):
@@ -51,8 +68,10 @@ class SharingMapper(Mapper):
     def __init__(self, cache: MappingCache | None = None, threads: int | None = 1) -> None:
         super().__init__(cache, threads)
         self._known: OrderedDict[Hashable, Outcome] = OrderedDict()
+        self._neighbors: OrderedDict[Hashable, dict[Sizes, Mapping]] = OrderedDict()
         self._larger: dict[str, tuple[Hardware, ...]] = {}
-        self._last: tuple[Hardware, Hardware, str] | None = None
+        self._tables = SharedTables()
+        self._last: _Seen | None = None
         self.searched = self.taken_over = 0
 
     def expect(self, hardware: Hardware, larger: Sequence[Hardware]) -> None:
@@ -71,28 +90,76 @@ class SharingMapper(Mapper):
         within: Deadline | None = None,
     ) -> Outcome:
         """The best mapping of a layer, or why it has none; see `Mapper.solve`."""
-        if self._last is None or self._last[0] is not hardware:
-            seen = as_mapped(hardware)
-            self._last = hardware, seen, repr(seen)
-        _, seen, key = self._last
-        problem = (task.shape, key, objective, time_limit)
+        seen = self._seen(hardware)
+        problem = (task.shape, seen.key, objective, time_limit)
         if problem in self._known:
             self._known.move_to_end(problem)
             return self._known[problem]
         result: Outcome | None = None
-        larger = self._larger.get(key, ())
+        larger = self._larger.get(seen.key, ())
         if larger:
             above = self.solve(task, larger[0], objective, time_limit, within)
-            result = taken_over(above, task, seen, objective)
+            result = taken_over(above, task, seen.mapped, objective)
             self.taken_over += result is not None
         if result is None:
-            # A search that takes a threshold is given `upper_bound(...)` here: see there.
-            result = super().solve(task, hardware, objective, time_limit, within)
-            self.searched += 1
+            result = self._searched(task, seen, objective, time_limit, within)
         self._known[problem] = result
         if len(self._known) > MOST_KEPT:
             self._known.popitem(last=False)
         return result
+
+    def _seen(self, hardware: Hardware) -> _Seen:
+        if self._last is None or self._last.hardware is not hardware:
+            mapped = as_mapped(hardware)
+            structure, sizes = structure_of(mapped), sizes_of(mapped)
+            self._last = _Seen(hardware, mapped, repr(mapped), structure, sizes)
+        return self._last
+
+    def _searched(
+        self,
+        task: MappingTask,
+        seen: _Seen,
+        objective: str,
+        time_limit: float | None,
+        within: Deadline | None,
+    ) -> Outcome:
+        """The best mapping of a layer from what is kept, or from a search."""
+        store, (layer, weights, even), hardware = self.store, task, seen.hardware
+        result, key = None, ""
+        if store:
+            key = store.key(layer, hardware, objective, weights, even=even, first_of_equals=True)
+            result = store.load(key, layer, hardware, weights, even=even)
+        family = task.layer.shape_key, even, seen.structure, objective
+        near = self._neighbors.setdefault(family, {})
+        self._neighbors.move_to_end(family)
+        if result is None:
+            nearest = sorted(near, key=lambda sizes: _distance(sizes, seen.sizes))[:NEAREST]
+            most = upper_bound(task, hardware, objective, [near[sizes] for sizes in nearest])
+            self.searched += 1
+            try:
+                result = search_mapping(
+                    layer, hardware, objective=objective, weights=weights, time_limit=time_limit,
+                    within=within, even=even, neighbors=Neighbors(self._tables, most),
+                )  # fmt: skip
+            except MappingError as error:
+                return error
+            if store:
+                store.store(key, result)
+                # An estimate takes any of those that are equal.
+                plain = store.key(layer, hardware, objective, weights, even=even)
+                store.store(plain, result)
+        near[seen.sizes] = result.mapping
+        if len(near) > MOST_NEIGHBORS:
+            del near[next(iter(near))]
+        if len(self._neighbors) > MOST_KEPT // MOST_NEIGHBORS:
+            self._neighbors.popitem(last=False)
+        return result
+
+
+def _distance(sizes: Sizes, others: Sizes) -> float:
+    """How far apart the sizes of two hardware designs are."""
+    pairs = [pair for pair in zip(sizes, others, strict=True) if math.inf not in pair]
+    return sum(abs(math.log(one / other)) for one, other in pairs)
 
 
 def taken_over(
@@ -127,12 +194,7 @@ def taken_over(
 def upper_bound(
     task: MappingTask, hardware: Hardware, objective: str, mappings: Iterable[Mapping]
 ) -> float:
-    """The objective that the optimum cannot exceed, from mappings of neighbors; else infinite.
-
-    A search that takes a threshold may be given this times ``1 + 1e-6``. The margin matters: it
-    is far above the tolerance of a part in 10^9 within which the search takes mappings for equal,
-    so that of equal ones the same is found as without a threshold, whatever came first.
-    """
+    """The objective that the optimum cannot exceed, from mappings of neighbors; else infinite."""
     found = (
         objective_value(objective, *costs)
         for mapping in mappings

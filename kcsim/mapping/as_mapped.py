@@ -69,6 +69,12 @@ def without_sizes(hardware: Hardware) -> Hardware:
     return _each_memory(as_mapped(hardware), sized)
 
 
+def structure_of(hardware: Hardware) -> str:
+    """What is left of a hardware without sizes of memories and prices, as a text."""
+    arrays = [(level.fanout.x, level.fanout.y) for level in hardware.levels]
+    return f"{arrays} {_blank(_roomy(as_mapped(hardware)))}"
+
+
 def relaxed(hardware: Sequence[Hardware]) -> Hardware | None:
     """A hardware on which every mapping of any of these runs, with no more energy and cycles.
 

@@ -63,12 +63,16 @@ class MappingCache:
         weights: Sequence[WeightCosts],
         *,
         even: bool = False,
+        first_of_equals: bool = False,
     ) -> str:
-        """Hash of everything that the best mapping depends on: 64 hexadecimal digits."""
+        """Hash of everything that the best mapping depends on: 64 hexadecimal digits.
+
+        Also, where it is told, on the order in which a search with neighbors finds mappings that
+        are equal; see `kcsim.mapping.neighbors`.
+        """
         sources = "workload", "hardware", "cost", "mapping", "kernels"
-        return hash_of(
-            (layer.shape_key, as_mapped(hardware), objective, tuple(weights), even), sources
-        )
+        parts = layer.shape_key, as_mapped(hardware), objective, tuple(weights), even
+        return hash_of((*parts, "first of equals") if first_of_equals else parts, sources)
 
     def load(
         self,

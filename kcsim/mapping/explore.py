@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from kcsim.cost.prices import DENSE, Prices, WeightCosts
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Compute, Hardware
 from kcsim.kernels.search.labels import Search
+from kcsim.kernels.search.problem import Problem
 from kcsim.kernels.search.progress import (
     CYCLES,
     DONE,
@@ -43,14 +44,10 @@ from kcsim.mapping.engine import (
     least_of_first,
     run_search,
 )
+from kcsim.mapping.explored import Explored, Point, front_of, objective_of
 from kcsim.mapping.floors import STAYING, Floors, build_floors, least_of_any
-from kcsim.mapping.nest import Mapping
-from kcsim.mapping.problem import (
-    Built,
-    build_problem,
-    fits_outermost,
-    kept_choices,
-)
+from kcsim.mapping.problem import Built, build_problem, fits_outermost, kept_choices
+from kcsim.mapping.shared import SharedTables
 from kcsim.mapping.space import (
     build_lattice,
     check_places,
@@ -134,57 +131,9 @@ class Task:
         return [(form, self.prices) for form in self.weights]
 
 
-class Point(NamedTuple):
-    """A mapping with its energy and cycles.
-
-    Attributes
-    ----------
-    mapping : Mapping
-    energy, cycles : float
-    codebook_level : int, optional
-        Position of the level that holds a codebook too large for its store.
-    """
-
-    mapping: Mapping
-    energy: float
-    cycles: float
-    codebook_level: int | None
-
-
-@dataclass
-class Explored:
-    """What is known of the mappings of a layer.
-
-    Attributes
-    ----------
-    points : list of Point
-        The best one, or the front.
-    left_out : list of (float, float)
-        What mappings that were not looked at cannot undercut: the objective twice, or of a front
-        energy and cycles.
-    reasons : list of str
-        Why they were not.
-    mappings : int
-        In the map space; those that were counted before the deadline.
-    evaluated, nodes : int
-        Mappings, and parts of mappings, that were costed.
-    """
-
-    points: list[Point] = field(default_factory=list)
-    left_out: list[tuple[float, float]] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
-    mappings: int = 0
-    evaluated: int = 0
-    nodes: int = 0
-
-    def leave_out(self, reason: str, least: tuple[float, float]) -> None:
-        """Note what was not looked at, and why."""
-        self.left_out.append(least)
-        if reason not in self.reasons:
-            self.reasons.append(reason)
-
-
-def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
+def explore(
+    task: Task, objective: int, deadline: Deadline, explorer: Explorer | None = None
+) -> Explored:
     """Look for the best mapping, or for the front, until the deadline.
 
     Parameters
@@ -194,6 +143,8 @@ def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
         See `kcsim.kernels.search.progress`.
     deadline : Deadline
         A second later, something has been found where it can be found fast.
+    explorer : Explorer, optional
+        What searches, if in another way.
 
     Raises
     ------
@@ -202,8 +153,9 @@ def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
     """
     compile_kernels()
     check_places(task.layer, task.hardware)
-    explorer, factors = _Explorer(task, objective, deadline), prime_factors(task.layer)
-    known, primes = explorer.known, factors
+    explorer = explorer or Explorer(task, objective, deadline)
+    known, primes = explorer.known, prime_factors(task.layer)
+    factors = primes
     if count_tiles(factors) > task.most_tiles or not fits_word(factors):
         factors = coarsened(primes, task.most_tiles)
         known.leave_out(TOO_LARGE, task.least(objective))
@@ -219,32 +171,16 @@ def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
     return known
 
 
-def objective_of(objective: int, energy: float, cycles: float) -> float:
-    """What an objective minimizes."""
-    if objective == ENERGY_DELAY:
-        return energy * cycles
-    return cycles if objective == CYCLES else energy
-
-
-def front_of(points: Sequence[Point]) -> list[Point]:
-    """Those that no other betters in both energy and cycles, from the fastest on."""
-    found: list[Point] = []
-    for point in sorted(points, key=lambda point: (point.cycles, point.energy)):
-        if not found or point.energy < found[-1].energy * (1 - TOLERANCE):
-            found.append(point)
-    return found
-
-
 @functools.cache
 def compile_kernels() -> None:
     """Let all that a search needs be compiled before the clock of the first one runs."""
     levels = [Level(name=name, read_pj=1, write_pj=1, capacity_words=64) for name in "abc"]
     hardware = Hardware(name="any", levels=tuple(levels), compute=Compute(mac_pj=1))
     task = Task(ConvLayer("any", 2, 2, 2, 2, 1, 1), hardware)
-    _Explorer(task, ENERGY_DELAY, Deadline()).explore(prime_factors(task.layer))
+    Explorer(task, ENERGY_DELAY, Deadline()).explore(prime_factors(task.layer))
 
 
-class _Form(NamedTuple):
+class Form(NamedTuple):
     """The problem of one form of the weights, with bounds and the least value of any mapping."""
 
     weights: WeightCosts
@@ -263,17 +199,19 @@ def _with_less_to_choose(task: Task) -> list[Task]:
     return [dataclasses.replace(task, hardware=plain), task]
 
 
-def _promising(forms: Iterable[_Form]) -> list[_Form]:
+def promising(forms: Iterable[Form]) -> list[Form]:
     """Those that have mappings, the least first."""
     return sorted((form for form in forms if form.least < math.inf), key=lambda f: f.least)
 
 
-class _Explorer:
+class Explorer:
     """Searches with a common best mapping, or front: one for every form of the weights."""
 
-    def __init__(self, task: Task, objective: int, deadline: Deadline) -> None:
+    def __init__(
+        self, task: Task, objective: int, deadline: Deadline, tables: SharedTables | None = None
+    ) -> None:
         self.task, self.objective, self.deadline = task, objective, deadline
-        self.known = Explored()
+        self.known, self.tables = Explored(), tables
         places = FRONT_PLACES if objective == FRONT else 1
         self.best = np.full((places, 2), np.inf)
 
@@ -282,13 +220,15 @@ class _Explorer:
         try:
             forms = [self._form(self.task, factors, weights) for weights in self.task.weights]
             if self.task.is_counted:
-                counted = [count_mappings(form.built.problem, self.deadline) for form in forms]
-                self.known.mappings = sum(counted)
+                self.known.mappings = sum(self._count(form.built.problem) for form in forms)
         except OutOfTime:
             self.known.leave_out(OUT_OF_TIME, self.task.least(self.objective))
             return
         for form in self._search_narrowly(forms):
             self._prove(form)
+
+    def _count(self, problem: Problem) -> int:
+        return count_mappings(problem, self.deadline)
 
     def glance(self, factors: Sequence[Sequence[int]], first: float) -> None:
         """Look for something good among these mappings, if there is time; see `FIRST_TRY`."""
@@ -298,29 +238,30 @@ class _Explorer:
                     form = self._form(task, factors, weights)
                     self._search_narrowly([form], first, 1)
 
-    def _form(self, task: Task, factors: Sequence[Sequence[int]], weights: WeightCosts) -> _Form:
+    def _form(self, task: Task, factors: Sequence[Sequence[int]], weights: WeightCosts) -> Form:
         built = build_problem(
             task.layer, task.hardware, build_lattice(factors), weights, task.prices,
             even=task.even, deadline=self.deadline,
         )  # fmt: skip
-        return self._bounded(_Form(weights, built, build_floors(built, self.deadline), math.inf))
+        floors = build_floors(built, self.deadline, self.tables)
+        return self._bounded(Form(weights, built, floors, math.inf))
 
-    def _bounded(self, form: _Form) -> _Form:
+    def _bounded(self, form: Form) -> Form:
         if not fits_outermost(form.built.problem):
             return form
         return form._replace(least=self._least(form, self.objective))
 
-    def _least(self, form: _Form, objective: int) -> float:
+    def _least(self, form: Form, objective: int) -> float:
         """The least that any mapping may come to."""
         nothing = np.full((1, 2), np.inf)
         search = begin_search(form.built, form.floors, objective, nothing)
         return least_of_first(first_labels(search))
 
-    def _run(self, form: _Form, most: float, width: int) -> int:
+    def _run(self, form: Form, most: float, width: int) -> int:
         """Search for what is better than the best, and take it; how many steps that took."""
         return int(self._search(form, most, width)[0].labels.tally[STEPS])
 
-    def _search(self, form: _Form, most: float, width: int) -> tuple[Search, int]:
+    def _search(self, form: Form, most: float, width: int) -> tuple[Search, int]:
         search = begin_search(form.built, form.floors, self.objective, self.best, most, width)
         search, outcome = run_search(first_labels(search), self.deadline)
         tally, known, points = search.labels.tally, self.known.points, []
@@ -339,16 +280,16 @@ class _Explorer:
         return search, outcome
 
     def _search_narrowly(
-        self, forms: Sequence[_Form], first: float = FIRST_TRY, width: int = WIDTH
-    ) -> list[_Form]:
+        self, forms: Sequence[Form], first: float = FIRST_TRY, width: int = WIDTH
+    ) -> list[Form]:
         """Find something good, the sooner the better it may be.
 
         Returns
         -------
-        list of _Form
+        list of Form
             In which something better may be found, the most promising first.
         """
-        parts = _promising(forms)
+        parts = promising(forms)
         if self.objective == FRONT:
             self._search_ends(parts, first, width)
             for form in parts:
@@ -368,11 +309,11 @@ class _Explorer:
             took = steps
         return [form for form in parts if self._may_improve(form)]
 
-    def _search_ends(self, forms: Sequence[_Form], first: float, width: int) -> None:
+    def _search_ends(self, forms: Sequence[Form], first: float, width: int) -> None:
         """Find some points of a front: the best ones for each objective."""
         points = self.known.points
         for objective in (CYCLES, ENERGY, ENERGY_DELAY):
-            other = _Explorer(self.task, objective, self.deadline)
+            other = Explorer(self.task, objective, self.deadline)
             parts = other._search_narrowly([other._bounded(form) for form in forms], first, width)
             for form in parts if width == WIDTH else []:
                 other._prove(form)
@@ -388,15 +329,15 @@ class _Explorer:
     def _best_value(self) -> float:
         return objective_of(self.objective, *self.best[0].tolist())
 
-    def _may_improve(self, form: _Form) -> bool:
+    def _may_improve(self, form: Form) -> bool:
         """Whether a form may have something better than the best, or as good and faster, say."""
         return form.least <= self._best_value * WITH_TIES
 
-    def _prove(self, form: _Form) -> None:
-        """Search all that may be better than the best."""
+    def _prove(self, form: Form, most: float = math.inf) -> None:
+        """Search all that may be better than the best, and not above some value."""
         if self.objective != FRONT and not self._may_improve(form):
             return
-        search, outcome = self._search(form, math.inf, 1 << 62)
+        search, outcome = self._search(form, most, 1 << 62)
         if outcome == DONE and not search.labels.tally[FORGOTTEN]:
             return
         reason = OUT_OF_MEMORY if outcome == FULL else OUT_OF_TIME

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from kcsim.kernels.search.machine import Machine
 from kcsim.kernels.search.problem import Problem
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.problem import SLACK, Built, words_of_tiles
+from kcsim.mapping.shared import SharedTables
 from kcsim.workload.layer import TENSORS, ConvLayer
 
 STAYING = np.array([1.0, 16.0, 256.0])
@@ -44,10 +46,20 @@ class _Kept(NamedTuple):
     must: np.ndarray
 
 
-def build_floors(built: Built, deadline: Deadline | None = None) -> Floors:
+def build_floors(
+    built: Built, deadline: Deadline | None = None, tables: SharedTables | None = None
+) -> Floors:
     """Bound what is still to come, level by level from the outermost in.
 
     Also sets the ``shares`` of the problem's splits.
+
+    Parameters
+    ----------
+    built : Built
+    deadline : Deadline, optional
+    tables : SharedTables, optional
+        With the bounds of other problems. Prices at which more is bounded are then rounded, so
+        that more problems have them in common.
 
     Raises
     ------
@@ -67,11 +79,18 @@ def build_floors(built: Built, deadline: Deadline | None = None) -> Floors:
     for level in range(levels):
         prices, sent[level], back = _node_prices(problem, level, outward)
         if level + 1 < levels and level:
-            stay_pj[level] = _inner_pj(problem, level, kept.can, outward)[:, None] * STAYING
-        bounds_of = _LevelBounds(problem, level, prices, back, boundary)
+            inner = _inner_pj(problem, level, kept.can, outward)
+            stay_pj[level] = (_rounded(inner) if tables else inner)[:, None] * STAYING
+        bounds_of = _LevelBounds(problem, level, prices, back, boundary, stay_pj[level])
         for own in sorted({key[1] for key in built.numbers if key[0] == level}, reverse=True):
             deadline.check()
-            _bound_stages(bounds_of, built, own, stay_pj[level], rest, staying, deadline)
+            stages = [n for key, n in built.numbers.items() if key[:2] == (level, own)]
+            make = partial(_bound_stages, bounds_of, built, own, deadline)
+            # Those of the innermost level are made fast, and few problems have them in common.
+            if tables and level + 1 < levels:
+                rest[stages], staying[stages] = tables.of(bounds_of.parts(own), make)
+            else:
+                rest[stages], staying[stages] = make()
         first, last = problem.places[level]["first_stage"], problem.places[level]["last_stage"]
         entry[level] = rest[first:last].min(axis=0)
         if level + 1 < levels:
@@ -205,30 +224,38 @@ class _LevelBounds(NamedTuple):
     prices: np.ndarray
     back: float
     boundary: np.ndarray
+    stay_pj: np.ndarray
+
+    def parts(self, kept: int) -> tuple[Any, ...]:
+        """All that bounds depend on of the stages that keep some tensors."""
+        problem, lattice = self.problem, self.problem.lattice
+        return (
+            lattice.digits, problem.places[self.level]["dimensions"], self.level == 0,
+            problem.words, problem.distinct, problem.unseen, problem.along, problem.slides,
+            self.prices, self.back, self.boundary, self.stay_pj, kept,
+            _fitting(problem, self.level, kept),
+        )  # fmt: skip
+
+
+def _rounded(prices: np.ndarray) -> np.ndarray:
+    """Prices, the next lower power of 4 in place of each; 0 stays."""
+    positive = np.where(prices > 0, prices, 1.0)
+    return np.where(prices > 0, 4.0 ** np.floor(np.log2(positive) / 2), 0.0)
 
 
 def _bound_stages(
-    known: _LevelBounds,
-    built: Built,
-    kept: int,
-    stay_pj: np.ndarray,
-    rest: np.ndarray,
-    staying: np.ndarray,
-    deadline: Deadline,
-) -> None:
-    """Fill `rest` and `staying` for the stages of a level that keeps some tensors."""
-    problem, level, prices, back, boundary = known
+    known: _LevelBounds, built: Built, kept: int, deadline: Deadline
+) -> tuple[np.ndarray, np.ndarray]:
+    """`rest` and `staying` for the stages of a level that keeps some tensors."""
+    problem, level, prices, back, boundary, stay_pj = known
     tiles, fits = len(boundary), _fitting(problem, level, kept)
     values, found = np.empty((8, 16, tiles)), np.empty((8, 16, tiles))
-    if level == 0:
-        bounds.bound_level(problem, 0, 0, prices, fits, boundary, values)
-        rest[built.numbers[0, kept, 0]] = values[0, 0]
-        return
     bounds.bound_level(problem, level, kept, prices, fits, boundary, values)
-    stages = {p: built.numbers[level, kept, p] for p in range(8) if p & ~kept == 0}
-    less = {p: back if kept & ~p & 1 << OUTPUTS else 0.0 for p in stages}
-    for placed, stage in stages.items():
-        rest[stage] = values[placed, 0] - less[placed]
+    if level == 0:
+        return values[:1, 0].copy(), np.zeros((1, 3, len(STAYING), tiles))
+    placed = [key[2] for key in built.numbers if key[:2] == (level, kept)]
+    less = np.array([[back if kept & ~each & 1 << OUTPUTS else 0.0] for each in placed])
+    staying = np.zeros((len(placed), 3, len(STAYING), tiles))
     for tensor in range(3):
         for i, price in enumerate(stay_pj[tensor]):
             if price > 0:
@@ -236,8 +263,8 @@ def _bound_stages(
                 bounds.bound_open(
                     problem, level, kept, prices, fits, boundary, values, tensor, price, found
                 )
-                for placed, stage in stages.items():
-                    staying[stage, tensor, i] = found[placed, 0] - less[placed]
+                staying[:, tensor, i] = found[placed, 0] - less
+    return values[placed, 0] - less, staying
 
 
 def _inside(built: Built, level: int, entry: np.ndarray, deadline: Deadline) -> np.ndarray:

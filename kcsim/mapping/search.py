@@ -18,8 +18,10 @@ from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search.progress import FRONT
 from kcsim.mapping.deadline import Deadline
-from kcsim.mapping.explore import FRONT_PLACES, Explored, Task, compile_kernels, explore, front_of
+from kcsim.mapping.explore import FRONT_PLACES, Task, compile_kernels, explore
+from kcsim.mapping.explored import Explored, front_of
 from kcsim.mapping.fit import why_nothing_fits
+from kcsim.mapping.neighbors import NeighborExplorer, Neighbors
 from kcsim.mapping.nest import Mapping
 from kcsim.reading.arguments import checked
 from kcsim.workload.layer import ConvLayer
@@ -111,6 +113,7 @@ def search_mapping(
     prices: Prices | None = None,
     within: Deadline | None = None,
     even: bool = False,
+    neighbors: Neighbors | None = None,
 ) -> SearchResult:
     """Find the best mapping of a layer, within the dataflow of the hardware.
 
@@ -134,6 +137,9 @@ def search_mapping(
         Of what the search is a part of.
     even : bool
         Only search mappings where all tiles of a level change at the same place of the nest.
+    neighbors : Neighbors, optional
+        What is known from problems that are alike. Of mappings that are equal, another one may
+        then be found, but always the same.
 
     Returns
     -------
@@ -150,16 +156,22 @@ def search_mapping(
     """
     check_search(objective, time_limit)
     task = Task(layer, hardware, tuple(weights), prices, even)
-    return solve(task, objective, _limit(time_limit), within)
+    return solve(task, objective, _limit(time_limit), within, neighbors)
 
 
 def solve(
-    task: Task, objective: str, time_limit: float, within: Deadline | None = None
+    task: Task,
+    objective: str,
+    time_limit: float,
+    within: Deadline | None = None,
+    neighbors: Neighbors | None = None,
 ) -> SearchResult:
     """The best mapping of a task; see `search_mapping`."""
     compile_kernels()
     started = time.monotonic()
-    known = explore(task, OBJECTIVES.index(objective), Deadline(time_limit, within))
+    goal, deadline = OBJECTIVES.index(objective), Deadline(time_limit, within)
+    explorer = NeighborExplorer(task, goal, deadline, neighbors) if neighbors else None
+    known = explore(task, goal, deadline, explorer)
     if not known.points:
         raise MappingError(_nothing_found(task, known, time_limit))
     mapping, energy, cycles, codebook_level = known.points[-1]

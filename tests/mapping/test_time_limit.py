@@ -103,7 +103,7 @@ def test_a_front_keeps_its_limit():
 @pytest.mark.parametrize("name", ["lenet5/conv1", "resnet20/conv1"])
 def test_looks_at_coarser_map_spaces_leave_a_front_with_its_points(name):
     layer = load_layer(name)
-    explorer = explore._Explorer(Task(layer, BYPASS), FRONT, Deadline())
+    explorer = explore.Explorer(Task(layer, BYPASS), FRONT, Deadline())
     for tiles in (16, 256):
         explorer.glance(coarsened(prime_factors(layer), tiles), 1.05)
         known = [(point.energy, point.cycles) for point in explorer.known.points]
@@ -233,7 +233,7 @@ def test_what_is_left_of_any_search_is_bounded_from_below(problem, objective, lo
 @given(small_problems(), st.sampled_from((1, 8, 64, 512)))
 def test_a_coarse_map_space_is_a_part_of_the_whole(problem, tiles):
     layer, hardware = problem
-    explorer = explore._Explorer(Task(layer, hardware), ENERGY_DELAY, Deadline())
+    explorer = explore.Explorer(Task(layer, hardware), ENERGY_DELAY, Deadline())
     explorer.explore(coarsened(prime_factors(layer), tiles))
     known = explorer.known
     assert known.left_out == []
