@@ -44,6 +44,7 @@ from kcsim.mapping.engine import (
     run_search,
 )
 from kcsim.mapping.floors import STAYING, Floors, build_floors, least_of_any
+from kcsim.mapping.limits import Limits
 from kcsim.mapping.nest import Mapping
 from kcsim.mapping.problem import (
     Built,
@@ -100,6 +101,7 @@ class Task:
     weights: Sequence[WeightCosts] = (DENSE,)
     prices: Prices | None = None
     even: bool = False
+    limits: Limits = ()
 
     @property
     def stages(self) -> int:
@@ -176,7 +178,9 @@ class Explored:
             self.reasons.append(reason)
 
 
-def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
+def explore(
+    task: Task, objective: int, deadline: Deadline, *, any_mapping: bool = False
+) -> Explored:
     """Look for the best mapping, or for the front, until the deadline.
 
     Parameters
@@ -186,6 +190,8 @@ def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
         See `kcsim.kernels.search.progress`.
     deadline : Deadline
         A second later, something has been found where it can be found fast.
+    any_mapping : bool
+        Whether the first mapping will do.
 
     Raises
     ------
@@ -195,6 +201,7 @@ def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
     compile_kernels()
     check_places(task.layer, task.hardware)
     explorer, factors = _Explorer(task, objective, deadline), prime_factors(task.layer)
+    explorer.any_mapping = any_mapping
     known, primes = explorer.known, factors
     if count_tiles(factors) > task.most_tiles or not fits_word(factors):
         factors = coarsened(primes, task.most_tiles)
@@ -266,6 +273,7 @@ class _Explorer:
     def __init__(self, task: Task, objective: int, deadline: Deadline) -> None:
         self.task, self.objective, self.deadline = task, objective, deadline
         self.known = Explored()
+        self.any_mapping = False
         places = FRONT_PLACES if objective == FRONT else 1
         self.best = np.full((places, 2), np.inf)
 
@@ -279,7 +287,8 @@ class _Explorer:
             return
         self.known.mappings = sum(counted)
         for form in self._search_narrowly(forms):
-            self._prove(form)
+            if not (self.any_mapping and self.known.points):
+                self._prove(form)
 
     def glance(self, factors: Sequence[Sequence[int]], first: float) -> None:
         """Look for something good among these mappings, if there is time; see `FIRST_TRY`."""
@@ -292,7 +301,7 @@ class _Explorer:
     def _form(self, task: Task, factors: Sequence[Sequence[int]], weights: WeightCosts) -> _Form:
         built = build_problem(
             task.layer, task.hardware, build_lattice(factors), weights, task.prices,
-            even=task.even, deadline=self.deadline,
+            even=task.even, limits=task.limits, deadline=self.deadline,
         )  # fmt: skip
         return self._bounded(_Form(weights, built, build_floors(built, self.deadline), math.inf))
 

@@ -17,9 +17,13 @@ from kcsim.cost.prices import DENSE, Prices, WeightCosts
 from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search.progress import FRONT
+from kcsim.mapping.conflict import why_not_as_fixed
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.explore import FRONT_PLACES, Explored, Task, compile_kernels, explore, front_of
 from kcsim.mapping.fit import why_nothing_fits
+from kcsim.mapping.fixed import FixedMapping
+from kcsim.mapping.fixed_check import check_fixed
+from kcsim.mapping.limits import limits_of, with_stationary
 from kcsim.mapping.nest import Mapping
 from kcsim.reading.arguments import checked
 from kcsim.workload.layer import ConvLayer
@@ -111,6 +115,7 @@ def search_mapping(
     prices: Prices | None = None,
     within: Deadline | None = None,
     even: bool = False,
+    fix: FixedMapping | None = None,
 ) -> SearchResult:
     """Find the best mapping of a layer, within the dataflow of the hardware.
 
@@ -134,6 +139,8 @@ def search_mapping(
         Of what the search is a part of.
     even : bool
         Only search mappings where all tiles of a level change at the same place of the nest.
+    fix : FixedMapping, optional
+        Only search mappings that have what is fixed; see `kcsim.mapping.fixed`.
 
     Returns
     -------
@@ -145,16 +152,16 @@ def search_mapping(
     InputError
         If the objective is unknown, or the time limit not positive.
     MappingError
-        If not even single values fit, or the dataflow leaves no place for a
-        dimension.
+        If not even single values fit, the dataflow leaves no place for a dimension, or
+        nothing has what is fixed.
     """
     check_search(objective, time_limit)
     compile_kernels()
     started, limit = time.monotonic(), _limit(time_limit)
-    task = Task(layer, hardware, tuple(weights), prices, even)
+    task = task_of(layer, hardware, weights, prices, even=even, fix=fix)
     known = explore(task, OBJECTIVES.index(objective), Deadline(limit, within))
     if not known.points:
-        raise MappingError(_nothing_found(task, known, limit))
+        raise _nothing_found(task, known, limit, fix)
     mapping, energy, cycles, codebook_level = known.points[-1]
     note = _note(task, known)
     value = objective_value(objective, energy, cycles)
@@ -176,11 +183,13 @@ def find_mapping(
     weights: Sequence[WeightCosts] = (DENSE,),
     time_limit: float | None = None,
     even: bool = False,
+    fix: FixedMapping | None = None,
 ) -> Mapping:
     """The best mapping of a layer; see `search_mapping`."""
     return search_mapping(
-        layer, hardware, objective=objective, weights=weights, time_limit=time_limit, even=even
-    ).mapping
+        layer, hardware, objective=objective, weights=weights, time_limit=time_limit, even=even,
+        fix=fix,
+    ).mapping  # fmt: skip
 
 
 @checked
@@ -191,6 +200,7 @@ def find_front(
     weights: Sequence[WeightCosts] = (DENSE,),
     time_limit: float | None = None,
     even: bool = False,
+    fix: FixedMapping | None = None,
 ) -> Front:
     """All mappings of a layer of which no other is better in both energy and cycles.
 
@@ -203,6 +213,8 @@ def find_front(
     time_limit : float, optional
         Likewise: seconds after which what has been found is returned, with a note.
     even : bool
+        Likewise.
+    fix : FixedMapping, optional
         Likewise.
 
     Returns
@@ -220,10 +232,10 @@ def find_front(
     """
     check_search("edp", time_limit)
     compile_kernels()
-    limit, task = _limit(time_limit), Task(layer, hardware, tuple(weights), even=even)
+    limit, task = _limit(time_limit), task_of(layer, hardware, weights, even=even, fix=fix)
     known = explore(task, FRONT, Deadline(limit))
     if not known.points:
-        raise MappingError(_nothing_found(task, known, limit))
+        raise _nothing_found(task, known, limit, fix)
     found = list(itertools.starmap(FrontPoint, front_of(known.points)))
     if len(found) >= FRONT_PLACES:
         raise MappingError(f"the front of {layer.name} has more than {FRONT_PLACES - 1} points")
@@ -241,12 +253,39 @@ def _limit(time_limit: float | None) -> float:
     return TIME_LIMIT if time_limit is None else time_limit
 
 
-def _nothing_found(task: Task, known: Explored, limit: float) -> str:
+def task_of(
+    layer: ConvLayer,
+    hardware: Hardware,
+    weights: Sequence[WeightCosts] = (DENSE,),
+    prices: Prices | None = None,
+    *,
+    even: bool = False,
+    fix: FixedMapping | None = None,
+) -> Task:
+    """What there is to explore; see `search_mapping`.
+
+    Raises
+    ------
+    MappingError
+        If no mapping can have what is fixed, whatever else it is.
+    """
+    if fix is not None:
+        check_fixed(fix, layer, hardware)
+        hardware = with_stationary(hardware, fix)
+    limits = limits_of(fix, hardware)
+    return Task(layer, hardware, tuple(weights), prices, even, limits)
+
+
+def _nothing_found(
+    task: Task, known: Explored, limit: float, fix: FixedMapping | None
+) -> MappingError:
     layer, hardware = task.layer, task.hardware
     if known.left_out:
         what = f"no mapping of {layer.name} on {hardware.name} was found within {limit:g} s"
-        return f"{what}: give more time, or a mapping"
-    return why_nothing_fits(layer, hardware, task.weights, even=task.even)
+        return MappingError(f"{what}: give more time, or a mapping")
+    if fix is not None:
+        return why_not_as_fixed(task, fix)
+    return MappingError(why_nothing_fits(layer, hardware, task.weights, even=task.even))
 
 
 def check_search(objective: str, time_limit: float | None) -> None:

@@ -93,6 +93,9 @@ def loop_over(search, source, stage, factor):
     place, stride = problem.places[problem.stages[stage].level], digits[factor, STRIDE]
     if not may_iterate(problem, place, factor, row.box):
         return -1
+    made = problem.moves[row.made, factor] if place.limited else 0
+    if made < 0:
+        return -1
     phase = 0
     if place.stationary >= 0:
         if INDEXES[place.stationary, dimension]:
@@ -102,6 +105,7 @@ def loop_over(search, source, stage, factor):
     new = copy_label(labels, source, factor)
     row = labels.rows[new]
     row.state |= phase
+    row.made = made
     for tensor, flag, kind in (
         (WEIGHTS, OPEN_WEIGHTS, WEIGHTS_OPEN), (OUTPUTS, OPEN_OUTPUTS, OUTPUTS_OPEN),
     ):  # fmt: skip
@@ -128,7 +132,13 @@ def place_node(search, source, stage, tensor):
     """The label with a node around it."""
     problem, labels = search.problem, search.labels
     machine, level, box = problem.machine, problem.stages[stage].level, labels.rows[source].box
-    extent = problem.lattice.extents[box]
+    place, extent, made = problem.places[level], problem.lattice.extents[box], 0
+    if place.limited:
+        made = problem.moves[labels.rows[source].made, problem.lattice.digits.shape[0] + tensor]
+        if made < 0:
+            return -1
+    if problem.may_hold.shape[0] > 0 and not problem.may_hold[level, tensor, box]:
+        return -1
     words, cut = problem.words[tensor, box], 1.0
     if tensor == WEIGHTS and level <= machine.unit[DECODER]:
         cut = cut_share(machine.unit, extent[M], extent[C], extent[R], extent[S])
@@ -139,8 +149,8 @@ def place_node(search, source, stage, tensor):
     if used > machine.rooms[level, CAPACITY + group] * (1 + 1e-12):
         return -1
     new = copy_label(labels, source, PLACED_STEP + tensor)
-    row, place, amounts = labels.rows[new], problem.places[level], labels.amounts[new]
-    row.used[group] = used
+    row, amounts = labels.rows[new], labels.amounts[new]
+    row.made, row.used[group] = made, used
     costs, moved = machine.costs[level, tensor], words * problem.rounds[box]
     kind = WEIGHTS_OPEN
     if tensor == OUTPUTS:
@@ -239,6 +249,7 @@ def spread_over(search, source, network, split, kept_inside, stage):
     for i in range(row.nodes):
         for axis in range(2):
             labels.nodes[new, i].spread[axis] *= tile[P + axis] * tile[R + axis]
+    row.made = problem.places[network].start
     row.units *= spread.children
     row.copies *= spread.children
     row.box = box + spread.tile

@@ -25,8 +25,8 @@ times the MAC units.
 OPEN_WEIGHTS, OPEN_OUTPUTS, RETURNS, WAITS, PHASE = 1, 2, 4, 8, 16
 
 LABEL = record(
-    parent=int64, step=int64, next=int64, box=int64, state=int64, nodes=int64, units=float64,
-    leak=float64, copies=float64, flight=(float64, 3), used=(float64, 3),
+    parent=int64, step=int64, next=int64, box=int64, state=int64, made=int64, nodes=int64,
+    units=float64, leak=float64, copies=float64, flight=(float64, 3), used=(float64, 3),
     whole=(int64, 4), least=float64,
 )  # fmt: skip
 """A partial mapping.
@@ -38,6 +38,8 @@ next
 state
     Bits: weights are open, outputs are open, outputs return (a level further in keeps them),
     inputs are closed but wait for a network, a loop has moved the stationary tensor.
+made
+    What of the level there is, as a state of `Problem.moves`; 0 where nothing is limited.
 nodes
     Open nodes of inputs.
 units
@@ -231,6 +233,8 @@ SLACK = 1 + 1e-12
 def leaves_as_much(a, b):
     """Whether a label leaves as much room and as many choices as another, for no more leakage."""
     if (a.state ^ b.state) & (RETURNS | WAITS) or a.state & ~b.state & PHASE:
+        return False
+    if a.made != b.made:
         return False
     for i in range(4):
         if a.whole[i] != b.whole[i]:
