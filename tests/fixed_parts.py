@@ -72,11 +72,11 @@ def level_has(level, wanted, storage, tiles, index):
     if wanted.temporal is not None:
         if any(level.heights[j] for j, t in enumerate(TENSORS) if t in kept):
             return False
-        return matches(wanted.temporal, [str(loop) for loop in level.temporal])
+        return any(matches(wanted.temporal, words) for words in texts(level, (), wanted.temporal))
     if wanted.nest is None:
         return True
     items = wanted.nest if index else [n for n in wanted.nest if n not in TENSORS]
-    return any(matches(items, words) for words in texts(level, kept if index else ()))
+    return any(matches(items, words) for words in texts(level, kept if index else (), items))
 
 
 def admits(text, numbers):
@@ -118,8 +118,12 @@ def lies(items, made, room, allowed):
     return "..." in items or all(n == 1 for d, n in made.items() if d not in named)
 
 
-def texts(level, kept):
-    """The level in words, for every order of tensors that touch."""
+def texts(level, kept, items=()):
+    """The level in words, for every order of tensors that touch.
+
+    Where a dimension comes again in what is asked for, one loop may stand for several that touch.
+    """
+    again = {item[0] for item in items if sum(n[0] == item[0] for n in items) > 1} & {*DIMENSIONS}
     groups = [
         [t for j, t in enumerate(TENSORS) if t in kept and level.heights[j] == position]
         for position in range(len(level.temporal) + 1)
@@ -127,8 +131,20 @@ def texts(level, kept):
     for orders in itertools.product(*map(itertools.permutations, groups)):
         words = []
         for position, order in enumerate(orders):
-            words += [*order, *map(str, level.temporal[position : position + 1])]
-        yield words
+            words += [[each] for each in order]
+            for loop in level.temporal[position : position + 1]:
+                parts = split(loop.bound, 3) if loop.dimension in again else [(loop.bound,)]
+                words.append([" ".join(f"{loop.dimension}={n}" for n in part) for part in parts])
+        yield from itertools.product(*words)
+
+
+def split(number, most):
+    """All ways to write a number as a product of so many above 1 at most, in any order."""
+    ways = [(number,)]
+    if most > 1:
+        firsts = [n for n in range(2, number) if number % n == 0]
+        ways += [(n, *rest) for n in firsts for rest in split(number // n, most - 1)]
+    return ways
 
 
 def matches(items, words):
@@ -199,7 +215,7 @@ def random_nest(rng, level, kept):
     key = "temporal" if is_even and rng.random() < 0.4 else "nest"
     items = [str(loop) for loop in level.temporal]
     if key == "nest":
-        items = next(texts(level, kept))
+        items = list(next(texts(level, kept)))
         for tensor in [t for t in kept if rng.random() < 0.5]:
             items.remove(tensor)
     places = [loosened(rng, *n.split("=")) if "=" in n else n for n in items]

@@ -13,11 +13,9 @@ import numpy as np
 
 from kcsim.errors import InputError
 from kcsim.mapping.fixed import ANYTHING, Bound, Item
-from kcsim.workload.layer import DIMENSIONS, TENSORS
+from kcsim.workload.layer import TENSORS
 
 MOST_STATES = 20_000
-Extents = tuple[int, ...]
-"""Of all dimensions."""
 
 
 class Rule(Protocol):
@@ -127,36 +125,6 @@ class Iterations(NamedTuple):
         """As often as is asked for."""
         assert isinstance(state, int)
         return self.bound.admits(state)
-
-
-class OtherThan(NamedTuple):
-    """All loops together do not come to some extents; a state is what they come to so far.
-
-    What can lead to none of them any more is one state.
-    """
-
-    extents: frozenset[Extents]
-
-    def begin(self) -> Hashable:
-        """Nothing."""
-        return (1,) * len(DIMENSIONS)
-
-    def loop(self, state: Hashable, dimension: int, prime: int) -> Hashable:
-        """One dimension comes to more."""
-        assert isinstance(state, tuple)
-        more = tuple(n * prime if d == dimension else n for d, n in enumerate(state))
-        leads = any(
-            all(m % n == 0 for m, n in zip(each, more, strict=True)) for each in self.extents
-        )
-        return more if state and leads else ()
-
-    def place(self, state: Hashable, tensor: int) -> Hashable:
-        """The same."""
-        return state
-
-    def may_end(self, state: Hashable) -> bool:
-        """Something else."""
-        return state not in self.extents
 
 
 class Automaton(NamedTuple):

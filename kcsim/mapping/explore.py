@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -36,22 +36,11 @@ from kcsim.kernels.search.progress import (
 from kcsim.mapping.census import count_mappings
 from kcsim.mapping.chains import mapping_of
 from kcsim.mapping.deadline import Deadline, OutOfTime
-from kcsim.mapping.engine import (
-    begin_search,
-    first_labels,
-    least_left,
-    least_of_first,
-    run_search,
-)
+from kcsim.mapping.engine import begin_search, first_labels, least_left, least_of_first, run_search
+from kcsim.mapping.explored import Explored, Point, front_of, objective_of
 from kcsim.mapping.floors import STAYING, Floors, build_floors, least_of_any
 from kcsim.mapping.limits import Limits
-from kcsim.mapping.nest import Mapping
-from kcsim.mapping.problem import (
-    Built,
-    build_problem,
-    fits_outermost,
-    kept_choices,
-)
+from kcsim.mapping.problem import Built, build_problem, fits_outermost, kept_choices
 from kcsim.mapping.space import (
     build_lattice,
     check_places,
@@ -128,58 +117,13 @@ class Task:
         return [(form, self.prices) for form in self.weights]
 
 
-class Point(NamedTuple):
-    """A mapping with its energy and cycles.
-
-    Attributes
-    ----------
-    mapping : Mapping
-    energy, cycles : float
-    codebook_level : int, optional
-        Position of the level that holds a codebook too large for its store.
-    """
-
-    mapping: Mapping
-    energy: float
-    cycles: float
-    codebook_level: int | None
-
-
-@dataclass
-class Explored:
-    """What is known of the mappings of a layer.
-
-    Attributes
-    ----------
-    points : list of Point
-        The best one, or the front.
-    left_out : list of (float, float)
-        What mappings that were not looked at cannot undercut: the objective twice, or of a front
-        energy and cycles.
-    reasons : list of str
-        Why they were not.
-    mappings : int
-        In the map space; those that were counted before the deadline.
-    evaluated, nodes : int
-        Mappings, and parts of mappings, that were costed.
-    """
-
-    points: list[Point] = field(default_factory=list)
-    left_out: list[tuple[float, float]] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
-    mappings: int = 0
-    evaluated: int = 0
-    nodes: int = 0
-
-    def leave_out(self, reason: str, least: tuple[float, float]) -> None:
-        """Note what was not looked at, and why."""
-        self.left_out.append(least)
-        if reason not in self.reasons:
-            self.reasons.append(reason)
-
-
 def explore(
-    task: Task, objective: int, deadline: Deadline, *, any_mapping: bool = False
+    task: Task,
+    objective: int,
+    deadline: Deadline,
+    *,
+    known: Point | None = None,
+    any_mapping: bool = False,
 ) -> Explored:
     """Look for the best mapping, or for the front, until the deadline.
 
@@ -190,6 +134,8 @@ def explore(
         See `kcsim.kernels.search.progress`.
     deadline : Deadline
         A second later, something has been found where it can be found fast.
+    known : Point, optional
+        What is found has to be better; it is what comes back if nothing is.
     any_mapping : bool
         Whether the first mapping will do.
 
@@ -202,36 +148,34 @@ def explore(
     check_places(task.layer, task.hardware)
     explorer, factors = _Explorer(task, objective, deadline), prime_factors(task.layer)
     explorer.any_mapping = any_mapping
-    known, primes = explorer.known, factors
+    if known is not None:
+        explorer.known.points, explorer.best[0] = [known], (known.energy, known.cycles)
+    found, primes = explorer.known, factors
     if count_tiles(factors) > task.most_tiles or not fits_word(factors):
         factors = coarsened(primes, task.most_tiles)
-        known.leave_out(TOO_LARGE, task.least(objective))
+        found.leave_out(TOO_LARGE, task.least(objective))
     if count_tiles(factors) * task.stages > MANY_STAGES:
         explorer.deadline = Deadline(EARLY_SHARE * deadline.left, deadline)
         explorer.glance(coarsened(primes, EARLY_TILES), EARLY_TRY)
         explorer.deadline = deadline
     explorer.explore(factors)
-    if not known.points and known.reasons:
+    if not found.points and found.reasons:
         explorer.deadline = deadline.extended(GRACE_SECONDS)
         explorer.glance(coarsened(primes, FEW_TILES), math.inf)
-    known.mappings = max(known.mappings, known.evaluated)
-    return known
-
-
-def objective_of(objective: int, energy: float, cycles: float) -> float:
-    """What an objective minimizes."""
-    if objective == ENERGY_DELAY:
-        return energy * cycles
-    return cycles if objective == CYCLES else energy
-
-
-def front_of(points: Sequence[Point]) -> list[Point]:
-    """Those that no other betters in both energy and cycles, from the fastest on."""
-    found: list[Point] = []
-    for point in sorted(points, key=lambda point: (point.cycles, point.energy)):
-        if not found or point.energy < found[-1].energy * (1 - TOLERANCE):
-            found.append(point)
+    found.mappings = max(found.mappings, found.evaluated)
     return found
+
+
+def count_space(task: Task, deadline: Deadline) -> int:
+    """Mappings of a layer, whatever is fixed; 0 if the time does not suffice for counting them."""
+    lattice = build_lattice(prime_factors(task.layer))
+    with contextlib.suppress(OutOfTime):
+        problems = [
+            build_problem(task.layer, task.hardware, lattice, form, even=task.even).problem
+            for form in task.weights
+        ]
+        return sum(count_mappings(problem, deadline) for problem in problems)
+    return 0
 
 
 @functools.cache
@@ -281,7 +225,7 @@ class _Explorer:
         """Search all mappings whose loops are products of some factors of each dimension."""
         try:
             forms = [self._form(self.task, factors, weights) for weights in self.task.weights]
-            counted = [count_mappings(form.built.problem, self.deadline) for form in forms]
+            counted = [] if self.task.limits else [self._count(form) for form in forms]
         except OutOfTime:
             self.known.leave_out(OUT_OF_TIME, self.task.least(self.objective))
             return
@@ -289,6 +233,9 @@ class _Explorer:
         for form in self._search_narrowly(forms):
             if not (self.any_mapping and self.known.points):
                 self._prove(form)
+
+    def _count(self, form: _Form) -> int:
+        return count_mappings(form.built.problem, self.deadline)
 
     def glance(self, factors: Sequence[Sequence[int]], first: float) -> None:
         """Look for something good among these mappings, if there is time; see `FIRST_TRY`."""

@@ -16,9 +16,7 @@ from kcsim.kernels.search import bounds
 from kcsim.kernels.search.tilings import DIMENSION, LIMIT, PRIME, STRIDE, Lattice
 from kcsim.mapping.automaton import (
     Automaton,
-    Extents,
     Iterations,
-    OtherThan,
     Pattern,
     Rule,
     build_automaton,
@@ -26,6 +24,9 @@ from kcsim.mapping.automaton import (
 from kcsim.mapping.fixed import ANYTHING, Bound, FixedMapping, Item
 from kcsim.mapping.space import allowed_dimensions, constraint_of
 from kcsim.workload.layer import DIMENSIONS, TENSORS
+
+Extents = tuple[int, ...]
+Window = Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,11 @@ class LevelLimit:
         Of all loops in time, and of the tiles of its tensors.
     along_x, along_y : tuple of Item, optional
         What is spread.
-    kept, spread, time : optional
-        Just this: tensors that are kept, as bits, extents that are spread over the children, and
-        those of all loops in time.
-    other_kept, other_spread, other_time : frozenset
+    kept, spread : optional
+        Just this: tensors that are kept, as bits, and extents that are spread over the children.
+    shapes : tuple of (Extents or None)
+        Those of the tiles, by tensor; see `tile_shapes`.
+    other_kept, other_spread, other_shapes : frozenset
         Nothing of this.
     """
 
@@ -59,33 +61,26 @@ class LevelLimit:
     along_y: tuple[Item, ...] | None = None
     kept: int | None = None
     spread: Extents | None = None
-    time: Extents | None = None
+    shapes: tuple[Extents | None, ...] = (None,) * len(TENSORS)
     other_kept: frozenset[int] = frozenset()
     other_spread: frozenset[Extents] = frozenset()
-    other_time: frozenset[Extents] = frozenset()
+    other_shapes: tuple[frozenset[Extents], ...] = (frozenset(),) * len(TENSORS)
 
     @property
     def is_ordered(self) -> bool:
         """Whether it matters in which order things stand, or which tiles are held."""
-        return self.pattern is not None or bool(self.tile)
+        return self.pattern is not None or self.limits_tiles
 
     @property
-    def limits_spread(self) -> bool:
-        """Whether something is left of the ways to spread factors."""
-        given = (self.along_x, self.along_y, self.spread)
-        return any(each is not None for each in given) or bool(self.other_spread)
+    def limits_tiles(self) -> bool:
+        """Whether it matters which tiles are held."""
+        return bool(self.tile) or any(self.shapes) or any(self.other_shapes)
 
     @property
     def rules(self) -> list[Rule]:
         """What holds for the loops in time and the tensors."""
         found: list[Rule] = [] if self.pattern is None else [self.pattern]
-        found += map(Iterations, self.iterations)
-        if self.time is not None:
-            exact = zip(DIMENSIONS, self.time, strict=True)
-            found += [Iterations(Bound(d, "=", n)) for d, n in exact]
-        if self.other_time:
-            found.append(OtherThan(self.other_time))
-        return found
+        return [*found, *map(Iterations, self.iterations)]
 
     def may_keep(self, choices: Sequence[int], level: Level) -> list[int]:
         """What is left of the choices of a level, as bits."""
@@ -123,11 +118,18 @@ class LevelLimit:
                 allowed &= column == 1
         return allowed
 
-    def may_hold(self, extents: np.ndarray) -> np.ndarray:
+    def may_hold(self, extents: np.ndarray, window: Window) -> np.ndarray:
         """Whether tiles of each tensor may span extents: bool[3, tiles]."""
         allowed = np.ones((len(TENSORS), len(extents)), np.bool_)
         for bound in self.tile:
             allowed[INDEXES[:, bound.axis]] &= _admitted(bound, extents[:, bound.axis])
+        for own, shapes, one, others in zip(
+            allowed, tile_shapes(extents, window), self.shapes, self.other_shapes, strict=True
+        ):
+            if one is not None:
+                own &= (shapes == one).all(axis=1)
+            for each in others:
+                own &= (shapes != each).any(axis=1)
         return allowed
 
 
@@ -135,6 +137,27 @@ def _admitted(bound: Bound, numbers: np.ndarray) -> np.ndarray:
     if bound.is_exact:
         return np.asarray(numbers == bound.number)
     return np.asarray(numbers <= bound.number) if bound.relation else np.ones(len(numbers), bool)
+
+
+def tile_shapes(extents: np.ndarray, window: Window) -> tuple[np.ndarray, ...]:
+    """Shapes of the tiles of weights, inputs and outputs in boxes: int64[tiles, 5] each.
+
+    Weights by groups, filters, channels, rows and columns; inputs and outputs by images, groups,
+    channels, rows and columns, of inputs with what windows skip.
+
+    Parameters
+    ----------
+    extents : int64[tiles, 8]
+    window : ((int, int), (int, int))
+        Stride and dilation along rows and columns.
+    """
+    n, g, m, c, p, q, r, s = extents.T
+    rows, columns = (
+        stride * (outs - 1) + dilation * (taps - 1) + 1
+        for (stride, dilation), outs, taps in zip(window, (p, q), (r, s), strict=True)
+    )
+    parts = (g, m, c, r, s), (n, g, c, rows, columns), (n, g, m, p, q)
+    return tuple(np.stack(part, axis=1) for part in parts)
 
 
 Limits = tuple[LevelLimit, ...]
@@ -201,7 +224,11 @@ def nothing_limited(lattice: Lattice, levels: int) -> Allowed:
 
 
 def build_allowed(
-    limits: Limits, hardware: Hardware, lattice: Lattice, spreads: Sequence[np.ndarray]
+    limits: Limits,
+    hardware: Hardware,
+    lattice: Lattice,
+    window: Window,
+    spreads: Sequence[np.ndarray],
 ) -> Allowed:
     """What the limits of all levels allow.
 
@@ -210,6 +237,8 @@ def build_allowed(
     limits : Limits
     hardware : Hardware
     lattice : Lattice
+    window : ((int, int), (int, int))
+        See `tile_shapes`.
     spreads : sequence of int64[:]
         Tiles that each level may spread.
     """
@@ -230,15 +259,16 @@ def build_allowed(
         if index:
             ending = _before_spread(lattice, spreads[index - 1], alive[-1][0])
         alive.append(_alive(lattice, part, ending))
-    holds = [limit.may_hold(lattice.extents) for limit in limits]
-    any_tile = any(limit.tile for limit in limits)
+    holds = np.zeros((0, 0, 0), np.bool_)
+    if any(limit.limits_tiles for limit in limits):
+        holds = np.array([limit.may_hold(lattice.extents, window) for limit in limits])
     return Allowed(
         np.concatenate(
             [np.where(p.moves < 0, -1, p.moves + n) for p, n in zip(parts, starts, strict=True)]
         ),
         np.concatenate([part.ends for part in parts]),
         np.concatenate(alive),
-        np.array(holds) if any_tile else np.zeros((0, 0, 0), np.bool_),
+        holds,
         starts,
     )
 

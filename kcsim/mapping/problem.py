@@ -92,7 +92,7 @@ def build_problem(
     axes = _axes(hardware, lattice, limits)
     places, splits, accounts = _places(hardware, lattice, machine, entries, axes, limits, deadline)
     spreads = [splits["tile"][n["first_split"] : n["last_split"]] for n in places[:-1]]
-    allowed = build_allowed(limits, hardware, lattice, spreads)
+    allowed = build_allowed(limits, hardware, lattice, machine.window.tolist(), spreads)
     places["start"][:-1] = allowed.starts
     store_port = 0
     if machine.lookup_cycles > 0 or bare.lookup_cycles > 0:

@@ -19,7 +19,8 @@ from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search.progress import FRONT
 from kcsim.mapping.conflict import why_not_as_fixed
 from kcsim.mapping.deadline import Deadline
-from kcsim.mapping.explore import FRONT_PLACES, Explored, Task, compile_kernels, explore, front_of
+from kcsim.mapping.explore import FRONT_PLACES, Task, compile_kernels, count_space, explore
+from kcsim.mapping.explored import Explored, Point, front_of
 from kcsim.mapping.fit import why_nothing_fits
 from kcsim.mapping.fixed import FixedMapping
 from kcsim.mapping.fixed_check import check_fixed
@@ -52,7 +53,7 @@ class SearchResult:
         How much lower the objective of another mapping may be at most, as a share;
         0 for a proved optimum. NaN if nothing is known.
     mappings : int
-        Mappings in the space.
+        Mappings in the space, whether they have what is fixed or not.
     evaluated : int
         Mappings that were costed in full; bounds ruled out all others.
     nodes : int
@@ -161,15 +162,24 @@ def search_mapping(
     task = task_of(layer, hardware, weights, prices, even=even, fix=fix)
     known = explore(task, OBJECTIVES.index(objective), Deadline(limit, within))
     if not known.points:
-        raise _nothing_found(task, known, limit, fix)
-    mapping, energy, cycles, codebook_level = known.points[-1]
+        raise nothing_found(task, known, limit, fix)
+    if fix is not None:
+        known.mappings = count_space(task, Deadline(limit, within))
+    return result_of(task, objective, known, known.points[-1], time.monotonic() - started)
+
+
+def result_of(
+    task: Task, objective: str, known: Explored, point: Point, seconds: float
+) -> SearchResult:
+    """A mapping that was found, with what is known of all others."""
+    mapping, energy, cycles, codebook_level = point
     note = _note(task, known)
     value = objective_value(objective, energy, cycles)
     least = [costs[0] for costs in known.left_out]
     gap = 1 - min([value, *least]) / value if value else 0.0
     return SearchResult(
-        mapping, energy, cycles, not note, math.nan if _not_searched(hardware) else gap,
-        known.mappings, known.evaluated, known.nodes, time.monotonic() - started, note,
+        mapping, energy, cycles, not note, math.nan if _not_searched(task.hardware) else gap,
+        max(known.mappings, known.evaluated), known.evaluated, known.nodes, seconds, note,
         codebook_level,
     )  # fmt: skip
 
@@ -235,7 +245,7 @@ def find_front(
     limit, task = _limit(time_limit), task_of(layer, hardware, weights, even=even, fix=fix)
     known = explore(task, FRONT, Deadline(limit))
     if not known.points:
-        raise _nothing_found(task, known, limit, fix)
+        raise nothing_found(task, known, limit, fix)
     found = list(itertools.starmap(FrontPoint, front_of(known.points)))
     if len(found) >= FRONT_PLACES:
         raise MappingError(f"the front of {layer.name} has more than {FRONT_PLACES - 1} points")
@@ -276,9 +286,10 @@ def task_of(
     return Task(layer, hardware, tuple(weights), prices, even, limits)
 
 
-def _nothing_found(
+def nothing_found(
     task: Task, known: Explored, limit: float, fix: FixedMapping | None
 ) -> MappingError:
+    """Why there is no mapping, or why none was found."""
     layer, hardware = task.layer, task.hardware
     if known.left_out:
         what = f"no mapping of {layer.name} on {hardware.name} was found within {limit:g} s"
