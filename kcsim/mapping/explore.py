@@ -38,9 +38,9 @@ from kcsim.mapping.chains import mapping_of
 from kcsim.mapping.deadline import Deadline, OutOfTime
 from kcsim.mapping.engine import begin_search, first_labels, least_left, least_of_first, run_search
 from kcsim.mapping.explored import Explored, Point, front_of, objective_of
-from kcsim.mapping.floors import STAYING, Floors, build_floors, least_of_any
+from kcsim.mapping.floors import STAYING, Floors, build_floors, least_of_any, no_floors
 from kcsim.mapping.limits import Limits
-from kcsim.mapping.problem import Built, build_problem, fits_outermost, kept_choices
+from kcsim.mapping.problem import Built, build_problem, fits_outermost, has_ways, kept_choices
 from kcsim.mapping.space import (
     build_lattice,
     check_places,
@@ -250,10 +250,12 @@ class _Explorer:
             task.layer, task.hardware, build_lattice(factors), weights, task.prices,
             even=task.even, limits=task.limits, deadline=self.deadline,
         )  # fmt: skip
+        if not has_ways(built.problem):
+            return _Form(weights, built, no_floors(built), math.inf)
         return self._bounded(_Form(weights, built, build_floors(built, self.deadline), math.inf))
 
     def _bounded(self, form: _Form) -> _Form:
-        if not fits_outermost(form.built.problem):
+        if not (has_ways(form.built.problem) and fits_outermost(form.built.problem)):
             return form
         return form._replace(least=self._least(form, self.objective))
 

@@ -122,6 +122,18 @@ def fits_outermost(problem: Problem) -> bool:
     return bool((used <= capacity * SLACK).all())
 
 
+def has_ways(problem: Problem) -> bool:
+    """Whether what is limited leaves something at every level, and of the factors together."""
+    places = problem.places[:-1]
+    if (places["first_stage"] == places["last_stage"]).any():
+        return False
+    if (places["first_split"] == places["last_split"]).any():
+        return False
+    last = places[-1]
+    tiles = problem.splits["tile"][last["first_split"] : last["last_split"]]
+    return not last["limited"] or bool(problem.alive[last["start"], tiles].any())
+
+
 def kept_choices(level: Level, limit: LevelLimit | None = None) -> list[int]:
     """What a level may keep, as bits, most first."""
     must = sum(
