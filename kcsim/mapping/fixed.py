@@ -8,7 +8,7 @@ there may be.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -219,3 +219,16 @@ class FixedMapping:
         return self.document.problem(
             problem.path, problem.message, expected=problem.expected, suggestion=problem.suggestion
         )
+
+
+Fixes = FixedMapping | Mapping[str, FixedMapping]
+"""What is fixed of all layers of a network, or of each by its name; with ``.clustered`` behind it,
+what is fixed of the layer with clustered weights, if that is something else."""
+
+
+def fixed_of(fixes: Fixes | None, layer: str, *, clustered: bool = False) -> FixedMapping | None:
+    """What is fixed of a layer."""
+    if fixes is None or isinstance(fixes, FixedMapping):
+        return fixes
+    own = fixes.get(layer)
+    return fixes.get(f"{layer}.clustered", own) if clustered else own

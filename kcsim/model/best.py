@@ -94,7 +94,7 @@ class FoundEstimates:
 
     def of(self, found: SearchResult, layer: ConvLayer, form: WeightFormat) -> LayerEstimate:
         """The estimate of a layer; `found` is the same for all of its shape and form."""
-        key = layer.shape_key, form
+        key = layer.shape_key, form, found.mapping
         if key not in self._known:
             self._known[key] = under_found(found, layer, self._hardware, form)
         one = self._known[key]

@@ -9,7 +9,8 @@ from kcsim.clustering.resolve import few_units_notes
 from kcsim.estimation.result import Run
 from kcsim.hardware.notes import hardware_notes
 from kcsim.hardware.schema import Hardware
-from kcsim.mapping.search import Front, FrontPoint, SearchResult
+from kcsim.mapping.nest import Mapping
+from kcsim.mapping.search import Front, SearchResult
 from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.report.table import Table, column
 from kcsim.workload.layer import ConvLayer
@@ -102,7 +103,9 @@ def front_table(layer: ConvLayer, hardware: Hardware, front: Front) -> Table:
         column("edp"),
         column("mapping", optional=True),
     )
-    rows = tuple((round(p.cycles), p.energy, p.energy * p.cycles, _on_one_line(p)) for p in front)
+    rows = tuple(
+        (round(p.cycles), p.energy, p.energy * p.cycles, on_one_line(p.mapping)) for p in front
+    )
     notes = (
         f"Not proved: {front.note}."
         if front.note
@@ -113,10 +116,10 @@ def front_table(layer: ConvLayer, hardware: Hardware, front: Front) -> Table:
     return Table(f"Energy and cycles: {layer.name} on {hardware.name}", columns, rows, (), notes)
 
 
-def _on_one_line(point: FrontPoint) -> str:
+def on_one_line(mapping: Mapping) -> str:
     """Levels and their loops, as ``DRAM M=2 C=16 | buffer Q=13 X:P=13``."""
     parts = []
-    for level in point.mapping.levels:
+    for level in mapping.levels:
         words = [level.level, *map(str, level.places(level.inner))]
         words += [f"X:{loop}" for loop in level.spatial_x]
         words += [f"Y:{loop}" for loop in level.spatial_y]
