@@ -26,6 +26,7 @@ MAPPING_HOMES: dict[str, tuple[tuple[Any, ...], ...]] = {
          "others."),
         ("pruned", "number", "", "Mappings that bounds ruled out."),
         ("search_seconds", "number", "s", "Time of the search."),
+        ("fixed", "flag", "", "Whether only mappings were searched that have what a user fixed."),
         ("points", "records", "", "The mappings that no other beats in both energy and cycles, the "
          "fastest first."),
     ),

@@ -59,7 +59,7 @@ def why_not_as_fixed(task: Task, fix: FixedMapping) -> MappingError:
     told = [f"{part} (line {mark.line})" if mark and i else str(part)
             for i, (part, mark) in enumerate(zip(parts, where, strict=True))]  # fmt: skip
     text = f"no mapping of {task.layer.name} on {task.hardware.name} has {' and '.join(told)}"
-    text += _too_small(_limited(plain, parts))
+    text += _too_small(_limited(plain, parts)) or _no_place(plain, parts)
     path = parts[0].path if parts else ()
     return MappingError(fix.marked(Problem(text, path=path)))
 
@@ -120,6 +120,33 @@ def _too_small(task: Task) -> str:
         if _has_mapping(replace(task, hardware=hardware)):
             return f": the tiles do not fit level '{level.name}'"
     return ""
+
+
+def _no_place(task: Task, parts: Sequence[_Part]) -> str:
+    """Which dimension there would be a mapping for if it were open; empty if there is none."""
+    outermost = task.hardware.level_names[0]
+    for dimension, size in task.layer.dimensions.items():
+        if size > 1:
+            fix = _joined(parts)
+            levels = tuple(_opened(level, dimension, outermost) for level in fix.levels)
+            hardware = with_stationary(task.hardware, fix)
+            limits = limits_of(FixedMapping(levels), hardware)
+            if _has_mapping(replace(task, hardware=hardware, limits=limits)):
+                return f": they leave no place for all of {dimension} = {size}"
+    return ""
+
+
+def _opened(level: FixedLevel, dimension: str, outermost: str) -> FixedLevel:
+    """The level with any bounds over a dimension, and at the outermost level some of them."""
+    changes: dict[str, Any] = {}
+    for key in ("temporal", "nest", "spatial_x", "spatial_y", *_APART):
+        texts = getattr(level, key)
+        if texts is not None:
+            changes[key] = [dimension if text[0] == dimension else text for text in texts]
+    for key in ("temporal", "nest"):
+        if level.level == outermost and key in changes and dimension not in changes[key]:
+            changes[key].append(dimension)
+    return replace(level, **changes)
 
 
 def _unlimited(level: Level) -> Level:

@@ -91,6 +91,7 @@ class Task:
     prices: Prices | None = None
     even: bool = False
     limits: Limits = ()
+    fixed: bool = False
 
     @property
     def stages(self) -> int:

@@ -51,7 +51,7 @@ class Bound(NamedTuple):
         number = int(digits or 0)
         if not found or dimension not in DIMENSIONS or (relation and not number):
             expected = "DIMENSION=NUMBER, DIMENSION<=NUMBER or a dimension alone, as C=8, of "
-            near = nearest(dimension, DIMENSIONS)
+            near = "" if dimension in DIMENSIONS else nearest(dimension, DIMENSIONS)
             problem = Problem(f"'{text}' is no bound", expected + ", ".join(DIMENSIONS), near)
             raise InputError(problem)
         return cls(dimension, relation or "", number)
@@ -102,11 +102,13 @@ def parse_loop(text: str) -> Item:
 
 def parse_place(text: str) -> Item:
     """Read a loop, ``...`` or a tensor."""
-    near = nearest(text, TENSORS)
-    if text not in TENSORS and near and len(text) > 1 and "=" not in text:
-        problem = Problem(f"'{text}' is neither a loop nor a tensor", suggestion=near)
-        raise InputError(problem)
-    return text if text in TENSORS else parse_loop(text)
+    if text in TENSORS:
+        return text
+    if len(text) > 1 and "=" not in text and text.strip() != ANYTHING:
+        expected = f"C=8, C<=8, C, {ANYTHING} or one of " + ", ".join(TENSORS)
+        message = f"'{text}' is neither a loop nor a tensor"
+        raise InputError(Problem(message, expected, nearest(text, TENSORS)))
+    return parse_loop(text)
 
 
 _LISTS = ("temporal", "nest", "spatial_x", "spatial_y", "bypass", "factors", "tile")

@@ -63,6 +63,8 @@ class SearchResult:
         Why the mapping is not proved to be optimal, if it is not.
     codebook_level : int, optional
         Position of the level that holds a codebook too large for its store.
+    fixed : bool
+        Whether only mappings were searched that have what a user fixed.
     """
 
     mapping: Mapping
@@ -76,6 +78,7 @@ class SearchResult:
     seconds: float
     note: str = ""
     codebook_level: int | None = None
+    fixed: bool = False
 
     @property
     def pruned(self) -> int:
@@ -100,9 +103,12 @@ class Front(tuple[FrontPoint, ...]):
     ----------
     note : str
         Why it is not proved that no mapping betters one of them, if it is not.
+    fixed : bool
+        Whether only mappings were searched that have what a user fixed.
     """
 
     note: str = ""
+    fixed: bool = False
 
 
 @checked
@@ -180,7 +186,7 @@ def result_of(
     return SearchResult(
         mapping, energy, cycles, not note, math.nan if _not_searched(task.hardware) else gap,
         max(known.mappings, known.evaluated), known.evaluated, known.nodes, seconds, note,
-        codebook_level,
+        codebook_level, task.fixed,
     )  # fmt: skip
 
 
@@ -250,7 +256,7 @@ def find_front(
     if len(found) >= FRONT_PLACES:
         raise MappingError(f"the front of {layer.name} has more than {FRONT_PLACES - 1} points")
     front = Front(found)
-    front.note = _note(task, known)
+    front.note, front.fixed = _note(task, known), fix is not None
     if known.left_out:
         energy, cycles = (min(costs) for costs in zip(*known.left_out, strict=True))
         unit = hardware.energy_unit
@@ -283,7 +289,7 @@ def task_of(
         check_fixed(fix, layer, hardware)
         hardware = with_stationary(hardware, fix)
     limits = limits_of(fix, hardware)
-    return Task(layer, hardware, tuple(weights), prices, even, limits)
+    return Task(layer, hardware, tuple(weights), prices, even, limits, fix is not None)
 
 
 def nothing_found(

@@ -48,12 +48,13 @@ INSIGHT = Record(
 
 ANSWERS_DOCUMENT = Record(
     "Mappings", "What `kcsim map` prints with `--best` or `--why` and `--format json`.",
-    "schema versions hardware layer dimensions objective differ ranked insight?",
+    "schema versions hardware layer dimensions objective fixed differ ranked insight?",
     {
         "schema": lambda _: "kcsim.mappings/1",
         "versions": lambda answers: answers,
         "layer": attrgetter("layer.name"),
         "dimensions": attrgetter("layer.dimensions"),
+        "fixed": lambda answers: answers.ranking[0].fixed,
     },
     {"versions": VERSIONS, "hardware": HARDWARE, "ranked": RANKED, "insight": INSIGHT},
     {
@@ -74,13 +75,14 @@ POINT = Record(
 
 FRONT_DOCUMENT = Record(
     "Front", "What `kcsim front` prints with `--format json`.",
-    "schema versions hardware layer dimensions proved note points",
+    "schema versions hardware layer dimensions fixed proved note points",
     {
         "schema": lambda _: "kcsim.front/1",
         "versions": lambda found: found,
         "hardware": lambda found: found[1],
         "layer": lambda found: found[0].name,
         "dimensions": lambda found: found[0].dimensions,
+        "fixed": lambda found: found[2].fixed,
         "proved": lambda found: not found[2].note,
         "note": lambda found: found[2].note,
         "points": lambda found: list(found[2]),

@@ -90,9 +90,10 @@ def ranking_table(answers: Answers) -> Table:
         for n in answers.ranked
     )
     proved = all(found.proved for found in answers.ranking)
+    which = " with what is fixed" if answers.ranking[0].fixed else ""
     notes = [
         f"One mapping of all in which {_SAME[answers.differ]}: the best.",
-        "None is missing that is better than the last (proved)." if proved
+        f"None{which} is missing that is better than the last (proved)." if proved
         else proof_note(answers.ranking),
         f"EDP: energy times cycles, in {unit}.",
         *hardware_notes(answers.hardware),

@@ -81,7 +81,7 @@ LOOPS = Record(
 )  # fmt: skip
 
 SEARCH = Record(
-    "Search", "How the mapping of a layer was found.", "proved gap? mappings evaluated note",
+    "Search", "How the mapping of a layer was found.", "proved gap? mappings evaluated fixed note",
     {
         "proved": attrgetter("proved"),
         "gap": lambda search: None if math.isnan(search.gap) else search.gap,
