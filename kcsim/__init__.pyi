@@ -22,6 +22,9 @@ from .hardware.components.standard import StandardLibrary as StandardLibrary
 from .hardware.explained import explain_number as explain_number
 from .hardware.reader import load_hardware as load_hardware
 from .hardware.schema import Hardware as Hardware
+from .mapping.fixed import FixedLevel as FixedLevel
+from .mapping.fixed import FixedMapping as FixedMapping
+from .mapping.fixed_reader import read_fixed as read_fixed
 from .mapping.foreign.convert import Conversion as Conversion
 from .mapping.foreign.convert import convert as convert
 from .mapping.layers import MappingTask as MappingTask
@@ -29,6 +32,7 @@ from .mapping.layers import map_layers as map_layers
 from .mapping.nest import LevelLoops as LevelLoops
 from .mapping.nest import Loop as Loop
 from .mapping.nest import Mapping as Mapping
+from .mapping.ranking import rank_mappings as rank_mappings
 from .mapping.reader import read_mapping as read_mapping
 from .mapping.search import (
     FrontPoint as FrontPoint,
@@ -61,6 +65,7 @@ from .model.bulk import (
 from .model.counts import Counts as Counts
 from .model.counts import count_layer as count_layer
 from .model.evaluate import evaluate as evaluate
+from .model.insight import explain_mapping as explain_mapping
 from .model.layer_estimate import LayerEstimate as LayerEstimate
 from .replay.dense import replay_layer as replay_layer
 from .report import plot as plot

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from kcsim.mapping_fields import MAPPING_HOMES
+
 Kind = Literal[
     "text", "texts", "flag", "integer", "integers", "number", "energy", "bits", "ratio", "share",
     "shares", "signed share", "by name", "record", "records",
@@ -227,28 +229,6 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
         ("codebook_words", "integer", "words", "Values in the codebooks that the layer uses."),
         ("loads_codebook", "flag", "", "Whether this layer brings the codebook on chip."),
     ),
-    "mapping.nest": (
-        ("mapping", "records", "", "The loop nest, outermost level first; where products or sums "
-         "are shared, that of the whole layer (`outer`)."),
-        ("temporal", "texts", "", "Loops in time, each as `P=13`, outermost first."),
-        ("spatial_x", "texts", "", "Loops over the children along X."),
-        ("spatial_y", "texts", "", "Loops over the children along Y."),
-        ("bypass", "texts", "", "Tensors that pass by although the level could keep them."),
-        ("heights", "integers", "", "For weights, inputs and outputs, how many of the loops in "
-         "time stand outside of the tensor's place; zeros where all tiles change together."),
-    ),
-    "mapping.search": (
-        ("objective", "text", "", "What mappings minimize, and what executions are chosen by."),
-        ("search", "record", "", "How a mapping was found; none for a given one."),
-        ("proved", "flag", "", "Whether no other mapping of the map space is better."),
-        ("gap", "share", "", "How much lower the objective of another mapping may be at most; "
-         "none if unknown."),
-        ("mappings", "number", "", "Mappings in the map space."),
-        ("evaluated", "integer", "", "Mappings that were costed in full; bounds ruled out the "
-         "others."),
-        ("pruned", "number", "", "Mappings that bounds ruled out."),
-        ("search_seconds", "number", "s", "Time of the search."),
-    ),
     "model.counts": (
         ("accesses_by_level", "records", "", "Accesses of every level, of each tensor that it "
          "keeps."),
@@ -393,5 +373,5 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
     ),
 }  # fmt: skip
 
-FIELDS = {each.name: each for each in _table(_HOMES)}
+FIELDS = {each.name: each for each in _table({**_HOMES, **MAPPING_HOMES})}
 """All fields by name."""

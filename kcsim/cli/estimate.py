@@ -9,6 +9,7 @@ from kcsim.cli.options import (
     EnergyPlot,
     Even,
     Execution,
+    Fixes,
     Format,
     HardwareFile,
     Layers,
@@ -41,8 +42,10 @@ def command(
     size: Size = None,
     time_limit: TimeLimit = None,
     even: Even = False,
+    fix: Fixes = None,
 ) -> None:
     """Estimate energy, traffic, storage and cycles of a network on a hardware."""
+    from kcsim.cli.layers import read_fixes
     from kcsim.cli.running import (
         check_output,
         choose_format,
@@ -72,11 +75,12 @@ def command(
         raise InputError(Problem(problem, "--cluster or --weights"))
     hardware = load_hardware(hw, overrides or ())
     chosen, clustered = read_workload(network, cluster, weights, zeros, layers)
+    fixes = read_fixes(fix, chosen, is_part=bool(layers))
     with waiting(keeps=True) as progress:
         result = estimate(
             hardware, chosen, cluster, weights=clustered, batch=batch,
             objective=objective, time_limit=time_limit, progress=progress,
-            execution=execution or "decode", decode_level=decode_level, even=even,
+            execution=execution or "decode", decode_level=decode_level, even=even, fix=fixes,
         )  # fmt: skip
     if plot:
         plot_energy(result, plot, size or PAGE)

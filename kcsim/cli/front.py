@@ -6,13 +6,14 @@ from kcsim.cli.options import (
     Batch,
     Cluster,
     Even,
+    Fix,
+    Format,
     FrontPlot,
     HardwareFile,
     LayerName,
     Output,
     Overrides,
     Size,
-    TableFormat,
     TimeLimit,
     Zeros,
 )
@@ -26,17 +27,19 @@ def command(
     zeros: Zeros = None,
     time_limit: TimeLimit = None,
     even: Even = False,
+    fix: Fix = None,
     overrides: Overrides = None,
-    format_: TableFormat = None,
+    format_: Format = None,
     plot: FrontPlot = None,
     size: Size = None,
     output: Output = None,
 ) -> None:
     """Find all mappings of a layer that no other beats in both energy and cycles."""
-    from kcsim.cli.layers import read_format, read_layer
+    from kcsim.cli.layers import read_fix, read_format, read_layer
     from kcsim.cli.running import (
         check_output,
         choose_format,
+        emit_json,
         refuse_unused,
         show_as,
         waiting,
@@ -48,7 +51,7 @@ def command(
     check_output(output, plot)
     if plot is None:
         refuse_unused({"--size": size}, "nothing is drawn", "--plot")
-    chosen_format = choose_format(format_, output, has_json=False)
+    chosen_format = choose_format(format_, output)
     if plot:
         from kcsim.report.front_figure import plot_front
         from kcsim.report.pictures import COLUMN, check_plot_path, check_size
@@ -57,10 +60,17 @@ def command(
         check_size(size or COLUMN)
     hardware = load_hardware(hw, overrides or ())
     chosen, form = read_layer(layer, batch, zeros), read_format(layer, hardware, cluster)
+    fixed = read_fix(fix)
     with waiting():
         front = find_front(
-            chosen, hardware, weights=form.costs(hardware), time_limit=time_limit, even=even
-        )
+            chosen, hardware, weights=form.costs(hardware), time_limit=time_limit, even=even,
+            fix=fixed,
+        )  # fmt: skip
     if plot:
         plot_front(chosen, hardware, front, plot, size or COLUMN)
-    show_as(chosen_format, output, [front_table(chosen, hardware, front)])
+    if chosen_format == "json":
+        from kcsim.report.answer_records import front_to_dict
+
+        emit_json(front_to_dict(chosen, hardware, front), output)
+    else:
+        show_as(chosen_format, output, [front_table(chosen, hardware, front)])

@@ -8,6 +8,7 @@ from kcsim.cli.options import (
     Batch,
     Cluster,
     Even,
+    Fixes,
     HardwareFile,
     Layers,
     NetworkName,
@@ -34,12 +35,14 @@ def command(
     objective: Objective = "edp",
     time_limit: TimeLimit = None,
     even: Even = False,
+    fix: Fixes = None,
     overrides: Overrides = None,
     save: Save = None,
     format_: TableFormat = None,
     output: Output = None,
 ) -> None:
     """Find the best mappings of all layers of a network, one line each, with their proof."""
+    from kcsim.cli.layers import read_fixes
     from kcsim.cli.running import (
         check_output,
         choose_format,
@@ -56,10 +59,11 @@ def command(
     chosen_format = choose_format(format_, output, has_json=False)
     hardware = load_hardware(hw, overrides or ())
     chosen, _ = read_workload(network, cluster, None, zeros, layers)
+    fixes = read_fixes(fix, chosen, is_part=bool(layers))
     with waiting(keeps=True) as progress:
         found = estimate(
             hardware, chosen, cluster, batch=batch, objective=objective, time_limit=time_limit,
-            progress=progress, even=even,
+            progress=progress, even=even, fix=fixes,
         )  # fmt: skip
     if save:
         _save(found, objective, save)

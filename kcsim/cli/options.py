@@ -268,6 +268,38 @@ Even = Annotated[
         help="Only mappings where all tiles of a level change at the same place of the nest.",
     ),
 ]
+Fix = Annotated[
+    str | None,
+    text_option(
+        "--fix FILE", "YAML with what of the mapping is fixed: the best of the rest is found."
+    ),
+]
+Fixes = Annotated[
+    str | None,
+    text_option(
+        "--fix PATH",
+        "What of the mapping of every layer is fixed: a file, or a folder with LAYER.yaml.",
+    ),
+]
+Best = Annotated[
+    int | None,
+    number_option("--best N", "Print the N best mappings that differ, up to 100.", min=2),
+]
+Differ = Annotated[
+    str | None,
+    text_option(
+        "--differ NAME",
+        "What they differ in: spreads (or what levels keep), or tiles as well. [default: spreads]",
+    ),
+]
+Why = Annotated[
+    bool,
+    typer.Option(
+        "--why",
+        help="Print why the best is the best: the next best, what is tight, what more of it would "
+        "give.",
+    ),
+]
 Imperfect = Annotated[
     bool, typer.Option("--imperfect", help="Also try bounds that do not divide their dimension.")
 ]
@@ -292,6 +324,14 @@ Format = Annotated[
         "--format NAME",
         "table, json, csv, markdown or latex. [default: by the ending of -o: .txt, .json, "
         ".csv, .md or .tex; else table]",
+    ),
+]
+AnswerFormat = Annotated[
+    str | None,
+    text_option(
+        "--format NAME",
+        "Of --best and --why: table, json, csv, markdown or latex. [default: by the ending of -o: "
+        ".txt, .json, .csv, .md or .tex; else table]",
     ),
 ]
 TableFormat = Annotated[

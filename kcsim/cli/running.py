@@ -93,6 +93,25 @@ def refuse_unused(given: Mapping[str, object], reason: str, expected: str = "") 
         raise InputError(Problem(f"{names} {verb} no effect here: {reason}", expected))
 
 
+def refuse_together(given: Mapping[str, object], reason: str) -> None:
+    """Refuse options of which only one can be served.
+
+    Parameters
+    ----------
+    given : mapping
+        Values of options by their names; those that are ``None`` or false are not given.
+    reason : str
+
+    Raises
+    ------
+    InputError
+        If more than one is given.
+    """
+    names = [name for name, value in given.items() if value is not None and value is not False]
+    if len(names) > 1:
+        raise InputError(Problem(f"{' and '.join(names)} do not go together", reason))
+
+
 @contextmanager
 def waiting(
     work: str = "mapping layers", *, keeps: bool = False
@@ -231,7 +250,7 @@ def report(
     if format_ == "json":
         from kcsim.report.documents import to_dict
 
-        emit(json.dumps(to_dict(result), indent=2, allow_nan=False) + "\n", output)
+        emit_json(to_dict(result), output)
     elif format_ == "csv" and rows is not None:
         from kcsim.report.tables import rows_to_csv
 
@@ -284,6 +303,11 @@ def show(tables: Sequence[Table], output: str | None) -> None:
     text = io.StringIO()
     render(tables, Console(file=text, width=TEXT_WIDTH))
     emit(text.getvalue(), output)
+
+
+def emit_json(document: dict[str, Any], output: str | None) -> None:
+    """Print a JSON document, or write it to a file as a whole."""
+    emit(json.dumps(document, indent=2, allow_nan=False) + "\n", output)
 
 
 def emit(text: str, output: str | None) -> None:

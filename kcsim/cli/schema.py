@@ -10,7 +10,9 @@ import typer
 from kcsim.cli.options import text_argument
 from kcsim.errors import InputError, Problem, nearest
 
-KINDS = ("hardware", "network", "mapping", "result", "layer", "cluster")
+KINDS = (
+    "hardware", "network", "mapping", "fix", "result", "layer", "cluster", "mappings", "front",
+)  # fmt: skip
 
 
 def command(
@@ -38,6 +40,10 @@ def _schema(kind: str) -> dict[str, Any]:
         from kcsim.mapping.reader import mapping_schema
 
         return mapping_schema()
+    if kind == "fix":
+        from kcsim.mapping.fixed_reader import fixed_schema
+
+        return fixed_schema()
     from kcsim.report.documents import DOCUMENTS
 
     return DOCUMENTS[kind].schema()

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from kcsim.clustering.scheme import Clustering
+from kcsim.errors import InputError, Problem, nearest
 from kcsim.estimation.deep_kmeans import DeepKMeansRules
 from kcsim.estimation.executions import EXECUTIONS, choose_layers, decoder_places, try_executions
 from kcsim.estimation.plan import NetworkPlan, Progress, plan_network
 from kcsim.estimation.result import Result, Run
 from kcsim.hardware.schema import Hardware
+from kcsim.mapping.fixed import FixedMapping, Fixes
 from kcsim.mapping.layers import Mapper
 from kcsim.reading.arguments import checked
 from kcsim.weights.clustered import ClusteredWeights
@@ -35,6 +37,7 @@ def estimate(
     execution: str = "decode",
     decode_level: str | None = None,
     even: bool = False,
+    fix: Fixes | None = None,
 ) -> Result:
     """Estimate a network, dense and (if a clustering is given) clustered.
 
@@ -78,6 +81,8 @@ def estimate(
         hardware says when absent, but under ``execution="auto"``, which tries all.
     even : bool
         Only search mappings where all tiles of a level change at the same place of the nest.
+    fix : FixedMapping or mapping of str to FixedMapping, optional
+        What is fixed of the mapping of every layer, or of each by its name.
 
     Returns
     -------
@@ -99,13 +104,15 @@ def estimate(
     plan = plan_network(
         hardware, network, clustering, weights, batch=batch, zeros=zeros, rules=rules
     )
+    if fix is not None:
+        _check_fixes(fix, plan.network, execution)
     if plan.clustering is None and (execution, decode_level) != ("decode", None):
         plan.demand_clustering()
     if plan.clustering is None:
-        dense = plan.dense_run(objective, time_limit, progress, even)
+        dense = plan.dense_run(objective, time_limit, progress, even, fix=fix)
         return Result(plan.network, plan.hardware, {"dense": dense}, objective)
     places = decoder_places(execution, decode_level, plan.hardware)
-    dense = plan.dense_run(objective, time_limit, progress, even)
+    dense = plan.dense_run(objective, time_limit, progress, even, fix=fix)
     clustered = run_clustered(
         plan,
         places,
@@ -114,9 +121,24 @@ def estimate(
         time_limit=time_limit,
         progress=progress,
         even=even,
+        fix=fix,
     )
     runs = {"dense": dense, execution: clustered}
     return Result(plan.network, plan.hardware, runs, objective)
+
+
+def _check_fixes(fix: Fixes, network: Network, execution: str) -> None:
+    """Refuse what is fixed of layers that there are not, or of executions that it is not for."""
+    if execution != "decode":
+        message = f"what is fixed of mappings is for decoded weights, not for '{execution}'"
+        raise InputError(Problem(message, "decode"))
+    if isinstance(fix, FixedMapping):
+        return
+    names = [layer.name for layer in network]
+    for name in fix:
+        if name.removesuffix(".clustered") not in names:
+            message = f"something is fixed of '{name}', which is no layer of {network.name}"
+            raise InputError(Problem(message, suggestion=nearest(name, names)))
 
 
 def run_clustered(
@@ -129,6 +151,7 @@ def run_clustered(
     progress: Progress = None,
     even: bool = False,
     mapper: Mapper | None = None,
+    fix: Fixes | None = None,
 ) -> Run:
     """The network with clustered weights, executed in one way.
 
@@ -138,7 +161,7 @@ def run_clustered(
         With a clustering.
     places : sequence of Hardware
         Of `kcsim.estimation.executions.decoder_places`.
-    execution, objective, time_limit, progress, even
+    execution, objective, time_limit, progress, even, fix
         As for `estimate`.
     mapper : Mapper, optional
         How layers are mapped.
@@ -147,7 +170,7 @@ def run_clustered(
     tried = try_executions(
         plan.layers, places, plan.demand_clustering(), wanted,
         objective=objective, time_limit=time_limit, progress=progress, even=even,
-        mapper=mapper,
+        mapper=mapper, fix=fix,
     )  # fmt: skip
     layers = choose_layers(tried, execution, objective, plan.hardware)
     return plan.clustered_run(layers, execution)

@@ -11,10 +11,12 @@ import numpy as np
 from kcsim.clustering.resolve import resolve_network
 from kcsim.clustering.scheme import Clustering
 from kcsim.cost.clustered_formats import clustered_zeros, weight_formats
+from kcsim.cost.prices import WeightCosts
 from kcsim.cost.weight_format import WeightFormat, decode_at
 from kcsim.errors import MappingError
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.deadline import Deadline, in_threads
+from kcsim.mapping.fixed import Fixes, fixed_of
 from kcsim.mapping.layers import Mapper, MappingTask, try_layers
 from kcsim.mapping.search import TIME_LIMIT, objective_value
 from kcsim.model.best import FoundEstimates
@@ -87,6 +89,7 @@ def try_executions(
     progress: Progress = None,
     even: bool = False,
     mapper: Mapper | None = None,
+    fix: Fixes | None = None,
 ) -> tuple[Tried, ...]:
     """Find what every way of executing each layer spends.
 
@@ -104,6 +107,8 @@ def try_executions(
         As for `kcsim.estimate`: all ways to execute a layer share its time.
     mapper : Mapper, optional
         How layers are mapped.
+    fix : FixedMapping or mapping of str to FixedMapping, optional
+        What is fixed of the mappings under ``decode``.
 
     Returns
     -------
@@ -125,7 +130,7 @@ def try_executions(
 
     for each, forms in zip(hardware, formats, strict=True):
         costs = [form.costs(each) for form in forms]
-        tasks = [MappingTask(*pair, even) for pair in zip(layers, costs, strict=True)]
+        tasks = _tasks(layers, costs, even, fix)
         found = try_layers(
             tasks, each, objective=objective, time_limit=limit / ways, progress=tell, mapper=mapper
         )
@@ -157,6 +162,19 @@ def try_executions(
             tried[job.layer].found[way] = own
         tried[job.layer].reasons.update(outcome.reasons)
     return tuple(tried)
+
+
+def _tasks(
+    layers: Sequence[ConvLayer],
+    costs: Sequence[tuple[WeightCosts, ...]],
+    even: bool,
+    fix: Fixes | None,
+) -> list[MappingTask]:
+    """What is to be mapped under ``decode``."""
+    return [
+        MappingTask(layer, own, even, fixed_of(fix, layer.name, clustered=True))
+        for layer, own in zip(layers, costs, strict=True)
+    ]
 
 
 class _SharingJob(NamedTuple):

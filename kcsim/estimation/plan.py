@@ -17,6 +17,7 @@ from kcsim.estimation.deep_kmeans import DeepKMeansRules, network_cost
 from kcsim.estimation.result import Run
 from kcsim.hardware.reader import load_hardware
 from kcsim.hardware.schema import Hardware
+from kcsim.mapping.fixed import Fixes, fixed_of
 from kcsim.mapping.layers import Mapper, MappingTask, map_layers
 from kcsim.model.best import FoundEstimates
 from kcsim.model.layer_estimate import LayerEstimate
@@ -80,11 +81,12 @@ class NetworkPlan:
         progress: Progress = None,
         even: bool = False,
         mapper: Mapper | None = None,
+        fix: Fixes | None = None,
     ) -> Run:
         """The network with dense weights."""
         layers, hardware = self.layers, self.hardware
         found = map_layers(
-            [MappingTask(layer, even=even) for layer in layers], hardware,
+            [MappingTask(n, even=even, fix=fixed_of(fix, n.name)) for n in layers], hardware,
             objective=objective, time_limit=time_limit, progress=progress, mapper=mapper,
         )  # fmt: skip
         forms = weight_formats(layers, hardware, None)

@@ -37,16 +37,11 @@ from kcsim.kernels.search.progress import (
 from kcsim.mapping.census import count_mappings
 from kcsim.mapping.chains import mapping_of
 from kcsim.mapping.deadline import Deadline, OutOfTime
-from kcsim.mapping.engine import (
-    begin_search,
-    first_labels,
-    least_left,
-    least_of_first,
-    run_search,
-)
+from kcsim.mapping.engine import begin_search, first_labels, least_left, least_of_first, run_search
 from kcsim.mapping.explored import Explored, Point, front_of, objective_of
-from kcsim.mapping.floors import STAYING, Floors, build_floors, least_of_any
-from kcsim.mapping.problem import Built, build_problem, fits_outermost, kept_choices
+from kcsim.mapping.floors import STAYING, Floors, build_floors, least_of_any, no_floors
+from kcsim.mapping.limits import Limits
+from kcsim.mapping.problem import Built, build_problem, fits_outermost, has_ways, kept_choices
 from kcsim.mapping.shared import SharedTables
 from kcsim.mapping.space import (
     build_lattice,
@@ -104,6 +99,8 @@ class Task:
     weights: Sequence[WeightCosts] = (DENSE,)
     prices: Prices | None = None
     even: bool = False
+    limits: Limits = ()
+    fixed: bool = False
     is_counted: bool = True
 
     @property
@@ -131,20 +128,10 @@ class Task:
         return [(form, self.prices) for form in self.weights]
 
 
-def explore(
-    task: Task, objective: int, deadline: Deadline, explorer: Explorer | None = None
-) -> Explored:
-    """Look for the best mapping, or for the front, until the deadline.
+def explore(explorer: Explorer) -> Explored:
+    """Look for the best mapping, or for the front, until the deadline of what searches.
 
-    Parameters
-    ----------
-    task : Task
-    objective : int
-        See `kcsim.kernels.search.progress`.
-    deadline : Deadline
-        A second later, something has been found where it can be found fast.
-    explorer : Explorer, optional
-        What searches, if in another way.
+    A second later, something has been found where it can be found fast.
 
     Raises
     ------
@@ -152,23 +139,34 @@ def explore(
         If the dataflow leaves no place for a dimension.
     """
     compile_kernels()
+    task, deadline, found = explorer.task, explorer.deadline, explorer.known
     check_places(task.layer, task.hardware)
-    explorer = explorer or Explorer(task, objective, deadline)
-    known, primes = explorer.known, prime_factors(task.layer)
-    factors = primes
+    factors = primes = prime_factors(task.layer)
     if count_tiles(factors) > task.most_tiles or not fits_word(factors):
         factors = coarsened(primes, task.most_tiles)
-        known.leave_out(TOO_LARGE, task.least(objective))
+        found.leave_out(TOO_LARGE, task.least(explorer.objective))
     if count_tiles(factors) * task.stages > MANY_STAGES:
         explorer.deadline = Deadline(EARLY_SHARE * deadline.left, deadline)
         explorer.glance(coarsened(primes, EARLY_TILES), EARLY_TRY)
         explorer.deadline = deadline
     explorer.explore(factors)
-    if not known.points and known.reasons:
+    if not found.points and found.reasons:
         explorer.deadline = deadline.extended(GRACE_SECONDS)
         explorer.glance(coarsened(primes, FEW_TILES), math.inf)
-    known.mappings = max(known.mappings, known.evaluated)
-    return known
+    found.mappings = max(found.mappings, found.evaluated)
+    return found
+
+
+def count_space(task: Task, deadline: Deadline) -> int:
+    """Mappings of a layer, whatever is fixed; 0 if the time does not suffice for counting them."""
+    lattice = build_lattice(prime_factors(task.layer))
+    with contextlib.suppress(OutOfTime):
+        problems = [
+            build_problem(task.layer, task.hardware, lattice, form, even=task.even).problem
+            for form in task.weights
+        ]
+        return sum(count_mappings(problem, deadline) for problem in problems)
+    return 0
 
 
 @functools.cache
@@ -205,27 +203,51 @@ def promising(forms: Iterable[Form]) -> list[Form]:
 
 
 class Explorer:
-    """Searches with a common best mapping, or front: one for every form of the weights."""
+    """Searches with a common best mapping, or front: one for every form of the weights.
+
+    Parameters
+    ----------
+    task : Task
+    objective : int
+        See `kcsim.kernels.search.progress`.
+    deadline : Deadline
+    tables : SharedTables, optional
+        Of problems that are alike.
+    known : Point, optional
+        What is found has to be better; it is what comes back if nothing is.
+    any_mapping : bool
+        Whether the first mapping will do.
+    """
 
     def __init__(
-        self, task: Task, objective: int, deadline: Deadline, tables: SharedTables | None = None
+        self,
+        task: Task,
+        objective: int,
+        deadline: Deadline,
+        tables: SharedTables | None = None,
+        *,
+        known: Point | None = None,
+        any_mapping: bool = False,
     ) -> None:
         self.task, self.objective, self.deadline = task, objective, deadline
-        self.known, self.tables = Explored(), tables
+        self.known, self.tables, self.any_mapping = Explored(), tables, any_mapping
         places = FRONT_PLACES if objective == FRONT else 1
         self.best = np.full((places, 2), np.inf)
+        if known is not None:
+            self.known.points, self.best[0] = [known], (known.energy, known.cycles)
 
     def explore(self, factors: Sequence[Sequence[int]]) -> None:
         """Search all mappings whose loops are products of some factors of each dimension."""
         try:
             forms = [self._form(self.task, factors, weights) for weights in self.task.weights]
-            if self.task.is_counted:
+            if self.task.is_counted and not self.task.limits:
                 self.known.mappings = sum(self._count(form.built.problem) for form in forms)
         except OutOfTime:
             self.known.leave_out(OUT_OF_TIME, self.task.least(self.objective))
             return
         for form in self._search_narrowly(forms):
-            self._prove(form)
+            if not (self.any_mapping and self.known.points):
+                self._prove(form)
 
     def _count(self, problem: Problem) -> int:
         return count_mappings(problem, self.deadline)
@@ -241,13 +263,15 @@ class Explorer:
     def _form(self, task: Task, factors: Sequence[Sequence[int]], weights: WeightCosts) -> Form:
         built = build_problem(
             task.layer, task.hardware, build_lattice(factors), weights, task.prices,
-            even=task.even, deadline=self.deadline,
+            even=task.even, limits=task.limits, deadline=self.deadline,
         )  # fmt: skip
+        if not has_ways(built.problem):
+            return Form(weights, built, no_floors(built), math.inf)
         floors = build_floors(built, self.deadline, self.tables)
         return self._bounded(Form(weights, built, floors, math.inf))
 
     def _bounded(self, form: Form) -> Form:
-        if not fits_outermost(form.built.problem):
+        if not (has_ways(form.built.problem) and fits_outermost(form.built.problem)):
             return form
         return form._replace(least=self._least(form, self.objective))
 

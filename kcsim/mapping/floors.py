@@ -16,6 +16,7 @@ from kcsim.kernels.search import machine as columns
 from kcsim.kernels.search.machine import Machine
 from kcsim.kernels.search.problem import Problem
 from kcsim.mapping.deadline import Deadline
+from kcsim.mapping.limits import may_grow_into
 from kcsim.mapping.problem import SLACK, Built, words_of_tiles
 from kcsim.mapping.shared import SharedTables
 from kcsim.workload.layer import TENSORS, ConvLayer
@@ -92,7 +93,9 @@ def build_floors(
             else:
                 rest[stages], staying[stages] = make()
         first, last = problem.places[level]["first_stage"], problem.places[level]["last_stage"]
-        entry[level] = rest[first:last].min(axis=0)
+        entry[level] = rest[first:last].min(axis=0, initial=np.inf)
+        if len(problem.alive):
+            entry[level, ~problem.alive[problem.places["start"][level]]] = np.inf
         if level + 1 < levels:
             boundary = _inside(built, level, entry[level], deadline)
     optional = np.where(kept.must[:, [0, 1, 2, 2]], np.inf, outward[:-1])
@@ -121,7 +124,7 @@ def _word_prices(problem: Problem, kept: _Kept) -> tuple[np.ndarray, np.ndarray,
         place, network = problem.places[level - 1], level - 1
         shares = _shares(problem, network)
         problem.splits["shares"][place["first_split"] : place["last_split"]] = shares
-        least[network] = [*shares.min(axis=0), shares.prod(axis=1).min()]
+        least[network] = [*shares.min(axis=0, initial=1), shares.prod(axis=1).min(initial=1)]
         for price in range(4):
             tensor = min(price, OUTPUTS)
             above = inward[network, price] if kept.can[network, tensor] else np.inf
@@ -201,6 +204,8 @@ def _inner_pj(problem: Problem, level: int, can: np.ndarray, outward: np.ndarray
 def _fitting(problem: Problem, level: int, kept: int) -> np.ndarray:
     """Whether what is not placed of a level's tensors fits together: bool[8, tiles]."""
     fits = np.ones((8, len(problem.rounds)), np.bool_)
+    if len(problem.alive):
+        _limit(problem, level, kept, fits)
     if level == 0:
         return fits
     rooms = problem.machine.rooms[level]
@@ -214,6 +219,20 @@ def _fitting(problem: Problem, level: int, kept: int) -> np.ndarray:
                 used += words[tensor] * problem.machine.costs[level, tensor, columns.VALUE_BITS]
         fits[placed] &= used <= rooms[columns.CAPACITY + group] * SLACK
     return fits
+
+
+def _limit(problem: Problem, level: int, kept: int, fits: np.ndarray) -> None:
+    """Leave out boxes that nothing can become of, and those with too large tiles."""
+    starts = [*problem.places["start"][:-1].tolist(), len(problem.alive)]
+    fits &= problem.alive[starts[level] : starts[level + 1]].any(axis=0)
+    if not len(problem.may_hold):
+        return
+    for tensor in range(3):
+        if kept >> tensor & 1:
+            may = may_grow_into(problem.lattice, problem.may_hold[level, tensor])
+            for placed in range(8):
+                if not placed >> tensor & 1:
+                    fits[placed] &= may
 
 
 class _LevelBounds(NamedTuple):
@@ -272,9 +291,14 @@ def _inside(built: Built, level: int, entry: np.ndarray, deadline: Deadline) -> 
     along_y, both = np.empty_like(entry), np.empty_like(entry)
     axis_x, axis_y = built.axes[level]
     deadline.check()
-    bounds.least_of_spreads(built.problem, axis_y, entry, along_y)
+    place = built.problem.places[level]
+    if place["limited"]:
+        tiles = built.problem.splits["tile"][place["first_split"] : place["last_split"]]
+        bounds.least_of_spreads(built.problem.lattice, np.sort(tiles), entry, both)
+        return both
+    bounds.least_of_spreads(built.problem.lattice, axis_y, entry, along_y)
     deadline.check()
-    bounds.least_of_spreads(built.problem, axis_x, along_y, both)
+    bounds.least_of_spreads(built.problem.lattice, axis_x, along_y, both)
     return both
 
 

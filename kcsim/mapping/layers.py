@@ -10,22 +10,24 @@ from kcsim.errors import InputError, MappingError
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.cache import MappingCache, default_cache
 from kcsim.mapping.deadline import Deadline, in_threads
+from kcsim.mapping.fixed import FixedMapping
 from kcsim.mapping.search import SearchResult, check_search, search_mapping
 from kcsim.reading.arguments import checked
 from kcsim.workload.layer import ConvLayer
 
 
 class MappingTask(NamedTuple):
-    """A layer to map, the forms that its weights may take, and whether to even mappings alone."""
+    """A layer to map, the forms of its weights, if evenly alone, and what of it is fixed."""
 
     layer: ConvLayer
     weights: tuple[WeightCosts, ...] = (DENSE,)
     even: bool = False
+    fix: FixedMapping | None = None
 
     @property
     def shape(self) -> Hashable:
         """What two tasks share that have the same best mapping."""
-        return self.layer.shape_key, self.weights, self.even
+        return self.layer.shape_key, self.weights, self.even, self.fix
 
 
 class Mapper:
@@ -52,7 +54,9 @@ class Mapper:
         within: Deadline | None = None,
     ) -> SearchResult | MappingError:
         """The best mapping of a layer, or why it has none; see `map_layers`."""
-        store, (layer, weights, even) = self.store, task
+        layer, weights, even, fix = task
+        # What is fixed is rarely fixed again.
+        store = self.store if fix is None else None
         key = store.key(layer, hardware, objective, weights, even=even) if store else ""
         known = store.load(key, layer, hardware, weights, even=even) if store else None
         if known:
@@ -60,7 +64,7 @@ class Mapper:
         try:
             result = search_mapping(
                 layer, hardware, objective=objective, weights=weights, time_limit=time_limit,
-                within=within, even=even,
+                within=within, even=even, fix=fix,
             )  # fmt: skip
         except MappingError as error:
             return error

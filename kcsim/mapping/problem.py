@@ -17,6 +17,7 @@ from kcsim.kernels.search.machine import Machine
 from kcsim.kernels.search.problem import PLACE, SPLIT, STAGE, Problem
 from kcsim.kernels.search.tilings import Lattice, cut_share
 from kcsim.mapping.deadline import Deadline
+from kcsim.mapping.limits import LevelLimit, Limits, build_allowed
 from kcsim.mapping.space import (
     allowed_dimensions,
     constraint_of,
@@ -59,6 +60,7 @@ def build_problem(
     prices: Prices | None = None,
     *,
     even: bool = False,
+    limits: Limits = (),
     deadline: Deadline | None = None,
 ) -> Built:
     """All mappings of a layer on a hardware, with what they cost.
@@ -73,6 +75,8 @@ def build_problem(
         What accesses cost, if not what the hardware says.
     even : bool
         Whether all tiles of a level change at the same place.
+    limits : Limits
+        What is left of each level.
     deadline : Deadline, optional
 
     Raises
@@ -84,9 +88,12 @@ def build_problem(
     keeps = np.array([[t in level.kept_tensors for t in TENSORS] for level in hardware.levels])
     machine = build_machine(layer, hardware, keeps, form, prices)
     bare = build_machine(layer, hardware, np.zeros_like(keeps), form, prices)
-    stages, entries, numbers = _stages(hardware, even)
-    axes = [tiles_on_axes(hardware, level, lattice) for level in hardware.levels]
-    places, splits, accounts = _places(hardware, lattice, machine, entries, axes, deadline)
+    stages, entries, numbers = _stages(hardware, even, limits)
+    axes = _axes(hardware, lattice, limits)
+    places, splits, accounts = _places(hardware, lattice, machine, entries, axes, limits, deadline)
+    spreads = [splits["tile"][n["first_split"] : n["last_split"]] for n in places[:-1]]
+    allowed = build_allowed(limits, hardware, lattice, machine.window.tolist(), spreads)
+    places["start"][:-1] = allowed.starts
     store_port = 0
     if machine.lookup_cycles > 0 or bare.lookup_cycles > 0:
         store_port, accounts = accounts, accounts + 1
@@ -98,9 +105,9 @@ def build_problem(
         np.array([*bare.costs[-1, :, columns.TRANSFER_PJ], bare.lookup_pj]),
         float(bare.lookup_cycles), stages, places, splits, words, distinct,
         machine.macs / lattice.extents.astype(float).prod(axis=1), unseen, along, lines,
-        _without(lattice, "M"), _mirror(lattice, machine, places, splits), slides, store_port,
-        max(form.unit_filters, *form.unit) == 1,
-        float(layer.output_words),
+        _without(lattice, "M"), _mirror(lattice, machine, places, splits, limits), slides,
+        store_port, max(form.unit_filters, *form.unit) == 1, float(layer.output_words),
+        *allowed[:4],
     )  # fmt: skip
     return Built(problem, accounts, axes, numbers)
 
@@ -116,7 +123,19 @@ def fits_outermost(problem: Problem) -> bool:
     return bool((used <= capacity * SLACK).all())
 
 
-def kept_choices(level: Level) -> list[int]:
+def has_ways(problem: Problem) -> bool:
+    """Whether what is limited leaves something at every level, and of the factors together."""
+    places = problem.places[:-1]
+    if (places["first_stage"] == places["last_stage"]).any():
+        return False
+    if (places["first_split"] == places["last_split"]).any():
+        return False
+    last = places[-1]
+    tiles = problem.splits["tile"][last["first_split"] : last["last_split"]]
+    return not last["limited"] or bool(problem.alive[last["start"], tiles].any())
+
+
+def kept_choices(level: Level, limit: LevelLimit | None = None) -> list[int]:
     """What a level may keep, as bits, most first."""
     must = sum(
         1 << j
@@ -125,17 +144,30 @@ def kept_choices(level: Level) -> list[int]:
     )
     may = [1 << j for j, t in enumerate(TENSORS) if t in level.may_bypass]
     subsets = (c for n in range(len(may) + 1) for c in itertools.combinations(may, n))
-    return sorted({must | sum(chosen) for chosen in subsets}, reverse=True)
+    found = sorted({must | sum(chosen) for chosen in subsets}, reverse=True)
+    return found if limit is None else limit.may_keep(found, level)
+
+
+def _axes(hardware: Hardware, lattice: Lattice, limits: Limits) -> list[list[np.ndarray]]:
+    """See `Built`."""
+    found = [tiles_on_axes(hardware, level, lattice) for level in hardware.levels]
+    if not limits:
+        return found
+    return [
+        [tiles[limit.may_lie(i, lattice.extents[tiles])] for i, tiles in enumerate(axes)]
+        for limit, axes in zip(limits, found, strict=True)
+    ]
 
 
 def _stages(
-    hardware: Hardware, even: bool
+    hardware: Hardware, even: bool, limits: Limits
 ) -> tuple[np.ndarray, list[tuple[int, int]], dict[tuple[int, int, int], int]]:
     """All stages, the first ones of each level, and the numbers of all."""
     found: list[tuple[int, int, int]] = []
     entries = [(0, 0)] * len(hardware.levels)
     for index in range(len(hardware.levels) - 1, -1, -1):
-        kepts = kept_choices(hardware.levels[index]) if index else [_EVERY_TENSOR]
+        limit = limits[index] if limits else None
+        kepts = kept_choices(hardware.levels[index], limit) if index else [_EVERY_TENSOR]
         entries[index] = len(found), len(found) + len(kepts)
         found += [(index, kept, 0) for kept in kepts]
         for size in range(1, 4 if index else 1):
@@ -159,6 +191,7 @@ def _places(
     machine: Machine,
     entries: list[tuple[int, int]],
     axes: list[list[np.ndarray]],
+    limits: Limits,
     deadline: Deadline,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """All levels, the ways to spread factors below them, and how many accounts there are."""
@@ -171,7 +204,11 @@ def _places(
         stationary = constraint.stationary
         row["stationary"] = -1 if stationary is None else TENSORS.index(stationary)
         row["first_stage"], row["last_stage"] = entries[i]
-        own = _splits(lattice, find_splits(lattice, axes[i], deadline))
+        along_x = find_splits(lattice, axes[i], deadline)
+        if limits:
+            along_x[~limits[i].may_spread(lattice.extents)] = -1
+            row["limited"], row["ordered"] = True, limits[i].is_ordered
+        own = _splits(lattice, along_x)
         splits.append(own)
         row["first_split"], row["last_split"] = count, count + len(own)
         count += len(own)
@@ -191,8 +228,8 @@ def _count_instances(places: np.ndarray, splits: np.ndarray) -> None:
     places[0]["most_units"] = places[0]["most_copies"] = 1
     for place, child in itertools.pairwise(places):
         own = splits[place["first_split"] : place["last_split"]]
-        child["most_units"] = place["most_units"] * own["children"].max()
-        child["most_copies"] = place["most_copies"] * own["copies"].max()
+        child["most_units"] = place["most_units"] * own["children"].max(initial=1)
+        child["most_copies"] = place["most_copies"] * own["copies"].max(initial=1)
 
 
 def _splits(lattice: Lattice, along_x: np.ndarray) -> np.ndarray:
@@ -220,13 +257,13 @@ def _without(lattice: Lattice, dimensions: str) -> np.ndarray:
 
 
 def _mirror(
-    lattice: Lattice, machine: Machine, places: np.ndarray, splits: np.ndarray
+    lattice: Lattice, machine: Machine, places: np.ndarray, splits: np.ndarray, limits: Limits
 ) -> np.ndarray:
     """Every tile with rows and columns exchanged, if a search cannot tell these apart; or none."""
     nothing, numbers = np.empty(0, np.int64), np.arange(len(lattice.extents))
     factors = {tuple(row[:2]): tuple(row[2:4]) for row in lattice.digits.tolist()}
     unit, swapped, mirror = machine.unit, [0, 1, 2, 3, 5, 4, 7, 6], np.zeros_like(numbers)
-    alike = machine.window[0] == machine.window[1] and unit[1] == unit[2]
+    alike = not limits and machine.window[0] == machine.window[1] and unit[1] == unit[2]
     if not alike or not (places["dimensions"] == places["dimensions"][:, swapped]).all():
         return nothing
     for (dimension, prime), (limit, stride) in factors.items():

@@ -17,10 +17,21 @@ from kcsim.cost.prices import DENSE, Prices, WeightCosts
 from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search.progress import FRONT
+from kcsim.mapping.conflict import why_not_as_fixed
 from kcsim.mapping.deadline import Deadline
-from kcsim.mapping.explore import FRONT_PLACES, Task, compile_kernels, explore
-from kcsim.mapping.explored import Explored, front_of
+from kcsim.mapping.explore import (
+    FRONT_PLACES,
+    Explorer,
+    Task,
+    compile_kernels,
+    count_space,
+    explore,
+)  # fmt: skip
+from kcsim.mapping.explored import Explored, Point, front_of
 from kcsim.mapping.fit import why_nothing_fits
+from kcsim.mapping.fixed import FixedMapping
+from kcsim.mapping.fixed_check import check_fixed
+from kcsim.mapping.limits import limits_of, with_stationary
 from kcsim.mapping.neighbors import NeighborExplorer, Neighbors
 from kcsim.mapping.nest import Mapping
 from kcsim.reading.arguments import checked
@@ -50,7 +61,7 @@ class SearchResult:
         How much lower the objective of another mapping may be at most, as a share;
         0 for a proved optimum. NaN if nothing is known.
     mappings : int
-        Mappings in the space.
+        Mappings in the space, whether they have what is fixed or not.
     evaluated : int
         Mappings that were costed in full; bounds ruled out all others.
     nodes : int
@@ -60,6 +71,8 @@ class SearchResult:
         Why the mapping is not proved to be optimal, if it is not.
     codebook_level : int, optional
         Position of the level that holds a codebook too large for its store.
+    fixed : bool
+        Whether only mappings were searched that have what a user fixed.
     """
 
     mapping: Mapping
@@ -73,6 +86,7 @@ class SearchResult:
     seconds: float
     note: str = ""
     codebook_level: int | None = None
+    fixed: bool = False
 
     @property
     def pruned(self) -> int:
@@ -97,9 +111,12 @@ class Front(tuple[FrontPoint, ...]):
     ----------
     note : str
         Why it is not proved that no mapping betters one of them, if it is not.
+    fixed : bool
+        Whether only mappings were searched that have what a user fixed.
     """
 
     note: str = ""
+    fixed: bool = False
 
 
 @checked
@@ -114,6 +131,7 @@ def search_mapping(
     within: Deadline | None = None,
     even: bool = False,
     neighbors: Neighbors | None = None,
+    fix: FixedMapping | None = None,
 ) -> SearchResult:
     """Find the best mapping of a layer, within the dataflow of the hardware.
 
@@ -140,6 +158,8 @@ def search_mapping(
     neighbors : Neighbors, optional
         What is known from problems that are alike. Of mappings that are equal, another one may
         then be found, but always the same.
+    fix : FixedMapping, optional
+        Only search mappings that have what is fixed; see `kcsim.mapping.fixed`.
 
     Returns
     -------
@@ -151,38 +171,52 @@ def search_mapping(
     InputError
         If the objective is unknown, or the time limit not positive.
     MappingError
-        If not even single values fit, or the dataflow leaves no place for a
-        dimension.
+        If not even single values fit, the dataflow leaves no place for a dimension, or
+        nothing has what is fixed.
     """
     check_search(objective, time_limit)
-    task = Task(layer, hardware, tuple(weights), prices, even)
-    return solve(task, objective, _limit(time_limit), within, neighbors)
+    task = task_of(layer, hardware, weights, prices, even=even, fix=fix)
+    return solve(task, objective, _limit(time_limit), within=within, neighbors=neighbors, fix=fix)
 
 
 def solve(
     task: Task,
     objective: str,
     time_limit: float,
+    *,
     within: Deadline | None = None,
     neighbors: Neighbors | None = None,
+    fix: FixedMapping | None = None,
 ) -> SearchResult:
     """The best mapping of a task; see `search_mapping`."""
     compile_kernels()
-    started = time.monotonic()
-    goal, deadline = OBJECTIVES.index(objective), Deadline(time_limit, within)
-    explorer = NeighborExplorer(task, goal, deadline, neighbors) if neighbors else None
-    known = explore(task, goal, deadline, explorer)
+    started, goal = time.monotonic(), OBJECTIVES.index(objective)
+    deadline = Deadline(time_limit, within)
+    known = explore(
+        NeighborExplorer(task, goal, deadline, neighbors)
+        if neighbors
+        else Explorer(task, goal, deadline)
+    )
     if not known.points:
-        raise MappingError(_nothing_found(task, known, time_limit))
-    mapping, energy, cycles, codebook_level = known.points[-1]
+        raise nothing_found(task, known, time_limit, fix)
+    if fix is not None:
+        known.mappings = count_space(task, Deadline(time_limit, within))
+    return result_of(task, objective, known, known.points[-1], time.monotonic() - started)
+
+
+def result_of(
+    task: Task, objective: str, known: Explored, point: Point, seconds: float
+) -> SearchResult:
+    """A mapping that was found, with what is known of all others."""
+    mapping, energy, cycles, codebook_level = point
     note = _note(task, known)
     value = objective_value(objective, energy, cycles)
     least = [costs[0] for costs in known.left_out]
     gap = 1 - min([value, *least]) / value if value else 0.0
     return SearchResult(
-        mapping, energy, cycles, not note,
-        math.nan if _not_searched(task.hardware) else gap, known.mappings, known.evaluated,
-        known.nodes, time.monotonic() - started, note, codebook_level,
+        mapping, energy, cycles, not note, math.nan if _not_searched(task.hardware) else gap,
+        max(known.mappings, known.evaluated), known.evaluated, known.nodes, seconds, note,
+        codebook_level, task.fixed,
     )  # fmt: skip
 
 
@@ -195,11 +229,13 @@ def find_mapping(
     weights: Sequence[WeightCosts] = (DENSE,),
     time_limit: float | None = None,
     even: bool = False,
+    fix: FixedMapping | None = None,
 ) -> Mapping:
     """The best mapping of a layer; see `search_mapping`."""
     return search_mapping(
-        layer, hardware, objective=objective, weights=weights, time_limit=time_limit, even=even
-    ).mapping
+        layer, hardware, objective=objective, weights=weights, time_limit=time_limit, even=even,
+        fix=fix,
+    ).mapping  # fmt: skip
 
 
 @checked
@@ -210,6 +246,7 @@ def find_front(
     weights: Sequence[WeightCosts] = (DENSE,),
     time_limit: float | None = None,
     even: bool = False,
+    fix: FixedMapping | None = None,
 ) -> Front:
     """All mappings of a layer of which no other is better in both energy and cycles.
 
@@ -222,6 +259,8 @@ def find_front(
     time_limit : float, optional
         Likewise: seconds after which what has been found is returned, with a note.
     even : bool
+        Likewise.
+    fix : FixedMapping, optional
         Likewise.
 
     Returns
@@ -239,15 +278,15 @@ def find_front(
     """
     check_search("edp", time_limit)
     compile_kernels()
-    limit, task = _limit(time_limit), Task(layer, hardware, tuple(weights), even=even)
-    known = explore(task, FRONT, Deadline(limit))
+    limit, task = _limit(time_limit), task_of(layer, hardware, weights, even=even, fix=fix)
+    known = explore(Explorer(task, FRONT, Deadline(limit)))
     if not known.points:
-        raise MappingError(_nothing_found(task, known, limit))
+        raise nothing_found(task, known, limit, fix)
     found = list(itertools.starmap(FrontPoint, front_of(known.points)))
     if len(found) >= FRONT_PLACES:
         raise MappingError(f"the front of {layer.name} has more than {FRONT_PLACES - 1} points")
     front = Front(found)
-    front.note = _note(task, known)
+    front.note, front.fixed = _note(task, known), fix is not None
     if known.left_out:
         energy, cycles = (min(costs) for costs in zip(*known.left_out, strict=True))
         unit = hardware.energy_unit
@@ -260,12 +299,40 @@ def _limit(time_limit: float | None) -> float:
     return TIME_LIMIT if time_limit is None else time_limit
 
 
-def _nothing_found(task: Task, known: Explored, limit: float) -> str:
+def task_of(
+    layer: ConvLayer,
+    hardware: Hardware,
+    weights: Sequence[WeightCosts] = (DENSE,),
+    prices: Prices | None = None,
+    *,
+    even: bool = False,
+    fix: FixedMapping | None = None,
+) -> Task:
+    """What there is to explore; see `search_mapping`.
+
+    Raises
+    ------
+    MappingError
+        If no mapping can have what is fixed, whatever else it is.
+    """
+    if fix is not None:
+        check_fixed(fix, layer, hardware)
+        hardware = with_stationary(hardware, fix)
+    limits = limits_of(fix, hardware)
+    return Task(layer, hardware, tuple(weights), prices, even, limits, fix is not None)
+
+
+def nothing_found(
+    task: Task, known: Explored, limit: float, fix: FixedMapping | None
+) -> MappingError:
+    """Why there is no mapping, or why none was found."""
     layer, hardware = task.layer, task.hardware
     if known.left_out:
         what = f"no mapping of {layer.name} on {hardware.name} was found within {limit:g} s"
-        return f"{what}: give more time, or a mapping"
-    return why_nothing_fits(layer, hardware, task.weights, even=task.even)
+        return MappingError(f"{what}: give more time, or a mapping")
+    if fix is not None:
+        return why_not_as_fixed(task, fix)
+    return MappingError(why_nothing_fits(layer, hardware, task.weights, even=task.even))
 
 
 def check_search(objective: str, time_limit: float | None) -> None:

@@ -6,8 +6,10 @@ import dataclasses
 from collections.abc import Hashable
 
 from kcsim.cost.weight_format import WeightFormat
+from kcsim.errors import InputError
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.deadline import Deadline
+from kcsim.mapping.fixed import FixedMapping
 from kcsim.mapping.layers import MappingTask, map_layers
 from kcsim.mapping.search import TIME_LIMIT, SearchResult
 from kcsim.model.evaluate import evaluate
@@ -27,6 +29,7 @@ def map_layer(
     time_limit: float | None = None,
     imperfect: bool = False,
     even: bool = False,
+    fix: FixedMapping | None = None,
 ) -> LayerEstimate:
     """Estimate one layer under the best mapping.
 
@@ -44,6 +47,8 @@ def map_layer(
         Also try bounds that do not divide their dimension; see `kcsim.model.imperfect`.
     even : bool
         Only search even mappings; see `kcsim.mapping.search.search_mapping`.
+    fix : FixedMapping, optional
+        Only search mappings that have what is fixed, whose bounds divide.
 
     Raises
     ------
@@ -51,7 +56,9 @@ def map_layer(
         See `kcsim.mapping.search.search_mapping`.
     """
     weight_format = weight_format or WeightFormat(hardware.precision_bits.weights)
-    task = MappingTask(layer, weight_format.costs(hardware), even)
+    if imperfect and fix is not None:
+        raise InputError("what is fixed holds for bounds that divide, not for imperfect ones")
+    task = MappingTask(layer, weight_format.costs(hardware), even, fix)
     limit = TIME_LIMIT if time_limit is None else time_limit
     deadline = Deadline(limit)
     # What the best mapping of bounds that divide leaves of the time is for all others.
@@ -87,7 +94,7 @@ class FoundEstimates:
 
     def of(self, found: SearchResult, layer: ConvLayer, form: WeightFormat) -> LayerEstimate:
         """The estimate of a layer; `found` is the same for all of its shape and form."""
-        key = layer.shape_key, form
+        key = layer.shape_key, form, found.mapping
         if key not in self._known:
             self._known[key] = under_found(found, layer, self._hardware, form)
         one = self._known[key]

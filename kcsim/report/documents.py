@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import math
-import platform
 from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-import kcsim
 from kcsim.clustering.storage import LayerStorage, NetworkStorage
 from kcsim.estimation.result import RUN_FIGURES, Result
-from kcsim.hardware.areas import chip_area_mm2, described_components
-from kcsim.hardware.description import Origin
-from kcsim.hardware.notes import hardware_notes
-from kcsim.mapping.nest import LevelLoops
 from kcsim.model.layer_estimate import LAYER_FIGURES, LayerEstimate
 from kcsim.report.accuracy_data import ACCURACIES
+from kcsim.report.answer_records import ANSWERS_DOCUMENT, FRONT_DOCUMENT
 from kcsim.report.execution_data import shared_part
 from kcsim.report.network_record import NETWORK
 from kcsim.report.records import Record
+from kcsim.report.shared_records import HARDWARE, LOOPS, SEARCH, VERSIONS
 from kcsim.weights.clustered import ClusteredWeights
 from kcsim.workload.execution import EXECUTIONS
 from kcsim.workload.layer import KINDS, TENSORS
@@ -40,63 +33,6 @@ _EXECUTIONS = ("dense", *EXECUTIONS)
 def _part(name: str) -> Callable[[NetworkStorage], float]:
     return lambda storage: storage.parts[name]
 
-
-def _as_texts(name: str) -> Callable[[LevelLoops], list[str]]:
-    return lambda loops: [str(loop) for loop in getattr(loops, name)]
-
-
-def _of_origin(name: str) -> Callable[[tuple[str, Origin]], Any]:
-    return lambda pair: getattr(pair[1], name)
-
-
-VERSIONS = Record(
-    "Versions", "What computed it.", "kcsim python numpy",
-    {
-        "kcsim": lambda _: kcsim.__version__,
-        "python": lambda _: platform.python_version(),
-        "numpy": lambda _: np.__version__,
-    },
-)  # fmt: skip
-
-COMPONENT = Record(
-    "Component", "A part of the hardware that stores or computes.",
-    "component part_kind part_count instance_area_mm2? area_mm2? leakage_mw? note",
-    {
-        "component": attrgetter("name"),
-        "part_kind": attrgetter("kind"),
-        "part_count": attrgetter("instances"),
-        "instance_area_mm2": attrgetter("area_mm2"),
-        "area_mm2": attrgetter("total_area_mm2"),
-        "leakage_mw": attrgetter("total_leakage_mw"),
-    },
-)  # fmt: skip
-
-DERIVED = Record(
-    "Derived", "A number of the hardware that follows from what a part is.",
-    "place value unit_name rule low high sources library",
-    {
-        "place": lambda pair: pair[0],
-        "unit_name": lambda pair: pair[1].unit,
-        **{
-            name: _of_origin(name)
-            for name in ("value", "rule", "low", "high", "sources", "library")
-        },
-    },
-)  # fmt: skip
-
-HARDWARE = Record(
-    "Hardware", "The hardware.",
-    "name energy_unit clock_mhz? levels mac_units area_mm2? layout_factor components derived notes",
-    {
-        "levels": attrgetter("level_names"),
-        "area_mm2": chip_area_mm2,
-        "components": described_components,
-        "derived": lambda hardware: list(hardware.provenance.items()),
-        "notes": hardware_notes,
-    },
-    {"components": COMPONENT, "derived": DERIVED},
-    {"energy_unit": ("pJ", "MAC")},
-)  # fmt: skip
 
 STORAGE_PARTS = (
     "codebooks_bits", "indexes_bits", "transforms_bits", "scales_bits", "offsets_bits",
@@ -142,19 +78,6 @@ ZEROS = Record(
         "is_expectation": attrgetter("rests_on_zeros"),
     },
     {"stored_tensors": STORED_TENSOR},
-)  # fmt: skip
-
-LOOPS = Record(
-    "Loops", "The loops of one level.", "level temporal spatial_x spatial_y bypass heights",
-    {name: _as_texts(name) for name in ("temporal", "spatial_x", "spatial_y")},
-)  # fmt: skip
-
-SEARCH = Record(
-    "Search", "How the mapping of a layer was found.", "proved gap? mappings evaluated note",
-    {
-        "proved": attrgetter("proved"),
-        "gap": lambda search: None if math.isnan(search.gap) else search.gap,
-    },
 )  # fmt: skip
 
 ACCESSES = Record(
@@ -309,7 +232,10 @@ CLUSTER_DOCUMENT = Record(
     {"schema": ("kcsim.cluster/2",)},
 )  # fmt: skip
 
-DOCUMENTS = {"result": RESULT_DOCUMENT, "layer": LAYER_DOCUMENT, "cluster": CLUSTER_DOCUMENT}
+DOCUMENTS = {
+    "result": RESULT_DOCUMENT, "layer": LAYER_DOCUMENT, "cluster": CLUSTER_DOCUMENT,
+    "mappings": ANSWERS_DOCUMENT, "front": FRONT_DOCUMENT,
+}  # fmt: skip
 """All documents by the names that `kcsim schema` knows them by."""
 
 

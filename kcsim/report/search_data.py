@@ -9,7 +9,8 @@ from kcsim.clustering.resolve import few_units_notes
 from kcsim.estimation.result import Run
 from kcsim.hardware.notes import hardware_notes
 from kcsim.hardware.schema import Hardware
-from kcsim.mapping.search import Front, FrontPoint, SearchResult
+from kcsim.mapping.nest import Mapping
+from kcsim.mapping.search import Front, SearchResult
 from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.report.table import Table, column
 from kcsim.workload.layer import ConvLayer
@@ -56,7 +57,8 @@ def proof_note(searches: Sequence[SearchResult]) -> str:
     """Whether mappings are proved to be the best, and if not, why."""
     open_ones = [search for search in searches if not search.proved]
     if not searches or not open_ones:
-        return "No other mapping of the map space is better (proved)." if searches else ""
+        which = " with what is fixed" if any(search.fixed for search in searches) else ""
+        return f"No other mapping of the map space{which} is better (proved)." if searches else ""
     reasons = "; ".join(sorted({search.note for search in open_ones}))
     gaps = [search.gap for search in open_ones if not math.isnan(search.gap)]
     gap = f"; at most {shown_gap(max(gaps))} from the best" if gaps else ""
@@ -71,7 +73,8 @@ def unproved_note(searches: Sequence[SearchResult]) -> tuple[str, ...]:
 def proof(search: SearchResult) -> str:
     """Whether a mapping is proved to be the best, and if not, why, and how far it may be away."""
     if search.proved:
-        return "no other mapping is better (proved)"
+        which = " with what is fixed" if search.fixed else ""
+        return f"no other mapping{which} is better (proved)"
     gap = "" if math.isnan(search.gap) else f"; at most {shown_gap(search.gap)} from the best"
     return f"not proved: {search.note}{gap}"
 
@@ -89,9 +92,15 @@ def search_comment(
         f"# {layer.name} on {hardware.name}, the mapping of least {objective}: {proof(search)}\n"
         f"# {search.energy:.6g} {hardware.energy_unit}, {search.cycles:,.0f} cycles; "
         f"{search.evaluated:,} of {search.mappings:.3g} mappings evaluated"
-        f"{', all others pruned' if search.proved else ''}\n"
-        + "".join(f"# {note}\n" for note in hardware_notes(hardware))
+        f"{_others(search)}\n" + "".join(f"# {note}\n" for note in hardware_notes(hardware))
     )
+
+
+def _others(search: SearchResult) -> str:
+    """What became of mappings that were not evaluated."""
+    if not search.proved:
+        return ""
+    return ", all others pruned" + " or without what is fixed" * search.fixed
 
 
 def front_table(layer: ConvLayer, hardware: Hardware, front: Front) -> Table:
@@ -102,21 +111,24 @@ def front_table(layer: ConvLayer, hardware: Hardware, front: Front) -> Table:
         column("edp"),
         column("mapping", optional=True),
     )
-    rows = tuple((round(p.cycles), p.energy, p.energy * p.cycles, _on_one_line(p)) for p in front)
+    rows = tuple(
+        (round(p.cycles), p.energy, p.energy * p.cycles, on_one_line(p.mapping)) for p in front
+    )
+    which = " with what is fixed" if front.fixed else ""
     notes = (
         f"Not proved: {front.note}."
         if front.note
-        else "No other mapping is better in both energy and cycles.",
+        else f"No other mapping{which} is better in both energy and cycles.",
         f"EDP: energy times cycles, in {hardware.energy_unit}.",
         *hardware_notes(hardware),
     )
     return Table(f"Energy and cycles: {layer.name} on {hardware.name}", columns, rows, (), notes)
 
 
-def _on_one_line(point: FrontPoint) -> str:
+def on_one_line(mapping: Mapping) -> str:
     """Levels and their loops, as ``DRAM M=2 C=16 | buffer Q=13 X:P=13``."""
     parts = []
-    for level in point.mapping.levels:
+    for level in mapping.levels:
         words = [level.level, *map(str, level.places(level.inner))]
         words += [f"X:{loop}" for loop in level.spatial_x]
         words += [f"Y:{loop}" for loop in level.spatial_y]

@@ -219,7 +219,7 @@ def test_what_is_left_of_any_search_is_bounded_from_below(problem, objective, lo
     number, before = OBJECTIVES.index(objective), engine.FIRST_CHUNK
     engine.FIRST_CHUNK = 30
     try:
-        known = explore.explore(Task(layer, hardware), number, Soon(looks))
+        known = explore.explore(explore.Explorer(Task(layer, hardware), number, Soon(looks)))
     finally:
         engine.FIRST_CHUNK = before
     least = objective_value(objective, best.energy, best.cycles)

@@ -289,11 +289,10 @@ def bound_level(problem, level, kept, prices, fits, boundary, values):
 
 
 @kernel
-def least_of_spreads(problem, tiles_on_axis, values, found):
+def least_of_spreads(lattice, tiles_on_axis, values, found):
     """Fill `found` (float64[tiles]) with the least value of a tile times one of some tiles."""
-    problem = refer(problem)
+    lattice = refer(lattice)
     whole = values.shape[0] - 1
-    lattice = problem.lattice
     for box in range(whole + 1):
         best = np.inf
         rest = lattice.exponents[whole - box] | lattice.spare

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from kcsim.kernels.layout import (
-    INPUTS,
-    OUTPUTS,
-    WEIGHTS,
-    M,
-    P,
-    R,
-)  # fmt: skip
+import numpy as np
+
+from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS, M, P, R
 from kcsim.kernels.nest import helper
 from kcsim.kernels.search.bounds import (
     left,
@@ -324,10 +319,18 @@ def may_go_on(problem, row, stage):
 
 
 @helper
+def is_dead(search, row, stage):
+    """Whether nothing that a user allows can become of a label."""
+    return not search.problem.alive[row.made, row.box] or search.rest[stage, row.box] == np.inf
+
+
+@helper
 def keep_label(search, new, stage):
     """Keep the label behind the last one, if a mapping with it may be the best."""
     problem, labels = search.problem, search.labels
     if not may_go_on(problem, labels.rows[new], stage):
+        return
+    if problem.alive.shape[0] > 0 and is_dead(search, labels.rows[new], stage):
         return
     machine, row, level = problem.machine, labels.rows[new], problem.stages[stage].level
     amounts, place, box = labels.amounts[new], problem.places[level], row.box

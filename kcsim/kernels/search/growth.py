@@ -100,6 +100,9 @@ def loop_over(search, source, stage, factor):
     place, stride = problem.places[problem.stages[stage].level], digits[factor, STRIDE]
     if not row.loops >> dimension & 1 or not may_iterate(problem, place, factor, row.box):
         return -1
+    made = problem.moves[row.made, factor] if place.limited else 0
+    if made < 0:
+        return -1
     phase = 0
     if place.stationary >= 0:
         if INDEXES[place.stationary, dimension]:
@@ -110,6 +113,7 @@ def loop_over(search, source, stage, factor):
     row = labels.rows[new]
     row.state |= phase
     row.loops, row.near, row.within = ANY_LOOP, ANY_LOOP, dimension
+    row.made = made
     for tensor, flag, kind in (
         (WEIGHTS, OPEN_WEIGHTS, WEIGHTS_OPEN), (OUTPUTS, OPEN_OUTPUTS, OUTPUTS_OPEN),
     ):  # fmt: skip
@@ -132,12 +136,14 @@ def loop_over(search, source, stage, factor):
 
 
 @helper
-def loops_near(problem, row, tensor):
+def loops_near(problem, place, row, tensor):
     """Dimensions of which a loop of the level may stand right outside of a node, as bits.
 
-    A node that does not see the loop could stand outside of it as well, at no cost. One whose tile
+    All may where a user wants an order. Otherwise, a node that does not see the loop could stand outside of it as well, at no cost. One whose tile
     is replaced by it could also stand inside of the loop right within, if that replaces it too.
     """
+    if place.ordered:
+        return row.near
     near = row.near & SEEN[tensor]
     if row.within < 0 or (tensor == WEIGHTS and not problem.whole_units):
         return near
@@ -153,7 +159,13 @@ def place_node(search, source, stage, tensor):
     """The label with a node around it."""
     problem, labels = search.problem, search.labels
     machine, level, box = problem.machine, problem.stages[stage].level, labels.rows[source].box
-    extent = problem.lattice.extents[box]
+    place, extent, made = problem.places[level], problem.lattice.extents[box], 0
+    if place.limited:
+        made = problem.moves[labels.rows[source].made, problem.lattice.digits.shape[0] + tensor]
+        if made < 0:
+            return -1
+    if problem.may_hold.shape[0] > 0 and not problem.may_hold[level, tensor, box]:
+        return -1
     words, cut = problem.words[tensor, box], 1.0
     if tensor == WEIGHTS and level <= machine.unit[DECODER]:
         cut = cut_share(machine.unit, extent[M], extent[C], extent[R], extent[S])
@@ -165,7 +177,7 @@ def place_node(search, source, stage, tensor):
         return -1
     new = copy_label(labels, source, PLACED_STEP + tensor)
     row, place, amounts = labels.rows[new], problem.places[level], labels.amounts[new]
-    row.used[group], row.near = used, loops_near(problem, row, tensor)
+    row.made, row.used[group], row.near = made, used, loops_near(problem, place, row, tensor)
     costs, moved = machine.costs[level, tensor], words * problem.rounds[box]
     kind = WEIGHTS_OPEN
     if tensor == OUTPUTS:
@@ -283,6 +295,7 @@ def spread_over(search, source, network, split, kept_inside, stage):
     for i in range(row.nodes):
         for axis in range(2):
             labels.nodes[new, i].spread[axis] *= tile[P + axis] * tile[R + axis]
+    row.made = problem.places[network].start
     row.units *= spread.children
     row.copies *= spread.children
     row.box = box + spread.tile

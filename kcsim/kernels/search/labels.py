@@ -25,9 +25,9 @@ times the MAC units.
 OPEN_WEIGHTS, OPEN_OUTPUTS, RETURNS, WAITS, PHASE, MIRRORED = 1, 2, 4, 8, 16, 32
 
 LABEL = record(
-    parent=int64, step=int64, next=int64, box=int64, state=int64, nodes=int64, loops=int64,
-    near=int64, within=int64, units=float64, leak=float64, copies=float64, flight=(float64, 3),
-    used=(float64, 3), whole=(int64, 4), least=float64,
+    parent=int64, step=int64, next=int64, box=int64, state=int64, made=int64, nodes=int64,
+    loops=int64, near=int64, within=int64, units=float64, leak=float64, copies=float64,
+    flight=(float64, 3), used=(float64, 3), whole=(int64, 4), least=float64,
 )  # fmt: skip
 """A partial mapping.
 
@@ -39,6 +39,8 @@ state
     Bits: weights are open, outputs are open, outputs return (a level further in keeps them),
     inputs are closed but wait for a network, a loop has moved the stationary tensor, rows and
     columns have been exchanged after the step.
+made
+    What of the level there is, as a state of `Problem.moves`; 0 where nothing is limited.
 nodes
     Open nodes of inputs.
 loops
@@ -182,12 +184,12 @@ class Search(NamedTuple):
 def next_loops(problem, row, stage):
     """Dimensions of which the next loop may be, as bits, and whether there is one for certain.
 
-    Nodes that touch are placed in the order of tensors.
+    Nodes that touch are placed in the order of tensors, unless a user wants another one.
     """
-    if PLACED_STEP <= row.step < SPREAD_STEP:
-        here = problem.stages[stage]
-        if here.kept & ~here.placed & ((1 << row.step - PLACED_STEP) - 1):
-            return row.loops & row.near, True
+    here = problem.stages[stage]
+    in_order = PLACED_STEP <= row.step < SPREAD_STEP and not problem.places[here.level].ordered
+    if in_order and here.kept & ~here.placed & ((1 << row.step - PLACED_STEP) - 1):
+        return row.loops & row.near, True
     return row.loops, False
 
 
@@ -260,7 +262,7 @@ def leaves_as_much(a, b):
     """Whether a label leaves as much room and as many choices as another, for no more leakage."""
     if (a.state ^ b.state) & (RETURNS | WAITS) or a.state & ~b.state & PHASE:
         return False
-    if b.loops & ~a.loops:
+    if b.loops & ~a.loops or a.made != b.made:
         return False
     for i in range(4):
         if a.whole[i] != b.whole[i]:

@@ -83,6 +83,12 @@ def finish(search, new):
 
 
 @helper
+def may_end(problem, label, level):
+    """Whether a user lets a level end."""
+    return not problem.places[level].limited or problem.ends[label.made]
+
+
+@helper
 def end_level(search, label, here):
     """Keep all labels that begin the level further out."""
     tally = search.labels.tally
@@ -100,12 +106,16 @@ def grow(search, label, stage):
     """Keep all labels that follow from one."""
     problem, labels = search.problem, search.labels
     here, step = problem.stages[stage], labels.rows[label].step
+    ends = may_end(problem, labels.rows[label], here.level)
+    ordered = problem.places[here.level].ordered
     if here.level == 0 and labels.rows[label].box + 1 == problem.rounds.shape[0]:
-        finish(search, copy_final(labels, label))
+        if ends:
+            finish(search, copy_final(labels, label))
         return
+    placed = PLACED_STEP <= step < SPREAD_STEP and not ordered
     for tensor in range(3):
         after = here.after[tensor]
-        if after < 0 or (PLACED_STEP <= step < SPREAD_STEP and step - PLACED_STEP > tensor):
+        if after < 0 or (placed and step - PLACED_STEP > tensor):
             continue
         new = place_node(search, label, stage, tensor)
         if new >= 0:
@@ -116,7 +126,7 @@ def grow(search, label, stage):
                 new = loop_over(search, label, stage, factor)
                 if new >= 0:
                     keep_label(search, new, stage)
-    if here.kept == here.placed and here.level > 0:
+    if here.kept == here.placed and here.level > 0 and ends:
         end_level(search, label, here)
 
 
@@ -137,7 +147,7 @@ def begin(search):
     problem, labels = search.problem, search.labels
     row, levels = labels.rows[0], problem.places.shape[0] - 1
     row.parent, row.step, row.next, row.box, row.state, row.nodes = -1, -1, -1, 0, 0, 0
-    row.units, row.copies, row.loops, row.near = 1.0, 0.0, ANY_LOOP, ANY_LOOP
+    row.made, row.units, row.copies, row.loops, row.near = 0, 1.0, 0.0, ANY_LOOP, ANY_LOOP
     row.leak = problem.machine.cycles[levels, LEAK_PJ]
     for i in range(3):
         row.flight[i], row.used[i] = problem.machine.macs, 0.0

@@ -28,7 +28,7 @@ loops
 PLACE = record(
     dimensions=(int64, 8), stationary=int64, first_stage=int64, last_stage=int64,
     first_split=int64, last_split=int64, read_port=int64, write_port=int64, most_units=float64,
-    most_copies=float64,
+    most_copies=float64, limited=bool_, ordered=bool_, start=int64,
 )  # fmt: skip
 """A level; its ports are accounts of cycles, 0 where unlimited.
 
@@ -41,6 +41,10 @@ first_split, last_split
     Ways to spread factors over the children below it.
 most_units, most_copies
     Instances of the level at most, and instances at most that hold the same output.
+limited, ordered
+    Whether a user limits its chains, and whether by their order or their tiles, too.
+start
+    The state of `Problem.moves` in which it begins.
 """
 
 SPLIT = record(
@@ -101,6 +105,15 @@ class Problem(NamedTuple):
         Whether no tile cuts a unit of weights.
     outputs : float
         Words of outputs.
+    moves : int64[states, factors + 3]
+        What a user lets levels do, if anything is limited: the state after a loop over each prime
+        factor, and after a node of each tensor; -1 where there may be none.
+    ends : bool[states]
+        Whether a level may end.
+    alive : bool[states, tiles]
+        Whether loops and spreads may follow with which the box becomes the whole layer.
+    may_hold : bool[levels, 3, tiles]
+        Whether a level may have a node of a tensor; empty where no tiles are limited.
     """
 
     lattice: Lattice
@@ -122,3 +135,7 @@ class Problem(NamedTuple):
     store_port: int
     whole_units: bool
     outputs: float
+    moves: np.ndarray
+    ends: np.ndarray
+    alive: np.ndarray
+    may_hold: np.ndarray
