@@ -146,7 +146,8 @@ class PhaseSearch:
     ) -> SearchResult:
         task = Task(layer, hardware, tuple(weights), prices, self._even, is_counted=False)
         try:
-            found = solve(task, self._objective, max(self.deadline.left, 1e-3), self.deadline)
+            limit = max(self.deadline.left, 1e-3)
+            found = solve(task, self._objective, limit, within=self.deadline)
         except MappingError:
             self.cut = self.cut or (OUT_OF_TIME if self.deadline.has_passed else "")
             raise

@@ -139,8 +139,9 @@ def loop_over(search, source, stage, factor):
 def loops_near(problem, place, row, tensor):
     """Dimensions of which a loop of the level may stand right outside of a node, as bits.
 
-    All may where a user wants an order. Otherwise, a node that does not see the loop could stand outside of it as well, at no cost. One whose tile
-    is replaced by it could also stand inside of the loop right within, if that replaces it too.
+    All may where a user wants an order. Otherwise, a node that does not see the loop could stand
+    outside of it as well, at no cost. One whose tile is replaced by it could also stand inside of
+    the loop right within, if that replaces it too.
     """
     if place.ordered:
         return row.near
