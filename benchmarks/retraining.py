@@ -1,13 +1,15 @@
 """What a training step of tied weights costs beside a dense one, scheme by scheme.
 
-Run ``python benchmarks/retraining.py``. Needs torch. Steps of both models take turns; the least CPU
-seconds of one thread are compared, as whatever else a machine does makes steps longer, never
-shorter. Beside them stands what decoding and its gradients take alone.
+Run ``python benchmarks/retraining.py``. Needs torch. Steps of both models take turns, each first in
+every other pair, in CPU seconds of one thread. *ratio* is the median over the pairs, whose two
+steps meet much the same of what else a machine does. Beside it stands what decoding and its
+gradients take alone, at the least.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import time
 
 import torch
@@ -55,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Tied steps beside dense ones")
     parser.add_argument("-n", "--network", default="resnet20")
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--pairs", type=int, default=20)
     options = parser.parse_args()
     torch.set_num_threads(1)
     network = kcsim.load_network(options.network)
@@ -72,13 +74,18 @@ def main() -> None:
             torch.optim.Adam(tied.parameter_groups(lr=1e-6)),
         ]
         pairs = []
-        for _ in range(options.steps + 1):
-            both = zip((dense, model), optimizers, strict=True)
-            pairs.append([step_seconds(each, optimizer, images) for each, optimizer in both])
-        plain, shared = (min(times) for times in zip(*pairs[1:], strict=True))
-        alone = min(decoding_seconds(tied) for _ in range(options.steps + 1))
+        for place in range(options.pairs + 2):
+            both = [(0, dense, optimizers[0]), (1, model, optimizers[1])]
+            seconds = [0.0, 0.0]
+            for which, each, optimizer in both if place % 2 else reversed(both):
+                seconds[which] = step_seconds(each, optimizer, images)
+            pairs.append(seconds)
+        # The first two are not warm.
+        plain, shared = (statistics.median(times) for times in zip(*pairs[2:], strict=True))
+        ratio = statistics.median(second / first for first, second in pairs[2:])
+        alone = min(decoding_seconds(tied) for _ in range(options.pairs + 2))
         print(
-            f"{spec:46} dense {plain:.4f}  tied {shared:.4f}  ratio {shared / plain:.3f}  "
+            f"{spec:46} dense {plain:.4f}  tied {shared:.4f}  ratio {ratio:.3f}  "
             f"decoding {alone:.4f}, {alone / plain:.1%}",
             flush=True,
         )

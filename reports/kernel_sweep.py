@@ -13,6 +13,7 @@ import argparse
 import platform
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +59,22 @@ def spread(values: Sequence[float]) -> str:
 def measured(k: int, inputs: tuple[Any, ...], seeds: int, retrained: bool) -> tuple[Any, ...]:
     """K, ratio, accuracies without retraining, and with it where that is wanted."""
     recipe = Recipe(norm_images=2000, precision="bfloat16")
-    clustering, method = f"kernel:k={k},dense=linear", "none"
-    found = retrain_network(
-        *inputs, clustering, method=method, recipe=recipe, seeds=range(seeds), starts=1
-    ).clustered
-    after = None
-    if retrained:
-        done = retrain_network(*inputs, clustering, recipe=recipe, starts=1).clustered
-        after = done.accuracy.retrained[0]
-    return k, found.storage().ratio("clustered", biases=False), found.accuracy, after
+    runs = [
+        retrain_network(
+            *inputs, f"kernel:k={k},dense=linear", seeds=(seed,), recipe=recipe, starts=1,
+            method="none" if seed or not retrained else "tied",
+        ).clustered
+        for seed in range(seeds)
+    ]  # fmt: skip
+    known = [each.accuracy for each in runs]
+    found = replace(
+        known[0], method="none", seeds=tuple(range(seeds)),
+        clustered=tuple(each.clustered[0] for each in known),
+        normed=tuple(each.normed[0] for each in known),
+        retrained=tuple(each.normed[0] for each in known),
+    )  # fmt: skip
+    after = known[0].retrained[0] if retrained else None
+    return k, runs[0].storage().ratio("clustered", biases=False), found, after
 
 
 def draw(rows: list[tuple[Any, ...]], kernels: int) -> Figure:
@@ -106,7 +114,7 @@ def main() -> None:
     parser.add_argument("--training-count", type=int, help="images to train with; all if absent")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("-k", type=int, nargs="*", default=list(CLUSTERS))
-    parser.add_argument("--retrain", type=int, nargs="*", default=[64, 256, 1024])
+    parser.add_argument("--retrain", type=int, nargs="*", default=list(CLUSTERS))
     options = parser.parse_args()
     torch.set_num_threads(1)
     network = kcsim.load_network(options.network)

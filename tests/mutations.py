@@ -561,6 +561,21 @@ MUTATIONS = {
         "rows = rows + blocks[:, None, None] * len(self.shared.entries)",
         "rows = rows + 0 * blocks[:, None, None]",
     ),
+    "retraining: a shared tensor is tied in its first module alone": Mutation(
+        ("tests/retrain/test_any_model.py",),
+        "retrain/tie.py",
+        "in holders_of(model, places[name]):",
+        "in holders_of(model, places[name])[:1]:",
+    ),
+    "retraining: units move to the end": Mutation(
+        TIES, "retrain/tie.py", "self.steps > self.reassign_until", "self.steps < 0"
+    ),
+    "retraining: sweeps take old weights for new": Mutation(
+        ("tests/exploration/test_retraining.py",),
+        "exploration/retraining.py",
+        "asked[name] = _content(asked[name])",
+        "asked[name] = str(asked[name])",
+    ),
     "retraining: momenta are kept": Mutation(
         TIES, "retrain/reassign.py", "value[changed] = 0", "value[changed] *= 1"
     ),

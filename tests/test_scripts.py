@@ -31,7 +31,7 @@ ARGUMENTS = {
         "--scalars", "1000",
     ),
     "benchmarks/mapping.py": ("--runs", "1", "--networks", "net.yaml"),
-    "benchmarks/retraining.py": ("--network", "lenet5", "--batch", "2", "--steps", "1"),
+    "benchmarks/retraining.py": ("--network", "lenet5", "--batch", "2", "--pairs", "1"),
     "reports/clustering_cifar10.py": (
         *IMAGES, "--count", "20", "--norms", "20", "-k", "4", "-o", "report.md",
     ),

@@ -40,18 +40,18 @@ def estimate_norms(model: nn.Module, images: Images, count: int = 2000, seed: in
     images : Images
         Training images, varied as in training.
     count : int
-        Images to take, at most all.
+        Images to take, at most all; 0 leaves all as it is.
     seed : int
         Of the choice of images and of their variations.
 
     Returns
     -------
     int
-        Batch norms of the model.
+        Batch norms that were estimated.
     """
     norms = [each for each in model.modules() if isinstance(each, nn.modules.batchnorm._BatchNorm)]
     kept = [each for each in norms if each.track_running_stats]
-    if not kept:
+    if not kept or not count:
         return 0
     device = next(model.parameters()).device
     modes = {module: module.training for module in model.modules()}
@@ -70,4 +70,4 @@ def estimate_norms(model: nn.Module, images: Images, count: int = 2000, seed: in
         each.momentum = momenta[each]
     for module, mode in modes.items():
         module.training = mode
-    return len(norms)
+    return len(kept)

@@ -82,6 +82,7 @@ class TiedWeight(nn.Module):
         self._shared = (codebook,)
         self._shape, self._axes = tuple(weight.shape), four_axes(weight)
         self._unit = part.unit.shape
+        self._is_in_order = _is_in_order(layer.indexes.shape[1:], part.unit.shape, self._axes)
         self._length = (part.settings.length or 1) if part.settings.is_product else 0
         self._turns = part.settings.transforms
         self._bits = (part.settings.scale_bits, part.settings.offset_bits)
@@ -115,7 +116,8 @@ class TiedWeight(nn.Module):
 
     def forward(self) -> torch.Tensor:
         """The weights, in the shape of the layer's tensor."""
-        weights = self.join(self.units())
+        weights = self.decoded()
+        weights = weights.view(self._shape) if self._is_in_order else self.join(weights)
         if self.drift is not None and self.training and weights.requires_grad:
             weights.register_hook(self._record)  # type: ignore[no-untyped-call]
         return weights
@@ -140,11 +142,15 @@ class TiedWeight(nn.Module):
 
     def units(self) -> torch.Tensor:
         """The decoded units: (M, C', R', S', channels, rows, columns)."""
+        return self.decoded().view(*self.indexes.shape, *self._unit)
+
+    def decoded(self) -> torch.Tensor:
+        """The decoded units one after the other: shape (units, values), or (units,) of scalars."""
         # No indexing by a tensor: its gradient is summed in an order that threads decide. Vectors
         # of indexes of 64 bits are what sums of gradients are ten times as fast by.
         table = self.table()
         table = table.flatten() if table.shape[1] == 1 else table
-        units = table.index_select(0, self.rows()).view(*self.indexes.shape, *self._unit)
+        units = table.index_select(0, self.rows())
         for values, bits, combine in (
             (self.scales, self._bits[0], torch.mul), (self.offsets, self._bits[1], torch.add)
         ):  # fmt: skip
@@ -152,7 +158,7 @@ class TiedWeight(nn.Module):
                 stored = rounded(values, bits)
                 if self.keep is not None:
                     stored = torch.where(self.keep, stored, 0)
-                units = combine(units, stored[..., None, None, None])
+                units = combine(units, stored.view(-1, *(1,) * (units.ndim - 1)))
         return units
 
     def right_inverse(self, value: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -222,7 +228,8 @@ class TiedWeight(nn.Module):
         return [(each, block * clusters, clusters) for block, each in enumerate(by_block)]
 
     def join(self, units: torch.Tensor) -> torch.Tensor:
-        """Units (M, C', R', S', channels, rows, columns) as the layer's tensor."""
+        """Units as of `units` or `decoded` as the layer's tensor."""
+        units = units.view(*self.indexes.shape, *self._unit)
         filters, blocks, rows, columns, *unit = units.shape
         weights = units.permute(0, 1, 4, 2, 5, 3, 6).reshape(
             filters, blocks * unit[0], rows * unit[1], columns * unit[2]
@@ -248,6 +255,15 @@ class TiedWeight(nn.Module):
     def extra_repr(self) -> str:
         """What `repr` says beside the name."""
         return f"{self.layer}, codebook {self.shared.name!r}"
+
+
+def _is_in_order(blocks: tuple[int, ...], unit: tuple[int, ...], axes: tuple[int, ...]) -> bool:
+    """Whether the values of units, one after the other, are in the order of the layer's tensor."""
+    return (
+        blocks[0] * unit[0] == axes[1]
+        and (unit[0] == 1 or blocks[1] == blocks[2] == 1)
+        and (unit[1] == 1 or blocks[2] == 1)
+    )
 
 
 def small(numbers: np.ndarray, count: int) -> torch.Tensor:
