@@ -50,6 +50,11 @@ SEARCH = (
 SEARCH_CLUSTERED = (
     "tests/mapping/test_optimum.py::test_best_of_all_mappings_of_clustered_weights",
 )
+FIXED = (
+    "tests/mapping/test_fixed_optimum.py::test_best_of_all_mappings_that_have_what_is_fixed",
+    "tests/mapping/test_fixed_optimum.py::test_a_mapping_that_is_fixed_as_a_whole_is_what_is_found",
+)
+RANKING = ("tests/mapping/test_ranking.py::test_best_of_all_mappings_that_differ",)
 LEFT = ("tests/mapping/test_time_limit.py::test_what_is_left_of_any_search_is_bounded_from_below",)
 SIZES = ("tests/hardware/test_sizes.py", "tests/components")
 TIES = ("tests/retrain/test_tied_weights.py", "tests/retrain/test_pruning.py")
@@ -536,6 +541,24 @@ MUTATIONS = {
         "mapping/floors.py",
         "less = np.array([[back if kept & ~each & 1 << OUTPUTS else 0.0] for each in placed])",
         "less = np.zeros((len(placed), 1))",
+    ),
+    "parts of mappings that may go on in other ways are alike": Mutation(
+        FIXED,
+        "kernels/search/labels.py",
+        "if a.made != b.made:",
+        "if a.made > b.made + 10**6:",
+    ),
+    "tensors that are fixed move past loops that they do not see": Mutation(
+        FIXED,
+        "kernels/search/optimum.py",
+        "if ordered or may_follow(problem, labels, label, dimension):",
+        "if may_follow(problem, labels, label, dimension):",
+    ),
+    "the next best mapping is looked for among all": Mutation(
+        RANKING,
+        "mapping/ranking.py",
+        "made[choice.level] = choice.made(limit)",
+        "made[choice.level] = limit",
     ),
     "tensors that touch are counted twice": Mutation(
         SEARCH,

@@ -11,6 +11,7 @@ import sys
 import pytest
 
 import kcsim as package
+from kcsim.cli.schema import KINDS
 from kcsim.hardware.reader import shipped_names
 
 
@@ -162,7 +163,7 @@ def test_a_printed_network_is_a_network_file(kcsim, tmp_path):
     assert "349,151,936" in outcome.out
 
 
-@pytest.mark.parametrize("kind", ["hardware", "network", "mapping", "result", "layer", "cluster"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_schemas(kcsim, kind):
     schema = json.loads(kcsim("schema", kind).out)
     assert schema["type"] == "object"

@@ -10,6 +10,8 @@ CLUSTER = ("cluster", "--weights", "x.npz", "-n", "lenet5")
 
 UNUSED = {
     "YAML of no network": (("networks", "--yaml"), "--yaml has no effect here: no network"),
+    "format of a mapping": ((*LAYER, "--format", "json"), "expected --best or --why"),
+    "difference of one mapping": ((*LAYER, "--differ", "tiles"), "mappings are not compared"),
     "seed of exact clusters": ((*CLUSTER, "--cluster", "scalar:k=4", "--seed", "1"), "--seed has"),
     "starts of exact clusters": (
         (*CLUSTER, "--cluster", "scalar:ratio=4", "--starts", "3"), "'scalar' makes no random",
@@ -27,7 +29,7 @@ ENDINGS = {
     "table of a mapping": ((*LAYER, "-o", "x.csv"), "expected one of .yaml, .yml, none"),
     "mapping as a loop nest": ((*LAYER, "--loops", "-o", "x.yaml"), "expected one of .txt, none"),
     "clustered weights": ((*CLUSTER, "--cluster", "row:k=4", "-o", "x.npz"), ".safetensors"),
-    "front as JSON": ((*FRONT, "-o", "x.json"), "has no JSON form"),
+    "ranking as a mapping": ((*LAYER, "--best", "2", "-o", "x.yaml"), "one of .txt, .json"),
     "mappings as JSON": (
         ("map-network", "--hw", "x", "-n", "lenet5", "-o", "x.json"), "no JSON form",
     ),
@@ -75,19 +77,40 @@ def test_an_option_without_effect_is_refused(kcsim, case):
     assert text in outcome.err
 
 
+TOGETHER = [
+    ("--imperfect", "--fix x.yaml"),
+    ("--imperfect", "--best 3"),
+    ("--imperfect", "--why"),
+    ("--loops", "--best 3"),
+    ("--loops", "--why"),
+    ("--plot x.pdf", "--best 3"),
+    ("--plot x.pdf", "--why"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), TOGETHER)
+def test_options_that_do_not_go_together_are_refused(kcsim, one, other):
+    for options in ((one, other), (other, one)):
+        outcome = kcsim(*LAYER, *" ".join(options).split())
+        assert (outcome.code, outcome.out) == (2, "")
+        names = " and ".join(option.split()[0] for option in (one, other))
+        assert outcome.err.startswith(f"error: {names} do not go together; expected one of them: ")
+        assert len(outcome.err.splitlines()) == 1
+
+
 OTHERS = {
     ("map", "--network", "alexnet"): "--network; expected 'kcsim map-network', which has it",
     ("map", "--hw", "simple", "-n", "alexnet"): "-n; expected 'kcsim map-network', which has it",
     ("map", "--save=maps"): "--save; expected 'kcsim map-network', which has it",
     (*LAYER, "--front"): "--front; expected 'kcsim front'",
-    (*LAYER, "--format", "csv"): (
-        "--format; expected 'kcsim map-network', 'kcsim front' or 'kcsim evaluate', which have it"
-    ),
     ("map-network", "--loops"): "--loops; expected 'kcsim map', which has it",
     (*FRONT, "--objective", "edp"): (
         "--objective; expected 'kcsim map' or 'kcsim map-network', which have it"
     ),
     (*FRONT, "--imperfect"): "--imperfect; expected 'kcsim map', which has it",
+    (*FRONT, "--loops"): "--loops; expected 'kcsim map', which has it",
+    (*FRONT, "--best", "3"): "--best; expected 'kcsim map', which has it",
+    ("map-network", "--why"): "--why; expected 'kcsim map', which has it",
     ("check", "--weights", "x"): "--weights; expected 'kcsim check-weights', which has it",
     ("check", "--cluster", "scalar:k=2"): "--cluster; expected 'kcsim check-sharing', which has it",
     ("check-sharing", "--mapping", "x"): "--mapping; expected 'kcsim check', which has it",

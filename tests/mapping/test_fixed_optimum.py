@@ -10,6 +10,7 @@ from uneven_problems import random_problem
 from uneven_space import costs_of_all
 
 from kcsim import MappingError, count_layer, find_front, search_mapping
+from kcsim.mapping.fixed import FixedLevel, FixedMapping
 from kcsim.mapping.search import OBJECTIVES, objective_value
 from kcsim.replay.dense import compare, replay_layer
 
@@ -54,14 +55,14 @@ def check_fixed(layer, hardware, fix, energy, cycles, even=False):
 
 
 @pytest.mark.parametrize("even", [False, True])
-@pytest.mark.parametrize("seeds", range(4))
+@pytest.mark.parametrize("seeds", range(3))
 def test_best_of_all_mappings_that_have_what_is_fixed(seeds, even):
     checked = 0
-    for seed in range(1000 * seeds + 500, 1000 * seeds + 508):
-        for problem in problems_of(seed, 3000, 2, even):
+    for seed in range(1000 * seeds + 500, 1000 * seeds + 506):
+        for problem in problems_of(seed, 2000, 2, even):
             check_fixed(*problem, even)
             checked += 1
-    assert checked > 5
+    assert checked > 3
 
 
 @pytest.mark.slow
@@ -74,9 +75,7 @@ def test_best_of_all_mappings_that_have_what_is_fixed_at_length(seeds):
 
 @pytest.mark.parametrize("seeds", range(2))
 def test_a_mapping_that_is_fixed_as_a_whole_is_what_is_found(seeds):
-    from kcsim.mapping.fixed import FixedLevel, FixedMapping
-
-    for seed in range(100 * seeds, 100 * seeds + 12):
+    for seed in range(100 * seeds, 100 * seeds + 8):
         layer, hardware = random_problem(seed, most=2000)
         costs = costs_of_all(layer, hardware)
         rng = random.Random(seed)
