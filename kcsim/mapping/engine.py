@@ -87,7 +87,7 @@ def first_labels(search: Search) -> Search:
     """The search, begun, with more room where it needs it."""
     places = search.problem.places
     choices = int((places["last_stage"] - places["first_stage"]).max())
-    search = with_room(search, 64 + 4 * choices * len(search.problem.splits))
+    search = with_room(search, 64 + 6 * choices * len(search.problem.splits))
     optimum.search_on(search, 0, _NO_PATH)
     return search
 

@@ -225,7 +225,7 @@ def search_on(search, steps, path):
     choices = 1
     for place in problem.places:
         choices = max(choices, place.last_stage - place.first_stage)
-    room = 64 + 3 * choices * problem.splits.shape[0]
+    room = 64 + CHOICES * choices * problem.splits.shape[0]
     until = tally[CROSSED] + 10 * tally[STEPS] + steps
     while tally[STAGE] < problem.stages.shape[0]:
         while tally[BOX] < tiles:
