@@ -130,8 +130,11 @@ def network_hash(network: str, batch: int | None) -> str:
 @functools.lru_cache(_KEPT)
 def file_hash(path: str) -> str:
     """A name for what a file holds."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:_ID_LENGTH]
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:_ID_LENGTH]
+    except OSError as error:
+        raise InputError(f"cannot read '{path}': {error.strerror}") from None
 
 
 def point_name(request: Request, hashed: str) -> str:
@@ -253,12 +256,18 @@ def _memory_bits(hardware: Hardware) -> float:
     return total
 
 
-def clustering_figures(request_clustering: str | None) -> Row:
-    """Scheme and number of entries of a clustering, as columns."""
-    if request_clustering is None:
-        return {"scheme": None, "clusters": None}
-    clustering = known_clustering(request_clustering)
-    return {"scheme": clustering.scheme, "clusters": clustering.k}
+def clustering_figures(clustering: str | None, weights: str | None = None) -> Row:
+    """Scheme and number of entries of a clustering, or of clustered weights, as columns."""
+    if weights:
+        clustering = known_weights(weights).clustering
+    try:
+        known = known_clustering(clustering) if clustering else None
+    except InputError:
+        # Weights may be clustered in ways that no specification says.
+        known = None
+    return {
+        "scheme": known.scheme if known else None, "clusters": known.k if known else None
+    }  # fmt: skip
 
 
 def _rows(run: Run, hardware: Hardware) -> tuple[Row, list[Row]]:

@@ -12,7 +12,8 @@ from kcsim.exploration.local_engine import LocalEngine, cores
 from kcsim.exploration.plan import Plan, Planner
 from kcsim.exploration.running import Progress, State, run_points
 from kcsim.exploration.search import search_space
-from kcsim.exploration.space import Space, read_space
+from kcsim.exploration.space import Space
+from kcsim.exploration.space_reader import read_space
 from kcsim.exploration.store import Store
 from kcsim.reading.arguments import checked
 

@@ -135,7 +135,7 @@ def test_bounds_are_below_what_points_come_to(clustering, mapper):
 
 def test_a_chain_of_larger_designs_is_decided_before_anything_runs():
     from kcsim.exploration.plan import Planner
-    from kcsim.exploration.space import read_space
+    from kcsim.exploration.space_reader import read_space
 
     space = {
         "hardware": "simple", "networks": ["lenet5"], "set": dict(PRICED),
