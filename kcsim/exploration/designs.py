@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import os
 import time
 from collections.abc import Sequence
@@ -121,6 +122,31 @@ def known_data(path: str) -> dict[str, Any]:
     return hardware_data(path)
 
 
+def known_variant(data: dict[str, Any], settings: Sequence[Setting]) -> Hardware:
+    """A hardware with some values changed."""
+    return _variant_of(json.dumps([data, list(settings)]))
+
+
+@functools.lru_cache(_KEPT)
+def _variant_of(text: str) -> Hardware:
+    data, settings = json.loads(text)
+    return variant(data, settings_tuple(settings))
+
+
+@dataclass(frozen=True)
+class _Designs(Sequence[Hardware]):
+    """Hardware designs that are made when they are looked at."""
+
+    data: dict[str, Any]
+    settings: tuple[tuple[Setting, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.settings)
+
+    def __getitem__(self, index: Any) -> Any:
+        return known_variant(self.data, self.settings[index])
+
+
 @functools.lru_cache(_KEPT)
 def network_hash(network: str, batch: int | None) -> str:
     """A name for the layers of a network."""
@@ -198,9 +224,8 @@ def evaluate(request: Request, mapper: SharingMapper) -> tuple[Row, list[Row]]:
     if request.bound_of:
         return {"point": request.point, BOUND: _bound(request, mapper)}, []
     try:
-        hardware = variant(request.hardware, request.settings)
-        larger = [variant(request.hardware, settings) for settings in request.larger]
-        mapper.expect(hardware, larger)
+        hardware = known_variant(request.hardware, request.settings)
+        mapper.expect(hardware, _Designs(request.hardware, request.larger))
         row, layers = _rows(_run(request, hardware, mapper), hardware)
     except (MappingError, InputError) as error:
         row, layers = {"error": str(error)}, []
