@@ -21,7 +21,7 @@ from typing import Any
 
 from kcsim.exploration.explore import explore
 from kcsim.exploration.plan import Planner
-from kcsim.exploration.space import read_space
+from kcsim.exploration.space_reader import read_space
 from kcsim.reading.source import read_yaml
 
 SWEEP = Path(__file__).resolve().parent.parent / "docs" / "sweeps" / "thousand.yaml"

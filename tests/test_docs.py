@@ -3,7 +3,7 @@
 A page runs from its top to its end, in a folder that holds ``resnet20.pth``,
 ``alexnet_zeros.yaml`` and the ``sweeps`` of the docs. Comments in a page say what else its blocks
 need: ``<!-- given: kcsim ... -->`` is run like a line of the page, ``<!-- not run: WHY -->`` leaves
-out the block behind it.
+out the block behind it, and ``<!-- slow: TIME -->`` unless slow tests are asked for.
 """
 
 from __future__ import annotations
@@ -42,20 +42,22 @@ NOW = [name for name in TEXTS if name != "CHANGELOG.md"]
 COMMANDS = get_command(app).commands
 
 BLOCK = re.compile(
-    r"^(?:<!-- not run: (?P<reason>.+?) -->\n)?```(?P<language>\w*)\n(?P<body>.*?)^```$"
+    r"^(?:<!-- (?P<apart>not run|slow): .+? -->\n)?```(?P<language>\w*)\n(?P<body>.*?)^```$"
     r"|^<!-- given: (?P<given>.+?) -->$"
     r"|^ {4}(?P<line>kcsim .+?)$",
     re.DOTALL | re.MULTILINE,
 )
 
 
-def steps(page: str) -> Iterator[tuple[str, str]]:
+def steps(page: str, apart: str | None = None) -> Iterator[tuple[str, str]]:
     """What a page runs, in order: ``python`` code, and lines of the ``shell``."""
     for block in BLOCK.finditer(TEXTS[page]):
         lines = block["given"] or block["line"] or block["body"]
-        if block["language"] == "python" and not block["reason"]:
+        if block["apart"] != apart:
+            continue
+        if block["language"] == "python":
             yield "python", block["body"]
-        elif not block["language"] and not block["reason"]:
+        elif not block["language"]:
             yield from (("shell", each) for each in lines.splitlines() if each[:6] == "kcsim ")
 
 
@@ -79,8 +81,20 @@ def folder(tmp_path, monkeypatch):
     "page", [page for page in TEXTS if page.endswith(".md") and [*steps(page)]]
 )
 def test_code_and_commands_of_a_page_run(page, folder, monkeypatch):
+    run_steps(steps(page), page, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page", [page for page in TEXTS if page.endswith(".md") and [*steps(page, "slow")]]
+)
+def test_what_takes_long_of_a_page_runs(page, folder, monkeypatch):
+    run_steps(steps(page, "slow"), page, monkeypatch)
+
+
+def run_steps(found: Iterator[tuple[str, str]], page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     names: dict[str, object] = {}
-    for kind, text in steps(page):
+    for kind, text in found:
         if kind == "python":
             exec(compile(text, page, "exec"), names)
         else:

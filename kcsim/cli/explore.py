@@ -56,8 +56,8 @@ def command(
     )
     from kcsim.exploration.forecast import forecast
     from kcsim.exploration.local_engine import cores
-    from kcsim.exploration.search import search_space
-    from kcsim.exploration.space import read_space
+    from kcsim.exploration.search import Searcher, search_space
+    from kcsim.exploration.space_reader import read_space
 
     check_engine(engine, workers, scheduler)
     check_folder(Path(output))
@@ -69,6 +69,8 @@ def command(
         if not dry_run:
             with progress_line() as progress, waiting(keeps=True):
                 found = search_space(space, folder, runner, progress)
+        else:
+            Searcher(space, folder, runner)
     else:
         plan = plan_space(space)
         with waiting():

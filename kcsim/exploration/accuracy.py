@@ -34,6 +34,11 @@ class Accuracies:
     columns: tuple[str, ...]
     values: dict[tuple[Any, ...], float]
 
+    @property
+    def in_percent(self) -> bool:
+        """Whether the table tells accuracies in percent, not as shares of 1."""
+        return any(value > 1 for value in self.values.values())
+
     def of(self, row: Mapping[str, Any]) -> float | None:
         """The accuracy of a point; ``None`` where the table has none."""
         return self.values.get(tuple(_plain(row.get(name)) for name in self.columns))

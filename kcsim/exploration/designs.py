@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import os
 import time
 from collections.abc import Sequence
@@ -121,6 +122,31 @@ def known_data(path: str) -> dict[str, Any]:
     return hardware_data(path)
 
 
+def known_variant(data: dict[str, Any], settings: Sequence[Setting]) -> Hardware:
+    """A hardware with some values changed."""
+    return _variant_of(json.dumps([data, list(settings)]))
+
+
+@functools.lru_cache(_KEPT)
+def _variant_of(text: str) -> Hardware:
+    data, settings = json.loads(text)
+    return variant(data, settings_tuple(settings))
+
+
+@dataclass(frozen=True)
+class _Designs(Sequence[Hardware]):
+    """Hardware designs that are made when they are looked at."""
+
+    data: dict[str, Any]
+    settings: tuple[tuple[Setting, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.settings)
+
+    def __getitem__(self, index: Any) -> Any:
+        return known_variant(self.data, self.settings[index])
+
+
 @functools.lru_cache(_KEPT)
 def network_hash(network: str, batch: int | None) -> str:
     """A name for the layers of a network."""
@@ -130,8 +156,11 @@ def network_hash(network: str, batch: int | None) -> str:
 @functools.lru_cache(_KEPT)
 def file_hash(path: str) -> str:
     """A name for what a file holds."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:_ID_LENGTH]
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:_ID_LENGTH]
+    except OSError as error:
+        raise InputError(f"cannot read '{path}': {error.strerror}") from None
 
 
 def point_name(request: Request, hashed: str) -> str:
@@ -195,9 +224,8 @@ def evaluate(request: Request, mapper: SharingMapper) -> tuple[Row, list[Row]]:
     if request.bound_of:
         return {"point": request.point, BOUND: _bound(request, mapper)}, []
     try:
-        hardware = variant(request.hardware, request.settings)
-        larger = [variant(request.hardware, settings) for settings in request.larger]
-        mapper.expect(hardware, larger)
+        hardware = known_variant(request.hardware, request.settings)
+        mapper.expect(hardware, _Designs(request.hardware, request.larger))
         row, layers = _rows(_run(request, hardware, mapper), hardware)
     except (MappingError, InputError) as error:
         row, layers = {"error": str(error)}, []
@@ -253,12 +281,18 @@ def _memory_bits(hardware: Hardware) -> float:
     return total
 
 
-def clustering_figures(request_clustering: str | None) -> Row:
-    """Scheme and number of entries of a clustering, as columns."""
-    if request_clustering is None:
-        return {"scheme": None, "clusters": None}
-    clustering = known_clustering(request_clustering)
-    return {"scheme": clustering.scheme, "clusters": clustering.k}
+def clustering_figures(clustering: str | None, weights: str | None = None) -> Row:
+    """Scheme and number of entries of a clustering, or of clustered weights, as columns."""
+    if weights:
+        clustering = known_weights(weights).clustering
+    try:
+        known = known_clustering(clustering) if clustering else None
+    except InputError:
+        # Weights may be clustered in ways that no specification says.
+        known = None
+    return {
+        "scheme": known.scheme if known else None, "clusters": known.k if known else None
+    }  # fmt: skip
 
 
 def _rows(run: Run, hardware: Hardware) -> tuple[Row, list[Row]]:

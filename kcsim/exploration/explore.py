@@ -13,7 +13,8 @@ from kcsim.exploration.plan import Plan, Planner
 from kcsim.exploration.retraining import retrain_space
 from kcsim.exploration.running import Progress, State, run_points
 from kcsim.exploration.search import search_space
-from kcsim.exploration.space import Space, read_space
+from kcsim.exploration.space import Space
+from kcsim.exploration.space_reader import read_space
 from kcsim.exploration.store import Store
 from kcsim.reading.arguments import checked
 

@@ -49,11 +49,14 @@ class Expression:
     text : str
     names : tuple of str
         The names that it has, each once.
+    is_condition : bool
+        Whether it compares anything.
     """
 
     text: str
     names: tuple[str, ...]
     node: _Node
+    is_condition: bool = False
 
     def value(self, values: Mapping[str, Any]) -> Any:
         """The value; ``None`` where something that it depends on is not known.
@@ -106,7 +109,7 @@ def read_expression(text: str) -> Expression:
     node = reader.choice()
     if reader.kind:
         raise reader.wrong("an operator, or the end")
-    return Expression(text, tuple(dict.fromkeys(reader.names)), node)
+    return Expression(text, tuple(dict.fromkeys(reader.names)), node, reader.compares)
 
 
 class _Reader:
@@ -115,6 +118,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self.text, self.at, self.depth = text, 0, 0
         self.names: list[str] = []
+        self.compares = False
         self.kind, self.token = "", ""
         self.next()
 
@@ -173,6 +177,7 @@ class _Reader:
     def comparison(self) -> _Node:
         sides, marks = [self.sum()], []
         while mark := self.take(*_COMPARISONS):
+            self.compares = True
             marks.append(_COMPARISONS[mark])
             sides.append(self.sum())
         if not marks:

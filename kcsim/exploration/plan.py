@@ -11,6 +11,7 @@ import numpy as np
 
 import kcsim
 from kcsim.errors import InputError, Problem
+from kcsim.estimation.executions import EXECUTIONS
 from kcsim.estimation.result import RUN_FIGURES
 from kcsim.exploration.accuracy import ACCURACY, Accuracies, read_accuracies
 from kcsim.exploration.designs import (
@@ -23,13 +24,22 @@ from kcsim.exploration.designs import (
     known_clustering,
     known_data,
     known_network,
+    known_weights,
     mapping_tasks,
     places_of,
     planned,
     point_name,
 )
 from kcsim.exploration.expressions import Expression
-from kcsim.exploration.retraining import ACCURACIES, accuracies_of
+from kcsim.exploration.placing import (
+    Place,
+    blamed,
+    check_keys,
+    index_in,
+    place_of_clustering,
+    placed,
+)
+from kcsim.exploration.retraining import ACCURACIES, retrained_accuracies
 from kcsim.exploration.space import Inputs, Space
 from kcsim.hardware.schema import Hardware
 from kcsim.hardware.variants import Setting, variant
@@ -159,26 +169,42 @@ class Planner:
         self._checked: set[Hashable] = set()
         known = (*space.columns, *KNOWN_BEFORE)
         self._accuracies = self._read_accuracies()
+        self._note(*check_keys(space, known_data))
         # What retraining will tell is not known yet where nothing was retrained.
         early = set(known)
         if space.file.retrain and not space.retrained:
             early -= set(ACCURACIES)
-        self._early = tuple(e for e in space.constraints if set(e.names) <= early)
-        for i, each in enumerate(space.constraints):
-            wrong = each.check_names((*known, *RESULTS, "proved"))
-            for problem in wrong:
+        constraints = tuple(enumerate(space.constraints))
+        self._early = [each for each in constraints if set(each[1].names) <= early]
+        for i, each in constraints:
+            for problem in each.check_names((*known, *RESULTS, "proved")):
                 self._note(replace(problem, path=("constraints", i)))
-        if self.problems:
-            raise space.origin.marked(list(self.problems.values()))
+        self._raise_problems()
+
+    def check_ends(self) -> None:
+        """See that every choice makes a point, where the points are too many to make all.
+
+        Raises
+        ------
+        InputError
+            With all that is wrong.
+        """
+        for inputs in self.space.ends():
+            self.point(inputs)
+        self._raise_problems()
 
     def _read_accuracies(self) -> Accuracies | None:
-        """The table of accuracies, if the space has one."""
         file = self.space.file.accuracy
         if file is None:
             return None
         beside = os.path.join(self.space.origin.folder, file)
         known = (*self.space.columns, "scheme", "clusters")
-        return read_accuracies(file if os.path.exists(file) else beside, known)
+        try:
+            with placed("accuracy"):
+                return read_accuracies(file if os.path.exists(file) else beside, known)
+        except InputError as error:
+            self._note(*error.problems)
+            return None
 
     def plan(self) -> Plan:
         """All points of the space.
@@ -199,12 +225,10 @@ class Planner:
                 points.setdefault(point.name, point)
             if len(self.problems) >= MOST_PROBLEMS:
                 break
-        if self.problems:
-            raise self.space.origin.marked(list(self.problems.values()))
+        self._raise_problems()
         if not points:
-            raise self.space.origin.marked(
-                [Problem(f"the constraints rule out all {combinations} points")]
-            )
+            text = f"the constraints rule out all {combinations} points"
+            raise self.space.origin.marked([Problem(text, path=("constraints",))])
         designs = {design.group: design for design in self._designs.values()}
         found = with_larger(list(points.values()), designs)
         return Plan(self.space, tuple(found), combinations, ruled_out)
@@ -214,53 +238,72 @@ class Planner:
         try:
             return self._point(inputs)
         except InputError as error:
-            for problem in error.problems:
-                self._note(problem, inputs)
+            self._note(*error.problems)
             return None
 
     def _point(self, inputs: Inputs) -> Point | None:
-        settings = tuple(self.space.settings(inputs))
+        space, settings = self.space, tuple(self.space.settings(inputs))
         key = repr((inputs["hardware"], settings))
         if key not in self._designs:
-            self._designs[key] = self._designed(key, inputs["hardware"], settings)
+            self._designs[key] = self._designed(key, inputs, settings)
         figures, group, kind, *_ = design = self._designs[key]
         clustering = inputs["clustering"]
-        clustering = str(known_clustering(clustering)) if clustering else None
+        with placed(*place_of_clustering(space, inputs), anew=True):
+            clustering = str(known_clustering(clustering)) if clustering else None
         weights = inputs["weights"] and absolute(inputs["weights"])
         is_clustered = bool(clustering or weights)
         weights = weights or self.space.retrained.get(clustering or "")
         inputs = {**inputs, "clustering": clustering, "weights": weights}
         if not is_clustered:
             inputs |= {"execution": "dense", "decode_level": None}
-        row = {**inputs, **clustering_figures(clustering), **figures,
-               "kcsim_version": kcsim.__version__}  # fmt: skip
-        row |= self._retrained_accuracies(weights)
-        if self._accuracies:
-            row[ACCURACY] = self._accuracies.of(row)
-        row["batch"] = known_network(inputs["network"], inputs["batch"]).layers[0].batch
-        if not all(self._holds(each, row) for each in self._early):
+        with placed("weights", *index_in(space.weights, inputs["weights"])):
+            known = clustering_figures(clustering, weights)
+        row = {**inputs, **known, **figures, "kcsim_version": kcsim.__version__}
+        row |= retrained_accuracies(space, weights)
+        with placed("networks", *index_in(space.networks, inputs["network"])):
+            row["batch"] = known_network(inputs["network"], inputs["batch"]).layers[0].batch
+        if self._accuracies or space.weights:
+            row[ACCURACY] = self._accuracy(row)
+        if not all(self._holds(i, each, row) for i, each in self._early):
             return None
         request = Request(
             "", known_data(inputs["hardware"]), settings, (), absolute(inputs["network"]),
             inputs["batch"], None if weights else clustering, weights,
             inputs["execution"] if is_clustered else "decode",
-            inputs["decode_level"], inputs["objective"], self.space.file.time_limit,
+            inputs["decode_level"], inputs["objective"], space.file.time_limit,
         )  # fmt: skip
         self._check(request, design, key)
         name = point_name(request, figures["hardware_hash"])
         return Point(name, row, replace(request, point=name), group, kind, design.sizes)
 
-    def _retrained_accuracies(self, weights: str | None) -> Row:
-        """Accuracies of the file of a point, or of the dense network beside retrained ones."""
-        if self.space.file.retrain is None:
-            return {}
-        if weights is None and self.space.retrained:
-            any_file = next(iter(self.space.retrained.values()))
-            return accuracies_of(any_file, is_dense=True)
-        return accuracies_of(weights) if weights else dict.fromkeys(ACCURACIES)
+    def _accuracy(self, row: Row) -> float | None:
+        """What the user's table says of a point, else what the files of weights do."""
+        known = self._accuracies.of(row) if self._accuracies else None
+        if known is not None or row["clustering"]:
+            return known
+        asked = [row["weights"]] if row["weights"] else self.space.weights
+        network = known_network(row["network"], row["batch"])
+        found = [known_weights(absolute(each)) for each in asked]
+        measured = {
+            each.accuracy.final if row["weights"] else each.accuracy.dense
+            for each in found
+            if each.accuracy and len(each.network) <= len(network)
+            and (row["weights"] or each.network.name == network.name)
+        }  # fmt: skip
+        if len(measured) != 1:
+            return None
+        in_percent = self._accuracies and self._accuracies.in_percent
+        return measured.pop() * (100 if in_percent else 1)
 
-    def _designed(self, key: str, file: str, settings: tuple[Setting, ...]) -> _Design:
-        hardware = variant(known_data(file), settings)
+    def _designed(self, key: str, inputs: Inputs, settings: tuple[Setting, ...]) -> _Design:
+        file, data = inputs["hardware"], known_data(inputs["hardware"])
+        try:
+            hardware = variant(data, settings)
+        except InputError as error:
+            place, where = blamed(self.space, data, inputs, settings)
+            raise InputError(
+                [replace(p, message=p.message + where, path=place) for p in error.problems]
+            ) from None
         self._last = key, hardware
         figures = {"hardware_hash": hardware_hash(hardware), **design_figures(hardware)}
         kind = hash_of(hardware.level_names, hardware.precision_bits, hardware.codebook)
@@ -269,13 +312,14 @@ class Planner:
             hash_of(file, without_sizes(hardware)),
         )  # fmt: skip
 
-    def _holds(self, constraint: Expression, row: Row) -> bool:
-        value = constraint.value(row)
-        if value is None:
-            unknown = next(name for name in constraint.names if row.get(name) is None)
-            problem = f"'{constraint.text}' cannot be checked: {unknown} is not known"
-            raise InputError(Problem(problem, "a hardware that says it, or another constraint"))
-        return bool(value)
+    def _holds(self, number: int, constraint: Expression, row: Row) -> bool:
+        with placed("constraints", number):
+            value = constraint.value(row)
+            if value is None:
+                unknown = next(name for name in constraint.names if row.get(name) is None)
+                problem = f"'{constraint.text}' cannot be checked: {unknown} is not known"
+                raise InputError(Problem(problem, "what says it, or another constraint"))
+            return bool(value)
 
     def _check(self, request: Request, design: _Design, key: str) -> None:
         """See that a point can be estimated; of each combination that matters once."""
@@ -287,29 +331,30 @@ class Planner:
         self._checked.add(asked)
         if self._last is None or self._last[0] != key:
             self._last = key, variant(request.hardware, request.settings)
-        hardware = self._last[1]
-        plan = planned(request, hardware)
-        if plan.clustering is not None:
-            for place in places_of(request, hardware):
-                mapping_tasks(plan, place)
-
-    def _note(self, problem: Problem, inputs: Inputs | None = None) -> None:
-        """Keep a problem, the first time that it comes up."""
-        text = str(replace(problem, mark=None))
-        if text in self.problems:
+        hardware, file = self._last[1], self.space.file
+        with placed(*(("weights",) if request.weights else ("clusterings",))):
+            plan = planned(request, hardware)
+        if plan.clustering is None:
             return
-        if inputs is not None:
-            varied = [
-                f"{column} = {inputs[column]}"
-                for axis in self.space.axes
-                for column in axis.columns
-                if len(axis.choices) != 1 and inputs.get(column) is not None
-            ]
-            where = f" (at {', '.join(varied)})" if varied else ""
-            path = ("axes",) if self.space.file.axes else ("hardware",)
-            message = problem.message + where
-            problem = Problem(message, problem.expected, problem.suggestion, path=path)
-        self.problems[text] = problem
+        asked_in: Place = "executions", *index_in(file.executions, request.execution)
+        if request.decode_level and request.execution in EXECUTIONS:
+            asked_in = "decode_levels", *index_in(file.decode_levels, request.decode_level)
+        with placed(*asked_in):
+            places = places_of(request, hardware)
+        for place in places:
+            mapping_tasks(plan, place)
+
+    def _raise_problems(self) -> None:
+        if self.problems:
+            raise self.space.origin.marked(list(self.problems.values()))
+
+    def _note(self, *problems: Problem) -> None:
+        """Keep problems, each the first time that it comes up."""
+        for problem in problems:
+            text = str(replace(problem, mark=None))
+            if not problem.path and not problem.mark:
+                problem = replace(problem, path=("axes",) if self.space.file.axes else ())
+            self.problems.setdefault(text, problem)
 
 
 def with_larger(points: Sequence[Point], designs: Mapping[str, _Design]) -> list[Point]:

@@ -36,6 +36,8 @@ from kcsim.mapping.verify import costs_in_space
 Outcome = SearchResult | MappingError
 MOST_KEPT = 4096
 """Results in memory, so that it stays as small for any number of points."""
+MOST_SEEN = 256
+"""Hardware designs of which it is kept what problems have of them."""
 MOST_NEIGHBORS, NEAREST = 32, 2
 """Mappings of a layer on hardware of one structure that are kept, and those that are tried."""
 _SAME = 1e-9
@@ -69,17 +71,26 @@ class SharingMapper(Mapper):
         super().__init__(cache, threads)
         self._known: OrderedDict[Hashable, Outcome] = OrderedDict()
         self._neighbors: OrderedDict[Hashable, dict[Sizes, Mapping]] = OrderedDict()
-        self._larger: dict[str, tuple[Hardware, ...]] = {}
+        self._larger: dict[str, tuple[Sequence[Hardware], int]] = {}
         self._tables = SharedTables()
-        self._last: _Seen | None = None
+        self._seen: OrderedDict[int, _Seen] = OrderedDict()
         self.searched = self.taken_over = 0
 
     def expect(self, hardware: Hardware, larger: Sequence[Hardware]) -> None:
-        """Say which designs a hardware takes optima from: the next larger first."""
-        chain = [as_mapped(each) for each in (hardware, *larger)]
-        self._larger = {
-            repr(each): tuple(chain[i + 1 :]) for i, each in enumerate(chain)
-        }  # fmt: skip
+        """Say which designs a hardware takes optima from: the next larger first.
+
+        They are looked at one by one, as far as optima are not known.
+        """
+        self._larger = {self._look_at(hardware).key: (larger, 0)}
+
+    def _next_larger(self, seen: _Seen) -> Hardware | None:
+        """The design from which another takes optima over."""
+        larger, position = self._larger.get(seen.key, ((), 0))
+        if position == len(larger):
+            return None
+        found = larger[position]
+        self._larger[self._look_at(found).key] = larger, position + 1
+        return found
 
     def solve(
         self,
@@ -90,15 +101,15 @@ class SharingMapper(Mapper):
         within: Deadline | None = None,
     ) -> Outcome:
         """The best mapping of a layer, or why it has none; see `Mapper.solve`."""
-        seen = self._seen(hardware)
+        seen = self._look_at(hardware)
         problem = (task.shape, seen.key, objective, time_limit)
         if problem in self._known:
             self._known.move_to_end(problem)
             return self._known[problem]
         result: Outcome | None = None
-        larger = self._larger.get(seen.key, ())
-        if larger:
-            above = self.solve(task, larger[0], objective, time_limit, within)
+        larger = self._next_larger(seen)
+        if larger is not None:
+            above = self.solve(task, larger, objective, time_limit, within)
             result = taken_over(above, task, seen.mapped, objective)
             self.taken_over += result is not None
         if result is None:
@@ -108,12 +119,16 @@ class SharingMapper(Mapper):
             self._known.popitem(last=False)
         return result
 
-    def _seen(self, hardware: Hardware) -> _Seen:
-        if self._last is None or self._last.hardware is not hardware:
+    def _look_at(self, hardware: Hardware) -> _Seen:
+        found = self._seen.get(id(hardware))
+        if found is None:
             mapped = as_mapped(hardware)
             structure, sizes = structure_of(mapped), sizes_of(mapped)
-            self._last = _Seen(hardware, mapped, repr(mapped), structure, sizes)
-        return self._last
+            found = _Seen(hardware, mapped, repr(mapped), structure, sizes)
+            self._seen[id(hardware)] = found
+            if len(self._seen) > MOST_SEEN:
+                self._seen.popitem(last=False)
+        return found
 
     def _searched(
         self,

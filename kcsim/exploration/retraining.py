@@ -51,6 +51,18 @@ def accuracies_of(weights: str, *, is_dense: bool = False) -> dict[str, float | 
     }  # fmt: skip
 
 
+def retrained_accuracies(space: Space, weights: str | None) -> dict[str, float | None]:
+    """Those of a point: of its file of weights, or of the dense network beside retrained ones.
+
+    Nothing where the space retrains nothing.
+    """
+    if space.file.retrain is None:
+        return {}
+    if weights is None and space.retrained:
+        return accuracies_of(next(iter(space.retrained.values())), is_dense=True)
+    return accuracies_of(weights) if weights else dict.fromkeys(ACCURACIES)
+
+
 def clusterings_of(space: Space) -> tuple[str, ...]:
     """The clusterings of a space, each once, in its order."""
     if space.file.sample is None:

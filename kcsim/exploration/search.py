@@ -82,11 +82,13 @@ class Searcher:
         for goal in goals:
             if goal not in known:
                 near = nearest(goal, known)
-                problem = Problem(f"there is no figure '{goal}'", "", near, path=("search",))
+                expected = "" if near else "one of " + ", ".join(known)
+                problem = Problem(f"there is no figure '{goal}'", expected, near, path=("search",))
                 raise space.origin.marked([problem])
         signs = [1.0] * len(self.settings.minimize) + [-1.0] * len(self.settings.maximize)
         self.known = _Known(goals, np.array(signs))
         self.planner = Planner(space)
+        self.planner.check_ends()
         self.points: dict[str, Point] = {}
         self.pruned: set[str] = set()
         self._boxes: list[Box] = []

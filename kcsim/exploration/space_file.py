@@ -213,6 +213,9 @@ class Origin:
             return InputError(in_file_order(found))
         found = []
         for problem in problems:
+            if problem.mark:
+                found.append(replace(problem, path=()))
+                continue
             steps = (f"[{s}]" if isinstance(s, int) else f".{s}" for s in problem.path)
             place = "".join(steps).removeprefix(".")
             message = f"{self.what}: " + (f"'{place}': " if place else "") + problem.message

@@ -89,7 +89,8 @@ def test_what_does_not_fit_is_searched(mapper):
     mapper.expect(small, [large])
     found = mapper.solve(MappingTask(LAYER), small, "edp")
     wanted = search_mapping(LAYER, small)
-    assert found.mapping == wanted.mapping
+    # Of mappings that are equal, another one may be found.
+    assert (found.energy, found.cycles) == pytest.approx((wanted.energy, wanted.cycles), rel=1e-12)
     assert mapper.searched == 2
 
 
@@ -135,7 +136,7 @@ def test_bounds_are_below_what_points_come_to(clustering, mapper):
 
 def test_a_chain_of_larger_designs_is_decided_before_anything_runs():
     from kcsim.exploration.plan import Planner
-    from kcsim.exploration.space import read_space
+    from kcsim.exploration.space_reader import read_space
 
     space = {
         "hardware": "simple", "networks": ["lenet5"], "set": dict(PRICED),

@@ -10,7 +10,8 @@ import kcsim
 from kcsim.errors import InputError
 from kcsim.exploration.plan import Planner
 from kcsim.exploration.ranges import read_values
-from kcsim.exploration.space import read_space
+from kcsim.exploration.search import Searcher
+from kcsim.exploration.space_reader import read_space
 
 BASE = {"hardware": "simple", "networks": ["lenet5"]}
 
@@ -98,8 +99,23 @@ def test_quasi_random_points_cover_every_part_of_a_range():
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        ({"axes": {"levels.bufer.capacity": ["1 KiB"]}}, "no 'bufer'.*did you mean 'buffer'"),
-        ({"axes": {"levels.registers.capacity": ["1 KiB"]}}, "no 'registers'"),
+        ({"axes": {"levels.bufer.capacity": ["1 KiB"]}}, "did you mean 'levels.buffer.capacity'"),
+        (
+            {"axes": {"levels.registers.capacity": ["1 KiB"]}},
+            "no 'registers'.*did you mean 'levels.register file.capacity'",
+        ),
+        (
+            {"axes": {"levels[1].capacity": ["1 KiB"], "levels.buffer.capacity_kib": [2]}},
+            "'levels.buffer.capacity_kib' and 'levels.1..capacity' are the same value",
+        ),
+        (
+            {"axes": {"levels.buffer.fanout.x": [2]}, "set": {"levels.buffer.fanout.x": 4}},
+            "'levels.buffer.fanout.x' is given twice",
+        ),
+        ({"constraints": ["area_mm2"]}, "'area_mm2' is no condition"),
+        ({"parameters": {"k": [4, 8]}}, "nothing uses the parameter 'k'"),
+        ({"weights": ["none.safetensors"]}, "no such file"),
+        ({"accuracy": "none.csv"}, "no such file"),
         ({"axes": {"levels.buffer.capacity": ["1 KB"]}}, "ambiguous"),
         ({"axes": {"levels.buffer.capacity": [16]}}, "a number and a unit"),
         ({"axes": {"levels.buffer.capacity": ["0 KiB"]}}, "capacity"),
@@ -140,6 +156,37 @@ def test_all_mistakes_are_told_together_with_their_lines(tmp_path):
     with pytest.raises(InputError) as info:
         read_space(file)
     assert [each.mark.line for each in info.value.problems] == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("lines", "place"),
+    [
+        (["networks: [lenet5, lenet6]"], (2, 20)),
+        (["networks: [lenet5]", "clusterings: [none, 'kernel:k=0']"], (3, 21)),
+        (["networks: [lenet5]", "axes: {levels.buffer.capacity: [1 KiB, -1 KiB]}"], (3, 40)),
+        (["networks: [lenet5]", "axes:", "  levels.buffer.capacity: [1 KiB]",
+          "  levels.buffer.fanout: {linked: [{x: 2, y: 2}, {x: 2, y: 0}]}"], (5, 49)),
+        (["networks: [lenet5]", "clusterings: ['kernel:k=4']", "executions: [decode, decod]"],
+         (4, 22)),
+        (["networks: [lenet5]", "clusterings: ['kernel:k=4']", "decode_levels: [bufer]"], (4, 17)),
+        (["networks: [lenet5]", "constraints: ['mac_units > 0', 'area_mm2 < 0']"], (3, 14)),
+        (["networks: [lenet5]", "weights: [none.safetensors]"], (3, 11)),
+    ],
+)  # fmt: skip
+def test_mistakes_of_points_are_told_where_they_stand(lines, place, tmp_path):
+    file = tmp_path / "s.yaml"
+    file.write_text("\n".join(["hardware: simple", *lines]) + "\n")
+    with pytest.raises(InputError) as info:
+        Planner(read_space(file)).plan()
+    assert [(each.mark.line, each.mark.column) for each in info.value.problems] == [place]
+    assert str(file) in str(info.value)
+
+
+def test_mistakes_of_searches_are_told_before_anything_runs(tmp_path):
+    space = {**BASE, "axes": {"levels.buffer.fanout.x": [4, 2, 0]}}
+    for search in ({"minimize": ["edpp"]}, {"minimize": ["edp"]}):
+        with pytest.raises(InputError, match=r"'edp'|fanout\.x' is 0"):
+            Searcher(read_space({**space, "search": search}), tmp_path, None)
 
 
 def test_accuracies_join_by_scheme_and_entries(tmp_path):

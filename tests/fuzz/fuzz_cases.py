@@ -25,7 +25,7 @@ import yaml
 import kcsim
 from kcsim.cli.main import run
 from kcsim.exploration.plan import Planner
-from kcsim.exploration.space import read_space
+from kcsim.exploration.space_reader import read_space
 from kcsim.hardware.reader import shipped_folder, shipped_names
 from kcsim.reading.foreign_yaml import parse_foreign_yaml
 
