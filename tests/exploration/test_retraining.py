@@ -14,7 +14,7 @@ import kcsim  # noqa: E402
 from kcsim.cli.main import run  # noqa: E402
 from kcsim.errors import InputError  # noqa: E402
 from kcsim.exploration.retraining import clusterings_of  # noqa: E402
-from kcsim.exploration.space import read_space  # noqa: E402
+from kcsim.exploration.space_reader import read_space  # noqa: E402
 from kcsim.hardware.variants import hardware_data, variant  # noqa: E402
 from kcsim.retrain import command  # noqa: E402
 
