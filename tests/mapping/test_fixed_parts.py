@@ -71,7 +71,7 @@ WRONG = {
     "nothing left to iterate": (
         ["level: DRAM, temporal: [P]", "level: buffer, nest: [C, Q, R, S], spatial_x: [P], "
          "spatial_y: [C]", "level: scratchpads, factors: [M<=2]"],
-        ": they leave no place for all of M = 384",
+        ": they leave no place for all of R = 3",
     ),
 }  # fmt: skip
 

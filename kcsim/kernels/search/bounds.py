@@ -210,6 +210,18 @@ def least_of_loops(problem, level, prices, placed, box, code, values, closing, t
     return best
 
 
+@helper
+def copy_mirrored(problem, placed, box, values):
+    """Fill what is known from where rows and columns are exchanged; whether it is."""
+    if problem.mirror.shape[0] == 0 or problem.mirror[box] <= box:
+        return False
+    for code in range(16):
+        if not opened(code) & ~placed:
+            other = code ^ (ROWS ^ COLUMNS) << 2 if code >> 2 >= ROWS else code
+            values[placed, code, box] = values[placed, other, problem.mirror[box]]
+    return True
+
+
 @kernel
 def bound_open(problem, level, kept, prices, fits, boundary, values, tensor, price, found):
     """As `bound_level`, where a tensor of a level further in is still open.
@@ -230,6 +242,8 @@ def bound_open(problem, level, kept, prices, fits, boundary, values, tensor, pri
         if placed & ~kept:
             continue
         for box in range(boundary.shape[0] - 1, -1, -1):
+            if copy_mirrored(problem, placed, box, found):
+                continue
             words = problem.distinct[box] if tensor == INPUTS else problem.words[tensor, box]
             closing = price * words * problem.rounds[box]
             least = closing / problem.unseen[tensor, box]
@@ -273,6 +287,8 @@ def bound_level(problem, level, kept, prices, fits, boundary, values):
         if placed & ~kept:
             continue
         for box in range(boundary.shape[0] - 1, -1, -1):
+            if copy_mirrored(problem, placed, box, values):
+                continue
             for code in range(16):
                 if opened(code) & ~placed:
                     continue
