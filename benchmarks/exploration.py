@@ -3,8 +3,9 @@
 Run ``python benchmarks/exploration.py``. It explores docs/sweeps/thousand.yaml (1,000 designs of
 ResNet-18, dense and clustered), or as many of its points as ``--points`` says, drawn evenly, with
 results kept nowhere before; prints wall time, points per second, CPU seconds of the workers and of
-this process, its memory, and where the time of the workers went; then the time of one process a
-point for ``--alone`` of them, with warm kernels and no kept results.
+this process, the memory of this process and of the largest worker, and how busy the machine is;
+then the time of one process a point for ``--alone`` of them, with warm kernels and no kept results.
+``--sweep docs/sweeps/sizes.yaml --points 10 100 1000 10000`` measures how it grows.
 """
 
 from __future__ import annotations
@@ -42,12 +43,15 @@ def measure(space: dict[str, Any], workers: int | None) -> None:
         found = explore(space, Path(folder) / "out", workers=workers)
         wall, own = time.perf_counter() - wall, time.process_time() - own
         others, frame = children_seconds() - before, found.points()
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    memory, largest = (
+        resource.getrusage(who).ru_maxrss / 1024
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
     spent = float(frame["evaluation_seconds"].sum())
     print(
         f"{len(frame):>6} points {wall:8.1f} s {len(frame) / wall:8.2f} points/s; CPU of workers "
         f"{others:.1f} s ({spent:.1f} s on points, by the wall), of this process {own:.1f} s; "
-        f"{memory:.0f} MB",
+        f"{memory:.0f} MB, a worker {largest:.0f} MB; load {os.getloadavg()[0]:.1f}",
         flush=True,
     )
 

@@ -19,7 +19,7 @@ Place = tuple[str | int, ...]
 
 
 @contextlib.contextmanager
-def placed(*place: str | int, anew: bool = False) -> Iterator[None]:
+def placed(*place: str | int, anew: bool = False, together: bool = False) -> Iterator[None]:
     """Give problems that come up a place in the sweep file.
 
     Parameters
@@ -27,15 +27,18 @@ def placed(*place: str | int, anew: bool = False) -> Iterator[None]:
     *place : str or int
     anew : bool
         Also to those that have one in another text.
+    together : bool
+        Whether several are told as one, as where weights are those of another network.
     """
     try:
         yield
     except InputError as error:
+        problems = list(error.problems)
+        if together and len(problems) > 1:
+            text = f"{problems[0].message}, and {len(problems) - 1} more mistakes like that"
+            problems = [replace(problems[0], message=text)]
         raise InputError(
-            [
-                p if p.path or (p.mark and not anew) else replace(p, path=place)
-                for p in error.problems
-            ]
+            [p if p.path or (p.mark and not anew) else replace(p, path=place) for p in problems]
         ) from None
 
 

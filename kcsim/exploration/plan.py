@@ -24,6 +24,7 @@ from kcsim.exploration.designs import (
     known_clustering,
     known_data,
     known_network,
+    known_variant,
     known_weights,
     mapping_tasks,
     places_of,
@@ -41,8 +42,7 @@ from kcsim.exploration.placing import (
 )
 from kcsim.exploration.retraining import ACCURACIES, retrained_accuracies
 from kcsim.exploration.space import Inputs, Space
-from kcsim.hardware.schema import Hardware
-from kcsim.hardware.variants import Setting, variant
+from kcsim.hardware.variants import Setting
 from kcsim.mapping.as_mapped import Sizes, as_mapped, sizes_of, without_sizes
 
 Row = dict[str, Any]
@@ -135,7 +135,7 @@ class Plan:
 def _problems_of(point: Point) -> Iterator[Hashable]:
     """The mapping problems of a point, of those of its group."""
     request = point.request
-    hardware = variant(request.hardware, request.settings)
+    hardware = known_variant(request.hardware, request.settings)
     plan = planned(request, hardware)
     places = places_of(request, hardware) if plan.clustering is not None else (hardware,)
     for place in places:
@@ -165,7 +165,6 @@ class Planner:
         self.space = space
         self.problems: dict[str, Problem] = {}
         self._designs: dict[str, _Design] = {}
-        self._last: tuple[str, Hardware] | None = None
         self._checked: set[Hashable] = set()
         known = (*space.columns, *KNOWN_BEFORE)
         self._accuracies = self._read_accuracies()
@@ -234,7 +233,7 @@ class Planner:
         return Plan(self.space, tuple(found), combinations, ruled_out)
 
     def point(self, inputs: Inputs) -> Point | None:
-        """A point; ``None`` if a constraint rules it out, or if it is wrong, which is noted."""
+        """A point; ``None`` if constraints rule it out, or if it is wrong, which is noted."""
         try:
             return self._point(inputs)
         except InputError as error:
@@ -245,7 +244,7 @@ class Planner:
         space, settings = self.space, tuple(self.space.settings(inputs))
         key = repr((inputs["hardware"], settings))
         if key not in self._designs:
-            self._designs[key] = self._designed(key, inputs, settings)
+            self._designs[key] = self._designed(inputs, settings)
         figures, group, kind, *_ = design = self._designs[key]
         clustering = inputs["clustering"]
         with placed(*place_of_clustering(space, inputs), anew=True):
@@ -272,7 +271,7 @@ class Planner:
             inputs["execution"] if is_clustered else "decode",
             inputs["decode_level"], inputs["objective"], space.file.time_limit,
         )  # fmt: skip
-        self._check(request, design, key)
+        self._check(request, design)
         name = point_name(request, figures["hardware_hash"])
         return Point(name, row, replace(request, point=name), group, kind, design.sizes)
 
@@ -295,16 +294,15 @@ class Planner:
         in_percent = self._accuracies and self._accuracies.in_percent
         return measured.pop() * (100 if in_percent else 1)
 
-    def _designed(self, key: str, inputs: Inputs, settings: tuple[Setting, ...]) -> _Design:
+    def _designed(self, inputs: Inputs, settings: tuple[Setting, ...]) -> _Design:
         file, data = inputs["hardware"], known_data(inputs["hardware"])
         try:
-            hardware = variant(data, settings)
+            hardware = known_variant(data, settings)
         except InputError as error:
             place, where = blamed(self.space, data, inputs, settings)
             raise InputError(
                 [replace(p, message=p.message + where, path=place) for p in error.problems]
             ) from None
-        self._last = key, hardware
         figures = {"hardware_hash": hardware_hash(hardware), **design_figures(hardware)}
         kind = hash_of(hardware.level_names, hardware.precision_bits, hardware.codebook)
         return _Design(
@@ -321,7 +319,7 @@ class Planner:
                 raise InputError(Problem(problem, "what says it, or another constraint"))
             return bool(value)
 
-    def _check(self, request: Request, design: _Design, key: str) -> None:
+    def _check(self, request: Request, design: _Design) -> None:
         """See that a point can be estimated; of each combination that matters once."""
         asked: Hashable = (request.network, request.batch, request.clustering, request.weights)
         if request.clustering or request.weights:
@@ -329,10 +327,11 @@ class Planner:
         if asked in self._checked:
             return
         self._checked.add(asked)
-        if self._last is None or self._last[0] != key:
-            self._last = key, variant(request.hardware, request.settings)
-        hardware, file = self._last[1], self.space.file
-        with placed(*(("weights",) if request.weights else ("clusterings",))):
+        hardware, file = known_variant(request.hardware, request.settings), self.space.file
+        given: Place = ("clusterings",)
+        if request.weights:
+            given = "weights", *index_in([*map(absolute, self.space.weights)], request.weights)
+        with placed(*given):
             plan = planned(request, hardware)
         if plan.clustering is None:
             return
@@ -342,7 +341,8 @@ class Planner:
         with placed(*asked_in):
             places = places_of(request, hardware)
         for place in places:
-            mapping_tasks(plan, place)
+            with placed(*given, together=True):
+                mapping_tasks(plan, place)
 
     def _raise_problems(self) -> None:
         if self.problems:
@@ -353,7 +353,7 @@ class Planner:
         for problem in problems:
             text = str(replace(problem, mark=None))
             if not problem.path and not problem.mark:
-                problem = replace(problem, path=("axes",) if self.space.file.axes else ())
+                problem = replace(problem, path=("axes" if self.space.file.axes else "hardware",))
             self.problems.setdefault(text, problem)
 
 

@@ -1,9 +1,11 @@
 """Sweep files: what they mean, and what is said of mistakes."""
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
+from random_clustered import random_clustered
 from sweeps import SMALL, write_sweep
 
 import kcsim
@@ -12,6 +14,7 @@ from kcsim.exploration.plan import Planner
 from kcsim.exploration.ranges import read_values
 from kcsim.exploration.search import Searcher
 from kcsim.exploration.space_reader import read_space
+from kcsim.weights.accuracy import Accuracy
 
 BASE = {"hardware": "simple", "networks": ["lenet5"]}
 
@@ -195,6 +198,47 @@ def test_accuracies_join_by_scheme_and_entries(tmp_path):
              "accuracy": "acc.csv"}  # fmt: skip
     found = Planner(read_space(write_sweep(tmp_path / "s.yaml", space))).plan().points
     assert [p.inputs["accuracy"] for p in found] == [92, 91.5, None]
+
+
+@pytest.fixture
+def clustered(tmp_path):
+    """A file of clustered weights of LeNet-5, whose accuracy was measured."""
+    known = Accuracy("test.npz", 5000, "tied", 2, (0, 1), 0.91, (0.2, 0.3), (0.7, 0.8), (0.88, 0.9))
+    network = kcsim.load_network("lenet5")
+    weights = random_clustered(network, "kernel:k=7,scope=layer")
+    path = tmp_path / "lenet5.safetensors"
+    kcsim.save_clustered(dataclasses.replace(weights, accuracy=known), path)
+    return path
+
+
+def rows_with(space, folder, *columns):
+    found = Planner(read_space(write_sweep(folder / "s.yaml", {**BASE, **space}))).plan().points
+    return [tuple(point.inputs[column] for column in columns) for point in found]
+
+
+def test_accuracies_are_read_from_files_of_weights_beside_the_sweep(clustered, tmp_path):
+    space = {"clusterings": ["none"], "weights": [clustered.name]}
+    found = rows_with(space, tmp_path, "scheme", "clusters", "accuracy")
+    assert found == [(None, None, 0.91), ("kernel", 7, 0.88)]
+    # Without anything beside them, weights are the only rows.
+    assert rows_with({"weights": [clustered.name]}, tmp_path, "accuracy") == [(0.88,)]
+
+
+def test_a_table_of_accuracies_comes_before_files_of_weights_and_decides_on_percent(
+    clustered, tmp_path
+):
+    (tmp_path / "acc.csv").write_text("scheme,k,accuracy\nkernel,16,75.5\nnone,,92\n")
+    space = {"clusterings": ["none", "kernel:k=16"], "weights": [clustered.name],
+             "accuracy": "acc.csv"}  # fmt: skip
+    found = rows_with(space, tmp_path, "clusters", "accuracy")
+    assert found == [(None, 92), (16, 75.5), (7, pytest.approx(88))]
+
+
+def test_weights_of_another_network_say_nothing_of_a_dense_one(clustered, tmp_path):
+    space = {"networks": ["resnet20"], "clusterings": ["none"]}
+    assert rows_with(space, tmp_path, "network")
+    with pytest.raises(InputError, match=r"s\.yaml:7:3: .* and 19 more mistakes"):
+        rows_with({**space, "weights": [clustered.name]}, tmp_path, "accuracy")
 
 
 @pytest.mark.parametrize(
