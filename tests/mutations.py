@@ -603,7 +603,7 @@ MUTATIONS = {
         TIES, "retrain/reassign.py", "value[changed] = 0", "value[changed] *= 1"
     ),
     "retraining: pruned weights come back": Mutation(
-        TIES, "retrain/pruning.py", "module.weight.mul_(mask)", "module.weight.mul_(1)"
+        TIES, "retrain/pruning.py", "weight_of(self.model).mul_(mask)", "weight_of(self.model)"
     ),
     "retraining: units drawn to the sums of their clusters": Mutation(
         PENALTY, "retrain/penalty.py", "means = sums / counts[:, None]", "means = 1.0 * sums"

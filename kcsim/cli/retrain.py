@@ -74,7 +74,7 @@ def command(
         waiting,
     )  # fmt: skip
     from kcsim.report.accuracy_data import retrained_tables
-    from kcsim.retrain.command import Request, add_line, prepare, run
+    from kcsim.retrain.command import Request, add_line, prepare, read_table, run
     from kcsim.retrain.compress import remove_checkpoints
     from kcsim.weights.clustered_writer import save_clustered
 
@@ -89,6 +89,8 @@ def command(
     )  # fmt: skip
     for given, reason in _unused(request):
         refuse_unused(given, reason)
+    if table is not None:
+        read_table(table)
     prepared = prepare(request)
     with waiting("training the dense network") as progress:
         prepared.train_dense(progress)

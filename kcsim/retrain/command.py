@@ -13,6 +13,7 @@ import numpy as np
 
 from kcsim.errors import InputError, Problem
 from kcsim.reading.files import write_whole
+from kcsim.retrain.choices import check_choices, check_classes
 from kcsim.retrain.compress import PENALTY_RECIPE, checkpoint_file, retrain_network
 from kcsim.retrain.fit import fit
 from kcsim.retrain.image_files import has_parts, read_images
@@ -105,6 +106,7 @@ def prepare(request: Request) -> Prepared:
         If anything of it is wrong.
     """
     network = load_network(request.network)
+    check_choices(network, request.cluster, request.method, request.prune, request.strength)
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
         model, preparation = make_model(request.model, network.name)
@@ -117,7 +119,7 @@ def prepare(request: Request) -> Prepared:
     first = network.layers[0]
     size = (first.in_height, first.in_width, first.in_channels)
     train, test = _images(request, size, preparation)
-    _check_classes(model, train, test)
+    check_classes(model, train, test)
     _move(model, request.device)
     recipe = PENALTY_RECIPE if request.method in ("hard", "relaxed") else Recipe()
     recipe = replace(
@@ -160,24 +162,34 @@ def add_line(path: str | os.PathLike[str], weights: ClusteredWeights) -> None:
     InputError
         If there is another file of this name.
     """
-    rows = []
-    if Path(path).exists():
-        try:
-            rows = list(csv.DictReader(io.StringIO(Path(path).read_text(encoding="utf-8"))))
-        except (OSError, UnicodeDecodeError, csv.Error):
-            rows = [{}]
-        if any(tuple(row) != COLUMNS for row in rows):
-            raise InputError(
-                Problem(f"'{os.fspath(path)}' is no table of accuracies", "a new name")
-            )
     new = table_row(weights)
     same = ("network", "clustering", "method", "epochs", "images", "image_count")
-    rows = [row for row in rows if any(row[name] != str(new[name]) for name in same)]
+    rows = [row for row in read_table(path) if any(row[name] != str(new[name]) for name in same)]
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows([*rows, new])
     write_whole(path, text.getvalue())
+
+
+def read_table(path: str | os.PathLike[str]) -> list[dict[str, str]]:
+    """The lines of a table of accuracies; none where there is no file.
+
+    Raises
+    ------
+    InputError
+        If there is another file of this name.
+    """
+    if not Path(path).exists():
+        return []
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        rows = list(csv.DictReader(io.StringIO(text)))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        rows = [{}]
+    if any(tuple(row) != COLUMNS for row in rows):
+        raise InputError(Problem(f"'{os.fspath(path)}' is no table of accuracies", "a new name"))
+    return rows
 
 
 def table_row(weights: ClusteredWeights) -> dict[str, str | int | float]:
@@ -253,19 +265,3 @@ def _move(model: nn.Module, device: str | None) -> None:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"--device is {device!r}: {reason}") from None
-
-
-def _check_classes(model: nn.Module, train: Images, test: Images) -> None:
-    """See whether the model takes the images, and has a score for each class."""
-    images, _ = next(train.first(1).batches(1))
-    model.eval()
-    try:
-        with torch.no_grad():
-            scores = model(images)
-        classes = scores.shape[1]
-    except (RuntimeError, IndexError, AttributeError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"the model does not take images of this size: {reason}") from None
-    largest = max(int(train.labels.max()), int(test.labels.max()))
-    if largest >= classes:
-        raise InputError(Problem(f"the images have class {largest}", f"0 to {classes - 1}"))

@@ -100,7 +100,9 @@ class KMeansPenalty:
         )
         if isinstance(clustering, str):
             clustering = parse_clustering(clustering)
-        _check(clustering, strength, refresh, reading)
+        check_penalty(clustering, strength, reading)
+        if refresh < 1:
+            raise InputError(Problem(f"refresh is {refresh}", "at least 1"))
         self.model, self.clustering, self.reading = model, clustering, reading
         self.strength, self.refresh, self.total_rate = float(strength), refresh, total_rate
         self.steps = 0
@@ -200,7 +202,8 @@ class KMeansPenalty:
             group.labels = torch.from_numpy(labels).to(units.device)
 
 
-def _check(clustering: Clustering, strength: float, refresh: int, reading: str) -> None:
+def check_penalty(clustering: Clustering, strength: float, reading: str) -> None:
+    """Raise an InputError if there is no such penalty."""
     if reading not in READINGS:
         raise InputError(Problem(f"there is no reading {reading!r}", " or ".join(READINGS)))
     if clustering.kind.has_scales or clustering.transforms > 1:
@@ -208,8 +211,6 @@ def _check(clustering: Clustering, strength: float, refresh: int, reading: str) 
         raise InputError(Problem(what, "scalar, row, kernel or product, without transforms"))
     if not 0 < strength < np.inf:
         raise InputError(Problem(f"strength is {strength}", "above 0"))
-    if refresh < 1:
-        raise InputError(Problem(f"refresh is {refresh}", "at least 1"))
 
 
 def _sharing(parts: list[LayerClustering]) -> list[list[LayerClustering]]:

@@ -56,7 +56,7 @@ class MagnitudePruning:
         network = network or network_of(model)
         self.model, self.steps, self.every, self.done = model, steps, every, 0
         self._places = places_of(model, network)
-        self.shares = _shares(network, share)
+        self.shares = shares_by_layer(network, share)
         self.masks: dict[str, torch.Tensor] = {}
 
     @torch.no_grad()
@@ -124,8 +124,14 @@ def parse_shares(text: str) -> float | dict[str, float]:
     return shares
 
 
-def _shares(network: Network, share: float | Mapping[str, float]) -> dict[str, float]:
-    """The share of each layer that is pruned at all."""
+def shares_by_layer(network: Network, share: float | Mapping[str, float]) -> dict[str, float]:
+    """The share of each layer that is pruned at all.
+
+    Raises
+    ------
+    InputError
+        If a share is out of its range, or a pattern matches no layer.
+    """
     by_pattern = {"*": share} if isinstance(share, int | float) else dict(share)
     names = [layer.name for layer in network]
     for pattern, value in by_pattern.items():

@@ -40,6 +40,24 @@ def halves():
 def number():
     return 5
 
+class Odd(nn.Module):
+    def __init__(self, of):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(3, 8, 3, bias=False), nn.Conv2d(8, 8, 3)
+        self.fc, self.of = nn.Linear(32, 4), of
+
+    def forward(self, x):
+        return self.of(self, x)
+
+def pair():
+    return Odd(lambda model, x: (x, x))
+
+def picture():
+    return Odd(lambda model, x: model.conv1(x))
+
+def crash():
+    return Odd(lambda model, x: {}["missing"])
+
 def broken():
     raise ValueError("no model today")
 
@@ -276,6 +294,14 @@ def test_a_command_that_was_ended_goes_on_to_the_same_file(ending, trained):
         (("--model", "no_such_module:x"), "No module named 'no_such_module'"),
         (("--model", "half_models:number"), "makes a int"),
         (("--model", "half_models:broken"), "no model today"),
+        (("--model", "half_models:pair", "--weights", ""), "gives tuple; expected a score for"),
+        (("--model", "half_models:picture", "--weights", ""), "gives 1x8x8x8; expected a score"),
+        (("--model", "half_models:crash", "--weights", ""), "KeyError: 'missing'"),
+        (("--cluster", "row:k=100000", "--weights", ""), "at most 192"),
+        (("--cluster", "scaled_kernel:k=4", "--method", "hard"), "no mean to be drawn to"),
+        (("--strength", "nan", "--method", "hard"), "strength is nan"),
+        (("--prune", "conv9=0.5", "--weights", ""), "did you mean 'conv2'?"),
+        (("--table", "train.npz"), "is no table of accuracies"),
         (("--network", "vgg16"), "no torch model of network 'vgg16'"),
         (("--network", "lenet5"), "8x3x3x3; expected 20x1x5x5"),
         (("--data", "no.npz"), "no such file"),
@@ -296,10 +322,42 @@ def test_wrong_input_is_one_line(options, words, kcsim, trained):
     given |= dict(zip(options[::2], options[1::2], strict=True))
     if given["--network"] in ("lenet5", "vgg16"):
         del given["--model"]
+    if not given["--weights"]:
+        del given["--weights"]
     done = kcsim("retrain", *[each for pair in given.items() for each in pair])
     assert done.code == 2
     assert words in done.err
     assert all(line.startswith(("error:", " ")) for line in done.err.strip().splitlines())
+
+
+def test_wrong_choices_are_told_before_anything_is_trained(kcsim, folder, monkeypatch):
+    monkeypatch.setattr("kcsim.retrain.command.fit", None)
+    for wrong in (("--cluster", "row:k=1000"), ("--cluster", "row:k=4", "--table", "train.npz"),
+                  ("--cluster", "row:k=4", "--prune", "1"),
+                  ("--cluster", "linear_kernel:k=4", "--method", "relaxed")):  # fmt: skip
+        assert kcsim("retrain", *DENSE, *wrong).code == 2
+
+
+def test_pictures_in_folders_serve_as_arrays_do(kcsim, trained):
+    image = pytest.importorskip("PIL.Image")
+    for part in ("train", "test"):
+        data = np.load(f"{part}.npz")
+        for number, (pixels, label) in enumerate(zip(data["images"], data["labels"], strict=True)):
+            place = trained / "pictures" / part / f"class {label}"
+            place.mkdir(parents=True, exist_ok=True)
+            image.fromarray(pixels).save(place / f"{number:03}.png")
+    given = dict(zip(DENSE[::2], DENSE[1::2], strict=True))
+    found = []
+    for data in ({}, {"--data": "pictures", "--test": "pictures"}):
+        options = [each for pair in (given | data).items() for each in pair]
+        done = kcsim(
+            "retrain", *options, "--weights", "dense.pt", "--cluster", "kernel:k=2",
+            "--method", "none", "--format", "json",
+        )  # fmt: skip
+        assert done.code == 0, done.err
+        found.append(json.loads(done.out)["accuracies"])
+    assert found[1]["images"] == "pictures"
+    assert found[0]["clustered_accuracies"] == found[1]["clustered_accuracies"]
 
 
 def test_lenet_on_digits_keeps_its_accuracy_at_two_scalars_a_layer(kcsim, tmp_path, monkeypatch):
