@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 
 from kcsim import Mapping
+from kcsim.cost.partial_sums import sum_states
 from kcsim.cost.zero_savings import left_of_cycles, left_of_macs, left_of_reads, value_bits
 from kcsim.hardware.schema import LevelConstraint
 from kcsim.mapping.nest import LevelLoops
@@ -121,8 +122,12 @@ def bypasses(hardware):
         yield Mapping(tuple(LevelLoops(name, bypass=left) for name, left in names))
 
 
-def price(layer, hardware, counts, keeps):
-    """Energy and cycles of counted mappings, from the definitions and without rounding."""
+def price(layer, hardware, counts, keeps, loops=None):
+    """Energy and cycles of counted mappings, from the definitions and without rounding.
+
+    The loops are needed where partial sums are wider than outputs.
+    """
+    sums = sum_states(hardware, loops, keeps) if loops is not None else None
     compute, zeros, last = hardware.compute, layer.zeros, len(hardware.levels) - 1
     words = counts.accesses.astype(float)
     arriving = counts.transfers[..., :2].sum(axis=-1).astype(float)
@@ -135,7 +140,8 @@ def price(layer, hardware, counts, keeps):
     for i, level in enumerate(hardware.levels):
         taken = np.zeros((2, len(words)))
         for j, tensor in enumerate(TENSORS):
-            width = getattr(hardware.precision_bits, tensor)
+            bits, links = hardware.level_bits[i], hardware.network_bits(i)
+            width = bits[tensor]
             stored = float(value_bits(level, tensor, width, zeros))
             paid, spent = words[:, i, j].copy(), words[:, i, j].copy()
             crossing = arriving[:, i, j].copy()
@@ -147,14 +153,22 @@ def price(layer, hardware, counts, keeps):
                     spent[:, action] -= served * (1 - timed)
                 crossing -= served * (1 - left)
             finished = words[:, i, j, 2] - words[:, i, j, 0] if tensor == "outputs" else 0.0
+            carried = crossing * links[tensor]
+            if tensor == "outputs" and sums is not None:
+                if bits["partial_sums"] > width:
+                    finished = layer.output_words * sums.finish[:, i] * (words[:, i, j, 2] > 0)
+                    width = bits["partial_sums"]
+                less = layer.output_words * sums.cross[:, i]
+                carried = crossing * links["partial_sums"]
+                carried = carried - less * (links["partial_sums"] - links["outputs"])
             for k, action in enumerate(("read", "write", "update")):
                 size = width if tensor == "outputs" else stored
                 less = finished * (width - stored) if k == 2 else 0.0
                 word_bits = level.word_bits_of(tensor)
-                price = level.price(tensor, action) / (word_bits * level.block_words)
+                price = level.price(tensor, action) / (word_bits * level.words_per_access(tensor))
                 energy += (paid[:, k] * size - less) * price
                 taken[int(k > 0)] += (spent[:, k] * size - less) / word_bits
-            energy += crossing * level.fanout.transfer_pj * width / level.word_bits
+            energy += carried * level.fanout.transfer_pj / level.word_bits
         moved = np.zeros(len(words))
         for moving, rate in zip(
             taken, (level.read_words_per_cycle, level.write_words_per_cycle), strict=True

@@ -18,6 +18,7 @@ from kcsim.cli.options import (
     Overrides,
     Size,
     TimeLimit,
+    ValueBits,
     Weights,
     Zeros,
 )
@@ -32,6 +33,7 @@ def command(
     decode_level: DecodeLevel = None,
     batch: Batch = None,
     zeros: Zeros = None,
+    precision: ValueBits = None,
     layers: Layers = None,
     objective: Objective = "edp",
     overrides: Overrides = None,
@@ -71,7 +73,7 @@ def command(
         problem = "--execution and --decode-level are for clustered weights"
         raise InputError(Problem(problem, "--cluster or --weights"))
     hardware = load_hardware(hw, overrides or ())
-    chosen, clustered = read_workload(network, cluster, weights, zeros, layers)
+    chosen, clustered = read_workload(network, cluster, weights, zeros, layers, precision)
     with waiting(keeps=True) as progress:
         result = estimate(
             hardware, chosen, cluster, weights=clustered, batch=batch,

@@ -14,6 +14,7 @@ from kcsim.cli.options import (
     Size,
     TableFormat,
     TimeLimit,
+    ValueBits,
     Zeros,
 )
 
@@ -24,6 +25,7 @@ def command(
     cluster: Cluster = None,
     batch: Batch = None,
     zeros: Zeros = None,
+    precision: ValueBits = None,
     time_limit: TimeLimit = None,
     even: Even = False,
     overrides: Overrides = None,
@@ -56,7 +58,7 @@ def command(
         check_plot_path(plot)
         check_size(size or COLUMN)
     hardware = load_hardware(hw, overrides or ())
-    chosen, form = read_layer(layer, batch, zeros), read_format(layer, hardware, cluster)
+    chosen, form = read_layer(layer, batch, zeros, precision), read_format(layer, hardware, cluster)
     with waiting():
         front = find_front(
             chosen, hardware, weights=form.costs(hardware), time_limit=time_limit, even=even

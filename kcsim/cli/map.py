@@ -16,6 +16,7 @@ from kcsim.cli.options import (
     Overrides,
     Size,
     TimeLimit,
+    ValueBits,
     Zeros,
 )
 
@@ -26,6 +27,7 @@ def command(
     cluster: Cluster = None,
     batch: Batch = None,
     zeros: Zeros = None,
+    precision: ValueBits = None,
     objective: Objective = "edp",
     time_limit: TimeLimit = None,
     imperfect: Imperfect = False,
@@ -57,7 +59,7 @@ def command(
     else:
         refuse_unused({"--size": size}, "nothing is drawn", "--plot")
     hardware = load_hardware(hw, overrides or ())
-    chosen, form = read_layer(layer, batch, zeros), read_format(layer, hardware, cluster)
+    chosen, form = read_layer(layer, batch, zeros, precision), read_format(layer, hardware, cluster)
     with waiting(keeps=True):
         best = map_layer(
             chosen, hardware, form, objective=objective, time_limit=time_limit,

@@ -17,6 +17,7 @@ from kcsim.cli.options import (
     Save,
     TableFormat,
     TimeLimit,
+    ValueBits,
     Zeros,
 )
 
@@ -31,6 +32,7 @@ def command(
     cluster: Cluster = None,
     batch: Batch = None,
     zeros: Zeros = None,
+    precision: ValueBits = None,
     objective: Objective = "edp",
     time_limit: TimeLimit = None,
     even: Even = False,
@@ -55,7 +57,7 @@ def command(
     check_output(output)
     chosen_format = choose_format(format_, output, has_json=False)
     hardware = load_hardware(hw, overrides or ())
-    chosen, _ = read_workload(network, cluster, None, zeros, layers)
+    chosen, _ = read_workload(network, cluster, None, zeros, layers, precision)
     with waiting(keeps=True) as progress:
         found = estimate(
             hardware, chosen, cluster, batch=batch, objective=objective, time_limit=time_limit,

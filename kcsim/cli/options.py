@@ -88,6 +88,14 @@ Zeros = Annotated[
         "Shares of zeros, as inputs=0.5,outputs=0.6;conv1:inputs=0, or a YAML file.",
     ),
 ]
+ValueBits = Annotated[
+    str | None,
+    text_option(
+        "--precision BITS",
+        "Widths of values that are not the hardware's, as weights=4;conv1:weights=8,inputs=8, or "
+        "a YAML file.",
+    ),
+]
 
 # --- clustered weights
 
@@ -215,7 +223,7 @@ Reassign = Annotated[
     int | None,
     number_option("--reassign STEPS", "Let units change entries every so many steps.", min=1),
 ]
-Precision = Annotated[
+ValueBits = Annotated[
     str | None,
     text_option(
         "--precision NAME", "Of activations while training: float32, bfloat16. [default: float32]"

@@ -14,7 +14,7 @@ from kcsim.workload.layer import Tensor
 
 def block_bits(level: Level, tensor: Tensor) -> int:
     """Bits that one access to a tensor at a level moves, and its energy is paid for."""
-    return level.word_bits_of(tensor) * level.block_words
+    return level.word_bits_of(tensor) * level.words_per_access(tensor)
 
 
 def rates(level: Level, tensor: Tensor) -> tuple[float, float]:

@@ -9,9 +9,11 @@ from typing import get_args
 import numpy as np
 
 from kcsim.cost.access import block_bits, rates
+from kcsim.cost.partial_sums import has_wide_sums
 from kcsim.cost.rooms import Room, rooms_of
 from kcsim.cost.zero_savings import left_of_cycles, left_of_macs, left_of_reads
 from kcsim.cost.zero_savings import value_bits as expected_bits
+from kcsim.hardware.at_precision import at_precision
 from kcsim.hardware.level import Access, Level
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.layout import NO_MULTICAST, RULE, TILE_MULTICAST, WINDOW, WORD_MULTICAST
@@ -153,13 +155,14 @@ def build_machine(
     prices : Prices, optional
         Those of the hardware when absent.
     """
+    hardware = at_precision(hardware, layer)
     levels, compute = hardware.levels, hardware.compute
     count = len(levels)
-    costs = np.zeros((count, 3, 8))
+    costs, finished = np.zeros((count, 3, 8)), np.zeros((count, 4))
     for i in range(count):
         for j in range(3):
-            _fill_costs(costs[i, j], layer, hardware, i, j, weights)
-        costs[i, :, columns.TRANSFER_PJ] = _transfer_pj(hardware, i, weights)
+            _fill_costs(costs[i, j], finished[i], layer, hardware, i, j, weights)
+        _fill_transfers(costs[i], finished[i], hardware, i, weights)
     _leave_out_zeros(layer, hardware, costs, keeps[-1])
     cycles_per_mac, fixed_pj = float(compute.cycles_per_mac), weights.load_pj
     if prices:
@@ -185,6 +188,8 @@ def build_machine(
         window=window_array(layer, hardware),
         rules=rule_array(hardware, keeps),
         costs=costs,
+        finished=finished,
+        has_wide_sums=has_wide_sums(hardware),
         rooms=_room_array(hardware, weights),
         cycles=np.array([leaks, overlapped], np.float64).T.copy(),
         unit=np.array([*weights.unit, *decoder, weights.unit_filters], np.int64),
@@ -202,6 +207,7 @@ def build_machine(
 
 def _fill_costs(
     costs: np.ndarray,
+    finished: np.ndarray,
     layer: ConvLayer,
     hardware: Hardware,
     index: int,
@@ -210,17 +216,25 @@ def _fill_costs(
 ) -> None:
     """Fill the costs of one tensor at one level (float64[8]), networks and zeros in MACs aside."""
     level, name = hardware.levels[index], TENSORS[tensor]
-    plain = stored = float(getattr(hardware.precision_bits, name))
+    widths = hardware.level_bits[index]
+    plain = stored = float(widths[name])
     if tensor == _WEIGHTS and index <= weights.decode_level:
         plain = stored = weights.value_bits
     else:
         stored = float(expected_bits(level, name, int(plain), layer.zeros))
+    spared = 0.0
+    if tensor == _OUTPUTS and widths["partial_sums"] > plain:
+        wide = float(widths["partial_sums"])
+        finished[columns.SPARED_BITS], spared = wide - plain, wide - stored
+        plain = stored = wide
     costs[columns.VALUE_BITS] = plain
     block, (reading, writing) = block_bits(level, name), rates(level, name)
     energies = [level.price(name, action) / block for action in get_args(Access)]
     costs[: len(energies)] = [stored * energy for energy in energies]
     costs[columns.READ_CYCLES], costs[columns.WRITE_CYCLES] = stored / reading, stored / writing
     if tensor == _OUTPUTS:
+        finished[columns.SPARED_PJ] = spared * energies[2]
+        finished[columns.SPARED_CYCLES] = spared / writing
         # Only finished outputs are compressed: a partial sum comes and goes in full.
         spilled = plain - stored
         costs[columns.READ_PJ] += spilled * (energies[0] + energies[2])
@@ -228,16 +242,26 @@ def _fill_costs(
         costs[columns.SPILL_CYCLES] = spilled / writing
 
 
-def _transfer_pj(hardware: Hardware, index: int, weights: WeightCosts) -> np.ndarray:
-    """Energy of one word of each tensor on the network below a level: float64[3].
+def _fill_transfers(
+    costs: np.ndarray,
+    finished: np.ndarray,
+    hardware: Hardware,
+    index: int,
+    weights: WeightCosts,
+) -> None:
+    """Fill the energy of one word of each tensor on the network below a level.
 
     Hops depend on the mapping; one is counted for each word.
     """
-    level, precision = hardware.levels[index], hardware.precision_bits
-    bits = np.array([getattr(precision, name) for name in TENSORS], np.float64)
+    level, widths = hardware.levels[index], hardware.network_bits(index)
+    names = (*TENSORS[:_OUTPUTS], "partial_sums")
+    bits = np.array([widths[name] for name in names], np.float64)
     if index + 1 <= weights.decode_level:
         bits[_WEIGHTS] = weights.value_bits
-    return (level.fanout.transfer_pj + level.fanout.hop_pj) * bits / level.word_bits
+    price = level.fanout.transfer_pj + level.fanout.hop_pj
+    costs[:, columns.TRANSFER_PJ] = price * bits / level.word_bits
+    spared = widths["partial_sums"] - widths["outputs"]
+    finished[columns.SPARED_TRANSFER_PJ] = price * spared / level.word_bits
 
 
 def _room_array(hardware: Hardware, weights: WeightCosts) -> np.ndarray:

@@ -12,6 +12,7 @@ from kcsim.cost.access import CodebookPlace, block_bits, codebook_places
 from kcsim.cost.prices import DENSE, WeightCosts
 from kcsim.errors import InputError
 from kcsim.hardware.schema import CodebookStore, Hardware
+from kcsim.workload.layer import ConvLayer
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,11 @@ class WeightFormat:
         """Accesses that read the codebook at the outermost level, and that write one copy of it."""
         reads = -(-self.codebook_bits // block_bits(hardware.levels[0], "weights"))
         return reads, -(-self.codebook_bits // place.access_bits)
+
+
+def dense_format(layer: ConvLayer, hardware: Hardware) -> WeightFormat:
+    """Dense weights, as wide as the layer or else the hardware says."""
+    return WeightFormat(layer.precision_bits.weights or hardware.precision_bits.weights)
 
 
 def decode_at(hardware: Hardware, level: str) -> Hardware:

@@ -144,6 +144,17 @@ class Fanout:
 
 @plain_errors
 @dataclass(frozen=True, config=STRICT, kw_only=True)
+class LevelPrecision:
+    """Bits of one value of each tensor at a level, where they are not those of the chip."""
+
+    weights: Bits | None = None
+    inputs: Bits | None = None
+    outputs: Bits | None = None
+    partial_sums: Bits | None = None
+
+
+@plain_errors
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class Level(Described):
     """One storage level of the hierarchy, with the network below it, and what it is.
 
@@ -160,6 +171,8 @@ class Level(Described):
         Width of a word, also on the network below; values narrower than a word are packed. When
         absent it is that of the widest value that the level keeps, or of the widest of all if it
         keeps none. Known only as part of a `Hardware`, which has the precision.
+    precision_bits : LevelPrecision
+        Widths of the values here that are not those of the chip.
     block_words : int
         Words per access.
     capacity_kib, capacity_words : optional
@@ -192,6 +205,7 @@ class Level(Described):
     write_pj: EnergyPj
     update_pj: EnergyPj | None = None
     word_bits: WordBits = Field(default_factory=unknown_word)
+    precision_bits: LevelPrecision = LevelPrecision()
     block_words: Count = 1
     capacity_kib: CapacityKib | None = None
     capacity_words: CapacityWords | None = None
@@ -226,13 +240,35 @@ class Level(Described):
         """Width of a word in which the level stores a tensor."""
         return (self.partition_of(tensor) or self).word_bits
 
+    def words_per_access(self, tensor: str) -> int:
+        """Words of a block that one access serves."""
+        return int(self.used_words(self.partition_of(tensor)) or self.block_words)
+
+    def used_words(self, part: Partition | None) -> float | None:
+        """Words that are used of an access; energies that follow from a kind have this in them."""
+        if self.kind or (part and part.kind):
+            return None
+        return (part and part.used_words_per_access) or self.used_words_per_access
+
+    def own_bits(self, widths: Mapping[str, int | None]) -> dict[str, int]:
+        """Bits of a value of each tensor here, and of one of ``partial_sums``.
+
+        Parameters
+        ----------
+        widths : mapping of str to int or None
+            Those of the chip. Partial sums are as wide as outputs where nothing is given.
+        """
+        given = {**widths, **{k: v for k, v in vars(self.precision_bits).items() if v is not None}}
+        given["partial_sums"] = given["partial_sums"] or given["outputs"]
+        return {name: int(bits or 0) for name, bits in given.items()}
+
     def with_widths(self, widths: Mapping[str, int]) -> Level:
         """The level with words, where none are given, as wide as the widest value kept.
 
         Parameters
         ----------
         widths : mapping of str to int
-            Bits of a value of each tensor.
+            Bits of a value of each tensor here.
         """
 
         def widest(tensors: Iterable[str]) -> int:
@@ -313,6 +349,14 @@ class Level(Described):
                     f"level '{self.name}' keeps {tensor} but has no partition for it",
                     path=("keeps",),
                 )
+        for part in self.partitions or (None,):
+            used = self.used_words(part)
+            if used is not None and used not in range(1, self.block_words + 1):
+                yield Problem(
+                    f"used_words_per_access of level '{self.name}' is {used:g}",
+                    f"a whole number up to {self.block_words}, its block_words",
+                    path=("used_words_per_access",),
+                )
         yield from self._tensor_problems()
 
     def _tensor_problems(self) -> Iterator[Problem]:
@@ -322,6 +366,14 @@ class Level(Described):
                     f"level '{self.name}' does not keep {tensor} in the first place",
                     "one of " + ", ".join(self.kept_tensors) if self.kept_tensors else "",
                     path=("may_bypass",),
+                )
+        for name, bits in vars(self.precision_bits).items():
+            held = "outputs" if name == "partial_sums" else name
+            if bits is not None and held not in self.kept_tensors:
+                yield Problem(
+                    f"level '{self.name}' has a width for {name} but does not keep {held}",
+                    "one of " + ", ".join(self.kept_tensors) if self.kept_tensors else "",
+                    path=("precision_bits", name),
                 )
         for tensor in self.compression:
             if tensor not in self.kept_tensors:

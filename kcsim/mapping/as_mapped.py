@@ -45,8 +45,12 @@ def as_mapped(hardware: Hardware) -> Hardware:
 
 def _plain_level(level: Level) -> Level:
     level = level.with_given_words()
-    partitions = tuple(replace(each, **_UNSEEN) for each in level.partitions)
-    return replace(level, partitions=partitions, **_UNSEEN)
+    partitions = tuple(
+        replace(each, **{**_UNSEEN, "used_words_per_access": level.used_words(each)})
+        for each in level.partitions
+    )
+    used = level.used_words(None)
+    return replace(level, partitions=partitions, **{**_UNSEEN, "used_words_per_access": used})
 
 
 def sizes_of(hardware: Hardware) -> Sizes:

@@ -193,6 +193,11 @@ def _fitting(problem: Problem, level: int, kept: int) -> np.ndarray:
             if kept >> tensor & 1:
                 words = least if placed >> tensor & 1 else problem.words
                 used += words[tensor] * problem.machine.costs[level, tensor, columns.VALUE_BITS]
+                if tensor == OUTPUTS:
+                    # What all sums are complete in may have come finished.
+                    whole = problem.unseen[OUTPUTS] == 1
+                    spared = problem.machine.finished[level, columns.SPARED_BITS]
+                    used -= np.where(whole, words[OUTPUTS] * spared, 0.0)
         fits[placed] &= used <= rooms[columns.CAPACITY + group] * SLACK
     return fits
 
@@ -267,7 +272,8 @@ def least_cycles(machine: Machine, words: np.ndarray) -> float:
     """
     costs = machine.costs[0]
     reading = float(words[:OUTPUTS] @ costs[:OUTPUTS, columns.READ_CYCLES])
-    writing = float(words[OUTPUTS] * costs[OUTPUTS, columns.WRITE_CYCLES])
+    spared = machine.finished[0, columns.SPARED_CYCLES]
+    writing = float(words[OUTPUTS] * (costs[OUTPUTS, columns.WRITE_CYCLES] - spared))
     return max(reading + machine.load_cycles, writing)
 
 
@@ -285,7 +291,8 @@ def least_of_any(
     if len(hardware.levels) > 1:
         costs = machine.costs[0]
         energy += float(words[:OUTPUTS] @ costs[:OUTPUTS, columns.READ_PJ])
-        energy += float(words[OUTPUTS] * costs[OUTPUTS, columns.UPDATE_PJ])
+        updating = costs[OUTPUTS, columns.UPDATE_PJ] - machine.finished[0, columns.SPARED_PJ]
+        energy += float(words[OUTPUTS] * updating)
     return energy, cycles
 
 

@@ -99,15 +99,22 @@ def build_problem(
         float(bare.lookup_cycles), stages, places, splits, words, distinct,
         machine.macs / lattice.extents.astype(float).prod(axis=1), unseen, along, lines,
         _without(lattice, "M"), slides, store_port, max(form.unit_filters, *form.unit) == 1,
-        float(layer.output_words),
+        float(layer.output_words), _spared(machine, layer.output_words),
     )  # fmt: skip
     return Built(problem, accounts, axes, numbers)
+
+
+def _spared(machine: Machine, outputs: int) -> np.ndarray:
+    """The most that finished words spare further out than each level: float64[levels + 1]."""
+    each = outputs * machine.finished[:, [columns.SPARED_PJ, columns.SPARED_TRANSFER_PJ]]
+    return np.concatenate([[0.0], np.cumsum(each.sum(axis=1))])
 
 
 def fits_outermost(problem: Problem) -> bool:
     """Whether the outermost level has room for the whole layer."""
     machine, extent = problem.machine, problem.lattice.extents[-1]
     bits = problem.words[:, -1] * machine.costs[0, :, columns.VALUE_BITS]
+    bits[OUTPUTS] -= problem.words[OUTPUTS, -1] * machine.finished[0, columns.SPARED_BITS]
     if machine.unit[columns.DECODER] >= 0:
         bits[WEIGHTS] *= cut_share.py_func(machine.unit, extent[M], extent[C], extent[R], extent[S])
     capacity, groups = machine.rooms[0, : columns.GROUP], machine.rooms[0, columns.GROUP :]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Hashable
 
-from kcsim.cost.weight_format import WeightFormat
+from kcsim.cost.weight_format import WeightFormat, dense_format
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.layers import MappingTask, map_layers
@@ -50,7 +50,7 @@ def map_layer(
     InputError, MappingError
         See `kcsim.mapping.search.search_mapping`.
     """
-    weight_format = weight_format or WeightFormat(hardware.precision_bits.weights)
+    weight_format = weight_format or dense_format(layer, hardware)
     task = MappingTask(layer, weight_format.costs(hardware), even)
     limit = TIME_LIMIT if time_limit is None else time_limit
     deadline = Deadline(limit)

@@ -7,6 +7,7 @@ from kcsim.kernels.nest import helper
 from kcsim.kernels.search.bounds import left, most_saved
 from kcsim.kernels.search.inputs import STILL, least_of_node
 from kcsim.kernels.search.labels import (
+    COMPLETE,
     HELD,
     INPUTS_OPEN,
     OPEN_OUTPUTS,
@@ -22,6 +23,7 @@ from kcsim.kernels.search.machine import (
     CAPACITY,
     GROUP,
     OVERLAPPED,
+    SPARED_BITS,
     STORE,
     TRANSFER_PJ,
     VALUE_BITS,
@@ -40,6 +42,8 @@ def cycles_of(problem, amounts, copies, units, complete):
         for port in (place.read_port, place.write_port):
             if port > 0:
                 words = (amounts[SPENT, port] - amounts[HELD, port] * copies) / units
+                if machine.has_wide_sums:
+                    words -= amounts[amounts.shape[0] - 1, port] / units
                 if port == place.read_port and level == 0 and complete:
                     words += machine.load_cycles
                 if port == place.write_port and level == machine.unit[STORE] and complete:
@@ -268,6 +272,8 @@ def plain_cost(search, new, stage, copies):
     else:
         energy -= held * (copies if held > 0 else 1.0)
     energy += row.copies
+    if machine.has_wide_sums:
+        energy -= amounts[amounts.shape[0] - 1, 0] + problem.spared_pj[level]
     weights, outputs, inputs, moving, sliding, _, _ = open_parts(search, new, search.outward[level])
     energy += rest_cost(search, new, stage, box, weights, outputs, inputs, moving, sliding)
     if level > 0:
@@ -283,6 +289,15 @@ def plain_cost(search, new, stage, copies):
 
 
 @helper
+def bits_of(machine, row, level, tensor):
+    """Bits of a value of a tensor that a label holds at a level."""
+    bits = machine.costs[level, tensor, VALUE_BITS]
+    if tensor == OUTPUTS and row.state & COMPLETE:
+        bits -= machine.finished[level, SPARED_BITS]
+    return bits
+
+
+@helper
 def has_room(problem, row, stage):
     """Whether a level has room for the tensors that are not placed yet, all right here."""
     here, machine = problem.stages[stage], problem.machine
@@ -291,8 +306,7 @@ def has_room(problem, row, stage):
         for tensor in range(3):
             is_left = here.kept & ~here.placed & 1 << tensor != 0
             if is_left and machine.rooms[here.level, GROUP + tensor] == group:
-                bits = machine.costs[here.level, tensor, VALUE_BITS]
-                used += problem.words[tensor, row.box] * bits
+                used += problem.words[tensor, row.box] * bits_of(machine, row, here.level, tensor)
         if used > machine.rooms[here.level, CAPACITY + group] * (1 + 1e-12):
             return False
     return True

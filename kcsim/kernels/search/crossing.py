@@ -18,6 +18,8 @@ from kcsim.kernels.nest import helper
 from kcsim.kernels.search.closing import spend_open
 from kcsim.kernels.search.inputs import BEFORE, cross_by_word, distinct_children
 from kcsim.kernels.search.labels import (
+    APART,
+    COMPLETE,
     HELD,
     INPUTS_OPEN,
     OPEN_OUTPUTS,
@@ -35,6 +37,9 @@ from kcsim.kernels.search.machine import (
     PORT,
     READ_CYCLES,
     READ_PJ,
+    SPARED_CYCLES,
+    SPARED_PJ,
+    SPARED_TRANSFER_PJ,
     SPILL_CYCLES,
     TRANSFER_PJ,
     UPDATE_PJ,
@@ -98,7 +103,45 @@ def arrive(search, new, level, tensor):
             amounts[account, place.write_port] += words * writing * row.units
             spilled = problem.outputs * costs[SPILL_CYCLES] * row.units
             amounts[HELD, place.write_port] += spilled
+        if machine.has_wide_sums:
+            if not row.state & APART and row.state & (RETURNS | COMPLETE):
+                spared, last = machine.finished[level], amounts.shape[0] - 1
+                amounts[last, 0] += problem.outputs * spared[SPARED_PJ]
+                if place.write_port > 0:
+                    spared_cycles = problem.outputs * spared[SPARED_CYCLES] * row.units
+                    amounts[last, place.write_port] += spared_cycles
+            row.state &= ~APART
     row.flight[tensor] = 0.0
+
+
+@helper
+def finish_crossing(search, new, network, split):
+    """Let outputs that are finished spare what they can on the network below a level.
+
+    Where several children hold the same outputs, none of what they hold is finished.
+    """
+    problem, labels = search.problem, search.labels
+    row, amounts = labels.rows[new], labels.amounts[new]
+    last, is_whole = amounts.shape[0] - 1, problem.unseen[OUTPUTS, row.box] == 1
+    if problem.splits[split].copies > 1:
+        for k in range(amounts.shape[1]):
+            amounts[last, k] = 0.0
+    elif not row.state & APART and (row.state & RETURNS or is_whole):
+        spared_pj = problem.machine.finished[network, SPARED_TRANSFER_PJ]
+        amounts[last, 0] += problem.outputs * spared_pj
+
+
+@helper
+def finish_sums(search, new, network, split):
+    """Note whether all sums are complete as they arrive at a level, whose box is known."""
+    problem, row = search.problem, search.labels.rows[new]
+    if not problem.machine.has_wide_sums:
+        return
+    if problem.splits[split].copies > 1 and not problem.machine.rules[network].reduces:
+        row.state |= APART
+    row.state &= ~COMPLETE
+    if problem.unseen[OUTPUTS, row.box] == 1 and not row.state & APART:
+        row.state |= COMPLETE
 
 
 @helper
@@ -163,6 +206,8 @@ def cross_outputs(search, new, network, split, bare):
         row.flight[OUTPUTS] /= spread.copies
     for k in range(amounts.shape[1]):
         amounts[HELD, k] *= spread.copies
+    if machine.has_wide_sums:
+        finish_crossing(search, new, network, split)
 
 
 @helper

@@ -27,12 +27,14 @@ from kcsim.kernels.search.closing import (
     settle_inputs,
     spend_open,
 )  # fmt: skip
+from kcsim.kernels.search.costs import bits_of
 from kcsim.kernels.search.crossing import (
     SPANNED,
     arrive,
     cross_inputs,
     cross_outputs,
     cross_weights,
+    finish_sums,
     look_up,
     size_of,
 )  # fmt: skip
@@ -57,7 +59,6 @@ from kcsim.kernels.search.machine import (
     LEAK_PJ,
     PORT,
     STORE,
-    VALUE_BITS,
     WRITE_CYCLES,
 )  # fmt: skip
 from kcsim.kernels.search.progress import COUNT, FORGOTTEN
@@ -134,7 +135,7 @@ def place_node(search, source, stage, tensor):
         cut = cut_share(machine.unit, extent[M], extent[C], extent[R], extent[S])
     group = int(machine.rooms[level, GROUP + tensor])
     used = labels.rows[source].used[group]
-    used += words * cut * machine.costs[level, tensor, VALUE_BITS]
+    used += words * cut * bits_of(machine, labels.rows[source], level, tensor)
     # The slack is for rounding: bits may be fractions where indexes are coded.
     if used > machine.rooms[level, CAPACITY + group] * (1 + 1e-12):
         return -1
@@ -242,6 +243,7 @@ def spread_over(search, source, network, split, kept_inside, stage):
     row.units *= spread.children
     row.copies *= spread.children
     row.box = box + spread.tile
+    finish_sums(search, new, network, split)
     row.leak += machine.cycles[network, LEAK_PJ] / row.units
     for i in range(3):
         row.used[i] = 0.0

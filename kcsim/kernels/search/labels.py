@@ -18,11 +18,12 @@ SPENT, HELD, WEIGHTS_OPEN, OUTPUTS_OPEN, INPUTS_OPEN = range(5)
 
 What has been spent; what is taken off again for every instance with the same outputs; what closing
 weights, outputs and each open node of inputs costs (two rows each: what each child is given, and
-what all children of a network together are). Account 0 is energy, the others are cycles of ports
-times the MAC units.
+what all children of a network together are). Where partial sums are wide, a last row has what
+finished outputs spare, unless a level further out adds up several instances. Account 0 is energy,
+the others are cycles of ports times the MAC units.
 """
 
-OPEN_WEIGHTS, OPEN_OUTPUTS, RETURNS, WAITS, PHASE = 1, 2, 4, 8, 16
+OPEN_WEIGHTS, OPEN_OUTPUTS, RETURNS, WAITS, PHASE, COMPLETE, APART = 1, 2, 4, 8, 16, 32, 64
 
 LABEL = record(
     parent=int64, step=int64, next=int64, box=int64, state=int64, nodes=int64, units=float64,
@@ -37,7 +38,9 @@ next
     Another one with the same stage and box, -1 for none.
 state
     Bits: weights are open, outputs are open, outputs return (a level further in keeps them),
-    inputs are closed but wait for a network, a loop has moved the stationary tensor.
+    inputs are closed but wait for a network, a loop has moved the stationary tensor; where partial
+    sums are wide: all sums are complete as they arrive at the level, a network further in has left
+    sums of the same outputs apart.
 nodes
     Open nodes of inputs.
 units
@@ -204,6 +207,8 @@ def excess(search, one, other, k, alike):
     more += held * stage_copies if held > 0 else held
     for tensor, kind in ((WEIGHTS, WEIGHTS_OPEN), (OUTPUTS, OUTPUTS_OPEN)):
         more += most_more(first[kind, k], second[kind, k], 1 / problem.unseen[tensor, a.box])
+    if problem.machine.has_wide_sums:
+        more += max(0.0, second[second.shape[0] - 1, k] - first[first.shape[0] - 1, k])
     least = 1 / problem.unseen[INPUTS, a.box]
     if alike:
         x, y = labels.nodes[one], labels.nodes[other]
@@ -230,7 +235,7 @@ SLACK = 1 + 1e-12
 @helper
 def leaves_as_much(a, b):
     """Whether a label leaves as much room and as many choices as another, for no more leakage."""
-    if (a.state ^ b.state) & (RETURNS | WAITS) or a.state & ~b.state & PHASE:
+    if (a.state ^ b.state) & (RETURNS | WAITS | COMPLETE | APART) or a.state & ~b.state & PHASE:
         return False
     for i in range(4):
         if a.whole[i] != b.whole[i]:

@@ -7,6 +7,10 @@
     ``VALUE_BITS``: bits of one stored value. ``SPILL_CYCLES``: a partial sum that is read back may
     make its update dearer, as it does not compress, or spare it, as nothing is added to it; the
     energy of that is part of ``READ_PJ``.
+*finished*, float64[levels, 4]
+    What a word of outputs takes less than a partial sum once it is finished: ``SPARED_PJ``,
+    ``SPARED_CYCLES`` of its update, ``SPARED_BITS`` of room, ``SPARED_TRANSFER_PJ`` on the
+    network below.
 *rooms*, float64[levels, 6]
     ``CAPACITY`` (3): bits of each group of tensors, infinite where unlimited. ``GROUP`` (3): the
     group that holds a tensor.
@@ -31,6 +35,7 @@ import numpy as np
 READ_PJ, FILL_PJ, UPDATE_PJ, TRANSFER_PJ, READ_CYCLES, WRITE_CYCLES, VALUE_BITS, SPILL_CYCLES = (
     range(8)
 )
+SPARED_PJ, SPARED_CYCLES, SPARED_BITS, SPARED_TRANSFER_PJ = range(4)
 CAPACITY, GROUP = 0, 3
 LEAK_PJ, OVERLAPPED = 0, 1
 DECODER, STORE, PORT, ENTRY_BITS, WORD_BITS, FILTERS = 3, 4, 5, 6, 7, 8
@@ -45,6 +50,9 @@ class Machine(NamedTuple):
     rules : RULE[levels]
         See `kcsim.kernels.layout`.
     costs : float64[levels, 3, 8]
+    finished : float64[levels, 4]
+    has_wide_sums : bool
+        Whether partial sums are wider than outputs anywhere.
     rooms : float64[levels, 6]
     cycles : float64[levels + 1, 2]
     unit : int64[9]
@@ -69,6 +77,8 @@ class Machine(NamedTuple):
     window: np.ndarray
     rules: np.ndarray
     costs: np.ndarray
+    finished: np.ndarray
+    has_wide_sums: bool
     rooms: np.ndarray
     cycles: np.ndarray
     unit: np.ndarray

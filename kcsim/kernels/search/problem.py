@@ -99,6 +99,8 @@ class Problem(NamedTuple):
         Whether no tile cuts a unit of weights.
     outputs : float
         Words of outputs.
+    spared_pj : float64[levels + 1]
+        Energy that finished outputs spare at most at levels, and on networks, further out.
     """
 
     lattice: Lattice
@@ -119,3 +121,4 @@ class Problem(NamedTuple):
     store_port: int
     whole_units: bool
     outputs: float
+    spared_pj: np.ndarray
