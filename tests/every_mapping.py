@@ -7,7 +7,6 @@ import itertools
 import numpy as np
 
 from kcsim import Mapping
-from kcsim.cost.partial_sums import sum_states
 from kcsim.cost.zero_savings import left_of_cycles, left_of_macs, left_of_reads, value_bits
 from kcsim.hardware.schema import LevelConstraint
 from kcsim.mapping.nest import LevelLoops
@@ -122,12 +121,11 @@ def bypasses(hardware):
         yield Mapping(tuple(LevelLoops(name, bypass=left) for name, left in names))
 
 
-def price(layer, hardware, counts, keeps, loops=None):
+def price(layer, hardware, counts, keeps, sums=None):
     """Energy and cycles of counted mappings, from the definitions and without rounding.
 
-    The loops are needed where partial sums are wider than outputs.
+    Where partial sums are wider than outputs, their `SumStates` are needed.
     """
-    sums = sum_states(hardware, loops, keeps) if loops is not None else None
     compute, zeros, last = hardware.compute, layer.zeros, len(hardware.levels) - 1
     words = counts.accesses.astype(float)
     arriving = counts.transfers[..., :2].sum(axis=-1).astype(float)

@@ -18,7 +18,7 @@ import numpy as np
 from every_mapping import bypasses, front_of, price, primes
 
 from kcsim import Mapping, count_mappings
-from kcsim.cost.partial_sums import has_wide_sums
+from kcsim.cost.partial_sums import counted, has_wide_sums, sum_states
 from kcsim.cost.prices import window_array
 from kcsim.cost.rooms import rooms_of
 from kcsim.hardware.schema import LevelConstraint
@@ -411,7 +411,9 @@ def costs_of_all(layer, hardware, even=False, again=True):
                 continue
             # Partial sums take more room than was asked for.
             loops = np.ascontiguousarray(block.loops).view(LOOP)[..., 0]
-            costs = price(layer, hardware, counts, keeps, loops)
+            columns = counted(counts.accesses, counts.transfers)
+            sums = sum_states(hardware, loops, block.heights, keeps, columns, layer.output_words)
+            costs = price(layer, hardware, counts, keeps, sums)
             parts.append(tuple(np.where(counts.fits, cost, np.inf) for cost in costs))
     return Costs(*(np.concatenate(column) for column in zip(*parts, strict=True)), spaces)
 

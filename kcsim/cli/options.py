@@ -223,7 +223,7 @@ Reassign = Annotated[
     int | None,
     number_option("--reassign STEPS", "Let units change entries every so many steps.", min=1),
 ]
-ValueBits = Annotated[
+Precision = Annotated[
     str | None,
     text_option(
         "--precision NAME", "Of activations while training: float32, bfloat16. [default: float32]"

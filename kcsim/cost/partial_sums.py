@@ -3,8 +3,8 @@
 The level that adds to a word holds a partial sum, the last time as well. What it then sends up is
 finished, if nothing further out adds to it: no loop over instances, and in time only those that
 have come to their end. So the innermost level that keeps outputs accesses partial sums, unless
-every sum is complete as it arrives. Further out each word arrives finished once, and what a level
-has room for is finished if all that arrives is.
+each arrives once and complete. To every level further out each word comes finished once. A level
+has room for finished words alone where each comes once, and no loop outside of their place adds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kcsim.hardware.schema import Hardware
-from kcsim.kernels.layout import OUTPUTS, TEMPORAL, C, R, S
+from kcsim.kernels.layout import COUNT, OUTPUTS, TEMPORAL, C, R, S
 
 
 class SumStates(NamedTuple):
@@ -22,15 +22,15 @@ class SumStates(NamedTuple):
 
     Attributes
     ----------
-    complete : ndarray
-        All sums that arrive at a level from below are finished: it holds no others.
+    holds_finished : ndarray
+        A level has no partial sums.
     finish : ndarray
         Every word arrives there finished once.
     cross : ndarray
         Every word crosses the network below the level finished once.
     """
 
-    complete: np.ndarray
+    holds_finished: np.ndarray
     finish: np.ndarray
     cross: np.ndarray
 
@@ -40,7 +40,14 @@ def has_wide_sums(hardware: Hardware) -> bool:
     return any(bits["partial_sums"] != bits["outputs"] for bits in hardware.level_bits)
 
 
-def sum_states(hardware: Hardware, loops: np.ndarray, keeps: np.ndarray) -> SumStates:
+def sum_states(
+    hardware: Hardware,
+    loops: np.ndarray,
+    heights: np.ndarray,
+    keeps: np.ndarray,
+    counts: np.ndarray,
+    words: int,
+) -> SumStates:
     """What is known of the sums of mappings that keep the same tensors.
 
     Parameters
@@ -48,32 +55,37 @@ def sum_states(hardware: Hardware, loops: np.ndarray, keeps: np.ndarray) -> SumS
     hardware : Hardware
     loops : LOOP[mappings, loops]
         See `kcsim.kernels.layout`.
+    heights : int64[mappings, levels, 3]
+        Likewise.
     keeps : bool[levels, 3]
+    counts : COUNT[mappings, levels, 3]
+        What is counted of them.
+    words : int
+        Words of outputs.
     """
-    levels = len(keeps)
     adding = np.isin(loops["dimension"], (C, R, S)) & (loops["bound"] > 1)
-    in_time, spread = (
-        np.array([(adding & of_kind & (loops["level"] == i)).any(axis=1) for i in range(levels)])
-        for of_kind in (loops["kind"] == TEMPORAL, loops["kind"] != TEMPORAL)
-    )
-    copies = _before(spread)
-    outside = np.logical_or.accumulate(in_time) | copies
-    found = SumStates(*(np.zeros_like(spread) for _ in range(3)))
-    apart, returns = np.zeros_like(spread[0]), False
-    for i in range(levels - 1, -1, -1):
-        alone = ~copies[i] & ~apart
-        found.cross[i] = alone & ~spread[i] & (~outside[i] | returns)
+    in_time = loops["kind"] == TEMPORAL
+    once = counts["updates"][..., OUTPUTS] == words
+    crosses_once = counts["up"][..., OUTPUTS] == words
+    found = SumStates(*(np.zeros_like(once) for _ in range(3)))
+    apart, returns = np.zeros_like(once[:, 0]), False
+    for i in range(len(keeps) - 1, -1, -1):
+        own, before = loops["level"] == i, loops["level"] < i
+        alone = ~(adding & ~in_time & before).any(axis=1) & ~apart
+        spread = (adding & ~in_time & own).any(axis=1)
+        found.cross[:, i] = alone & ~spread & (crosses_once[:, i] | returns)
         if not hardware.levels[i].fanout.reduction:
-            apart = apart | spread[i]
-        found.complete[i] = ~outside[i] & ~apart
-        found.finish[i] = ~copies[i] & ~apart & (found.complete[i] | returns)
+            apart, alone = apart | spread, alone & ~spread
+        found.finish[:, i] = alone & (once[:, i] | returns)
+        rank = np.cumsum(own & in_time, axis=1) - 1
+        outside = before | (own & in_time & (rank < heights[:, i, OUTPUTS, None]))
+        found.holds_finished[:, i] = once[:, i] & ~(adding & outside).any(axis=1)
         if keeps[i, OUTPUTS]:
             apart, returns = np.zeros_like(apart), True
-    return SumStates(*(each.T for each in found))
-
-
-def _before(spread: np.ndarray) -> np.ndarray:
-    """Whether anything is spread over the children of a level further out."""
-    found = np.zeros_like(spread)
-    found[1:] = np.logical_or.accumulate(spread)[:-1]
     return found
+
+
+def counted(accesses: np.ndarray, transfers: np.ndarray) -> np.ndarray:
+    """The inverse of `kcsim.kernels.layout.count_columns`."""
+    columns = np.concatenate([accesses, transfers], axis=-1)
+    return np.ascontiguousarray(columns).view(COUNT)[..., 0]

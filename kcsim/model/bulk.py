@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from kcsim.cost.partial_sums import has_wide_sums, sum_states
+from kcsim.cost.partial_sums import SumStates, has_wide_sums, sum_states
 from kcsim.cost.prices import rule_array, window_array
 from kcsim.cost.rooms import rooms_of
 from kcsim.errors import MappingError, Problem
@@ -127,7 +127,10 @@ def count_mappings(
         loops, places, window_array(layer, hardware), rule_array(hardware, keeps), tiles,
         instances, counts, steps,
     )  # fmt: skip
-    fits = _fits(tiles, hardware, loops, keeps)
+    fits = _fits(tiles, hardware, lambda: sum_states(
+        hardware, loops, np.broadcast_to(places, (count, *places.shape[1:])), keeps, counts,
+        layer.output_words,
+    ))  # fmt: skip
     return BulkCounts(*count_columns(counts), tiles, instances, steps, fits)
 
 
@@ -191,15 +194,12 @@ def _checked(layer: ConvLayer, hardware: Hardware, loops: np.ndarray) -> np.ndar
     raise MappingError(Problem(f"mapping {mapping}: {text}"))
 
 
-def _fits(
-    tiles: np.ndarray, hardware: Hardware, loops: np.ndarray, keeps: np.ndarray
-) -> np.ndarray:
+def _fits(tiles: np.ndarray, hardware: Hardware, sums: Callable[[], SumStates]) -> np.ndarray:
     widths = hardware.level_bits[:-1]
     bits = tiles * np.array([[each[tensor] for tensor in TENSORS] for each in widths])
     if has_wide_sums(hardware):
         wide = tiles[..., OUTPUTS] * np.array([each["partial_sums"] for each in widths])
-        complete = sum_states(hardware, loops, keeps).complete
-        bits[..., OUTPUTS] = np.where(complete, bits[..., OUTPUTS], wide)
+        bits[..., OUTPUTS] = np.where(sums().holds_finished, bits[..., OUTPUTS], wide)
     fits = np.ones(len(tiles), np.bool_)
     for i, level in enumerate(hardware.levels):
         for room in rooms_of(level):

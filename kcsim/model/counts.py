@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from kcsim.cost.partial_sums import SumStates, has_wide_sums, sum_states
+from kcsim.cost.partial_sums import SumStates, counted, has_wide_sums, sum_states
 from kcsim.cost.prices import rule_array, window_array
 from kcsim.cost.rooms import Room, rooms_of
 from kcsim.cost.weight_format import WeightFormat, dense_format
@@ -82,8 +82,12 @@ class Counts:
         """Which words of outputs are finished; ``None`` where partial sums are no wider."""
         if not has_wide_sums(self.hardware):
             return None
-        loops = self.mapping.loop_array(self.hardware)[None]
-        return SumStates(*(each[0] for each in sum_states(self.hardware, loops, self.keeps)))
+        mapping, hardware = self.mapping, self.hardware
+        states = sum_states(
+            hardware, mapping.loop_array(hardware)[None], mapping.heights_array(hardware)[None],
+            self.keeps, counted(self.accesses, self.transfers)[None], self.layer.output_words,
+        )  # fmt: skip
+        return SumStates(*(each[0] for each in states))
 
     @cached_property
     def weight_extents(self) -> tuple[dict[str, int], ...]:
@@ -180,7 +184,7 @@ def used_bits(counts: Counts, form: WeightFormat, index: int, tensors: Sequence[
         held = int(counts.tile_words[index, TENSORS.index(tensor)])
         if tensor == "weights" and form.is_indexed(index):
             used += held * form.bits_per_word(index, counts.weight_extents[index])
-        elif tensor == "outputs" and counts.sums and not counts.sums.complete[index]:
+        elif tensor == "outputs" and counts.sums and not counts.sums.holds_finished[index]:
             used += held * bits["partial_sums"]
         else:
             used += held * bits[tensor]

@@ -7,7 +7,8 @@ from kcsim.kernels.nest import helper
 from kcsim.kernels.search.bounds import left, most_saved
 from kcsim.kernels.search.inputs import STILL, least_of_node
 from kcsim.kernels.search.labels import (
-    COMPLETE,
+    AGAIN,
+    APART,
     HELD,
     INPUTS_OPEN,
     OPEN_OUTPUTS,
@@ -289,10 +290,16 @@ def plain_cost(search, new, stage, copies):
 
 
 @helper
-def bits_of(machine, row, level, tensor):
-    """Bits of a value of a tensor that a label holds at a level."""
+def bits_of(machine, row, level, tensor, is_whole):
+    """Bits of a value of a tensor that a label holds at a level.
+
+    Parameters
+    ----------
+    is_whole : bool
+        Whether no loop around a place there adds to outputs.
+    """
     bits = machine.costs[level, tensor, VALUE_BITS]
-    if tensor == OUTPUTS and row.state & COMPLETE:
+    if tensor == OUTPUTS and is_whole and not row.state & (AGAIN | APART):
         bits -= machine.finished[level, SPARED_BITS]
     return bits
 
@@ -306,7 +313,9 @@ def has_room(problem, row, stage):
         for tensor in range(3):
             is_left = here.kept & ~here.placed & 1 << tensor != 0
             if is_left and machine.rooms[here.level, GROUP + tensor] == group:
-                used += problem.words[tensor, row.box] * bits_of(machine, row, here.level, tensor)
+                # The place may come once all loops are inside that add.
+                bits = bits_of(machine, row, here.level, tensor, True)
+                used += problem.words[tensor, row.box] * bits
         if used > machine.rooms[here.level, CAPACITY + group] * (1 + 1e-12):
             return False
     return True

@@ -18,8 +18,8 @@ from kcsim.kernels.nest import helper
 from kcsim.kernels.search.closing import spend_open
 from kcsim.kernels.search.inputs import BEFORE, cross_by_word, distinct_children
 from kcsim.kernels.search.labels import (
+    AGAIN,
     APART,
-    COMPLETE,
     HELD,
     INPUTS_OPEN,
     OPEN_OUTPUTS,
@@ -104,7 +104,8 @@ def arrive(search, new, level, tensor):
             spilled = problem.outputs * costs[SPILL_CYCLES] * row.units
             amounts[HELD, place.write_port] += spilled
         if machine.has_wide_sums:
-            if not row.state & APART and row.state & (RETURNS | COMPLETE):
+            is_whole = problem.unseen[OUTPUTS, row.box] == 1 and not row.state & AGAIN
+            if not row.state & APART and (row.state & RETURNS or is_whole):
                 spared, last = machine.finished[level], amounts.shape[0] - 1
                 amounts[last, 0] += problem.outputs * spared[SPARED_PJ]
                 if place.write_port > 0:
@@ -122,26 +123,16 @@ def finish_crossing(search, new, network, split):
     """
     problem, labels = search.problem, search.labels
     row, amounts = labels.rows[new], labels.amounts[new]
-    last, is_whole = amounts.shape[0] - 1, problem.unseen[OUTPUTS, row.box] == 1
+    last = amounts.shape[0] - 1
+    is_whole = problem.unseen[OUTPUTS, row.box] == 1 and not row.state & AGAIN
     if problem.splits[split].copies > 1:
         for k in range(amounts.shape[1]):
             amounts[last, k] = 0.0
+        if not problem.machine.rules[network].reduces:
+            row.state |= APART
     elif not row.state & APART and (row.state & RETURNS or is_whole):
         spared_pj = problem.machine.finished[network, SPARED_TRANSFER_PJ]
         amounts[last, 0] += problem.outputs * spared_pj
-
-
-@helper
-def finish_sums(search, new, network, split):
-    """Note whether all sums are complete as they arrive at a level, whose box is known."""
-    problem, row = search.problem, search.labels.rows[new]
-    if not problem.machine.has_wide_sums:
-        return
-    if problem.splits[split].copies > 1 and not problem.machine.rules[network].reduces:
-        row.state |= APART
-    row.state &= ~COMPLETE
-    if problem.unseen[OUTPUTS, row.box] == 1 and not row.state & APART:
-        row.state |= COMPLETE
 
 
 @helper

@@ -34,12 +34,12 @@ from kcsim.kernels.search.crossing import (
     cross_inputs,
     cross_outputs,
     cross_weights,
-    finish_sums,
     look_up,
     size_of,
 )  # fmt: skip
 from kcsim.kernels.search.inputs import STILL, open_node
 from kcsim.kernels.search.labels import (
+    AGAIN,
     HELD,
     INPUTS_OPEN,
     OPEN_OUTPUTS,
@@ -103,6 +103,10 @@ def loop_over(search, source, stage, factor):
     new = copy_label(labels, source, factor)
     row = labels.rows[new]
     row.state |= phase
+    if problem.machine.has_wide_sums and not (
+        INDEXES[OUTPUTS, dimension] or row.state & OPEN_OUTPUTS
+    ):
+        row.state |= AGAIN
     for tensor, flag, kind in (
         (WEIGHTS, OPEN_WEIGHTS, WEIGHTS_OPEN), (OUTPUTS, OPEN_OUTPUTS, OUTPUTS_OPEN),
     ):  # fmt: skip
@@ -135,7 +139,11 @@ def place_node(search, source, stage, tensor):
         cut = cut_share(machine.unit, extent[M], extent[C], extent[R], extent[S])
     group = int(machine.rooms[level, GROUP + tensor])
     used = labels.rows[source].used[group]
-    used += words * cut * bits_of(machine, labels.rows[source], level, tensor)
+    used += (
+        words
+        * cut
+        * bits_of(machine, labels.rows[source], level, tensor, problem.unseen[OUTPUTS, box] == 1)
+    )
     # The slack is for rounding: bits may be fractions where indexes are coded.
     if used > machine.rooms[level, CAPACITY + group] * (1 + 1e-12):
         return -1
@@ -146,7 +154,7 @@ def place_node(search, source, stage, tensor):
     kind = WEIGHTS_OPEN
     if tensor == OUTPUTS:
         kind = OUTPUTS_OPEN
-        row.state |= OPEN_OUTPUTS | RETURNS
+        row.state = row.state & ~AGAIN | OPEN_OUTPUTS | RETURNS
         amounts[HELD, 0] += problem.outputs * costs[FILL_PJ]
         amounts[HELD, place.write_port] += (
             problem.outputs * costs[WRITE_CYCLES] * row.units * (place.write_port > 0)
@@ -243,7 +251,6 @@ def spread_over(search, source, network, split, kept_inside, stage):
     row.units *= spread.children
     row.copies *= spread.children
     row.box = box + spread.tile
-    finish_sums(search, new, network, split)
     row.leak += machine.cycles[network, LEAK_PJ] / row.units
     for i in range(3):
         row.used[i] = 0.0

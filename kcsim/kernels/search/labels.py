@@ -23,7 +23,7 @@ finished outputs spare, unless a level further out adds up several instances. Ac
 the others are cycles of ports times the MAC units.
 """
 
-OPEN_WEIGHTS, OPEN_OUTPUTS, RETURNS, WAITS, PHASE, COMPLETE, APART = 1, 2, 4, 8, 16, 32, 64
+OPEN_WEIGHTS, OPEN_OUTPUTS, RETURNS, WAITS, PHASE, AGAIN, APART = 1, 2, 4, 8, 16, 32, 64
 
 LABEL = record(
     parent=int64, step=int64, next=int64, box=int64, state=int64, nodes=int64, units=float64,
@@ -39,8 +39,8 @@ next
 state
     Bits: weights are open, outputs are open, outputs return (a level further in keeps them),
     inputs are closed but wait for a network, a loop has moved the stationary tensor; where partial
-    sums are wide: all sums are complete as they arrive at the level, a network further in has left
-    sums of the same outputs apart.
+    sums are wide: each of them arrives more than once, a network further in has left sums of the same
+    outputs apart.
 nodes
     Open nodes of inputs.
 units
@@ -235,7 +235,7 @@ SLACK = 1 + 1e-12
 @helper
 def leaves_as_much(a, b):
     """Whether a label leaves as much room and as many choices as another, for no more leakage."""
-    if (a.state ^ b.state) & (RETURNS | WAITS | COMPLETE | APART) or a.state & ~b.state & PHASE:
+    if (a.state ^ b.state) & (RETURNS | WAITS | AGAIN | APART) or a.state & ~b.state & PHASE:
         return False
     for i in range(4):
         if a.whole[i] != b.whole[i]:
