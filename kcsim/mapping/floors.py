@@ -185,6 +185,9 @@ def _fitting(problem: Problem, level: int, kept: int) -> np.ndarray:
     if level == 0:
         return fits
     rooms = problem.machine.rooms[level]
+    bits = problem.machine.costs[level, :, columns.VALUE_BITS].copy()
+    # Outputs may stand where all of them come finished.
+    bits[OUTPUTS] -= problem.machine.finished[level, columns.SPARED_BITS]
     # What is placed has one word at least.
     least = np.ones_like(problem.words)
     for placed, group in itertools.product(range(8), range(3)):
@@ -192,12 +195,7 @@ def _fitting(problem: Problem, level: int, kept: int) -> np.ndarray:
         for tensor in np.flatnonzero(rooms[columns.GROUP :] == group):
             if kept >> tensor & 1:
                 words = least if placed >> tensor & 1 else problem.words
-                used += words[tensor] * problem.machine.costs[level, tensor, columns.VALUE_BITS]
-                if tensor == OUTPUTS:
-                    # What all sums are complete in may have come finished.
-                    whole = problem.unseen[OUTPUTS] == 1
-                    spared = problem.machine.finished[level, columns.SPARED_BITS]
-                    used -= np.where(whole, words[OUTPUTS] * spared, 0.0)
+                used += words[tensor] * bits[tensor]
         fits[placed] &= used <= rooms[columns.CAPACITY + group] * SLACK
     return fits
 

@@ -39,8 +39,8 @@ next
 state
     Bits: weights are open, outputs are open, outputs return (a level further in keeps them),
     inputs are closed but wait for a network, a loop has moved the stationary tensor; where partial
-    sums are wide: each of them arrives more than once, a network further in has left sums of the same
-    outputs apart.
+    sums are wide: each of them arrives more than once, a network further in has left sums of the
+    same outputs apart.
 nodes
     Open nodes of inputs.
 units
@@ -277,6 +277,9 @@ def is_no_worse(search, one, other):
     labels = search.labels
     a, b = labels.rows[one], labels.rows[other]
     if not leaves_as_much(a, b):
+        return False
+    if search.problem.machine.has_wide_sums and b.state & ~a.state & OPEN_OUTPUTS:
+        # Loops that leave sums where they are send none of them again.
         return False
     alike = a.nodes == b.nodes
     if alike:
