@@ -133,10 +133,11 @@ def price(layer, hardware, counts, keeps, sums=None):
     computing = counts.temporal_steps * timed * compute.cycles_per_mac
     energy = np.full(len(words), layer.macs * computed * compute.mac_pj)
     energy += layer.macs * (timed - computed) * compute.gated_mac_pj
-    cycles = computing.copy()
+    moved, networks, cycles = [], [], computing
     leaks = compute.leakage_pj_per_cycle * counts.instances[:, -1] + hardware.static_pj_per_cycle
     for i, level in enumerate(hardware.levels):
-        taken = np.zeros((2, len(words)))
+        taken = np.zeros((3, 3, len(words)))
+        entering = np.zeros((2, len(words)))
         for j, tensor in enumerate(TENSORS):
             bits, links = hardware.level_bits[i], hardware.network_bits(i)
             width = bits[tensor]
@@ -165,17 +166,59 @@ def price(layer, hardware, counts, keeps, sums=None):
                 word_bits = level.word_bits_of(tensor)
                 price = level.price(tensor, action) / (word_bits * level.words_per_access(tensor))
                 energy += (paid[:, k] * size - less) * price
-                taken[int(k > 0)] += (spent[:, k] * size - less) / word_bits
+                taken[j, k] = (spent[:, k] * size - less) / word_bits
+            for k, way in enumerate(entering_words(counts, keeps, i, j)):
+                sent = way * links["partial_sums" if tensor == "outputs" else tensor]
+                if tensor == "outputs" and k and sums is not None:
+                    whole = sums.finish[:, i] if keeps[i, j] else sums.cross[:, i - 1]
+                    wider = links["partial_sums"] - links["outputs"]
+                    sent = sent - layer.output_words * whole * wider
+                entering[k] += sent / level.word_bits
             energy += carried * level.fanout.transfer_pj / level.word_bits
-        moved = np.zeros(len(words))
-        for moving, rate in zip(
-            taken, (level.read_words_per_cycle, level.write_words_per_cycle), strict=True
-        ):
-            if rate is not None:
-                moved = np.maximum(moved, moving / (rate * counts.instances[:, i]))
-        cycles = np.maximum(cycles, moved + (computing if level.buffering == "single" else 0.0))
+        instances = counts.instances[:, i]
+        networks.append(entering.max(axis=0) / (level.fanout.words_per_cycle or np.inf) / instances)
+        moved.append(busiest(level, taken) / instances)
         leaks = leaks + level.leakage_pj_per_cycle * counts.instances[:, i]
+    for level, own, network in zip(
+        reversed(hardware.levels), moved[::-1], networks[::-1], strict=True
+    ):
+        cycles = np.maximum(cycles, network)
+        cycles = cycles + own if level.buffering == "single" else np.maximum(cycles, own)
+    for level in hardware.levels:
+        links = level.fanout.x - 1 + level.fanout.y - 1
+        cycles = cycles + level.latency_cycles + links * level.fanout.hop_latency
     return energy + leaks * cycles, cycles
+
+
+def entering_words(counts, keeps, index, tensor):
+    """Words that pass the upper end of the network below a level: down, and up."""
+    below = counts.transfers[:, index, tensor].astype(float)
+    if keeps[index, tensor]:
+        down, up = counts.accesses[:, index, tensor, [0, 2]].astype(float).T
+    else:
+        down, up = counts.transfers[:, index - 1, tensor, :2].astype(float).T
+    return (down * (below[:, 0] > 0), up) if tensor == 2 else (down, 0 * down)
+
+
+def busiest(level, words):
+    """Cycles of the port of a level that takes longest for words[tensor, action] of all."""
+    reads, writes = level.read_words_per_cycle, level.write_words_per_cycle
+    if level.port_list:
+        found = [np.zeros(words.shape[2])]
+        for port in level.port_list:
+            ways = {"read": [0], "fill": [1], "update": [2], "write": [1, 2]}
+            actions = [k for direction in port.directions for k in ways[direction]]
+            tensors = [TENSORS.index(tensor) for tensor in port.tensors]
+            passing = words[tensors][:, actions].sum(axis=(0, 1))
+            found.append(passing / port.words_per_cycle)
+        return np.max(found, axis=0)
+    if level.shared_bandwidth:
+        return words.sum(axis=(0, 1)) / level.shared_bandwidth
+    if level.shared_port:
+        reads, writes = reads or writes, writes or reads
+    down = words[:, 0].sum(axis=0) / (reads or np.inf)
+    up = words[:, 1:].sum(axis=(0, 1)) / (writes or np.inf)
+    return down + up if level.shared_port else np.maximum(down, up)
 
 
 def front_of(energy, cycles):

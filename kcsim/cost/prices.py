@@ -10,6 +10,7 @@ import numpy as np
 
 from kcsim.cost.access import block_bits, rates
 from kcsim.cost.partial_sums import has_wide_sums
+from kcsim.cost.ports import DOWN, UP, network_paths, ports_of, start_cycles
 from kcsim.cost.rooms import Room, rooms_of
 from kcsim.cost.zero_savings import left_of_cycles, left_of_macs, left_of_reads
 from kcsim.cost.zero_savings import value_bits as expected_bits
@@ -90,7 +91,7 @@ class Prices:
 
     Attributes
     ----------
-    factors : float64[levels, 3, 8]
+    factors : float64[levels, 3, 9]
         Times the costs of a `Machine`: 0 for what others account for, above 1 where a word stands
         for several.
     cycles_per_mac : float, optional
@@ -158,11 +159,7 @@ def build_machine(
     hardware = at_precision(hardware, layer)
     levels, compute = hardware.levels, hardware.compute
     count = len(levels)
-    costs, finished = np.zeros((count, 3, 8)), np.zeros((count, 4))
-    for i in range(count):
-        for j in range(3):
-            _fill_costs(costs[i, j], finished[i], layer, hardware, i, j, weights)
-        _fill_transfers(costs[i], finished[i], hardware, i, weights)
+    costs, network_cycles, finished = _word_costs(layer, hardware, weights)
     _leave_out_zeros(layer, hardware, costs, keeps[-1])
     cycles_per_mac, fixed_pj = float(compute.cycles_per_mac), weights.load_pj
     if prices:
@@ -182,12 +179,17 @@ def build_machine(
         lookup_pj *= float(left_of_reads(compute, layer.zeros, "weights"))
         lookup_cycles *= timed
     decoder = weights.decode_level, store, port, weights.entry_bits, weights.word_bits
+    ports, port_ends = _number_ports(hardware, costs)
     leaks = [level.leakage_pj_per_cycle for level in levels] + [compute.leakage_pj_per_cycle]
     overlapped = [level.buffering != "single" for level in levels] + [True]
     return Machine(
         window=window_array(layer, hardware),
         rules=rule_array(hardware, keeps),
         costs=costs,
+        ports=ports,
+        port_ends=port_ends,
+        network_cycles=network_cycles,
+        start_cycles=start_cycles(hardware),
         finished=finished,
         has_wide_sums=has_wide_sums(hardware),
         rooms=_room_array(hardware, weights),
@@ -205,6 +207,20 @@ def build_machine(
     )
 
 
+def _word_costs(
+    layer: ConvLayer, hardware: Hardware, weights: WeightCosts
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``costs``, ``network_cycles`` and ``finished`` of a `Machine`, zeros in MACs aside."""
+    count = len(hardware.levels)
+    costs, finished = np.zeros((count, 3, columns.COSTS)), np.zeros((count, 5))
+    cycles = np.zeros((count, 3))
+    for i in range(count):
+        for j in range(3):
+            _fill_costs(costs[i, j], finished[i], layer, hardware, i, j, weights)
+        _fill_transfers(costs[i], cycles[i], finished[i], hardware, i, weights)
+    return costs, cycles, finished
+
+
 def _fill_costs(
     costs: np.ndarray,
     finished: np.ndarray,
@@ -214,7 +230,7 @@ def _fill_costs(
     tensor: int,
     weights: WeightCosts,
 ) -> None:
-    """Fill the costs of one tensor at one level (float64[8]), networks and zeros in MACs aside."""
+    """Fill the costs of one tensor at one level (float64[9]), networks and zeros in MACs aside."""
     level, name = hardware.levels[index], TENSORS[tensor]
     widths = hardware.level_bits[index]
     plain = stored = float(widths[name])
@@ -228,28 +244,30 @@ def _fill_costs(
         finished[columns.SPARED_BITS], spared = wide - plain, wide - stored
         plain = stored = wide
     costs[columns.VALUE_BITS] = plain
-    block, (reading, writing) = block_bits(level, name), rates(level, name)
+    block, (reading, filling, updating) = block_bits(level, name), rates(level, name)
     energies = [level.price(name, action) / block for action in get_args(Access)]
     costs[: len(energies)] = [stored * energy for energy in energies]
-    costs[columns.READ_CYCLES], costs[columns.WRITE_CYCLES] = stored / reading, stored / writing
+    costs[columns.READ_CYCLES], costs[columns.WRITE_CYCLES] = stored / reading, stored / filling
+    costs[columns.UPDATE_CYCLES] = stored / updating
     if tensor == _OUTPUTS:
         finished[columns.SPARED_PJ] = spared * energies[2]
-        finished[columns.SPARED_CYCLES] = spared / writing
+        finished[columns.SPARED_CYCLES] = spared / updating
         # Only finished outputs are compressed: a partial sum comes and goes in full.
         spilled = plain - stored
         costs[columns.READ_PJ] += spilled * (energies[0] + energies[2])
         costs[columns.READ_CYCLES] += spilled / reading
-        costs[columns.SPILL_CYCLES] = spilled / writing
+        costs[columns.SPILL_CYCLES] = spilled / updating
 
 
 def _fill_transfers(
     costs: np.ndarray,
+    cycles: np.ndarray,
     finished: np.ndarray,
     hardware: Hardware,
     index: int,
     weights: WeightCosts,
 ) -> None:
-    """Fill the energy of one word of each tensor on the network below a level.
+    """Fill energy and cycles of one word of each tensor on the network below a level.
 
     Hops depend on the mapping; one is counted for each word.
     """
@@ -262,6 +280,39 @@ def _fill_transfers(
     costs[:, columns.TRANSFER_PJ] = price * bits / level.word_bits
     spared = widths["partial_sums"] - widths["outputs"]
     finished[columns.SPARED_TRANSFER_PJ] = price * spared / level.word_bits
+    rate = level.fanout.words_per_cycle
+    if rate is not None:
+        cycles[:] = bits / level.word_bits / rate
+        finished[columns.SPARED_NETWORK_CYCLES] = spared / level.word_bits / rate
+
+
+_ACTIONS = {"reads": columns.READ, "fills": columns.FILL, "updates": columns.UPDATE}
+_WAYS = {DOWN: columns.DOWN, UP: columns.UP}
+_CYCLES = {
+    columns.READ: columns.READ_CYCLES, columns.FILL: columns.WRITE_CYCLES,
+    columns.UPDATE: columns.UPDATE_CYCLES,
+}  # fmt: skip
+
+
+def _number_ports(hardware: Hardware, costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Accounts of the ports that anything takes time at; see `Machine`. Account 0 is energy."""
+    ports = np.zeros((len(costs), 3, 5), np.int64)
+    ends, account = np.zeros((len(costs), 3), np.int64), 1
+    for i, level in enumerate(hardware.levels):
+        ends[i, 0] = account
+        for path in ports_of(level):
+            served = [(TENSORS.index(t), _ACTIONS[action]) for t, action in path.rates]
+            if any(costs[i, tensor, _CYCLES[action]] for tensor, action in served):
+                for tensor, action in served:
+                    ports[i, tensor, action] = account
+                account += 1
+        ends[i, 1] = account
+        for path in network_paths(level):
+            for name, way in path.rates:
+                ports[i, TENSORS.index(name), _WAYS[way]] = account
+            account += 1
+        ends[i, 2] = account
+    return ports, ends
 
 
 def _room_array(hardware: Hardware, weights: WeightCosts) -> np.ndarray:
@@ -307,6 +358,6 @@ def _leave_out_zeros(
             spared = last[j, columns.UPDATE_PJ] + last[j, columns.TRANSFER_PJ]
             last[j, columns.READ_PJ] -= spared * (1 - left)
             last[j, columns.SPILL_CYCLES] *= timed
-            last[j, columns.SPILL_CYCLES] -= last[j, columns.WRITE_CYCLES] * (1 - timed)
+            last[j, columns.SPILL_CYCLES] -= last[j, columns.UPDATE_CYCLES] * (1 - timed)
         else:
             last[j, columns.TRANSFER_PJ] *= left

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from kcsim.cost.access import CodebookPlace, block_bits, codebook_places
+from kcsim.cost.access import CodebookPlace, block_bits, codebook_places, rate_of
 from kcsim.cost.prices import DENSE, WeightCosts
 from kcsim.errors import InputError
 from kcsim.hardware.schema import CodebookStore, Hardware
@@ -134,7 +134,7 @@ class WeightFormat:
             writes * place.write_pj if loaded else 0.0,
             place.index, self.codebook_bits, self.entry_bits, place.word_bits,
             self.stages / (place.read_words_per_cycle or np.inf),
-            outer_words / (outer.read_words_per_cycle or np.inf) * loaded,
+            outer_words / (rate_of(outer, "weights", "reads") or np.inf) * loaded,
             self.codebook_bits / place.word_bits / (place.write_words_per_cycle or np.inf) * loaded,
             self.unit_filters,
         )  # fmt: skip

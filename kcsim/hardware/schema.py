@@ -17,14 +17,14 @@ from pydantic.dataclasses import dataclass
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.hardware.components.names import Cell, Number
 from kcsim.hardware.description import Described, Kelvin, Nanometers, Origin, Positive
-from kcsim.hardware.level import (
+from kcsim.hardware.level import Level
+from kcsim.hardware.values import (
     STRICT,
     AssumedBits,
     Bits,
     CapacityKib,
     Count,
     EnergyPj,
-    Level,
     Name,
     Rate,
     WordBits,

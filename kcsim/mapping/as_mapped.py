@@ -49,8 +49,8 @@ def _plain_level(level: Level) -> Level:
         replace(each, **{**_UNSEEN, "used_words_per_access": level.used_words(each)})
         for each in level.partitions
     )
-    used = level.used_words(None)
-    return replace(level, partitions=partitions, **{**_UNSEEN, "used_words_per_access": used})
+    seen = {"used_words_per_access": level.used_words(None), "ports": level.port_list or None}
+    return replace(level, partitions=partitions, **{**_UNSEEN, **seen})
 
 
 def sizes_of(hardware: Hardware) -> Sizes:

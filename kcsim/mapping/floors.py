@@ -268,11 +268,14 @@ def least_cycles(machine: Machine, words: np.ndarray) -> float:
     words : float64[3]
         Of each tensor; of inputs, those that windows touch.
     """
-    costs = machine.costs[0]
-    reading = float(words[:OUTPUTS] @ costs[:OUTPUTS, columns.READ_CYCLES])
-    spared = machine.finished[0, columns.SPARED_CYCLES]
-    writing = float(words[OUTPUTS] * (costs[OUTPUTS, columns.WRITE_CYCLES] - spared))
-    return max(reading + machine.load_cycles, writing)
+    costs, ports = machine.costs[0], machine.ports[0]
+    taken = np.zeros(machine.port_ends[-1, 2])
+    np.add.at(taken, ports[:OUTPUTS, columns.READ], words[:2] * costs[:2, columns.READ_CYCLES])
+    updating = costs[OUTPUTS, columns.UPDATE_CYCLES] - machine.finished[0, columns.SPARED_CYCLES]
+    taken[ports[OUTPUTS, columns.UPDATE]] += words[OUTPUTS] * updating
+    taken[ports[WEIGHTS, columns.READ]] += machine.load_cycles
+    taken[0] = 0
+    return float(taken.max()) + machine.start_cycles
 
 
 def least_of_any(

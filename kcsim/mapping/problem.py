@@ -86,8 +86,8 @@ def build_problem(
     bare = build_machine(layer, hardware, np.zeros_like(keeps), form, prices)
     stages, entries, numbers = _stages(hardware, even)
     axes = [tiles_on_axes(hardware, level, lattice) for level in hardware.levels]
-    places, splits, accounts = _places(hardware, lattice, machine, entries, axes, deadline)
-    store_port = 0
+    places, splits = _places(hardware, lattice, entries, axes, deadline)
+    store_port, accounts = 0, int(machine.port_ends[-1, 2])
     if machine.lookup_cycles > 0 or bare.lookup_cycles > 0:
         store_port, accounts = accounts, accounts + 1
     words, distinct = words_of_tiles(machine, lattice.extents)
@@ -162,13 +162,12 @@ def _stages(
 def _places(
     hardware: Hardware,
     lattice: Lattice,
-    machine: Machine,
     entries: list[tuple[int, int]],
     axes: list[list[np.ndarray]],
     deadline: Deadline,
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """All levels, the ways to spread factors below them, and how many accounts there are."""
-    levels, accounts = hardware.levels, 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """All levels, and the ways to spread factors below them."""
+    levels = hardware.levels
     places, splits = np.zeros(len(levels) + 1, PLACE), []
     count = 0
     for i, level in enumerate(levels):
@@ -181,15 +180,9 @@ def _places(
         splits.append(own)
         row["first_split"], row["last_split"] = count, count + len(own)
         count += len(own)
-        for name, column in (
-            ("read_port", columns.READ_CYCLES),
-            ("write_port", columns.WRITE_CYCLES),
-        ):
-            if machine.costs[i, :, column].any():
-                row[name], accounts = accounts, accounts + 1
     every = np.concatenate(splits)
     _count_instances(places, every)
-    return places, every, accounts
+    return places, every
 
 
 def _count_instances(places: np.ndarray, splits: np.ndarray) -> None:

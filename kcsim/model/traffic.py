@@ -185,6 +185,36 @@ def finished_words(counts: Counts, index: int) -> int:
     return counts.layer.output_words if counts.sums.finish[index] else 0
 
 
+def entering_bits(
+    counts: Counts, form: WeightFormat, index: int, tensor: Tensor, way: str
+) -> Fraction:
+    """Bits that pass the upper end of the network below a level, ``down`` or ``up``.
+
+    What several children are given goes down once, and what is added up on its way comes up as
+    one. Zeros spare none of that.
+    """
+    hardware, level = counts.hardware, counts.hardware.levels[index]
+    bits, sums = hardware.network_bits(index), counts.sums
+    kept = counts.keeps[index, TENSORS.index(tensor)]
+    if kept:
+        words = counts.words(level.name, tensor, "reads" if way == "down" else "updates")
+    else:
+        words = counts.moved(hardware.levels[index - 1].name, tensor, way)
+    if tensor == "weights" and form.is_indexed(index + 1):
+        return words * form.bits_per_word(index, delivered_extent(counts, index))
+    if tensor != "outputs":
+        return words * Fraction(bits[tensor])
+    if way == "down" and not counts.moved(level.name, tensor, "down"):
+        # Sums do not go down to MAC units, which add to them at the level.
+        return Fraction(0)
+    crossing = words * Fraction(bits["partial_sums"])
+    if way == "down" or sums is None:
+        return crossing
+    if sums.finish[index] if kept else sums.cross[index - 1]:
+        crossing -= counts.layer.output_words * (bits["partial_sums"] - bits["outputs"])
+    return crossing
+
+
 def transferred_bits(
     counts: Counts, form: WeightFormat, index: int, tensor: Tensor, directions: Iterable[str]
 ) -> Fraction:

@@ -22,8 +22,10 @@ from kcsim.kernels.search.labels import (
 )  # fmt: skip
 from kcsim.kernels.search.machine import (
     CAPACITY,
+    FILL,
     GROUP,
     OVERLAPPED,
+    READ,
     SPARED_BITS,
     STORE,
     TRANSFER_PJ,
@@ -36,24 +38,30 @@ from kcsim.kernels.search.progress import CYCLES, ENERGY, ENERGY_DELAY, FOUND, F
 def cycles_of(problem, amounts, copies, units, complete):
     """Cycles of a mapping, or the least of a partial one, with so many MAC units."""
     machine = problem.machine
-    computing = machine.macs * machine.cycles_per_mac / units
-    cycles = computing
-    for level in range(problem.places.shape[0] - 1):
-        place, moved = problem.places[level], 0.0
-        for port in (place.read_port, place.write_port):
-            if port > 0:
-                words = (amounts[SPENT, port] - amounts[HELD, port] * copies) / units
-                if machine.has_wide_sums:
-                    words -= amounts[amounts.shape[0] - 1, port] / units
-                if port == place.read_port and level == 0 and complete:
-                    words += machine.load_cycles
-                if port == place.write_port and level == machine.unit[STORE] and complete:
-                    words += machine.copy_cycles
+    cycles = machine.macs * machine.cycles_per_mac / units
+    for level in range(problem.places.shape[0] - 2, -1, -1):
+        ends, moved, carried = machine.port_ends[level], 0.0, 0.0
+        for port in range(ends[0], ends[2]):
+            words = (amounts[SPENT, port] - amounts[HELD, port] * copies) / units
+            if machine.has_wide_sums:
+                words -= amounts[amounts.shape[0] - 1, port] / units
+            if complete and level == 0 and port == machine.ports[0, WEIGHTS, READ]:
+                words += machine.load_cycles
+            if (
+                complete
+                and level == machine.unit[STORE]
+                and port == machine.ports[level, WEIGHTS, FILL]
+            ):
+                words += machine.copy_cycles
+            if port < ends[1]:
                 moved = max(moved, words)
-        cycles = max(cycles, moved if machine.cycles[level, OVERLAPPED] else computing + moved)
+            else:
+                carried = max(carried, words)
+        cycles = max(cycles, carried)
+        cycles = max(cycles, moved) if machine.cycles[level, OVERLAPPED] else cycles + moved
     if problem.store_port > 0:
         cycles = max(cycles, amounts[SPENT, problem.store_port] / units)
-    return cycles
+    return cycles + machine.start_cycles
 
 
 @helper

@@ -34,6 +34,7 @@ from kcsim.kernels.search.crossing import (
     cross_inputs,
     cross_outputs,
     cross_weights,
+    enter_network,
     look_up,
     size_of,
 )  # fmt: skip
@@ -54,10 +55,12 @@ from kcsim.kernels.search.labels import (
 from kcsim.kernels.search.machine import (
     CAPACITY,
     DECODER,
+    FILL,
     FILL_PJ,
     GROUP,
     LEAK_PJ,
     PORT,
+    READ,
     STORE,
     WRITE_CYCLES,
 )  # fmt: skip
@@ -148,7 +151,7 @@ def place_node(search, source, stage, tensor):
     if used > machine.rooms[level, CAPACITY + group] * (1 + 1e-12):
         return -1
     new = copy_label(labels, source, PLACED_STEP + tensor)
-    row, place, amounts = labels.rows[new], problem.places[level], labels.amounts[new]
+    row, port, amounts = labels.rows[new], machine.ports[level, tensor, FILL], labels.amounts[new]
     row.used[group] = used
     costs, moved = machine.costs[level, tensor], words * problem.rounds[box]
     kind = WEIGHTS_OPEN
@@ -156,9 +159,7 @@ def place_node(search, source, stage, tensor):
         kind = OUTPUTS_OPEN
         row.state = row.state & ~AGAIN | OPEN_OUTPUTS | RETURNS
         amounts[HELD, 0] += problem.outputs * costs[FILL_PJ]
-        amounts[HELD, place.write_port] += (
-            problem.outputs * costs[WRITE_CYCLES] * row.units * (place.write_port > 0)
-        )
+        amounts[HELD, port] += problem.outputs * costs[WRITE_CYCLES] * row.units * (port > 0)
     elif tensor == WEIGHTS:
         row.state |= OPEN_WEIGHTS
         if machine.unit[DECODER] >= 0:
@@ -176,8 +177,8 @@ def place_node(search, source, stage, tensor):
         for k in range(amounts.shape[1]):
             amounts[kind, k] = amounts[kind + 1, k] = 0.0
     amounts[kind, 0] += moved * cut * costs[FILL_PJ]
-    if place.write_port > 0:
-        amounts[kind, place.write_port] += moved * cut * costs[WRITE_CYCLES] * row.units
+    if port > 0:
+        amounts[kind, port] += moved * cut * costs[WRITE_CYCLES] * row.units
     row.flight[tensor] = moved
     return new
 
@@ -254,12 +255,14 @@ def spread_over(search, source, network, split, kept_inside, stage):
     row.leak += machine.cycles[network, LEAK_PJ] / row.units
     for i in range(3):
         row.used[i] = 0.0
+    if machine.port_ends[network, 1] < machine.port_ends[network, 2]:
+        enter_network(search, new, network)
     if network == machine.unit[DECODER]:
         look_up(search, new, not innermost or kept & 1 != 0)
     if network == machine.unit[STORE]:
         row.copies += machine.copy_pj
     if network == machine.unit[PORT] and problem.store_port > 0:
-        port, amounts = problem.places[network].read_port, labels.amounts[new]
+        port, amounts = machine.ports[network, WEIGHTS, READ], labels.amounts[new]
         for account in (SPENT, WEIGHTS_OPEN):
             amounts[account, port] += amounts[account, problem.store_port] * row.units
             amounts[account, problem.store_port] = 0.0

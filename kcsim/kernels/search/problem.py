@@ -27,10 +27,9 @@ loops
 
 PLACE = record(
     dimensions=(int64, 8), stationary=int64, first_stage=int64, last_stage=int64,
-    first_split=int64, last_split=int64, read_port=int64, write_port=int64, most_units=float64,
-    most_copies=float64,
+    first_split=int64, last_split=int64, most_units=float64, most_copies=float64,
 )  # fmt: skip
-"""A level; its ports are accounts of cycles, 0 where unlimited.
+"""A level.
 
 dimensions, stationary
     Dimensions that its loops may iterate over; the tensor whose blind loops must be
