@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kcsim.cost.ports import ports_of
+from kcsim.cost.ports import exact_rate, ports_of
 from kcsim.cost.rooms import room_of
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Hardware
@@ -36,8 +36,8 @@ def rates(level: Level, tensor: Tensor) -> tuple[float, float, float]:
 
 def rate_of(level: Level, tensor: Tensor, action: str) -> float | None:
     """Words that one instance moves in a cycle; ``None`` where unlimited."""
-    found = (path.rates.get((tensor, action)) for path in ports_of(level))
-    return next((float(rate) for rate in found if rate is not None), None)
+    rate = exact_rate(level, tensor, action)
+    return None if rate is None else float(rate)
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,12 @@ def network_paths(level: Level) -> tuple[Path, ...]:
     return tuple(Path({(tensor, way): _exact(rate) for tensor in TENSORS}) for way in (DOWN, UP))
 
 
+def exact_rate(level: Level, tensor: Tensor, action: str) -> Fraction | None:
+    """Words that one instance moves in a cycle; ``None`` where unlimited."""
+    found = (path.rates.get((tensor, action)) for path in ports_of(level))
+    return next((rate for rate in found if rate is not None), None)
+
+
 def start_cycles(hardware: Hardware) -> float:
     """Cycles until the first word has come from the outermost level to the last MAC unit."""
     found = 0.0

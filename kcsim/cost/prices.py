@@ -12,6 +12,7 @@ from kcsim.cost.access import block_bits, rates
 from kcsim.cost.partial_sums import has_wide_sums
 from kcsim.cost.ports import DOWN, UP, network_paths, ports_of, start_cycles
 from kcsim.cost.rooms import Room, rooms_of
+from kcsim.cost.standing import stall_rates, stalls_of
 from kcsim.cost.zero_savings import left_of_cycles, left_of_macs, left_of_reads
 from kcsim.cost.zero_savings import value_bits as expected_bits
 from kcsim.hardware.at_precision import at_precision
@@ -180,6 +181,8 @@ def build_machine(
         lookup_cycles *= timed
     decoder = weights.decode_level, store, port, weights.entry_bits, weights.word_bits
     ports, port_ends = _number_ports(hardware, costs)
+    stalls = _stall_cycles(hardware)
+    stall_account = int(port_ends[-1, 2]) if stalls.any() else 0
     leaks = [level.leakage_pj_per_cycle for level in levels] + [compute.leakage_pj_per_cycle]
     overlapped = [level.buffering != "single" for level in levels] + [True]
     return Machine(
@@ -189,6 +192,8 @@ def build_machine(
         ports=ports,
         port_ends=port_ends,
         network_cycles=network_cycles,
+        stalls=stalls,
+        stall_account=stall_account,
         start_cycles=start_cycles(hardware),
         finished=finished,
         has_wide_sums=has_wide_sums(hardware),
@@ -292,6 +297,17 @@ _CYCLES = {
     columns.READ: columns.READ_CYCLES, columns.FILL: columns.WRITE_CYCLES,
     columns.UPDATE: columns.UPDATE_CYCLES,
 }  # fmt: skip
+
+
+def _stall_cycles(hardware: Hardware) -> np.ndarray:
+    """Cycles that the array stands still; see `Machine`. MAC units have no tiles of their own."""
+    stalls = np.zeros((len(hardware.levels), 3, 3))
+    for stall in stalls_of(hardware):
+        if stall.level < len(stalls):
+            waits = stalls[stall.level, TENSORS.index(stall.tensor)]
+            load, dump = stall_rates(hardware, stall)
+            waits += (load, dump, stall.tile_cycles)
+    return stalls
 
 
 def _number_ports(hardware: Hardware, costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

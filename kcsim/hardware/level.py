@@ -13,6 +13,7 @@ from kcsim.errors import Problem
 from kcsim.hardware.description import Described
 from kcsim.hardware.network import Fanout
 from kcsim.hardware.port import Port
+from kcsim.hardware.stalls import Stalls
 from kcsim.hardware.values import (
     STRICT,
     AssumedBits,
@@ -120,6 +121,8 @@ class Level(Described):
         Words per cycle of reads and writes together: short for a shared port with both rates.
     latency_cycles : float
         Cycles from asking for a word to having it; a layer begins with waiting for one.
+    stalls : Stalls
+        What the array stands still for; all is hidden when absent.
     compression : dict of str to str
         Coding of tensors whose zeros cost less: ``run_length``, ``bitmask``.
     run_bits : int
@@ -148,6 +151,7 @@ class Level(Described):
     shared_port: bool = False
     shared_bandwidth: Rate | None = None
     latency_cycles: Latency = 0.0
+    stalls: Stalls = Stalls()
     compression: dict[Tensor, Coding] = Field(default_factory=dict)
     run_bits: RunBits = 5
     leakage_pj_per_cycle: EnergyPj = 0.0
@@ -325,6 +329,14 @@ class Level(Described):
                     path=("precision_bits", name),
                 )
         yield from self._port_problems()
+        dumped = ("outputs",) if self.stalls.dumps else ()
+        for waited in (*self.stalls.loads, *self.stalls.cycles_per_tile, *dumped):
+            if waited not in self.kept_tensors:
+                yield Problem(
+                    f"level '{self.name}' stalls for {waited} but does not keep them",
+                    "one of " + ", ".join(self.kept_tensors) if self.kept_tensors else "",
+                    path=("stalls",),
+                )
         for index, part in enumerate(self.partitions):
             if isinstance(part.ports, tuple):
                 yield Problem(

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic.dataclasses import dataclass
 
 from kcsim.errors import InputError, Problem
+from kcsim.hardware.stalls import Systolic
 from kcsim.hardware.values import STRICT, Count, EnergyPj, Latency, Rate, plain_errors
 from kcsim.workload.layer import Tensor
 
@@ -37,6 +38,8 @@ class Fanout:
         that are added up on their way as one. Unlimited when absent.
     hop_latency : float
         Cycles until a word has crossed a link; what a layer begins with waits for the last child.
+    systolic : Systolic, optional
+        Says that the children are a systolic array, whose passes are not all of use.
     """
 
     x: Count = 1
@@ -48,6 +51,7 @@ class Fanout:
     hop_pj: EnergyPj = 0.0
     words_per_cycle: Rate | None = None
     hop_latency: Latency = 0.0
+    systolic: Systolic | None = None
 
     def __post_init__(self) -> None:
         if self.hop_pj and self.forwarding:

@@ -340,6 +340,7 @@ class Hardware:
                 path=("levels", 0, "may_bypass"),
             )
         yield from self._width_problems()
+        yield from self._array_problems()
         for index, level in enumerate(self.levels[1:], start=1):
             if level.kept_tensors and level.capacity_bits(level.kept_tensors[0]) is None:
                 yield Problem(
@@ -363,6 +364,18 @@ class Hardware:
         for name in self.dataflow.levels:
             if name not in names:
                 yield _unknown_level(name, names, ("dataflow", "levels", name))
+
+    def _array_problems(self) -> Iterator[Problem]:
+        for index, level in enumerate(self.levels[:-1]):
+            array, below = level.fanout.systolic, self.levels[index + 1]
+            if array and (
+                array.stationary not in below.kept_tensors or array.stationary in below.may_bypass
+            ):
+                yield Problem(
+                    f"{array.stationary} stay in the systolic array below '{level.name}', but "
+                    f"'{below.name}' does not keep them, or not always",
+                    path=("levels", index, "fanout", "systolic"),
+                )
 
     def _width_problems(self) -> Iterator[Problem]:
         """Partial sums narrower than outputs: of the chip or, where that is not so, of a level."""

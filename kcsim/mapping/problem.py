@@ -87,7 +87,7 @@ def build_problem(
     stages, entries, numbers = _stages(hardware, even)
     axes = [tiles_on_axes(hardware, level, lattice) for level in hardware.levels]
     places, splits = _places(hardware, lattice, entries, axes, deadline)
-    store_port, accounts = 0, int(machine.port_ends[-1, 2])
+    store_port, accounts = 0, int(machine.port_ends[-1, 2]) + (machine.stall_account > 0)
     if machine.lookup_cycles > 0 or bare.lookup_cycles > 0:
         store_port, accounts = accounts, accounts + 1
     words, distinct = words_of_tiles(machine, lattice.extents)

@@ -19,7 +19,7 @@ from kcsim.hardware.at_precision import at_precision
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.count.counting import count_mapping
 from kcsim.kernels.imperfect.imperfect import count_imperfect
-from kcsim.kernels.layout import COUNT, SPAN, TEMPORAL, count_columns
+from kcsim.kernels.layout import COUNT, INDEXES, SPAN, TEMPORAL, count_columns
 from kcsim.mapping.nest import LevelLoops, Mapping
 from kcsim.reading.arguments import checked
 from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer, Tensor
@@ -155,6 +155,31 @@ def tile_extents(
         for loop in level.temporal[:height]:
             running[loop.dimension] *= loop.bound
     return tuple(reversed(extents))
+
+
+def tile_changes(counts: Counts, index: int, tensor: Tensor) -> int:
+    """How many tiles of weights or outputs one instance has, one after the other.
+
+    Parameters
+    ----------
+    counts : Counts
+    index : int
+        Position of the level, behind the last one for the MAC units, that have single words.
+    tensor : {"weights", "outputs"}
+    """
+    loops, j = counts.mapping.loop_array(counts.hardware), TENSORS.index(tensor)
+    heights, changes, seen, outside = counts.mapping.heights_array(counts.hardware), 1, 0, []
+    for level, kind, dimension, bound in loops.tolist():
+        if kind != TEMPORAL or level > index:
+            continue
+        seen += level == index
+        if level < index or seen <= heights[index, j]:
+            outside.append((dimension, bound))
+    while outside and not INDEXES[j, outside[-1][0]]:
+        outside.pop()
+    for _, bound in outside:
+        changes *= bound
+    return changes
 
 
 def delivered_extent(counts: Counts, index: int) -> dict[str, int]:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from kcsim.cost.access import CodebookPlace
-from kcsim.cost.ports import network_paths, ports_of, start_cycles
+from kcsim.cost.ports import exact_rate, network_paths, ports_of, start_cycles
+from kcsim.cost.standing import stalls_of
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.cost.zero_savings import left_of_cycles
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Hardware
 from kcsim.model.codebook import codebook_place, count_lookups
-from kcsim.model.counts import Counts
+from kcsim.model.counts import Counts, tile_changes
 from kcsim.model.traffic import entering_bits, moved_bits
 from kcsim.workload.layer import Tensor
 
@@ -37,6 +38,10 @@ class Cycles:
         The largest of these, where transfers run beside the computation, after latencies.
     bound_by : str
         ``compute``, ``codebook`` (its stores), or the level or network that decides.
+    standing : int
+        Cycles that the array stands still, beside those of ``compute``.
+    latency : int
+        Cycles until the first word has come to the array.
     """
 
     compute: int
@@ -44,6 +49,8 @@ class Cycles:
     lookup: int
     total: int
     bound_by: str
+    standing: int = 0
+    latency: int = 0
 
 
 def count_cycles(counts: Counts, form: WeightFormat, place: CodebookPlace | None = None) -> Cycles:
@@ -65,17 +72,38 @@ def count_cycles(counts: Counts, form: WeightFormat, place: CodebookPlace | None
     # As if every unit met its share of zeros: at best.
     steps = math.ceil(counts.temporal_steps * left_of_cycles(units, counts.layer.zeros))
     compute = steps * units.cycles_per_mac
+    standing = standing_cycles(counts, form)
     transfer = {}
     for i, level in enumerate(counts.hardware.levels):
         transfer[level.name] = transfer_cycles(counts, form, place, i, level)
         if level.fanout.words_per_cycle is not None:
             transfer[network_name(level)] = network_cycles(counts, form, i)
     lookup = lookup_cycles(counts, form, place)
-    total, bound_by = in_turns(counts.hardware, compute, "compute", transfer)
+    total, bound_by = in_turns(counts.hardware, compute + standing, "compute", transfer)
     if lookup > total:
         total, bound_by = lookup, "codebook"
-    total += math.ceil(start_cycles(counts.hardware))
-    return Cycles(compute, transfer, lookup, total, bound_by)
+    latency = math.ceil(start_cycles(counts.hardware))
+    return Cycles(compute, transfer, lookup, total + latency, bound_by, standing, latency)
+
+
+def standing_cycles(counts: Counts, form: WeightFormat) -> int:
+    """Cycles that the array stands still for loads, dumps and passes; see `kcsim.cost.standing`."""
+    hardware, cycles = counts.hardware, _NOTHING
+    for stall in stalls_of(hardware):
+        index, tensor = stall.level, stall.tensor
+        cycles += Fraction(str(stall.tile_cycles)) * tile_changes(counts, index, tensor)
+        if index == len(hardware.levels):
+            continue
+        level, instances = hardware.levels[index], int(counts.instances[index])
+        word_bits, widths = level.word_bits_of(tensor), hardware.level_bits[index]
+        rate = {action: exact_rate(level, tensor, action) for action in ("fills", "reads")}
+        if stall.loads and rate["fills"]:
+            words = moved_bits(counts, form, index, tensor, "fills") / word_bits
+            cycles += words / rate["fills"] / instances
+        if stall.dumps and rate["reads"]:
+            left = counts.moved(hardware.levels[index - 1].name, tensor, "up") if index else 0
+            cycles += Fraction(left * widths["partial_sums"], word_bits) / rate["reads"] / instances
+    return math.ceil(cycles)
 
 
 def in_turns(

@@ -13,6 +13,7 @@ from kcsim.clustering.unit import Unit
 from kcsim.cost.partial_sums import has_wide_sums
 from kcsim.cost.ports import start_cycles
 from kcsim.cost.prices import WeightCosts
+from kcsim.cost.standing import stalls_of
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.errors import MappingError
 from kcsim.hardware.schema import Hardware
@@ -203,8 +204,8 @@ def check_shareable(shared: SharedLayer) -> None:
         if level.port_list or level.shares_port or level.fanout.words_per_cycle is not None:
             message = f"ports and bandwidth of networks, as of '{level.name}', are not counted"
             raise MappingError(f"{what}: {message} for that")
-    if start_cycles(shared.hardware):
-        raise MappingError(f"{what}: latencies are not counted for that")
+    if start_cycles(shared.hardware) or stalls_of(shared.hardware):
+        raise MappingError(f"{what}: latencies and stalls are not counted for that")
     if shared.hardware.slides == "repeated":
         raise MappingError(f"{what}: slides by repeated moves alone are not counted for that")
     if not shared.widths(Tile.whole(shared.layer)):

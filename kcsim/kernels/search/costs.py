@@ -39,6 +39,9 @@ def cycles_of(problem, amounts, copies, units, complete):
     """Cycles of a mapping, or the least of a partial one, with so many MAC units."""
     machine = problem.machine
     cycles = machine.macs * machine.cycles_per_mac / units
+    stall = machine.stall_account
+    if stall > 0:
+        cycles += max(0.0, amounts[SPENT, stall] - amounts[HELD, stall] * copies) / units
     for level in range(problem.places.shape[0] - 2, -1, -1):
         ends, moved, carried = machine.port_ends[level], 0.0, 0.0
         for port in range(ends[0], ends[2]):

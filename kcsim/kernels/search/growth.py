@@ -55,13 +55,16 @@ from kcsim.kernels.search.labels import (
 from kcsim.kernels.search.machine import (
     CAPACITY,
     DECODER,
+    DUMP,
     FILL,
     FILL_PJ,
     GROUP,
     LEAK_PJ,
+    LOAD,
     PORT,
     READ,
     STORE,
+    TILE,
     WRITE_CYCLES,
 )  # fmt: skip
 from kcsim.kernels.search.progress import COUNT, FORGOTTEN
@@ -179,6 +182,13 @@ def place_node(search, source, stage, tensor):
     amounts[kind, 0] += moved * cut * costs[FILL_PJ]
     if port > 0:
         amounts[kind, port] += moved * cut * costs[WRITE_CYCLES] * row.units
+    stall = machine.stall_account
+    if stall > 0:
+        waits = machine.stalls[level, tensor]
+        cycles = moved * cut * (waits[LOAD] + waits[DUMP]) + problem.rounds[box] * waits[TILE]
+        amounts[kind, stall] += cycles * row.units
+        if tensor == OUTPUTS:
+            amounts[HELD, stall] += problem.outputs * waits[LOAD] * row.units
     row.flight[tensor] = moved
     return new
 

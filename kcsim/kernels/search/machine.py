@@ -17,6 +17,9 @@
     goes ``DOWN`` and ``UP`` on the network below; 0 where unlimited.
 *port_ends*, int64[levels, 3]
     The first account of a level, the first one of its network, and the one behind.
+*stalls*, float64[levels, 3, 3]
+    Cycles that the array stands still, by level and tensor: for a word that is filled
+    (``LOAD``), one that is sent up (``DUMP``), and a new tile (``TILE``).
 *rooms*, float64[levels, 6]
     ``CAPACITY`` (3): bits of each group of tensors, infinite where unlimited. ``GROUP`` (3): the
     group that holds a tensor.
@@ -45,6 +48,7 @@ import numpy as np
 COSTS = 9
 SPARED_PJ, SPARED_CYCLES, SPARED_BITS, SPARED_TRANSFER_PJ, SPARED_NETWORK_CYCLES = range(5)
 READ, FILL, UPDATE, DOWN, UP = range(5)
+LOAD, DUMP, TILE = range(3)
 CAPACITY, GROUP = 0, 3
 LEAK_PJ, OVERLAPPED = 0, 1
 DECODER, STORE, PORT, ENTRY_BITS, WORD_BITS, FILTERS = 3, 4, 5, 6, 7, 8
@@ -65,6 +69,9 @@ class Machine(NamedTuple):
         Cycles of a word on the network below a level.
     start_cycles : float
         Until the first word has come from the outermost level to the MAC units.
+    stalls : float64[levels, 3, 3]
+    stall_account : int
+        Account of these cycles, 0 for none.
     finished : float64[levels, 5]
     has_wide_sums : bool
         Whether partial sums are wider than outputs anywhere.
@@ -96,6 +103,8 @@ class Machine(NamedTuple):
     port_ends: np.ndarray
     network_cycles: np.ndarray
     start_cycles: float
+    stalls: np.ndarray
+    stall_account: int
     finished: np.ndarray
     has_wide_sums: bool
     rooms: np.ndarray
