@@ -133,7 +133,7 @@ def price(layer, hardware, counts, keeps, sums=None):
     computing = counts.temporal_steps * timed * compute.cycles_per_mac
     energy = np.full(len(words), layer.macs * computed * compute.mac_pj)
     energy += layer.macs * (timed - computed) * compute.gated_mac_pj
-    moved, networks, cycles = [], [], computing
+    moved, networks, cycles = [], [], computing + standing(hardware, counts)
     leaks = compute.leakage_pj_per_cycle * counts.instances[:, -1] + hardware.static_pj_per_cycle
     for i, level in enumerate(hardware.levels):
         taken = np.zeros((3, 3, len(words)))
@@ -188,6 +188,46 @@ def price(layer, hardware, counts, keeps, sums=None):
         links = level.fanout.x - 1 + level.fanout.y - 1
         cycles = cycles + level.latency_cycles + links * level.fanout.hop_latency
     return energy + leaks * cycles, cycles
+
+
+def standing(hardware, counts):
+    """Cycles that the array stands still, of what each tile is filled with or sends up."""
+    cycles = np.zeros(len(counts.accesses))
+    for i, level in enumerate(hardware.levels):
+        instances, bits = counts.instances[:, i], hardware.level_bits[i]
+        passes = dict(level.stalls.cycles_per_tile)
+        array = hardware.levels[i - 1].fanout if i else None
+        if array and array.systolic:
+            extra = (array.x + array.y - 2) * array.systolic.fill + array.y * array.systolic.drain
+            passes[array.systolic.stationary] = passes.get(array.systolic.stationary, 0) + extra
+        for j, tensor in enumerate(TENSORS):
+            filled = counts.accesses[:, i, j, 1] / instances
+            left = counts.transfers[:, i - 1, j, 1] / instances if i else 0 * filled
+            tiles = (left if tensor == "outputs" else filled) / np.maximum(
+                counts.tile_words[:, i, j], 1
+            )
+            # The outermost level has one tile, which is there from the start.
+            cycles += passes.get(tensor, 0) * (tiles if i else 1)
+            width = bits["partial_sums" if tensor == "outputs" else tensor]
+            words = width / level.word_bits_of(tensor)
+            if tensor in level.stalls.loads:
+                cycles += filled * words * slowness(level, tensor, "fill")
+            if tensor == "outputs" and level.stalls.dumps:
+                cycles += left * words * slowness(level, tensor, "read")
+    return cycles
+
+
+def slowness(level, tensor, direction):
+    """Cycles of a word that passes alone."""
+    reads, writes = level.read_words_per_cycle, level.write_words_per_cycle
+    if level.shared_port:
+        reads, writes = reads or writes, writes or reads
+    rate = level.shared_bandwidth or (reads if direction == "read" else writes)
+    for port in level.port_list:
+        ways = {*port.directions, *(["fill"] if "write" in port.directions else [])}
+        if tensor in port.tensors and direction in ways:
+            rate = port.words_per_cycle
+    return 1 / rate if rate else 0.0
 
 
 def entering_words(counts, keeps, index, tensor):
