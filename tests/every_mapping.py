@@ -133,7 +133,7 @@ def price(layer, hardware, counts, keeps, sums=None):
     computing = counts.temporal_steps * timed * compute.cycles_per_mac
     energy = np.full(len(words), layer.macs * computed * compute.mac_pj)
     energy += layer.macs * (timed - computed) * compute.gated_mac_pj
-    moved, networks, cycles = [], [], computing + standing(hardware, counts)
+    moved, networks, cycles = [], [], computing + standing(hardware, counts, keeps)
     leaks = compute.leakage_pj_per_cycle * counts.instances[:, -1] + hardware.static_pj_per_cycle
     for i, level in enumerate(hardware.levels):
         taken = np.zeros((3, 3, len(words)))
@@ -190,7 +190,7 @@ def price(layer, hardware, counts, keeps, sums=None):
     return energy + leaks * cycles, cycles
 
 
-def standing(hardware, counts):
+def standing(hardware, counts, keeps):
     """Cycles that the array stands still, of what each tile is filled with or sends up."""
     cycles = np.zeros(len(counts.accesses))
     for i, level in enumerate(hardware.levels):
@@ -201,6 +201,8 @@ def standing(hardware, counts):
             extra = (array.x + array.y - 2) * array.systolic.fill + array.y * array.systolic.drain
             passes[array.systolic.stationary] = passes.get(array.systolic.stationary, 0) + extra
         for j, tensor in enumerate(TENSORS):
+            if not keeps[i, j]:
+                continue
             filled = counts.accesses[:, i, j, 1] / instances
             left = counts.transfers[:, i - 1, j, 1] / instances if i else 0 * filled
             tiles = (left if tensor == "outputs" else filled) / np.maximum(

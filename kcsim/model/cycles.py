@@ -17,7 +17,7 @@ from kcsim.hardware.schema import Hardware
 from kcsim.model.codebook import codebook_place, count_lookups
 from kcsim.model.counts import Counts, tile_changes
 from kcsim.model.traffic import entering_bits, moved_bits
-from kcsim.workload.layer import Tensor
+from kcsim.workload.layer import TENSORS, Tensor
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,8 @@ def standing_cycles(counts: Counts, form: WeightFormat) -> int:
     hardware, cycles = counts.hardware, _NOTHING
     for stall in stalls_of(hardware):
         index, tensor = stall.level, stall.tensor
+        if index < len(counts.keeps) and not counts.keeps[index, TENSORS.index(tensor)]:
+            continue
         cycles += Fraction(str(stall.tile_cycles)) * tile_changes(counts, index, tensor)
         if index == len(hardware.levels):
             continue
