@@ -121,8 +121,11 @@ def bypasses(hardware):
         yield Mapping(tuple(LevelLoops(name, bypass=left) for name, left in names))
 
 
-def price(layer, hardware, counts, keeps):
-    """Energy and cycles of counted mappings, from the definitions and without rounding."""
+def price(layer, hardware, counts, keeps, sums=None):
+    """Energy and cycles of counted mappings, from the definitions and without rounding.
+
+    Where partial sums are wider than outputs, their `SumStates` are needed.
+    """
     compute, zeros, last = hardware.compute, layer.zeros, len(hardware.levels) - 1
     words = counts.accesses.astype(float)
     arriving = counts.transfers[..., :2].sum(axis=-1).astype(float)
@@ -130,12 +133,14 @@ def price(layer, hardware, counts, keeps):
     computing = counts.temporal_steps * timed * compute.cycles_per_mac
     energy = np.full(len(words), layer.macs * computed * compute.mac_pj)
     energy += layer.macs * (timed - computed) * compute.gated_mac_pj
-    cycles = computing.copy()
+    moved, networks, cycles = [], [], computing + standing(hardware, counts, keeps)
     leaks = compute.leakage_pj_per_cycle * counts.instances[:, -1] + hardware.static_pj_per_cycle
     for i, level in enumerate(hardware.levels):
-        taken = np.zeros((2, len(words)))
+        taken = np.zeros((3, 3, len(words)))
+        entering = np.zeros((2, len(words)))
         for j, tensor in enumerate(TENSORS):
-            width = getattr(hardware.precision_bits, tensor)
+            bits, links = hardware.level_bits[i], hardware.network_bits(i)
+            width = bits[tensor]
             stored = float(value_bits(level, tensor, width, zeros))
             paid, spent = words[:, i, j].copy(), words[:, i, j].copy()
             crossing = arriving[:, i, j].copy()
@@ -147,23 +152,115 @@ def price(layer, hardware, counts, keeps):
                     spent[:, action] -= served * (1 - timed)
                 crossing -= served * (1 - left)
             finished = words[:, i, j, 2] - words[:, i, j, 0] if tensor == "outputs" else 0.0
+            carried = crossing * links[tensor]
+            if tensor == "outputs" and sums is not None:
+                if bits["partial_sums"] > width:
+                    finished = layer.output_words * sums.finish[:, i] * (words[:, i, j, 2] > 0)
+                    width = bits["partial_sums"]
+                less = layer.output_words * sums.cross[:, i]
+                carried = crossing * links["partial_sums"]
+                carried = carried - less * (links["partial_sums"] - links["outputs"])
             for k, action in enumerate(("read", "write", "update")):
                 size = width if tensor == "outputs" else stored
                 less = finished * (width - stored) if k == 2 else 0.0
                 word_bits = level.word_bits_of(tensor)
-                price = level.price(tensor, action) / (word_bits * level.block_words)
+                price = level.price(tensor, action) / (word_bits * level.words_per_access(tensor))
                 energy += (paid[:, k] * size - less) * price
-                taken[int(k > 0)] += (spent[:, k] * size - less) / word_bits
-            energy += crossing * level.fanout.transfer_pj * width / level.word_bits
-        moved = np.zeros(len(words))
-        for moving, rate in zip(
-            taken, (level.read_words_per_cycle, level.write_words_per_cycle), strict=True
-        ):
-            if rate is not None:
-                moved = np.maximum(moved, moving / (rate * counts.instances[:, i]))
-        cycles = np.maximum(cycles, moved + (computing if level.buffering == "single" else 0.0))
+                taken[j, k] = (spent[:, k] * size - less) / word_bits
+            for k, way in enumerate(entering_words(counts, keeps, i, j)):
+                sent = way * links["partial_sums" if tensor == "outputs" else tensor]
+                if tensor == "outputs" and k and sums is not None:
+                    whole = sums.finish[:, i] if keeps[i, j] else sums.cross[:, i - 1]
+                    wider = links["partial_sums"] - links["outputs"]
+                    sent = sent - layer.output_words * whole * wider
+                entering[k] += sent / level.word_bits
+            energy += carried * level.fanout.transfer_pj / level.word_bits
+        instances = counts.instances[:, i]
+        networks.append(entering.max(axis=0) / (level.fanout.words_per_cycle or np.inf) / instances)
+        moved.append(busiest(level, taken) / instances)
         leaks = leaks + level.leakage_pj_per_cycle * counts.instances[:, i]
+    for level, own, network in zip(
+        reversed(hardware.levels), moved[::-1], networks[::-1], strict=True
+    ):
+        cycles = np.maximum(cycles, network)
+        cycles = cycles + own if level.buffering == "single" else np.maximum(cycles, own)
+    for level in hardware.levels:
+        links = level.fanout.x - 1 + level.fanout.y - 1
+        cycles = cycles + level.latency_cycles + links * level.fanout.hop_latency
     return energy + leaks * cycles, cycles
+
+
+def standing(hardware, counts, keeps):
+    """Cycles that the array stands still, of what each tile is filled with or sends up."""
+    cycles = np.zeros(len(counts.accesses))
+    for i, level in enumerate(hardware.levels):
+        instances, bits = counts.instances[:, i], hardware.level_bits[i]
+        passes = dict(level.stalls.cycles_per_tile)
+        array = hardware.levels[i - 1].fanout if i else None
+        if array and array.systolic:
+            extra = (array.x + array.y - 2) * array.systolic.fill + array.y * array.systolic.drain
+            passes[array.systolic.stationary] = passes.get(array.systolic.stationary, 0) + extra
+        for j, tensor in enumerate(TENSORS):
+            if not keeps[i, j]:
+                continue
+            filled = counts.accesses[:, i, j, 1] / instances
+            left = counts.transfers[:, i - 1, j, 1] / instances if i else 0 * filled
+            tiles = (left if tensor == "outputs" else filled) / np.maximum(
+                counts.tile_words[:, i, j], 1
+            )
+            # The outermost level has one tile, which is there from the start.
+            cycles += passes.get(tensor, 0) * (tiles if i else 1)
+            width = bits["partial_sums" if tensor == "outputs" else tensor]
+            words = width / level.word_bits_of(tensor)
+            if tensor in level.stalls.loads:
+                cycles += filled * words * slowness(level, tensor, "fill")
+            if tensor == "outputs" and level.stalls.dumps:
+                cycles += left * words * slowness(level, tensor, "read")
+    return cycles
+
+
+def slowness(level, tensor, direction):
+    """Cycles of a word that passes alone."""
+    reads, writes = level.read_words_per_cycle, level.write_words_per_cycle
+    if level.shared_port:
+        reads, writes = reads or writes, writes or reads
+    rate = level.shared_bandwidth or (reads if direction == "read" else writes)
+    for port in level.port_list:
+        ways = {*port.directions, *(["fill"] if "write" in port.directions else [])}
+        if tensor in port.tensors and direction in ways:
+            rate = port.words_per_cycle
+    return 1 / rate if rate else 0.0
+
+
+def entering_words(counts, keeps, index, tensor):
+    """Words that pass the upper end of the network below a level: down, and up."""
+    below = counts.transfers[:, index, tensor].astype(float)
+    if keeps[index, tensor]:
+        down, up = counts.accesses[:, index, tensor, [0, 2]].astype(float).T
+    else:
+        down, up = counts.transfers[:, index - 1, tensor, :2].astype(float).T
+    return (down * (below[:, 0] > 0), up) if tensor == 2 else (down, 0 * down)
+
+
+def busiest(level, words):
+    """Cycles of the port of a level that takes longest for words[tensor, action] of all."""
+    reads, writes = level.read_words_per_cycle, level.write_words_per_cycle
+    if level.port_list:
+        found = [np.zeros(words.shape[2])]
+        for port in level.port_list:
+            ways = {"read": [0], "fill": [1], "update": [2], "write": [1, 2]}
+            actions = [k for direction in port.directions for k in ways[direction]]
+            tensors = [TENSORS.index(tensor) for tensor in port.tensors]
+            passing = words[tensors][:, actions].sum(axis=(0, 1))
+            found.append(passing / port.words_per_cycle)
+        return np.max(found, axis=0)
+    if level.shared_bandwidth:
+        return words.sum(axis=(0, 1)) / level.shared_bandwidth
+    if level.shared_port:
+        reads, writes = reads or writes, writes or reads
+    down = words[:, 0].sum(axis=0) / (reads or np.inf)
+    up = words[:, 1:].sum(axis=(0, 1)) / (writes or np.inf)
+    return down + up if level.shared_port else np.maximum(down, up)
 
 
 def front_of(energy, cycles):

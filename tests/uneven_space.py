@@ -18,10 +18,11 @@ import numpy as np
 from every_mapping import bypasses, front_of, price, primes
 
 from kcsim import Mapping, count_mappings
+from kcsim.cost.partial_sums import counted, has_wide_sums, sum_states
 from kcsim.cost.prices import window_array
 from kcsim.cost.rooms import rooms_of
 from kcsim.hardware.schema import LevelConstraint
-from kcsim.kernels.layout import INDEXES
+from kcsim.kernels.layout import INDEXES, LOOP
 from kcsim.mapping.nest import LevelLoops, Loop
 from kcsim.workload.layer import DIMENSIONS, TENSORS
 
@@ -93,7 +94,7 @@ class Costs(NamedTuple):
 
     def best(self, objective):
         """The best for an objective, of equal ones the best for the other; None if none fits."""
-        if not len(self.energy):
+        if not np.isfinite(self.energy).any():
             return None
         values = {
             "energy": (self.energy, self.cycles),
@@ -109,7 +110,8 @@ class Costs(NamedTuple):
 
     def front(self):
         """Points that no other beats in both: float64[points, 2], energy and cycles."""
-        return front_of(self.energy, self.cycles)
+        finite = np.isfinite(self.energy)
+        return front_of(self.energy[finite], self.cycles[finite])
 
 
 class Best(NamedTuple):
@@ -313,8 +315,8 @@ class Space:
     def _list(self, level, keeps):
         """List the entries of a level for each way; with `keeps` those whose tiles fit."""
         entries, words = self.entries[level], self.lattice.words(self.layer, self.hardware)
-        precision = self.hardware.precision_bits
-        bits = words * np.array([getattr(precision, tensor) for tensor in TENSORS])
+        widths = self.hardware.level_bits[level]
+        bits = words * np.array([widths[tensor] for tensor in TENSORS])
         inner = self.shares[:, level + 1 :].sum(axis=(1, 2)) + self.shares[:, level, 1]
         pairs = np.column_stack([inner, self.shares[:, level, 0]])
         pairs, way = np.unique(pairs, axis=0, return_inverse=True)
@@ -403,8 +405,16 @@ def costs_of_all(layer, hardware, even=False, again=True):
         keeps = space.bypass.keeps_array(hardware)
         for block in space.blocks():
             counts = count_mappings(layer, hardware, block.loops, block.bypass, block.heights)
-            assert counts.fits.all()
-            parts.append(price(layer, hardware, counts, keeps))
+            if not has_wide_sums(hardware):
+                assert counts.fits.all()
+                parts.append(price(layer, hardware, counts, keeps))
+                continue
+            # Partial sums take more room than was asked for.
+            loops = np.ascontiguousarray(block.loops).view(LOOP)[..., 0]
+            columns = counted(counts.accesses, counts.transfers)
+            sums = sum_states(hardware, loops, block.heights, keeps, columns, layer.output_words)
+            costs = price(layer, hardware, counts, keeps, sums)
+            parts.append(tuple(np.where(counts.fits, cost, np.inf) for cost in costs))
     return Costs(*(np.concatenate(column) for column in zip(*parts, strict=True)), spaces)
 
 

@@ -16,6 +16,7 @@ from kcsim.cli.options import (
     Overrides,
     Size,
     TimeLimit,
+    ValueBits,
     Weights,
     Zeros,
 )
@@ -28,6 +29,7 @@ def command(
     weights: Weights = None,
     batch: Batch = None,
     zeros: Zeros = None,
+    precision: ValueBits = None,
     layers: Layers = None,
     objective: Objective = "edp",
     overrides: Overrides = None,
@@ -70,7 +72,7 @@ def command(
     if not (cluster or weights):
         raise InputError(Problem("no clustered weights are given", "--cluster or --weights"))
     hardware = load_hardware(hw, overrides or ())
-    chosen, clustered = read_workload(network, cluster, weights, zeros, layers)
+    chosen, clustered = read_workload(network, cluster, weights, zeros, layers, precision)
     with waiting(keeps=True) as progress:
         result = compare_executions(
             hardware, chosen, cluster, weights=clustered, batch=batch,

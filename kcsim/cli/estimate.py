@@ -19,6 +19,7 @@ from kcsim.cli.options import (
     Overrides,
     Size,
     TimeLimit,
+    ValueBits,
     Weights,
     Zeros,
 )
@@ -33,6 +34,7 @@ def command(
     decode_level: DecodeLevel = None,
     batch: Batch = None,
     zeros: Zeros = None,
+    precision: ValueBits = None,
     layers: Layers = None,
     objective: Objective = "edp",
     overrides: Overrides = None,
@@ -74,7 +76,7 @@ def command(
         problem = "--execution and --decode-level are for clustered weights"
         raise InputError(Problem(problem, "--cluster or --weights"))
     hardware = load_hardware(hw, overrides or ())
-    chosen, clustered = read_workload(network, cluster, weights, zeros, layers)
+    chosen, clustered = read_workload(network, cluster, weights, zeros, layers, precision)
     fixes = read_fixes(fix, chosen, is_part=bool(layers))
     with waiting(keeps=True) as progress:
         result = estimate(

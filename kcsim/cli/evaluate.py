@@ -10,6 +10,7 @@ from kcsim.cli.options import (
     MappingFile,
     Output,
     Overrides,
+    ValueBits,
     Zeros,
 )
 
@@ -20,6 +21,7 @@ def command(
     mapping: MappingFile,
     batch: Batch = None,
     zeros: Zeros = None,
+    precision: ValueBits = None,
     overrides: Overrides = None,
     format_: Format = None,
     output: Output = None,
@@ -35,7 +37,7 @@ def command(
     chosen_format = choose_format(format_, output)
     check_output(output)
     hardware = load_hardware(hw, overrides or ())
-    chosen = read_layer(layer, batch, zeros)
+    chosen = read_layer(layer, batch, zeros, precision)
     loops = read_mapping(mapping, chosen, hardware)
     with waiting():
         result = evaluate(chosen, hardware, loops)

@@ -15,6 +15,7 @@ from kcsim.cli.options import (
     Overrides,
     Size,
     TimeLimit,
+    ValueBits,
     Zeros,
 )
 
@@ -25,6 +26,7 @@ def command(
     cluster: Cluster = None,
     batch: Batch = None,
     zeros: Zeros = None,
+    precision: ValueBits = None,
     time_limit: TimeLimit = None,
     even: Even = False,
     fix: Fix = None,
@@ -59,7 +61,7 @@ def command(
         check_plot_path(plot)
         check_size(size or COLUMN)
     hardware = load_hardware(hw, overrides or ())
-    chosen, form = read_layer(layer, batch, zeros), read_format(layer, hardware, cluster)
+    chosen, form = read_layer(layer, batch, zeros, precision), read_format(layer, hardware, cluster)
     fixed = read_fix(fix)
     with waiting():
         front = find_front(

@@ -13,14 +13,18 @@ if TYPE_CHECKING:
     from kcsim.workload.network import Network
 
 
-def read_layer(name: str, batch: int | None, zeros: str | None = None) -> ConvLayer:
+def read_layer(
+    name: str, batch: int | None, zeros: str | None = None, precision: str | None = None
+) -> ConvLayer:
     """The layer that options ask for."""
+    from kcsim.workload.precision_reader import layer_with_precision
     from kcsim.workload.reader import load_layer
     from kcsim.workload.zeros_reader import layer_with_zeros
 
     layer = load_layer(name)
     layer = layer if batch is None else layer.with_batch(batch)
-    return layer if zeros is None else layer_with_zeros(layer, zeros)
+    layer = layer if zeros is None else layer_with_zeros(layer, zeros)
+    return layer if precision is None else layer_with_precision(layer, precision)
 
 
 def read_format(name: str, hardware: Hardware, cluster: str | None) -> WeightFormat:

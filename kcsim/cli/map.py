@@ -22,6 +22,7 @@ from kcsim.cli.options import (
     Overrides,
     Size,
     TimeLimit,
+    ValueBits,
     Why,
     Zeros,
 )
@@ -39,6 +40,7 @@ def command(
     cluster: Cluster = None,
     batch: Batch = None,
     zeros: Zeros = None,
+    precision: ValueBits = None,
     objective: Objective = "edp",
     time_limit: TimeLimit = None,
     imperfect: Imperfect = False,
@@ -73,7 +75,7 @@ def command(
     else:
         check_ending(output, (".txt",) if loops else (".yaml", ".yml"))
     hardware = load_hardware(hw, overrides or ())
-    chosen, form = read_layer(layer, batch, zeros), read_format(layer, hardware, cluster)
+    chosen, form = read_layer(layer, batch, zeros, precision), read_format(layer, hardware, cluster)
     fixed = read_fix(fix)
     if answers:
         options = {"objective": objective, "time_limit": time_limit, "even": even, "fix": fixed}

@@ -18,6 +18,7 @@ from kcsim.cli.options import (
     Save,
     TableFormat,
     TimeLimit,
+    ValueBits,
     Zeros,
 )
 
@@ -32,6 +33,7 @@ def command(
     cluster: Cluster = None,
     batch: Batch = None,
     zeros: Zeros = None,
+    precision: ValueBits = None,
     objective: Objective = "edp",
     time_limit: TimeLimit = None,
     even: Even = False,
@@ -58,7 +60,7 @@ def command(
     check_output(output)
     chosen_format = choose_format(format_, output, has_json=False)
     hardware = load_hardware(hw, overrides or ())
-    chosen, _ = read_workload(network, cluster, None, zeros, layers)
+    chosen, _ = read_workload(network, cluster, None, zeros, layers, precision)
     fixes = read_fixes(fix, chosen, is_part=bool(layers))
     with waiting(keeps=True) as progress:
         found = estimate(

@@ -88,6 +88,14 @@ Zeros = Annotated[
         "Shares of zeros, as inputs=0.5,outputs=0.6;conv1:inputs=0, or a YAML file.",
     ),
 ]
+ValueBits = Annotated[
+    str | None,
+    text_option(
+        "--precision BITS",
+        "Widths of values that are not the hardware's, as weights=4;conv1:weights=8,inputs=8, or "
+        "a YAML file.",
+    ),
+]
 
 # --- clustered weights
 

@@ -203,6 +203,7 @@ def read_workload(
     weights: str | None,
     zeros: str | None,
     layers: Sequence[str] | None,
+    precision: str | None = None,
 ) -> tuple[Network, ClusteredWeights | None]:
     """The network and the clustered weights that options ask for.
 
@@ -212,6 +213,7 @@ def read_workload(
         If one cannot be read, or weights are given twice.
     """
     from kcsim.weights.clustered_reader import load_clustered
+    from kcsim.workload.precision_reader import network_with_precision
     from kcsim.workload.reader import load_network
     from kcsim.workload.zeros_reader import network_with_zeros
 
@@ -224,6 +226,7 @@ def read_workload(
         chosen = load_network(network or "alexnet")
     # Before layers are selected, so that a file for the whole network matches them.
     chosen = chosen if zeros is None else network_with_zeros(chosen, zeros)
+    chosen = chosen if precision is None else network_with_precision(chosen, precision)
     return chosen.select(layers) if layers else chosen, clustered
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kcsim.cost.ports import exact_rate, ports_of
 from kcsim.cost.rooms import room_of
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Hardware
@@ -14,14 +15,29 @@ from kcsim.workload.layer import Tensor
 
 def block_bits(level: Level, tensor: Tensor) -> int:
     """Bits that one access to a tensor at a level moves, and its energy is paid for."""
-    return level.word_bits_of(tensor) * level.block_words
+    return level.word_bits_of(tensor) * level.words_per_access(tensor)
 
 
-def rates(level: Level, tensor: Tensor) -> tuple[float, float]:
-    """Bits of a tensor that one instance of a level gives, and takes, in a cycle at most."""
-    word_bits = level.word_bits_of(tensor)
-    reads, writes = level.read_words_per_cycle, level.write_words_per_cycle
-    return (reads or np.inf) * word_bits, (writes or np.inf) * word_bits
+def rates(level: Level, tensor: Tensor) -> tuple[float, float, float]:
+    """Bits of a tensor that one instance of a level moves in a cycle at most.
+
+    Returns
+    -------
+    reads, fills, updates : float
+        Infinite where unlimited.
+    """
+    words = {key: float(rate) for path in ports_of(level) for key, rate in path.rates.items()}
+    reads, fills, updates = (
+        words.get((tensor, action), np.inf) * level.word_bits_of(tensor)
+        for action in ("reads", "fills", "updates")
+    )
+    return reads, fills, updates
+
+
+def rate_of(level: Level, tensor: Tensor, action: str) -> float | None:
+    """Words that one instance moves in a cycle; ``None`` where unlimited."""
+    rate = exact_rate(level, tensor, action)
+    return None if rate is None else float(rate)
 
 
 @dataclass(frozen=True)
@@ -79,5 +95,5 @@ def place_in(hardware: Hardware, index: int) -> CodebookPlace:
     return CodebookPlace(
         index, level.name, level.word_bits_of("weights"), block_bits(level, "weights"),
         level.price("weights", "read"), level.price("weights", "write"),
-        level.read_words_per_cycle, level.write_words_per_cycle,
+        rate_of(level, "weights", "reads"), rate_of(level, "weights", "fills"),
     )  # fmt: skip

@@ -17,7 +17,7 @@ from kcsim.clustering.resolve import (
 )
 from kcsim.clustering.scheme import Clustering
 from kcsim.clustering.storage import LayerStorage
-from kcsim.cost.weight_format import WeightFormat, codebook_store
+from kcsim.cost.weight_format import WeightFormat, codebook_store, dense_format
 from kcsim.hardware.schema import Hardware
 from kcsim.weights.clustered import ClusteredWeights, stored_network
 from kcsim.workload.layer import ConvLayer
@@ -42,13 +42,15 @@ def weight_formats(
     """
     value_bits = hardware.precision_bits.weights
     if clustering is None:
-        return (WeightFormat(value_bits),) * len(layers)
+        return tuple(dense_format(layer, hardware) for layer in layers)
     decode_level = hardware.level_index(codebook_store(hardware).level)
     loaded: set[str] = set()
     formats = []
     for stored in stored_network(layers, clustering, weight_bits=value_bits).layers:
         name = stored.clustering.codebook
-        formats.append(_format(stored, value_bits, decode_level, name not in loaded))
+        layer = stored.clustering.layer
+        own = layer.precision_bits.weights or value_bits
+        formats.append(_format(stored, own, decode_level, name not in loaded))
         loaded.add(name)
     return tuple(formats)
 

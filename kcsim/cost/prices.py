@@ -9,9 +9,13 @@ from typing import get_args
 import numpy as np
 
 from kcsim.cost.access import block_bits, rates
+from kcsim.cost.partial_sums import has_wide_sums
+from kcsim.cost.ports import DOWN, UP, network_paths, ports_of, start_cycles
 from kcsim.cost.rooms import Room, rooms_of
+from kcsim.cost.standing import stall_rates, stalls_of
 from kcsim.cost.zero_savings import left_of_cycles, left_of_macs, left_of_reads
 from kcsim.cost.zero_savings import value_bits as expected_bits
+from kcsim.hardware.at_precision import at_precision
 from kcsim.hardware.level import Access, Level
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.layout import NO_MULTICAST, RULE, TILE_MULTICAST, WINDOW, WORD_MULTICAST
@@ -88,7 +92,7 @@ class Prices:
 
     Attributes
     ----------
-    factors : float64[levels, 3, 8]
+    factors : float64[levels, 3, 9]
         Times the costs of a `Machine`: 0 for what others account for, above 1 where a word stands
         for several.
     cycles_per_mac : float, optional
@@ -153,13 +157,10 @@ def build_machine(
     prices : Prices, optional
         Those of the hardware when absent.
     """
+    hardware = at_precision(hardware, layer)
     levels, compute = hardware.levels, hardware.compute
     count = len(levels)
-    costs = np.zeros((count, 3, 8))
-    for i in range(count):
-        for j in range(3):
-            _fill_costs(costs[i, j], layer, hardware, i, j, weights)
-        costs[i, :, columns.TRANSFER_PJ] = _transfer_pj(hardware, i, weights)
+    costs, network_cycles, finished = _word_costs(layer, hardware, weights)
     _leave_out_zeros(layer, hardware, costs, keeps[-1])
     cycles_per_mac, fixed_pj = float(compute.cycles_per_mac), weights.load_pj
     if prices:
@@ -179,12 +180,23 @@ def build_machine(
         lookup_pj *= float(left_of_reads(compute, layer.zeros, "weights"))
         lookup_cycles *= timed
     decoder = weights.decode_level, store, port, weights.entry_bits, weights.word_bits
+    ports, port_ends = _number_ports(hardware, costs)
+    stalls = _stall_cycles(hardware)
+    stall_account = int(port_ends[-1, 2]) if stalls.any() else 0
     leaks = [level.leakage_pj_per_cycle for level in levels] + [compute.leakage_pj_per_cycle]
     overlapped = [level.buffering != "single" for level in levels] + [True]
     return Machine(
         window=window_array(layer, hardware),
         rules=rule_array(hardware, keeps),
         costs=costs,
+        ports=ports,
+        port_ends=port_ends,
+        network_cycles=network_cycles,
+        stalls=stalls,
+        stall_account=stall_account,
+        start_cycles=start_cycles(hardware),
+        finished=finished,
+        has_wide_sums=has_wide_sums(hardware),
         rooms=_room_array(hardware, weights),
         cycles=np.array([leaks, overlapped], np.float64).T.copy(),
         unit=np.array([*weights.unit, *decoder, weights.unit_filters], np.int64),
@@ -200,44 +212,123 @@ def build_machine(
     )
 
 
+def _word_costs(
+    layer: ConvLayer, hardware: Hardware, weights: WeightCosts
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``costs``, ``network_cycles`` and ``finished`` of a `Machine`, zeros in MACs aside."""
+    count = len(hardware.levels)
+    costs, finished = np.zeros((count, 3, columns.COSTS)), np.zeros((count, 5))
+    cycles = np.zeros((count, 3))
+    for i in range(count):
+        for j in range(3):
+            _fill_costs(costs[i, j], finished[i], layer, hardware, i, j, weights)
+        _fill_transfers(costs[i], cycles[i], finished[i], hardware, i, weights)
+    return costs, cycles, finished
+
+
 def _fill_costs(
     costs: np.ndarray,
+    finished: np.ndarray,
     layer: ConvLayer,
     hardware: Hardware,
     index: int,
     tensor: int,
     weights: WeightCosts,
 ) -> None:
-    """Fill the costs of one tensor at one level (float64[8]), networks and zeros in MACs aside."""
+    """Fill the costs of one tensor at one level (float64[9]), networks and zeros in MACs aside."""
     level, name = hardware.levels[index], TENSORS[tensor]
-    plain = stored = float(getattr(hardware.precision_bits, name))
+    widths = hardware.level_bits[index]
+    plain = stored = float(widths[name])
     if tensor == _WEIGHTS and index <= weights.decode_level:
         plain = stored = weights.value_bits
     else:
         stored = float(expected_bits(level, name, int(plain), layer.zeros))
+    spared = 0.0
+    if tensor == _OUTPUTS and widths["partial_sums"] > plain:
+        wide = float(widths["partial_sums"])
+        finished[columns.SPARED_BITS], spared = wide - plain, wide - stored
+        plain = stored = wide
     costs[columns.VALUE_BITS] = plain
-    block, (reading, writing) = block_bits(level, name), rates(level, name)
+    block, (reading, filling, updating) = block_bits(level, name), rates(level, name)
     energies = [level.price(name, action) / block for action in get_args(Access)]
     costs[: len(energies)] = [stored * energy for energy in energies]
-    costs[columns.READ_CYCLES], costs[columns.WRITE_CYCLES] = stored / reading, stored / writing
+    costs[columns.READ_CYCLES], costs[columns.WRITE_CYCLES] = stored / reading, stored / filling
+    costs[columns.UPDATE_CYCLES] = stored / updating
     if tensor == _OUTPUTS:
+        finished[columns.SPARED_PJ] = spared * energies[2]
+        finished[columns.SPARED_CYCLES] = spared / updating
         # Only finished outputs are compressed: a partial sum comes and goes in full.
         spilled = plain - stored
         costs[columns.READ_PJ] += spilled * (energies[0] + energies[2])
         costs[columns.READ_CYCLES] += spilled / reading
-        costs[columns.SPILL_CYCLES] = spilled / writing
+        costs[columns.SPILL_CYCLES] = spilled / updating
 
 
-def _transfer_pj(hardware: Hardware, index: int, weights: WeightCosts) -> np.ndarray:
-    """Energy of one word of each tensor on the network below a level: float64[3].
+def _fill_transfers(
+    costs: np.ndarray,
+    cycles: np.ndarray,
+    finished: np.ndarray,
+    hardware: Hardware,
+    index: int,
+    weights: WeightCosts,
+) -> None:
+    """Fill energy and cycles of one word of each tensor on the network below a level.
 
     Hops depend on the mapping; one is counted for each word.
     """
-    level, precision = hardware.levels[index], hardware.precision_bits
-    bits = np.array([getattr(precision, name) for name in TENSORS], np.float64)
+    level, widths = hardware.levels[index], hardware.network_bits(index)
+    names = (*TENSORS[:_OUTPUTS], "partial_sums")
+    bits = np.array([widths[name] for name in names], np.float64)
     if index + 1 <= weights.decode_level:
         bits[_WEIGHTS] = weights.value_bits
-    return (level.fanout.transfer_pj + level.fanout.hop_pj) * bits / level.word_bits
+    price = level.fanout.transfer_pj + level.fanout.hop_pj
+    costs[:, columns.TRANSFER_PJ] = price * bits / level.word_bits
+    spared = widths["partial_sums"] - widths["outputs"]
+    finished[columns.SPARED_TRANSFER_PJ] = price * spared / level.word_bits
+    rate = level.fanout.words_per_cycle
+    if rate is not None:
+        cycles[:] = bits / level.word_bits / rate
+        finished[columns.SPARED_NETWORK_CYCLES] = spared / level.word_bits / rate
+
+
+_ACTIONS = {"reads": columns.READ, "fills": columns.FILL, "updates": columns.UPDATE}
+_WAYS = {DOWN: columns.DOWN, UP: columns.UP}
+_CYCLES = {
+    columns.READ: columns.READ_CYCLES, columns.FILL: columns.WRITE_CYCLES,
+    columns.UPDATE: columns.UPDATE_CYCLES,
+}  # fmt: skip
+
+
+def _stall_cycles(hardware: Hardware) -> np.ndarray:
+    """Cycles that the array stands still; see `Machine`. MAC units have no tiles of their own."""
+    stalls = np.zeros((len(hardware.levels), 3, 3))
+    for stall in stalls_of(hardware):
+        if stall.level < len(stalls):
+            waits = stalls[stall.level, TENSORS.index(stall.tensor)]
+            load, dump = stall_rates(hardware, stall)
+            waits += (load, dump, stall.tile_cycles)
+    return stalls
+
+
+def _number_ports(hardware: Hardware, costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Accounts of the ports that anything takes time at; see `Machine`. Account 0 is energy."""
+    ports = np.zeros((len(costs), 3, 5), np.int64)
+    ends, account = np.zeros((len(costs), 3), np.int64), 1
+    for i, level in enumerate(hardware.levels):
+        ends[i, 0] = account
+        for path in ports_of(level):
+            served = [(TENSORS.index(t), _ACTIONS[action]) for t, action in path.rates]
+            if any(costs[i, tensor, _CYCLES[action]] for tensor, action in served):
+                for tensor, action in served:
+                    ports[i, tensor, action] = account
+                account += 1
+        ends[i, 1] = account
+        for path in network_paths(level):
+            for name, way in path.rates:
+                ports[i, TENSORS.index(name), _WAYS[way]] = account
+            account += 1
+        ends[i, 2] = account
+    return ports, ends
 
 
 def _room_array(hardware: Hardware, weights: WeightCosts) -> np.ndarray:
@@ -283,6 +374,6 @@ def _leave_out_zeros(
             spared = last[j, columns.UPDATE_PJ] + last[j, columns.TRANSFER_PJ]
             last[j, columns.READ_PJ] -= spared * (1 - left)
             last[j, columns.SPILL_CYCLES] *= timed
-            last[j, columns.SPILL_CYCLES] -= last[j, columns.WRITE_CYCLES] * (1 - timed)
+            last[j, columns.SPILL_CYCLES] -= last[j, columns.UPDATE_CYCLES] * (1 - timed)
         else:
             last[j, columns.TRANSFER_PJ] *= left

@@ -8,10 +8,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from kcsim.cost.access import CodebookPlace, block_bits, codebook_places
+from kcsim.cost.access import CodebookPlace, block_bits, codebook_places, rate_of
 from kcsim.cost.prices import DENSE, WeightCosts
 from kcsim.errors import InputError
 from kcsim.hardware.schema import CodebookStore, Hardware
+from kcsim.workload.layer import ConvLayer
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class WeightFormat:
             writes * place.write_pj if loaded else 0.0,
             place.index, self.codebook_bits, self.entry_bits, place.word_bits,
             self.stages / (place.read_words_per_cycle or np.inf),
-            outer_words / (outer.read_words_per_cycle or np.inf) * loaded,
+            outer_words / (rate_of(outer, "weights", "reads") or np.inf) * loaded,
             self.codebook_bits / place.word_bits / (place.write_words_per_cycle or np.inf) * loaded,
             self.unit_filters,
         )  # fmt: skip
@@ -142,6 +143,11 @@ class WeightFormat:
         """Accesses that read the codebook at the outermost level, and that write one copy of it."""
         reads = -(-self.codebook_bits // block_bits(hardware.levels[0], "weights"))
         return reads, -(-self.codebook_bits // place.access_bits)
+
+
+def dense_format(layer: ConvLayer, hardware: Hardware) -> WeightFormat:
+    """Dense weights, as wide as the layer or else the hardware says."""
+    return WeightFormat(layer.precision_bits.weights or hardware.precision_bits.weights)
 
 
 def decode_at(hardware: Hardware, level: str) -> Hardware:

@@ -18,6 +18,7 @@ from kcsim.mapping.layers import Mapper
 from kcsim.reading.arguments import checked
 from kcsim.weights.clustered import ClusteredWeights
 from kcsim.workload.network import Network
+from kcsim.workload.precision_reader import PrecisionLike
 from kcsim.workload.zeros_reader import ZerosLike
 
 
@@ -30,6 +31,7 @@ def estimate(
     weights: ClusteredWeights | str | os.PathLike[str] | None = None,
     batch: int | None = None,
     zeros: ZerosLike | None = None,
+    precision: PrecisionLike | None = None,
     objective: str = "edp",
     rules: DeepKMeansRules | None = None,
     progress: Progress = None,
@@ -59,6 +61,10 @@ def estimate(
         ``inputs=0.5;conv1:inputs=0``, a YAML file or values by layer; see
         `kcsim.workload.zeros_reader.network_with_zeros`. As the network says when
         absent.
+    precision : str, path, LayerBits or mapping, optional
+        Bits of the values of layers, as ``weights=4;conv1:weights=8``, a YAML file or values by
+        layer; see `kcsim.workload.precision_reader.network_with_precision`. As the network says,
+        else the hardware, when absent.
     objective : {"edp", "energy", "cycles"}
         What the mapping of each layer minimizes; the best one is found, and kept for later
         runs (see `kcsim.mapping.cache`).
@@ -102,8 +108,9 @@ def estimate(
     2293000
     """
     plan = plan_network(
-        hardware, network, clustering, weights, batch=batch, zeros=zeros, rules=rules
-    )
+        hardware, network, clustering, weights, batch=batch, zeros=zeros, precision=precision,
+        rules=rules,
+    )  # fmt: skip
     if fix is not None:
         _check_fixes(fix, plan.network, execution)
     if plan.clustering is None and (execution, decode_level) != ("decode", None):

@@ -26,6 +26,7 @@ from kcsim.weights.clustered import ClusteredWeights, stored_network
 from kcsim.weights.clustered_reader import load_clustered
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
+from kcsim.workload.precision_reader import PrecisionLike, network_with_precision
 from kcsim.workload.reader import load_network
 from kcsim.workload.zeros_reader import ZerosLike, network_with_zeros
 
@@ -131,6 +132,7 @@ def plan_network(
     *,
     batch: int | None = None,
     zeros: ZerosLike | None = None,
+    precision: PrecisionLike | None = None,
     rules: DeepKMeansRules | None = None,
 ) -> NetworkPlan:
     """Read and check what is to be estimated; see `estimate` for the parameters."""
@@ -148,12 +150,14 @@ def plan_network(
         network = network.with_batch(batch)
     if zeros is not None:
         network = network_with_zeros(network, zeros)
-    precision = hardware.precision_bits
+    if precision is not None:
+        network = network_with_precision(network, precision)
+    widths = hardware.precision_bits
     if isinstance(clustered, Clustering):
         clustered = settings_of(network, clustered)
-        clustered = meet_ratio(tuple(network), clustered, weight_bits=precision.weights)
+        clustered = meet_ratio(tuple(network), clustered, weight_bits=widths.weights)
         check_units(resolve_network(tuple(network), clustered))
-    rules = rules or DeepKMeansRules(precision.weights, precision.inputs)
+    rules = rules or DeepKMeansRules(widths.weights, widths.inputs)
     return NetworkPlan(network, hardware, clustered, rules)
 
 

@@ -11,7 +11,10 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from kcsim.errors import InputError, Problem
-from kcsim.hardware.level import STRICT, plain_errors
+from kcsim.hardware.values import (
+    STRICT,
+    plain_errors,
+)
 from kcsim.reading.source import Document, in_file_order, read_yaml
 from kcsim.reading.validation import validate, validate_data
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from kcsim.hardware.components.names import Cell, Ports
+from kcsim.hardware.port import Port
 
 MemoryKind = Literal["sram", "register_file", "registers", "dram"]
 Positive = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
@@ -28,8 +29,9 @@ class Described:
         As ``LPDDR4``, for ``dram``.
     technology_nm, voltage_v, temperature_k, cell : optional
         Those of the chip when absent.
-    ports : str, optional
-        ``1RW`` (when absent), ``1R1W``, ``2R1W`` or ``2RW``.
+    ports : str or tuple of Port, optional
+        What it is built with, ``1RW`` (when absent), ``1R1W``, ``2R1W`` or ``2RW``; or, of a
+        level, what shares a path, in place of rates: what passes none is unlimited.
     banks : int, optional
         Banks of which an access takes one, at the end of a wire; 1 when absent.
     width_bits : int, optional
@@ -46,7 +48,7 @@ class Described:
     voltage_v: Positive | None = None
     temperature_k: Kelvin | None = None
     cell: Cell | None = None
-    ports: Ports | None = None
+    ports: Ports | tuple[Port, ...] | None = None
     banks: Annotated[int, Field(ge=1, le=65536)] | None = None
     width_bits: Width | None = None
     used_words_per_access: Positive | None = None

@@ -2,66 +2,39 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, ValidationError, WrapValidator
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from kcsim.errors import InputError, Problem
+from kcsim.errors import Problem
 from kcsim.hardware.description import Described
-from kcsim.reading.fault_words import argument_problems
+from kcsim.hardware.network import Fanout
+from kcsim.hardware.port import Port
+from kcsim.hardware.stalls import Stalls
+from kcsim.hardware.values import (
+    STRICT,
+    AssumedBits,
+    Bits,
+    CapacityKib,
+    CapacityWords,
+    Count,
+    EnergyPj,
+    Latency,
+    Name,
+    Rate,
+    WordBits,
+    plain_errors,
+    raise_all,
+    unknown_word,
+)  # fmt: skip
 from kcsim.workload.layer import TENSORS, Tensor
 
 Access = Literal["read", "write", "update"]
 Coding = Literal["run_length", "bitmask"]
-
-Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\s.=/][^.=/]*$")]
-EnergyPj = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
-Rate = Annotated[float, Field(ge=1e-9, le=1e9, allow_inf_nan=False)]
-Bits = Annotated[int, Field(ge=1, le=65536)]
-Count = Annotated[int, Field(ge=1, le=65536)]
-CapacityKib = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
 RunBits = Annotated[int, Field(ge=1, le=8)]
-CapacityWords = Annotated[int, Field(ge=1, le=2**50)]
-
-STRICT = ConfigDict(extra="forbid")
-
-
-class AssumedBits(int):
-    """Width of a word that nobody has given; a `Hardware` derives it anew from its precision."""
-
-
-def _keep_assumed(value: Any, validate: Callable[[Any], int]) -> int:
-    return value if isinstance(value, AssumedBits) else validate(value)
-
-
-WordBits = Annotated[Bits, WrapValidator(_keep_assumed)]
-
-
-def unknown_word() -> int:
-    """The width of a word before anything is known of the precision."""
-    return AssumedBits(16)
-
-
-T = TypeVar("T")
-
-
-def plain_errors(cls: type[T]) -> type[T]:
-    """Let a dataclass of pydantic raise an InputError, one line a problem, when constructed."""
-    construct = cls.__init__
-
-    @functools.wraps(construct)
-    def __init__(self: T, *args: Any, **kwargs: Any) -> None:  # noqa: N807
-        try:
-            construct(self, *args, **kwargs)
-        except ValidationError as error:
-            raise InputError(list(argument_problems(error, cls.__name__))) from None
-
-    cls.__init__ = __init__  # type: ignore[assignment]
-    return cls
 
 
 @plain_errors
@@ -96,50 +69,13 @@ class Partition(Described):
 
 @plain_errors
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class Fanout:
-    """The network below a level: how many children it feeds, and how.
+class LevelPrecision:
+    """Bits of one value of each tensor at a level, where they are not those of the chip."""
 
-    Attributes
-    ----------
-    x, y : int
-        Children along the two axes of the array.
-    multicast : str
-        ``tile``: children that need the same tile at the same step share one
-        read; ``word``: every distinct word is read once, partial overlaps of
-        neighboring windows included; ``none``: each child costs a read.
-    reduction : bool
-        Whether partial sums of the same output are added up on their way.
-    forwarding : tuple of str
-        Tensors that a child may take from a neighbor that was just given them.
-    transfer_pj : float
-        Energy of one word arriving at a child, or leaving it upwards.
-    hop_pj : float
-        Energy of one word crossing a link of the mesh, fed at its first child.
-    """
-
-    x: Count = 1
-    y: Count = 1
-    multicast: Literal["tile", "word", "none"] = "tile"
-    reduction: bool = True
-    forwarding: tuple[Tensor, ...] = ()
-    transfer_pj: EnergyPj = 0.0
-    hop_pj: EnergyPj = 0.0
-
-    def __post_init__(self) -> None:
-        if self.hop_pj and self.forwarding:
-            raise InputError(
-                Problem(
-                    "a network that forwards has no energy for hops: which children are fed from "
-                    "above is not counted",
-                    "transfer_pj alone",
-                    path=("hop_pj",),
-                )
-            )
-
-    @property
-    def children(self) -> int:
-        """Number of instances below one instance above."""
-        return self.x * self.y
+    weights: Bits | None = None
+    inputs: Bits | None = None
+    outputs: Bits | None = None
+    partial_sums: Bits | None = None
 
 
 @plain_errors
@@ -160,6 +96,8 @@ class Level(Described):
         Width of a word, also on the network below; values narrower than a word are packed. When
         absent it is that of the widest value that the level keeps, or of the widest of all if it
         keeps none. Known only as part of a `Hardware`, which has the precision.
+    precision_bits : LevelPrecision
+        Widths of the values here that are not those of the chip.
     block_words : int
         Words per access.
     capacity_kib, capacity_words : optional
@@ -177,6 +115,14 @@ class Level(Described):
         transfers and computation take turns.
     read_words_per_cycle, write_words_per_cycle : float, optional
         Words per cycle and instance; unlimited when absent.
+    shared_port : bool
+        Whether reads and writes take turns; then a rate that is absent is that of the other.
+    shared_bandwidth : float, optional
+        Words per cycle of reads and writes together: short for a shared port with both rates.
+    latency_cycles : float
+        Cycles from asking for a word to having it; a layer begins with waiting for one.
+    stalls : Stalls
+        What the array stands still for; all is hidden when absent.
     compression : dict of str to str
         Coding of tensors whose zeros cost less: ``run_length``, ``bitmask``.
     run_bits : int
@@ -192,6 +138,7 @@ class Level(Described):
     write_pj: EnergyPj
     update_pj: EnergyPj | None = None
     word_bits: WordBits = Field(default_factory=unknown_word)
+    precision_bits: LevelPrecision = LevelPrecision()
     block_words: Count = 1
     capacity_kib: CapacityKib | None = None
     capacity_words: CapacityWords | None = None
@@ -201,6 +148,10 @@ class Level(Described):
     buffering: Literal["overlapped", "double", "single"] = "overlapped"
     read_words_per_cycle: Rate | None = None
     write_words_per_cycle: Rate | None = None
+    shared_port: bool = False
+    shared_bandwidth: Rate | None = None
+    latency_cycles: Latency = 0.0
+    stalls: Stalls = Stalls()
     compression: dict[Tensor, Coding] = Field(default_factory=dict)
     run_bits: RunBits = 5
     leakage_pj_per_cycle: EnergyPj = 0.0
@@ -218,6 +169,22 @@ class Level(Described):
             return tuple(t for t in TENSORS if any(t in p.tensors for p in self.partitions))
         return TENSORS
 
+    @property
+    def shares_port(self) -> bool:
+        """Whether reads and writes take turns."""
+        return self.shared_port or self.shared_bandwidth is not None
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether any of its accesses take time."""
+        rates = self.read_words_per_cycle, self.write_words_per_cycle, self.shared_bandwidth
+        return bool(self.port_list) or any(rates)
+
+    @property
+    def port_list(self) -> tuple[Port, ...]:
+        """Its ports by tensor and direction, where a file lists them."""
+        return self.ports if isinstance(self.ports, tuple) else ()
+
     def partition_of(self, tensor: str) -> Partition | None:
         """The partition that holds a tensor, if the level has partitions."""
         return next((p for p in self.partitions if tensor in p.tensors), None)
@@ -226,13 +193,35 @@ class Level(Described):
         """Width of a word in which the level stores a tensor."""
         return (self.partition_of(tensor) or self).word_bits
 
+    def words_per_access(self, tensor: str) -> int:
+        """Words of a block that one access serves."""
+        return int(self.used_words(self.partition_of(tensor)) or self.block_words)
+
+    def used_words(self, part: Partition | None) -> float | None:
+        """Words that are used of an access; energies that follow from a kind have this in them."""
+        if self.kind or (part and part.kind):
+            return None
+        return (part and part.used_words_per_access) or self.used_words_per_access
+
+    def own_bits(self, widths: Mapping[str, int | None]) -> dict[str, int]:
+        """Bits of a value of each tensor here, and of one of ``partial_sums``.
+
+        Parameters
+        ----------
+        widths : mapping of str to int or None
+            Those of the chip. Partial sums are as wide as outputs where nothing is given.
+        """
+        given = {**widths, **{k: v for k, v in vars(self.precision_bits).items() if v is not None}}
+        given["partial_sums"] = given["partial_sums"] or given["outputs"]
+        return {name: int(bits or 0) for name, bits in given.items()}
+
     def with_widths(self, widths: Mapping[str, int]) -> Level:
         """The level with words, where none are given, as wide as the widest value kept.
 
         Parameters
         ----------
         widths : mapping of str to int
-            Bits of a value of each tensor.
+            Bits of a value of each tensor here.
         """
 
         def widest(tensors: Iterable[str]) -> int:
@@ -313,6 +302,14 @@ class Level(Described):
                     f"level '{self.name}' keeps {tensor} but has no partition for it",
                     path=("keeps",),
                 )
+        for part in self.partitions or (None,):
+            used = self.used_words(part)
+            if used is not None and used not in range(1, self.block_words + 1):
+                yield Problem(
+                    f"used_words_per_access of level '{self.name}' is {used:g}",
+                    f"a whole number up to {self.block_words}, its block_words",
+                    path=("used_words_per_access",),
+                )
         yield from self._tensor_problems()
 
     def _tensor_problems(self) -> Iterator[Problem]:
@@ -323,6 +320,30 @@ class Level(Described):
                     "one of " + ", ".join(self.kept_tensors) if self.kept_tensors else "",
                     path=("may_bypass",),
                 )
+        for name, bits in vars(self.precision_bits).items():
+            held = "outputs" if name == "partial_sums" else name
+            if bits is not None and held not in self.kept_tensors:
+                yield Problem(
+                    f"level '{self.name}' has a width for {name} but does not keep {held}",
+                    "one of " + ", ".join(self.kept_tensors) if self.kept_tensors else "",
+                    path=("precision_bits", name),
+                )
+        yield from self._port_problems()
+        dumped = ("outputs",) if self.stalls.dumps else ()
+        for waited in (*self.stalls.loads, *self.stalls.cycles_per_tile, *dumped):
+            if waited not in self.kept_tensors:
+                yield Problem(
+                    f"level '{self.name}' stalls for {waited} but does not keep them",
+                    "one of " + ", ".join(self.kept_tensors) if self.kept_tensors else "",
+                    path=("stalls",),
+                )
+        for index, part in enumerate(self.partitions):
+            if isinstance(part.ports, tuple):
+                yield Problem(
+                    f"a partition of level '{self.name}' lists ports",
+                    "ports of the level, with the tensors of the partition",
+                    path=("partitions", index, "ports"),
+                )
         for tensor in self.compression:
             if tensor not in self.kept_tensors:
                 yield Problem(
@@ -330,9 +351,28 @@ class Level(Described):
                     path=("compression",),
                 )
 
-
-def raise_all(problems: Iterator[Problem]) -> None:
-    """Raise an InputError with all problems, if there are any."""
-    found = tuple(problems)
-    if found:
-        raise InputError(found)
+    def _port_problems(self) -> Iterator[Problem]:
+        rates = "read_words_per_cycle", "write_words_per_cycle"
+        given = [key for key in (*rates, "shared_bandwidth") if getattr(self, key) is not None]
+        if self.port_list:
+            given += ["shared_port"] if self.shared_port else []
+            if given:
+                message = f"level '{self.name}' has both ports and {given[0]}"
+                yield Problem(message, "one of them", path=(given[0],))
+        elif self.shared_bandwidth is not None and len(given) > 1:
+            message = f"level '{self.name}' has both shared_bandwidth and {given[0]}"
+            yield Problem(message, "one of them", path=("shared_bandwidth",))
+        elif self.shared_port and not given:
+            message = f"level '{self.name}' has a shared port without a rate"
+            yield Problem(message, " or ".join(rates), path=("shared_port",))
+        seen: set[tuple[str, str]] = set()
+        for index, port in enumerate(self.port_list):
+            for tensor, action in port.serves:
+                if (tensor, action) in seen:
+                    yield Problem(
+                        f"two ports of level '{self.name}' have the {action} of {tensor}",
+                        "each in one port, with the words of both",
+                        path=("ports", index),
+                    )
+                    return
+                seen.add((tensor, action))

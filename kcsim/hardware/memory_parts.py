@@ -115,6 +115,7 @@ def _memory_part(
         raise InputError(Problem(f"'{name}' does not say its kind", "kind"))
     if kind == "dram":
         return Part("dram", width_bits=width, dram_type=told["dram_type"] or "", name=name)
+    ports = told["ports"]
     if capacity_bits is None:
         raise InputError(Problem(f"'{name}' has no size for its energy to follow from"))
     return Part(
@@ -123,7 +124,7 @@ def _memory_part(
         width_bits=width,
         depth=capacity_bits / width,
         cell=told["cell"],
-        ports=told["ports"] or "1RW",
+        ports="1RW" if ports is None or isinstance(ports, tuple) else ports,
         banks=told["banks"] or 1,
         temperature_k=told["temperature_k"] or ROOM_TEMPERATURE_K,
         voltage_v=told["voltage_v"],

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kcsim.hardware.level import AssumedBits
 from kcsim.hardware.schema import Hardware
+from kcsim.hardware.values import (
+    AssumedBits,
+)
 from kcsim.workload.layer import TENSORS, Tensor
 
 
@@ -65,8 +67,7 @@ def _without_effect(hardware: Hardware) -> Iterator[str]:
             reason = never_forwarded(hardware, index, tensor)
             if reason:
                 yield f"{level.name} forwards no {tensor}, though it names them: {reason}."
-        bandwidth = level.read_words_per_cycle or level.write_words_per_cycle
-        if level.buffering == "single" and not bandwidth:
+        if level.buffering == "single" and not level.is_limited:
             yield (
                 f"buffering: single has no effect at {level.name}: without bandwidth its transfers "
                 "take no time."

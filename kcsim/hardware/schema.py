@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import Literal
 
 from pydantic import Field
@@ -16,14 +17,14 @@ from pydantic.dataclasses import dataclass
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.hardware.components.names import Cell, Number
 from kcsim.hardware.description import Described, Kelvin, Nanometers, Origin, Positive
-from kcsim.hardware.level import (
+from kcsim.hardware.level import Level
+from kcsim.hardware.values import (
     STRICT,
     AssumedBits,
     Bits,
     CapacityKib,
     Count,
     EnergyPj,
-    Level,
     Name,
     Rate,
     WordBits,
@@ -117,11 +118,19 @@ class CodebookStore(Described):
 @plain_errors
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class Precision:
-    """Bits of one value of each tensor."""
+    """Bits of one value of each tensor, and of a sum that is not finished.
+
+    Attributes
+    ----------
+    weights, inputs, outputs : int
+    partial_sums : int, optional
+        As wide as outputs when absent.
+    """
 
     weights: Bits = 16
     inputs: Bits = 16
     outputs: Bits = 16
+    partial_sums: Bits | None = None
 
 
 @plain_errors
@@ -225,11 +234,14 @@ class Hardware:
     provenance: dict[str, Origin] = Field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        widths: dict[str, int] = {t: getattr(self.precision_bits, t) for t in TENSORS}
-        levels = tuple(level.with_widths(widths) for level in self.levels)
+        widths = [dict(bits) for bits in self.level_bits]
+        for bits in widths[1:-1]:
+            # The outermost level has words of finished outputs.
+            bits["outputs"] = max(bits["outputs"], bits["partial_sums"])
+        levels = tuple(map(Level.with_widths, self.levels, widths))
         object.__setattr__(self, "levels", levels)
         if self.codebook and isinstance(self.codebook.word_bits, AssumedBits):
-            store = replace(self.codebook, word_bits=AssumedBits(widths["weights"]))
+            store = replace(self.codebook, word_bits=AssumedBits(self.precision_bits.weights))
             object.__setattr__(self, "codebook", store)
         raise_all(self._problems())
 
@@ -237,6 +249,22 @@ class Hardware:
     def level_names(self) -> tuple[str, ...]:
         """Names of the levels, outermost first."""
         return tuple(level.name for level in self.levels)
+
+    @cached_property
+    def level_bits(self) -> tuple[dict[str, int], ...]:
+        """Bits of a value of each tensor, and of one of ``partial_sums``.
+
+        One for each level, outermost first, and one for the MAC units.
+        """
+        precision = self.precision_bits
+        chip = {name: getattr(precision, name) for name in (*TENSORS, "partial_sums")}
+        plain = Level(name="MAC", read_pj=0, write_pj=0)
+        return tuple(level.own_bits(chip) for level in (*self.levels, plain))
+
+    def network_bits(self, index: int) -> dict[str, int]:
+        """Likewise, on the network below a level: the narrower of its two ends."""
+        above, below = self.level_bits[index : index + 2]
+        return {name: min(bits, below[name]) for name, bits in above.items()}
 
     @property
     def mac_units(self) -> int:
@@ -271,10 +299,15 @@ class Hardware:
         return self.compute.mac_pj * self._multiplier_share if given is None else given
 
     @property
-    def _multiplier_share(self) -> float:
-        """Full adders of a product over those of a MAC."""
+    def full_adders(self) -> tuple[int, int, int]:
+        """1-bit full adders of a MAC, of its product, and of adding that to a sum."""
         weights, inputs = self.precision_bits.weights, self.precision_bits.inputs
-        return weights * inputs / (weights * inputs + weights + inputs)
+        return weights * inputs + weights + inputs, weights * inputs, weights + inputs
+
+    @property
+    def _multiplier_share(self) -> float:
+        mac, product, _ = self.full_adders
+        return product / mac
 
     def level_index(self, name: str) -> int:
         """Position of a level, 0 for the outermost.
@@ -306,6 +339,8 @@ class Hardware:
                 f"{outermost.may_bypass[0]} cannot bypass the outermost level '{outermost.name}'",
                 path=("levels", 0, "may_bypass"),
             )
+        yield from self._width_problems()
+        yield from self._array_problems()
         for index, level in enumerate(self.levels[1:], start=1):
             if level.kept_tensors and level.capacity_bits(level.kept_tensors[0]) is None:
                 yield Problem(
@@ -329,6 +364,32 @@ class Hardware:
         for name in self.dataflow.levels:
             if name not in names:
                 yield _unknown_level(name, names, ("dataflow", "levels", name))
+
+    def _array_problems(self) -> Iterator[Problem]:
+        for index, level in enumerate(self.levels[:-1]):
+            array, below = level.fanout.systolic, self.levels[index + 1]
+            if array and (
+                array.stationary not in below.kept_tensors or array.stationary in below.may_bypass
+            ):
+                yield Problem(
+                    f"{array.stationary} stay in the systolic array below '{level.name}', but "
+                    f"'{below.name}' does not keep them, or not always",
+                    path=("levels", index, "fanout", "systolic"),
+                )
+
+    def _width_problems(self) -> Iterator[Problem]:
+        """Partial sums narrower than outputs: of the chip or, where that is not so, of a level."""
+        places: list[tuple[tuple[str | int, ...], str]] = [
+            (("levels", i, "precision_bits"), f" at level '{name}'")
+            for i, name in enumerate(self.level_names)
+        ]
+        places.append((("precision_bits",), ""))
+        for (path, where), bits in reversed(list(zip(places, self.level_bits, strict=True))):
+            sums, outputs = bits["partial_sums"], bits["outputs"]
+            if sums < outputs:
+                message = f"partial sums of {sums} bits are narrower than outputs of {outputs}"
+                yield Problem(message + where, f"partial_sums: {outputs} or more", path=path)
+                return
 
 
 def _unknown_level(name: str, names: tuple[str, ...], path: tuple[str | int, ...]) -> Problem:

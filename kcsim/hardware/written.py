@@ -9,9 +9,11 @@ from typing import Any
 import yaml
 
 from kcsim.hardware.description import Origin
-from kcsim.hardware.level import AssumedBits
 from kcsim.hardware.places import place_name
 from kcsim.hardware.schema import Hardware
+from kcsim.hardware.values import (
+    AssumedBits,
+)
 from kcsim.reading.source import Path_
 
 

@@ -45,8 +45,12 @@ def as_mapped(hardware: Hardware) -> Hardware:
 
 def _plain_level(level: Level) -> Level:
     level = level.with_given_words()
-    partitions = tuple(replace(each, **_UNSEEN) for each in level.partitions)
-    return replace(level, partitions=partitions, **_UNSEEN)
+    partitions = tuple(
+        replace(each, **{**_UNSEEN, "used_words_per_access": level.used_words(each)})
+        for each in level.partitions
+    )
+    seen = {"used_words_per_access": level.used_words(None), "ports": level.port_list or None}
+    return replace(level, partitions=partitions, **{**_UNSEEN, **seen})
 
 
 def sizes_of(hardware: Hardware) -> Sizes:

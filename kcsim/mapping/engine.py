@@ -65,9 +65,10 @@ def begin_search(
     """
     problem, tiles = built.problem, len(built.problem.rounds)
     networks = max(1, len(problem.places) - 2)
+    rows = INPUTS_OPEN + 2 * networks
     labels = Labels(
         np.zeros(room, LABEL),
-        np.zeros((room, INPUTS_OPEN + 2 * networks, built.accounts)),
+        np.zeros((room, rows + built.problem.machine.has_wide_sums, built.accounts)),
         np.zeros((room, networks), NODE),
         np.full((len(problem.stages), tiles), -1, np.int64),
         np.zeros(FINISHED + 1, np.int64),

@@ -11,7 +11,7 @@ from kcsim.cost.prices import WeightCosts, build_machine, free_rooms
 from kcsim.cost.rooms import Room
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Hardware
-from kcsim.kernels.search.machine import DECODER, VALUE_BITS, Machine
+from kcsim.kernels.search.machine import DECODER, SPARED_BITS, VALUE_BITS, Machine
 from kcsim.kernels.search.tilings import cut_share
 from kcsim.mapping.space import constraint_of
 from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
@@ -105,7 +105,11 @@ def _bits(tensor: int, tile: dict[str, int], machine: Machine, index: int) -> fl
             words *= stride * (tile[output] - 1) + dilation * (tile[tap] - 1) + 1
     if TENSORS[tensor] == "weights" and index <= machine.unit[DECODER]:
         words *= cut_share.py_func(machine.unit, tile["M"], tile["C"], tile["R"], tile["S"])
-    return words * float(machine.costs[index, tensor, VALUE_BITS])
+    bits = float(machine.costs[index, tensor, VALUE_BITS])
+    if TENSORS[tensor] == "outputs":
+        # They may arrive finished.
+        bits -= float(machine.finished[index, SPARED_BITS])
+    return words * bits
 
 
 def _reason(

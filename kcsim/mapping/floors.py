@@ -209,6 +209,9 @@ def _fitting(problem: Problem, level: int, kept: int) -> np.ndarray:
     if level == 0:
         return fits
     rooms = problem.machine.rooms[level]
+    bits = problem.machine.costs[level, :, columns.VALUE_BITS].copy()
+    # Outputs may stand where all of them come finished.
+    bits[OUTPUTS] -= problem.machine.finished[level, columns.SPARED_BITS]
     # What is placed has one word at least.
     least = np.ones_like(problem.words)
     for placed, group in itertools.product(range(8), range(3)):
@@ -216,7 +219,7 @@ def _fitting(problem: Problem, level: int, kept: int) -> np.ndarray:
         for tensor in np.flatnonzero(rooms[columns.GROUP :] == group):
             if kept >> tensor & 1:
                 words = least if placed >> tensor & 1 else problem.words
-                used += words[tensor] * problem.machine.costs[level, tensor, columns.VALUE_BITS]
+                used += words[tensor] * bits[tensor]
         fits[placed] &= used <= rooms[columns.CAPACITY + group] * SLACK
     return fits
 
@@ -316,10 +319,14 @@ def least_cycles(machine: Machine, words: np.ndarray) -> float:
     words : float64[3]
         Of each tensor; of inputs, those that windows touch.
     """
-    costs = machine.costs[0]
-    reading = float(words[:OUTPUTS] @ costs[:OUTPUTS, columns.READ_CYCLES])
-    writing = float(words[OUTPUTS] * costs[OUTPUTS, columns.WRITE_CYCLES])
-    return max(reading + machine.load_cycles, writing)
+    costs, ports = machine.costs[0], machine.ports[0]
+    taken = np.zeros(machine.port_ends[-1, 2])
+    np.add.at(taken, ports[:OUTPUTS, columns.READ], words[:2] * costs[:2, columns.READ_CYCLES])
+    updating = costs[OUTPUTS, columns.UPDATE_CYCLES] - machine.finished[0, columns.SPARED_CYCLES]
+    taken[ports[OUTPUTS, columns.UPDATE]] += words[OUTPUTS] * updating
+    taken[ports[WEIGHTS, columns.READ]] += machine.load_cycles
+    taken[0] = 0
+    return float(taken.max()) + machine.start_cycles
 
 
 def least_of_any(
@@ -336,7 +343,8 @@ def least_of_any(
     if len(hardware.levels) > 1:
         costs = machine.costs[0]
         energy += float(words[:OUTPUTS] @ costs[:OUTPUTS, columns.READ_PJ])
-        energy += float(words[OUTPUTS] * costs[OUTPUTS, columns.UPDATE_PJ])
+        updating = costs[OUTPUTS, columns.UPDATE_PJ] - machine.finished[0, columns.SPARED_PJ]
+        energy += float(words[OUTPUTS] * updating)
     return energy, cycles
 
 

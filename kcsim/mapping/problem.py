@@ -90,11 +90,11 @@ def build_problem(
     bare = build_machine(layer, hardware, np.zeros_like(keeps), form, prices)
     stages, entries, numbers = _stages(hardware, even, limits)
     axes = _axes(hardware, lattice, limits)
-    places, splits, accounts = _places(hardware, lattice, machine, entries, axes, limits, deadline)
+    places, splits = _places(hardware, lattice, entries, axes, limits, deadline)
     spreads = [splits["tile"][n["first_split"] : n["last_split"]] for n in places[:-1]]
     allowed = build_allowed(limits, hardware, lattice, machine.window.tolist(), spreads)
     places["start"][:-1] = allowed.starts
-    store_port = 0
+    store_port, accounts = 0, int(machine.port_ends[-1, 2]) + (machine.stall_account > 0)
     if machine.lookup_cycles > 0 or bare.lookup_cycles > 0:
         store_port, accounts = accounts, accounts + 1
     words, distinct = words_of_tiles(machine, lattice.extents)
@@ -107,15 +107,22 @@ def build_problem(
         machine.macs / lattice.extents.astype(float).prod(axis=1), unseen, along, lines,
         _without(lattice, "M"), _mirror(lattice, machine, places, splits, limits), slides,
         store_port, max(form.unit_filters, *form.unit) == 1, float(layer.output_words),
-        *allowed[:4],
+        *allowed[:4], _spared(machine, layer.output_words),
     )  # fmt: skip
     return Built(problem, accounts, axes, numbers)
+
+
+def _spared(machine: Machine, outputs: int) -> np.ndarray:
+    """The most that finished words spare further out than each level: float64[levels + 1]."""
+    each = outputs * machine.finished[:, [columns.SPARED_PJ, columns.SPARED_TRANSFER_PJ]]
+    return np.concatenate([[0.0], np.cumsum(each.sum(axis=1))])
 
 
 def fits_outermost(problem: Problem) -> bool:
     """Whether the outermost level has room for the whole layer."""
     machine, extent = problem.machine, problem.lattice.extents[-1]
     bits = problem.words[:, -1] * machine.costs[0, :, columns.VALUE_BITS]
+    bits[OUTPUTS] -= problem.words[OUTPUTS, -1] * machine.finished[0, columns.SPARED_BITS]
     if machine.unit[columns.DECODER] >= 0:
         bits[WEIGHTS] *= cut_share.py_func(machine.unit, extent[M], extent[C], extent[R], extent[S])
     capacity, groups = machine.rooms[0, : columns.GROUP], machine.rooms[0, columns.GROUP :]
@@ -188,14 +195,13 @@ def _stages(
 def _places(
     hardware: Hardware,
     lattice: Lattice,
-    machine: Machine,
     entries: list[tuple[int, int]],
     axes: list[list[np.ndarray]],
     limits: Limits,
     deadline: Deadline,
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """All levels, the ways to spread factors below them, and how many accounts there are."""
-    levels, accounts = hardware.levels, 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """All levels, and the ways to spread factors below them."""
+    levels = hardware.levels
     places, splits = np.zeros(len(levels) + 1, PLACE), []
     count = 0
     for i, level in enumerate(levels):
@@ -212,15 +218,9 @@ def _places(
         splits.append(own)
         row["first_split"], row["last_split"] = count, count + len(own)
         count += len(own)
-        for name, column in (
-            ("read_port", columns.READ_CYCLES),
-            ("write_port", columns.WRITE_CYCLES),
-        ):
-            if machine.costs[i, :, column].any():
-                row[name], accounts = accounts, accounts + 1
     every = np.concatenate(splits)
     _count_instances(places, every)
-    return places, every, accounts
+    return places, every
 
 
 def _count_instances(places: np.ndarray, splits: np.ndarray) -> None:

@@ -360,6 +360,8 @@ def _not_searched(hardware: Hardware) -> str:
         return "what children take from their neighbors is not part of the search"
     if any(level.fanout.hop_pj for level in hardware.levels):
         return "hops depend on places in the array, which are not part of the search"
+    if hardware.levels[-1].fanout.systolic:
+        return "passes of a systolic array of bare MAC units are not part of the search"
     return ""
 
 

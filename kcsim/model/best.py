@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Hashable
 
-from kcsim.cost.weight_format import WeightFormat
+from kcsim.cost.weight_format import WeightFormat, dense_format
 from kcsim.errors import InputError
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.deadline import Deadline
@@ -55,7 +55,7 @@ def map_layer(
     InputError, MappingError
         See `kcsim.mapping.search.search_mapping`.
     """
-    weight_format = weight_format or WeightFormat(hardware.precision_bits.weights)
+    weight_format = weight_format or dense_format(layer, hardware)
     if imperfect and fix is not None:
         raise InputError("what is fixed holds for bounds that divide, not for imperfect ones")
     task = MappingTask(layer, weight_format.costs(hardware), even, fix)

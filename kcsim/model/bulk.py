@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from kcsim.cost.partial_sums import SumStates, has_wide_sums, sum_states
 from kcsim.cost.prices import rule_array, window_array
 from kcsim.cost.rooms import rooms_of
 from kcsim.errors import MappingError, Problem
+from kcsim.hardware.at_precision import at_precision
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.count.bulk import count_mappings as count_nests
 from kcsim.kernels.count.bulk import find_fault
-from kcsim.kernels.layout import COUNT, LOOP, TEMPORAL, count_columns
+from kcsim.kernels.layout import COUNT, LOOP, OUTPUTS, TEMPORAL, count_columns
 from kcsim.mapping.nest import Mapping
 from kcsim.model.counts import check_range
 from kcsim.reading.arguments import checked
@@ -110,6 +112,7 @@ def count_mappings(
         If a count might not fit in 64 bits.
     """
     check_range(layer)
+    hardware = at_precision(hardware, layer)
     loops = _checked(layer, hardware, loops)
     count, levels = len(loops), len(hardware.levels)
     keeps = (bypass or Mapping(())).keeps_array(hardware)
@@ -124,7 +127,11 @@ def count_mappings(
         loops, places, window_array(layer, hardware), rule_array(hardware, keeps), tiles,
         instances, counts, steps,
     )  # fmt: skip
-    return BulkCounts(*count_columns(counts), tiles, instances, steps, fits=_fits(tiles, hardware))
+    fits = _fits(tiles, hardware, lambda: sum_states(
+        hardware, loops, np.broadcast_to(places, (count, *places.shape[1:])), keeps, counts,
+        layer.output_words,
+    ))  # fmt: skip
+    return BulkCounts(*count_columns(counts), tiles, instances, steps, fits)
 
 
 def _checked_heights(
@@ -187,9 +194,12 @@ def _checked(layer: ConvLayer, hardware: Hardware, loops: np.ndarray) -> np.ndar
     raise MappingError(Problem(f"mapping {mapping}: {text}"))
 
 
-def _fits(tiles: np.ndarray, hardware: Hardware) -> np.ndarray:
-    precision = hardware.precision_bits
-    bits = tiles * np.array([getattr(precision, tensor) for tensor in TENSORS])
+def _fits(tiles: np.ndarray, hardware: Hardware, sums: Callable[[], SumStates]) -> np.ndarray:
+    widths = hardware.level_bits[:-1]
+    bits = tiles * np.array([[each[tensor] for tensor in TENSORS] for each in widths])
+    if has_wide_sums(hardware):
+        wide = tiles[..., OUTPUTS] * np.array([each["partial_sums"] for each in widths])
+        bits[..., OUTPUTS] = np.where(sums().holds_finished, bits[..., OUTPUTS], wide)
     fits = np.ones(len(tiles), np.bool_)
     for i, level in enumerate(hardware.levels):
         for room in rooms_of(level):

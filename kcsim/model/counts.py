@@ -10,14 +10,16 @@ from functools import cached_property
 
 import numpy as np
 
+from kcsim.cost.partial_sums import SumStates, counted, has_wide_sums, sum_states
 from kcsim.cost.prices import rule_array, window_array
 from kcsim.cost.rooms import Room, rooms_of
-from kcsim.cost.weight_format import WeightFormat
+from kcsim.cost.weight_format import WeightFormat, dense_format
 from kcsim.errors import MappingError, OverflowedCountError, Problem
+from kcsim.hardware.at_precision import at_precision
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.count.counting import count_mapping
 from kcsim.kernels.imperfect.imperfect import count_imperfect
-from kcsim.kernels.layout import COUNT, SPAN, TEMPORAL, count_columns
+from kcsim.kernels.layout import COUNT, INDEXES, SPAN, TEMPORAL, count_columns
 from kcsim.mapping.nest import LevelLoops, Mapping
 from kcsim.reading.arguments import checked
 from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer, Tensor
@@ -74,6 +76,18 @@ class Counts:
     def keeps(self) -> np.ndarray:
         """Which level stores which tensor: bool[levels, 3]."""
         return self.mapping.keeps_array(self.hardware)
+
+    @cached_property
+    def sums(self) -> SumStates | None:
+        """Which words of outputs are finished; ``None`` where partial sums are no wider."""
+        if not has_wide_sums(self.hardware):
+            return None
+        mapping, hardware = self.mapping, self.hardware
+        states = sum_states(
+            hardware, mapping.loop_array(hardware)[None], mapping.heights_array(hardware)[None],
+            self.keeps, counted(self.accesses, self.transfers)[None], self.layer.output_words,
+        )  # fmt: skip
+        return SumStates(*(each[0] for each in states))
 
     @cached_property
     def weight_extents(self) -> tuple[dict[str, int], ...]:
@@ -143,6 +157,31 @@ def tile_extents(
     return tuple(reversed(extents))
 
 
+def tile_changes(counts: Counts, index: int, tensor: Tensor) -> int:
+    """How many tiles of weights or outputs one instance has, one after the other.
+
+    Parameters
+    ----------
+    counts : Counts
+    index : int
+        Position of the level, behind the last one for the MAC units, that have single words.
+    tensor : {"weights", "outputs"}
+    """
+    loops, j = counts.mapping.loop_array(counts.hardware), TENSORS.index(tensor)
+    heights, changes, seen, outside = counts.mapping.heights_array(counts.hardware), 1, 0, []
+    for level, kind, dimension, bound in loops.tolist():
+        if kind != TEMPORAL or level > index:
+            continue
+        seen += level == index
+        if level < index or seen <= heights[index, j]:
+            outside.append((dimension, bound))
+    while outside and not INDEXES[j, outside[-1][0]]:
+        outside.pop()
+    for _, bound in outside:
+        changes *= bound
+    return changes
+
+
 def delivered_extent(counts: Counts, index: int) -> dict[str, int]:
     """Indices of each dimension that one instance of a level sends weights for in one step.
 
@@ -165,15 +204,15 @@ def delivered_extent(counts: Counts, index: int) -> dict[str, int]:
 
 def used_bits(counts: Counts, form: WeightFormat, index: int, tensors: Sequence[str]) -> Fraction:
     """Bits that the tiles of some tensors occupy in one instance of a level."""
-    precision = counts.hardware.precision_bits
-    extent = counts.weight_extents[index]
-    used = Fraction(0)
+    bits, used = counts.hardware.level_bits[index], Fraction(0)
     for tensor in tensors:
         held = int(counts.tile_words[index, TENSORS.index(tensor)])
-        if tensor == "weights":
-            used += held * form.bits_per_word(index, extent)
+        if tensor == "weights" and form.is_indexed(index):
+            used += held * form.bits_per_word(index, counts.weight_extents[index])
+        elif tensor == "outputs" and counts.sums and not counts.sums.holds_finished[index]:
+            used += held * bits["partial_sums"]
         else:
-            used += held * getattr(precision, tensor)
+            used += held * bits[tensor]
     return used
 
 
@@ -206,6 +245,7 @@ def count_layer(
     OverflowedCountError
         If a count might not fit in 64 bits.
     """
+    hardware = at_precision(hardware, layer)
     mapping.check(layer, hardware)
     check_range(layer)
     levels = len(hardware.levels)
@@ -223,7 +263,7 @@ def count_layer(
         layer, hardware, mapping, *count_columns(counted), spans["tile"][:-1], spans["instances"],
         temporal_steps=int(steps),
     )  # fmt: skip
-    check_fit(counts, weight_format or WeightFormat(hardware.precision_bits.weights))
+    check_fit(counts, weight_format or dense_format(layer, hardware))
     _check_sound(counts)
     return counts
 
@@ -326,8 +366,11 @@ def check_fit(counts: Counts, form: WeightFormat, outermost: int = 0) -> None:
 
 def _width(counts: Counts, room: Room) -> str:
     """How wide words are, unless each is a value."""
-    precision = counts.hardware.precision_bits
-    plain = all(getattr(precision, tensor) == room.word_bits for tensor in room.tensors)
+    plain = all(
+        room.word_bits == bits[tensor] == bits["partial_sums" if tensor == "outputs" else tensor]
+        for bits in counts.hardware.level_bits
+        for tensor in room.tensors
+    )
     return "" if plain else f" of {room.word_bits} bits"
 
 

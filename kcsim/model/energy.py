@@ -14,8 +14,8 @@ from kcsim.hardware.schema import Hardware
 from kcsim.model.codebook import codebook_place, count_lookups
 from kcsim.model.counts import ACTIONS, Counts
 from kcsim.model.cycles import Cycles
-from kcsim.model.hops import count_hops
-from kcsim.model.traffic import macs_left, moved_bits, transferred_words
+from kcsim.model.hops import count_hops, hop_bits
+from kcsim.model.traffic import macs_left, moved_bits, transferred_bits
 from kcsim.sums import exact_sum, exact_sums
 from kcsim.workload.layer import TENSORS
 
@@ -101,34 +101,27 @@ def storage_items(counts: Counts, form: WeightFormat) -> Iterator[EnergyItem]:
 
 def network_items(counts: Counts, form: WeightFormat) -> Iterator[EnergyItem]:
     """Words that cross the network below every level."""
-    hardware = counts.hardware
-    extents = counts.weight_extents
-    for i, level in enumerate(hardware.levels):
+    for i, level in enumerate(counts.hardware.levels):
         fanout = level.fanout
         if fanout.children == 1 and not fanout.transfer_pj:
             continue
         for tensor in TENSORS:
-            if tensor == "weights":
-                # Indexes only travel to a level that holds indexes.
-                per_word = form.bits_per_word(i + 1, extents[i + 1])
-            else:
-                per_word = Fraction(getattr(hardware.precision_bits, tensor))
             for action, directions in (("transfer", ("down", "up")), ("forward", ("forwarded",))):
                 words = sum(counts.moved(level.name, tensor, d) for d in directions)
                 if not words:
                     continue
-                bits = transferred_words(counts, i, tensor, directions) * per_word
+                bits = transferred_bits(counts, form, i, tensor, directions)
                 accesses = _ceiling(bits / level.word_bits)
                 yield EnergyItem(
                     f"{level.name} network", tensor, action, words, float(bits), accesses,
                     accesses * fanout.transfer_pj,
                 )  # fmt: skip
             if fanout.hop_pj:
-                hops = count_hops(counts, i, tensor)
-                accesses = _ceiling(hops * per_word / level.word_bits)
+                hops, bits = count_hops(counts, i, tensor), hop_bits(counts, form, i, tensor)
+                accesses = _ceiling(bits / level.word_bits)
                 yield EnergyItem(
-                    f"{level.name} network", tensor, "hop", _ceiling(hops),
-                    float(hops * per_word), accesses, accesses * fanout.hop_pj,
+                    f"{level.name} network", tensor, "hop", _ceiling(hops), float(bits), accesses,
+                    accesses * fanout.hop_pj,
                 )  # fmt: skip
 
 

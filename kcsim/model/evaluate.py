@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kcsim.cost.weight_format import WeightFormat
+from kcsim.cost.weight_format import WeightFormat, dense_format
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.nest import Mapping
 from kcsim.model.counts import count_layer
@@ -35,7 +35,7 @@ def evaluate(
     MappingError
         If the mapping does not cover the layer or does not fit.
     """
-    weight_format = weight_format or WeightFormat(hardware.precision_bits.weights)
+    weight_format = weight_format or dense_format(layer, hardware)
     counts = count_layer(layer, hardware, mapping, weight_format)
     cycles = count_cycles(counts, weight_format)
     return LayerEstimate(counts, weight_format, cycles, energy_items(counts, weight_format, cycles))

@@ -8,12 +8,14 @@ link once; partial sums that are added up on their way go back likewise.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
 
+from kcsim.cost.weight_format import WeightFormat
 from kcsim.model.counts import Counts, tile_extents
-from kcsim.model.traffic import transferred_words
+from kcsim.model.traffic import transferred_bits, transferred_words
 from kcsim.workload.layer import DIMENSIONS, ConvLayer, Tensor
 
 _INDEXED = {"weights": "GMCRS", "outputs": "NGMPQ"}
@@ -34,16 +36,35 @@ def count_hops(counts: Counts, index: int, tensor: Tensor) -> Fraction:
         Position of the level.
     tensor : {"weights", "inputs", "outputs"}
     """
+    return sum(
+        (
+            transferred_words(counts, index, tensor, (direction,)) * links
+            for direction, links in _links_of_a_word(counts, index, tensor)
+        ),
+        Fraction(0),
+    )
+
+
+def hop_bits(counts: Counts, form: WeightFormat, index: int, tensor: Tensor) -> Fraction:
+    """Bits that cross each link, added up over all links; see `count_hops`."""
+    return sum(
+        (
+            transferred_bits(counts, form, index, tensor, (direction,)) * links
+            for direction, links in _links_of_a_word(counts, index, tensor)
+        ),
+        Fraction(0),
+    )
+
+
+def _links_of_a_word(counts: Counts, index: int, tensor: Tensor) -> Iterator[tuple[str, Fraction]]:
+    """Links that a word of each direction crosses, of those of one child."""
     fanout = counts.hardware.levels[index].fanout
     # Nothing is shared between the innermost level and its MAC units (rule 8).
     between_levels = index + 1 < len(counts.hardware.levels)
     places, tiles = _children(counts, index, tensor)
-    hops = Fraction(0)
     for direction, shared in (("down", fanout.multicast != "none"), ("up", fanout.reduction)):
-        words = transferred_words(counts, index, tensor, (direction,))
         groups = tiles if shared and between_levels else np.arange(len(tiles))
-        hops += words * Fraction(_links(places, groups), len(tiles))
-    return hops
+        yield direction, Fraction(_links(places, groups), len(tiles))
 
 
 def _links(places: np.ndarray, groups: np.ndarray) -> int:

@@ -20,7 +20,6 @@ from kcsim.cost.zero_savings import (
     value_bits,
 )
 from kcsim.hardware.level import Coding
-from kcsim.hardware.schema import Hardware
 from kcsim.model.counts import Counts, delivered_extent
 from kcsim.workload.layer import TENSORS, Tensor
 
@@ -81,7 +80,7 @@ def stored_tensors(counts: Counts, form: WeightFormat) -> tuple[StoredTensor, ..
             if tensor == "weights" and form.is_indexed(index):
                 found.append(StoredTensor(level.name, tensor, None, 0.0))
                 continue
-            width = _width(hardware, tensor)
+            width = hardware.level_bits[index][tensor]
             coding = coding_of(level, tensor, width, zeros)
             bits = float(value_bits(level, tensor, width, zeros))
             found.append(StoredTensor(level.name, tensor, coding, bits))
@@ -166,17 +165,68 @@ def moved_bits(
         if action == "reads":
             extent = delivered_extent(counts, index)
         return words * form.bits_per_word(index, extent)
-    width = _width(hardware, tensor)
-    stored = value_bits(level, tensor, width, zeros)
+    widths = hardware.level_bits[index]
+    stored = value_bits(level, tensor, widths[tensor], zeros)
     if tensor != "outputs":
         return words * stored
+    width = widths["partial_sums"]
     bits = words * width
     if action == "updates":
-        reads = counts.words(level.name, tensor, "reads")
-        finished = counts.words(level.name, tensor, "updates") - reads
-        bits -= finished * (width - stored)
+        bits -= finished_words(counts, index) * (width - stored)
     return bits
 
 
-def _width(hardware: Hardware, tensor: Tensor) -> int:
-    return int(getattr(hardware.precision_bits, tensor))
+def finished_words(counts: Counts, index: int) -> int:
+    """Words of outputs that arrive at a level finished."""
+    widths = counts.hardware.level_bits[index]
+    if counts.sums is None or widths["partial_sums"] == widths["outputs"]:
+        reads, _, updates = counts.accesses[index, TENSORS.index("outputs")]
+        return int(updates - reads)
+    return counts.layer.output_words if counts.sums.finish[index] else 0
+
+
+def entering_bits(
+    counts: Counts, form: WeightFormat, index: int, tensor: Tensor, way: str
+) -> Fraction:
+    """Bits that pass the upper end of the network below a level, ``down`` or ``up``.
+
+    What several children are given goes down once, and what is added up on its way comes up as
+    one. Zeros spare none of that.
+    """
+    hardware, level = counts.hardware, counts.hardware.levels[index]
+    bits, sums = hardware.network_bits(index), counts.sums
+    kept = counts.keeps[index, TENSORS.index(tensor)]
+    if kept:
+        words = counts.words(level.name, tensor, "reads" if way == "down" else "updates")
+    else:
+        words = counts.moved(hardware.levels[index - 1].name, tensor, way)
+    if tensor == "weights" and form.is_indexed(index + 1):
+        return words * form.bits_per_word(index, delivered_extent(counts, index))
+    if tensor != "outputs":
+        return words * Fraction(bits[tensor])
+    if way == "down" and not counts.moved(level.name, tensor, "down"):
+        # Sums do not go down to MAC units, which add to them at the level.
+        return Fraction(0)
+    crossing = words * Fraction(bits["partial_sums"])
+    if way == "down" or sums is None:
+        return crossing
+    if sums.finish[index] if kept else sums.cross[index - 1]:
+        crossing -= counts.layer.output_words * (bits["partial_sums"] - bits["outputs"])
+    return crossing
+
+
+def transferred_bits(
+    counts: Counts, form: WeightFormat, index: int, tensor: Tensor, directions: Iterable[str]
+) -> Fraction:
+    """Bits that cross the network below a level; see `transferred_words`."""
+    hardware = counts.hardware
+    words, bits = transferred_words(counts, index, tensor, directions), hardware.network_bits(index)
+    if tensor == "weights" and form.is_indexed(index + 1):
+        # Indexes only travel to a level that holds indexes.
+        return words * form.bits_per_word(index + 1, counts.weight_extents[index + 1])
+    if tensor != "outputs":
+        return words * bits[tensor]
+    crossing = words * bits["partial_sums"]
+    if counts.sums is not None and counts.sums.cross[index] and "up" in directions:
+        crossing -= counts.layer.output_words * (bits["partial_sums"] - bits["outputs"])
+    return crossing

@@ -157,8 +157,7 @@ def cycle_table(estimate: LayerEstimate) -> Table:
     cycles = estimate.cycles
     rows: list[Row] = [("computation", cycles.compute, quotient(cycles.compute, cycles.total))]
     for level in estimate.counts.hardware.levels:
-        limited = level.read_words_per_cycle or level.write_words_per_cycle
-        taken = cycles.transfer[level.name] if limited else None
+        taken = cycles.transfer[level.name] if level.is_limited else None
         share = None if taken is None else taken / cycles.total
         rows.append((f"{level.name} transfers", taken, share))
     if estimate.lookups:

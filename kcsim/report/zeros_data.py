@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from kcsim.model.energy import EnergyItem
 from kcsim.model.layer_estimate import LayerEstimate
+from kcsim.model.traffic import finished_words
 from kcsim.report.table import Column, Row, Table, column
 
 if TYPE_CHECKING:
@@ -72,8 +74,17 @@ def expectation_note(hardware: str, layers: tuple[LayerEstimate, ...]) -> str:
 
 def compressed_bits(layer: LayerEstimate) -> tuple[float, float]:
     """Bits of all accesses to compressed tensors, and what they were if plain."""
-    precision = layer.counts.hardware.precision_bits
     coded = {(stored.level, stored.tensor) for stored in layer.stored_tensors if stored.coding}
     items = [item for item in layer.items if (item.component, item.tensor) in coded]
-    plain = sum(item.count * getattr(precision, item.tensor) for item in items)
+    plain = sum(_plain_bits(layer, item) for item in items)
     return math.fsum(item.bits for item in items), plain
+
+
+def _plain_bits(layer: LayerEstimate, item: EnergyItem) -> int:
+    index = layer.counts.hardware.level_index(item.component)
+    bits = layer.counts.hardware.level_bits[index]
+    if item.tensor != "outputs":
+        return item.count * bits[item.tensor]
+    wider = bits["partial_sums"] - bits["outputs"]
+    finished = finished_words(layer.counts, index) if item.action == "update" else 0
+    return item.count * bits["partial_sums"] - finished * wider

@@ -15,7 +15,7 @@ from kcsim.cost.weight_format import WeightFormat
 from kcsim.errors import MappingError, Problem
 from kcsim.model.codebook import codebook_place
 from kcsim.model.counts import Counts
-from kcsim.model.cycles import Cycles, lookup_cycles, transfer_cycles
+from kcsim.model.cycles import Cycles, in_turns, lookup_cycles, transfer_cycles
 from kcsim.model.energy import (
     EnergyItem,
     codebook_items,
@@ -284,7 +284,7 @@ def _cycles(outer: Counts, form: WeightFormat, gather: Phase, entries: Phase, ho
     compute = gather.cycles // beside
     entering = entries.cycles if beside == 1 else entries.longest * entries.runs // beside
     bound_by = (gather if compute > entering else entries).bound_by
-    compute = total = compute + entering
+    compute = compute + entering
     transfer = {}
     place = codebook_place(entries.counts, entries.weights)
     parts = (
@@ -292,12 +292,12 @@ def _cycles(outer: Counts, form: WeightFormat, gather: Phase, entries: Phase, ho
         (gather.counts, gather.weights, None),
         (entries.counts, entries.weights, place),
     )
+    needed = {}
     for i, level in enumerate(outer.hardware.levels):
         outside = transfer_cycles(*parts[0], i, level)
         transfer[level.name] = sum(transfer_cycles(*part, i, level) for part in parts)
-        needed = compute + outside if level.buffering == "single" else transfer[level.name]
-        if needed > total:
-            total, bound_by = needed, level.name
+        needed[level.name] = outside if level.buffering == "single" else transfer[level.name]
+    total, bound_by = in_turns(outer.hardware, compute, bound_by, needed)
     lookup = lookup_cycles(entries.counts, entries.weights, place)
     if lookup > total:
         total, bound_by = lookup, "codebook"

@@ -9,7 +9,7 @@ import numpy as np
 
 from kcsim.cost.prices import Prices, window_array
 from kcsim.hardware.schema import Dataflow, Hardware, LevelConstraint
-from kcsim.kernels.search.machine import FILL_PJ, WRITE_CYCLES
+from kcsim.kernels.search.machine import COSTS, FILL_PJ, UPDATE_CYCLES, WRITE_CYCLES
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import SearchResult
 from kcsim.sharing.places import index_level
@@ -87,10 +87,10 @@ def _tiles_as_words(
     shapes = shared.shapes(tile)
     bits = shapes.units * shared.index_bits(tile, ordered) / hardware.precision_bits.weights
     words = float(bits) / (kernel[0] * kernel[1]), tile.N * tile.G * tile.C, shapes.output_words
-    factors = np.zeros((len(hardware.levels), 3, 8))
+    factors = np.zeros((len(hardware.levels), 3, COSTS))
     for j, first in enumerate((index_level(hardware, home), home, home)):
         factors[:first, j] = words[j]
-        factors[first, j, [FILL_PJ, WRITE_CYCLES]] = words[j]
+        factors[first, j, [FILL_PJ, WRITE_CYCLES, UPDATE_CYCLES]] = words[j]
     energy, cycles = within
     steps = kernel[0] * kernel[1]
     return tiles, Prices(factors, cycles / steps, shared.runs(tile) * energy)

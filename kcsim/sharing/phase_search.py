@@ -178,7 +178,7 @@ def _without_loops(shared: SharedLayer, place: Place, tile: Tile) -> SharedMappi
 
 def _entry_prices(hardware: Hardware, home: int) -> Prices:
     """The phase that multiplies: what its inputs and outputs do above the home is not its own."""
-    factors = np.ones((len(hardware.levels), 3, 8))
+    factors = np.ones((len(hardware.levels), 3, columns.COSTS))
     factors[:home, 1:] = 0
     factors[home, 1:, columns.FILL_PJ] = 0
     factors[: home + 1, :, columns.VALUE_BITS] = 0
@@ -187,7 +187,7 @@ def _entry_prices(hardware: Hardware, home: int) -> Prices:
 
 def _gather_prices(shared: SharedLayer, home: int, last: int, width: int) -> Prices:
     """The phase that gathers: tables move as a whole, and are gathered from at a fixed price."""
-    factors = np.ones((len(shared.hardware.levels), 3, 8))
+    factors = np.ones((len(shared.hardware.levels), 3, columns.COSTS))
     for j, first in enumerate((index_level(shared.hardware, home), home, home)):
         factors[:first, j] = 0
         factors[first, j, columns.FILL_PJ] = 0
@@ -197,7 +197,7 @@ def _gather_prices(shared: SharedLayer, home: int, last: int, width: int) -> Pri
     factors[last, role, [columns.READ_CYCLES, columns.SPILL_CYCLES]] = 0
     factors[last + 1 :, role] = 0
     if role == TENSORS.index("outputs"):
-        factors[last, role, columns.WRITE_CYCLES] = 0
+        factors[last, role, [columns.WRITE_CYCLES, columns.UPDATE_CYCLES]] = 0
     factors[: home + 1, :, columns.VALUE_BITS] = 0
     return Prices(factors)
 

@@ -10,7 +10,10 @@ from typing import Any
 
 from kcsim.clustering.coding import fixed_index_bits
 from kcsim.clustering.unit import Unit
+from kcsim.cost.partial_sums import has_wide_sums
+from kcsim.cost.ports import start_cycles
 from kcsim.cost.prices import WeightCosts
+from kcsim.cost.standing import stalls_of
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.errors import MappingError
 from kcsim.hardware.schema import Hardware
@@ -210,6 +213,16 @@ def check_shareable(shared: SharedLayer) -> None:
         for has, name in ((level.fanout.hop_pj, "hops"), (level.fanout.forwarding, "forwarding")):
             if has:
                 raise MappingError(f"{what}: {name} below '{level.name}' are not counted for that")
+    widths, own = shared.hardware.level_bits, shared.layer.precision_bits
+    if own or any(bits != widths[-1] for bits in widths) or has_wide_sums(shared.hardware):
+        message = "partial sums wider than outputs, and widths by level or layer, are not counted"
+        raise MappingError(f"{what}: {message} for that")
+    for level in shared.hardware.levels:
+        if level.port_list or level.shares_port or level.fanout.words_per_cycle is not None:
+            message = f"ports and bandwidth of networks, as of '{level.name}', are not counted"
+            raise MappingError(f"{what}: {message} for that")
+    if start_cycles(shared.hardware) or stalls_of(shared.hardware):
+        raise MappingError(f"{what}: latencies and stalls are not counted for that")
     if shared.hardware.slides == "repeated":
         raise MappingError(f"{what}: slides by repeated moves alone are not counted for that")
     if not shared.widths(Tile.whole(shared.layer)):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from kcsim.errors import InputError, Problem
+from kcsim.workload.precision import AS_HARDWARE, LayerBits
 from kcsim.workload.short_forms import integers
 from kcsim.workload.zeros import NO_ZEROS, ZeroShares
 
@@ -88,6 +89,8 @@ class ConvLayer:
         weights is computed, too, see `matmul`.
     zeros : ZeroShares
         Shares of the values that are zero.
+    precision_bits : LayerBits
+        Widths of its values that are not those of the hardware.
     per_image : int
         How much of `batch`, or of `groups` in a product of computed matrices, one image of the
         network brings: output frames of a 3-D convolution, heads of an attention.
@@ -115,6 +118,7 @@ class ConvLayer:
     kind: Kind = "conv"
     zeros: ZeroShares = NO_ZEROS
     per_image: int = 1
+    precision_bits: LayerBits = AS_HARDWARE
 
     if TYPE_CHECKING:
         # The short forms are accepted, the long ones are stored.
@@ -136,6 +140,7 @@ class ConvLayer:
             kind: Kind = ...,
             zeros: ZeroShares = ...,
             per_image: int = ...,
+            precision_bits: LayerBits = ...,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -330,6 +335,9 @@ class ConvLayer:
         zeros: object = self.zeros
         if not isinstance(zeros, ZeroShares):
             yield "zeros", f"zeros is {zeros!r}", "ZeroShares"
+        bits: object = self.precision_bits
+        if not isinstance(bits, LayerBits):
+            yield "precision_bits", f"precision_bits is {bits!r}", "LayerBits"
 
     def _normalize_numbers(self, field: str, length: int, smallest: int) -> Iterator[_Fault]:
         given: object = getattr(self, field)

@@ -16,10 +16,12 @@ from kcsim.workload.lowering import (
     lower_transposed,
     transposed_size,
 )
+from kcsim.workload.precision import MOST_BITS
 
 Size = Annotated[int, Field(ge=1, le=LARGEST_SIZE)]
 Margin = Annotated[int, Field(ge=0, le=LARGEST_SIZE)]
 Words = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
+Width = Annotated[int, Field(ge=1, le=MOST_BITS)]
 Sizes = Size | tuple[Size, ...]
 Margins = Margin | tuple[Margin, ...]
 Padding = Margins | Literal["same", "valid"]
@@ -71,6 +73,21 @@ class Zeros:
 
 
 @dataclass(config=FORBID, kw_only=True)
+class Bits:
+    """Widths of values that are not those of the hardware."""
+
+    weights: Width | None = None
+    inputs: Width | None = None
+    outputs: Width | None = None
+    partial_sums: Width | None = None
+
+    @property
+    def given(self) -> dict[str, int]:
+        """The widths that are given."""
+        return {name: bits for name, bits in vars(self).items() if bits is not None}
+
+
+@dataclass(config=FORBID, kw_only=True)
 class Step:
     """What all entries have: `from` names what feeds it, in place of the entry before."""
 
@@ -87,6 +104,7 @@ class _Layer(Step):
     name: str
     batch: Size | None = None
     zeros: Zeros = Field(default_factory=Zeros)
+    precision_bits: Bits = Field(default_factory=Bits)
 
 
 @dataclass(config=FORBID, kw_only=True)

@@ -21,6 +21,7 @@ from kcsim.workload.network import Network, free_name
 from kcsim.workload.network_entries import (
     BY_TYPE,
     FORBID,
+    Bits,
     Computing,
     Shape,
     Size,
@@ -28,6 +29,7 @@ from kcsim.workload.network_entries import (
 )
 from kcsim.workload.network_operations import Add, Fused, Listed
 from kcsim.workload.operation import Operation
+from kcsim.workload.precision import LayerBits
 from kcsim.workload.zeros import ZeroShares
 
 _OTHER_KEYS = {
@@ -145,6 +147,15 @@ def read_zeros_file(path: str | os.PathLike[str]) -> list[tuple[str, dict[str, f
     ]
 
 
+def read_precision_file(path: str | os.PathLike[str]) -> list[tuple[str, dict[str, int], Mark]]:
+    """Layer or pattern, widths and place of every entry; see `network_with_precision`."""
+    document = read_yaml(path)
+    entries = validate(document, dict[str, Bits], what="file of widths")
+    return [
+        (layers, bits.given, document.mark((layers,), key=True)) for layers, bits in entries.items()
+    ]
+
+
 class _Sequence:
     """Turns entries into layers, one after the other, and collects what is wrong with them."""
 
@@ -243,13 +254,14 @@ class _Sequence:
             missing = ", ".join(key for key in inputs if key not in known)
             self._complain_about_missing(entry.name, missing, "a value here, ")
             return None
-        zeros = ZeroShares(**entry.zeros.given)
+        zeros, bits = ZeroShares(**entry.zeros.given), LayerBits(**entry.precision_bits.given)
         lowered, shape = entry.layers(known)
         for layer in lowered.layers:
             if layer.name in self._layers:
                 fault = ("name", "an earlier layer has the same name", "")
                 self._report(LayerError(layer.name, [fault]), place)
-            layer = replace(layer.with_batch(entry.batch or self._batch), zeros=zeros)
+            layer = layer.with_batch(entry.batch or self._batch)
+            layer = replace(layer, zeros=zeros, precision_bits=bits)
             self._layers[layer.name] = layer
         self.notes += lowered.notes
         self.norm_parameters += lowered.biases_apart

@@ -15,6 +15,7 @@ from kcsim.workload import zoo
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 from kcsim.workload.operation import Operation
+from kcsim.workload.precision import LayerBits
 from kcsim.workload.zeros import ZeroShares
 
 _ENDINGS = (".yaml", ".yml", ".onnx", ".csv")
@@ -206,6 +207,8 @@ def network_to_yaml(network: Network) -> str:
             entry["batch"] = images
         if isinstance(step, ConvLayer) and step.zeros:
             entry["zeros"] = step.zeros
+        if isinstance(step, ConvLayer) and step.precision_bits:
+            entry["precision_bits"] = step.precision_bits
         if network.edges:
             entry["from"] = list(network.feeders(step.name))
         pairs = ", ".join(f"{key}: {_yaml(value)}" for key, value in entry.items())
@@ -287,6 +290,8 @@ def _yaml(value: object) -> str:
     if isinstance(value, ZeroShares):
         shares = (f"{tensor}: {share}" for tensor, share in vars(value).items() if share)
         return f"{{{', '.join(shares)}}}"
+    if isinstance(value, LayerBits):
+        return f"{{{', '.join(f'{name}: {bits}' for name, bits in value.given.items())}}}"
     if isinstance(value, str):
         plain = _PLAIN_TEXT.fullmatch(value) and value.lower() not in _NOT_TEXT
         return value if plain else json.dumps(value, ensure_ascii=False)

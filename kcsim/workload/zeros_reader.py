@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from kcsim.errors import InputError, Mark, Problem, nearest
+from kcsim.errors import InputError, Problem, nearest
+from kcsim.workload.by_layer import Rule, check_rules, read_rules, settings_for
 from kcsim.workload.layer import TENSORS, ConvLayer
 from kcsim.workload.network import Network
 from kcsim.workload.zeros import ZeroShares, share_problem
 
 ZerosLike = str | os.PathLike[str] | ZeroShares | Mapping[str, ZeroShares]
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """Shares of the layers whose names match a pattern, and where they were given."""
-
-    layers: str
-    shares: Mapping[str, float]
-    mark: Mark | None = None
-
-    def matches(self, layer: ConvLayer) -> bool:
-        return layer.name == self.layers or fnmatchcase(layer.name, self.layers)
 
 
 def network_with_zeros(network: Network, zeros: ZerosLike) -> Network:
@@ -45,10 +33,7 @@ def network_with_zeros(network: Network, zeros: ZerosLike) -> Network:
         If the text or the file is wrong, a share is none, or a pattern matches no layer.
     """
     rules = _rules(zeros)
-    unmatched = [rule for rule in rules if not any(map(rule.matches, network))]
-    if unmatched:
-        names = [layer.name for layer in network]
-        raise InputError([_unmatched(rule, names) for rule in unmatched])
+    check_rules(network, rules)
     return replace(network, layers=tuple(_with_rules(layer, rules) for layer in network))
 
 
@@ -69,32 +54,22 @@ def layer_with_zeros(layer: ConvLayer, zeros: ZerosLike) -> ConvLayer:
     return _with_rules(layer, _rules(zeros))
 
 
-def _with_rules(layer: ConvLayer, rules: Iterable[_Rule]) -> ConvLayer:
-    shares: dict[str, float] = {}
-    for rule in rules:
-        if rule.matches(layer):
-            shares |= rule.shares
-    return replace(layer, zeros=replace(layer.zeros, **shares))
+def _with_rules(layer: ConvLayer, rules: Iterable[Rule[float]]) -> ConvLayer:
+    return replace(layer, zeros=replace(layer.zeros, **settings_for(layer, rules)))
 
 
-def _unmatched(rule: _Rule, names: list[str]) -> Problem:
-    expected = f"one of {', '.join(names)}" if len(names) <= 8 else "a layer or a pattern"
-    near = nearest(rule.layers, names)
-    return Problem(f"no layer matches {rule.layers!r}", expected, near, rule.mark)
-
-
-def _rules(zeros: ZerosLike) -> list[_Rule]:
+def _rules(zeros: ZerosLike) -> list[Rule[float]]:
     if isinstance(zeros, ZeroShares):
-        return [_Rule("*", vars(zeros))]
+        return [Rule("*", vars(zeros))]
     if isinstance(zeros, Mapping):
         for layers, shares in zeros.items():
             if not isinstance(layers, str) or not isinstance(shares, ZeroShares):
                 raise InputError(
                     Problem(f"zeros hold {layers!r}: {shares!r}", "a layer's name: ZeroShares")
                 )
-        return [_Rule(layers, vars(shares)) for layers, shares in zeros.items()]
+        return [Rule(layers, vars(shares)) for layers, shares in zeros.items()]
     if isinstance(zeros, str) and not zeros.lower().endswith((".yaml", ".yml")):
-        return _read_text(zeros)
+        return read_rules(zeros, "--zeros", _setting)
     if not isinstance(zeros, str | os.PathLike):
         raise InputError(
             Problem(f"zeros is {zeros!r}", "a text, a file, ZeroShares, or ZeroShares by layer")
@@ -102,28 +77,7 @@ def _rules(zeros: ZerosLike) -> list[_Rule]:
     # Schemas load slowly; a text does without them.
     from kcsim.workload.network_file import read_zeros_file
 
-    return [_Rule(*entry) for entry in read_zeros_file(zeros)]
-
-
-def _read_text(text: str) -> list[_Rule]:
-    """Read ``tensor=share,...;layers:tensor=share,...``."""
-    rules, problems = [], []
-    for part, start in _split(text, ";", 1):
-        layers, colon, settings = part.rpartition(":")
-        shares: dict[str, float] = {}
-        for piece, column in _split(settings, ",", start + len(layers) + len(colon)):
-            mark = Mark("--zeros", 1, column, text)
-            try:
-                tensor, share = _setting(piece)
-                if tensor in shares:
-                    raise InputError(f"{tensor} are given twice")
-                shares[tensor] = share
-            except InputError as error:
-                problems += [replace(problem, mark=mark) for problem in error.problems]
-        rules.append(_Rule(layers.strip() or "*", shares, Mark("--zeros", 1, start, text)))
-    if problems:
-        raise InputError(problems)
-    return rules
+    return [Rule(*entry) for entry in read_zeros_file(zeros)]
 
 
 def _setting(piece: str) -> tuple[str, float]:
@@ -142,10 +96,3 @@ def _setting(piece: str) -> tuple[str, float]:
     if problem is not None:
         raise InputError(problem)
     return tensor, share
-
-
-def _split(text: str, separator: str, column: int) -> Iterator[tuple[str, int]]:
-    """The pieces between separators without the blanks around, and the columns of their starts."""
-    for piece in text.split(separator):
-        yield piece.strip(), column + len(piece) - len(piece.lstrip())
-        column += len(piece) + len(separator)

@@ -53,7 +53,7 @@ def no_better(found, best):
 def check_problem(layer, hardware, even=False):
     """Every objective and the front, against the list of all mappings."""
     costs = costs_of_all(layer, hardware, even=even)
-    if not len(costs.energy):
+    if not np.isfinite(costs.energy).any():
         with pytest.raises(MappingError):
             search_mapping(layer, hardware, even=even)
         return

@@ -13,6 +13,8 @@ from kcsim.kernels.search.bounds import (
 )  # fmt: skip
 from kcsim.kernels.search.inputs import STILL, least_of_node, share_of_slides
 from kcsim.kernels.search.labels import (
+    AGAIN,
+    APART,
     HELD,
     INPUTS_OPEN,
     OPEN_OUTPUTS,
@@ -30,8 +32,11 @@ from kcsim.kernels.search.labels import (
 )  # fmt: skip
 from kcsim.kernels.search.machine import (
     CAPACITY,
+    FILL,
     GROUP,
     OVERLAPPED,
+    READ,
+    SPARED_BITS,
     STORE,
     TRANSFER_PJ,
     VALUE_BITS,
@@ -43,22 +48,33 @@ from kcsim.kernels.search.progress import CYCLES, ENERGY, ENERGY_DELAY, FOUND, F
 def cycles_of(problem, amounts, copies, units, complete):
     """Cycles of a mapping, or the least of a partial one, with so many MAC units."""
     machine = problem.machine
-    computing = machine.macs * machine.cycles_per_mac / units
-    cycles = computing
-    for level in range(problem.places.shape[0] - 1):
-        place, moved = problem.places[level], 0.0
-        for port in (place.read_port, place.write_port):
-            if port > 0:
-                words = (amounts[SPENT, port] - amounts[HELD, port] * copies) / units
-                if port == place.read_port and level == 0 and complete:
-                    words += machine.load_cycles
-                if port == place.write_port and level == machine.unit[STORE] and complete:
-                    words += machine.copy_cycles
+    cycles = machine.macs * machine.cycles_per_mac / units
+    stall = machine.stall_account
+    if stall > 0:
+        cycles += max(0.0, amounts[SPENT, stall] - amounts[HELD, stall] * copies) / units
+    for level in range(problem.places.shape[0] - 2, -1, -1):
+        ends, moved, carried = machine.port_ends[level], 0.0, 0.0
+        for port in range(ends[0], ends[2]):
+            words = (amounts[SPENT, port] - amounts[HELD, port] * copies) / units
+            if machine.has_wide_sums:
+                words -= amounts[amounts.shape[0] - 1, port] / units
+            if complete and level == 0 and port == machine.ports[0, WEIGHTS, READ]:
+                words += machine.load_cycles
+            if (
+                complete
+                and level == machine.unit[STORE]
+                and port == machine.ports[level, WEIGHTS, FILL]
+            ):
+                words += machine.copy_cycles
+            if port < ends[1]:
                 moved = max(moved, words)
-        cycles = max(cycles, moved if machine.cycles[level, OVERLAPPED] else computing + moved)
+            else:
+                carried = max(carried, words)
+        cycles = max(cycles, carried)
+        cycles = max(cycles, moved) if machine.cycles[level, OVERLAPPED] else cycles + moved
     if problem.store_port > 0:
         cycles = max(cycles, amounts[SPENT, problem.store_port] / units)
-    return cycles
+    return cycles + machine.start_cycles
 
 
 @helper
@@ -285,6 +301,8 @@ def plain_cost(search, new, stage, copies):
     else:
         energy -= held * (copies if held > 0 else 1.0)
     energy += row.copies
+    if machine.has_wide_sums:
+        energy -= amounts[amounts.shape[0] - 1, 0] + problem.spared_pj[level]
     weights, outputs, inputs, _ = open_parts(search, new, search.outward[level])
     energy += rest_cost(search, new, stage, box, weights, outputs, inputs)
     if level > 0:
@@ -300,6 +318,21 @@ def plain_cost(search, new, stage, copies):
 
 
 @helper
+def bits_of(machine, row, level, tensor, is_whole):
+    """Bits of a value of a tensor that a label holds at a level.
+
+    Parameters
+    ----------
+    is_whole : bool
+        Whether no loop around a place there adds to outputs.
+    """
+    bits = machine.costs[level, tensor, VALUE_BITS]
+    if tensor == OUTPUTS and is_whole and not row.state & (AGAIN | APART):
+        bits -= machine.finished[level, SPARED_BITS]
+    return bits
+
+
+@helper
 def may_go_on(problem, row, stage):
     """Whether a loop may follow, and whether tensors that are not placed yet fit here."""
     here, machine = problem.stages[stage], problem.machine
@@ -311,7 +344,8 @@ def may_go_on(problem, row, stage):
         for tensor in range(3):
             is_left = here.kept & ~here.placed & 1 << tensor != 0
             if is_left and machine.rooms[here.level, GROUP + tensor] == group:
-                bits = machine.costs[here.level, tensor, VALUE_BITS]
+                # The place may come once all loops are inside that add.
+                bits = bits_of(machine, row, here.level, tensor, True)
                 used += problem.words[tensor, row.box] * bits
         if used > machine.rooms[here.level, CAPACITY + group] * (1 + 1e-12):
             return False

@@ -18,6 +18,8 @@ from kcsim.kernels.nest import helper
 from kcsim.kernels.search.closing import spend_open
 from kcsim.kernels.search.inputs import BEFORE, cross_by_word, distinct_children
 from kcsim.kernels.search.labels import (
+    AGAIN,
+    APART,
     HELD,
     INPUTS_OPEN,
     OPEN_OUTPUTS,
@@ -30,16 +32,24 @@ from kcsim.kernels.search.labels import (
 )  # fmt: skip
 from kcsim.kernels.search.machine import (
     DECODER,
+    DOWN,
     ENTRY_BITS,
     FILTERS,
     PORT,
+    READ,
     READ_CYCLES,
     READ_PJ,
+    SPARED_CYCLES,
+    SPARED_NETWORK_CYCLES,
+    SPARED_PJ,
+    SPARED_TRANSFER_PJ,
     SPILL_CYCLES,
     TRANSFER_PJ,
+    UP,
+    UPDATE,
+    UPDATE_CYCLES,
     UPDATE_PJ,
     WORD_BITS,
-    WRITE_CYCLES,
 )  # fmt: skip
 from kcsim.kernels.search.tilings import cut_share
 
@@ -80,25 +90,83 @@ def sent_units(unit, whole):
 def arrive(search, new, level, tensor):
     """Let what a level keeps of a tensor be read, or added to, for all that is further in."""
     problem, labels = search.problem, search.labels
-    machine, place, row = problem.machine, problem.places[level], labels.rows[new]
+    machine, row = problem.machine, labels.rows[new]
     costs, words, amounts = machine.costs[level, tensor], row.flight[tensor], labels.amounts[new]
     account = account_of(labels, new, tensor)
     if tensor == WEIGHTS and level <= machine.unit[DECODER]:
         words *= sent_units(machine.unit, row.whole)
     amounts[account, 0] += words * costs[READ_PJ]
-    if place.read_port > 0:
-        amounts[account, place.read_port] += words * costs[READ_CYCLES] * row.units
+    ports = machine.ports[level, tensor]
+    if ports[READ] > 0:
+        amounts[account, ports[READ]] += words * costs[READ_CYCLES] * row.units
     if tensor == OUTPUTS:
         amounts[account, 0] += words * costs[UPDATE_PJ]
         amounts[HELD, 0] += problem.outputs * costs[READ_PJ]
-        if place.read_port > 0:
-            amounts[HELD, place.read_port] += problem.outputs * costs[READ_CYCLES] * row.units
-        if place.write_port > 0:
-            writing = costs[WRITE_CYCLES] + costs[SPILL_CYCLES]
-            amounts[account, place.write_port] += words * writing * row.units
+        if ports[READ] > 0:
+            amounts[HELD, ports[READ]] += problem.outputs * costs[READ_CYCLES] * row.units
+        if ports[UPDATE] > 0:
+            writing = costs[UPDATE_CYCLES] + costs[SPILL_CYCLES]
+            amounts[account, ports[UPDATE]] += words * writing * row.units
             spilled = problem.outputs * costs[SPILL_CYCLES] * row.units
-            amounts[HELD, place.write_port] += spilled
+            amounts[HELD, ports[UPDATE]] += spilled
+        if machine.has_wide_sums:
+            is_whole = problem.unseen[OUTPUTS, row.box] == 1 and not row.state & AGAIN
+            if not row.state & APART and (row.state & RETURNS or is_whole):
+                spared, last = machine.finished[level], amounts.shape[0] - 1
+                amounts[last, 0] += problem.outputs * spared[SPARED_PJ]
+                if ports[UPDATE] > 0:
+                    spared_cycles = problem.outputs * spared[SPARED_CYCLES] * row.units
+                    amounts[last, ports[UPDATE]] += spared_cycles
+            if row.state & APART:
+                row.state = row.state & ~APART | AGAIN
     row.flight[tensor] = 0.0
+
+
+@helper
+def finish_crossing(search, new, network, split):
+    """Let outputs that are finished spare what they can on the network below a level.
+
+    Where several children hold the same outputs, none of what they hold is finished.
+    """
+    problem, labels = search.problem, search.labels
+    row, amounts = labels.rows[new], labels.amounts[new]
+    last = amounts.shape[0] - 1
+    is_whole = problem.unseen[OUTPUTS, row.box] == 1 and not row.state & AGAIN
+    if problem.splits[split].copies > 1:
+        for k in range(amounts.shape[1]):
+            amounts[last, k] = 0.0
+        if not problem.machine.rules[network].reduces:
+            row.state |= APART
+    elif not row.state & APART and (row.state & RETURNS or is_whole):
+        spared_pj = problem.machine.finished[network, SPARED_TRANSFER_PJ]
+        amounts[last, 0] += problem.outputs * spared_pj
+
+
+@helper
+def enter_network(search, new, network):
+    """Let what is in flight take the time of the network below a level, at its upper end."""
+    problem, labels = search.problem, search.labels
+    machine, row, amounts = problem.machine, labels.rows[new], labels.amounts[new]
+    for tensor in range(3):
+        down, up = machine.ports[network, tensor, DOWN], machine.ports[network, tensor, UP]
+        if down == 0 and up == 0:
+            continue
+        account, words = account_of(labels, new, tensor), row.flight[tensor]
+        cycles = machine.network_cycles[network, tensor] * row.units
+        if tensor == WEIGHTS and network + 1 <= machine.unit[DECODER]:
+            words *= sent_units(machine.unit, row.whole)
+        if tensor != OUTPUTS:
+            amounts[account, down] += words * cycles
+            continue
+        amounts[account, up] += words * cycles
+        if row.state & RETURNS:
+            amounts[account, down] += words * cycles
+            amounts[HELD, down] += problem.outputs * cycles
+        if machine.has_wide_sums and not row.state & APART:
+            is_whole = problem.unseen[OUTPUTS, row.box] == 1 and not row.state & AGAIN
+            if row.state & RETURNS or is_whole:
+                spared = machine.finished[network, SPARED_NETWORK_CYCLES] * row.units
+                amounts[amounts.shape[0] - 1, up] += problem.outputs * spared
 
 
 @helper
@@ -163,6 +231,8 @@ def cross_outputs(search, new, network, split, bare):
         row.flight[OUTPUTS] /= spread.copies
     for k in range(amounts.shape[1]):
         amounts[HELD, k] *= spread.copies
+    if machine.has_wide_sums:
+        finish_crossing(search, new, network, split)
 
 
 @helper

@@ -30,17 +30,20 @@ from kcsim.kernels.search.closing import (
     settle_inputs,
     spend_open,
 )  # fmt: skip
+from kcsim.kernels.search.costs import bits_of
 from kcsim.kernels.search.crossing import (
     SPANNED,
     arrive,
     cross_inputs,
     cross_outputs,
     cross_weights,
+    enter_network,
     look_up,
     size_of,
 )  # fmt: skip
 from kcsim.kernels.search.inputs import STILL, STUCK, open_node
 from kcsim.kernels.search.labels import (
+    AGAIN,
     ANY_LOOP,
     COMMIT_STEP,
     HELD,
@@ -61,12 +64,16 @@ from kcsim.kernels.search.labels import (
 from kcsim.kernels.search.machine import (
     CAPACITY,
     DECODER,
+    DUMP,
+    FILL,
     FILL_PJ,
     GROUP,
     LEAK_PJ,
+    LOAD,
     PORT,
+    READ,
     STORE,
-    VALUE_BITS,
+    TILE,
     WRITE_CYCLES,
 )  # fmt: skip
 from kcsim.kernels.search.progress import COUNT, FORGOTTEN
@@ -112,8 +119,11 @@ def loop_over(search, source, stage, factor):
     new = copy_label(labels, source, factor)
     row = labels.rows[new]
     row.state |= phase
-    row.loops, row.near, row.within = ANY_LOOP, ANY_LOOP, dimension
-    row.made = made
+    row.loops, row.near, row.within, row.made = ANY_LOOP, ANY_LOOP, dimension, made
+    if problem.machine.has_wide_sums and not (
+        INDEXES[OUTPUTS, dimension] or row.state & OPEN_OUTPUTS
+    ):
+        row.state |= AGAIN
     for tensor, flag, kind in (
         (WEIGHTS, OPEN_WEIGHTS, WEIGHTS_OPEN), (OUTPUTS, OPEN_OUTPUTS, OUTPUTS_OPEN),
     ):  # fmt: skip
@@ -156,38 +166,60 @@ def loops_near(problem, place, row, tensor):
 
 
 @helper
+def made_with(problem, row, level, tensor):
+    """What of a level there is with a node around a label, -1 if a user wants none there."""
+    if problem.may_hold.shape[0] > 0 and not problem.may_hold[level, tensor, row.box]:
+        return -1
+    if not problem.places[level].limited:
+        return 0
+    return problem.moves[row.made, problem.lattice.digits.shape[0] + tensor]
+
+
+@helper
+def stand_still(machine, amounts, kind, level, tensor, moved, rounds, outputs, units):
+    """Add the cycles during which the array waits for a node's tiles.
+
+    Parameters
+    ----------
+    moved, rounds, outputs : float
+        Words of the node and its tiles, and words of outputs, over all instances.
+    """
+    waits, stall = machine.stalls[level, tensor], machine.stall_account
+    cycles = moved * (waits[LOAD] + waits[DUMP]) + rounds * waits[TILE]
+    amounts[kind, stall] += cycles * units
+    if tensor == OUTPUTS:
+        amounts[HELD, stall] += outputs * waits[LOAD] * units
+
+
+@helper
 def place_node(search, source, stage, tensor):
     """The label with a node around it."""
     problem, labels = search.problem, search.labels
     machine, level, box = problem.machine, problem.stages[stage].level, labels.rows[source].box
-    place, extent, made = problem.places[level], problem.lattice.extents[box], 0
-    if place.limited:
-        made = problem.moves[labels.rows[source].made, problem.lattice.digits.shape[0] + tensor]
-        if made < 0:
-            return -1
-    if problem.may_hold.shape[0] > 0 and not problem.may_hold[level, tensor, box]:
+    place, extent = problem.places[level], problem.lattice.extents[box]
+    made = made_with(problem, labels.rows[source], level, tensor)
+    if made < 0:
         return -1
     words, cut = problem.words[tensor, box], 1.0
     if tensor == WEIGHTS and level <= machine.unit[DECODER]:
         cut = cut_share(machine.unit, extent[M], extent[C], extent[R], extent[S])
     group = int(machine.rooms[level, GROUP + tensor])
-    used = labels.rows[source].used[group]
-    used += words * cut * machine.costs[level, tensor, VALUE_BITS]
+    is_whole = problem.unseen[OUTPUTS, box] == 1
+    bits = bits_of(machine, labels.rows[source], level, tensor, is_whole)
+    used = labels.rows[source].used[group] + words * cut * bits
     # The slack is for rounding: bits may be fractions where indexes are coded.
     if used > machine.rooms[level, CAPACITY + group] * (1 + 1e-12):
         return -1
     new = copy_label(labels, source, PLACED_STEP + tensor)
-    row, place, amounts = labels.rows[new], problem.places[level], labels.amounts[new]
+    row, port, amounts = labels.rows[new], machine.ports[level, tensor, FILL], labels.amounts[new]
     row.made, row.used[group], row.near = made, used, loops_near(problem, place, row, tensor)
     costs, moved = machine.costs[level, tensor], words * problem.rounds[box]
     kind = WEIGHTS_OPEN
     if tensor == OUTPUTS:
         kind = OUTPUTS_OPEN
-        row.state |= OPEN_OUTPUTS | RETURNS
+        row.state = row.state & ~AGAIN | OPEN_OUTPUTS | RETURNS
         amounts[HELD, 0] += problem.outputs * costs[FILL_PJ]
-        amounts[HELD, place.write_port] += (
-            problem.outputs * costs[WRITE_CYCLES] * row.units * (place.write_port > 0)
-        )
+        amounts[HELD, port] += problem.outputs * costs[WRITE_CYCLES] * row.units * (port > 0)
     elif tensor == WEIGHTS:
         row.state |= OPEN_WEIGHTS
         if machine.unit[DECODER] >= 0:
@@ -205,8 +237,13 @@ def place_node(search, source, stage, tensor):
         for k in range(amounts.shape[1]):
             amounts[kind, k] = amounts[kind + 1, k] = 0.0
     amounts[kind, 0] += moved * cut * costs[FILL_PJ]
-    if place.write_port > 0:
-        amounts[kind, place.write_port] += moved * cut * costs[WRITE_CYCLES] * row.units
+    if port > 0:
+        amounts[kind, port] += moved * cut * costs[WRITE_CYCLES] * row.units
+    if machine.stall_account > 0:
+        stand_still(
+            machine, amounts, kind, level, tensor, moved * cut, problem.rounds[box],
+            problem.outputs, row.units,
+        )  # fmt: skip
     row.flight[tensor] = moved
     return new
 
@@ -275,6 +312,15 @@ def commit(search, source, choice):
 
 
 @helper
+def read_lookups(problem, amounts, level, units):
+    """Lookups in a codebook that lies in a level are reads of it."""
+    port = problem.machine.ports[level, WEIGHTS, READ]
+    for account in (SPENT, WEIGHTS_OPEN):
+        amounts[account, port] += amounts[account, problem.store_port] * units
+        amounts[account, problem.store_port] = 0.0
+
+
+@helper
 def spread_over(search, source, network, split, kept_inside, stage):
     """The label spread over the children of a level, which then begins in a stage.
 
@@ -303,15 +349,14 @@ def spread_over(search, source, network, split, kept_inside, stage):
     row.leak += machine.cycles[network, LEAK_PJ] / row.units
     for i in range(3):
         row.used[i] = 0.0
+    if machine.port_ends[network, 1] < machine.port_ends[network, 2]:
+        enter_network(search, new, network)
     if network == machine.unit[DECODER]:
         look_up(search, new, not innermost or kept & 1 != 0)
     if network == machine.unit[STORE]:
         row.copies += machine.copy_pj
     if network == machine.unit[PORT] and problem.store_port > 0:
-        port, amounts = problem.places[network].read_port, labels.amounts[new]
-        for account in (SPENT, WEIGHTS_OPEN):
-            amounts[account, port] += amounts[account, problem.store_port] * row.units
-            amounts[account, problem.store_port] = 0.0
+        read_lookups(problem, labels.amounts[new], network, row.units)
     for tensor in range(3):
         if kept >> tensor & 1:
             arrive(search, new, network, tensor)

@@ -18,11 +18,14 @@ SPENT, HELD, WEIGHTS_OPEN, OUTPUTS_OPEN, INPUTS_OPEN = range(5)
 
 What has been spent; what is taken off again for every instance with the same outputs; what closing
 weights, outputs and each open node of inputs costs (two rows each: what each child is given, and
-what all children of a network together are). Account 0 is energy, the others are cycles of ports
-times the MAC units.
+what all children of a network together are). Where partial sums are wide, a last row has what
+finished outputs spare, unless a level further out adds up several instances. Account 0 is energy,
+the others are cycles of ports times the MAC units.
 """
 
-OPEN_WEIGHTS, OPEN_OUTPUTS, RETURNS, WAITS, PHASE, MIRRORED = 1, 2, 4, 8, 16, 32
+OPEN_WEIGHTS, OPEN_OUTPUTS, RETURNS, WAITS, PHASE, MIRRORED, AGAIN, APART = (
+    1, 2, 4, 8, 16, 32, 64, 128,
+)  # fmt: skip
 
 LABEL = record(
     parent=int64, step=int64, next=int64, box=int64, state=int64, made=int64, nodes=int64,
@@ -38,7 +41,8 @@ next
 state
     Bits: weights are open, outputs are open, outputs return (a level further in keeps them),
     inputs are closed but wait for a network, a loop has moved the stationary tensor, rows and
-    columns have been exchanged after the step.
+    columns have been exchanged after the step; where partial sums are wide: each of them arrives
+    more than once, a network further in has left sums of the same outputs apart.
 made
     What of the level there is, as a state of `Problem.moves`; 0 where nothing is limited.
 nodes
@@ -234,6 +238,8 @@ def excess(search, one, other, k, alike):
     more += held * stage_copies if held > 0 else held
     for tensor, kind in ((WEIGHTS, WEIGHTS_OPEN), (OUTPUTS, OUTPUTS_OPEN)):
         more += most_more(first[kind, k], second[kind, k], 1 / problem.unseen[tensor, a.box])
+    if problem.machine.has_wide_sums:
+        more += max(0.0, second[second.shape[0] - 1, k] - first[first.shape[0] - 1, k])
     least = 1 / problem.unseen[INPUTS, a.box]
     if alike:
         x, y = labels.nodes[one], labels.nodes[other]
@@ -260,7 +266,7 @@ SLACK = 1 + 1e-12
 @helper
 def leaves_as_much(a, b):
     """Whether a label leaves as much room and as many choices as another, for no more leakage."""
-    if (a.state ^ b.state) & (RETURNS | WAITS) or a.state & ~b.state & PHASE:
+    if (a.state ^ b.state) & (RETURNS | WAITS | AGAIN | APART) or a.state & ~b.state & PHASE:
         return False
     if b.loops & ~a.loops or a.made != b.made:
         return False
@@ -304,6 +310,9 @@ def is_no_worse(search, one, other):
     labels = search.labels
     a, b = labels.rows[one], labels.rows[other]
     if not leaves_as_much(a, b):
+        return False
+    if search.problem.machine.has_wide_sums and b.state & ~a.state & OPEN_OUTPUTS:
+        # Loops that leave sums where they are send none of them again.
         return False
     alike = a.nodes == b.nodes
     if alike:

@@ -1,12 +1,25 @@
 """What one layer meets on one hardware, as arrays: the prices of every access.
 
-*costs*, float64[levels, 3, 8]
+*costs*, float64[levels, 3, 9]
     By level and tensor. ``READ_PJ``, ``FILL_PJ``, ``UPDATE_PJ``, ``TRANSFER_PJ``: energy of one
     word read, filled, updated, and crossing the network below. ``READ_CYCLES``,
-    ``WRITE_CYCLES``: cycles that one word takes at one instance, zero where unlimited.
+    ``WRITE_CYCLES`` (fills), ``UPDATE_CYCLES``: cycles that one word takes at one instance, zero
+    where unlimited.
     ``VALUE_BITS``: bits of one stored value. ``SPILL_CYCLES``: a partial sum that is read back may
     make its update dearer, as it does not compress, or spare it, as nothing is added to it; the
     energy of that is part of ``READ_PJ``.
+*finished*, float64[levels, 5]
+    What a word of outputs takes less than a partial sum once it is finished: ``SPARED_PJ``,
+    ``SPARED_CYCLES`` of its update, ``SPARED_BITS`` of room, ``SPARED_TRANSFER_PJ`` and
+    ``SPARED_NETWORK_CYCLES`` on the network below.
+*ports*, int64[levels, 3, 5]
+    By level and tensor, the accounts of cycles of ``READ``, ``FILL`` and ``UPDATE``, and of what
+    goes ``DOWN`` and ``UP`` on the network below; 0 where unlimited.
+*port_ends*, int64[levels, 3]
+    The first account of a level, the first one of its network, and the one behind.
+*stalls*, float64[levels, 3, 3]
+    Cycles that the array stands still, by level and tensor: for a word that is filled
+    (``LOAD``), one that is sent up (``DUMP``), and a new tile (``TILE``).
 *rooms*, float64[levels, 6]
     ``CAPACITY`` (3): bits of each group of tensors, infinite where unlimited. ``GROUP`` (3): the
     group that holds a tensor.
@@ -28,9 +41,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-READ_PJ, FILL_PJ, UPDATE_PJ, TRANSFER_PJ, READ_CYCLES, WRITE_CYCLES, VALUE_BITS, SPILL_CYCLES = (
-    range(8)
-)
+(
+    READ_PJ, FILL_PJ, UPDATE_PJ, TRANSFER_PJ, READ_CYCLES, WRITE_CYCLES, VALUE_BITS, SPILL_CYCLES,
+    UPDATE_CYCLES,
+) = range(9)  # fmt: skip
+COSTS = 9
+SPARED_PJ, SPARED_CYCLES, SPARED_BITS, SPARED_TRANSFER_PJ, SPARED_NETWORK_CYCLES = range(5)
+READ, FILL, UPDATE, DOWN, UP = range(5)
+LOAD, DUMP, TILE = range(3)
 CAPACITY, GROUP = 0, 3
 LEAK_PJ, OVERLAPPED = 0, 1
 DECODER, STORE, PORT, ENTRY_BITS, WORD_BITS, FILTERS = 3, 4, 5, 6, 7, 8
@@ -44,7 +62,19 @@ class Machine(NamedTuple):
     window : WINDOW[2]
     rules : RULE[levels]
         See `kcsim.kernels.layout`.
-    costs : float64[levels, 3, 8]
+    costs : float64[levels, 3, 9]
+    ports : int64[levels, 3, 5]
+    port_ends : int64[levels, 3]
+    network_cycles : float64[levels, 3]
+        Cycles of a word on the network below a level.
+    start_cycles : float
+        Until the first word has come from the outermost level to the MAC units.
+    stalls : float64[levels, 3, 3]
+    stall_account : int
+        Account of these cycles, 0 for none.
+    finished : float64[levels, 5]
+    has_wide_sums : bool
+        Whether partial sums are wider than outputs anywhere.
     rooms : float64[levels, 6]
     cycles : float64[levels + 1, 2]
     unit : int64[9]
@@ -69,6 +99,14 @@ class Machine(NamedTuple):
     window: np.ndarray
     rules: np.ndarray
     costs: np.ndarray
+    ports: np.ndarray
+    port_ends: np.ndarray
+    network_cycles: np.ndarray
+    start_cycles: float
+    stalls: np.ndarray
+    stall_account: int
+    finished: np.ndarray
+    has_wide_sums: bool
     rooms: np.ndarray
     cycles: np.ndarray
     unit: np.ndarray

@@ -63,6 +63,8 @@ def finish(search, new):
             spend_open(labels, new, kind)
     cycles = cycles_of(problem, amounts, 1.0, row.units, True)
     energy = machine.mac_pj + amounts[SPENT, 0] - amounts[HELD, 0] + row.copies
+    if machine.has_wide_sums:
+        energy -= amounts[amounts.shape[0] - 1, 0]
     energy += cycles * (machine.static_pj + row.leak * row.units)
     if is_too_much(search, energy, cycles):
         return

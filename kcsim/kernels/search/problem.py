@@ -27,10 +27,10 @@ loops
 
 PLACE = record(
     dimensions=(int64, 8), stationary=int64, first_stage=int64, last_stage=int64,
-    first_split=int64, last_split=int64, read_port=int64, write_port=int64, most_units=float64,
-    most_copies=float64, limited=bool_, ordered=bool_, start=int64,
+    first_split=int64, last_split=int64, most_units=float64, most_copies=float64, limited=bool_,
+    ordered=bool_, start=int64,
 )  # fmt: skip
-"""A level; its ports are accounts of cycles, 0 where unlimited.
+"""A level.
 
 dimensions, stationary
     Dimensions that its loops may iterate over; the tensor whose blind loops must be
@@ -114,6 +114,8 @@ class Problem(NamedTuple):
         Whether loops and spreads may follow with which the box becomes the whole layer.
     may_hold : bool[levels, 3, tiles]
         Whether a level may have a node of a tensor; empty where no tiles are limited.
+    spared_pj : float64[levels + 1]
+        Energy that finished outputs spare at most at levels, and on networks, further out.
     """
 
     lattice: Lattice
@@ -139,3 +141,4 @@ class Problem(NamedTuple):
     ends: np.ndarray
     alive: np.ndarray
     may_hold: np.ndarray
+    spared_pj: np.ndarray

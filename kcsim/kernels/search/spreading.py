@@ -81,16 +81,16 @@ def spread_all(search, label, network, kept_inside):
     for i in range(tally[BUNDLES]):
         bundle = search.bundles[i]
         tally[CROSSED] += 1
-        if not may_spread(search, label, bundle, closing, back_pj):
+        if not may_spread(search, label, network, bundle, closing, back_pj):
             continue
         for j in range(bundle.split, bundle.box):
             tally[CROSSED] += 1
-            if may_spread(search, label, search.ways[j], closing, back_pj):
+            if may_spread(search, label, network, search.ways[j], closing, back_pj):
                 spread_one(search, label, network, j, kept_inside, parts, back_pj)
 
 
 @helper
-def cost_around(search, label, way, back_pj):
+def cost_around(search, label, network, way, back_pj):
     """The least energy with a way to spread, but for closing what is open and what is to come.
 
     Parameters
@@ -108,6 +108,9 @@ def cost_around(search, label, way, back_pj):
     held, energy = labels.amounts[label, HELD, 0], labels.amounts[label, SPENT, 0]
     fewer = problem.unseen[OUTPUTS, row.box] if row.state & OPEN_OUTPUTS else 1.0
     price = back_pj + way.back
+    if machine.has_wide_sums:
+        last = labels.amounts.shape[1] - 1
+        energy -= labels.amounts[label, last, 0] + problem.spared_pj[network + 1]
     energy += machine.mac_pj + row.copies - held * (way.copies if held > 0 else 1.0)
     energy += price * sums_back(problem, row.flight[OUTPUTS], fewer, way.copies, price)
     cycles = machine.macs * machine.cycles_per_mac / (row.units * way.units)
@@ -116,7 +119,7 @@ def cost_around(search, label, way, back_pj):
 
 
 @helper
-def may_spread(search, label, way, closing, back_pj):
+def may_spread(search, label, network, way, closing, back_pj):
     """Whether a mapping may be the best in which a label is spread in a way, or in a bundle.
 
     Parameters
@@ -125,7 +128,7 @@ def may_spread(search, label, way, closing, back_pj):
         The least energy of closing what is open, on the way outwards.
     """
     problem, row = search.problem, search.labels.rows[label]
-    energy, cycles = cost_around(search, label, way, back_pj)
+    energy, cycles = cost_around(search, label, network, way, back_pj)
     weights, inputs, outputs = (
         row.flight[WEIGHTS] * way.shares[WEIGHTS], row.flight[INPUTS] * way.shares[INPUTS],
         row.flight[OUTPUTS] * way.shares[OUTPUTS],
@@ -151,7 +154,7 @@ def spread_one(search, label, network, number, kept_inside, parts, back_pj):
         See `open_parts`.
     """
     way, row, place = search.ways[number], search.labels.rows[label], search.problem.places[network]
-    energy, cycles = cost_around(search, label, way, back_pj)
+    energy, cycles = cost_around(search, label, network, way, back_pj)
     weights, outputs, inputs, flying = parts
     weights += row.flight[WEIGHTS] * way.shares[WEIGHTS]
     outputs += row.flight[OUTPUTS] * way.shares[OUTPUTS]
