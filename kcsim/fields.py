@@ -173,6 +173,8 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
         ("epochs", "integer", "", "Times that the training images were gone through."),
         ("seeds", "integers", "", "One for each run; the weights are those of the first."),
         ("dense_accuracy", "share", "", "Share that the dense network classifies right."),
+        ("clustered_accuracy", "share", "", "In an exploration: clustered and nothing else."),
+        ("normed_accuracy", "share", "", "In an exploration: batch norms estimated anew."),
         ("clustered_accuracies", "shares", "", "Of each run, clustered and nothing else; noise "
          "where it is low."),
         ("normed_accuracies", "shares", "", "Of each run, with batch norms estimated anew; as "

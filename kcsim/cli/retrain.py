@@ -69,7 +69,6 @@ def command(
         check_ending,
         check_output,
         choose_format,
-        refuse_unused,
         report,
         waiting,
     )  # fmt: skip
@@ -87,10 +86,8 @@ def command(
         dense_epochs, lr, strength, reassign, reassign_until, precision, device, seeds, mean,
         deviation, output,
     )  # fmt: skip
-    for given, reason in _unused(request):
-        refuse_unused(given, reason)
-    if table is not None:
-        read_table(table)
+    _refuse_unused(request)
+    read_table(table)
     prepared = prepare(request)
     with waiting("training the dense network") as progress:
         prepared.train_dense(progress)
@@ -102,6 +99,13 @@ def command(
     if table is not None:
         add_line(table, result)
     report(chosen_format, None, result, retrained_tables)
+
+
+def _refuse_unused(request: Request) -> None:
+    from kcsim.cli.running import refuse_unused
+
+    for given, reason in _unused(request):
+        refuse_unused(given, reason)
 
 
 def _unused(request: Request) -> Iterator[tuple[dict[str, object], str]]:

@@ -172,15 +172,15 @@ def add_line(path: str | os.PathLike[str], weights: ClusteredWeights) -> None:
     write_whole(path, text.getvalue())
 
 
-def read_table(path: str | os.PathLike[str]) -> list[dict[str, str]]:
-    """The lines of a table of accuracies; none where there is no file.
+def read_table(path: str | os.PathLike[str] | None) -> list[dict[str, str]]:
+    """The lines of a table of accuracies; none where there is no file, or no name.
 
     Raises
     ------
     InputError
         If there is another file of this name.
     """
-    if not Path(path).exists():
+    if path is None or not Path(path).exists():
         return []
     try:
         text = Path(path).read_text(encoding="utf-8")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from kcsim.clustering.precision import StoredValues
 from kcsim.clustering.scheme import Clustering
 from kcsim.errors import InputError, Problem
 from kcsim.retrain.layers import four_axes
+from kcsim.retrain.scaled import rounded, scaled
 from kcsim.retrain.torch_extra import nn, torch
 from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
 from kcsim.weights.k_means import transform_orders
@@ -151,15 +150,9 @@ class TiedWeight(nn.Module):
         table = self.table()
         table = table.flatten() if table.shape[1] == 1 else table
         units = table.index_select(0, self.rows())
-        for values, bits, combine in (
-            (self.scales, self._bits[0], torch.mul), (self.offsets, self._bits[1], torch.add)
-        ):  # fmt: skip
-            if values is not None:
-                stored = rounded(values, bits)
-                if self.keep is not None:
-                    stored = torch.where(self.keep, stored, 0)
-                units = combine(units, stored.view(-1, *(1,) * (units.ndim - 1)))
-        return units
+        if self.scales is None:
+            return units
+        return scaled(units, self.scales, self.offsets, self.keep, self._bits)
 
     def right_inverse(self, value: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """No tensors of its own; torch asks when a module is tied, and when somebody assigns."""
@@ -270,35 +263,6 @@ def small(numbers: np.ndarray, count: int) -> torch.Tensor:
     """Numbers from 0 to `count` - 1 in the smallest type of torch that computes with them."""
     kind = next(kind for kind in _SMALL if count - 1 <= torch.iinfo(kind).max)
     return torch.tensor(np.array(numbers)).to(kind)
-
-
-def rounded(values: torch.Tensor, bits: int) -> torch.Tensor:
-    """Values as `kcsim.clustering.precision.quantize` stores them; gradients pass unchanged.
-
-    Parameters
-    ----------
-    values : float tensor
-    bits : int
-        Width of one value [bit]; 32 or more change nothing.
-    """
-    return values if bits >= 32 else _Rounded.apply(values, bits)  # type: ignore[no-untyped-call]
-
-
-class _Rounded(torch.autograd.Function):
-    @staticmethod
-    def forward(context: Any, values: torch.Tensor, bits: int) -> torch.Tensor:
-        if bits == 16:
-            return values.half().to(values.dtype)
-        limit = 2 ** (bits - 1) - 1
-        largest = values.abs().max() if values.numel() else values.new_zeros(())
-        least = torch.finfo(torch.float32).tiny
-        step = (largest.double() / limit).float().clamp(min=least) if largest else largest + 1
-        codes = (values.double() / step.double()).round().clamp(-limit, limit)
-        return codes.to(values.dtype) * step
-
-    @staticmethod
-    def backward(context: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return gradient, None
 
 
 def _parameter(stored: StoredValues | None, device: torch.device) -> nn.Parameter | None:
