@@ -62,9 +62,12 @@ class NeighborExplorer(Explorer):
         parts = promising(forms)
         if self.most < math.inf:
             self._search_below(parts)
-        else:
+            self._search_anew(parts)
+        if not self.known.points and not self.deadline.has_passed:
+            # Where factors are left together, there may be nothing below what is known.
+            self.most = math.inf
             self._search_narrowly(parts)
-        self._search_anew(parts)
+            self._search_anew(parts)
 
     def glance(self, factors: Sequence[Sequence[int]], first: float) -> None:
         """Look for something good, where nothing is known that is."""

@@ -45,6 +45,15 @@ def test_the_same_is_found_whatever_is_known(seed, objective, factor):
         assert shown(found_with(layer, hardware, objective, TABLES, most)) == shown(first)
 
 
+def test_a_bound_below_all_that_can_be_found_is_left_aside():
+    """As from a neighbor with tiles that a search in larger steps does not have."""
+    layer, hardware = random_problem(7, most=3000)
+    wanted = found_with(layer, hardware, "edp", SharedTables())
+    least = objective_value("edp", wanted.energy, wanted.cycles)
+    found = found_with(layer, hardware, "edp", SharedTables(), least / 2)
+    assert shown(found) == shown(wanted)
+
+
 @settings(max_examples=40)
 @given(st.integers(0, 10_000), st.sampled_from([0.25, 0.7, 1.3, 4.0]), st.integers(0, 3))
 def test_tables_of_other_prices_and_sizes_change_nothing(seed, factor, index):
