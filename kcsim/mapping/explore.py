@@ -40,7 +40,7 @@ from kcsim.mapping.deadline import Deadline, OutOfTime
 from kcsim.mapping.engine import begin_search, first_labels, least_left, least_of_first, run_search
 from kcsim.mapping.explored import Explored, Point, front_of, objective_of
 from kcsim.mapping.floors import STAYING, Floors, build_floors, least_of_any, no_floors
-from kcsim.mapping.limits import Limits
+from kcsim.mapping.limits import Limits, in_order
 from kcsim.mapping.problem import Built, build_problem, fits_outermost, has_ways, kept_choices
 from kcsim.mapping.shared import SharedTables
 from kcsim.mapping.space import (
@@ -296,6 +296,8 @@ class Explorer:
                 points.append(known[-1 - label])
                 continue
             mapping = mapping_of(self.task.hardware, form.built.problem, search.labels, label)
+            if self.task.limits:
+                mapping = in_order(mapping, self.task.limits)
             points.append(Point(mapping, energy, cycles, form.weights.store_level))
         self.known.points, self.best = points, search.best
         self.best[tally[FOUND] :] = np.inf

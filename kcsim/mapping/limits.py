@@ -22,6 +22,7 @@ from kcsim.mapping.automaton import (
     build_automaton,
 )
 from kcsim.mapping.fixed import ANYTHING, Bound, FixedMapping, Item
+from kcsim.mapping.nest import Loop, Mapping
 from kcsim.mapping.space import allowed_dimensions, constraint_of
 from kcsim.workload.layer import DIMENSIONS, TENSORS
 
@@ -180,6 +181,23 @@ def limits_of(fixed: FixedMapping | None, hardware: Hardware) -> Limits:
             level.bounds, level.tile_bounds if index else (), *level.along,
         )  # fmt: skip
     return tuple(found)
+
+
+def in_order(mapping: Mapping, limits: Limits) -> Mapping:
+    """A mapping of all levels, with loops over children in the order of what is fixed."""
+    levels = []
+    for level, limit in zip(mapping.levels, limits, strict=True):
+        along_x = _sorted(level.spatial_x, limit.along_x or ())
+        along_y = _sorted(level.spatial_y, limit.along_y or ())
+        levels.append(replace(level, spatial_x=along_x, spatial_y=along_y))
+    return Mapping(tuple(levels))
+
+
+def _sorted(loops: Sequence[Loop], items: Sequence[Item]) -> tuple[Loop, ...]:
+    """Loops in the order of a pattern."""
+    others = items.index(ANYTHING) if ANYTHING in items else len(items)
+    places = {item.dimension: at for at, item in enumerate(items) if isinstance(item, Bound)}
+    return tuple(sorted(loops, key=lambda loop: places.get(loop.dimension, others)))
 
 
 def with_stationary(hardware: Hardware, fixed: FixedMapping | None) -> Hardware:

@@ -122,7 +122,6 @@ def test_what_a_mapping_may_bypass(kcsim, tmp_path):
         (("map",), "missing option '--layer'"),
         (("map-network",), "missing option '--network'"),
         (("map", "--layer", "lenet5/conv1", "--time-limit", "0"), "the time limit is 0"),
-        (("front", "--layer", "lenet5/conv1", "--format", "json"), "has no JSON form"),
         (("map", "--layer", "lenet5/conv1", "--plot", "nest.doc"), "names no format of pictures"),
     ],
 )

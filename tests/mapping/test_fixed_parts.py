@@ -154,6 +154,25 @@ def test_what_is_found_anyway_may_be_fixed_part_by_part():
             assert again.mappings == best.mappings
 
 
+def test_loops_over_children_stay_in_the_order_in_which_they_are_fixed():
+    fix = FixedMapping([FixedLevel("buffer", spatial_y=["R=3", "...", "C=2"])])
+    found = search_mapping(LAYER, EYERISS, fix=fix).mapping.levels[1].spatial_y
+    assert [loop.dimension for loop in found if loop.dimension in "RC"] == ["R", "C"]
+    assert (str(found[0]), str(found[-1])) == ("R=3", "C=2")
+
+
+def test_any_tensor_may_be_left_out_of_a_level():
+    simple = load_hardware("simple")
+    fix = FixedMapping([FixedLevel("register file", bypass=["outputs"])])
+    found = search_mapping(LAYER, simple, objective="energy", fix=fix)
+    levels = list(simple.levels)
+    levels[2] = dataclasses.replace(levels[2], keeps=("weights", "inputs"))
+    without = dataclasses.replace(simple, levels=tuple(levels))
+    best = search_mapping(LAYER, without, objective="energy")
+    assert (found.energy, found.cycles) == (best.energy, best.cycles)
+    assert found.mapping.levels[2].bypass == ("outputs",)
+
+
 def test_no_point_of_a_front_lacks_what_is_fixed():
     fix = FixedMapping([FixedLevel("buffer", spatial_x=["M=8"])])
     front = find_front(load_layer("alexnet/conv5"), EYERISS, fix=fix)
