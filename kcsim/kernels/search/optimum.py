@@ -186,7 +186,8 @@ def grow_along(search, path):
             new = loop_over(search, label, stage, step)
         else:
             for choice in range(CHOICES):
-                if new < 0 and loops_of(problem, labels, label, choice) >> COMMIT_STEP - step & 1:
+                follows = loops_of(problem, labels, label, choice) >> (COMMIT_STEP - step) & 1
+                if new < 0 and follows:
                     new = commit(search, label, choice)
         if new < 0 or labels.tally[FORGOTTEN]:
             return
