@@ -134,7 +134,18 @@ def price(layer, hardware, counts, keeps, sums=None):
     energy = np.full(len(words), layer.macs * computed * compute.mac_pj)
     energy += layer.macs * (timed - computed) * compute.gated_mac_pj
     moved, networks, cycles = [], [], computing + standing(hardware, counts, keeps)
-    leaks = compute.leakage_pj_per_cycle * counts.instances[:, -1] + hardware.static_pj_per_cycle
+    leaks, there = hardware.static_pj_per_cycle, 1
+    for i, part in enumerate((*hardware.levels, compute)):
+        idle, used = part.idle or hardware.idle, counts.instances[:, i]
+        leaks = leaks + part.leakage_pj_per_cycle * (used + idle.leakage * (there - used))
+        leaks = leaks + part.clock_pj_per_cycle * (used + idle.clock * (there - used))
+        there *= part.fanout.children if part is not compute else 1
+    biases = layer.out_channels if layer.bias and hardware.biases == "counted" else 0
+    if biases:
+        outermost, bits = hardware.levels[0], hardware.level_bits[0]["partial_sums"]
+        block = outermost.word_bits_of("outputs") * outermost.words_per_access("outputs")
+        energy += biases * bits / block * outermost.price("outputs", "read")
+        energy += layer.output_words * hardware.add_pj
     for i, level in enumerate(hardware.levels):
         taken = np.zeros((3, 3, len(words)))
         entering = np.zeros((2, len(words)))
@@ -176,9 +187,11 @@ def price(layer, hardware, counts, keeps, sums=None):
                 entering[k] += sent / level.word_bits
             energy += carried * level.fanout.transfer_pj / level.word_bits
         instances = counts.instances[:, i]
+        if biases and i == 0:
+            width = hardware.level_bits[0]["partial_sums"]
+            taken[2, 0] += biases * width / level.word_bits_of("outputs")
         networks.append(entering.max(axis=0) / (level.fanout.words_per_cycle or np.inf) / instances)
         moved.append(busiest(level, taken) / instances)
-        leaks = leaks + level.leakage_pj_per_cycle * counts.instances[:, i]
     for level, own, network in zip(
         reversed(hardware.levels), moved[::-1], networks[::-1], strict=True
     ):

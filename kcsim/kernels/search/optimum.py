@@ -26,7 +26,7 @@ from kcsim.kernels.search.growth import (
     spread_over,
 )  # fmt: skip
 from kcsim.kernels.search.labels import HELD, INPUTS_OPEN, SPENT, WEIGHTS_OPEN
-from kcsim.kernels.search.machine import LEAK_PJ
+from kcsim.kernels.search.machine import LEAK_PJ, TILE
 from kcsim.kernels.search.progress import (
     BOX,
     COUNT,
@@ -91,11 +91,12 @@ def sees(problem, tensor, dimension):
 
 
 @helper
-def may_follow(problem, labels, label, dimension):
+def may_follow(problem, labels, label, level, dimension):
     """Whether a loop may stand right outside of the nodes placed last.
 
     A node that does not see the loop could stand outside of it as well, at no cost. One whose tile
-    is replaced by it could also stand inside of the loop right within, if that replaces it too.
+    is replaced by it could also stand inside of the loop right within, if that replaces it too, and
+    new tiles take no time of their own.
     """
     inner = label
     while PLACED_STEP <= labels.rows[inner].step < SPREAD_STEP:
@@ -109,7 +110,8 @@ def may_follow(problem, labels, label, dimension):
         if not INDEXES[tensor, dimension]:
             return False
         seen = within >= 0 and sees(problem, tensor, dimension) and sees(problem, tensor, within)
-        if seen and (tensor != WEIGHTS or problem.whole_units):
+        waits = problem.machine.stalls[level, tensor, TILE] > 0
+        if seen and not waits and (tensor != WEIGHTS or problem.whole_units):
             return False
         at = labels.rows[at].parent
     return True
@@ -145,7 +147,8 @@ def grow(search, label, stage):
             keep_label(search, new, after)
     if here.loops:
         for factor in range(problem.lattice.digits.shape[0]):
-            if may_follow(problem, labels, label, problem.lattice.digits[factor, DIMENSION]):
+            dimension = problem.lattice.digits[factor, DIMENSION]
+            if may_follow(problem, labels, label, here.level, dimension):
                 new = loop_over(search, label, stage, factor)
                 if new >= 0:
                     keep_label(search, new, stage)
