@@ -267,11 +267,11 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
         ("cycles", "integer", "", "Cycles; of a network, one layer after the other."),
         ("compute_cycles", "integer", "", "Cycles of the computation alone."),
         ("transfer_cycles", "by name", "", "Cycles of the transfers of each level; 0 where the "
-         "hardware sets no bandwidth."),
+         "hardware sets no bandwidth. Of networks that have one, likewise."),
         ("lookup_cycles", "integer", "", "Cycles of lookups in the stores of the codebook; 0 "
          "without any, or without a rate."),
-        ("bound_by", "text", "", "`compute`, `codebook` (its stores), or the level that "
-         "decides the cycles."),
+        ("bound_by", "text", "", "`compute`, `codebook` (its stores), or the level or network "
+         "that decides the cycles."),
         ("assumes_lookup_rate", "flag", "", "Whether stores of the codebook are taken to serve "
          "all lookups in time, as the hardware gives no rate."),
         ("share_of_cycles", "share", "", "Part of all cycles."),

@@ -133,11 +133,10 @@ def price(layer, hardware, counts, keeps, sums=None):
     computing = counts.temporal_steps * timed * compute.cycles_per_mac
     energy = np.full(len(words), layer.macs * computed * compute.mac_pj)
     energy += layer.macs * (timed - computed) * compute.gated_mac_pj
+    energy += bias_energy(layer, hardware)
     moved, networks, cycles = [], [], computing + standing(hardware, counts, keeps)
-    leaks = compute.leakage_pj_per_cycle * counts.instances[:, -1] + hardware.static_pj_per_cycle
     for i, level in enumerate(hardware.levels):
         taken = np.zeros((3, 3, len(words)))
-        entering = np.zeros((2, len(words)))
         for j, tensor in enumerate(TENSORS):
             bits, links = hardware.level_bits[i], hardware.network_bits(i)
             width = bits[tensor]
@@ -167,27 +166,67 @@ def price(layer, hardware, counts, keeps, sums=None):
                 price = level.price(tensor, action) / (word_bits * level.words_per_access(tensor))
                 energy += (paid[:, k] * size - less) * price
                 taken[j, k] = (spent[:, k] * size - less) / word_bits
-            for k, way in enumerate(entering_words(counts, keeps, i, j)):
-                sent = way * links["partial_sums" if tensor == "outputs" else tensor]
-                if tensor == "outputs" and k and sums is not None:
-                    whole = sums.finish[:, i] if keeps[i, j] else sums.cross[:, i - 1]
-                    wider = links["partial_sums"] - links["outputs"]
-                    sent = sent - layer.output_words * whole * wider
-                entering[k] += sent / level.word_bits
             energy += carried * level.fanout.transfer_pj / level.word_bits
         instances = counts.instances[:, i]
-        networks.append(entering.max(axis=0) / (level.fanout.words_per_cycle or np.inf) / instances)
+        taken[2, 0] += bias_reads(layer, hardware) * (i == 0)
+        networks.append(network_cycles(layer, hardware, counts, keeps, sums, i) / instances)
         moved.append(busiest(level, taken) / instances)
-        leaks = leaks + level.leakage_pj_per_cycle * counts.instances[:, i]
-    for level, own, network in zip(
-        reversed(hardware.levels), moved[::-1], networks[::-1], strict=True
-    ):
+    cycles = in_turns(hardware, cycles, moved, networks)
+    return energy + leaking(hardware, counts) * cycles, cycles
+
+
+def in_turns(hardware, cycles, moved, networks):
+    """Cycles of all levels and networks, from the innermost outwards, and of latencies."""
+    levels = zip(reversed(hardware.levels), moved[::-1], networks[::-1], strict=True)
+    for level, own, network in levels:
         cycles = np.maximum(cycles, network)
         cycles = cycles + own if level.buffering == "single" else np.maximum(cycles, own)
     for level in hardware.levels:
         links = level.fanout.x - 1 + level.fanout.y - 1
         cycles = cycles + level.latency_cycles + links * level.fanout.hop_latency
-    return energy + leaks * cycles, cycles
+    return cycles
+
+
+def leaking(hardware, counts):
+    """Energy of a cycle, whatever happens in it."""
+    energy, there = hardware.static_pj_per_cycle, 1
+    for i, part in enumerate((*hardware.levels, hardware.compute)):
+        idle, used = part.idle or hardware.idle, counts.instances[:, i]
+        energy = energy + part.leakage_pj_per_cycle * (used + idle.leakage * (there - used))
+        energy = energy + part.clock_pj_per_cycle * (used + idle.clock * (there - used))
+        there *= part.fanout.children if part is not hardware.compute else 1
+    return energy
+
+
+def bias_reads(layer, hardware):
+    """Words of the outermost level that biases take."""
+    words = layer.out_channels if layer.bias and hardware.biases == "counted" else 0
+    bits = hardware.level_bits[0]["partial_sums"]
+    return words * bits / hardware.levels[0].word_bits_of("outputs")
+
+
+def bias_energy(layer, hardware):
+    """Energy of reading biases, and of adding them."""
+    words, outermost = bias_reads(layer, hardware), hardware.levels[0]
+    if not words:
+        return 0.0
+    reading = words / outermost.words_per_access("outputs") * outermost.price("outputs", "read")
+    return reading + layer.output_words * hardware.add_pj
+
+
+def network_cycles(layer, hardware, counts, keeps, sums, index):
+    """Cycles of the busier direction of the network below a level, of all instances."""
+    level, links = hardware.levels[index], hardware.network_bits(index)
+    entering = np.zeros((2, len(counts.accesses)))
+    for j, tensor in enumerate(TENSORS):
+        for k, way in enumerate(entering_words(counts, keeps, index, j)):
+            sent = way * links["partial_sums" if tensor == "outputs" else tensor]
+            if tensor == "outputs" and k and sums is not None:
+                whole = sums.finish[:, index] if keeps[index, j] else sums.cross[:, index - 1]
+                wider = links["partial_sums"] - links["outputs"]
+                sent = sent - layer.output_words * whole * wider
+            entering[k] += sent / level.word_bits
+    return entering.max(axis=0) / (level.fanout.words_per_cycle or np.inf)
 
 
 def standing(hardware, counts, keeps):

@@ -35,6 +35,9 @@ INDEXES = (
     "tests/model/test_uneven.py::test_indexes_of_a_tile_of_weights_are_those_at_its_place",
 )
 SUMS = ("tests/model/test_partial_sums.py",)
+WIDE = ("tests/model/test_partial_sum_widths.py",)
+PORTS = ("tests/model/test_ports_and_stalls.py",)
+CHIPS = ("tests/mapping/test_real_chips.py",)
 ENERGY = ("tests/model/test_energy_and_cycles.py",)
 ZEROS = ("tests/model/test_zeros.py",)
 HOPS = ("tests/model/test_hops.py",)
@@ -77,6 +80,54 @@ class Mutation(NamedTuple):
 
 
 MUTATIONS = {
+    "finished: what children add up is finished": Mutation(
+        WIDE,
+        "cost/partial_sums.py",
+        "alone = ~(adding & ~in_time & before).any(axis=1) & ~apart",
+        "alone = ~apart",
+    ),
+    "finished: sums that come again are, too": Mutation(
+        WIDE,
+        "cost/partial_sums.py",
+        "found.holds_finished[:, i] = once[:, i] & ~(adding & outside).any(axis=1)",
+        "found.holds_finished[:, i] = ~(adding & outside).any(axis=1)",
+    ),
+    "a shared port: reads and writes go side by side": Mutation(
+        PORTS,
+        "cost/ports.py",
+        "        yield {key: rate for each in by_way for key, rate in each.items()}\n",
+        "        yield from by_way\n",
+    ),
+    "passes: every step is one": Mutation(
+        PORTS,
+        "model/counts.py",
+        "    while outside and not INDEXES[j, outside[-1][0]]:\n",
+        "    while False:\n",
+    ),
+    "single buffering: beside what is further in": Mutation(
+        PORTS,
+        "model/cycles.py",
+        "                needed = total + cycles\n",
+        "                needed = cycles\n",
+    ),
+    "the search grants finished sums to shares of them": Mutation(
+        CHIPS,
+        "kernels/search/crossing.py",
+        "            amounts[last, k] = 0.0\n",
+        "            amounts[last, k] *= 1.0\n",
+    ),
+    "the search takes turns with the computation alone": Mutation(
+        CHIPS,
+        "kernels/search/costs.py",
+        "else cycles + moved\n",
+        "else max(cycles, moved)\n",
+    ),
+    "the search overlooks loads that are waited for": Mutation(
+        CHIPS,
+        "kernels/search/growth.py",
+        "        amounts[kind, stall] += cycles * row.units\n",
+        "        amounts[kind, stall] += 0.0\n",
+    ),
     "sizes: interpolated without logarithms": Mutation(
         SIZES,
         "hardware/components/ram_grid.py",
@@ -268,7 +319,7 @@ MUTATIONS = {
     "codebooks in words of 16 bits": Mutation(
         WORDS,
         "hardware/schema.py",
-        'store = replace(self.codebook, word_bits=AssumedBits(widths["weights"]))',
+        "store = replace(self.codebook, word_bits=AssumedBits(self.precision_bits.weights))",
         "store = replace(self.codebook, word_bits=AssumedBits(16))",
     ),
     "overflow guard forgets dilation": Mutation(
@@ -292,33 +343,33 @@ MUTATIONS = {
     ),
     "sums cross networks at the width of inputs": Mutation(
         SUMS,
-        "model/energy.py",
-        "per_word = Fraction(getattr(hardware.precision_bits, tensor))",
-        "per_word = Fraction(hardware.precision_bits.inputs)",
+        "model/traffic.py",
+        'crossing = words * bits["partial_sums"]\n',
+        'crossing = words * bits["inputs"]\n',
     ),
     "sums are stored at the width of inputs": Mutation(
         SUMS,
         "model/traffic.py",
-        "return int(getattr(hardware.precision_bits, tensor))",
-        "return int(hardware.precision_bits.inputs)",
+        '    width = widths["partial_sums"]\n    bits = words * width',
+        '    width = widths["inputs"]\n    bits = words * width',
     ),
     "sums take the room of inputs": Mutation(
         SUMS,
         "model/counts.py",
-        "used += held * getattr(precision, tensor)",
-        "used += held * precision.inputs",
+        "used += held * bits[tensor]",
+        'used += held * bits["inputs"]',
     ),
     "bulk counts give sums the room of inputs": Mutation(
         SUMS,
         "model/bulk.py",
-        "np.array([getattr(precision, tensor) for tensor in TENSORS])",
-        "np.array([precision.weights, precision.inputs, precision.inputs])",
+        "np.array([[each[tensor] for tensor in TENSORS] for each in widths])",
+        'np.array([[each["weights"], each["inputs"], each["inputs"]] for each in widths])',
     ),
     "the mapper takes sums to be as narrow as inputs": Mutation(
         SUMS,
         "cost/prices.py",
-        "plain = stored = float(getattr(hardware.precision_bits, name))",
-        "plain = stored = float(hardware.precision_bits.inputs)",
+        "plain = stored = float(widths[name])",
+        'plain = stored = float(widths["inputs"])',
     ),
     "skipped MACs take their cycle": Mutation(
         ZEROS,
@@ -329,7 +380,7 @@ MUTATIONS = {
     "partial sums compressed like finished ones": Mutation(
         ZEROS,
         "model/traffic.py",
-        "bits -= finished * (width - stored)",
+        "bits -= finished_words(counts, index) * (width - stored)",
         "bits -= words * (width - stored)",
     ),
     "the first MAC of a sum spared": Mutation(
@@ -485,8 +536,8 @@ MUTATIONS = {
     "lookups in a level take no time": Mutation(
         DECODE,
         "model/cycles.py",
-        "reads += count_lookups(counts, form, place).timed_words\n",
-        "reads += 0\n",
+        "words += count_lookups(counts, form, place).timed_words\n",
+        "words += 0\n",
     ),
     "stores serve any number of lookups": Mutation(
         DECODE,
@@ -509,8 +560,8 @@ MUTATIONS = {
     "loading a codebook takes no time": Mutation(
         DECODE,
         "model/cycles.py",
-        "reads += codebook_words * (index == 0)\n",
-        "reads += 0\n",
+        'words += codebook_words * (index == 0 and action == "reads")\n',
+        "words += 0\n",
     ),
     "the search looks entries up at once": Mutation(
         SEARCH_CLUSTERED,

@@ -55,7 +55,7 @@ def command(
         refuse_unused,
         report,
         waiting,
-    )
+    )  # fmt: skip
     from kcsim.errors import InputError, Problem
     from kcsim.estimation.estimate import estimate
     from kcsim.estimation.result import Result

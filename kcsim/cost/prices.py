@@ -9,10 +9,12 @@ from typing import get_args
 import numpy as np
 
 from kcsim.cost.access import block_bits, rates
+from kcsim.cost.biases import bias_cycles, bias_pj
 from kcsim.cost.partial_sums import has_wide_sums
 from kcsim.cost.ports import DOWN, UP, network_paths, ports_of, start_cycles
 from kcsim.cost.rooms import Room, rooms_of
 from kcsim.cost.standing import stall_rates, stalls_of
+from kcsim.cost.static import statics_of
 from kcsim.cost.zero_savings import left_of_cycles, left_of_macs, left_of_reads
 from kcsim.cost.zero_savings import value_bits as expected_bits
 from kcsim.hardware.at_precision import at_precision
@@ -21,6 +23,7 @@ from kcsim.hardware.schema import Hardware
 from kcsim.kernels.layout import NO_MULTICAST, RULE, TILE_MULTICAST, WINDOW, WORD_MULTICAST
 from kcsim.kernels.search import machine as columns
 from kcsim.kernels.search.machine import Machine
+from kcsim.sums import exact_sum
 from kcsim.workload.layer import TENSORS, ConvLayer
 
 _MULTICAST = {"none": NO_MULTICAST, "tile": TILE_MULTICAST, "word": WORD_MULTICAST}
@@ -158,8 +161,7 @@ def build_machine(
         Those of the hardware when absent.
     """
     hardware = at_precision(hardware, layer)
-    levels, compute = hardware.levels, hardware.compute
-    count = len(levels)
+    levels, compute, count = hardware.levels, hardware.compute, len(hardware.levels)
     costs, network_cycles, finished = _word_costs(layer, hardware, weights)
     _leave_out_zeros(layer, hardware, costs, keeps[-1])
     cycles_per_mac, fixed_pj = float(compute.cycles_per_mac), weights.load_pj
@@ -183,7 +185,7 @@ def build_machine(
     ports, port_ends = _number_ports(hardware, costs)
     stalls = _stall_cycles(hardware)
     stall_account = int(port_ends[-1, 2]) if stalls.any() else 0
-    leaks = [level.leakage_pj_per_cycle for level in levels] + [compute.leakage_pj_per_cycle]
+    leaks, idle = _leaks(hardware)
     overlapped = [level.buffering != "single" for level in levels] + [True]
     return Machine(
         window=window_array(layer, hardware),
@@ -202,14 +204,25 @@ def build_machine(
         unit=np.array([*weights.unit, *decoder, weights.unit_filters], np.int64),
         macs=float(layer.macs),
         cycles_per_mac=cycles_per_mac * timed,
-        mac_pj=float(mac_pj + fixed_pj),
-        static_pj=float(hardware.static_pj_per_cycle),
+        mac_pj=float(mac_pj + fixed_pj + bias_pj(layer, hardware)),
+        static_pj=float(hardware.static_pj_per_cycle) + idle,
         lookup_pj=lookup_pj,
         copy_pj=float(weights.copy_pj),
         lookup_cycles=float(lookup_cycles),
         load_cycles=float(weights.load_cycles),
+        bias_cycles=bias_cycles(layer, hardware),
         copy_cycles=float(weights.copy_cycles),
     )
+
+
+def _leaks(hardware: Hardware) -> tuple[list[float], float]:
+    """Energy of a cycle: what an instance takes more in use than idle, and of all as if idle."""
+    statics = list(statics_of(hardware))
+    leaks = [
+        each.leakage_pj * (1 - each.idle_leakage) + each.clock_pj * (1 - each.idle_clock)
+        for each in statics
+    ]
+    return leaks, exact_sum(each.leakage(0) + each.clock(0) for each in statics)
 
 
 def _word_costs(

@@ -11,7 +11,8 @@ import numpy as np
 from kcsim.cost.access import CodebookPlace, block_bits, codebook_places, rate_of
 from kcsim.cost.prices import DENSE, WeightCosts
 from kcsim.errors import InputError
-from kcsim.hardware.schema import CodebookStore, Hardware
+from kcsim.hardware.codebook_store import CodebookStore
+from kcsim.hardware.schema import Hardware
 from kcsim.workload.layer import ConvLayer
 
 

@@ -110,6 +110,22 @@ def known_weights(path: str) -> ClusteredWeights:
     return load_clustered(path)
 
 
+def measured_accuracy(row: Row, others: Sequence[str]) -> float | None:
+    """What files of weights say of a point: its own, or others of that network, of dense weights.
+
+    ``None`` where none does, or they contradict each other.
+    """
+    own, network = row["weights"], known_network(row["network"], row["batch"])
+    measured = set()
+    for path in [own] if own else others:
+        found = known_weights(absolute(path))
+        if found.accuracy is None or len(found.network) > len(network):
+            continue
+        if own or found.network.name == network.name:
+            measured.add(found.accuracy.final if own else found.accuracy.dense)
+    return measured.pop() if len(measured) == 1 else None
+
+
 @functools.lru_cache(_KEPT)
 def known_clustering(text: str) -> Clustering:
     """The clustering of a specification."""

@@ -25,8 +25,8 @@ from kcsim.exploration.designs import (
     known_data,
     known_network,
     known_variant,
-    known_weights,
     mapping_tasks,
+    measured_accuracy,
     places_of,
     planned,
     point_name,
@@ -280,19 +280,9 @@ class Planner:
         known = self._accuracies.of(row) if self._accuracies else None
         if known is not None or row["clustering"]:
             return known
-        asked = [row["weights"]] if row["weights"] else self.space.weights
-        network = known_network(row["network"], row["batch"])
-        found = [known_weights(absolute(each)) for each in asked]
-        measured = {
-            each.accuracy.final if row["weights"] else each.accuracy.dense
-            for each in found
-            if each.accuracy and len(each.network) <= len(network)
-            and (row["weights"] or each.network.name == network.name)
-        }  # fmt: skip
-        if len(measured) != 1:
-            return None
-        in_percent = self._accuracies and self._accuracies.in_percent
-        return measured.pop() * (100 if in_percent else 1)
+        measured = measured_accuracy(row, self.space.weights)
+        in_percent = self._accuracies is not None and self._accuracies.in_percent
+        return measured if measured is None or not in_percent else 100 * measured
 
     def _designed(self, inputs: Inputs, settings: tuple[Setting, ...]) -> _Design:
         file, data = inputs["hardware"], known_data(inputs["hardware"])

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from kcsim.errors import Problem
 from kcsim.hardware.description import Described
+from kcsim.hardware.idle import Idle
 from kcsim.hardware.network import Fanout
 from kcsim.hardware.port import Port
 from kcsim.hardware.stalls import Stalls
@@ -127,8 +128,10 @@ class Level(Described):
         Coding of tensors whose zeros cost less: ``run_length``, ``bitmask``.
     run_bits : int
         Bits of the length of a run, for ``run_length``.
-    leakage_pj_per_cycle : float
+    leakage_pj_per_cycle, clock_pj_per_cycle : float
         Per instance in use.
+    idle : Idle, optional
+        What idle instances take; as the chip says when absent.
     fanout : Fanout
         The network to the level below (or to the MAC units).
     """
@@ -155,6 +158,8 @@ class Level(Described):
     compression: dict[Tensor, Coding] = Field(default_factory=dict)
     run_bits: RunBits = 5
     leakage_pj_per_cycle: EnergyPj = 0.0
+    clock_pj_per_cycle: EnergyPj = 0.0
+    idle: Idle | None = None
     fanout: Fanout = Fanout()
 
     def __post_init__(self) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from kcsim.errors import InputError, Problem
+from kcsim.hardware.codebook_store import CodebookStore
 from kcsim.hardware.components.names import ROOM_TEMPERATURE_K
 from kcsim.hardware.components.part import Part
 from kcsim.hardware.description import DESCRIBING, Described
 from kcsim.hardware.level import Level, Partition
-from kcsim.hardware.schema import CodebookStore, Hardware
+from kcsim.hardware.schema import Hardware
 
 MAC, STORE = "MAC", "codebook"
 """How MAC units and the store of the codebook are called."""

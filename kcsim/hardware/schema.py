@@ -15,22 +15,21 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from kcsim.errors import InputError, Problem, nearest
+from kcsim.hardware.codebook_store import CodebookStore
 from kcsim.hardware.components.names import Cell, Number
-from kcsim.hardware.description import Described, Kelvin, Nanometers, Origin, Positive
+from kcsim.hardware.description import Kelvin, Nanometers, Origin, Positive
+from kcsim.hardware.idle import Idle
 from kcsim.hardware.level import Level
 from kcsim.hardware.values import (
     STRICT,
     AssumedBits,
     Bits,
-    CapacityKib,
     Count,
     EnergyPj,
     Name,
     Rate,
-    WordBits,
     plain_errors,
     raise_all,
-    unknown_word,
 )
 from kcsim.workload.layer import TENSORS, Dimension, Tensor
 
@@ -48,8 +47,10 @@ class Compute:
         Energy of one multiply-accumulate at the hardware's precision.
     cycles_per_mac : int
         Cycles between two MACs of one unit.
-    leakage_pj_per_cycle : float
+    leakage_pj_per_cycle, clock_pj_per_cycle : float
         Per unit in use.
+    idle : Idle, optional
+        What idle units take; as the chip says when absent.
     zeros : dict of str to str
         What the units do where an operand is zero: ``gate`` spares the energy of
         the MAC and of its accesses, ``skip`` also its cycle. Operands that are not
@@ -74,6 +75,8 @@ class Compute:
     mac_pj: EnergyPj
     cycles_per_mac: Count = 1
     leakage_pj_per_cycle: EnergyPj = 0.0
+    clock_pj_per_cycle: EnergyPj = 0.0
+    idle: Idle | None = None
     zeros: dict[Operand, Literal["gate", "skip"]] = Field(default_factory=dict)
     gated_mac_pj: EnergyPj = 0.0
     add_pj: EnergyPj | None = None
@@ -84,35 +87,6 @@ class Compute:
     technology_nm: Nanometers | None = None
     voltage_v: Positive | None = None
     area_mm2: EnergyPj | None = None
-
-
-@plain_errors
-@dataclass(frozen=True, config=STRICT, kw_only=True)
-class CodebookStore(Described):
-    """Where clustered weights turn into dense ones, and what the store is.
-
-    Attributes
-    ----------
-    level : str
-        The decoder sits at the output of this level: it and all levels above
-        hold indexes, all below hold dense weights. `kcsim.cost.weight_format.decode_at`
-        moves it.
-    capacity_kib : float
-        Size of each copy of the store; every instance of the level has one.
-    word_bits : int
-        Width of a word of the store; when absent that of a weight.
-    read_pj, write_pj : float
-        Energy of one word.
-    read_words_per_cycle : float, optional
-        Words that each copy gives in a cycle; when absent, as many as what it feeds can take.
-    """
-
-    level: Name
-    capacity_kib: CapacityKib
-    read_pj: EnergyPj
-    write_pj: EnergyPj
-    word_bits: WordBits = Field(default_factory=unknown_word)
-    read_words_per_cycle: Rate | None = None
 
 
 @plain_errors
@@ -198,6 +172,10 @@ class Hardware:
         The node, and the clock that turns cycles into seconds.
     static_pj_per_cycle : float
         Energy of a cycle that depends on no count (clock tree, leakage).
+    idle : Idle
+        What instances take that are not in use; nothing when absent.
+    biases : str
+        ``counted``: read once from the outermost level, and added to each output; ``left_out``.
     skipped_pixels : str
         ``moved``: rows and columns of inputs that no window touches, as a stride larger
         than the window skips them, are stored and moved with the others; ``left_out``: not.
@@ -225,6 +203,8 @@ class Hardware:
     technology_nm: Rate | None = None
     clock_mhz: Rate | None = None
     static_pj_per_cycle: EnergyPj = 0.0
+    idle: Idle = Idle()
+    biases: Literal["counted", "left_out"] = "left_out"
     skipped_pixels: Literal["moved", "left_out"] = "moved"
     slides: Literal["any", "repeated"] = "any"
     cell: Cell = "LSTP"

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from kcsim.cost.prices import WeightCosts
+from kcsim.cost.static import has_idle_costs
 from kcsim.hardware.description import Described
 from kcsim.hardware.level import Level, Partition
 from kcsim.hardware.schema import Hardware
@@ -89,6 +90,8 @@ def relaxed(hardware: Sequence[Hardware]) -> Hardware | None:
     first, widest = seen[0], [_roomy(each) for each in seen]
     if any(repr(_blank(each)) != repr(_blank(widest[0])) for each in widest[1:]):
         return None
+    if any(map(_grows_dear, seen)) and len({_arrays(each) for each in seen}) > 1:
+        return None
     columns = zip(*(each.levels for each in widest), strict=True)
     levels = tuple(_relaxed_level(levels) for levels in columns)
     compute = replace(
@@ -96,6 +99,16 @@ def relaxed(hardware: Sequence[Hardware]) -> Hardware | None:
     )
     static = min(each.static_pj_per_cycle for each in seen)
     return replace(first, levels=levels, compute=compute, static_pj_per_cycle=static)
+
+
+def _arrays(hardware: Hardware) -> Sizes:
+    return tuple(n for level in hardware.levels for n in (level.fanout.x, level.fanout.y))
+
+
+def _grows_dear(hardware: Hardware) -> bool:
+    """Whether a larger array costs more energy or cycles where it is not used."""
+    networks = [level.fanout for level in hardware.levels]
+    return has_idle_costs(hardware) or any(each.hop_latency or each.systolic for each in networks)
 
 
 def relaxed_weights(forms: Sequence[Sequence[WeightCosts]]) -> tuple[WeightCosts, ...] | None:

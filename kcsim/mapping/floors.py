@@ -325,6 +325,7 @@ def least_cycles(machine: Machine, words: np.ndarray) -> float:
     updating = costs[OUTPUTS, columns.UPDATE_CYCLES] - machine.finished[0, columns.SPARED_CYCLES]
     taken[ports[OUTPUTS, columns.UPDATE]] += words[OUTPUTS] * updating
     taken[ports[WEIGHTS, columns.READ]] += machine.load_cycles
+    taken[ports[OUTPUTS, columns.READ]] += machine.bias_cycles
     taken[0] = 0
     return float(taken.max()) + machine.start_cycles
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from kcsim.cost.access import CodebookPlace
+from kcsim.cost.biases import biases_of
 from kcsim.cost.ports import exact_rate, network_paths, ports_of, start_cycles
 from kcsim.cost.standing import stalls_of
 from kcsim.cost.weight_format import WeightFormat
@@ -173,6 +174,9 @@ def _passing_words(
     """Words of an access at all instances of a level, those of a codebook included."""
     level = counts.hardware.levels[index]
     words = moved_bits(counts, form, index, tensor, action) / level.word_bits_of(tensor)
+    if (index, tensor, action) == (0, "outputs", "reads"):
+        biases = biases_of(counts.layer, counts.hardware)
+        return words + biases.reads if biases else words
     if tensor != "weights" or place is None:
         return words
     if place.index == index and action == "reads":

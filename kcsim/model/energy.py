@@ -8,6 +8,8 @@ from fractions import Fraction
 from typing import get_args
 
 from kcsim.cost.access import block_bits
+from kcsim.cost.biases import biases_of
+from kcsim.cost.static import statics_of
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.hardware.level import Access
 from kcsim.hardware.schema import Hardware
@@ -28,12 +30,12 @@ class EnergyItem:
     ----------
     component : str
         A level, ``<level> network``, ``MAC``, ``codebook`` (the decoder and its store),
-        ``codebook (<level>)`` (a codebook too large for its store) or ``static``.
+        ``codebook (<level>)`` (a codebook too large for its store), ``bias`` or ``static``.
     tensor : str
         ``weights``, ``inputs``, ``outputs``, or empty.
     action : str
         ``read``, ``fill``, ``update``, ``transfer``, ``forward``, ``compute``,
-        ``hop``, ``gate``, ``lookup``, ``multiply`` (a decoded weight by its scale),
+        ``hop``, ``gate``, ``clock``, ``lookup``, ``multiply`` (a decoded weight by its scale),
         ``add`` (its offset), ``load`` or ``cycle``.
     count : int
         Words read, filled, updated or moved; hops; MACs; lookups; weights scaled or
@@ -63,6 +65,7 @@ def energy_items(counts: Counts, form: WeightFormat, cycles: Cycles) -> tuple[En
         *storage_items(counts, form),
         *network_items(counts, form),
         *mac_items(counts),
+        *bias_items(counts),
         *codebook_items(counts, form),
         *cycle_items(counts, cycles.total),
     ]
@@ -81,6 +84,14 @@ def mac_items(counts: Counts) -> Iterator[EnergyItem]:
         ("gate", left.gated, compute.gated_mac_pj),
     ):
         yield EnergyItem("MAC", "", action, macs, 0, macs, macs * energy)
+
+
+def bias_items(counts: Counts) -> Iterator[EnergyItem]:
+    """Reading biases, and adding them."""
+    found = biases_of(counts.layer, counts.hardware)
+    if found:
+        yield EnergyItem("bias", "", "load", found.words, found.bits, found.accesses, found.read_pj)
+        yield EnergyItem("bias", "", "add", found.adds, 0, found.adds, found.add_pj)
 
 
 def storage_items(counts: Counts, form: WeightFormat) -> Iterator[EnergyItem]:
@@ -161,12 +172,15 @@ def codebook_items(counts: Counts, form: WeightFormat) -> Iterator[EnergyItem]:
 def cycle_items(counts: Counts, cycles: int) -> Iterator[EnergyItem]:
     """What every cycle costs, whatever happens in it: leakage, and all else that is static."""
     hardware = counts.hardware
-    leaks = [level.leakage_pj_per_cycle for level in hardware.levels]
-    leaks.append(hardware.compute.leakage_pj_per_cycle)
-    leaking = (leak * int(used) for leak, used in zip(leaks, counts.instances, strict=True))
+    parts = list(zip(statics_of(hardware), map(int, counts.instances), strict=True))
+    leaking = (each.leakage(used) for each, used in parts)
     per_cycle = exact_sum([hardware.static_pj_per_cycle, *leaking])
     if per_cycle:
         yield EnergyItem("static", "", "cycle", cycles, 0, cycles, cycles * per_cycle)
+    for each, used in parts:
+        if each.clock_pj:
+            energy = cycles * each.clock(used)
+            yield EnergyItem(each.component, "", "clock", cycles, 0, cycles, energy)
 
 
 def average_power(energy: float, seconds: float | None, hardware: Hardware) -> float | None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _ACTIONS = (
     "read", "fill", "update", "transfer", "forward", "hop", "compute", "gate", "add", "multiply",
-    "lookup", "load", "cycle",
+    "lookup", "load", "cycle", "clock",
 )  # fmt: skip
 _EXECUTIONS = ("dense", *EXECUTIONS)
 

@@ -9,7 +9,7 @@ from kcsim.fields import field_named
 from kcsim.hardware.level import Level
 from kcsim.hardware.notes import hardware_notes, never_forwarded
 from kcsim.model.counts import Counts, used_bits
-from kcsim.model.cycles import seconds_of
+from kcsim.model.cycles import network_name, seconds_of
 from kcsim.model.energy import average_power
 from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.report.account import account_columns, account_rows
@@ -156,10 +156,16 @@ def cycle_table(estimate: LayerEstimate) -> Table:
     """Cycles of the computation and of every level's transfers."""
     cycles = estimate.cycles
     rows: list[Row] = [("computation", cycles.compute, quotient(cycles.compute, cycles.total))]
+    for name, count in (("array stands still", cycles.standing), ("latency", cycles.latency)):
+        if count:
+            rows.append((name, count, count / cycles.total))
     for level in estimate.counts.hardware.levels:
         taken = cycles.transfer[level.name] if level.is_limited else None
         share = None if taken is None else taken / cycles.total
         rows.append((f"{level.name} transfers", taken, share))
+        network = cycles.transfer.get(network_name(level))
+        if network is not None:
+            rows.append((network_name(level), network, network / cycles.total))
     if estimate.lookups:
         taken = cycles.lookup or None
         rows.append(("codebook lookups", taken, taken and taken / cycles.total))
@@ -168,13 +174,16 @@ def cycle_table(estimate: LayerEstimate) -> Table:
         column("cycles"),
         column("share_of_cycles", heading="of total"),
     )
-    notes = [f"Bound by {cycles.bound_by}; all parts run side by side."]
+    before = " after the latency" if cycles.latency else ""
+    notes = [f"Bound by {cycles.bound_by}; all parts run side by side{before}."]
+    if cycles.standing:
+        notes.append("While the array stands still, nothing is computed.")
     single = [x.name for x in estimate.counts.hardware.levels if x.buffering == "single"]
     if single:
-        notes = [
+        notes[0] = (
             f"Bound by {cycles.bound_by}. {', '.join(single)}: singly buffered, transfers "
             "and computation take turns; all else runs side by side."
-        ]
+        )
     if any(row[1] is None for row in rows):
         notes.append("No cycles: the hardware sets no bandwidth.")
     notes += lookup_rate_note([estimate])

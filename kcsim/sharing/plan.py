@@ -10,6 +10,7 @@ from typing import Any
 
 from kcsim.clustering.coding import fixed_index_bits
 from kcsim.clustering.unit import Unit
+from kcsim.cost.biases import biases_of
 from kcsim.cost.partial_sums import has_wide_sums
 from kcsim.cost.ports import start_cycles
 from kcsim.cost.prices import WeightCosts
@@ -221,6 +222,8 @@ def check_shareable(shared: SharedLayer) -> None:
         if level.port_list or level.shares_port or level.fanout.words_per_cycle is not None:
             message = f"ports and bandwidth of networks, as of '{level.name}', are not counted"
             raise MappingError(f"{what}: {message} for that")
+    if biases_of(shared.layer, shared.hardware):
+        raise MappingError(f"{what}: biases are not counted for that")
     if start_cycles(shared.hardware) or stalls_of(shared.hardware):
         raise MappingError(f"{what}: latencies and stalls are not counted for that")
     if shared.hardware.slides == "repeated":

@@ -166,7 +166,7 @@ def test_tables_that_take_too_much_memory_are_not_built(monkeypatch):
 
 
 def test_a_search_that_takes_too_much_memory_ends(monkeypatch):
-    monkeypatch.setattr(engine, "LABEL_BYTES", 10_000_000)
+    monkeypatch.setattr(engine, "LABEL_BYTES", 1_000_000)
     result = search_mapping(WIDE, load_hardware("simple"), time_limit=math.inf)
     assert result.note == "the search took too much memory"
     assert 0 < result.gap < 1

@@ -26,8 +26,6 @@ from kcsim.kernels.search.labels import (
     WAITS,
     WEIGHTS_OPEN,
     add_label,
-    comes_second,
-    exchange_axes,
     next_loops,
 )  # fmt: skip
 from kcsim.kernels.search.machine import (
@@ -41,6 +39,7 @@ from kcsim.kernels.search.machine import (
     TRANSFER_PJ,
     VALUE_BITS,
 )  # fmt: skip
+from kcsim.kernels.search.mirror import comes_second, exchange_axes
 from kcsim.kernels.search.progress import CYCLES, ENERGY, ENERGY_DELAY, FOUND, FRONT, TOLERANCE
 
 
@@ -58,8 +57,11 @@ def cycles_of(problem, amounts, copies, units, complete):
             words = (amounts[SPENT, port] - amounts[HELD, port] * copies) / units
             if machine.has_wide_sums:
                 words -= amounts[amounts.shape[0] - 1, port] / units
-            if complete and level == 0 and port == machine.ports[0, WEIGHTS, READ]:
-                words += machine.load_cycles
+            if complete and level == 0:
+                if port == machine.ports[0, WEIGHTS, READ]:
+                    words += machine.load_cycles
+                if port == machine.ports[0, OUTPUTS, READ]:
+                    words += machine.bias_cycles
             if (
                 complete
                 and level == machine.unit[STORE]
@@ -373,8 +375,10 @@ def keep_label(search, new, stage):
     energy += plain_cost(search, new, stage, copies)
     units = row.units * min(place.most_units, problem.rounds[box])
     cycles = cycles_of(problem, amounts, copies, units, False)
-    # Fewer instances leak less, but for longer.
-    energy += row.leak * max(cycles * units, search.least_cycles * row.units)
+    # Fewer instances leak less, but for longer, but for what a layer begins with.
+    start = machine.start_cycles
+    leaking = (cycles - start) * units + start * row.units
+    energy += row.leak * max(leaking, search.least_cycles * row.units)
     cycles = max(cycles, search.least_cycles)
     energy += cycles * machine.static_pj
     if is_too_much(search, energy, cycles):

@@ -146,17 +146,19 @@ def loop_over(search, source, stage, factor):
 
 
 @helper
-def loops_near(problem, place, row, tensor):
+def loops_near(problem, level, row, tensor):
     """Dimensions of which a loop of the level may stand right outside of a node, as bits.
 
     All may where a user wants an order. Otherwise, a node that does not see the loop could stand
     outside of it as well, at no cost. One whose tile is replaced by it could also stand inside of
-    the loop right within, if that replaces it too.
+    the loop right within, if that replaces it too, and new tiles take no time of their own.
     """
-    if place.ordered:
+    if problem.places[level].ordered:
         return row.near
     near = row.near & SEEN[tensor]
     if row.within < 0 or (tensor == WEIGHTS and not problem.whole_units):
+        return near
+    if problem.machine.stalls[level, tensor, TILE] > 0:
         return near
     replacing = SEEN[tensor]
     for i in range(4):
@@ -196,7 +198,7 @@ def place_node(search, source, stage, tensor):
     """The label with a node around it."""
     problem, labels = search.problem, search.labels
     machine, level, box = problem.machine, problem.stages[stage].level, labels.rows[source].box
-    place, extent = problem.places[level], problem.lattice.extents[box]
+    extent = problem.lattice.extents[box]
     made = made_with(problem, labels.rows[source], level, tensor)
     if made < 0:
         return -1
@@ -212,7 +214,7 @@ def place_node(search, source, stage, tensor):
         return -1
     new = copy_label(labels, source, PLACED_STEP + tensor)
     row, port, amounts = labels.rows[new], machine.ports[level, tensor, FILL], labels.amounts[new]
-    row.made, row.used[group], row.near = made, used, loops_near(problem, place, row, tensor)
+    row.made, row.used[group], row.near = made, used, loops_near(problem, level, row, tensor)
     costs, moved = machine.costs[level, tensor], words * problem.rounds[box]
     kind = WEIGHTS_OPEN
     if tensor == OUTPUTS:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import float64, int64
 
-from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, WEIGHTS, P, record
+from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, WEIGHTS, record
 from kcsim.kernels.nest import helper
 from kcsim.kernels.search.inputs import NONE, least_of_node
 from kcsim.kernels.search.problem import Problem
@@ -335,42 +335,6 @@ def is_no_worse(search, one, other):
         if excess(search, one, other, k, alike) > 1e-12 * scale:
             return False
     return True
-
-
-@helper
-def comes_second(problem, labels, label):
-    """Whether of a label and that with rows and columns exchanged the other one is kept."""
-    row = labels.rows[label]
-    if problem.mirror[row.box] != row.box:
-        return problem.mirror[row.box] < row.box
-    for i in range(row.nodes):
-        node = labels.nodes[label, i]
-        if 0 <= node.axis <= 1:
-            return node.axis == 1
-        if node.length[0] != node.length[1]:
-            return node.length[0] < node.length[1]
-    return False
-
-
-@helper
-def exchange_axes(problem, labels, label):
-    """Exchange rows and columns."""
-    row, mirror = labels.rows[label], problem.mirror
-    row.state |= MIRRORED
-    row.loops = row.loops & 15 | (row.loops & 0x50) << 1 | (row.loops & 0xA0) >> 1
-    row.near = row.near & 15 | (row.near & 0x50) << 1 | (row.near & 0xA0) >> 1
-    if row.within >= P:
-        row.within ^= 1
-    row.box = mirror[row.box]
-    row.whole[1], row.whole[2] = row.whole[2], row.whole[1]
-    for i in range(row.nodes):
-        node = labels.nodes[label, i]
-        if 0 <= node.axis <= 1:
-            node.axis = 1 - node.axis
-        node.length[0], node.length[1] = node.length[1], node.length[0]
-        node.spread[0], node.spread[1] = node.spread[1], node.spread[0]
-        if node.below >= 0:
-            node.tile, node.below = mirror[node.tile], mirror[node.below]
 
 
 @helper

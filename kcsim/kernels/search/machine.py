@@ -92,6 +92,8 @@ class Machine(NamedTuple):
         Cycles of reading one word of the codebook at one copy of it; zero where unlimited.
     load_cycles : float
         Cycles of reading the codebook at the outermost level.
+    bias_cycles : float
+        Cycles of reading biases at the outermost level.
     copy_cycles : float
         Cycles of writing it into one instance of the level that holds it.
     """
@@ -118,4 +120,5 @@ class Machine(NamedTuple):
     copy_pj: float
     lookup_cycles: float
     load_cycles: float
+    bias_cycles: float
     copy_cycles: float

@@ -1,0 +1,47 @@
+"""Where clustered weights turn into dense ones."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from kcsim.hardware.description import Described
+from kcsim.hardware.values import (
+    STRICT,
+    CapacityKib,
+    EnergyPj,
+    Name,
+    Rate,
+    WordBits,
+    plain_errors,
+    unknown_word,
+)  # fmt: skip
+
+
+@plain_errors
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class CodebookStore(Described):
+    """Where clustered weights turn into dense ones, and what the store is.
+
+    Attributes
+    ----------
+    level : str
+        The decoder sits at the output of this level: it and all levels above
+        hold indexes, all below hold dense weights. `kcsim.cost.weight_format.decode_at`
+        moves it.
+    capacity_kib : float
+        Size of each copy of the store; every instance of the level has one.
+    word_bits : int
+        Width of a word of the store; when absent that of a weight.
+    read_pj, write_pj : float
+        Energy of one word.
+    read_words_per_cycle : float, optional
+        Words that each copy gives in a cycle; when absent, as many as what it feeds can take.
+    """
+
+    level: Name
+    capacity_kib: CapacityKib
+    read_pj: EnergyPj
+    write_pj: EnergyPj
+    word_bits: WordBits = Field(default_factory=unknown_word)
+    read_words_per_cycle: Rate | None = None
