@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kcsim.retrain.ahead import stop_ahead
 from kcsim.retrain.layers import Place, array
 from kcsim.retrain.torch_extra import nn
 from kcsim.retrain.weight import TiedWeight
@@ -32,6 +33,7 @@ def untie(model: nn.Module) -> None:
     ----------
     model : nn.Module
     """
+    stop_ahead(model)
     decoded: dict[TiedWeight, nn.Parameter] = {}
     for module in list(model.modules()):
         held: Any = getattr(module, "parametrizations", {})

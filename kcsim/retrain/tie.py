@@ -12,6 +12,7 @@ import numpy as np
 from kcsim.clustering.precision import quantize
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.reading.arguments import checked
+from kcsim.retrain.ahead import decode_ahead
 from kcsim.retrain.layers import Place, array, holders_of, places_of
 from kcsim.retrain.plain import others_of, untie
 from kcsim.retrain.reassign import forget, reassign
@@ -321,6 +322,7 @@ def tie(
             for module, tensor in holders_of(model, places[name]):
                 parametrize.register_parametrization(module, tensor, weight)
             weight.close()
+        decode_ahead(model)
         for name, place in places.items():
             _fill_dense(model, place, clustered, name)
         if clustered.others:

@@ -8,6 +8,7 @@ from kcsim.clustering.precision import StoredValues
 from kcsim.clustering.scheme import Clustering
 from kcsim.errors import InputError, Problem
 from kcsim.retrain.layers import four_axes
+from kcsim.retrain.saved_tensors import is_recomputed
 from kcsim.retrain.scaled import rounded, scaled
 from kcsim.retrain.torch_extra import nn, torch
 from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
@@ -62,6 +63,8 @@ class TiedWeight(nn.Module):
         False for units that are zero, and stay zero, where there are scales and such units.
     rate : float
         What gradients of units are multiplied by where they may change their entry.
+    ready : Tensor or None
+        Weights that were decoded for the pass that is under way; see `kcsim.retrain.ahead`.
     """
 
     def __init__(
@@ -106,6 +109,7 @@ class TiedWeight(nn.Module):
         self.drift: torch.Tensor | None
         self.register_buffer("drift", None)
         self.rate = 0.0
+        self.ready: torch.Tensor | None = None
         self._is_closed = False
 
     @property
@@ -115,6 +119,11 @@ class TiedWeight(nn.Module):
 
     def forward(self) -> torch.Tensor:
         """The weights, in the shape of the layer's tensor."""
+        ready, self.ready = self.ready, None
+        return self.weights() if ready is None or is_recomputed() else ready
+
+    def weights(self) -> torch.Tensor:
+        """The weights, decoded now."""
         weights = self.decoded()
         weights = weights.view(self._shape) if self._is_in_order else self.join(weights)
         if self.drift is not None and self.training and weights.requires_grad:

@@ -17,6 +17,7 @@ from dataclasses import replace  # noqa: E402
 from small_models import decoded, inputs, model  # noqa: E402
 
 from kcsim.errors import InputError  # noqa: E402
+from kcsim.retrain.ahead import stop_ahead  # noqa: E402
 from kcsim.retrain.tie import PARTS, TRAINED, tie  # noqa: E402
 from kcsim.weights.clustered_layer import Outliers  # noqa: E402
 
@@ -300,6 +301,72 @@ def test_reassignment_takes_the_nearest_entry_and_keeps_ties(spec):
         np.testing.assert_array_equal(
             final.decode(name).ravel(), weight(tied, name).detach().numpy().ravel()
         )
+
+
+def hooks_of(module):
+    return [*module._forward_pre_hooks, *module._forward_hooks,
+            *module._forward_hooks_always_called]  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_weights_decoded_ahead_are_the_same_and_do_not_outlive_a_pass(spec):
+    ahead, _ = tied_to(spec)
+    plainly, _ = tied_to(spec)
+    ahead.model.train()
+    plainly.model.train()
+    stop_ahead(plainly.model)
+    for tied in (ahead, plainly):
+        trained(tied)
+        assert all(each.ready is None for each in tied.weights.values())
+    for name, value in ahead.model.state_dict().items():
+        assert torch.equal(value, plainly.model.state_dict()[name]), name
+    with torch.no_grad():
+        for codebook in ahead.codebooks.values():
+            codebook.entries.mul_(2)
+        for name in ahead.weights:
+            current = ahead.current().decode(name)
+            np.testing.assert_array_equal(weight(ahead, name).numpy().ravel(), current.ravel())
+    assert hooks_of(ahead.model)
+    assert not hooks_of(ahead.finalize()[1])
+    assert hooks_of(ahead.model)
+
+
+def test_a_pass_that_fails_leaves_nothing_decoded():
+    tied, _ = tied_to("kernel:k=7")
+    tied.model.train()
+    with pytest.raises(RuntimeError):
+        tied.model({"conv1": torch.zeros(1, 99, 6, 6)})
+    assert all(each.ready is None for each in tied.weights.values())
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_parts_that_are_computed_again_for_gradients_have_the_same_ones(reentrant):
+    from torch.utils.checkpoint import checkpoint
+
+    class Again(torch.nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, values):
+            def part(conv1):
+                return self.inner(values | {"conv1": conv1})
+
+            return checkpoint(part, values["conv1"], use_reentrant=reentrant)
+
+    found = []
+    for again in (False, True):
+        inner = model()
+        clustered = random_clustered(spec="scaled_kernel:k=7")
+        outer = torch.nn.ModuleDict({"inner": inner}) if not again else Again(inner)
+        tied = tie(outer, replace(clustered))
+        outer.train()
+        values = inputs()
+        values["conv1"].requires_grad_()
+        (outer(values) if again else inner(values)).backward()
+        found.append({name: each.shared.entries.grad for name, each in tied.weights.items()})
+    for name, gradient in found[0].items():
+        torch.testing.assert_close(found[1][name], gradient)
 
 
 def test_units_stay_after_the_last_step_at_which_they_may_move():
