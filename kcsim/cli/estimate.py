@@ -49,12 +49,7 @@ def command(
     """Estimate energy, traffic, storage and cycles of a network on a hardware."""
     from kcsim.cli.layers import read_fixes
     from kcsim.cli.running import (
-        check_output,
-        choose_format,
-        read_workload,
-        refuse_unused,
-        report,
-        waiting,
+        check_output, choose_format, read_workload, refuse_unused, report, waiting,
     )  # fmt: skip
     from kcsim.errors import InputError, Problem
     from kcsim.estimation.estimate import estimate
