@@ -194,7 +194,7 @@ def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
     """
     compile_kernels()
     check_places(task.layer, task.hardware)
-    explorer, factors = _Explorer(task, objective, deadline), prime_factors(task.layer)
+    explorer, factors = Explorer(task, objective, deadline), prime_factors(task.layer)
     known, primes = explorer.known, factors
     if count_tiles(factors) > task.most_tiles or not fits_word(factors):
         factors = coarsened(primes, task.most_tiles)
@@ -233,7 +233,7 @@ def compile_kernels() -> None:
     levels = [Level(name=name, read_pj=1, write_pj=1, capacity_words=64) for name in "abc"]
     hardware = Hardware(name="any", levels=tuple(levels), compute=Compute(mac_pj=1))
     task = Task(ConvLayer("any", 2, 2, 2, 2, 1, 1), hardware)
-    _Explorer(task, ENERGY_DELAY, Deadline()).explore(prime_factors(task.layer))
+    Explorer(task, ENERGY_DELAY, Deadline()).explore(prime_factors(task.layer))
 
 
 class _Form(NamedTuple):
@@ -260,7 +260,7 @@ def _promising(forms: Iterable[_Form]) -> list[_Form]:
     return sorted((form for form in forms if form.least < math.inf), key=lambda f: f.least)
 
 
-class _Explorer:
+class Explorer:
     """Searches with a common best mapping, or front: one for every form of the weights."""
 
     def __init__(self, task: Task, objective: int, deadline: Deadline) -> None:
@@ -363,7 +363,7 @@ class _Explorer:
         """Find some points of a front: the best ones for each objective."""
         points = self.known.points
         for objective in (CYCLES, ENERGY, ENERGY_DELAY):
-            other = _Explorer(self.task, objective, self.deadline)
+            other = Explorer(self.task, objective, self.deadline)
             parts = other._search_narrowly([other._bounded(form) for form in forms], first, width)
             for form in parts if width == WIDTH else []:
                 other._prove(form)

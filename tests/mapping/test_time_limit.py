@@ -220,7 +220,7 @@ def test_what_is_left_of_any_search_is_bounded_from_below(problem, objective, lo
 @given(small_problems(), st.sampled_from((1, 8, 64, 512)))
 def test_a_coarse_map_space_is_a_part_of_the_whole(problem, tiles):
     layer, hardware = problem
-    explorer = explore._Explorer(Task(layer, hardware), ENERGY_DELAY, Deadline())
+    explorer = explore.Explorer(Task(layer, hardware), ENERGY_DELAY, Deadline())
     explorer.explore(coarsened(prime_factors(layer), tiles))
     known = explorer.known
     assert known.left_out == []
