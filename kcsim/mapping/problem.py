@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +15,18 @@ from kcsim.hardware.schema import Hardware
 from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS, C, M, R, S
 from kcsim.kernels.search import machine as columns
 from kcsim.kernels.search.machine import Machine
-from kcsim.kernels.search.problem import PLACE, SPLIT, STAGE, Problem
+from kcsim.kernels.search.problem import MESH_LOOP, PLACE, SPLIT, STAGE, Problem
 from kcsim.kernels.search.tilings import Lattice, cut_share
 from kcsim.mapping.deadline import Deadline
+from kcsim.mapping.mesh import (
+    MeshLoops,
+    Placed,
+    forwarding_placements,
+    forwards,
+    hop_placements,
+    plain_placements,
+    slants_of,
+)
 from kcsim.mapping.space import (
     allowed_dimensions,
     constraint_of,
@@ -60,6 +70,7 @@ def build_problem(
     *,
     even: bool = False,
     deadline: Deadline | None = None,
+    spreads: Sequence[MeshLoops] | None = None,
 ) -> Built:
     """All mappings of a layer on a hardware, with what they cost.
 
@@ -74,6 +85,8 @@ def build_problem(
     even : bool
         Whether all tiles of a level change at the same place.
     deadline : Deadline, optional
+    spreads : sequence of MeshLoops, optional
+        How children are placed below each level, to be among the ways.
 
     Raises
     ------
@@ -86,20 +99,27 @@ def build_problem(
     bare = build_machine(layer, hardware, np.zeros_like(keeps), form, prices)
     stages, entries, numbers = _stages(hardware, even)
     axes = [tiles_on_axes(hardware, level, lattice) for level in hardware.levels]
-    places, splits, accounts = _places(hardware, lattice, machine, entries, axes, deadline)
+    slides = np.array([layer.kernel_height > 1, layer.kernel_width > 1])
+    levels = _placements(hardware, lattice, machine, axes, slides, deadline, spreads)
+    link_pj, bare_pj = _link_prices(hardware, machine, bare)
+    splits, mesh_loops, tilted = _splits(lattice, levels, machine, slides)
+    places, accounts = _places(hardware, machine, entries, splits)
+    _include_least_links(places, splits, machine, link_pj, bare_pj)
+    splits = np.concatenate(splits)
     store_port = 0
     if machine.lookup_cycles > 0 or bare.lookup_cycles > 0:
         store_port, accounts = accounts, accounts + 1
     words, distinct = words_of_tiles(machine, lattice.extents)
-    slides = np.array([layer.kernel_height > 1, layer.kernel_width > 1])
     unseen, along, lines = _left(machine, lattice.extents, slides)
     problem = Problem(
         lattice, machine,
-        np.array([*bare.costs[-1, :, columns.TRANSFER_PJ], bare.lookup_pj]),
+        np.array([*bare_pj, bare.lookup_pj]),
         float(bare.lookup_cycles), stages, places, splits, words, distinct,
         machine.macs / lattice.extents.astype(float).prod(axis=1), unseen, along, lines,
         _without(lattice, "M"), slides, store_port, max(form.unit_filters, *form.unit) == 1,
-        float(layer.output_words),
+        float(layer.output_words), mesh_loops, link_pj, tilted,
+        bare.costs[:, INPUTS, columns.READ_PJ].copy(),
+        bare.costs[:, INPUTS, columns.READ_CYCLES].copy(),
     )  # fmt: skip
     return Built(problem, accounts, axes, numbers)
 
@@ -154,35 +174,29 @@ def _stages(
 
 def _places(
     hardware: Hardware,
-    lattice: Lattice,
     machine: Machine,
     entries: list[tuple[int, int]],
-    axes: list[list[np.ndarray]],
-    deadline: Deadline,
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """All levels, the ways to spread factors below them, and how many accounts there are."""
+    splits: list[np.ndarray],
+) -> tuple[np.ndarray, int]:
+    """All levels, and how many accounts there are."""
     levels, accounts = hardware.levels, 1
-    places, splits = np.zeros(len(levels) + 1, PLACE), []
-    count = 0
+    places, count = np.zeros(len(levels) + 1, PLACE), 0
     for i, level in enumerate(levels):
         row, constraint = places[i], constraint_of(hardware, level)
         row["dimensions"] = allowed_dimensions(constraint)[0]
         stationary = constraint.stationary
         row["stationary"] = -1 if stationary is None else TENSORS.index(stationary)
         row["first_stage"], row["last_stage"] = entries[i]
-        own = _splits(lattice, find_splits(lattice, axes[i], deadline))
-        splits.append(own)
-        row["first_split"], row["last_split"] = count, count + len(own)
-        count += len(own)
+        row["first_split"], row["last_split"] = count, count + len(splits[i])
+        count += len(splits[i])
         for name, column in (
             ("read_port", columns.READ_CYCLES),
             ("write_port", columns.WRITE_CYCLES),
         ):
             if machine.costs[i, :, column].any():
                 row[name], accounts = accounts, accounts + 1
-    every = np.concatenate(splits)
-    _count_instances(places, every)
-    return places, every, accounts
+    _count_instances(places, np.concatenate(splits))
+    return places, accounts
 
 
 def _count_instances(places: np.ndarray, splits: np.ndarray) -> None:
@@ -194,18 +208,106 @@ def _count_instances(places: np.ndarray, splits: np.ndarray) -> None:
         child["most_copies"] = place["most_copies"] * own["copies"].max()
 
 
-def _splits(lattice: Lattice, along_x: np.ndarray) -> np.ndarray:
-    """The ways to spread factors below a level, bundle by bundle: SPLIT[splits]."""
-    found = np.flatnonzero(along_x >= 0)
+def _placements(
+    hardware: Hardware,
+    lattice: Lattice,
+    machine: Machine,
+    axes: list[list[np.ndarray]],
+    slides: np.ndarray,
+    deadline: Deadline,
+    spreads: Sequence[MeshLoops] | None,
+) -> list[list[Placed]]:
+    """The ways to spread factors below each level, with the places of the children."""
+    found, slants = [], slants_of(lattice, machine.window)[0]
+    for i, level in enumerate(hardware.levels):
+        along_x = find_splits(lattice, axes[i], deadline)
+        own = spreads[i] if spreads else ()
+        if level.fanout.hop_pj:
+            found.append(hop_placements(
+                lattice, along_x, axes[i], level.fanout, slants,
+                innermost=i + 1 == len(hardware.levels), own=own,
+            ))  # fmt: skip
+        elif "inputs" in level.fanout.forwarding:
+            found.append(forwarding_placements(lattice, along_x, axes[i], slides, own))
+        else:
+            found.append(plain_placements(lattice, along_x))
+        deadline.check()
+    return found
+
+
+def _link_prices(
+    hardware: Hardware, machine: Machine, bare: Machine
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of a word on a link of the mesh below each level, and where the innermost does not keep it.
+
+    They are part of the prices of transfers, as for one link. Also what these are below the
+    innermost level, where it does not keep a tensor.
+    """
+    prices, bare_pj = np.zeros((len(hardware.levels) + 1, 3)), bare.costs[-1, :, columns.TRANSFER_PJ]
+    for i, level in enumerate(hardware.levels):
+        fanout = level.fanout
+        share = fanout.hop_pj / (fanout.hop_pj + fanout.transfer_pj) if fanout.hop_pj else 0.0
+        prices[i] = share * machine.costs[i, :, columns.TRANSFER_PJ]
+        prices[-1] = share * bare_pj
+    return prices, bare_pj.copy()
+
+
+def _include_least_links(
+    places: np.ndarray,
+    splits: list[np.ndarray],
+    machine: Machine,
+    link_pj: np.ndarray,
+    bare_pj: np.ndarray,
+) -> None:
+    """Let the price of a transfer include the links that it takes at least, not one."""
+    last = len(splits) - 1
+    for i, own in enumerate(splits):
+        if not link_pj[i].any() and not (i == last and link_pj[-1].any()):
+            continue
+        links = own["links"]
+        links[:, 2:] -= (least_out := links[:, 2:].min())
+        least = np.array([*links[:, :2].min(axis=0), least_out])
+        links[:, :2] -= least[:2]
+        machine.costs[i, :, columns.TRANSFER_PJ] += (least - 1) * link_pj[i]
+        if i == last:
+            bare_pj += (least - 1) * link_pj[-1]
+
+
+def _splits(
+    lattice: Lattice, levels: list[list[Placed]], machine: Machine, slides: np.ndarray
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """The ways to spread factors below each level, with their loops and what is tilted of them."""
+    found, loops, tilted = [], [], []
+    box_slants = slants_of(lattice, machine.window)[1]
+    for rule, placed in zip(machine.rules, levels, strict=True):
+        rows = _level_splits(lattice, np.array([each.tile for each in placed]))
+        rows["tilted"] = -1
+        rows["forwards"] = [
+            bool(rule["forwards"][INPUTS]) and forwards(lattice.extents[each.tile], slides)
+            for each in placed
+        ]
+        for row, each in zip(rows, placed, strict=True):
+            row["first_loop"], row["last_loop"] = len(loops), len(loops) + len(each.loops)
+            loops += each.loops
+            row["links"] = each.links
+            if each.tilted:
+                row["tilted"] = len(tilted)
+                tilted.append(np.array(each.tilted)[box_slants])
+        found.append(rows[np.lexsort((-rows["children"], rows["bundle"]))])
+    mesh_loops = np.array(loops, MESH_LOOP) if loops else np.zeros(0, MESH_LOOP)
+    return found, mesh_loops, np.array(tilted).reshape(len(tilted), len(box_slants))
+
+
+def _level_splits(lattice: Lattice, found: np.ndarray) -> np.ndarray:
+    """The ways to spread some tiles below a level: SPLIT[splits]."""
     extents = lattice.extents[found]
     rows = np.zeros(len(found), SPLIT)
-    rows["tile"], rows["along_x"] = found, along_x[found]
-    rows["children"] = extents.prod(axis=1)
+    rows["tile"], rows["children"] = found, extents.prod(axis=1)
     rows["copies"] = extents[:, [DIMENSIONS.index(d) for d in _UNSEEN[OUTPUTS]]].prod(axis=1)
     rows["inputs"] = _without(lattice, "M")[found]
     shared = [extents[:, [DIMENSIONS.index(d) for d in _UNSEEN[t]]].prod(axis=1) for t in range(3)]
     _, rows["bundle"] = np.unique(np.floor(np.log2(shared)), axis=1, return_inverse=True)
-    return rows[np.lexsort((-rows["children"], rows["bundle"]))]
+    return rows
 
 
 def _without(lattice: Lattice, dimensions: str) -> np.ndarray:

@@ -161,7 +161,7 @@ def search_mapping(
     least = [costs[0] for costs in known.left_out]
     gap = 1 - min([value, *least]) / value if value else 0.0
     return SearchResult(
-        mapping, energy, cycles, not note, math.nan if _not_searched(hardware) else gap,
+        mapping, energy, cycles, not note, gap,
         known.mappings, known.evaluated, known.nodes, time.monotonic() - started, note,
         codebook_level,
     )  # fmt: skip
@@ -265,16 +265,7 @@ def check_search(objective: str, time_limit: float | None) -> None:
 
 def _note(task: Task, known: Explored) -> str:
     """Why what was found is not proved to be the best."""
-    return "; ".join(filter(None, (*known.reasons, _not_searched(task.hardware))))
-
-
-def _not_searched(hardware: Hardware) -> str:
-    """What costs energy on a hardware that the search does not see."""
-    if any(level.fanout.forwarding for level in hardware.levels):
-        return "what children take from their neighbors is not part of the search"
-    if any(level.fanout.hop_pj for level in hardware.levels):
-        return "hops depend on places in the array, which are not part of the search"
-    return ""
+    return "; ".join(known.reasons)
 
 
 def objective_value(objective: str, energy: float, cycles: float) -> float:

@@ -7,6 +7,7 @@ from kcsim.kernels.nest import helper
 from kcsim.kernels.search.bounds import left, most_saved
 from kcsim.kernels.search.inputs import STILL, least_of_node
 from kcsim.kernels.search.labels import (
+    FORWARDS,
     HELD,
     INPUTS_OPEN,
     OPEN_OUTPUTS,
@@ -122,7 +123,7 @@ def open_parts(search, label, prices):
     row, amounts = labels.rows[label], labels.amounts[label]
     weights = row.flight[WEIGHTS] * prices[WEIGHTS] + amounts[WEIGHTS_OPEN, 0]
     outputs = row.flight[OUTPUTS] * prices[OUTPUTS] + amounts[OUTPUTS_OPEN, 0]
-    flying = row.flight[INPUTS] * prices[INPUTS]
+    flying = row.flight[INPUTS] * row.share * prices[INPUTS]
     inputs, moving, sliding, flying_moves, flying_slides = flying, 0.0, 0.0, 0.0, 0.0
     for i in range(row.nodes):
         node = labels.nodes[label, i]
@@ -240,6 +241,7 @@ def more_shared(search, label, level):
     problem, labels = search.problem, search.labels
     row, inward = labels.rows[label], search.inward[level - 1]
     weights, inputs, outputs = row.flight[WEIGHTS], row.flight[INPUTS], row.flight[OUTPUTS]
+    inputs *= row.share
     if row.state & OPEN_WEIGHTS:
         weights /= problem.unseen[WEIGHTS, row.box]
     if row.state & OPEN_OUTPUTS:
@@ -307,10 +309,12 @@ def keep_label(search, new, stage):
     machine, row, level = problem.machine, labels.rows[new], problem.stages[stage].level
     amounts, place, box = labels.amounts[new], problem.places[level], row.box
     copies = min(place.most_copies, problem.unseen[OUTPUTS, box])
-    energy = machine.mac_pj + amounts[SPENT, 0]
+    energy = machine.mac_pj + amounts[SPENT, 0] - row.spare
     energy += plain_cost(search, new, stage, copies)
     units = row.units * min(place.most_units, problem.rounds[box])
-    cycles = cycles_of(problem, amounts, copies, units, False)
+    cycles = machine.macs * machine.cycles_per_mac / units
+    if not row.state & FORWARDS:
+        cycles = cycles_of(problem, amounts, copies, units, False)
     # Fewer instances leak less, but for longer.
     energy += row.leak * max(cycles * units, search.least_cycles * row.units)
     cycles = max(cycles, search.least_cycles)

@@ -40,6 +40,7 @@ from kcsim.kernels.search.inputs import STILL, open_node
 from kcsim.kernels.search.labels import (
     HELD,
     INPUTS_OPEN,
+    MAY_FORWARD,
     OPEN_OUTPUTS,
     OPEN_WEIGHTS,
     OUTPUTS_OPEN,
@@ -157,6 +158,8 @@ def place_node(search, source, stage, tensor):
                 row.whole[i] = extent[SPANNED[i]] if size_of(machine.unit, i) > 1 else 1
     else:
         kind = INPUTS_OPEN + 2 * row.nodes
+        if machine.rules[level - 1].forwards[INPUTS]:
+            row.state |= MAY_FORWARD
         node = labels.nodes[new, row.nodes]
         by_word = machine.rules[level - 1].multicast == WORD_MULTICAST
         rows, columns = (

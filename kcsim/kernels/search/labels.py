@@ -22,12 +22,12 @@ what all children of a network together are). Account 0 is energy, the others ar
 times the MAC units.
 """
 
-OPEN_WEIGHTS, OPEN_OUTPUTS, RETURNS, WAITS, PHASE = 1, 2, 4, 8, 16
+OPEN_WEIGHTS, OPEN_OUTPUTS, RETURNS, WAITS, PHASE, MAY_FORWARD, FORWARDS = 1, 2, 4, 8, 16, 64, 128
 
 LABEL = record(
     parent=int64, step=int64, next=int64, box=int64, state=int64, nodes=int64, units=float64,
     leak=float64, copies=float64, flight=(float64, 3), used=(float64, 3),
-    whole=(int64, 4), least=float64,
+    whole=(int64, 4), least=float64, spare=float64, share=float64,
 )  # fmt: skip
 """A partial mapping.
 
@@ -37,7 +37,8 @@ next
     Another one with the same stage and box, -1 for none.
 state
     Bits: weights are open, outputs are open, outputs return (a level further in keeps them),
-    inputs are closed but wait for a network, a loop has moved the stationary tensor.
+    inputs are closed but wait for a network, a loop has moved the stationary tensor, children of
+    the next network may take inputs from neighbors, those of one further in do.
 nodes
     Open nodes of inputs.
 units
@@ -55,6 +56,10 @@ whole
     them does not span.
 least
     What the whole mapping costs at least.
+spare, share
+    Energy that forwarding may spare at most, and the share that it leaves, at least, of the words
+    of inputs in flight: what they cost is that of a network that does not forward. The loops of the
+    whole mapping decide on it, so that such labels are not compared.
 """
 
 
@@ -136,6 +141,8 @@ class Search(NamedTuple):
         some prices a word of its tile.
     stay_pj : float64[levels, 3, prices]
         These prices, from the least on.
+    held : int64[:]
+        Whole mappings of which it is not known yet what forwarding spares.
     ways, bundles, factors, prices : WAY[splits], WAY[splits], float64[2], float64[3]
         Room to work in.
     """
@@ -157,6 +164,7 @@ class Search(NamedTuple):
     sent: np.ndarray
     staying: np.ndarray
     stay_pj: np.ndarray
+    held: np.ndarray
     ways: np.ndarray
     bundles: np.ndarray
     factors: np.ndarray
@@ -231,6 +239,8 @@ SLACK = 1 + 1e-12
 def leaves_as_much(a, b):
     """Whether a label leaves as much room and as many choices as another, for no more leakage."""
     if (a.state ^ b.state) & (RETURNS | WAITS) or a.state & ~b.state & PHASE:
+        return False
+    if (a.state | b.state) & (MAY_FORWARD | FORWARDS):
         return False
     for i in range(4):
         if a.whole[i] != b.whole[i]:

@@ -105,7 +105,7 @@ def cost_around(search, label, way, back_pj):
     held, energy = labels.amounts[label, HELD, 0], labels.amounts[label, SPENT, 0]
     fewer = problem.unseen[OUTPUTS, row.box] if row.state & OPEN_OUTPUTS else 1.0
     price = back_pj + way.back
-    energy += machine.mac_pj + row.copies - held * (way.copies if held > 0 else 1.0)
+    energy += machine.mac_pj + row.copies - row.spare - held * (way.copies if held > 0 else 1.0)
     energy += price * sums_back(problem, row.flight[OUTPUTS], fewer, way.copies, price)
     cycles = machine.macs * machine.cycles_per_mac / (row.units * way.units)
     cycles = max(cycles, search.least_cycles)
@@ -124,7 +124,8 @@ def may_spread(search, label, way, closing, back_pj):
     problem, row = search.problem, search.labels.rows[label]
     energy, cycles = cost_around(search, label, way, back_pj)
     weights, inputs, outputs = (
-        row.flight[WEIGHTS] * way.shares[WEIGHTS], row.flight[INPUTS] * way.shares[INPUTS],
+        row.flight[WEIGHTS] * way.shares[WEIGHTS],
+        row.flight[INPUTS] * row.share * way.shares[INPUTS],
         row.flight[OUTPUTS] * way.shares[OUTPUTS],
     )  # fmt: skip
     if row.state & OPEN_WEIGHTS:
@@ -152,7 +153,7 @@ def spread_one(search, label, network, number, kept_inside, parts, back_pj):
     weights, outputs, inputs, moving, sliding, moves, slides = parts
     weights += row.flight[WEIGHTS] * way.shares[WEIGHTS]
     outputs += row.flight[OUTPUTS] * way.shares[OUTPUTS]
-    sent = row.flight[INPUTS] * way.shares[INPUTS]
+    sent = row.flight[INPUTS] * row.share * way.shares[INPUTS]
     for stage in range(place.first_stage, place.last_stage):
         rest = rest_cost(
             search, label, stage, way.box, weights, outputs, inputs + sent,

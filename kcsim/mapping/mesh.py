@@ -1,0 +1,278 @@
+"""The ways to place children on the mesh below a level, where their places matter.
+
+Loops along X or Y stand from outside in. Where words pay for every link of the mesh (hops), or come
+from a neighbor (forwarding), it matters which factors lie along which axis, and in which order.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from kcsim.hardware.level import Fanout
+from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, SPATIAL_X, SPATIAL_Y, P, Q, R, S
+from kcsim.kernels.search.tilings import Lattice
+
+MeshLoops = tuple[tuple[int, int, int], ...]
+"""Kind, dimension and bound of every loop, those along X first."""
+_WINDOW = ((P, R), (Q, S))
+
+
+class Placed(NamedTuple):
+    """A way to place children.
+
+    Attributes
+    ----------
+    tile : int
+        All factors that are spread.
+    loops : MeshLoops
+    links : tuple of float
+        Of a word of weights and of inputs on its way in, of outputs on its way out and back.
+    tilted : tuple of float, optional
+        Links of a word of inputs for every `Slant`, where there is more than one.
+    """
+
+    tile: int
+    loops: MeshLoops
+    links: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    tilted: tuple[float, ...] = ()
+
+
+class Slant(NamedTuple):
+    """How far inputs move from an output row to the next one, and from a tap to the next one.
+
+    Of rows, and of columns, each without common factors: as far as children that are given equal
+    tiles of inputs depend on the box that is spread.
+    """
+
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+
+
+def plain_placements(lattice: Lattice, along_x: np.ndarray) -> list[Placed]:
+    """Every tile that can be spread in one way, whatever its place.
+
+    Parameters
+    ----------
+    lattice : Lattice
+    along_x : int64[tiles]
+        See `kcsim.mapping.space.find_splits`.
+    """
+    found = []
+    for tile in np.flatnonzero(along_x >= 0).tolist():
+        parts = ((SPATIAL_X, along_x[tile]), (SPATIAL_Y, tile - along_x[tile]))
+        loops = tuple(
+            (kind, dimension, bound)
+            for kind, part in parts
+            for dimension, bound in enumerate(lattice.extents[part].tolist())
+            if bound > 1
+        )
+        found.append(Placed(tile, loops))
+    return found
+
+
+def forwarding_placements(
+    lattice: Lattice,
+    along_x: np.ndarray,
+    axes: Sequence[np.ndarray],
+    slides: np.ndarray,
+    own: MeshLoops = (),
+) -> list[Placed]:
+    """As `plain_placements`, with all places of children that may take inputs from neighbors.
+
+    Of two that differ in the names of the axes only, `own` is taken if it is one.
+    """
+    found, orders = [], _Orders(lattice)
+    for each in plain_placements(lattice, along_x):
+        if not forwards(lattice.extents[each.tile], slides):
+            found.append(each)
+            continue
+        known: set[MeshLoops] = set()
+        for loops in _places(lattice, each.tile, axes, orders):
+            # Neighbors are the same where the axes change places.
+            other = {SPATIAL_X: SPATIAL_Y, SPATIAL_Y: SPATIAL_X}
+            turned = tuple(sorted(((other[k], d, n) for k, d, n in loops), key=lambda n: n[0]))
+            if loops not in known and turned not in known:
+                known.add(loops)
+                found.append(Placed(each.tile, own if own == turned else loops))
+    return found
+
+
+def forwards(extents: np.ndarray, slides: np.ndarray) -> bool:
+    """Whether children of a spread may be given what a neighbor had: windows move from one on."""
+    return any(
+        slides[axis] and (extents[p] > 1 or extents[r] > 1) for axis, (p, r) in enumerate(_WINDOW)
+    )
+
+
+def hop_placements(
+    lattice: Lattice,
+    along_x: np.ndarray,
+    axes: Sequence[np.ndarray],
+    fanout: Fanout,
+    slants: Sequence[Slant],
+    *,
+    innermost: bool,
+    own: MeshLoops = (),
+) -> list[Placed]:
+    """Every tile that can be spread, in the ways of which none takes more links for all tensors.
+
+    Parameters
+    ----------
+    lattice, along_x
+        See `plain_placements`.
+    axes : sequence of int64[:]
+        Tiles that may lie along X and Y.
+    fanout : Fanout
+    slants : sequence of Slant
+        Of all boxes.
+    innermost : bool
+        Whether the children are MAC units: then nothing is shared.
+    own : MeshLoops
+        What is kept in any case, of a tile in place of all else.
+    """
+    found: list[Placed] = []
+    shared = [fanout.multicast != "none" and not innermost] * 2
+    shared += [fanout.reduction and not innermost, shared[0]]
+    orders = _Orders(lattice)
+    for tile in np.flatnonzero(along_x >= 0).tolist():
+        ways: list[Placed] = []
+        extents = lattice.extents[tile].tolist()
+        diagonal = shared[INPUTS] and any(extents[p] > 1 and extents[r] > 1 for p, r in _WINDOW)
+        for loops in _places(lattice, tile, axes, orders):
+            weights, inputs, outputs, back = (_links(loops, seen) for seen in _seen(shared))
+            links = weights, inputs, outputs, back
+            tilted: tuple[float, ...] = ()
+            if diagonal:
+                tilted = tuple(_tilted_links(loops, slant) for slant in slants)
+                links = (weights, 0.0, outputs, back)
+            ways.append(Placed(tile, loops, links, tilted))
+        found += [way for way in ways if way.loops == own and own] or _no_worse(ways)
+    return found
+
+
+def _seen(shared: Sequence[bool]) -> Iterator[np.ndarray]:
+    """For words of weights and inputs in, of outputs out and back: what tells children apart."""
+    for i, tensor in enumerate((0, INPUTS, OUTPUTS, OUTPUTS)):
+        yield INDEXES[tensor] if shared[i] else np.ones(8, np.bool_)
+
+
+def _no_worse(ways: Sequence[Placed]) -> list[Placed]:
+    """Ways of which no other is better in some links, and as good in all."""
+    kept: list[Placed] = []
+    for way in sorted(ways, key=lambda way: (*way.links, *way.tilted)):
+        costs = (*way.links, *way.tilted)
+        if not any(
+            all(a <= b for a, b in zip((*k.links, *k.tilted), costs, strict=True)) for k in kept
+        ):
+            kept.append(way)
+    return kept
+
+
+def _links(loops: MeshLoops, seen: np.ndarray) -> float:
+    """Links of a word for each child, where children that differ in what is seen have their own.
+
+    A word goes along the first row to the last column that needs it, and up every such column.
+    """
+    reach, columns, rows = [0.0, 0.0], 1, 1
+    for axis, kind in enumerate((SPATIAL_X, SPATIAL_Y)):
+        stride = 1
+        for _, dimension, bound in reversed([loop for loop in loops if loop[0] == kind]):
+            reach[axis] += (bound - 1) * stride * (0.5 if seen[dimension] else 1.0)
+            stride *= bound
+            if not seen[dimension] and axis == 0:
+                columns *= bound
+            elif not seen[dimension]:
+                rows *= bound
+    return (reach[0] + columns * reach[1]) / (columns * rows)
+
+
+def _tilted_links(loops: MeshLoops, slant: Slant) -> float:
+    """Links of a word of inputs for each child, where rows or columns of the image meet."""
+    places, starts = np.zeros((1, 2), np.int64), np.zeros((1, 8), np.int64)
+    sizes, strides = np.ones(8, np.int64), [1, 1]
+    for kind, dimension, bound in reversed(loops):
+        axis, steps = int(kind == SPATIAL_Y), np.arange(bound)[:, None, None]
+        places = (places + steps * strides[axis] * (np.arange(2) == axis)).reshape(-1, 2)
+        starts = (starts + steps * sizes[dimension] * (np.arange(8) == dimension)).reshape(-1, 8)
+        strides[axis] *= bound
+        sizes[dimension] *= bound
+    lines = [
+        steps[0] * starts[:, p] + steps[1] * starts[:, r]
+        for steps, (p, r) in zip((slant.rows, slant.columns), _WINDOW, strict=True)
+    ]
+    first = np.column_stack([starts[:, [0, 1, 3]], *lines])
+    _, groups = np.unique(first, axis=0, return_inverse=True)
+    across: dict[int, int] = {}
+    up: dict[tuple[int, int], int] = {}
+    for (x, y), group in zip(places.tolist(), groups.ravel().tolist(), strict=True):
+        across[group] = max(x, across.get(group, 0))
+        up[group, x] = max(y, up.get((group, x), 0))
+    return (sum(across.values()) + sum(up.values())) / len(places)
+
+
+def slants_of(lattice: Lattice, window: np.ndarray) -> tuple[list[Slant], np.ndarray]:
+    """All slants, and which one each box has: int64[tiles]."""
+    whole, numbers = lattice.extents[-1], np.zeros(len(lattice.extents), np.int64)
+    known: dict[Slant, int] = {}
+    for box, extent in enumerate(lattice.extents.tolist()):
+        steps = []
+        for axis, (p, r) in enumerate(_WINDOW):
+            a = int(window[axis]["stride"]) * extent[p]
+            b = int(window[axis]["dilation"]) * extent[r]
+            divisor = math.gcd(a, b)
+            a, b = a // divisor, b // divisor
+            meets = b < whole[p] and a < whole[r]
+            # What never meets may lie anywhere apart.
+            steps.append((a, b) if meets else (1, int(whole[p]) * a + 1))
+        slant = Slant(*steps)
+        numbers[box] = known.setdefault(slant, len(known))
+    return list(known), numbers
+
+
+class _Orders:
+    """The orders of a tile's factors, as loops from outside in: each once."""
+
+    def __init__(self, lattice: Lattice) -> None:
+        self._digits = [tuple(row[:4]) for row in lattice.digits.tolist()]
+        self.of = functools.cache(self._of)
+
+    def _of(self, tile: int) -> list[tuple[tuple[int, int], ...]]:
+        """All loops (dimension, bound) along an axis; factors side by side are one loop."""
+        if tile == 0:
+            return [()]
+        found: set[tuple[tuple[int, int], ...]] = set()
+        for dimension, prime, limit, stride in self._digits:
+            if tile // stride % (limit + 1) == 0:
+                continue
+            for inner in self.of(tile - stride):
+                if inner and inner[0][0] == dimension:
+                    found.add(((dimension, prime * inner[0][1]), *inner[1:]))
+                else:
+                    found.add(((dimension, prime), *inner))
+        return sorted(found)
+
+
+def _places(
+    lattice: Lattice, tile: int, axes: Sequence[np.ndarray], orders: _Orders
+) -> Iterator[MeshLoops]:
+    """Every way to lay a tile along X and Y."""
+    along_y = set(axes[1].tolist())
+    digits = lattice.digits.tolist()
+    for part in axes[0].tolist():
+        fits = all(
+            part // stride % (limit + 1) <= tile // stride % (limit + 1)
+            for _, _, limit, stride, _ in digits
+        )
+        if part > tile or tile - part not in along_y or not fits:
+            continue
+        for x, y in itertools.product(orders.of(part), orders.of(tile - part)):
+            yield (
+                *((SPATIAL_X, dimension, bound) for dimension, bound in x),
+                *((SPATIAL_Y, dimension, bound) for dimension, bound in y),
+            )
