@@ -44,7 +44,7 @@ from kcsim.mapping.engine import (
     run_search,
 )
 from kcsim.mapping.floors import STAYING, Floors, build_floors, least_of_any
-from kcsim.mapping.nest import Mapping
+from kcsim.mapping.points import Point, front_of, objective_of
 from kcsim.mapping.problem import (
     Built,
     build_problem,
@@ -126,23 +126,6 @@ class Task:
         return [(form, self.prices) for form in self.weights]
 
 
-class Point(NamedTuple):
-    """A mapping with its energy and cycles.
-
-    Attributes
-    ----------
-    mapping : Mapping
-    energy, cycles : float
-    codebook_level : int, optional
-        Position of the level that holds a codebook too large for its store.
-    """
-
-    mapping: Mapping
-    energy: float
-    cycles: float
-    codebook_level: int | None
-
-
 @dataclass
 class Explored:
     """What is known of the mappings of a layer.
@@ -176,7 +159,9 @@ class Explored:
             self.reasons.append(reason)
 
 
-def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
+def explore(
+    task: Task, objective: int, deadline: Deadline, start: Sequence[Point] = ()
+) -> Explored:
     """Look for the best mapping, or for the front, until the deadline.
 
     Parameters
@@ -186,6 +171,8 @@ def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
         See `kcsim.kernels.search.progress`.
     deadline : Deadline
         A second later, something has been found where it can be found fast.
+    start : sequence of Point
+        Mappings that are known: the best one, or a front.
 
     Raises
     ------
@@ -195,6 +182,7 @@ def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
     compile_kernels()
     check_places(task.layer, task.hardware)
     explorer, factors = Explorer(task, objective, deadline), prime_factors(task.layer)
+    explorer.know(start)
     known, primes = explorer.known, factors
     if count_tiles(factors) > task.most_tiles or not fits_word(factors):
         factors = coarsened(primes, task.most_tiles)
@@ -209,22 +197,6 @@ def explore(task: Task, objective: int, deadline: Deadline) -> Explored:
         explorer.glance(coarsened(primes, FEW_TILES), math.inf)
     known.mappings = max(known.mappings, known.evaluated)
     return known
-
-
-def objective_of(objective: int, energy: float, cycles: float) -> float:
-    """What an objective minimizes."""
-    if objective == ENERGY_DELAY:
-        return energy * cycles
-    return cycles if objective == CYCLES else energy
-
-
-def front_of(points: Sequence[Point]) -> list[Point]:
-    """Those that no other betters in both energy and cycles, from the fastest on."""
-    found: list[Point] = []
-    for point in sorted(points, key=lambda point: (point.cycles, point.energy)):
-        if not found or point.energy < found[-1].energy * (1 - TOLERANCE):
-            found.append(point)
-    return found
 
 
 @functools.cache
@@ -268,6 +240,12 @@ class Explorer:
         self.known = Explored()
         places = FRONT_PLACES if objective == FRONT else 1
         self.best = np.full((places, 2), np.inf)
+
+    def know(self, points: Sequence[Point]) -> None:
+        """Begin with some mappings: the best one, or a front."""
+        self.known.points = list(points)
+        for row, point in zip(self.best, points, strict=False):
+            row[:] = point.energy, point.cycles
 
     def explore(self, factors: Sequence[Sequence[int]]) -> None:
         """Search all mappings whose loops are products of some factors of each dimension."""
@@ -370,9 +348,7 @@ class Explorer:
             points = points + other.known.points
             self.known.evaluated += other.known.evaluated
             self.known.nodes += other.known.nodes
-        self.known.points = front_of(points)
-        for row, point in zip(self.best, self.known.points, strict=False):
-            row[:] = point.energy, point.cycles
+        self.know(front_of(points))
 
     @property
     def _best_value(self) -> float:

@@ -94,13 +94,20 @@ def forwarding_placements(
             continue
         known: set[MeshLoops] = set()
         for loops in _places(lattice, each.tile, axes, orders):
-            # Neighbors are the same where the axes change places.
-            other = {SPATIAL_X: SPATIAL_Y, SPATIAL_Y: SPATIAL_X}
-            turned = tuple(sorted(((other[k], d, n) for k, d, n in loops), key=lambda n: n[0]))
-            if loops not in known and turned not in known:
+            turned = _turned(loops)
+            if turned not in known:
                 known.add(loops)
                 found.append(Placed(each.tile, own if own == turned else loops))
     return found
+
+
+def _turned(loops: MeshLoops) -> MeshLoops:
+    """The loops with X and Y exchanged, if neighbors are the same then; else as they are."""
+    on = [{d for kind, d, _ in loops if kind == axis} for axis in (SPATIAL_X, SPATIAL_Y)]
+    if on[0] & on[1]:
+        return loops
+    other = {SPATIAL_X: SPATIAL_Y, SPATIAL_Y: SPATIAL_X}
+    return tuple(sorted(((other[k], d, n) for k, d, n in loops), key=lambda loop: loop[0]))
 
 
 def forwards(extents: np.ndarray, slides: np.ndarray) -> bool:

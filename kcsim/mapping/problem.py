@@ -243,7 +243,10 @@ def _link_prices(
     They are part of the prices of transfers, as for one link. Also what these are below the
     innermost level, where it does not keep a tensor.
     """
-    prices, bare_pj = np.zeros((len(hardware.levels) + 1, 3)), bare.costs[-1, :, columns.TRANSFER_PJ]
+    prices, bare_pj = (
+        np.zeros((len(hardware.levels) + 1, 3)),
+        bare.costs[-1, :, columns.TRANSFER_PJ],
+    )
     for i, level in enumerate(hardware.levels):
         fanout = level.fanout
         share = fanout.hop_pj / (fanout.hop_pj + fanout.transfer_pj) if fanout.hop_pj else 0.0
@@ -265,9 +268,8 @@ def _include_least_links(
         if not link_pj[i].any() and not (i == last and link_pj[-1].any()):
             continue
         links = own["links"]
-        links[:, 2:] -= (least_out := links[:, 2:].min())
-        least = np.array([*links[:, :2].min(axis=0), least_out])
-        links[:, :2] -= least[:2]
+        least = np.array([*links[:, :2].min(axis=0), links[:, 2:].min()])
+        links -= least[[0, 1, 2, 2]]
         machine.costs[i, :, columns.TRANSFER_PJ] += (least - 1) * link_pj[i]
         if i == last:
             bare_pj += (least - 1) * link_pj[-1]

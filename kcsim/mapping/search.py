@@ -8,7 +8,6 @@ every choice of what levels keep that the hardware leaves open.
 from __future__ import annotations
 
 import itertools
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +17,11 @@ from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search.progress import FRONT
 from kcsim.mapping.deadline import Deadline
-from kcsim.mapping.explore import FRONT_PLACES, Explored, Task, compile_kernels, explore, front_of
+from kcsim.mapping.explore import FRONT_PLACES, Explored, Task, compile_kernels
 from kcsim.mapping.fit import why_nothing_fits
+from kcsim.mapping.neighbors import explore_all
 from kcsim.mapping.nest import Mapping
+from kcsim.mapping.points import front_of
 from kcsim.reading.arguments import checked
 from kcsim.workload.layer import ConvLayer
 
@@ -152,7 +153,7 @@ def search_mapping(
     compile_kernels()
     started, limit = time.monotonic(), _limit(time_limit)
     task = Task(layer, hardware, tuple(weights), prices, even)
-    known = explore(task, OBJECTIVES.index(objective), Deadline(limit, within))
+    known = explore_all(task, OBJECTIVES.index(objective), Deadline(limit, within))
     if not known.points:
         raise MappingError(_nothing_found(task, known, limit))
     mapping, energy, cycles, codebook_level = known.points[-1]
@@ -221,7 +222,7 @@ def find_front(
     check_search("edp", time_limit)
     compile_kernels()
     limit, task = _limit(time_limit), Task(layer, hardware, tuple(weights), even=even)
-    known = explore(task, FRONT, Deadline(limit))
+    known = explore_all(task, FRONT, Deadline(limit))
     if not known.points:
         raise MappingError(_nothing_found(task, known, limit))
     found = list(itertools.starmap(FrontPoint, front_of(known.points)))

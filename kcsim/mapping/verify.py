@@ -22,8 +22,8 @@ from kcsim.kernels.search.growth import (
 from kcsim.kernels.search.progress import ENERGY
 from kcsim.mapping.chains import Chain, chains_of, find_split
 from kcsim.mapping.engine import begin_search
-from kcsim.mapping.forwarding import settle_held
 from kcsim.mapping.floors import no_floors
+from kcsim.mapping.forwarding import settle_held
 from kcsim.mapping.nest import Loop, Mapping
 from kcsim.mapping.problem import Built, build_problem, fits_outermost
 from kcsim.mapping.space import build_lattice

@@ -18,7 +18,7 @@ from kcsim.errors import KcsimError
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search.progress import TOLERANCE
 from kcsim.mapping.deadline import Deadline
-from kcsim.mapping.explore import FIRST_TRY, Explorer, Point, Task
+from kcsim.mapping.explore import FIRST_TRY, Explorer, Task
 from kcsim.mapping.larger import (
     Sizes,
     filling_sizes,
@@ -28,6 +28,7 @@ from kcsim.mapping.larger import (
     without_idle_rounds,
 )
 from kcsim.mapping.nest import Mapping
+from kcsim.mapping.points import Point
 from kcsim.mapping.search import OBJECTIVES, SearchResult, objective_value
 from kcsim.mapping.space import count_tiles, fits_word, prime_factors
 from kcsim.model.counts import count_layer

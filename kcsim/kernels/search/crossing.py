@@ -27,6 +27,7 @@ from kcsim.kernels.search.labels import (
     OUTPUTS_OPEN,
     RETURNS,
     SPENT,
+    TWICE,
     WAITS,
     WEIGHTS_OPEN,
 )  # fmt: skip
@@ -223,7 +224,7 @@ def note_forwarding(problem, row, network, spread, arriving, moved_pj):
     if row.state & MAY_FORWARD:
         row.state &= ~MAY_FORWARD
         if spread.forwards:
-            row.state |= FORWARDS
+            row.state |= FORWARDS | (TWICE if row.state & FORWARDS else 0)
             row.spare += arriving * max(0.0, moved_pj - problem.forward_pj[network + 1])
             row.share = min(1.0, spread.shares[INPUTS] * arriving / row.flight[INPUTS])
     elif row.share < 1:

@@ -38,6 +38,7 @@ from kcsim.kernels.search.crossing import (
 )  # fmt: skip
 from kcsim.kernels.search.inputs import STILL, open_node
 from kcsim.kernels.search.labels import (
+    FORWARDS,
     HELD,
     INPUTS_OPEN,
     MAY_FORWARD,
@@ -47,6 +48,8 @@ from kcsim.kernels.search.labels import (
     PHASE,
     RETURNS,
     SPENT,
+    TWICE,
+    UNMOVED,
     WAITS,
     WEIGHTS_OPEN,
 )  # fmt: skip
@@ -103,6 +106,12 @@ def loop_over(search, source, stage, factor):
     new = copy_label(labels, source, factor)
     row = labels.rows[new]
     row.state |= phase
+    if row.state & UNMOVED:
+        row.state &= ~UNMOVED
+        if dimension < P and not row.state & TWICE:
+            # What neighbors were given the step before is nothing, or has no word of it.
+            row.state &= ~(MAY_FORWARD | FORWARDS)
+            row.spare, row.share = 0.0, 1.0
     for tensor, flag, kind in (
         (WEIGHTS, OPEN_WEIGHTS, WEIGHTS_OPEN), (OUTPUTS, OPEN_OUTPUTS, OUTPUTS_OPEN),
     ):  # fmt: skip
@@ -159,7 +168,7 @@ def place_node(search, source, stage, tensor):
     else:
         kind = INPUTS_OPEN + 2 * row.nodes
         if machine.rules[level - 1].forwards[INPUTS]:
-            row.state |= MAY_FORWARD
+            row.state |= MAY_FORWARD | UNMOVED
         node = labels.nodes[new, row.nodes]
         by_word = machine.rules[level - 1].multicast == WORD_MULTICAST
         rows, columns = (

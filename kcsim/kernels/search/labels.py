@@ -22,7 +22,8 @@ what all children of a network together are). Account 0 is energy, the others ar
 times the MAC units.
 """
 
-OPEN_WEIGHTS, OPEN_OUTPUTS, RETURNS, WAITS, PHASE, MAY_FORWARD, FORWARDS = 1, 2, 4, 8, 16, 64, 128
+OPEN_WEIGHTS, OPEN_OUTPUTS, RETURNS, WAITS, PHASE = 1, 2, 4, 8, 16
+MAY_FORWARD, FORWARDS, UNMOVED, TWICE = 64, 128, 256, 512
 
 LABEL = record(
     parent=int64, step=int64, next=int64, box=int64, state=int64, nodes=int64, units=float64,
@@ -38,7 +39,8 @@ next
 state
     Bits: weights are open, outputs are open, outputs return (a level further in keeps them),
     inputs are closed but wait for a network, a loop has moved the stationary tensor, children of
-    the next network may take inputs from neighbors, those of one further in do.
+    the next network may take inputs from neighbors, those of one further in do, no loop has moved
+    these, those of two networks do.
 nodes
     Open nodes of inputs.
 units
