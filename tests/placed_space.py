@@ -7,16 +7,56 @@ network forwards, or pays for hops, all of them differ.
 from __future__ import annotations
 
 import itertools
+import random
+from dataclasses import replace
 
 import numpy as np
 from every_mapping import price, primes
-from uneven_space import Costs, spaces_of
+from small_problems import layer_of
+from uneven_problems import random_hardware
+from uneven_space import Costs, count_all, spaces_of
 
 from kcsim import count_mappings
 from kcsim.hardware.schema import LevelConstraint
 from kcsim.workload.layer import DIMENSIONS
 
+_WINDOWS = "PPPQQRRRSSMCCNG"
 _SEEN = {"weights": "GMCRS", "outputs": "NGMPQ"}
+
+
+def placed_problem(seed, kind, most=1500):
+    """A layer and a hardware with networks that forward, or have hops, and so many mappings."""
+    rng = random.Random(seed)
+    while True:
+        hardware = _hardware(rng, kind)
+        window = [tuple(rng.choice(values) for _ in "RC") for values in ((1, 1, 1, 2), (1, 1, 2))]
+        sizes, count = {}, 0
+        for _ in range(rng.choice((3, 4, 4, 5))):
+            dimension, prime = rng.choice(_WINDOWS), rng.choice((2, 2, 3))
+            larger = sizes | {dimension: sizes.get(dimension, 1) * prime}
+            if dimension in "RS" and larger[dimension] > 3:
+                continue
+            found = count_all(layer_of(larger, *window), hardware, fitting=True)
+            if 0 < found <= most:
+                sizes, count = larger, found
+        if count:
+            return layer_of(sizes, *window), hardware
+
+
+def _hardware(rng, kind):
+    """A random hardware of `uneven_problems`, where words cross meshes."""
+    hardware = random_hardware(rng, True)
+    levels = list(hardware.levels)
+    for i, level in enumerate(levels):
+        more, inside = {}, i + 1 < len(levels)
+        if kind == "hops" and (i + 2 == len(levels) or rng.random() < 0.3):
+            more = {"hop_pj": rng.choice((0.1, 0.5, 2.0)), "x": rng.choice((1, 2, 3, 4))}
+        elif kind == "forwarding" and inside and rng.random() < 0.7:
+            more = {"forwarding": ("inputs",), "x": rng.choice((2, 3, 4))}
+        if more:
+            more["y"] = rng.choice((1, 1, 2, 3))
+            levels[i] = replace(level, fanout=replace(level.fanout, **more))
+    return replace(hardware, levels=tuple(levels))
 
 
 def placed_costs(layer, hardware, even=False):
@@ -109,14 +149,12 @@ def _links(layer, hardware, index, mesh, extents, tensor, way):
     shared = shared and index + 1 < len(hardware.levels)
     children = []
     for indices in itertools.product(*(range(bound) for _, _, _, bound in mesh)):
-        place, start, size = [0, 0], dict.fromkeys(DIMENSIONS, 0), dict(zip(DIMENSIONS, extents))
-        stride = [1, 1]
-        for (_, kind, d, bound), n in reversed(list(zip(mesh, indices))):
+        place, stride, start = [0, 0], [1, 1], dict.fromkeys(DIMENSIONS, 0)
+        size = dict(zip(DIMENSIONS, extents, strict=True))
+        # The innermost loop is the last one along Y.
+        for (_, kind, d, bound), n in zip(reversed(mesh), reversed(indices), strict=True):
             place[kind - 1] += n * stride[kind - 1]
             stride[kind - 1] *= bound
-        for (_, kind, d, bound), n in sorted(
-            zip(mesh, indices), key=lambda pair: -mesh.index(pair[0])
-        ):
             start[DIMENSIONS[d]] += n * size[DIMENSIONS[d]]
             size[DIMENSIONS[d]] *= bound
         if tensor == "inputs":
