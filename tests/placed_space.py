@@ -101,9 +101,7 @@ def _places(hardware, index, own):
     level = hardware.levels[index]
     constraint = hardware.dataflow.levels.get(level.name, LevelConstraint())
     allowed = constraint.spatial_x, constraint.spatial_y
-    factors = [
-        (d, p) for _, _, d, bound in own for p, n in primes(bound).items() for _ in range(n)
-    ]
+    factors = [(d, p) for _, _, d, bound in own for p, n in primes(bound).items() for _ in range(n)]
     found = set()
     for order in set(itertools.permutations(factors)):
         for cut in range(len(order) + 1):

@@ -11,6 +11,7 @@ from kcsim.cli.options import (
     Execution,
     Format,
     HardwareFile,
+    Imperfect,
     Layers,
     NetworkOfWeights,
     Objective,
@@ -40,6 +41,7 @@ def command(
     plot: EnergyPlot = None,
     size: Size = None,
     time_limit: TimeLimit = None,
+    imperfect: Imperfect = False,
     even: Even = False,
 ) -> None:
     """Estimate energy, traffic, storage and cycles of a network on a hardware."""
@@ -77,6 +79,7 @@ def command(
             hardware, chosen, cluster, weights=clustered, batch=batch,
             objective=objective, time_limit=time_limit, progress=progress,
             execution=execution or "decode", decode_level=decode_level, even=even,
+            imperfect=imperfect,
         )  # fmt: skip
     if plot:
         plot_energy(result, plot, size or PAGE)

@@ -9,6 +9,7 @@ from kcsim.cli.options import (
     Cluster,
     Even,
     HardwareFile,
+    Imperfect,
     Layers,
     NetworkName,
     Objective,
@@ -33,6 +34,7 @@ def command(
     zeros: Zeros = None,
     objective: Objective = "edp",
     time_limit: TimeLimit = None,
+    imperfect: Imperfect = False,
     even: Even = False,
     overrides: Overrides = None,
     save: Save = None,
@@ -60,6 +62,7 @@ def command(
         found = estimate(
             hardware, chosen, cluster, batch=batch, objective=objective, time_limit=time_limit,
             progress=progress, even=even,
+            imperfect=imperfect,
         )  # fmt: skip
     if save:
         _save(found, objective, save)

@@ -35,6 +35,7 @@ def estimate(
     execution: str = "decode",
     decode_level: str | None = None,
     even: bool = False,
+    imperfect: bool = False,
 ) -> Result:
     """Estimate a network, dense and (if a clustering is given) clustered.
 
@@ -78,6 +79,9 @@ def estimate(
         hardware says when absent, but under ``execution="auto"``, which tries all.
     even : bool
         Only search mappings where all tiles of a level change at the same place of the nest.
+    imperfect : bool
+        Also try bounds that do not divide their dimension, for dense weights and decoded ones;
+        see `kcsim.model.imperfect`.
 
     Returns
     -------
@@ -102,10 +106,10 @@ def estimate(
     if plan.clustering is None and (execution, decode_level) != ("decode", None):
         plan.demand_clustering()
     if plan.clustering is None:
-        dense = plan.dense_run(objective, time_limit, progress, even)
+        dense = plan.dense_run(objective, time_limit, progress, even, imperfect=imperfect)
         return Result(plan.network, plan.hardware, {"dense": dense}, objective)
     places = decoder_places(execution, decode_level, plan.hardware)
-    dense = plan.dense_run(objective, time_limit, progress, even)
+    dense = plan.dense_run(objective, time_limit, progress, even, imperfect=imperfect)
     clustered = run_clustered(
         plan,
         places,
@@ -114,6 +118,7 @@ def estimate(
         time_limit=time_limit,
         progress=progress,
         even=even,
+        imperfect=imperfect,
     )
     runs = {"dense": dense, execution: clustered}
     return Result(plan.network, plan.hardware, runs, objective)
@@ -129,6 +134,7 @@ def run_clustered(
     progress: Progress = None,
     even: bool = False,
     mapper: Mapper | None = None,
+    imperfect: bool = False,
 ) -> Run:
     """The network with clustered weights, executed in one way.
 
@@ -138,7 +144,7 @@ def run_clustered(
         With a clustering.
     places : sequence of Hardware
         Of `kcsim.estimation.executions.decoder_places`.
-    execution, objective, time_limit, progress, even
+    execution, objective, time_limit, progress, even, imperfect
         As for `estimate`.
     mapper : Mapper, optional
         How layers are mapped.
@@ -147,7 +153,7 @@ def run_clustered(
     tried = try_executions(
         plan.layers, places, plan.demand_clustering(), wanted,
         objective=objective, time_limit=time_limit, progress=progress, even=even,
-        mapper=mapper,
+        mapper=mapper, imperfect=imperfect,
     )  # fmt: skip
     layers = choose_layers(tried, execution, objective, plan.hardware)
     return plan.clustered_run(layers, execution)

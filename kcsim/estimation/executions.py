@@ -18,6 +18,7 @@ from kcsim.mapping.deadline import Deadline, in_threads
 from kcsim.mapping.layers import Mapper, MappingTask, try_layers
 from kcsim.mapping.search import TIME_LIMIT, objective_value
 from kcsim.model.best import FoundEstimates
+from kcsim.model.imperfect import ImperfectMapper
 from kcsim.model.layer_estimate import Alternative, LayerEstimate
 from kcsim.sharing.distinct_entries import DistinctEntries
 from kcsim.sharing.plan import SharedLayer
@@ -86,6 +87,7 @@ def try_executions(
     progress: Progress = None,
     even: bool = False,
     mapper: Mapper | None = None,
+    imperfect: bool = False,
 ) -> tuple[Tried, ...]:
     """Find what every way of executing each layer spends.
 
@@ -103,6 +105,8 @@ def try_executions(
         As for `kcsim.estimate`: all ways to execute a layer share its time.
     mapper : Mapper, optional
         How layers are mapped.
+    imperfect : bool
+        As for `kcsim.estimate`.
 
     Returns
     -------
@@ -123,11 +127,11 @@ def try_executions(
             progress(done + mapped, done + of + shared_layers)
 
     for each, forms in zip(hardware, formats, strict=True):
-        costs = [form.costs(each) for form in forms]
-        tasks = [MappingTask(*pair, even) for pair in zip(layers, costs, strict=True)]
+        tasks = _tasks(layers, each, forms, even, imperfect)
         found = try_layers(
-            tasks, each, objective=objective, time_limit=limit / ways, progress=tell, mapper=mapper
-        )
+            tasks, each, objective=objective, time_limit=limit / ways, progress=tell,
+            mapper=ImperfectMapper() if imperfect else mapper,
+        )  # fmt: skip
         done += len({task.shape for task in tasks})
         estimated = FoundEstimates(each)
         for entry, layer, form, result in zip(tried, layers, forms, found, strict=True):
@@ -156,6 +160,20 @@ def try_executions(
             tried[job.layer].found[way] = own
         tried[job.layer].reasons.update(outcome.reasons)
     return tuple(tried)
+
+
+def _tasks(
+    layers: Sequence[ConvLayer],
+    hardware: Hardware,
+    forms: Sequence[WeightFormat],
+    even: bool,
+    imperfect: bool,
+) -> list[MappingTask]:
+    """What there is to map."""
+    return [
+        MappingTask(layer, form.costs(hardware), even, form if imperfect else None)
+        for layer, form in zip(layers, forms, strict=True)
+    ]
 
 
 class _SharingJob(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -96,14 +97,24 @@ def first_labels(search: Search) -> Search:
     return search
 
 
-def run_search(search: Search, deadline: Deadline) -> tuple[Search, int]:
-    """Go on until all is done (`DONE`), the time is over (`PAUSED`), or the memory is (`FULL`)."""
+def run_search(
+    search: Search, deadline: Deadline, settle: Callable[[Search], Search] = settle_held
+) -> tuple[Search, int]:
+    """Go on until all is done (`DONE`), the time is over (`PAUSED`), or the memory is (`FULL`).
+
+    Parameters
+    ----------
+    search : Search
+    deadline : Deadline
+    settle : callable
+        What becomes of whole mappings that are held back.
+    """
     labels, steps = search.labels, FIRST_CHUNK
     each = labels.rows.itemsize + labels.amounts[0].nbytes + labels.nodes[0].nbytes
     while True:
         started = time.monotonic()
         outcome = int(optimum.search_on(search, steps, _NO_PATH))
-        search = settle_held(search)
+        search = settle(search)
         if outcome == DONE:
             return search, outcome
         if outcome == FULL:

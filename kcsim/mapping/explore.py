@@ -243,7 +243,7 @@ class Explorer:
 
     def know(self, points: Sequence[Point]) -> None:
         """Begin with some mappings: the best one, or a front."""
-        self.known.points = list(points)
+        self.known.points, self.best[:] = list(points), np.inf
         for row, point in zip(self.best, points, strict=False):
             row[:] = point.energy, point.cycles
 

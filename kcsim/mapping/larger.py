@@ -118,7 +118,7 @@ def sizes_beside(layer: ConvLayer, sizes: Sizes, room: int) -> Iterator[Sizes]:
         Children along an axis at most.
     """
     own = list(layer.dimensions.values())
-    groups = [(i,) for i in range(len(own)) if i != _FIXED]
+    groups: list[tuple[int, ...]] = [(i,) for i in range(len(own)) if i != _FIXED]
     for pair in ("PQ", "RS"):
         i, j = (DIMENSIONS.index(d) for d in pair)
         if own[i] == own[j]:
@@ -130,6 +130,28 @@ def sizes_beside(layer: ConvLayer, sizes: Sizes, room: int) -> Iterator[Sizes]:
                 found[i] = size
             if tuple(found) != tuple(sizes):
                 yield tuple(found)
+
+
+def every_sizes(layer: ConvLayer, most: int) -> list[Sizes] | None:
+    """All sizes, its own apart, that bounds multiply to of which none could be less.
+
+    A bound could be less if as many rounds of it were left. ``None`` if there are more than some.
+    """
+    own, found = list(layer.dimensions.values()), [()]
+    for i, size in enumerate(own):
+        choices = [size] if i == _FIXED else _chained(size, 1)
+        found = [(*known, choice) for known in found for choice in sorted(set(choices))]
+        if len(found) > most:
+            return None
+    return [sizes for sizes in found if sizes != tuple(own)]
+
+
+def _chained(rounds: int, product: int) -> list[int]:
+    """Products of bounds that leave one round of so many in the end."""
+    if rounds == 1:
+        return [product]
+    fewer = {-(-rounds // bound) for bound in range(2, rounds + 1)}
+    return [size for left in fewer for size in _chained(left, product * -(-rounds // left))]
 
 
 def _near(size: int, room: int) -> list[int]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 from kcsim.cost.prices import DENSE, WeightCosts
+from kcsim.cost.weight_format import WeightFormat
 from kcsim.errors import InputError, MappingError
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.cache import MappingCache, default_cache
@@ -16,16 +17,28 @@ from kcsim.workload.layer import ConvLayer
 
 
 class MappingTask(NamedTuple):
-    """A layer to map, the forms that its weights may take, and whether to even mappings alone."""
+    """A layer to map.
+
+    Attributes
+    ----------
+    layer : ConvLayer
+    weights : tuple of WeightCosts
+        The forms that its weights may take.
+    even : bool
+        Whether to even mappings alone.
+    imperfect : WeightFormat, optional
+        How the weights are stored, where bounds need not divide; see `kcsim.model.imperfect`.
+    """
 
     layer: ConvLayer
     weights: tuple[WeightCosts, ...] = (DENSE,)
     even: bool = False
+    imperfect: WeightFormat | None = None
 
     @property
     def shape(self) -> Hashable:
         """What two tasks share that have the same best mapping."""
-        return self.layer.shape_key, self.weights, self.even
+        return self.layer.shape_key, self.weights, self.even, self.imperfect
 
 
 class Mapper:
@@ -52,7 +65,7 @@ class Mapper:
         within: Deadline | None = None,
     ) -> SearchResult | MappingError:
         """The best mapping of a layer, or why it has none; see `map_layers`."""
-        store, (layer, weights, even) = self.store, task
+        store, (layer, weights, even, _) = self.store, task
         key = store.key(layer, hardware, objective, weights, even=even) if store else ""
         known = store.load(key, layer, hardware, weights, even=even) if store else None
         if known:

@@ -102,10 +102,9 @@ def build_problem(
     slides = np.array([layer.kernel_height > 1, layer.kernel_width > 1])
     levels = _placements(hardware, lattice, machine, axes, slides, deadline, spreads)
     link_pj, bare_pj = _link_prices(hardware, machine, bare)
-    splits, mesh_loops, tilted = _splits(lattice, levels, machine, slides)
-    places, accounts = _places(hardware, machine, entries, splits)
-    _include_least_links(places, splits, machine, link_pj, bare_pj)
-    splits = np.concatenate(splits)
+    by_level, mesh_loops, tilted = _splits(lattice, levels, machine, slides)
+    places, accounts = _places(hardware, machine, entries, by_level)
+    _include_least_links(by_level, machine, link_pj, bare_pj)
     store_port = 0
     if machine.lookup_cycles > 0 or bare.lookup_cycles > 0:
         store_port, accounts = accounts, accounts + 1
@@ -114,7 +113,7 @@ def build_problem(
     problem = Problem(
         lattice, machine,
         np.array([*bare_pj, bare.lookup_pj]),
-        float(bare.lookup_cycles), stages, places, splits, words, distinct,
+        float(bare.lookup_cycles), stages, places, np.concatenate(by_level), words, distinct,
         machine.macs / lattice.extents.astype(float).prod(axis=1), unseen, along, lines,
         _without(lattice, "M"), slides, store_port, max(form.unit_filters, *form.unit) == 1,
         float(layer.output_words), mesh_loops, link_pj, tilted,
@@ -256,7 +255,6 @@ def _link_prices(
 
 
 def _include_least_links(
-    places: np.ndarray,
     splits: list[np.ndarray],
     machine: Machine,
     link_pj: np.ndarray,
@@ -279,7 +277,9 @@ def _splits(
     lattice: Lattice, levels: list[list[Placed]], machine: Machine, slides: np.ndarray
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     """The ways to spread factors below each level, with their loops and what is tilted of them."""
-    found, loops, tilted = [], [], []
+    found: list[np.ndarray] = []
+    loops: list[tuple[int, int, int]] = []
+    tilted: list[np.ndarray] = []
     box_slants = slants_of(lattice, machine.window)[1]
     for rule, placed in zip(machine.rules, levels, strict=True):
         rows = _level_splits(lattice, np.array([each.tile for each in placed]))

@@ -7,11 +7,10 @@ from collections.abc import Hashable
 
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.hardware.schema import Hardware
-from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.layers import MappingTask, map_layers
-from kcsim.mapping.search import TIME_LIMIT, SearchResult
+from kcsim.mapping.search import SearchResult
 from kcsim.model.evaluate import evaluate
-from kcsim.model.imperfect import improve_imperfectly
+from kcsim.model.imperfect import ImperfectMapper
 from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.reading.arguments import checked
 from kcsim.workload.layer import ConvLayer
@@ -51,17 +50,11 @@ def map_layer(
         See `kcsim.mapping.search.search_mapping`.
     """
     weight_format = weight_format or WeightFormat(hardware.precision_bits.weights)
-    task = MappingTask(layer, weight_format.costs(hardware), even)
-    limit = TIME_LIMIT if time_limit is None else time_limit
-    deadline = Deadline(limit)
-    # What the best mapping of bounds that divide leaves of the time is for all others.
-    first = limit / 2 if imperfect else limit
-    (found,) = map_layers([task], hardware, objective=objective, time_limit=first)
-    if imperfect:
-        found = improve_imperfectly(
-            layer, hardware, weight_format, found, objective=objective,
-            time_limit=deadline.left, even=even,
-        )  # fmt: skip
+    costs = weight_format.costs(hardware)
+    task = MappingTask(layer, costs, even, weight_format if imperfect else None)
+    (found,) = map_layers(
+        [task], hardware, objective=objective, time_limit=time_limit, mapper=ImperfectMapper()
+    )
     return under_found(found, layer, hardware, weight_format)
 
 

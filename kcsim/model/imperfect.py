@@ -8,28 +8,32 @@ to the layer, do not beat the best mapping; what it finds is counted as it is, s
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import time
 
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.cost.zero_savings import left_of_cycles
-from kcsim.errors import KcsimError
+from kcsim.errors import KcsimError, MappingError
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search.progress import TOLERANCE
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.explore import FIRST_TRY, Explorer, Task
 from kcsim.mapping.larger import (
     Sizes,
+    every_sizes,
     filling_sizes,
     resized,
     sizes_beside,
     spreads_of,
     without_idle_rounds,
 )
+from kcsim.mapping.layers import Mapper, MappingTask
+from kcsim.mapping.listing import list_mappings
 from kcsim.mapping.nest import Mapping
 from kcsim.mapping.points import Point
-from kcsim.mapping.search import OBJECTIVES, SearchResult, objective_value
+from kcsim.mapping.search import OBJECTIVES, TIME_LIMIT, SearchResult, objective_value
 from kcsim.mapping.space import count_tiles, fits_word, prime_factors
 from kcsim.model.counts import count_layer
 from kcsim.model.cycles import count_cycles
@@ -39,11 +43,39 @@ from kcsim.workload.layer import ConvLayer
 
 FILLING = 12
 """Larger sizes that fill the array that are tried first."""
+MOST_LISTED, LARGEST = 3000, 40
+"""Mappings that are all counted, if there are no more, of layers with no larger dimension."""
 LEAST_GAIN = 1e-3
 """Sizes beside the best ones are tried as long as the best mapping becomes better by such a share,
 and at most so often:"""
 SWEEPS = 6
+_PERFECT_SHARE = 0.5
+"""Share of the time for bounds that divide; what they leave is for all others."""
 _NOTE = "of bounds that do not divide their dimension, only some were tried"
+
+
+class ImperfectMapper(Mapper):
+    """Maps layers with bounds that do not divide, too, where a task says so."""
+
+    def solve(
+        self,
+        task: MappingTask,
+        hardware: Hardware,
+        objective: str,
+        time_limit: float | None = None,
+        within: Deadline | None = None,
+    ) -> SearchResult | MappingError:
+        """The best mapping that is found, or why there is none; see `map_layers`."""
+        limit = TIME_LIMIT if time_limit is None else time_limit
+        share = _PERFECT_SHARE if task.imperfect else 1.0
+        deadline = Deadline(limit, within)
+        found = super().solve(task, hardware, objective, share * limit, within)
+        if isinstance(found, MappingError) or task.imperfect is None:
+            return found
+        return improve_imperfectly(
+            task.layer, hardware, task.imperfect, found, objective=objective,
+            time_limit=deadline.left, even=task.even, within=within,
+        )  # fmt: skip
 
 
 def improve_imperfectly(
@@ -123,7 +155,7 @@ class _Improved:
 
     def improve(self) -> None:
         """Try larger sizes, until none is better or the time is over."""
-        if self._done:
+        if self._done or self._list_all():
             return
         if self.objective != "energy":
             for sizes in list(filling_sizes(self.layer, self.spreads[: 2 * FILLING]))[:FILLING]:
@@ -154,6 +186,43 @@ class _Improved:
         cycles = max(costs[1], steps * left * compute.cycles_per_mac)
         return objective_value(self.objective, costs[0], cycles)
 
+    def _list_all(self) -> bool:
+        """Count every mapping, if there are few; then the best one is known."""
+        every = None
+        if max(self.layer.dimensions.values()) <= LARGEST:
+            every = every_sizes(self.layer, MOST_LISTED)
+        tasks = [self._task(resized(self.layer, sizes)) for sizes in every or ()]
+        left, seen = MOST_LISTED, set[Mapping]()
+
+        def count(mapping: Mapping, codebook_level: int | None) -> None:
+            mapping = without_idle_rounds(mapping, self.layer)
+            if mapping not in seen:
+                seen.add(mapping)
+                with contextlib.suppress(KcsimError):
+                    self._take(mapping, codebook_level)
+
+        for task in tasks:
+            few = left > 0 and count_tiles(prime_factors(task.layer)) <= MOST_LISTED
+            listed = list_mappings(task, left, self.deadline, count) if few else None
+            if listed is None:
+                return False
+            left -= listed
+        self.evaluated += len(seen)
+        if every is not None:
+            self.least = self.value
+        return every is not None
+
+    def _take(self, mapping: Mapping, codebook_level: int | None) -> bool:
+        """Count a mapping, and keep it if it is better; whether it is."""
+        energy, cycles = self._costs(mapping, codebook_level)
+        if objective_value(self.objective, energy, cycles) >= self.value * (1 - TOLERANCE):
+            return False
+        self.best = dataclasses.replace(
+            self.best, mapping=mapping, energy=energy, cycles=float(cycles),
+            codebook_level=codebook_level,
+        )  # fmt: skip
+        return True
+
     def _task(self, layer: ConvLayer) -> Task:
         return Task(layer, self.hardware, self.form.costs(self.hardware), even=self.even)
 
@@ -167,16 +236,11 @@ class _Improved:
             if found is None:
                 return
             mapping = without_idle_rounds(found.mapping, self.layer)
-            energy, cycles = self._costs(mapping, found.codebook_level)
+            if self._take(mapping, found.codebook_level):
+                self.sizes = sizes
         except KcsimError:
             # Too large to be searched or counted, or it cuts units of clustered weights.
             return
-        if objective_value(self.objective, energy, cycles) < self.value * (1 - TOLERANCE):
-            self.best = dataclasses.replace(
-                self.best, mapping=mapping, energy=energy, cycles=float(cycles),
-                codebook_level=found.codebook_level,
-            )  # fmt: skip
-            self.sizes = sizes
 
     def _found(self, sizes: Sizes, thoroughly: bool) -> Point | None:
         """The best mapping of the layer with other sizes, if it may be better than the best one."""

@@ -124,7 +124,8 @@ class Search(NamedTuple):
     most : float
         What the objective must be below.
     width : int
-        Labels to keep at most of a stage and box.
+        Labels to keep at most of a stage and box; below 0 for all, of which none are compared, and
+        all whole mappings are held back.
     by_cycles : bool
         Whether cycles count as much as energy; else they do only where energies are equal.
     rest, entry : float64[stages, tiles], float64[levels, tiles]
@@ -331,7 +332,7 @@ def add_label(search, stage):
                 worst, before_worst = at, before
             before = at
         at = following
-    if count >= search.width:
+    if 0 <= search.width <= count:
         if rows[worst].least <= rows[new].least:
             return False
         if before_worst < 0:

@@ -31,6 +31,7 @@ from kcsim.kernels.search.labels import (
     INPUTS_OPEN,
     MAY_FORWARD,
     SPENT,
+    TWICE,
     WEIGHTS_OPEN,
 )  # fmt: skip
 from kcsim.kernels.search.machine import LEAK_PJ
@@ -199,6 +200,8 @@ def begin(search):
     problem, labels = search.problem, search.labels
     row, levels = labels.rows[0], problem.places.shape[0] - 1
     row.parent, row.step, row.next, row.box, row.state, row.nodes = -1, -1, -1, 0, 0, 0
+    if search.width < 0:
+        row.state = FORWARDS | TWICE
     row.units, row.copies, row.spare, row.share = 1.0, 0.0, 0.0, 1.0
     row.leak = problem.machine.cycles[levels, LEAK_PJ]
     for i in range(3):
