@@ -133,17 +133,17 @@ def sizes_beside(layer: ConvLayer, sizes: Sizes, room: int) -> Iterator[Sizes]:
 
 
 def every_sizes(layer: ConvLayer, most: int) -> list[Sizes] | None:
-    """All sizes, its own apart, that bounds multiply to of which none could be less.
+    """All sizes that bounds multiply to of which none could be less; its own come first.
 
     A bound could be less if as many rounds of it were left. ``None`` if there are more than some.
     """
-    own, found = list(layer.dimensions.values()), [()]
-    for i, size in enumerate(own):
+    found: list[Sizes] = [()]
+    for i, size in enumerate(layer.dimensions.values()):
         choices = [size] if i == _FIXED else _chained(size, 1)
         found = [(*known, choice) for known in found for choice in sorted(set(choices))]
         if len(found) > most:
             return None
-    return [sizes for sizes in found if sizes != tuple(own)]
+    return found
 
 
 def _chained(rounds: int, product: int) -> list[int]:

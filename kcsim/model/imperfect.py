@@ -155,6 +155,9 @@ class _Improved:
 
     def improve(self) -> None:
         """Try larger sizes, until none is better or the time is over."""
+        energy, cycles = self._costs(self.best.mapping, self.best.codebook_level)
+        # Accesses are whole from here on.
+        self.best = dataclasses.replace(self.best, energy=energy, cycles=float(cycles))
         if self._done or self._list_all():
             return
         if self.objective != "energy":
