@@ -56,7 +56,7 @@ def test_never_worse_and_counted_as_it_is(filters, channels, outputs, taps, obje
     }[objective]
     assert cost <= bar * (1 + 1e-6)
     if found.mapping != perfect.mapping:
-        assert not found.mapping.is_perfect(layer)
+        assert cost < bar, "accesses are whole in both"
 
 
 def test_primes_no_longer_leave_the_array_idle():
@@ -67,7 +67,7 @@ def test_primes_no_longer_leave_the_array_idle():
     assert found.cycles.total < perfect.cycles.total
     assert found.counts.macs == layer.macs
     assert found.search is not None
-    assert found.search.note
+    assert found.search.proved or found.search.note
 
 
 @pytest.mark.parametrize("seed", range(6))
