@@ -39,7 +39,8 @@ def command(
     """Find the best mapping of a layer, as YAML that 'kcsim evaluate' reads, with its proof.
 
     All mappings are searched whose bounds divide their dimension and that the dataflow allows: none
-    of them is better. The output says so, or why it is not proved.
+    of them is better. The output says so, or why it is not proved. Bounds that do not divide, which
+    --imperfect adds, are all searched where there are few mappings.
     """
     from kcsim.cli.layers import mapping_file, read_format, read_layer
     from kcsim.cli.running import check_ending, check_output, emit, refuse_unused, waiting

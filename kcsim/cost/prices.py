@@ -231,7 +231,7 @@ def _fill_costs(
 def _transfer_pj(hardware: Hardware, index: int, weights: WeightCosts) -> np.ndarray:
     """Energy of one word of each tensor on the network below a level: float64[3].
 
-    Hops depend on the mapping; one is counted for each word.
+    One hop is counted for each word; `kcsim.mapping.problem` counts those that a mapping takes.
     """
     level, precision = hardware.levels[index], hardware.precision_bits
     bits = np.array([getattr(precision, name) for name in TENSORS], np.float64)

@@ -89,7 +89,7 @@ def test_several_dimensions_are_larger_together(name, most):
     layer, hardware = ConvLayer("c", 127, 251, 17, 17, 1, 1), load_hardware(name)
     perfect, found = (map_layer(layer, hardware, imperfect=choice) for choice in (False, True))
     assert found.energy * found.cycles.total <= most
-    assert most < 0.001 * perfect.energy * perfect.cycles.total
+    assert most < 0.01 * perfect.energy * perfect.cycles.total
     assert found.counts.macs == layer.macs
 
 
