@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from kcsim.hardware.level import Fanout
 from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, SPATIAL_X, SPATIAL_Y, P, Q, R, S
 from kcsim.kernels.search.tilings import Lattice
+from kcsim.mapping.deadline import Deadline
 
 MeshLoops = tuple[tuple[int, int, int], ...]
 """Kind, dimension and bound of every loop, those along X first."""
@@ -81,6 +82,7 @@ def forwarding_placements(
     along_x: np.ndarray,
     axes: Sequence[np.ndarray],
     slides: np.ndarray,
+    deadline: Deadline,
     own: MeshLoops = (),
 ) -> list[Placed]:
     """As `plain_placements`, with all places of children that may take inputs from neighbors.
@@ -92,6 +94,7 @@ def forwarding_placements(
         if not forwards(lattice.extents[each.tile], slides):
             found.append(each)
             continue
+        deadline.check()
         known: set[MeshLoops] = set()
         for loops in _places(lattice, each.tile, axes, orders):
             turned = _turned(loops)
@@ -121,10 +124,9 @@ def hop_placements(
     lattice: Lattice,
     along_x: np.ndarray,
     axes: Sequence[np.ndarray],
-    fanout: Fanout,
+    shared: Sequence[bool],
     slants: Sequence[Slant],
-    *,
-    innermost: bool,
+    deadline: Deadline,
     own: MeshLoops = (),
 ) -> list[Placed]:
     """Every tile that can be spread, in the ways of which none takes more links for all tensors.
@@ -135,32 +137,48 @@ def hop_placements(
         See `plain_placements`.
     axes : sequence of int64[:]
         Tiles that may lie along X and Y.
-    fanout : Fanout
+    shared : sequence of bool
+        See `shared_words`.
     slants : sequence of Slant
         Of all boxes.
-    innermost : bool
-        Whether the children are MAC units: then nothing is shared.
+    deadline : Deadline
     own : MeshLoops
         What is kept in any case, of a tile in place of all else.
+
+    Raises
+    ------
+    OutOfTime
+        If the deadline passes.
     """
     found: list[Placed] = []
-    shared = [fanout.multicast != "none" and not innermost] * 2
-    shared += [fanout.reduction and not innermost, shared[0]]
-    orders = _Orders(lattice)
+    orders, short = _Orders(lattice), _ShortOrders(lattice, list(_seen(shared)))
     for tile in np.flatnonzero(along_x >= 0).tolist():
-        ways: list[Placed] = []
+        deadline.check()
         extents = lattice.extents[tile].tolist()
         diagonal = shared[INPUTS] and any(extents[p] > 1 and extents[r] > 1 for p, r in _WINDOW)
-        for loops in _places(lattice, tile, axes, orders):
-            weights, inputs, outputs, back = (_links(loops, seen) for seen in _seen(shared))
-            links = weights, inputs, outputs, back
-            tilted: tuple[float, ...] = ()
-            if diagonal:
-                tilted = tuple(_tilted_links(loops, slant) for slant in slants)
-                links = (weights, 0.0, outputs, back)
-            ways.append(Placed(tile, loops, links, tilted))
-        found += [way for way in ways if way.loops == own and own] or _no_worse(ways)
+        places: Iterable[MeshLoops] = _places(lattice, tile, axes, orders if diagonal else short)
+        if own and any(loops == own for loops in _places(lattice, tile, axes, orders)):
+            places = [own]
+        found += _no_worse([_placed(tile, n, shared, slants if diagonal else ()) for n in places])
     return found
+
+
+def shared_words(fanout: Fanout, *, innermost: bool) -> tuple[bool, ...]:
+    """Whether children share words: of weights and inputs in, of outputs out and back.
+
+    Nothing is shared where the children are MAC units, below the innermost level.
+    """
+    multicast = fanout.multicast != "none" and not innermost
+    return multicast, multicast, fanout.reduction and not innermost, multicast
+
+
+def _placed(tile: int, loops: MeshLoops, shared: Sequence[bool], slants: Sequence[Slant]) -> Placed:
+    """A way to place children, with the links that words take."""
+    weights, inputs, outputs, back = (_links(loops, seen) for seen in _seen(shared))
+    if not slants:
+        return Placed(tile, loops, (weights, inputs, outputs, back))
+    tilted = tuple(_tilted_links(loops, slant) for slant in slants)
+    return Placed(tile, loops, (weights, 0.0, outputs, back), tilted)
 
 
 def _seen(shared: Sequence[bool]) -> Iterator[np.ndarray]:
@@ -263,6 +281,34 @@ class _Orders:
                 else:
                     found.add(((dimension, prime), *inner))
         return sorted(found)
+
+
+class _ShortOrders(_Orders):
+    """Those orders of which no other one reaches less far for each tensor.
+
+    What is seen by a tensor reaches half as far, on average, as what is not.
+    """
+
+    def __init__(self, lattice: Lattice, seen: Sequence[np.ndarray]) -> None:
+        self._seen = seen
+        super().__init__(lattice)
+
+    def _of(self, tile: int) -> list[tuple[tuple[int, int], ...]]:
+        kept: list[tuple[tuple[float, ...], tuple[tuple[int, int], ...]]] = []
+        reaches = {order: self._reach(order) for order in super()._of(tile)}
+        for order in sorted(reaches, key=lambda order: reaches[order]):
+            reach = reaches[order]
+            if not any(all(a <= b for a, b in zip(k, reach, strict=True)) for k, _ in kept):
+                kept.append((reach, order))
+        return [order for _, order in kept]
+
+    def _reach(self, order: tuple[tuple[int, int], ...]) -> tuple[float, ...]:
+        found, stride = [0.0] * len(self._seen), 1
+        for dimension, bound in reversed(order):
+            for i, seen in enumerate(self._seen):
+                found[i] += (bound - 1) * stride * (0.5 if seen[dimension] else 1.0)
+            stride *= bound
+        return tuple(found)
 
 
 def _places(

@@ -25,6 +25,7 @@ from kcsim.mapping.mesh import (
     forwards,
     hop_placements,
     plain_placements,
+    shared_words,
     slants_of,
 )
 from kcsim.mapping.space import (
@@ -222,12 +223,10 @@ def _placements(
         along_x = find_splits(lattice, axes[i], deadline)
         own = spreads[i] if spreads else ()
         if level.fanout.hop_pj:
-            found.append(hop_placements(
-                lattice, along_x, axes[i], level.fanout, slants,
-                innermost=i + 1 == len(hardware.levels), own=own,
-            ))  # fmt: skip
+            shared = shared_words(level.fanout, innermost=i + 1 == len(hardware.levels))
+            found.append(hop_placements(lattice, along_x, axes[i], shared, slants, deadline, own))
         elif "inputs" in level.fanout.forwarding:
-            found.append(forwarding_placements(lattice, along_x, axes[i], slides, own))
+            found.append(forwarding_placements(lattice, along_x, axes[i], slides, deadline, own))
         else:
             found.append(plain_placements(lattice, along_x))
         deadline.check()

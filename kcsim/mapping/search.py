@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kcsim.cost.prices import DENSE, Prices, WeightCosts
+from kcsim.cost.zero_savings import left_of_reads
 from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search.progress import FRONT
@@ -266,7 +267,12 @@ def check_search(objective: str, time_limit: float | None) -> None:
 
 def _note(task: Task, known: Explored) -> str:
     """Why what was found is not proved to be the best."""
-    return "; ".join(known.reasons)
+    reasons, innermost = list(known.reasons), task.hardware.levels[-1]
+    compute, zeros = task.hardware.compute, task.layer.zeros
+    spares = "outputs" in innermost.kept_tensors and left_of_reads(compute, zeros, "outputs") < 1
+    if innermost.fanout.hop_pj and spares:
+        reasons.append("each hop of a partial sum that zeros spare is taken for one")
+    return "; ".join(reasons)
 
 
 def objective_value(objective: str, energy: float, cycles: float) -> float:
