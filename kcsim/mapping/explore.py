@@ -86,6 +86,7 @@ FRONT_PLACES = 4096
 TOO_LARGE = "there are more tilings than can be searched"
 OUT_OF_TIME = "the time limit ended the search"
 OUT_OF_MEMORY = "the search took too much memory"
+PLACES_LEFT_OUT = "children may stand at more places than were tried"
 TOO_MANY_MOVES = "windows slide in more ways than can be told apart"
 WITH_TIES = 1 + TOLERANCE
 """What is so much worse at least may be as good: sums are rounded."""
@@ -272,6 +273,8 @@ class Explorer:
             task.layer, task.hardware, build_lattice(factors), weights, task.prices,
             even=task.even, deadline=self.deadline,
         )  # fmt: skip
+        if not built.every_place:
+            self.known.leave_out(PLACES_LEFT_OUT, self.task.least(self.objective))
         return self._bounded(_Form(weights, built, build_floors(built, self.deadline), math.inf))
 
     def _bounded(self, form: _Form) -> _Form:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -19,9 +21,14 @@ from kcsim.mapping.problem import Built, build_problem, fits_outermost
 from kcsim.mapping.space import build_lattice, prime_factors
 
 
-def list_mappings(
-    task: Task, most: int, deadline: Deadline, found: Callable[[Mapping, int | None], None]
-) -> int | None:
+class Found(Protocol):
+    """What is called with every mapping, and the level of its codebook."""
+
+    def __call__(self, mapping: Mapping, codebook_level: int | None) -> None:
+        """Take it."""
+
+
+def list_mappings(task: Task, most: int, deadline: Deadline, found: Found) -> int | None:
     """Call `found` with every mapping that fits, and the level of its codebook; some come twice.
 
     Left out are those that cost the same as another one, which has a tensor at another place of a
@@ -46,7 +53,7 @@ def list_mappings(
         problems.append((built, form.store_level))
     for built, codebook_level in problems:
         if fits_outermost(built.problem) and not _list(
-            task, built, deadline, lambda mapping, level=codebook_level: found(mapping, level)
+            task, built, deadline, functools.partial(found, codebook_level=codebook_level)
         ):
             return None
     return count

@@ -22,6 +22,10 @@ from kcsim.mapping.deadline import Deadline
 MeshLoops = tuple[tuple[int, int, int], ...]
 """Kind, dimension and bound of every loop, those along X first."""
 _WINDOW = ((P, R), (Q, S))
+MOST_PLACES, FEW_PLACES = 4096, 4
+"""Ways to place children below a level of which all are kept; of a tile, then."""
+MOST_DIAGONAL = 100
+"""Ways to place children, some of which share inputs on a diagonal, that are looked at by tile."""
 
 
 class Placed(NamedTuple):
@@ -128,8 +132,12 @@ def hop_placements(
     slants: Sequence[Slant],
     deadline: Deadline,
     own: MeshLoops = (),
-) -> list[Placed]:
+) -> tuple[list[Placed], bool]:
     """Every tile that can be spread, in the ways of which none takes more links for all tensors.
+
+    Also whether these are all such ways. Where children on a diagonal share inputs, and there are
+    more than `MOST_DIAGONAL`, those are left out that reach further where none shares them. From
+    `MOST_PLACES` on, only a few with the fewest links are kept of each tile.
 
     Parameters
     ----------
@@ -151,16 +159,39 @@ def hop_placements(
         If the deadline passes.
     """
     found: list[Placed] = []
+    every = True
     orders, short = _Orders(lattice), _ShortOrders(lattice, list(_seen(shared)))
     for tile in np.flatnonzero(along_x >= 0).tolist():
         deadline.check()
         extents = lattice.extents[tile].tolist()
         diagonal = shared[INPUTS] and any(extents[p] > 1 and extents[r] > 1 for p, r in _WINDOW)
-        places: Iterable[MeshLoops] = _places(lattice, tile, axes, orders if diagonal else short)
+        places: Iterable[MeshLoops] = _places(lattice, tile, axes, short)
+        if diagonal and len(found) > MOST_PLACES:
+            every = False
+        elif diagonal:
+            tried = list(itertools.islice(_places(lattice, tile, axes, orders), MOST_DIAGONAL + 1))
+            every = every and len(tried) <= MOST_DIAGONAL
+            places = tried if len(tried) <= MOST_DIAGONAL else places
         if own and any(loops == own for loops in _places(lattice, tile, axes, orders)):
             places = [own]
-        found += _no_worse([_placed(tile, n, shared, slants if diagonal else ()) for n in places])
-    return found
+        most = FEW_PLACES if len(found) > MOST_PLACES else math.inf
+        own_slants = [_as_far_as(slant, extents) for slant in slants if diagonal]
+        unique = list(dict.fromkeys(own_slants))
+        ways = (_placed(tile, loops, shared, unique) for loops in places)
+        kept, complete = _no_worse(ways, most)
+        every = every and complete
+        numbers = [unique.index(slant) for slant in own_slants]
+        found += [way._replace(tilted=tuple(way.tilted[i] for i in numbers)) for way in kept]
+    return found, every
+
+
+def _as_far_as(slant: Slant, extents: Sequence[int]) -> Slant:
+    """The slant, but for axes along which the children of a spread share no inputs."""
+    steps = [
+        step if step[1] < extents[p] and step[0] < extents[r] else (1, extents[p])
+        for step, (p, r) in zip(slant, _WINDOW, strict=True)
+    ]
+    return Slant(*steps)
 
 
 def shared_words(fanout: Fanout, *, innermost: bool) -> tuple[bool, ...]:
@@ -187,16 +218,20 @@ def _seen(shared: Sequence[bool]) -> Iterator[np.ndarray]:
         yield INDEXES[tensor] if shared[i] else np.ones(8, np.bool_)
 
 
-def _no_worse(ways: Sequence[Placed]) -> list[Placed]:
-    """Ways of which no other is better in some links, and as good in all."""
-    kept: list[Placed] = []
-    for way in sorted(ways, key=lambda way: (*way.links, *way.tilted)):
-        costs = (*way.links, *way.tilted)
-        if not any(
-            all(a <= b for a, b in zip((*k.links, *k.tilted), costs, strict=True)) for k in kept
-        ):
-            kept.append(way)
-    return kept
+def _no_worse(ways: Iterable[Placed], most: float) -> tuple[list[Placed], bool]:
+    """Ways of which no other is better in some links, and as good in all; and if these are all.
+
+    Where there are more than `most`, those with the fewest links.
+    """
+    kept: list[tuple[tuple[float, ...], Placed]] = []
+    costs = sorted((((*way.links, *way.tilted), way) for way in ways), key=lambda c: sum(c[0]))
+    for cost, way in costs:
+        if any(all(a <= b for a, b in zip(k, cost, strict=True)) for k, _ in kept):
+            continue
+        if len(kept) >= most:
+            return [way for _, way in kept], False
+        kept.append((cost, way))
+    return [way for _, way in kept], True
 
 
 def _links(loops: MeshLoops, seen: np.ndarray) -> float:

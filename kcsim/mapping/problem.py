@@ -54,12 +54,15 @@ class Built(NamedTuple):
         Tiles that may be spread along X and Y below each level.
     numbers : dict
         The stage of a level, of the tensors that it keeps and of those placed, as bits.
+    every_place : bool
+        Whether children may stand at all places that matter; see `kcsim.mapping.mesh`.
     """
 
     problem: Problem
     accounts: int
     axes: list[list[np.ndarray]]
     numbers: dict[tuple[int, int, int], int]
+    every_place: bool
 
 
 def build_problem(
@@ -101,7 +104,7 @@ def build_problem(
     stages, entries, numbers = _stages(hardware, even)
     axes = [tiles_on_axes(hardware, level, lattice) for level in hardware.levels]
     slides = np.array([layer.kernel_height > 1, layer.kernel_width > 1])
-    levels = _placements(hardware, lattice, machine, axes, slides, deadline, spreads)
+    levels, every_place = _placements(hardware, lattice, machine, axes, slides, deadline, spreads)
     link_pj, bare_pj = _link_prices(hardware, machine, bare)
     by_level, mesh_loops, tilted = _splits(lattice, levels, machine, slides)
     places, accounts = _places(hardware, machine, entries, by_level)
@@ -121,7 +124,7 @@ def build_problem(
         bare.costs[:, INPUTS, columns.READ_PJ].copy(),
         bare.costs[:, INPUTS, columns.READ_CYCLES].copy(),
     )  # fmt: skip
-    return Built(problem, accounts, axes, numbers)
+    return Built(problem, accounts, axes, numbers, every_place)
 
 
 def fits_outermost(problem: Problem) -> bool:
@@ -216,21 +219,25 @@ def _placements(
     slides: np.ndarray,
     deadline: Deadline,
     spreads: Sequence[MeshLoops] | None,
-) -> list[list[Placed]]:
-    """The ways to spread factors below each level, with the places of the children."""
-    found, slants = [], slants_of(lattice, machine.window)[0]
+) -> tuple[list[list[Placed]], bool]:
+    """The ways to spread factors below each level, with the places of the children; if all."""
+    found, slants, every = [], slants_of(lattice, machine.window)[0], True
     for i, level in enumerate(hardware.levels):
         along_x = find_splits(lattice, axes[i], deadline)
         own = spreads[i] if spreads else ()
         if level.fanout.hop_pj:
             shared = shared_words(level.fanout, innermost=i + 1 == len(hardware.levels))
-            found.append(hop_placements(lattice, along_x, axes[i], shared, slants, deadline, own))
+            placed, complete = hop_placements(
+                lattice, along_x, axes[i], shared, slants, deadline, own
+            )
+            found.append(placed)
+            every = every and complete
         elif "inputs" in level.fanout.forwarding:
             found.append(forwarding_placements(lattice, along_x, axes[i], slides, deadline, own))
         else:
             found.append(plain_placements(lattice, along_x))
         deadline.check()
-    return found
+    return found, every
 
 
 def _link_prices(
