@@ -22,8 +22,9 @@ from kcsim.mapping.deadline import Deadline
 MeshLoops = tuple[tuple[int, int, int], ...]
 """Kind, dimension and bound of every loop, those along X first."""
 _WINDOW = ((P, R), (Q, S))
-MOST_PLACES, FEW_PLACES = 4096, 4
-"""Ways to place children below a level of which all are kept; of a tile, then."""
+MOST_PLACES, FEW_TRIED, FEW_PLACES = 2048, 16, 4
+"""Ways to place children below a level of which all are kept; of a tile, then, those that are
+tried, and kept."""
 MOST_DIAGONAL = 100
 """Ways to place children, some of which share inputs on a diagonal, that are looked at by tile."""
 
@@ -166,8 +167,9 @@ def hop_placements(
         extents = lattice.extents[tile].tolist()
         diagonal = shared[INPUTS] and any(extents[p] > 1 and extents[r] > 1 for p, r in _WINDOW)
         places: Iterable[MeshLoops] = _places(lattice, tile, axes, short)
-        if diagonal and len(found) > MOST_PLACES:
-            every = False
+        if len(found) > MOST_PLACES:
+            known = list(places)
+            places, every = known[:: 1 + len(known) // FEW_TRIED], False
         elif diagonal:
             tried = list(itertools.islice(_places(lattice, tile, axes, orders), MOST_DIAGONAL + 1))
             every = every and len(tried) <= MOST_DIAGONAL

@@ -221,7 +221,9 @@ def _placements(
     spreads: Sequence[MeshLoops] | None,
 ) -> tuple[list[list[Placed]], bool]:
     """The ways to spread factors below each level, with the places of the children; if all."""
-    found, slants, every = [], slants_of(lattice, machine.window)[0], True
+    found, every = [], True
+    has_hops = any(level.fanout.hop_pj for level in hardware.levels)
+    slants = slants_of(lattice, machine.window)[0] if has_hops else []
     for i, level in enumerate(hardware.levels):
         along_x = find_splits(lattice, axes[i], deadline)
         own = spreads[i] if spreads else ()
@@ -286,7 +288,9 @@ def _splits(
     found: list[np.ndarray] = []
     loops: list[tuple[int, int, int]] = []
     tilted: list[np.ndarray] = []
-    box_slants = slants_of(lattice, machine.window)[1]
+    box_slants = np.zeros(len(lattice.extents), np.int64)
+    if any(each.tilted for placed in levels for each in placed):
+        box_slants = slants_of(lattice, machine.window)[1]
     for rule, placed in zip(machine.rules, levels, strict=True):
         rows = _level_splits(lattice, np.array([each.tile for each in placed]))
         rows["tilted"] = -1
