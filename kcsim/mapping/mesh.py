@@ -22,10 +22,10 @@ from kcsim.mapping.deadline import Deadline
 MeshLoops = tuple[tuple[int, int, int], ...]
 """Kind, dimension and bound of every loop, those along X first."""
 _WINDOW = ((P, R), (Q, S))
-MOST_PLACES, FEW_TRIED, FEW_PLACES = 2048, 16, 4
+MOST_PLACES, FEW_TRIED, FEW_PLACES = 8192, 16, 4
 """Ways to place children below a level of which all are kept; of a tile, then, those that are
 tried, and kept."""
-MOST_DIAGONAL = 100
+MOST_DIAGONAL = 4000
 """Ways to place children, some of which share inputs on a diagonal, that are looked at by tile."""
 
 
