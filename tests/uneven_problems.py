@@ -42,7 +42,7 @@ def random_problem(seed, most=MOST, plain=False):
 
 def _drawn(rng, most, plain):
     """A layer, a hardware, and how many of its mappings fit."""
-    hardware = _hardware(rng, plain)
+    hardware = random_hardware(rng, plain)
     strides, dilations = ((1, 1, 2, 3), (1, 1, 1, 2))
     window = [tuple(rng.choice(values) for _ in "RC") for values in (strides, dilations)]
     if not plain and rng.random() < 0.3:
@@ -62,7 +62,8 @@ def _drawn(rng, most, plain):
     return layer_of(sizes, *window), hardware, count
 
 
-def _hardware(rng, plain):
+def random_hardware(rng, plain):
+    """Hardware of 2 to 4 levels; `plain` as of `random_problem`."""
     levels = rng.choice((2, 2, 3, 3, 3, 4))
     names = _NAMES[:levels]
     networks = rng.sample(range(levels), rng.choice((0, 1, 1, 1, min(2, levels))))

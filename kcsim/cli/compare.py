@@ -9,6 +9,7 @@ from kcsim.cli.options import (
     Even,
     Format,
     HardwareFile,
+    Imperfect,
     Layers,
     NetworkOfWeights,
     Objective,
@@ -38,6 +39,7 @@ def command(
     plot: ComparisonPlot = None,
     size: Size = None,
     time_limit: TimeLimit = None,
+    imperfect: Imperfect = False,
     even: Even = False,
 ) -> None:
     """Compare ways to execute a clustered network: decoded, with shared products, shared sums.
@@ -77,6 +79,7 @@ def command(
         result = compare_executions(
             hardware, chosen, cluster, weights=clustered, batch=batch,
             objective=objective, time_limit=time_limit, progress=progress, even=even,
+            imperfect=imperfect,
         )  # fmt: skip
     if plot:
         plot_comparison(result, plot, size or PAGE)

@@ -12,6 +12,7 @@ from kcsim.cli.options import (
     Fixes,
     Format,
     HardwareFile,
+    Imperfect,
     Layers,
     NetworkOfWeights,
     Objective,
@@ -43,13 +44,20 @@ def command(
     plot: EnergyPlot = None,
     size: Size = None,
     time_limit: TimeLimit = None,
+    imperfect: Imperfect = False,
     even: Even = False,
     fix: Fixes = None,
 ) -> None:
     """Estimate energy, traffic, storage and cycles of a network on a hardware."""
     from kcsim.cli.layers import read_fixes
     from kcsim.cli.running import (
-        check_output, choose_format, read_workload, refuse_unused, report, waiting,
+        check_output,
+        choose_format,
+        read_workload,
+        refuse_imperfect,
+        refuse_unused,
+        report,
+        waiting,
     )  # fmt: skip
     from kcsim.errors import InputError, Problem
     from kcsim.estimation.estimate import estimate
@@ -72,12 +80,14 @@ def command(
         raise InputError(Problem(problem, "--cluster or --weights"))
     hardware = load_hardware(hw, overrides or ())
     chosen, clustered = read_workload(network, cluster, weights, zeros, layers, precision)
+    refuse_imperfect(imperfect, fix)
     fixes = read_fixes(fix, chosen, is_part=bool(layers))
     with waiting(keeps=True) as progress:
         result = estimate(
             hardware, chosen, cluster, weights=clustered, batch=batch,
             objective=objective, time_limit=time_limit, progress=progress,
             execution=execution or "decode", decode_level=decode_level, even=even, fix=fixes,
+            imperfect=imperfect,
         )  # fmt: skip
     if plot:
         plot_energy(result, plot, size or PAGE)

@@ -59,7 +59,8 @@ def command(
     """Find the best mapping of a layer, as YAML that 'kcsim evaluate' reads, with its proof.
 
     All mappings are searched whose bounds divide their dimension and that the dataflow allows: none
-    of them is better. The output says so, or why it is not proved.
+    of them is better. The output says so, or why it is not proved. Bounds that do not divide, which
+    --imperfect adds, are all searched where there are few mappings.
     """
     from kcsim.cli.layers import mapping_file, read_fix, read_format, read_layer
     from kcsim.cli.running import check_ending, check_output, choose_format, emit, waiting
@@ -107,12 +108,11 @@ def _check_options(
     format_: str | None,
 ) -> None:
     """Refuse options that do not go together."""
-    from kcsim.cli.running import refuse_together, refuse_unused
+    from kcsim.cli.running import refuse_imperfect, refuse_together, refuse_unused
 
     asked = "--best" if best is not None else "--why" if why else ""
     answers = {asked: asked or None}
-    bounds = "one of them: what is fixed holds for bounds that divide"
-    refuse_together({"--imperfect": imperfect, "--fix": fix}, bounds)
+    refuse_imperfect(imperfect, fix)
     refuse_together({"--imperfect": imperfect, **answers}, "one of them: the rank is not proved")
     refuse_together({"--loops": loops, **answers}, "one of them: both say what is printed")
     refuse_together({"--plot": plot, **answers}, "one of them: a figure shows one mapping")

@@ -10,6 +10,7 @@ from kcsim.cli.options import (
     Even,
     Fixes,
     HardwareFile,
+    Imperfect,
     Layers,
     NetworkName,
     Objective,
@@ -36,6 +37,7 @@ def command(
     precision: ValueBits = None,
     objective: Objective = "edp",
     time_limit: TimeLimit = None,
+    imperfect: Imperfect = False,
     even: Even = False,
     fix: Fixes = None,
     overrides: Overrides = None,
@@ -49,6 +51,7 @@ def command(
         check_output,
         choose_format,
         read_workload,
+        refuse_imperfect,
         show_as,
         tell_unmodeled,
         waiting,
@@ -61,11 +64,12 @@ def command(
     chosen_format = choose_format(format_, output, has_json=False)
     hardware = load_hardware(hw, overrides or ())
     chosen, _ = read_workload(network, cluster, None, zeros, layers, precision)
+    refuse_imperfect(imperfect, fix)
     fixes = read_fixes(fix, chosen, is_part=bool(layers))
     with waiting(keeps=True) as progress:
         found = estimate(
             hardware, chosen, cluster, batch=batch, objective=objective, time_limit=time_limit,
-            progress=progress, even=even, fix=fixes,
+            progress=progress, even=even, fix=fixes, imperfect=imperfect,
         )  # fmt: skip
     if save:
         _save(found, objective, save)

@@ -309,7 +309,11 @@ Why = Annotated[
     ),
 ]
 Imperfect = Annotated[
-    bool, typer.Option("--imperfect", help="Also try bounds that do not divide their dimension.")
+    bool,
+    typer.Option(
+        "--imperfect",
+        help="Also try bounds that do not divide their dimension; proved for small layers alone.",
+    ),
 ]
 MappingFile = Annotated[str, text_option("--mapping FILE", "A mapping file.")]
 MappingToCheck = Annotated[

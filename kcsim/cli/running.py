@@ -93,6 +93,12 @@ def refuse_unused(given: Mapping[str, object], reason: str, expected: str = "") 
         raise InputError(Problem(f"{names} {verb} no effect here: {reason}", expected))
 
 
+def refuse_imperfect(imperfect: bool, fix: object) -> None:
+    """Refuse fixed parts of mappings where bounds need not divide."""
+    bounds = "one of them: what is fixed holds for bounds that divide"
+    refuse_together({"--imperfect": imperfect, "--fix": fix}, bounds)
+
+
 def refuse_together(given: Mapping[str, object], reason: str) -> None:
     """Refuse options of which only one can be served.
 

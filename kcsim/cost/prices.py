@@ -287,7 +287,7 @@ def _fill_transfers(
 ) -> None:
     """Fill energy and cycles of one word of each tensor on the network below a level.
 
-    Hops depend on the mapping; one is counted for each word.
+    One hop is counted for each word; `kcsim.mapping.problem` counts those that a mapping takes.
     """
     level, widths = hardware.levels[index], hardware.network_bits(index)
     names = (*TENSORS[:_OUTPUTS], "partial_sums")

@@ -30,6 +30,7 @@ def compare_executions(
     progress: Callable[[int, int], None] | None = None,
     time_limit: float | None = None,
     even: bool = False,
+    imperfect: bool = False,
 ) -> Result:
     """Estimate a clustered network in every way to execute it, and dense beside them.
 
@@ -38,8 +39,10 @@ def compare_executions(
 
     Parameters
     ----------
-    hardware, network, clustering, weights, batch, zeros, objective, progress, time_limit, even
+    hardware, network, clustering, weights, batch, zeros
         As for `kcsim.estimate`; a clustering or clustered weights must be given.
+    objective, progress, time_limit, even, imperfect
+        Likewise.
 
     Returns
     -------
@@ -57,9 +60,10 @@ def compare_executions(
     tried = try_executions(
         plan.layers, places, clustered, EXECUTIONS[:-1],
         objective=objective, time_limit=time_limit, progress=progress, even=even,
+        imperfect=imperfect,
     )  # fmt: skip
     own = plan.hardware.codebook.level if plan.hardware.codebook else ""
-    runs = {"dense": plan.dense_run(objective, time_limit, even=even)}
+    runs = {"dense": plan.dense_run(objective, time_limit, even=even, imperfect=imperfect)}
     for execution in EXECUTIONS:
         allowed = tried
         if execution != "auto":

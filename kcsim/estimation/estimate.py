@@ -15,6 +15,7 @@ from kcsim.estimation.result import Result, Run
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.fixed import FixedMapping, Fixes
 from kcsim.mapping.layers import Mapper
+from kcsim.model.imperfect import check_imperfect
 from kcsim.reading.arguments import checked
 from kcsim.weights.clustered import ClusteredWeights
 from kcsim.workload.network import Network
@@ -40,6 +41,7 @@ def estimate(
     decode_level: str | None = None,
     even: bool = False,
     fix: Fixes | None = None,
+    imperfect: bool = False,
 ) -> Result:
     """Estimate a network, dense and (if a clustering is given) clustered.
 
@@ -89,6 +91,9 @@ def estimate(
         Only search mappings where all tiles of a level change at the same place of the nest.
     fix : FixedMapping or mapping of str to FixedMapping, optional
         What is fixed of the mapping of every layer, or of each by its name.
+    imperfect : bool
+        Also try bounds that do not divide their dimension, for dense weights and decoded ones;
+        see `kcsim.model.imperfect`.
 
     Returns
     -------
@@ -111,15 +116,16 @@ def estimate(
         hardware, network, clustering, weights, batch=batch, zeros=zeros, precision=precision,
         rules=rules,
     )  # fmt: skip
+    check_imperfect(fix, imperfect=imperfect)
     if fix is not None:
         _check_fixes(fix, plan.network, execution)
     if plan.clustering is None and (execution, decode_level) != ("decode", None):
         plan.demand_clustering()
     if plan.clustering is None:
-        dense = plan.dense_run(objective, time_limit, progress, even, fix=fix)
+        dense = plan.dense_run(objective, time_limit, progress, even, fix=fix, imperfect=imperfect)
         return Result(plan.network, plan.hardware, {"dense": dense}, objective)
     places = decoder_places(execution, decode_level, plan.hardware)
-    dense = plan.dense_run(objective, time_limit, progress, even, fix=fix)
+    dense = plan.dense_run(objective, time_limit, progress, even, fix=fix, imperfect=imperfect)
     clustered = run_clustered(
         plan,
         places,
@@ -129,6 +135,7 @@ def estimate(
         progress=progress,
         even=even,
         fix=fix,
+        imperfect=imperfect,
     )
     runs = {"dense": dense, execution: clustered}
     return Result(plan.network, plan.hardware, runs, objective)
@@ -159,6 +166,7 @@ def run_clustered(
     even: bool = False,
     mapper: Mapper | None = None,
     fix: Fixes | None = None,
+    imperfect: bool = False,
 ) -> Run:
     """The network with clustered weights, executed in one way.
 
@@ -168,7 +176,7 @@ def run_clustered(
         With a clustering.
     places : sequence of Hardware
         Of `kcsim.estimation.executions.decoder_places`.
-    execution, objective, time_limit, progress, even, fix
+    execution, objective, time_limit, progress, even, fix, imperfect
         As for `estimate`.
     mapper : Mapper, optional
         How layers are mapped.
@@ -177,7 +185,7 @@ def run_clustered(
     tried = try_executions(
         plan.layers, places, plan.demand_clustering(), wanted,
         objective=objective, time_limit=time_limit, progress=progress, even=even,
-        mapper=mapper, fix=fix,
+        mapper=mapper, fix=fix, imperfect=imperfect,
     )  # fmt: skip
     layers = choose_layers(tried, execution, objective, plan.hardware)
     return plan.clustered_run(layers, execution)

@@ -11,7 +11,6 @@ import numpy as np
 from kcsim.clustering.resolve import resolve_network
 from kcsim.clustering.scheme import Clustering
 from kcsim.cost.clustered_formats import clustered_zeros, weight_formats
-from kcsim.cost.prices import WeightCosts
 from kcsim.cost.weight_format import WeightFormat, decode_at
 from kcsim.errors import MappingError
 from kcsim.hardware.schema import Hardware
@@ -20,6 +19,7 @@ from kcsim.mapping.fixed import Fixes, fixed_of
 from kcsim.mapping.layers import Mapper, MappingTask, try_layers
 from kcsim.mapping.search import TIME_LIMIT, objective_value
 from kcsim.model.best import FoundEstimates
+from kcsim.model.imperfect import ImperfectMapper
 from kcsim.model.layer_estimate import Alternative, LayerEstimate
 from kcsim.sharing.distinct_entries import DistinctEntries
 from kcsim.sharing.phase_search import Phases
@@ -90,6 +90,7 @@ def try_executions(
     even: bool = False,
     mapper: Mapper | None = None,
     fix: Fixes | None = None,
+    imperfect: bool = False,
 ) -> tuple[Tried, ...]:
     """Find what every way of executing each layer spends.
 
@@ -109,6 +110,8 @@ def try_executions(
         How layers are mapped.
     fix : FixedMapping or mapping of str to FixedMapping, optional
         What is fixed of the mappings under ``decode``.
+    imperfect : bool
+        As for `kcsim.estimate`.
 
     Returns
     -------
@@ -129,11 +132,11 @@ def try_executions(
             progress(done + mapped, done + of + shared_layers)
 
     for each, forms in zip(hardware, formats, strict=True):
-        costs = [form.costs(each) for form in forms]
-        tasks = _tasks(layers, costs, even, fix)
+        tasks = _tasks(layers, each, forms, even, fix, imperfect=imperfect)
         found = try_layers(
-            tasks, each, objective=objective, time_limit=limit / ways, progress=tell, mapper=mapper
-        )
+            tasks, each, objective=objective, time_limit=limit / ways, progress=tell,
+            mapper=ImperfectMapper() if imperfect else mapper,
+        )  # fmt: skip
         done += len({task.shape for task in tasks})
         estimated = FoundEstimates(each)
         for entry, layer, form, result in zip(tried, layers, forms, found, strict=True):
@@ -166,14 +169,23 @@ def try_executions(
 
 def _tasks(
     layers: Sequence[ConvLayer],
-    costs: Sequence[tuple[WeightCosts, ...]],
+    hardware: Hardware,
+    forms: Sequence[WeightFormat],
     even: bool,
     fix: Fixes | None,
+    *,
+    imperfect: bool,
 ) -> list[MappingTask]:
     """What is to be mapped under ``decode``."""
     return [
-        MappingTask(layer, own, even, fixed_of(fix, layer.name, clustered=True))
-        for layer, own in zip(layers, costs, strict=True)
+        MappingTask(
+            layer,
+            form.costs(hardware),
+            even,
+            fixed_of(fix, layer.name, clustered=True),
+            form if imperfect else None,
+        )
+        for layer, form in zip(layers, forms, strict=True)
     ]
 
 

@@ -20,6 +20,7 @@ from kcsim.hardware.schema import Hardware
 from kcsim.mapping.fixed import Fixes, fixed_of
 from kcsim.mapping.layers import Mapper, MappingTask, map_layers
 from kcsim.model.best import FoundEstimates
+from kcsim.model.imperfect import ImperfectMapper
 from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.weights.accuracy import Accuracy
 from kcsim.weights.clustered import ClusteredWeights, stored_network
@@ -83,14 +84,24 @@ class NetworkPlan:
         even: bool = False,
         mapper: Mapper | None = None,
         fix: Fixes | None = None,
+        imperfect: bool = False,
     ) -> Run:
         """The network with dense weights."""
         layers, hardware = self.layers, self.hardware
-        found = map_layers(
-            [MappingTask(n, even=even, fix=fixed_of(fix, n.name)) for n in layers], hardware,
-            objective=objective, time_limit=time_limit, progress=progress, mapper=mapper,
-        )  # fmt: skip
         forms = weight_formats(layers, hardware, None)
+        tasks = [
+            MappingTask(
+                layer,
+                even=even,
+                fix=fixed_of(fix, layer.name),
+                imperfect=form if imperfect else None,
+            )
+            for layer, form in zip(layers, forms, strict=True)
+        ]
+        found = map_layers(
+            tasks, hardware, objective=objective, time_limit=time_limit, progress=progress,
+            mapper=ImperfectMapper() if imperfect else mapper,
+        )  # fmt: skip
         estimated = FoundEstimates(hardware)
         estimates = tuple(estimated.of(*each) for each in zip(found, layers, forms, strict=True))
         costs = network_cost(layers, None, self.rules)

@@ -8,8 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from kcsim.hardware.schema import Hardware
+from kcsim.kernels.layout import SPATIAL_X, SPATIAL_Y
 from kcsim.kernels.search.labels import MIRRORED, PLACED_STEP, SPREAD_STEP, Labels
 from kcsim.kernels.search.problem import Problem
+from kcsim.mapping.mesh import MeshLoops
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.workload.layer import DIMENSIONS, TENSORS
 
@@ -19,28 +21,28 @@ _EXCHANGE = str.maketrans("PQRS", "QPSR")
 def mapping_of(hardware: Hardware, problem: Problem, labels: Labels, label: int) -> Mapping:
     """The mapping that a label stands for."""
     chains: list[list[Loop | str]] = [[]]
-    splits: list[tuple[np.void, str]] = []
+    splits: list[tuple[int, str]] = []
     for step, dimensions in _steps(labels, label):
         if step >= SPREAD_STEP:
-            splits.append((problem.splits[step - SPREAD_STEP], dimensions))
+            splits.append((step - SPREAD_STEP, dimensions))
             chains.append([])
         elif step >= PLACED_STEP:
             chains[-1].append(TENSORS[step - PLACED_STEP])
         else:
             dimension, bound = problem.lattice.digits[step, :2].tolist()
             _add_loop(chains[-1], dimensions[dimension], bound)
-    extents, levels = problem.lattice.extents, []
+    levels = []
     for index, (level, chain, (split, dimensions)) in enumerate(
         zip(hardware.levels, chains, splits, strict=False)
     ):
-        tile, along_x = split[["tile", "along_x"]].item()
+        along_x, along_y = _mesh_loops(problem, split, dimensions)
         bypass = tuple(t for t in level.kept_tensors if index and t not in chain)
         levels.append(
             LevelLoops(
                 level.name,
                 tuple(item for item in chain if isinstance(item, Loop)),
-                _loops(extents[along_x], dimensions),
-                _loops(extents[tile - along_x], dimensions),
+                along_x,
+                along_y,
                 bypass,
                 _heights(chain),
             )
@@ -82,9 +84,33 @@ def _heights(chain: Sequence[Loop | str]) -> tuple[int, int, int]:
     return weights, inputs, outputs
 
 
-def _loops(extents: np.ndarray, dimensions: str) -> tuple[Loop, ...]:
-    pairs = zip(dimensions, extents.tolist(), strict=True)
-    return tuple(Loop(dimension, bound) for dimension, bound in pairs if bound > 1)
+def _mesh_loops(
+    problem: Problem, split: int, dimensions: str
+) -> tuple[tuple[Loop, ...], tuple[Loop, ...]]:
+    """The loops over children along X and Y, from outside in, with the names of dimensions."""
+    first, last = problem.splits[split][["first_loop", "last_loop"]].item()
+    loops = problem.mesh_loops[first:last].tolist()
+    along_x, along_y = (
+        tuple(Loop(dimensions[dimension], bound) for kind, dimension, bound in loops if kind == own)
+        for own in (SPATIAL_X, SPATIAL_Y)
+    )
+    return along_x, along_y
+
+
+def find_split(problem: Problem, level: int, chain: Chain, tile: int) -> int:
+    """The way to spread a level's factors as a mapping does, -1 if there is none.
+
+    Where their places do not matter, they may be others.
+    """
+    first, last = problem.places[level][["first_split", "last_split"]].item()
+    splits = first + np.flatnonzero(problem.splits["tile"][first:last] == tile)
+    for split in splits.tolist():
+        own = problem.splits[split]
+        loops = problem.mesh_loops[own["first_loop"] : own["last_loop"]].tolist()
+        if tuple(loops) == chain.mesh:
+            return int(split)
+    matters = problem.splits["forwards"][splits].any() or problem.link_pj[level].any()
+    return -1 if matters or not len(splits) else int(splits[0])
 
 
 class Chain(NamedTuple):
@@ -95,14 +121,26 @@ class Chain(NamedTuple):
     kept : int
         The tensors that it keeps, as bits.
     spread : tuple of Loop
-        Over its children.
+        Over its children, along X first.
+    across : int
+        How many of these lie along X.
     items : tuple of Loop or int
         Loops in time, and tensors where they stand, from inside out.
     """
 
     kept: int
     spread: tuple[Loop, ...]
+    across: int
     items: tuple[Loop | int, ...]
+
+    @property
+    def mesh(self) -> MeshLoops:
+        """The loops over children."""
+        kinds = [SPATIAL_X] * self.across + [SPATIAL_Y] * (len(self.spread) - self.across)
+        return tuple(
+            (kind, DIMENSIONS.index(n.dimension), n.bound)
+            for kind, n in zip(kinds, self.spread, strict=True)
+        )
 
     @property
     def in_time(self) -> list[Loop]:
@@ -126,5 +164,6 @@ def chains_of(mapping: Mapping, hardware: Hardware) -> list[Chain]:
                     if tensor in kept and nest.heights[j] == position
                 ]
         bits = sum(1 << TENSORS.index(tensor) for tensor in kept)
-        found.append(Chain(bits, (*nest.spatial_x, *nest.spatial_y), tuple(items)))
+        spread = (*nest.spatial_x, *nest.spatial_y)
+        found.append(Chain(bits, spread, len(nest.spatial_x), tuple(items)))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -15,15 +16,16 @@ from kcsim.kernels.search.progress import (
     COUNT,
     DONE,
     ENERGY,
-    FINISHED,
     FOUND,
     FULL,
+    HELD_BACK,
     LABEL_AT,
     PAUSED,
     STAGE,
 )  # fmt: skip
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.floors import Floors
+from kcsim.mapping.forwarding import settle_held, with_room
 from kcsim.mapping.problem import Built
 
 CHUNK_SECONDS = 0.1
@@ -34,6 +36,9 @@ LABEL_BYTES = 750_000_000
 _NO_PATH = np.zeros((0, 2), np.int64)
 _LABELS = 1 << 14
 """Partial mappings that there is room for at first."""
+_MOST_STEPS = 1 << 40
+_HELD = 256
+"""Whole mappings that are held back at most."""
 
 
 def begin_search(
@@ -71,7 +76,7 @@ def begin_search(
         np.zeros((room, rows + built.problem.machine.has_wide_sums, built.accounts)),
         np.zeros((room, networks), NODE),
         np.full((len(problem.stages), tiles), -1, np.int64),
-        np.zeros(FINISHED + 1, np.int64),
+        np.zeros(HELD_BACK + 1, np.int64),
     )
     labels.tally[FOUND] = np.isfinite(known[:, 0]).sum()
     leaks = problem.machine.static_pj > 0 or problem.machine.cycles[:, LEAK_PJ].any()
@@ -80,7 +85,7 @@ def begin_search(
         problem, labels, objective, known.copy(), -1 - np.arange(len(known)), most, width,
         bool(objective != ENERGY or leaks), floors.rest, floors.entry, floors.inward,
         floors.outward, floors.shares, floors.least_cycles, floors.sent, floors.staying,
-        floors.stay_pj, ways, ways.copy(), np.zeros(2), np.zeros(3),
+        floors.stay_pj, np.zeros(_HELD, np.int64), ways, ways.copy(), np.zeros(2), np.zeros(3),
     )  # fmt: skip
 
 
@@ -93,25 +98,24 @@ def first_labels(search: Search) -> Search:
     return search
 
 
-def with_room(search: Search, room: int) -> Search:
-    """The search with room for so many partial mappings at least."""
-    labels, more = search.labels, room - len(search.labels.rows)
-    if more <= 0:
-        return search
-    rows, amounts, nodes = (
-        np.concatenate([part, np.zeros((more, *part.shape[1:]), part.dtype)])
-        for part in (labels.rows, labels.amounts, labels.nodes)
-    )
-    return search._replace(labels=labels._replace(rows=rows, amounts=amounts, nodes=nodes))
+def run_search(
+    search: Search, deadline: Deadline, settle: Callable[[Search], Search] = settle_held
+) -> tuple[Search, int]:
+    """Go on until all is done (`DONE`), the time is over (`PAUSED`), or the memory is (`FULL`).
 
-
-def run_search(search: Search, deadline: Deadline) -> tuple[Search, int]:
-    """Go on until all is done (`DONE`), the time is over (`PAUSED`), or the memory is (`FULL`)."""
+    Parameters
+    ----------
+    search : Search
+    deadline : Deadline
+    settle : callable
+        What becomes of whole mappings that are held back.
+    """
     labels, steps = search.labels, FIRST_CHUNK
     each = labels.rows.itemsize + labels.amounts[0].nbytes + labels.nodes[0].nbytes
     while True:
         started = time.monotonic()
         outcome = int(optimum.search_on(search, steps, _NO_PATH))
+        search = settle(search)
         if outcome == DONE:
             return search, outcome
         if outcome == FULL:
@@ -124,7 +128,8 @@ def run_search(search: Search, deadline: Deadline) -> tuple[Search, int]:
         # Signals, too, are only seen in between.
         passed = time.monotonic() - started
         if outcome != FULL:
-            steps = max(1, int(steps * min(4.0, CHUNK_SECONDS / max(passed, 1e-9))))
+            more = min(4.0, CHUNK_SECONDS / max(passed, 1e-9))
+            steps = min(max(1, int(steps * more)), _MOST_STEPS)
 
 
 def least_left(search: Search) -> float:

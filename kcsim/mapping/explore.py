@@ -78,6 +78,7 @@ FRONT_PLACES = 4096
 TOO_LARGE = "there are more tilings than can be searched"
 OUT_OF_TIME = "the time limit ended the search"
 OUT_OF_MEMORY = "the search took too much memory"
+PLACES_LEFT_OUT = "children may stand at more places than were tried"
 TOO_MANY_MOVES = "windows slide in more ways than can be told apart"
 WITH_TIES = 1 + TOLERANCE
 """What is so much worse at least may be as good: sums are rounded."""
@@ -236,6 +237,12 @@ class Explorer:
         if known is not None:
             self.known.points, self.best[0] = [known], (known.energy, known.cycles)
 
+    def know(self, points: Sequence[Point]) -> None:
+        """Begin with some mappings: the best one, or a front."""
+        self.known.points, self.best[:] = list(points), np.inf
+        for row, point in zip(self.best, points, strict=False):
+            row[:] = point.energy, point.cycles
+
     def explore(self, factors: Sequence[Sequence[int]]) -> None:
         """Search all mappings whose loops are products of some factors of each dimension."""
         try:
@@ -267,6 +274,8 @@ class Explorer:
         )  # fmt: skip
         if not has_ways(built.problem):
             return Form(weights, built, no_floors(built), math.inf)
+        if not built.every_place:
+            self.known.leave_out(PLACES_LEFT_OUT, self.task.least(self.objective))
         floors = build_floors(built, self.deadline, self.tables)
         return self._bounded(Form(weights, built, floors, math.inf))
 
@@ -346,10 +355,7 @@ class Explorer:
             points = points + other.known.points
             self.known.evaluated += other.known.evaluated
             self.known.nodes += other.known.nodes
-        self.known.points = front_of(points)
-        self.best[:] = np.inf
-        for row, point in zip(self.best, self.known.points, strict=False):
-            row[:] = point.energy, point.cycles
+        self.know(front_of(points))
 
     @property
     def _best_value(self) -> float:

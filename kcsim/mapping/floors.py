@@ -10,7 +10,7 @@ import numpy as np
 
 from kcsim.cost.prices import Prices, WeightCosts, build_machine
 from kcsim.hardware.schema import Hardware
-from kcsim.kernels.layout import NO_MULTICAST, OUTPUTS, WEIGHTS, WORD_MULTICAST
+from kcsim.kernels.layout import INPUTS, NO_MULTICAST, OUTPUTS, WEIGHTS, WORD_MULTICAST
 from kcsim.kernels.search import bounds
 from kcsim.kernels.search import machine as columns
 from kcsim.kernels.search.machine import Machine
@@ -133,6 +133,8 @@ def _word_prices(problem: Problem, kept: _Kept) -> tuple[np.ndarray, np.ndarray,
             moved = machine.costs[network, tensor, columns.TRANSFER_PJ]
             if level == levels:
                 moved = min(moved, problem.bare_pj[tensor])
+            elif tensor == INPUTS and machine.rules[network]["forwards"][INPUTS]:
+                moved = min(moved, problem.forward_pj[level])
             moved = moved if price <= OUTPUTS else 0.0
             outward[level, price] = moved + least[network, tensor] * above
     return inward, outward, least
@@ -145,13 +147,13 @@ def _shares(problem: Problem, network: int) -> np.ndarray:
     n, _, m, c, p, q, r, s = problem.lattice.extents[tiles].astype(float).T
     one = np.ones(len(tiles))
     weights, outputs = 1 / (n * p * q), 1 / (c * r * s)
-    if rules["multicast"] == WORD_MULTICAST:
+    if rules["multicast"] == WORD_MULTICAST or rules["forwards"][INPUTS]:
         inputs = 1 / (m * np.maximum(1, p * r) * np.maximum(1, q * s))
     else:
         # Windows meet along an axis: then the longer of its two loops is served apart, at least.
         inputs = 1 / (m * np.minimum(p, r) * np.minimum(q, s))
     if rules["multicast"] == NO_MULTICAST or network + 2 == len(problem.places):
-        weights, inputs = one, one
+        weights, inputs = one, inputs if rules["forwards"][INPUTS] else one
     if not rules["reduces"]:
         outputs = one
     return np.array([weights, inputs, outputs]).T

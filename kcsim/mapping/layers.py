@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 from kcsim.cost.prices import DENSE, WeightCosts
+from kcsim.cost.weight_format import WeightFormat
 from kcsim.errors import InputError, MappingError
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.cache import MappingCache, default_cache
@@ -17,17 +18,31 @@ from kcsim.workload.layer import ConvLayer
 
 
 class MappingTask(NamedTuple):
-    """A layer to map, the forms of its weights, if evenly alone, and what of it is fixed."""
+    """A layer to map.
+
+    Attributes
+    ----------
+    layer : ConvLayer
+    weights : tuple of WeightCosts
+        The forms that its weights may take.
+    even : bool
+        Whether to even mappings alone.
+    fix : FixedMapping, optional
+        What is fixed of its mapping.
+    imperfect : WeightFormat, optional
+        How the weights are stored, where bounds need not divide; see `kcsim.model.imperfect`.
+    """
 
     layer: ConvLayer
     weights: tuple[WeightCosts, ...] = (DENSE,)
     even: bool = False
     fix: FixedMapping | None = None
+    imperfect: WeightFormat | None = None
 
     @property
     def shape(self) -> Hashable:
         """What two tasks share that have the same best mapping."""
-        return self.layer.shape_key, self.weights, self.even, self.fix
+        return self.layer.shape_key, self.weights, self.even, self.fix, self.imperfect
 
 
 class Mapper:
@@ -54,7 +69,7 @@ class Mapper:
         within: Deadline | None = None,
     ) -> SearchResult | MappingError:
         """The best mapping of a layer, or why it has none; see `map_layers`."""
-        layer, weights, even, fix = task
+        layer, weights, even, fix, _ = task
         # What is fixed is rarely fixed again.
         store = self.store if fix is None else None
         key = store.key(layer, hardware, objective, weights, even=even) if store else ""

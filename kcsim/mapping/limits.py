@@ -11,7 +11,7 @@ import numpy as np
 
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Dataflow, Hardware
-from kcsim.kernels.layout import INDEXES
+from kcsim.kernels.layout import INDEXES, SPATIAL_X, SPATIAL_Y
 from kcsim.kernels.search import bounds
 from kcsim.kernels.search.tilings import DIMENSION, LIMIT, PRIME, STRIDE, Lattice
 from kcsim.mapping.automaton import (
@@ -22,6 +22,7 @@ from kcsim.mapping.automaton import (
     build_automaton,
 )
 from kcsim.mapping.fixed import ANYTHING, Bound, FixedMapping, Item
+from kcsim.mapping.mesh import MeshLoops
 from kcsim.mapping.nest import Loop, Mapping
 from kcsim.mapping.space import allowed_dimensions, constraint_of
 from kcsim.workload.layer import DIMENSIONS, TENSORS
@@ -118,6 +119,19 @@ class LevelLimit:
             elif ANYTHING not in items:
                 allowed &= column == 1
         return allowed
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether the order of loops over children is fixed along an axis."""
+        return self.along_x is not None or self.along_y is not None
+
+    def may_stand(self, loops: MeshLoops) -> bool:
+        """Whether loops over children along X and Y may stand in an order, from outside in."""
+        for kind, items in ((SPATIAL_X, self.along_x), (SPATIAL_Y, self.along_y)):
+            own = [Loop(DIMENSIONS[d], bound) for axis, d, bound in loops if axis == kind]
+            if list(_sorted(own, items or ())) != own:
+                return False
+        return True
 
     def may_hold(self, extents: np.ndarray, window: Window) -> np.ndarray:
         """Whether tiles of each tensor may span extents: bool[3, tiles]."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,10 +15,20 @@ from kcsim.hardware.schema import Hardware
 from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS, C, M, R, S
 from kcsim.kernels.search import machine as columns
 from kcsim.kernels.search.machine import Machine
-from kcsim.kernels.search.problem import PLACE, SPLIT, STAGE, Problem
+from kcsim.kernels.search.problem import MESH_LOOP, PLACE, SPLIT, STAGE, Problem
 from kcsim.kernels.search.tilings import Lattice, cut_share
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.limits import LevelLimit, Limits, build_allowed
+from kcsim.mapping.mesh import (
+    MeshLoops,
+    Placed,
+    forwarding_placements,
+    forwards,
+    hop_placements,
+    plain_placements,
+    shared_words,
+    slants_of,
+)
 from kcsim.mapping.space import (
     allowed_dimensions,
     constraint_of,
@@ -44,12 +55,15 @@ class Built(NamedTuple):
         Tiles that may be spread along X and Y below each level.
     numbers : dict
         The stage of a level, of the tensors that it keeps and of those placed, as bits.
+    every_place : bool
+        Whether children may stand at all places that matter; see `kcsim.mapping.mesh`.
     """
 
     problem: Problem
     accounts: int
     axes: list[list[np.ndarray]]
     numbers: dict[tuple[int, int, int], int]
+    every_place: bool
 
 
 def build_problem(
@@ -62,6 +76,7 @@ def build_problem(
     even: bool = False,
     limits: Limits = (),
     deadline: Deadline | None = None,
+    spreads: Sequence[MeshLoops] | None = None,
 ) -> Built:
     """All mappings of a layer on a hardware, with what they cost.
 
@@ -78,6 +93,8 @@ def build_problem(
     limits : Limits
         What is left of each level.
     deadline : Deadline, optional
+    spreads : sequence of MeshLoops, optional
+        How children are placed below each level, to be among the ways.
 
     Raises
     ------
@@ -90,32 +107,48 @@ def build_problem(
     bare = build_machine(layer, hardware, np.zeros_like(keeps), form, prices)
     stages, entries, numbers = _stages(hardware, even, limits)
     axes = _axes(hardware, lattice, limits)
-    places, splits = _places(hardware, lattice, entries, axes, limits, deadline)
-    spreads = [splits["tile"][n["first_split"] : n["last_split"]] for n in places[:-1]]
-    allowed = build_allowed(limits, hardware, lattice, machine.window.tolist(), spreads)
+    slides = np.array([layer.kernel_height > 1, layer.kernel_width > 1])
+    levels, every_place = _placements(
+        hardware, lattice, machine, axes, slides, limits, deadline, spreads
+    )
+    by_level, mesh_loops, tilted = _splits(lattice, levels, machine, slides)
+    places = _places(hardware, entries, by_level, limits)
+    link_pj, finished_link_pj, bare_pj = _link_prices(hardware, machine, bare)
+    spared_pj = _spared(machine, by_level, finished_link_pj, layer.output_words)
+    _include_least_links(by_level, machine, link_pj, finished_link_pj, bare_pj)
+    allowed = build_allowed(
+        limits, hardware, lattice, machine.window.tolist(), [own["tile"] for own in by_level]
+    )
     places["start"][:-1] = allowed.starts
+    splits = np.concatenate(by_level)
     store_port, accounts = 0, int(machine.port_ends[-1, 2]) + (machine.stall_account > 0)
     if machine.lookup_cycles > 0 or bare.lookup_cycles > 0:
         store_port, accounts = accounts, accounts + 1
     words, distinct = words_of_tiles(machine, lattice.extents)
-    slides = np.array([layer.kernel_height > 1, layer.kernel_width > 1])
     unseen, along, lines = _left(machine, lattice.extents, slides)
     problem = Problem(
         lattice, machine,
-        np.array([*bare.costs[-1, :, columns.TRANSFER_PJ], bare.lookup_pj]),
+        np.array([*bare_pj, bare.lookup_pj]),
         float(bare.lookup_cycles), stages, places, splits, words, distinct,
         machine.macs / lattice.extents.astype(float).prod(axis=1), unseen, along, lines,
-        _without(lattice, "M"), _mirror(lattice, machine, places, splits, limits), slides,
+        _without(lattice, "M"), _mirror(lattice, machine, places, splits, hardware, limits), slides,
         store_port, max(form.unit_filters, *form.unit) == 1, float(layer.output_words),
-        *allowed[:4], _spared(machine, layer.output_words),
+        *allowed[:4], spared_pj, mesh_loops, link_pj, finished_link_pj, tilted,
+        bare.costs[:, INPUTS, columns.READ_PJ].copy(),
+        bare.costs[:, INPUTS, columns.READ_CYCLES].copy(),
     )  # fmt: skip
-    return Built(problem, accounts, axes, numbers)
+    return Built(problem, accounts, axes, numbers, every_place)
 
 
-def _spared(machine: Machine, outputs: int) -> np.ndarray:
+def _spared(
+    machine: Machine, splits: list[np.ndarray], finished_link_pj: np.ndarray, outputs: int
+) -> np.ndarray:
     """The most that finished words spare further out than each level: float64[levels + 1]."""
-    each = outputs * machine.finished[:, [columns.SPARED_PJ, columns.SPARED_TRANSFER_PJ]]
-    return np.concatenate([[0.0], np.cumsum(each.sum(axis=1))])
+    each = machine.finished[:, [columns.SPARED_PJ, columns.SPARED_TRANSFER_PJ]].sum(axis=1)
+    # The price of a transfer includes one link.
+    most = np.array([own["links"][:, OUTPUTS].max(initial=1.0) for own in splits])
+    each = outputs * (each + (most - 1) * finished_link_pj)
+    return np.concatenate([[0.0], np.cumsum(each)])
 
 
 def fits_outermost(problem: Problem) -> bool:
@@ -194,33 +227,25 @@ def _stages(
 
 def _places(
     hardware: Hardware,
-    lattice: Lattice,
     entries: list[tuple[int, int]],
-    axes: list[list[np.ndarray]],
+    splits: list[np.ndarray],
     limits: Limits,
-    deadline: Deadline,
-) -> tuple[np.ndarray, np.ndarray]:
-    """All levels, and the ways to spread factors below them."""
+) -> np.ndarray:
+    """All levels."""
     levels = hardware.levels
-    places, splits = np.zeros(len(levels) + 1, PLACE), []
-    count = 0
+    places, count = np.zeros(len(levels) + 1, PLACE), 0
     for i, level in enumerate(levels):
         row, constraint = places[i], constraint_of(hardware, level)
         row["dimensions"] = allowed_dimensions(constraint)[0]
         stationary = constraint.stationary
         row["stationary"] = -1 if stationary is None else TENSORS.index(stationary)
         row["first_stage"], row["last_stage"] = entries[i]
-        along_x = find_splits(lattice, axes[i], deadline)
         if limits:
-            along_x[~limits[i].may_spread(lattice.extents)] = -1
             row["limited"], row["ordered"] = True, limits[i].is_ordered
-        own = _splits(lattice, along_x)
-        splits.append(own)
-        row["first_split"], row["last_split"] = count, count + len(own)
-        count += len(own)
-    every = np.concatenate(splits)
-    _count_instances(places, every)
-    return places, every
+        row["first_split"], row["last_split"] = count, count + len(splits[i])
+        count += len(splits[i])
+    _count_instances(places, np.concatenate(splits))
+    return places
 
 
 def _count_instances(places: np.ndarray, splits: np.ndarray) -> None:
@@ -232,18 +257,125 @@ def _count_instances(places: np.ndarray, splits: np.ndarray) -> None:
         child["most_copies"] = place["most_copies"] * own["copies"].max(initial=1)
 
 
-def _splits(lattice: Lattice, along_x: np.ndarray) -> np.ndarray:
-    """The ways to spread factors below a level, bundle by bundle: SPLIT[splits]."""
-    found = np.flatnonzero(along_x >= 0)
+def _placements(
+    hardware: Hardware,
+    lattice: Lattice,
+    machine: Machine,
+    axes: list[list[np.ndarray]],
+    slides: np.ndarray,
+    limits: Limits,
+    deadline: Deadline,
+    spreads: Sequence[MeshLoops] | None,
+) -> tuple[list[list[Placed]], bool]:
+    """The ways to spread factors below each level, with the places of the children; if all."""
+    found, every = [], True
+    has_hops = any(level.fanout.hop_pj for level in hardware.levels)
+    slants = slants_of(lattice, machine.window)[0] if has_hops else []
+    for i, level in enumerate(hardware.levels):
+        along_x = find_splits(lattice, axes[i], deadline)
+        if limits:
+            along_x[~limits[i].may_spread(lattice.extents)] = -1
+        may = limits[i].may_stand if limits and limits[i].is_placed else None
+        own = spreads[i] if spreads else ()
+        if level.fanout.hop_pj:
+            shared = shared_words(level.fanout, innermost=i + 1 == len(hardware.levels))
+            placed, complete = hop_placements(
+                lattice, along_x, axes[i], shared, slants, deadline, own, may
+            )
+            found.append(placed)
+            every = every and complete
+        elif "inputs" in level.fanout.forwarding:
+            found.append(
+                forwarding_placements(lattice, along_x, axes[i], slides, deadline, own, may)
+            )
+        else:
+            found.append(plain_placements(lattice, along_x))
+        deadline.check()
+    return found, every
+
+
+def _link_prices(
+    hardware: Hardware, machine: Machine, bare: Machine
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of a word on a link of the mesh below each level, and where the innermost does not keep it.
+
+    They are part of the prices of transfers, as for one link. Then what of that finished outputs
+    spare, and what transfers cost below the innermost level, where it does not keep a tensor.
+    """
+    levels, bare_pj = hardware.levels, bare.costs[-1, :, columns.TRANSFER_PJ].copy()
+    prices = np.zeros((len(levels) + 1, 3))
+    shares = np.array(
+        [n.fanout.hop_pj and n.fanout.hop_pj / (n.fanout.hop_pj + n.fanout.transfer_pj)
+         for n in levels]
+    )  # fmt: skip
+    prices[:-1] = shares[:, None] * machine.costs[:, :, columns.TRANSFER_PJ]
+    prices[-1] = shares[-1] * bare_pj
+    return prices, shares * machine.finished[:, columns.SPARED_TRANSFER_PJ], bare_pj
+
+
+def _include_least_links(
+    splits: list[np.ndarray],
+    machine: Machine,
+    link_pj: np.ndarray,
+    finished_link_pj: np.ndarray,
+    bare_pj: np.ndarray,
+) -> None:
+    """Let the price of a transfer include the links that it takes at least, not one."""
+    last = len(splits) - 1
+    for i, own in enumerate(splits):
+        has_links = link_pj[i].any() or (i == last and link_pj[-1].any())
+        if not has_links or not len(own):
+            continue
+        links = own["links"]
+        least = np.array([*links[:, :2].min(axis=0), links[:, 2:].min()])
+        links -= least[[0, 1, 2, 2]]
+        machine.costs[i, :, columns.TRANSFER_PJ] += (least - 1) * link_pj[i]
+        machine.finished[i, columns.SPARED_TRANSFER_PJ] += (
+            (least[OUTPUTS] - 1) * finished_link_pj[i]
+        )  # fmt: skip
+        if i == last:
+            bare_pj += (least - 1) * link_pj[-1]
+
+
+def _splits(
+    lattice: Lattice, levels: list[list[Placed]], machine: Machine, slides: np.ndarray
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """The ways to spread factors below each level, with their loops and what is tilted of them."""
+    found: list[np.ndarray] = []
+    loops: list[tuple[int, int, int]] = []
+    tilted: list[np.ndarray] = []
+    box_slants = np.zeros(len(lattice.extents), np.int64)
+    if any(each.tilted for placed in levels for each in placed):
+        box_slants = slants_of(lattice, machine.window)[1]
+    for rule, placed in zip(machine.rules, levels, strict=True):
+        rows = _level_splits(lattice, np.array([each.tile for each in placed], np.int64))
+        rows["tilted"] = -1
+        rows["forwards"] = [
+            bool(rule["forwards"][INPUTS]) and forwards(lattice.extents[each.tile], slides)
+            for each in placed
+        ]
+        for row, each in zip(rows, placed, strict=True):
+            row["first_loop"], row["last_loop"] = len(loops), len(loops) + len(each.loops)
+            loops += each.loops
+            row["links"] = each.links
+            if each.tilted:
+                row["tilted"] = len(tilted)
+                tilted.append(np.array(each.tilted)[box_slants])
+        found.append(rows[np.lexsort((-rows["children"], rows["bundle"]))])
+    mesh_loops = np.array(loops, MESH_LOOP) if loops else np.zeros(0, MESH_LOOP)
+    return found, mesh_loops, np.array(tilted).reshape(len(tilted), len(box_slants))
+
+
+def _level_splits(lattice: Lattice, found: np.ndarray) -> np.ndarray:
+    """The ways to spread some tiles below a level: SPLIT[splits]."""
     extents = lattice.extents[found]
     rows = np.zeros(len(found), SPLIT)
-    rows["tile"], rows["along_x"] = found, along_x[found]
-    rows["children"] = extents.prod(axis=1)
+    rows["tile"], rows["children"] = found, extents.prod(axis=1)
     rows["copies"] = extents[:, [DIMENSIONS.index(d) for d in _UNSEEN[OUTPUTS]]].prod(axis=1)
     rows["inputs"] = _without(lattice, "M")[found]
     shared = [extents[:, [DIMENSIONS.index(d) for d in _UNSEEN[t]]].prod(axis=1) for t in range(3)]
     _, rows["bundle"] = np.unique(np.floor(np.log2(shared)), axis=1, return_inverse=True)
-    return rows[np.lexsort((-rows["children"], rows["bundle"]))]
+    return rows
 
 
 def _without(lattice: Lattice, dimensions: str) -> np.ndarray:
@@ -257,14 +389,20 @@ def _without(lattice: Lattice, dimensions: str) -> np.ndarray:
 
 
 def _mirror(
-    lattice: Lattice, machine: Machine, places: np.ndarray, splits: np.ndarray, limits: Limits
+    lattice: Lattice,
+    machine: Machine,
+    places: np.ndarray,
+    splits: np.ndarray,
+    hardware: Hardware,
+    limits: Limits,
 ) -> np.ndarray:
     """Every tile with rows and columns exchanged, if a search cannot tell these apart; or none."""
     nothing, numbers = np.empty(0, np.int64), np.arange(len(lattice.extents))
     factors = {tuple(row[:2]): tuple(row[2:4]) for row in lattice.digits.tolist()}
     unit, swapped, mirror = machine.unit, [0, 1, 2, 3, 5, 4, 7, 6], np.zeros_like(numbers)
     alike = not limits and machine.window[0] == machine.window[1] and unit[1] == unit[2]
-    if not alike or not (places["dimensions"] == places["dimensions"][:, swapped]).all():
+    placed = any(n.fanout.hop_pj or "inputs" in n.fanout.forwarding for n in hardware.levels)
+    if placed or not alike or not (places["dimensions"] == places["dimensions"][:, swapped]).all():
         return nothing
     for (dimension, prime), (limit, stride) in factors.items():
         other, other_stride = factors.get((swapped[dimension], prime), (0, 0))

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kcsim.cost.prices import DENSE, Prices, WeightCosts
+from kcsim.cost.zero_savings import left_of_reads
 from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search.progress import FRONT
@@ -31,6 +32,7 @@ from kcsim.mapping.explored import Explored, Point, front_of
 from kcsim.mapping.fit import why_nothing_fits
 from kcsim.mapping.fixed import FixedMapping
 from kcsim.mapping.fixed_check import check_fixed
+from kcsim.mapping.forwarding_search import explore_all
 from kcsim.mapping.limits import limits_of, with_stationary
 from kcsim.mapping.neighbors import NeighborExplorer, Neighbors
 from kcsim.mapping.nest import Mapping
@@ -192,11 +194,10 @@ def solve(
     compile_kernels()
     started, goal = time.monotonic(), OBJECTIVES.index(objective)
     deadline = Deadline(time_limit, within)
-    known = explore(
-        NeighborExplorer(task, goal, deadline, neighbors)
-        if neighbors
-        else Explorer(task, goal, deadline)
-    )
+    if neighbors:
+        known = explore(NeighborExplorer(task, goal, deadline, neighbors))
+    else:
+        known = explore_all(Explorer(task, goal, deadline))
     if not known.points:
         raise nothing_found(task, known, time_limit, fix)
     if fix is not None:
@@ -279,7 +280,7 @@ def find_front(
     check_search("edp", time_limit)
     compile_kernels()
     limit, task = _limit(time_limit), task_of(layer, hardware, weights, even=even, fix=fix)
-    known = explore(Explorer(task, FRONT, Deadline(limit)))
+    known = explore_all(Explorer(task, FRONT, Deadline(limit)))
     if not known.points:
         raise nothing_found(task, known, limit, fix)
     found = list(itertools.starmap(FrontPoint, front_of(known.points)))
@@ -351,15 +352,17 @@ def check_search(objective: str, time_limit: float | None) -> None:
 
 def _note(task: Task, known: Explored) -> str:
     """Why what was found is not proved to be the best."""
-    return "; ".join(filter(None, (*known.reasons, _not_searched(task.hardware))))
+    innermost, compute = task.hardware.levels[-1], task.hardware.compute
+    spares = left_of_reads(compute, task.layer.zeros, "outputs") < 1
+    spares = spares and "outputs" in innermost.kept_tensors
+    reasons = [*known.reasons, _not_searched(task.hardware)]
+    if innermost.fanout.hop_pj and spares:
+        reasons.append("each hop of a partial sum that zeros spare is taken for one")
+    return "; ".join(filter(None, reasons))
 
 
 def _not_searched(hardware: Hardware) -> str:
     """What costs energy on a hardware that the search does not see."""
-    if any(level.fanout.forwarding for level in hardware.levels):
-        return "what children take from their neighbors is not part of the search"
-    if any(level.fanout.hop_pj for level in hardware.levels):
-        return "hops depend on places in the array, which are not part of the search"
     if hardware.levels[-1].fanout.systolic:
         return "passes of a systolic array of bare MAC units are not part of the search"
     return ""

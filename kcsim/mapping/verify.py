@@ -12,9 +12,10 @@ from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search import optimum
 from kcsim.kernels.search.labels import COMMIT_STEP, PLACED_STEP, SPREAD_STEP
 from kcsim.kernels.search.progress import ENERGY
-from kcsim.mapping.chains import Chain, chains_of
+from kcsim.mapping.chains import Chain, chains_of, find_split
 from kcsim.mapping.engine import begin_search
 from kcsim.mapping.floors import no_floors
+from kcsim.mapping.forwarding import settle_held
 from kcsim.mapping.nest import Loop, Mapping
 from kcsim.mapping.problem import Built, build_problem, fits_outermost
 from kcsim.mapping.space import build_lattice
@@ -51,7 +52,8 @@ def costs_in_space(
         return
     lattice = build_lattice([[n.bound for n in loops if n.dimension == d] for d in DIMENSIONS])
     for form in weights:
-        built = build_problem(layer, hardware, lattice, form, even=even)
+        spreads = [chain.mesh for chain in chains]
+        built = build_problem(layer, hardware, lattice, form, even=even, spreads=spreads)
         steps = _steps(built, chains)
         if steps is None or not fits_outermost(built.problem):
             return
@@ -59,6 +61,7 @@ def costs_in_space(
         nothing = np.full((1, 2), np.inf)
         search = begin_search(built, no_floors(built), ENERGY, nothing, room=room)
         optimum.search_on(search, 0, steps)
+        search = settle_held(search)
         energy, cycles = search.best[0].tolist()
         if energy < math.inf:
             yield energy, cycles
@@ -73,14 +76,13 @@ def _steps(built: Built, chains: Sequence[Chain]) -> np.ndarray | None:
     digits = problem.lattice.digits.tolist()
     factors = {(DIMENSIONS[row[0]], row[1]): i for i, row in enumerate(digits)}
     for level in range(len(chains) - 1, -1, -1):
-        kept, spread, items = chains[level]
-        first, last = problem.places[level][["first_split", "last_split"]].item()
+        kept, spread, _, items = chains[level]
         tile = sum(digits[factors[n.dimension, n.bound]][3] for n in spread)
-        splits = np.flatnonzero(problem.splits["tile"][first:last] == tile)
+        split = find_split(problem, level, chains[level], tile)
         stage = built.numbers.get((level, kept, 0), -1)
-        if not len(splits) or stage < 0:
+        if split < 0 or stage < 0:
             return None
-        steps.append(SPREAD_STEP + first + int(splits[0]))
+        steps.append(SPREAD_STEP + split)
         stages.append(stage)
         for item in items:
             if isinstance(item, Loop):

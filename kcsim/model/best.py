@@ -6,14 +6,12 @@ import dataclasses
 from collections.abc import Hashable
 
 from kcsim.cost.weight_format import WeightFormat, dense_format
-from kcsim.errors import InputError
 from kcsim.hardware.schema import Hardware
-from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.fixed import FixedMapping
 from kcsim.mapping.layers import MappingTask, map_layers
-from kcsim.mapping.search import TIME_LIMIT, SearchResult
+from kcsim.mapping.search import SearchResult
 from kcsim.model.evaluate import evaluate
-from kcsim.model.imperfect import improve_imperfectly
+from kcsim.model.imperfect import ImperfectMapper, check_imperfect
 from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.reading.arguments import checked
 from kcsim.workload.layer import ConvLayer
@@ -56,19 +54,12 @@ def map_layer(
         See `kcsim.mapping.search.search_mapping`.
     """
     weight_format = weight_format or dense_format(layer, hardware)
-    if imperfect and fix is not None:
-        raise InputError("what is fixed holds for bounds that divide, not for imperfect ones")
-    task = MappingTask(layer, weight_format.costs(hardware), even, fix)
-    limit = TIME_LIMIT if time_limit is None else time_limit
-    deadline = Deadline(limit)
-    # What the best mapping of bounds that divide leaves of the time is for all others.
-    first = limit / 2 if imperfect else limit
-    (found,) = map_layers([task], hardware, objective=objective, time_limit=first)
-    if imperfect:
-        found = improve_imperfectly(
-            layer, hardware, weight_format, found, objective=objective,
-            time_limit=deadline.left, even=even,
-        )  # fmt: skip
+    check_imperfect(fix, imperfect=imperfect)
+    costs = weight_format.costs(hardware)
+    task = MappingTask(layer, costs, even, fix, weight_format if imperfect else None)
+    (found,) = map_layers(
+        [task], hardware, objective=objective, time_limit=time_limit, mapper=ImperfectMapper()
+    )
     return under_found(found, layer, hardware, weight_format)
 
 

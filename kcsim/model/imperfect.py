@@ -1,38 +1,88 @@
 """Mappings whose bounds do not divide their dimension, from layers that are a little larger.
 
-The best mapping of a larger layer is also a mapping of the layer itself, with short last
-rounds. Which sizes are worth a try is found one dimension at a time, by counting the
-mapping as it is, short rounds and all. The result is never worse than the best
-mapping of bounds that divide; it is not proved to be the best.
+The best mapping of a larger layer is also a mapping of the layer itself, with short last rounds.
+Larger sizes of all dimensions are tried together: first those that fill the array, then others
+beside the best ones so far. A search of a larger layer ends at once where even its bounds, scaled
+to the layer, do not beat the best mapping; what it finds is counted as it is, short rounds and all.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import time
 
-import numpy as np
-
 from kcsim.cost.weight_format import WeightFormat
-from kcsim.errors import KcsimError
+from kcsim.cost.zero_savings import left_of_cycles
+from kcsim.errors import InputError, KcsimError, MappingError
 from kcsim.hardware.schema import Hardware
+from kcsim.kernels.search.progress import TOLERANCE
 from kcsim.mapping.deadline import Deadline
-from kcsim.mapping.nest import Loop, Mapping
-from kcsim.mapping.search import SearchResult, objective_value, search_mapping
+from kcsim.mapping.explore import FIRST_TRY, Explorer, Task
+from kcsim.mapping.explored import Point
+from kcsim.mapping.fixed import Fixes
+from kcsim.mapping.larger import (
+    Sizes,
+    every_sizes,
+    filling_sizes,
+    resized,
+    sizes_beside,
+    spreads_of,
+    without_idle_rounds,
+)
+from kcsim.mapping.layers import Mapper, MappingTask
+from kcsim.mapping.listing import list_mappings
+from kcsim.mapping.nest import Mapping
+from kcsim.mapping.search import OBJECTIVES, TIME_LIMIT, SearchResult, objective_value
+from kcsim.mapping.space import count_tiles, fits_word, prime_factors
 from kcsim.model.counts import count_layer
 from kcsim.model.cycles import count_cycles
 from kcsim.model.energy import energy_items
 from kcsim.sums import exact_sum
 from kcsim.workload.layer import ConvLayer
 
-TRIES = 3
-"""Larger sizes that are tried for each dimension."""
-SLACK = 0.25
-"""How much larger, as a share."""
-MOST_SIZES = 1000
-"""Sizes that are looked at, of those, and divisors of them."""
+FILLING = 12
+"""Larger sizes that fill the array that are tried first."""
+MOST_LISTED, LARGEST = 3000, 40
+"""Mappings that are all counted, if there are no more, of layers with no larger dimension."""
+LEAST_GAIN = 1e-3
+"""Sizes beside the best ones are tried as long as the best mapping becomes better by such a share,
+and at most so often:"""
+SWEEPS = 6
+_PERFECT_SHARE = 0.5
+"""Share of the time for bounds that divide; what they leave is for all others."""
 _NOTE = "of bounds that do not divide their dimension, only some were tried"
+
+
+def check_imperfect(fix: Fixes | None, *, imperfect: bool) -> None:
+    """Raise an InputError if bounds need not divide while something is fixed."""
+    if imperfect and fix is not None:
+        raise InputError("what is fixed holds for bounds that divide, not for imperfect ones")
+
+
+class ImperfectMapper(Mapper):
+    """Maps layers with bounds that do not divide, too, where a task says so."""
+
+    def solve(
+        self,
+        task: MappingTask,
+        hardware: Hardware,
+        objective: str,
+        time_limit: float | None = None,
+        within: Deadline | None = None,
+    ) -> SearchResult | MappingError:
+        """The best mapping that is found, or why there is none; see `map_layers`."""
+        limit = TIME_LIMIT if time_limit is None else time_limit
+        share = _PERFECT_SHARE if task.imperfect else 1.0
+        deadline = Deadline(limit, within)
+        found = super().solve(task, hardware, objective, share * limit, within)
+        if isinstance(found, MappingError) or task.imperfect is None:
+            return found
+        return improve_imperfectly(
+            task.layer, hardware, task.imperfect, found, objective=objective,
+            time_limit=deadline.left, even=task.even, within=within,
+        )  # fmt: skip
 
 
 def improve_imperfectly(
@@ -44,6 +94,7 @@ def improve_imperfectly(
     objective: str,
     time_limit: float = math.inf,
     even: bool = False,
+    within: Deadline | None = None,
 ) -> SearchResult:
     """Look for a mapping with short last rounds that beats the best one without.
 
@@ -60,107 +111,173 @@ def improve_imperfectly(
         Seconds after which the best one so far is returned.
     even : bool
         Only try even mappings.
+    within : Deadline, optional
+        Of what this is a part of.
 
     Returns
     -------
     SearchResult
-        `perfect`, or a better mapping; not proved to be optimal in either case.
+        `perfect`, or a better mapping. It is proved where no mapping can be better, whatever its
+        bounds; else `gap` says how much lower the objective of another one may be at most.
     """
-    started, best, sizes = time.monotonic(), perfect, dict(layer.dimensions)
-    least, evaluated = (
-        objective_value(objective, perfect.energy, perfect.cycles),
-        perfect.evaluated,
-    )
-    deadline, note = Deadline(time_limit), _NOTE
-    for dimension in "MCPQ":
-        found = None
-        for size in _larger_sizes(layer.dimensions[dimension]):
-            if deadline.has_passed:
-                note = f"{_NOTE}; the time limit ended the search"
-                break
-            larger = _resized(layer, {**sizes, dimension: size})
-            try:
-                result = search_mapping(
-                    larger, hardware, objective=objective, weights=form.costs(hardware),
-                    time_limit=max(deadline.left, 1e-3), even=even,
-                )  # fmt: skip
-                mapping = _without_idle_rounds(result.mapping, layer)
-                placed = dataclasses.replace(form, codebook_level=result.codebook_level)
-                energy, cycles = _costs(layer, hardware, mapping, placed)
-            except KcsimError:
-                # Too large to be searched or counted, or it cuts units of clustered weights.
-                continue
-            evaluated += result.evaluated
-            if objective_value(objective, energy, cycles) < least * (1 - 1e-9):
-                least, found = objective_value(objective, energy, cycles), size
-                best = dataclasses.replace(
-                    result, mapping=mapping, energy=energy, cycles=float(cycles)
-                )
-        sizes[dimension] = found or sizes[dimension]
+    started, deadline = time.monotonic(), Deadline(time_limit, within)
+    known = _Improved(layer, hardware, form, objective, even, perfect, deadline)
+    known.improve()
+    value = known.value
+    gap = max(0.0, 1 - known.least / value) if value else 0.0
+    note = _NOTE + ("; the time limit ended the search" if deadline.has_passed else "")
+    proved = gap <= TOLERANCE
     return dataclasses.replace(
-        best, proved=False, gap=math.nan, mappings=perfect.mappings, evaluated=evaluated,
-        seconds=perfect.seconds + time.monotonic() - started, note=note,
+        known.best, proved=proved, gap=0.0 if proved else gap, evaluated=known.evaluated,
+        nodes=known.nodes, seconds=perfect.seconds + time.monotonic() - started,
+        note="" if proved else note,
     )  # fmt: skip
 
 
-def _costs(
-    layer: ConvLayer, hardware: Hardware, mapping: Mapping, form: WeightFormat
-) -> tuple[float, int]:
-    counts = count_layer(layer, hardware, mapping, form)
-    cycles = count_cycles(counts, form)
-    return exact_sum(item.energy for item in energy_items(counts, form, cycles)), cycles.total
+class _Improved:
+    """The best mapping so far, and how it becomes better."""
 
+    def __init__(
+        self,
+        layer: ConvLayer,
+        hardware: Hardware,
+        form: WeightFormat,
+        objective: str,
+        even: bool,
+        perfect: SearchResult,
+        deadline: Deadline,
+    ) -> None:
+        self.layer, self.hardware, self.form = layer, hardware, form
+        self.objective, self.even, self.deadline = objective, even, deadline
+        self.best, self.sizes = perfect, tuple(layer.dimensions.values())
+        self.evaluated, self.nodes = perfect.evaluated, perfect.nodes
+        self.tried: set[Sizes] = {self.sizes}
+        self.spreads, steps, every = spreads_of(layer, hardware)
+        self.least = self._least(float(steps[0]) if every else 0.0)
 
-def _larger_sizes(size: int) -> list[int]:
-    """Sizes somewhat above one that divide in more ways, the most divisible first."""
-    if size < 3:
-        return []
-    most = min(math.ceil(size * (1 + SLACK)), size + MOST_SIZES)
-    numbers = np.arange(size, most + 1)
-    divisors = np.zeros(len(numbers), np.int64)
-    for divisor in range(1, min(math.isqrt(most), MOST_SIZES) + 1):
-        # Each divisor up to the root has a partner above it, but for the root itself.
-        partner = numbers // divisor
-        is_pair = 1 * (partner >= divisor) + (partner > divisor)
-        divisors += np.where(numbers % divisor == 0, is_pair, 0)
-    better = np.flatnonzero(divisors > divisors[0])
-    return [int(numbers[i]) for i in sorted(better, key=lambda i: (-divisors[i], i))[:TRIES]]
+    @property
+    def value(self) -> float:
+        """What the best mapping comes to."""
+        return objective_value(self.objective, self.best.energy, self.best.cycles)
 
+    def improve(self) -> None:
+        """Try larger sizes, until none is better or the time is over."""
+        energy, cycles = self._costs(self.best.mapping, self.best.codebook_level)
+        # Accesses are whole from here on.
+        self.best = dataclasses.replace(self.best, energy=energy, cycles=float(cycles))
+        if self._done or self._list_all():
+            return
+        if self.objective != "energy":
+            for sizes in list(filling_sizes(self.layer, self.spreads[: 2 * FILLING]))[:FILLING]:
+                self._try(sizes)
+        for _ in range(SWEEPS):
+            before = self.value
+            for sizes in sizes_beside(self.layer, self.sizes, self._room):
+                self._try(sizes)
+            if self._done or self.value > before * (1 - LEAST_GAIN):
+                break
+        if self.sizes != tuple(self.layer.dimensions.values()):
+            self._try(self.sizes, thoroughly=True)
 
-def _resized(layer: ConvLayer, sizes: dict[str, int]) -> ConvLayer:
-    """The layer with other numbers of channels in a group and other output maps."""
-    heights = [
-        stride * (sizes[output] - 1) + dilation * (sizes[tap] - 1) + 1
-        for output, tap, stride, dilation in zip(
-            "PQ", "RS", layer.stride, layer.dilation, strict=True
+    @property
+    def _room(self) -> int:
+        return max(max(level.fanout.x, level.fanout.y) for level in self.hardware.levels)
+
+    @property
+    def _done(self) -> bool:
+        return self.deadline.has_passed or self.value <= self.least * (1 + TOLERANCE)
+
+    def _least(self, steps: float) -> float:
+        """What no mapping undercuts, whatever its bounds."""
+        task = self._task(self.layer)
+        costs = [task.least(OBJECTIVES.index(name))[0] for name in ("energy", "cycles")]
+        compute = self.hardware.compute
+        left = float(left_of_cycles(compute, self.layer.zeros))
+        cycles = max(costs[1], steps * left * compute.cycles_per_mac)
+        return objective_value(self.objective, costs[0], cycles)
+
+    def _list_all(self) -> bool:
+        """Count every mapping, if there are few; then the best one is known."""
+        every = None
+        if max(self.layer.dimensions.values()) <= LARGEST:
+            every = every_sizes(self.layer, MOST_LISTED)
+        tasks = [self._task(resized(self.layer, sizes)) for sizes in every or ()]
+        left, seen = MOST_LISTED, set[Mapping]()
+
+        def count(mapping: Mapping, codebook_level: int | None) -> None:
+            mapping = without_idle_rounds(mapping, self.layer)
+            if mapping not in seen:
+                seen.add(mapping)
+                with contextlib.suppress(KcsimError):
+                    self._take(mapping, codebook_level)
+
+        for task in tasks:
+            few = left > 0 and count_tiles(prime_factors(task.layer)) <= MOST_LISTED
+            listed = list_mappings(task, left, self.deadline, count) if few else None
+            if listed is None:
+                return False
+            left -= listed
+        self.evaluated += len(seen)
+        if every is not None:
+            self.least = self.value
+        return every is not None
+
+    def _take(self, mapping: Mapping, codebook_level: int | None) -> bool:
+        """Count a mapping, and keep it if it is better; whether it is."""
+        energy, cycles = self._costs(mapping, codebook_level)
+        if objective_value(self.objective, energy, cycles) >= self.value * (1 - TOLERANCE):
+            return False
+        self.best = dataclasses.replace(
+            self.best, mapping=mapping, energy=energy, cycles=float(cycles),
+            codebook_level=codebook_level,
+        )  # fmt: skip
+        return True
+
+    def _task(self, layer: ConvLayer) -> Task:
+        return Task(
+            layer, self.hardware, self.form.costs(self.hardware), even=self.even, is_counted=False
         )
-    ]
-    return dataclasses.replace(
-        layer,
-        in_channels=sizes["C"] * layer.groups,
-        out_channels=sizes["M"] * layer.groups,
-        in_height=heights[0],
-        in_width=heights[1],
-        padding=(0, 0, 0, 0),
-    )
 
+    def _try(self, sizes: Sizes, *, thoroughly: bool = False) -> None:
+        """Look for a better mapping among those of a layer with other sizes."""
+        if self._done or (sizes in self.tried and not thoroughly):
+            return
+        self.tried.add(sizes)
+        try:
+            found = self._found(sizes, thoroughly)
+            if found is None:
+                return
+            mapping = without_idle_rounds(found.mapping, self.layer)
+            if self._take(mapping, found.codebook_level):
+                self.sizes = sizes
+        except KcsimError:
+            # Too large to be searched or counted, or it cuts units of clustered weights.
+            return
 
-def _without_idle_rounds(mapping: Mapping, layer: ConvLayer) -> Mapping:
-    """Shorten the outermost loops of a mapping of a larger layer to what the layer needs."""
-    rest = {dimension: mapping.bound(dimension) for dimension in layer.dimensions}
-    opened: set[str] = set()
+    def _found(self, sizes: Sizes, thoroughly: bool) -> Point | None:
+        """The best mapping of the layer with other sizes, if it may be better than the best one."""
+        task = self._task(resized(self.layer, sizes))
+        factors = prime_factors(task.layer)
+        if count_tiles(factors) > task.most_tiles or not fits_word(factors):
+            return None
+        # What is larger costs more by so much at least, as full rounds do.
+        more = math.prod(a / b for a, b in zip(sizes, self.layer.dimensions.values(), strict=True))
+        known = self.best.mapping, more * self.best.energy, more * self.best.cycles
+        start = Point(*known, self.best.codebook_level)
+        goal = OBJECTIVES.index(self.objective)
+        explorer = Explorer(task, goal, self.deadline, known=start)
+        if thoroughly:
+            explorer.explore(factors)
+        else:
+            explorer.glance(factors, FIRST_TRY)
+        self.evaluated += explorer.known.evaluated
+        self.nodes += explorer.known.nodes
+        (point,) = explorer.known.points
+        return None if point.mapping is self.best.mapping else point
 
-    def shortened(loop: Loop) -> Loop:
-        dimension = loop.dimension
-        if dimension in opened or loop.bound == 1:
-            return loop
-        rest[dimension] //= loop.bound
-        needed = -(-layer.dimensions[dimension] // rest[dimension])
-        if needed > 1:
-            opened.add(dimension)
-        return Loop(dimension, needed)
-
-    levels = []
-    for level in mapping.levels:
-        levels.append(level.with_loops([tuple(map(shortened, nest)) for nest in level.nests]))
-    return Mapping(tuple(levels))
+    def _costs(self, mapping: Mapping, codebook_level: int | None) -> tuple[float, int]:
+        form = dataclasses.replace(self.form, codebook_level=codebook_level)
+        counts = count_layer(self.layer, self.hardware, mapping, form)
+        cycles = count_cycles(counts, form)
+        items = energy_items(counts, form, cycles)
+        return exact_sum(item.energy for item in items), cycles.total

@@ -198,6 +198,9 @@ def entering_bits(
     kept = counts.keeps[index, TENSORS.index(tensor)]
     if kept:
         words = counts.words(level.name, tensor, "reads" if way == "down" else "updates")
+        if way == "down" and index:
+            # What a level reads for its neighbors goes to them.
+            words -= counts.moved(hardware.levels[index - 1].name, tensor, "forwarded")
     else:
         words = counts.moved(hardware.levels[index - 1].name, tensor, way)
     if tensor == "weights" and form.is_indexed(index + 1):

@@ -67,9 +67,13 @@ def test_runs_of_another_mapper(run):
 
 
 def is_plain(case):
-    """Without forwarding, which the search does not see, and imperfect factors."""
-    forwards = any(level.fanout.forwarding for level in case.hardware.levels)
-    return not forwards and case.mapping.is_perfect(case.layer)
+    """Without forwarding, whose search may take long, and imperfect factors."""
+    return not forwards(case) and case.mapping.is_perfect(case.layer)
+
+
+def forwards(case):
+    """Whether children take words from their neighbors."""
+    return any(level.fanout.forwarding for level in case.hardware.levels)
 
 
 def design_of(case):
@@ -87,6 +91,9 @@ def design_of(case):
 
 TINY = [name for name, case in CASES.items() if is_plain(case) and name.startswith("tiny")]
 REAL = [name for name, case in CASES.items() if is_plain(case) and not name.startswith("tiny")]
+FORWARDING = [
+    name for name, case in CASES.items() if forwards(case) and case.mapping.is_perfect(case.layer)
+]
 
 
 def check_case(name, time_limit=None):
@@ -103,7 +110,7 @@ def check_case(name, time_limit=None):
 
 
 def test_there_are_plain_cases():
-    assert (len(TINY), len(REAL)) == (41, 35)
+    assert (len(TINY), len(REAL), len(FORWARDING)) == (41, 35, 30)
 
 
 @pytest.mark.parametrize("name", TINY)
@@ -114,6 +121,12 @@ def test_small_reference_cases(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", REAL)
 def test_reference_cases_of_real_layers(name):
+    check_case(name, time_limit=2.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FORWARDING)
+def test_reference_cases_with_forwarding(name):
     check_case(name, time_limit=2.0)
 
 

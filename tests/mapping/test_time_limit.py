@@ -112,11 +112,6 @@ def test_looks_at_coarser_map_spaces_leave_a_front_with_its_points(name):
         assert np.isinf(explorer.best[len(known) :]).all()
 
 
-def test_a_front_on_a_network_that_the_search_does_not_see_is_not_called_proved():
-    hardware = design(buffer={"fanout": Fanout(x=2, forwarding=("inputs",))})
-    assert "not part of the search" in find_front(LAYER, hardware).note
-
-
 def test_all_choices_of_bypass_of_many_levels_are_never_listed():
     """Fifteen levels that may pass any tensor by: 2^45 choices."""
     names = [f"L{i}" for i in range(15)]

@@ -15,6 +15,7 @@ from kcsim.kernels.search.inputs import STILL, least_of_node, share_of_slides
 from kcsim.kernels.search.labels import (
     AGAIN,
     APART,
+    FORWARDS,
     HELD,
     INPUTS_OPEN,
     OPEN_OUTPUTS,
@@ -177,7 +178,7 @@ def open_parts(search, label, prices):
             inputs = add_parts(inputs, shares, amounts[INPUTS_OPEN + 2 * i + j, 0])
             if i + 1 == row.nodes and j == (node.below >= 0):
                 flying = shares
-    inputs = add_parts(inputs, flying, row.flight[INPUTS] * prices[INPUTS])
+    inputs = add_parts(inputs, flying, row.flight[INPUTS] * row.share * prices[INPUTS])
     return weights, outputs, inputs, flying
 
 
@@ -275,6 +276,7 @@ def more_shared(search, label, level):
     problem, labels = search.problem, search.labels
     row, inward = labels.rows[label], search.inward[level - 1]
     weights, inputs, outputs = row.flight[WEIGHTS], row.flight[INPUTS], row.flight[OUTPUTS]
+    inputs *= row.share
     if row.state & OPEN_WEIGHTS:
         weights /= problem.unseen[WEIGHTS, row.box]
     if row.state & OPEN_OUTPUTS:
@@ -371,12 +373,14 @@ def keep_label(search, new, stage):
     machine, row, level = problem.machine, labels.rows[new], problem.stages[stage].level
     amounts, place, box = labels.amounts[new], problem.places[level], row.box
     copies = min(place.most_copies, problem.unseen[OUTPUTS, box])
-    energy = machine.mac_pj + amounts[SPENT, 0]
+    energy = machine.mac_pj + amounts[SPENT, 0] - row.spare
     energy += plain_cost(search, new, stage, copies)
     units = row.units * min(place.most_units, problem.rounds[box])
-    cycles = cycles_of(problem, amounts, copies, units, False)
-    # Fewer instances leak less, but for longer, but for what a layer begins with.
     start = machine.start_cycles
+    cycles = machine.macs * machine.cycles_per_mac / units + start
+    if not row.state & FORWARDS:
+        cycles = cycles_of(problem, amounts, copies, units, False)
+    # Fewer instances leak less, but for longer, but for what a layer begins with.
     leaking = (cycles - start) * units + start * row.units
     energy += row.leak * max(leaking, search.least_cycles * row.units)
     cycles = max(cycles, search.least_cycles)

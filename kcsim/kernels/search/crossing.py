@@ -20,13 +20,16 @@ from kcsim.kernels.search.inputs import BEFORE, cross_by_word, distinct_children
 from kcsim.kernels.search.labels import (
     AGAIN,
     APART,
+    FORWARDS,
     HELD,
     INPUTS_OPEN,
+    MAY_FORWARD,
     OPEN_OUTPUTS,
     OPEN_WEIGHTS,
     OUTPUTS_OPEN,
     RETURNS,
     SPENT,
+    TWICE,
     WAITS,
     WEIGHTS_OPEN,
 )  # fmt: skip
@@ -55,6 +58,12 @@ from kcsim.kernels.search.tilings import cut_share
 
 SPANNED = (C, R, S, M)
 """Dimensions that a unit of weights spans."""
+
+
+@helper
+def link_pj(problem, network, tensor, bare):
+    """Energy of a word on one link of the mesh below a level."""
+    return problem.link_pj[problem.link_pj.shape[0] - 1 if bare else network, tensor]
 
 
 @helper
@@ -96,6 +105,9 @@ def arrive(search, new, level, tensor):
     if tensor == WEIGHTS and level <= machine.unit[DECODER]:
         words *= sent_units(machine.unit, row.whole)
     amounts[account, 0] += words * costs[READ_PJ]
+    if tensor == INPUTS:
+        row.spare += (1 - row.share) * words * costs[READ_PJ]
+        row.share = 1.0
     ports = machine.ports[level, tensor]
     if ports[READ] > 0:
         amounts[account, ports[READ]] += words * costs[READ_CYCLES] * row.units
@@ -139,6 +151,7 @@ def finish_crossing(search, new, network, split):
             row.state |= APART
     elif not row.state & APART and (row.state & RETURNS or is_whole):
         spared_pj = problem.machine.finished[network, SPARED_TRANSFER_PJ]
+        spared_pj += problem.splits[split].links[OUTPUTS] * problem.finished_link_pj[network]
         amounts[last, 0] += problem.outputs * spared_pj
 
 
@@ -200,6 +213,7 @@ def cross_weights(search, new, network, split, box, kept_inside, bare):
     moved_pj = machine.costs[network, WEIGHTS, TRANSFER_PJ]
     if bare:
         moved_pj = problem.bare_pj[WEIGHTS]
+    moved_pj += spread.links[WEIGHTS] * link_pj(problem, network, WEIGHTS, bare)
     if network + 1 <= machine.unit[DECODER]:
         extent, whole = problem.lattice.extents[box], row.whole
         if kept_inside & 1:
@@ -223,9 +237,12 @@ def cross_outputs(search, new, network, split, bare):
     amounts, moved_pj = labels.amounts[new], machine.costs[network, OUTPUTS, TRANSFER_PJ]
     if bare:
         moved_pj = problem.bare_pj[OUTPUTS]
+    each_link = link_pj(problem, network, OUTPUTS, bare)
+    back_pj = moved_pj + spread.links[3] * each_link
+    moved_pj += spread.links[OUTPUTS] * each_link
     if row.state & RETURNS:
-        amounts[HELD, 0] += problem.outputs * moved_pj
-        moved_pj *= 2
+        amounts[HELD, 0] += problem.outputs * back_pj
+        moved_pj += back_pj
     amounts[account_of(labels, new, OUTPUTS), 0] += row.flight[OUTPUTS] * moved_pj
     if machine.rules[network].reduces:
         row.flight[OUTPUTS] /= spread.copies
@@ -244,6 +261,11 @@ def cross_inputs(search, new, network, split, box, bare):
     moved_pj = machine.costs[network, INPUTS, TRANSFER_PJ]
     if bare:
         moved_pj = problem.bare_pj[INPUTS]
+    links = spread.links[INPUTS]
+    if spread.tilted >= 0:
+        links += problem.tilted[spread.tilted, box]
+    moved_pj += links * link_pj(problem, network, INPUTS, bare)
+    arriving = row.flight[INPUTS]
     labels.amounts[new, account_of(labels, new, INPUTS), 0] += row.flight[INPUTS] * moved_pj
     below = problem.inputs[box]
     if row.nodes > 0 and labels.nodes[new, row.nodes - 1].below == BEFORE:
@@ -256,3 +278,25 @@ def cross_inputs(search, new, network, split, box, bare):
             row.nodes = 0
     elif machine.rules[network].multicast != NO_MULTICAST and not innermost and spread.children > 1:
         row.flight[INPUTS] *= distinct_children(problem, spread.inputs, below) / spread.children
+    note_forwarding(problem, row, network, spread, arriving, moved_pj)
+
+
+@helper
+def note_forwarding(problem, row, network, spread, arriving, moved_pj):
+    """Note what forwarding may spare of inputs that have crossed a network.
+
+    Parameters
+    ----------
+    arriving : float
+        Words that its children are given.
+    moved_pj : float
+        Energy of one of them on the network.
+    """
+    if row.state & MAY_FORWARD:
+        row.state &= ~MAY_FORWARD
+        if spread.forwards:
+            row.state |= FORWARDS | (TWICE if row.state & FORWARDS else 0)
+            row.spare += arriving * max(0.0, moved_pj - problem.forward_pj[network + 1])
+            row.share = min(1.0, spread.shares[INPUTS] * arriving / row.flight[INPUTS])
+    elif row.share < 1:
+        row.spare += (1 - row.share) * arriving * moved_pj

@@ -46,8 +46,10 @@ from kcsim.kernels.search.labels import (
     AGAIN,
     ANY_LOOP,
     COMMIT_STEP,
+    FORWARDS,
     HELD,
     INPUTS_OPEN,
+    MAY_FORWARD,
     MIRRORED,
     OPEN_OUTPUTS,
     OPEN_WEIGHTS,
@@ -58,6 +60,8 @@ from kcsim.kernels.search.labels import (
     SEEN,
     SPENT,
     SPREAD_STEP,
+    TWICE,
+    UNMOVED,
     WAITS,
     WEIGHTS_OPEN,
 )  # fmt: skip
@@ -99,6 +103,17 @@ def copy_label(labels, source, step):
 
 
 @helper
+def move_inputs(row, dimension):
+    """Note that a loop moves what neighbors may be given."""
+    if row.state & UNMOVED:
+        row.state &= ~UNMOVED
+        if dimension < P and not row.state & TWICE:
+            # What neighbors were given the step before is nothing, or has no word of it.
+            row.state &= ~(MAY_FORWARD | FORWARDS)
+            row.spare, row.share = 0.0, 1.0
+
+
+@helper
 def loop_over(search, source, stage, factor):
     """The label with a loop over a prime factor around it."""
     problem, labels = search.problem, search.labels
@@ -124,6 +139,7 @@ def loop_over(search, source, stage, factor):
         INDEXES[OUTPUTS, dimension] or row.state & OPEN_OUTPUTS
     ):
         row.state |= AGAIN
+    move_inputs(row, dimension)
     for tensor, flag, kind in (
         (WEIGHTS, OPEN_WEIGHTS, WEIGHTS_OPEN), (OUTPUTS, OPEN_OUTPUTS, OUTPUTS_OPEN),
     ):  # fmt: skip
@@ -154,6 +170,9 @@ def loops_near(problem, level, row, tensor):
     the loop right within, if that replaces it too, and new tiles take no time of their own.
     """
     if problem.places[level].ordered:
+        return row.near
+    if tensor == INPUTS and level > 0 and problem.machine.rules[level - 1].forwards[INPUTS]:
+        # What stays here decides on what neighbors have.
         return row.near
     near = row.near & SEEN[tensor]
     if row.within < 0 or (tensor == WEIGHTS and not problem.whole_units):
@@ -229,6 +248,8 @@ def place_node(search, source, stage, tensor):
                 row.whole[i] = extent[SPANNED[i]] if size_of(machine.unit, i) > 1 else 1
     else:
         kind = INPUTS_OPEN + 2 * row.nodes
+        if machine.rules[level - 1].forwards[INPUTS]:
+            row.state |= MAY_FORWARD | UNMOVED
         node = labels.nodes[new, row.nodes]
         by_word = machine.rules[level - 1].multicast == WORD_MULTICAST
         rows, columns = (

@@ -26,11 +26,13 @@ the others are cycles of ports times the MAC units.
 OPEN_WEIGHTS, OPEN_OUTPUTS, RETURNS, WAITS, PHASE, MIRRORED, AGAIN, APART = (
     1, 2, 4, 8, 16, 32, 64, 128,
 )  # fmt: skip
+MAY_FORWARD, FORWARDS, UNMOVED, TWICE = 256, 512, 1024, 2048
 
 LABEL = record(
     parent=int64, step=int64, next=int64, box=int64, state=int64, made=int64, nodes=int64,
     loops=int64, near=int64, within=int64, units=float64, leak=float64, copies=float64,
-    flight=(float64, 3), used=(float64, 3), whole=(int64, 4), least=float64,
+    flight=(float64, 3), used=(float64, 3), whole=(int64, 4), least=float64, spare=float64,
+    share=float64,
 )  # fmt: skip
 """A partial mapping.
 
@@ -42,7 +44,9 @@ state
     Bits: weights are open, outputs are open, outputs return (a level further in keeps them),
     inputs are closed but wait for a network, a loop has moved the stationary tensor, rows and
     columns have been exchanged after the step; where partial sums are wide: each of them arrives
-    more than once, a network further in has left sums of the same outputs apart.
+    more than once, a network further in has left sums of the same outputs apart; children of the
+    next network may take inputs from neighbors, those of one further in do, no loop has moved
+    these, those of two networks do.
 made
     What of the level there is, as a state of `Problem.moves`; 0 where nothing is limited.
 nodes
@@ -68,6 +72,10 @@ whole
     them does not span.
 least
     What the whole mapping costs at least.
+spare, share
+    Energy that forwarding may spare at most, and the share that it leaves, at least, of the words
+    of inputs in flight: what they cost is that of a network that does not forward. The loops of the
+    whole mapping decide on it, so that such labels are not compared.
 """
 
 PLACED_STEP, SPREAD_STEP = 64, 128
@@ -138,7 +146,8 @@ class Search(NamedTuple):
     most : float
         What the objective must be below.
     width : int
-        Labels to keep at most of a stage and box.
+        Labels to keep at most of a stage and box; below 0 for all, of which none are compared, and
+        all whole mappings are held back.
     by_cycles : bool
         Whether cycles count as much as energy; else they do only where energies are equal.
     rest, entry : float64[stages, tiles], float64[levels, tiles]
@@ -157,6 +166,8 @@ class Search(NamedTuple):
         some prices a word of its tile.
     stay_pj : float64[levels, 3, prices]
         These prices, from the least on.
+    held : int64[:]
+        Whole mappings of which it is not known yet what forwarding spares.
     ways, bundles, factors, prices : WAY[splits], WAY[splits], float64[2], float64[3]
         Room to work in.
     """
@@ -178,6 +189,7 @@ class Search(NamedTuple):
     sent: np.ndarray
     staying: np.ndarray
     stay_pj: np.ndarray
+    held: np.ndarray
     ways: np.ndarray
     bundles: np.ndarray
     factors: np.ndarray
@@ -270,6 +282,8 @@ def leaves_as_much(a, b):
         return False
     if b.loops & ~a.loops or a.made != b.made:
         return False
+    if (a.state | b.state) & (MAY_FORWARD | FORWARDS):
+        return False
     for i in range(4):
         if a.whole[i] != b.whole[i]:
             return False
@@ -360,7 +374,7 @@ def add_label(search, stage):
                 worst, before_worst = at, before
             before = at
         at = following
-    if count >= search.width:
+    if 0 <= search.width <= count:
         if rows[worst].least <= rows[new].least:
             return False
         if before_worst < 0:

@@ -23,11 +23,13 @@ from kcsim.kernels.search.growth import (
 from kcsim.kernels.search.labels import (
     ANY_LOOP,
     COMMIT_STEP,
+    FORWARDS,
     HELD,
     INPUTS_OPEN,
     PLACED_STEP,
     SPENT,
     SPREAD_STEP,
+    TWICE,
     WEIGHTS_OPEN,
 )  # fmt: skip
 from kcsim.kernels.search.machine import LEAK_PJ
@@ -41,6 +43,7 @@ from kcsim.kernels.search.progress import (
     FOUND,
     FRONT,
     FULL,
+    HELD_BACK,
     LABEL_AT,
     PAUSED,
     STAGE,
@@ -54,13 +57,34 @@ from kcsim.kernels.search.tilings import DIMENSION
 
 @helper
 def finish(search, new):
-    """Take a whole mapping, if it is better than what has been found."""
-    problem, labels = search.problem, search.labels
-    machine, row, amounts = problem.machine, labels.rows[new], labels.amounts[new]
-    labels.tally[FINISHED] += 1
+    """Take a whole mapping, if it is better than what has been found, or hold it back."""
+    labels = search.labels
+    row, amounts = labels.rows[new], labels.amounts[new]
     for kind in range(WEIGHTS_OPEN, amounts.shape[0]):
         if kind < INPUTS_OPEN + 2 * row.nodes:
             spend_open(labels, new, kind)
+    if row.state & FORWARDS:
+        machine = search.problem.machine
+        cycles = max(machine.macs * machine.cycles_per_mac / row.units, search.least_cycles)
+        energy = machine.mac_pj + amounts[SPENT, 0] - amounts[HELD, 0] + row.copies - row.spare
+        if machine.has_wide_sums:
+            energy -= amounts[amounts.shape[0] - 1, 0]
+        energy += cycles * (machine.static_pj + row.leak * row.units)
+        too_much = is_too_much(search, energy, cycles)
+        if not too_much and labels.tally[HELD_BACK] < search.held.shape[0]:
+            search.held[labels.tally[HELD_BACK]] = new
+            labels.tally[HELD_BACK] += 1
+            labels.tally[COUNT] = new + 1
+        return
+    take(search, new)
+
+
+@helper
+def take(search, new):
+    """Take a whole mapping of which nothing is open, if it is better than what has been found."""
+    problem, labels = search.problem, search.labels
+    machine, row, amounts = problem.machine, labels.rows[new], labels.amounts[new]
+    labels.tally[FINISHED] += 1
     cycles = cycles_of(problem, amounts, 1.0, row.units, True)
     energy = machine.mac_pj + amounts[SPENT, 0] - amounts[HELD, 0] + row.copies
     if machine.has_wide_sums:
@@ -150,6 +174,9 @@ def begin(search):
     row, levels = labels.rows[0], problem.places.shape[0] - 1
     row.parent, row.step, row.next, row.box, row.state, row.nodes = -1, -1, -1, 0, 0, 0
     row.made, row.units, row.copies, row.loops, row.near = 0, 1.0, 0.0, ANY_LOOP, ANY_LOOP
+    row.spare, row.share = 0.0, 1.0
+    if search.width < 0:
+        row.state = FORWARDS | TWICE
     row.leak = problem.machine.cycles[levels, LEAK_PJ]
     for i in range(3):
         row.flight[i], row.used[i] = problem.machine.macs, 0.0
@@ -237,7 +264,8 @@ def search_on(search, steps, path):
             while tally[LABEL_AT] >= 0:
                 if tally[COUNT] + room > labels.rows.shape[0]:
                     return FULL
-                if tally[CROSSED] + 10 * tally[STEPS] >= until:
+                late = tally[CROSSED] + 10 * tally[STEPS] >= until
+                if late or tally[HELD_BACK] == search.held.shape[0]:
                     return PAUSED
                 label = tally[LABEL_AT]
                 grow(search, label, tally[STAGE])
@@ -247,3 +275,25 @@ def search_on(search, steps, path):
         tally[BOX] = 0
         tally[STAGE] += 1
     return DONE
+
+
+@kernel
+def take_held(search, label, energy, cycles):
+    """Take a whole mapping that was held back, if it is better than what has been found.
+
+    Parameters
+    ----------
+    search : Search
+    label : int
+    energy : float
+        What forwarding adds to it, or spares.
+    cycles : float64[accounts]
+        Likewise, of each port, times the MAC units.
+    """
+    search = refer(search)
+    labels = search.labels
+    new = copy_final(labels, label)
+    labels.amounts[new, SPENT, 0] += energy
+    for k in range(1, cycles.shape[0]):
+        labels.amounts[new, SPENT, k] += cycles[k]
+    take(search, new)

@@ -48,20 +48,32 @@ start
 """
 
 SPLIT = record(
-    tile=int64, along_x=int64, inputs=int64, children=int64, bundle=int64, copies=float64,
-    shares=(float64, 3),
+    tile=int64, first_loop=int64, last_loop=int64, inputs=int64, children=int64, bundle=int64,
+    copies=float64, shares=(float64, 3), links=(float64, 4), tilted=int64, forwards=bool_,
 )  # fmt: skip
 """A way to spread factors over children.
 
-tile, along_x, inputs
-    All factors, those along X, and those that inputs see.
+tile, inputs
+    All factors, and those that inputs see.
+first_loop, last_loop
+    Its loops, those along X first, each axis from outside in; see `MESH_LOOP`.
 children, copies
     Children in use, and children that hold the same output.
 bundle
     The same for those of a level that share words about alike; they stand together.
 shares
     Share of the words of each tensor that the level sends apart, at least.
+links
+    Links of the mesh that a word of each tensor crosses, on its way in or, of outputs, out, and an
+    output on its way back, beyond those that the price of a transfer includes.
+tilted
+    Row of `Problem.tilted` with those of inputs, where they depend on the box; else -1.
+forwards
+    Whether children may take inputs from their neighbors.
 """
+
+MESH_LOOP = record(kind=int64, dimension=int64, bound=int64)
+"""A loop over children; its kind as of `kcsim.kernels.layout.LOOP`."""
 
 
 class Problem(NamedTuple):
@@ -116,6 +128,16 @@ class Problem(NamedTuple):
         Whether a level may have a node of a tensor; empty where no tiles are limited.
     spared_pj : float64[levels + 1]
         Energy that finished outputs spare at most at levels, and on networks, further out.
+    mesh_loops : MESH_LOOP[:]
+    link_pj : float64[levels + 1, 3]
+        Energy of a word on one link of the mesh below a level; the last row where the innermost
+        one does not keep the tensor.
+    finished_link_pj : float64[levels]
+        What of that a finished word of outputs spares.
+    tilted : float64[rows, tiles]
+        Links of a word of inputs, where rows or columns of the array are given the same ones.
+    forward_pj, forward_cycles : float64[levels]
+        Energy and cycles of a word of inputs that a level reads for a neighbor.
     """
 
     lattice: Lattice
@@ -142,3 +164,9 @@ class Problem(NamedTuple):
     alive: np.ndarray
     may_hold: np.ndarray
     spared_pj: np.ndarray
+    mesh_loops: np.ndarray
+    link_pj: np.ndarray
+    finished_link_pj: np.ndarray
+    tilted: np.ndarray
+    forward_pj: np.ndarray
+    forward_cycles: np.ndarray

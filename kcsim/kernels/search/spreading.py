@@ -108,6 +108,7 @@ def cost_around(search, label, network, way, back_pj):
     held, energy = labels.amounts[label, HELD, 0], labels.amounts[label, SPENT, 0]
     fewer = problem.unseen[OUTPUTS, row.box] if row.state & OPEN_OUTPUTS else 1.0
     price = back_pj + way.back
+    energy -= row.spare
     if machine.has_wide_sums:
         last = labels.amounts.shape[1] - 1
         energy -= labels.amounts[label, last, 0] + problem.spared_pj[network + 1]
@@ -130,7 +131,8 @@ def may_spread(search, label, network, way, closing, back_pj):
     problem, row = search.problem, search.labels.rows[label]
     energy, cycles = cost_around(search, label, network, way, back_pj)
     weights, inputs, outputs = (
-        row.flight[WEIGHTS] * way.shares[WEIGHTS], row.flight[INPUTS] * way.shares[INPUTS],
+        row.flight[WEIGHTS] * way.shares[WEIGHTS],
+        row.flight[INPUTS] * row.share * way.shares[INPUTS],
         row.flight[OUTPUTS] * way.shares[OUTPUTS],
     )  # fmt: skip
     if row.state & OPEN_WEIGHTS:
@@ -158,7 +160,8 @@ def spread_one(search, label, network, number, kept_inside, parts, back_pj):
     weights, outputs, inputs, flying = parts
     weights += row.flight[WEIGHTS] * way.shares[WEIGHTS]
     outputs += row.flight[OUTPUTS] * way.shares[OUTPUTS]
-    inputs = add_parts(inputs, flying, row.flight[INPUTS] * way.shares[INPUTS])
+    sent = row.flight[INPUTS] * row.share * way.shares[INPUTS]
+    inputs = add_parts(inputs, flying, sent)
     for stage in range(place.first_stage, place.last_stage):
         rest = rest_cost(search, label, stage, way.box, weights, outputs, inputs)
         if not is_too_much(search, energy + rest, cycles):
