@@ -86,8 +86,8 @@ def command(
         result = estimate(
             hardware, chosen, cluster, weights=clustered, batch=batch,
             objective=objective, time_limit=time_limit, progress=progress,
-            execution=execution or "decode", decode_level=decode_level, even=even, fix=fixes,
-            imperfect=imperfect,
+            execution=execution or "decode", decode_level=decode_level, even=even,
+            imperfect=imperfect, fix=fixes,
         )  # fmt: skip
     if plot:
         plot_energy(result, plot, size or PAGE)

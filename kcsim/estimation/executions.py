@@ -131,12 +131,12 @@ def try_executions(
         if progress:
             progress(done + mapped, done + of + shared_layers)
 
+    single = ImperfectMapper() if imperfect else mapper
     for each, forms in zip(hardware, formats, strict=True):
         tasks = _tasks(layers, each, forms, even, fix, imperfect=imperfect)
         found = try_layers(
-            tasks, each, objective=objective, time_limit=limit / ways, progress=tell,
-            mapper=ImperfectMapper() if imperfect else mapper,
-        )  # fmt: skip
+            tasks, each, objective=objective, time_limit=limit / ways, progress=tell, mapper=single
+        )
         done += len({task.shape for task in tasks})
         estimated = FoundEstimates(each)
         for entry, layer, form, result in zip(tried, layers, forms, found, strict=True):
@@ -146,7 +146,6 @@ def try_executions(
             estimate = estimated.of(result, layer, form)
             entry.found["decode", estimate.decode_level] = estimate
     unique = {job.key: (job, tried[job.layer]) for job in jobs}
-
     deadline = Deadline()
 
     def solve(known: tuple[_SharingJob, Tried]) -> Tried:

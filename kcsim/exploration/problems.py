@@ -139,7 +139,7 @@ class SharingMapper(Mapper):
         within: Deadline | None,
     ) -> Outcome:
         """The best mapping of a layer from what is kept, or from a search."""
-        store, (layer, weights, even, _), hardware = self.store, task, seen.hardware
+        store, (layer, weights, even, *_), hardware = self.store, task, seen.hardware
         result, key = None, ""
         if store:
             key = store.key(layer, hardware, objective, weights, even=even, first_of_equals=True)

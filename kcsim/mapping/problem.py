@@ -15,29 +15,27 @@ from kcsim.hardware.schema import Hardware
 from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS, C, M, R, S
 from kcsim.kernels.search import machine as columns
 from kcsim.kernels.search.machine import Machine
-from kcsim.kernels.search.problem import MESH_LOOP, PLACE, SPLIT, STAGE, Problem
+from kcsim.kernels.search.problem import PLACE, STAGE, Problem
 from kcsim.kernels.search.tilings import Lattice, cut_share
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.limits import LevelLimit, Limits, build_allowed
-from kcsim.mapping.mesh import (
-    MeshLoops,
-    Placed,
-    forwarding_placements,
-    forwards,
-    hop_placements,
-    plain_placements,
-    shared_words,
-    slants_of,
-)
+from kcsim.mapping.mesh import MeshLoops
 from kcsim.mapping.space import (
     allowed_dimensions,
     constraint_of,
-    find_splits,
     tiles_on_axes,
+)
+from kcsim.mapping.spreads import (
+    UNSEEN,
+    include_least_links,
+    link_prices,
+    list_splits,
+    most_spared,
+    place_children,
+    without,
 )
 from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
 
-_UNSEEN = {WEIGHTS: "NPQ", INPUTS: "M", OUTPUTS: "CRS"}
 _EVERY_TENSOR = 7
 SLACK = 1 + 1e-12
 """What rooms may be more than full by: bits may be fractions where indexes are coded."""
@@ -108,14 +106,14 @@ def build_problem(
     stages, entries, numbers = _stages(hardware, even, limits)
     axes = _axes(hardware, lattice, limits)
     slides = np.array([layer.kernel_height > 1, layer.kernel_width > 1])
-    levels, every_place = _placements(
+    levels, every_place = place_children(
         hardware, lattice, machine, axes, slides, limits, deadline, spreads
     )
-    by_level, mesh_loops, tilted = _splits(lattice, levels, machine, slides)
+    by_level, mesh_loops, tilted = list_splits(lattice, levels, machine, slides)
     places = _places(hardware, entries, by_level, limits)
-    link_pj, finished_link_pj, bare_pj = _link_prices(hardware, machine, bare)
-    spared_pj = _spared(machine, by_level, finished_link_pj, layer.output_words)
-    _include_least_links(by_level, machine, link_pj, finished_link_pj, bare_pj)
+    link_pj, finished_link_pj, bare_pj = link_prices(hardware, machine, bare)
+    spared_pj = most_spared(machine, by_level, finished_link_pj, layer.output_words)
+    include_least_links(by_level, machine, link_pj, finished_link_pj, bare_pj)
     allowed = build_allowed(
         limits, hardware, lattice, machine.window.tolist(), [own["tile"] for own in by_level]
     )
@@ -131,24 +129,13 @@ def build_problem(
         np.array([*bare_pj, bare.lookup_pj]),
         float(bare.lookup_cycles), stages, places, splits, words, distinct,
         machine.macs / lattice.extents.astype(float).prod(axis=1), unseen, along, lines,
-        _without(lattice, "M"), _mirror(lattice, machine, places, splits, hardware, limits), slides,
+        without(lattice, "M"), _mirror(lattice, machine, places, splits, hardware, limits), slides,
         store_port, max(form.unit_filters, *form.unit) == 1, float(layer.output_words),
         *allowed[:4], spared_pj, mesh_loops, link_pj, finished_link_pj, tilted,
         bare.costs[:, INPUTS, columns.READ_PJ].copy(),
         bare.costs[:, INPUTS, columns.READ_CYCLES].copy(),
     )  # fmt: skip
     return Built(problem, accounts, axes, numbers, every_place)
-
-
-def _spared(
-    machine: Machine, splits: list[np.ndarray], finished_link_pj: np.ndarray, outputs: int
-) -> np.ndarray:
-    """The most that finished words spare further out than each level: float64[levels + 1]."""
-    each = machine.finished[:, [columns.SPARED_PJ, columns.SPARED_TRANSFER_PJ]].sum(axis=1)
-    # The price of a transfer includes one link.
-    most = np.array([own["links"][:, OUTPUTS].max(initial=1.0) for own in splits])
-    each = outputs * (each + (most - 1) * finished_link_pj)
-    return np.concatenate([[0.0], np.cumsum(each)])
 
 
 def fits_outermost(problem: Problem) -> bool:
@@ -257,137 +244,6 @@ def _count_instances(places: np.ndarray, splits: np.ndarray) -> None:
         child["most_copies"] = place["most_copies"] * own["copies"].max(initial=1)
 
 
-def _placements(
-    hardware: Hardware,
-    lattice: Lattice,
-    machine: Machine,
-    axes: list[list[np.ndarray]],
-    slides: np.ndarray,
-    limits: Limits,
-    deadline: Deadline,
-    spreads: Sequence[MeshLoops] | None,
-) -> tuple[list[list[Placed]], bool]:
-    """The ways to spread factors below each level, with the places of the children; if all."""
-    found, every = [], True
-    has_hops = any(level.fanout.hop_pj for level in hardware.levels)
-    slants = slants_of(lattice, machine.window)[0] if has_hops else []
-    for i, level in enumerate(hardware.levels):
-        along_x = find_splits(lattice, axes[i], deadline)
-        if limits:
-            along_x[~limits[i].may_spread(lattice.extents)] = -1
-        may = limits[i].may_stand if limits and limits[i].is_placed else None
-        own = spreads[i] if spreads else ()
-        if level.fanout.hop_pj:
-            shared = shared_words(level.fanout, innermost=i + 1 == len(hardware.levels))
-            placed, complete = hop_placements(
-                lattice, along_x, axes[i], shared, slants, deadline, own, may
-            )
-            found.append(placed)
-            every = every and complete
-        elif "inputs" in level.fanout.forwarding:
-            found.append(
-                forwarding_placements(lattice, along_x, axes[i], slides, deadline, own, may)
-            )
-        else:
-            found.append(plain_placements(lattice, along_x))
-        deadline.check()
-    return found, every
-
-
-def _link_prices(
-    hardware: Hardware, machine: Machine, bare: Machine
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of a word on a link of the mesh below each level, and where the innermost does not keep it.
-
-    They are part of the prices of transfers, as for one link. Then what of that finished outputs
-    spare, and what transfers cost below the innermost level, where it does not keep a tensor.
-    """
-    levels, bare_pj = hardware.levels, bare.costs[-1, :, columns.TRANSFER_PJ].copy()
-    prices = np.zeros((len(levels) + 1, 3))
-    shares = np.array(
-        [n.fanout.hop_pj and n.fanout.hop_pj / (n.fanout.hop_pj + n.fanout.transfer_pj)
-         for n in levels]
-    )  # fmt: skip
-    prices[:-1] = shares[:, None] * machine.costs[:, :, columns.TRANSFER_PJ]
-    prices[-1] = shares[-1] * bare_pj
-    return prices, shares * machine.finished[:, columns.SPARED_TRANSFER_PJ], bare_pj
-
-
-def _include_least_links(
-    splits: list[np.ndarray],
-    machine: Machine,
-    link_pj: np.ndarray,
-    finished_link_pj: np.ndarray,
-    bare_pj: np.ndarray,
-) -> None:
-    """Let the price of a transfer include the links that it takes at least, not one."""
-    last = len(splits) - 1
-    for i, own in enumerate(splits):
-        has_links = link_pj[i].any() or (i == last and link_pj[-1].any())
-        if not has_links or not len(own):
-            continue
-        links = own["links"]
-        least = np.array([*links[:, :2].min(axis=0), links[:, 2:].min()])
-        links -= least[[0, 1, 2, 2]]
-        machine.costs[i, :, columns.TRANSFER_PJ] += (least - 1) * link_pj[i]
-        machine.finished[i, columns.SPARED_TRANSFER_PJ] += (
-            (least[OUTPUTS] - 1) * finished_link_pj[i]
-        )  # fmt: skip
-        if i == last:
-            bare_pj += (least - 1) * link_pj[-1]
-
-
-def _splits(
-    lattice: Lattice, levels: list[list[Placed]], machine: Machine, slides: np.ndarray
-) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-    """The ways to spread factors below each level, with their loops and what is tilted of them."""
-    found: list[np.ndarray] = []
-    loops: list[tuple[int, int, int]] = []
-    tilted: list[np.ndarray] = []
-    box_slants = np.zeros(len(lattice.extents), np.int64)
-    if any(each.tilted for placed in levels for each in placed):
-        box_slants = slants_of(lattice, machine.window)[1]
-    for rule, placed in zip(machine.rules, levels, strict=True):
-        rows = _level_splits(lattice, np.array([each.tile for each in placed], np.int64))
-        rows["tilted"] = -1
-        rows["forwards"] = [
-            bool(rule["forwards"][INPUTS]) and forwards(lattice.extents[each.tile], slides)
-            for each in placed
-        ]
-        for row, each in zip(rows, placed, strict=True):
-            row["first_loop"], row["last_loop"] = len(loops), len(loops) + len(each.loops)
-            loops += each.loops
-            row["links"] = each.links
-            if each.tilted:
-                row["tilted"] = len(tilted)
-                tilted.append(np.array(each.tilted)[box_slants])
-        found.append(rows[np.lexsort((-rows["children"], rows["bundle"]))])
-    mesh_loops = np.array(loops, MESH_LOOP) if loops else np.zeros(0, MESH_LOOP)
-    return found, mesh_loops, np.array(tilted).reshape(len(tilted), len(box_slants))
-
-
-def _level_splits(lattice: Lattice, found: np.ndarray) -> np.ndarray:
-    """The ways to spread some tiles below a level: SPLIT[splits]."""
-    extents = lattice.extents[found]
-    rows = np.zeros(len(found), SPLIT)
-    rows["tile"], rows["children"] = found, extents.prod(axis=1)
-    rows["copies"] = extents[:, [DIMENSIONS.index(d) for d in _UNSEEN[OUTPUTS]]].prod(axis=1)
-    rows["inputs"] = _without(lattice, "M")[found]
-    shared = [extents[:, [DIMENSIONS.index(d) for d in _UNSEEN[t]]].prod(axis=1) for t in range(3)]
-    _, rows["bundle"] = np.unique(np.floor(np.log2(shared)), axis=1, return_inverse=True)
-    return rows
-
-
-def _without(lattice: Lattice, dimensions: str) -> np.ndarray:
-    """Every tile without its extent in some dimensions: int64[tiles]."""
-    tiles = np.arange(len(lattice.extents))
-    found = tiles.copy()
-    for dimension, _, limit, stride, _ in lattice.digits.tolist():
-        if DIMENSIONS[dimension] in dimensions:
-            found -= tiles // stride % (limit + 1) * stride
-    return found
-
-
 def _mirror(
     lattice: Lattice,
     machine: Machine,
@@ -444,7 +300,7 @@ def _left(
     """``unseen``, ``along`` and ``lines`` of a `Problem`."""
     ratio = extents[-1] / extents
     unseen = np.array(
-        [ratio[:, [DIMENSIONS.index(d) for d in _UNSEEN[t]]].prod(axis=1) for t in range(3)]
+        [ratio[:, [DIMENSIONS.index(d) for d in UNSEEN[t]]].prod(axis=1) for t in range(3)]
     )
     along, lines = np.ones(len(extents)), np.ones(2)
     for axis in range(2):
