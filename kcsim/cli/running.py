@@ -93,6 +93,22 @@ def refuse_unused(given: Mapping[str, object], reason: str, expected: str = "") 
         raise InputError(Problem(f"{names} {verb} no effect here: {reason}", expected))
 
 
+def check_picture(plot: Path | None, size: str | None) -> None:
+    """Refuse a figure that cannot be drawn into a file, and a size where nothing is drawn.
+
+    Raises
+    ------
+    InputError
+    """
+    if plot is None:
+        refuse_unused({"--size": size}, "nothing is drawn", "--plot")
+        return
+    from kcsim.report.pictures import COLUMN, check_plot_path, check_size
+
+    check_plot_path(plot)
+    check_size(size or COLUMN)
+
+
 def refuse_together(given: Mapping[str, object], reason: str) -> None:
     """Refuse options of which only one can be served.
 
