@@ -93,7 +93,7 @@ def refuse_unused(given: Mapping[str, object], reason: str, expected: str = "") 
         raise InputError(Problem(f"{names} {verb} no effect here: {reason}", expected))
 
 
-def check_picture(plot: Path | None, size: str | None) -> None:
+def check_picture(plot: str | None, size: str | None) -> None:
     """Refuse a figure that cannot be drawn into a file, and a size where nothing is drawn.
 
     Raises
