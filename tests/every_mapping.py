@@ -276,6 +276,8 @@ def entering_words(counts, keeps, index, tensor):
     below = counts.transfers[:, index, tensor].astype(float)
     if keeps[index, tensor]:
         down, up = counts.accesses[:, index, tensor, [0, 2]].astype(float).T
+        # Words read for a neighbor go to it.
+        down = down - counts.transfers[:, index - 1, tensor, 2] * (index > 0)
     else:
         down, up = counts.transfers[:, index - 1, tensor, :2].astype(float).T
     return (down * (below[:, 0] > 0), up) if tensor == 2 else (down, 0 * down)

@@ -49,9 +49,9 @@ def command(
     """
     from kcsim.cli.running import (
         check_output,
+        check_picture,
         choose_format,
         read_workload,
-        refuse_unused,
         report,
         waiting,
     )
@@ -63,14 +63,7 @@ def command(
 
     chosen_format = choose_format(format_, output)
     check_output(output, plot)
-    if not plot:
-        refuse_unused({"--size": size}, "nothing is drawn", "--plot")
-    else:
-        from kcsim.report.comparison_figure import plot_comparison
-        from kcsim.report.pictures import PAGE, check_plot_path, check_size
-
-        check_plot_path(plot)
-        check_size(size or PAGE)
+    check_picture(plot, size)
     if not (cluster or weights):
         raise InputError(Problem("no clustered weights are given", "--cluster or --weights"))
     hardware = load_hardware(hw, overrides or ())
@@ -82,5 +75,8 @@ def command(
             imperfect=imperfect,
         )  # fmt: skip
     if plot:
+        from kcsim.report.comparison_figure import plot_comparison
+        from kcsim.report.pictures import PAGE
+
         plot_comparison(result, plot, size or PAGE)
     report(chosen_format, output, result, comparison_tables, Result.summary_rows)

@@ -51,12 +51,7 @@ def command(
     """Estimate energy, traffic, storage and cycles of a network on a hardware."""
     from kcsim.cli.layers import read_fixes
     from kcsim.cli.running import (
-        check_output,
-        choose_format,
-        read_workload,
-        refuse_imperfect,
-        refuse_unused,
-        report,
+        check_output, check_picture, choose_format, read_workload, refuse_imperfect, report,
         waiting,
     )  # fmt: skip
     from kcsim.errors import InputError, Problem
@@ -67,14 +62,7 @@ def command(
 
     chosen_format = choose_format(format_, output)
     check_output(output, plot)
-    if not plot:
-        refuse_unused({"--size": size}, "nothing is drawn", "--plot")
-    else:
-        from kcsim.report.energy_figure import plot_energy
-        from kcsim.report.pictures import PAGE, check_plot_path, check_size
-
-        check_plot_path(plot)
-        check_size(size or PAGE)
+    check_picture(plot, size)
     if (execution or decode_level) and not (cluster or weights):
         problem = "--execution and --decode-level are for clustered weights"
         raise InputError(Problem(problem, "--cluster or --weights"))
@@ -90,5 +78,8 @@ def command(
             imperfect=imperfect, fix=fixes,
         )  # fmt: skip
     if plot:
+        from kcsim.report.energy_figure import plot_energy
+        from kcsim.report.pictures import PAGE
+
         plot_energy(result, plot, size or PAGE)
     report(chosen_format, output, result, estimate_tables, Result.layer_rows)

@@ -40,9 +40,9 @@ def command(
     from kcsim.cli.layers import read_fix, read_format, read_layer
     from kcsim.cli.running import (
         check_output,
+        check_picture,
         choose_format,
         emit_json,
-        refuse_unused,
         show_as,
         waiting,
     )
@@ -51,15 +51,8 @@ def command(
     from kcsim.report.search_data import front_table
 
     check_output(output, plot)
-    if plot is None:
-        refuse_unused({"--size": size}, "nothing is drawn", "--plot")
+    check_picture(plot, size)
     chosen_format = choose_format(format_, output)
-    if plot:
-        from kcsim.report.front_figure import plot_front
-        from kcsim.report.pictures import COLUMN, check_plot_path, check_size
-
-        check_plot_path(plot)
-        check_size(size or COLUMN)
     hardware = load_hardware(hw, overrides or ())
     chosen, form = read_layer(layer, batch, zeros, precision), read_format(layer, hardware, cluster)
     fixed = read_fix(fix)
@@ -69,6 +62,9 @@ def command(
             fix=fixed,
         )  # fmt: skip
     if plot:
+        from kcsim.report.front_figure import plot_front
+        from kcsim.report.pictures import COLUMN
+
         plot_front(chosen, hardware, front, plot, size or COLUMN)
     if chosen_format == "json":
         from kcsim.report.answer_records import front_to_dict

@@ -108,7 +108,12 @@ def _check_options(
     format_: str | None,
 ) -> None:
     """Refuse options that do not go together."""
-    from kcsim.cli.running import refuse_imperfect, refuse_together, refuse_unused
+    from kcsim.cli.running import (
+        check_picture,
+        refuse_imperfect,
+        refuse_together,
+        refuse_unused,
+    )  # fmt: skip
 
     asked = "--best" if best is not None else "--why" if why else ""
     answers = {asked: asked or None}
@@ -120,13 +125,7 @@ def _check_options(
         refuse_unused({"--format": format_}, "a mapping is written as YAML", "--best or --why")
     if best is None:
         refuse_unused({"--differ": differ}, "mappings are not compared", "--best")
-    if plot is None:
-        refuse_unused({"--size": size}, "nothing is drawn", "--plot")
-        return
-    from kcsim.report.pictures import PAGE, check_plot_path, check_size
-
-    check_plot_path(plot)
-    check_size(size or PAGE)
+    check_picture(plot, size)
 
 
 def _answers(

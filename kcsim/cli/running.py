@@ -99,6 +99,22 @@ def refuse_imperfect(imperfect: bool, fix: object) -> None:
     refuse_together({"--imperfect": imperfect, "--fix": fix}, bounds)
 
 
+def check_picture(plot: str | None, size: str | None) -> None:
+    """Refuse a figure that cannot be drawn into a file, and a size where nothing is drawn.
+
+    Raises
+    ------
+    InputError
+    """
+    if plot is None:
+        refuse_unused({"--size": size}, "nothing is drawn", "--plot")
+        return
+    from kcsim.report.pictures import COLUMN, check_plot_path, check_size
+
+    check_plot_path(plot)
+    check_size(size or COLUMN)
+
+
 def refuse_together(given: Mapping[str, object], reason: str) -> None:
     """Refuse options of which only one can be served.
 
