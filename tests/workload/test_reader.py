@@ -153,8 +153,8 @@ BROKEN = {
     ),
     "misspelled key": (
         HEAD + CONV + ", strid: 2}",
-        "3:83: unknown key 'strid'; expected one of from, name, batch, zeros, precision_bits, in_channels, "
-        "in_height, in_width, in_size, kernel, stride, padding, dilation, bias, type, "
+        "3:83: unknown key 'strid'; expected one of from, name, batch, zeros, precision_bits, "
+        "in_channels, in_height, in_width, in_size, kernel, stride, padding, dilation, bias, type, "
         "out_channels, groups, per_image; did you mean 'stride'?",
     ),
     "key of another type": (
