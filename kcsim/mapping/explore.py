@@ -42,7 +42,6 @@ from kcsim.mapping.explored import Explored, Point, front_of, objective_of
 from kcsim.mapping.floors import STAYING, Floors, build_floors, least_of_any, no_floors
 from kcsim.mapping.limits import Limits, in_order
 from kcsim.mapping.problem import Built, build_problem, fits_outermost, has_ways, kept_choices
-from kcsim.mapping.shared import SharedTables
 from kcsim.mapping.space import (
     build_lattice,
     check_places,
@@ -51,6 +50,7 @@ from kcsim.mapping.space import (
     fits_word,
     prime_factors,
 )
+from kcsim.mapping.tables import SharedTables
 from kcsim.workload.layer import ConvLayer
 
 WIDTH, FRONT_WIDTH = 2, 2

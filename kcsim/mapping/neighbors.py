@@ -18,7 +18,7 @@ from kcsim.kernels.search.problem import Problem
 from kcsim.mapping.census import count_mappings
 from kcsim.mapping.deadline import Deadline, OutOfTime
 from kcsim.mapping.explore import OUT_OF_TIME, Explorer, Form, Task, promising
-from kcsim.mapping.shared import SharedTables
+from kcsim.mapping.tables import SharedTables
 
 MARGIN = 1 + 1e-6
 """What the last search may find, in the least that is known to be had."""

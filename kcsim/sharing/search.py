@@ -34,7 +34,7 @@ from kcsim.workload.layer import LayerError
 _PARTS = ("outer", "gather", "entries")
 
 MAPPED_TILES = 100
-"""Tiles that are mapped at most: about three seconds."""
+"""Tiles that are mapped as a whole at most."""
 
 
 def find_shared_mapping(
