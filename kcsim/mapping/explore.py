@@ -245,6 +245,10 @@ class Explorer:
         except OutOfTime:
             self.known.leave_out(OUT_OF_TIME, self.task.least(self.objective))
             return
+        self._search_all(forms)
+
+    def _search_all(self, forms: Sequence[Form]) -> None:
+        """Find the best mapping of any form, or the front, and prove it."""
         for form in self._search_narrowly(forms):
             if not (self.any_mapping and self.known.points):
                 self._prove(form)
