@@ -229,7 +229,8 @@ def _zero_notes(
         return ()
     return (
         f"{100 * zeros / words:.0f} % of the clustered weights are zero: with "
-        f"{FOUND}:positions={kind} all takes {math.ceil(fewest.total_bits / 8):,} bytes in place of {math.ceil(today / 8):,}.",
+        f"{FOUND}:positions={kind} all takes {math.ceil(fewest.total_bits / 8):,} bytes in "
+        f"place of {math.ceil(today / 8):,}.",
     )
 
 
