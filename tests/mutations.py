@@ -125,8 +125,8 @@ MUTATIONS = {
     "the search overlooks loads that are waited for": Mutation(
         CHIPS,
         "kernels/search/growth.py",
-        "        amounts[kind, stall] += cycles * row.units\n",
-        "        amounts[kind, stall] += 0.0\n",
+        "    amounts[kind, stall] += cycles * units\n",
+        "    amounts[kind, stall] += 0.0 * cycles\n",
     ),
     "sizes: interpolated without logarithms": Mutation(
         SIZES,
@@ -596,14 +596,14 @@ MUTATIONS = {
     "parts of mappings that may go on in other ways are alike": Mutation(
         FIXED,
         "kernels/search/labels.py",
-        "if a.made != b.made:",
-        "if a.made > b.made + 10**6:",
+        "or a.made != b.made:",
+        "or a.made > b.made + 10**6:",
     ),
     "tensors that are fixed move past loops that they do not see": Mutation(
         FIXED,
-        "kernels/search/optimum.py",
-        "if ordered or may_follow(problem, labels, label, dimension):",
-        "if may_follow(problem, labels, label, dimension):",
+        "kernels/search/growth.py",
+        "    if problem.places[level].ordered:\n        return row.near\n",
+        "",
     ),
     "the next best mapping is looked for among all": Mutation(
         RANKING,
