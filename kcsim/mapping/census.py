@@ -24,7 +24,9 @@ def count_mappings(problem: Problem, deadline: Deadline | None = None) -> int:
     spread[0] = 1
     for place in problem.places[:-1]:
         found, tiles = np.zeros_like(spread), np.flatnonzero(spread)
-        splits = problem.splits["tile"][place["first_split"] : place["last_split"]]
+        # Strided and contiguous arrays would be compiled for apart.
+        tile = problem.splits["tile"][place["first_split"] : place["last_split"]]
+        splits = np.ascontiguousarray(tile)
         for first, last, cut in in_cuts(len(splits), tiles, deadline):
             census.count_spreads(problem.lattice, splits[first:last], cut, spread, found)
         spread = found

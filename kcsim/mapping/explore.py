@@ -18,6 +18,7 @@ import numpy as np
 
 from kcsim.cost.prices import DENSE, Prices, WeightCosts
 from kcsim.hardware.level import Level
+from kcsim.hardware.network import Fanout
 from kcsim.hardware.schema import Compute, Hardware
 from kcsim.kernels.search.labels import Search
 from kcsim.kernels.search.problem import Problem
@@ -172,7 +173,10 @@ def count_space(task: Task, deadline: Deadline) -> int:
 @functools.cache
 def compile_kernels() -> None:
     """Let all that a search needs be compiled before the clock of the first one runs."""
-    levels = [Level(name=name, read_pj=1, write_pj=1, capacity_words=64) for name in "abc"]
+    levels = [
+        Level(name=name, read_pj=1, write_pj=1, capacity_words=64, fanout=Fanout(x=2))
+        for name in "abc"
+    ]
     hardware = Hardware(name="any", levels=tuple(levels), compute=Compute(mac_pj=1))
     task = Task(ConvLayer("any", 2, 2, 2, 2, 1, 1), hardware)
     Explorer(task, ENERGY_DELAY, Deadline()).explore(prime_factors(task.layer))
