@@ -91,7 +91,7 @@ def draw(rows: list[tuple[Any, ...]], kernels: int) -> Figure:
         axis.errorbar(kept, means, ends, marker=marker, color=color, capsize=2, label=name)
     done = [(share, 100 * row[3]) for share, row in zip(kept, rows, strict=True) if row[3]]
     if done:
-        axis.plot(*zip(*done, strict=True), "^", color=COLORS[2], label="retrained", zorder=3)
+        axis.plot(*zip(*done, strict=True), "^-", color=COLORS[2], label="retrained", zorder=3)
     axis.axhline(100 * rows[0][2].dense, color="gray", lw=0.8, ls=":", label="dense")
     axis.set_xscale("log")
     axis.set_xticks(kept, [f"{share:.2g}" for share in kept])

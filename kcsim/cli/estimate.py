@@ -51,7 +51,12 @@ def command(
     """Estimate energy, traffic, storage and cycles of a network on a hardware."""
     from kcsim.cli.layers import read_fixes
     from kcsim.cli.running import (
-        check_output, check_picture, choose_format, read_workload, refuse_imperfect, report,
+        check_output,
+        check_picture,
+        choose_format,
+        read_workload,
+        refuse_imperfect,
+        report,
         waiting,
     )  # fmt: skip
     from kcsim.errors import InputError, Problem

@@ -31,7 +31,7 @@ from kcsim.cli import (
     schema,
 )
 from kcsim.cli.interrupt import interruptible
-from kcsim.cli.streams import abandon_output, prepare_streams, say
+from kcsim.cli.streams import abandon, end_errors, prepare_streams, say
 from kcsim.cli.usage import Commands, UsageError, usage_problem
 from kcsim.errors import InputError, KcsimError
 
@@ -109,14 +109,15 @@ def run() -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of a pipe has gone, and wants no more.
-        abandon_output()
+        abandon(sys.stdout)
         code = BROKEN_PIPE
     except OSError as error:
-        abandon_output()
+        abandon(sys.stdout)
         place = f"'{error.filename}'" if error.filename else "standard output"
         closed = error.errno == errno.EBADF
         say(f"error: {place}: {'it is closed' if closed else (error.strerror or 'failed').lower()}")
         code = WRONG_INPUT
+    end_errors()
     sys.exit(code)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import sys
+from typing import TextIO
 
 
 def prepare_streams() -> None:
@@ -37,9 +38,17 @@ def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def abandon_output() -> None:
+def abandon(stream: TextIO) -> None:
     """Keep Python from writing at its exit what could not be written before."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+
+
+def end_errors() -> None:
+    """Write what is left to be said; where nobody listens, go on."""
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        abandon(sys.stderr)

@@ -22,7 +22,7 @@ from kcsim.model.best import FoundEstimates
 from kcsim.model.imperfect import ImperfectMapper
 from kcsim.model.layer_estimate import Alternative, LayerEstimate
 from kcsim.sharing.distinct_entries import DistinctEntries
-from kcsim.sharing.phase_search import Phases
+from kcsim.sharing.phase_search import Phases, compile_kernels
 from kcsim.sharing.plan import SharedLayer
 from kcsim.sharing.search import find_shared_mapping
 from kcsim.sharing.strategies import SHARINGS
@@ -146,6 +146,9 @@ def try_executions(
             estimate = estimated.of(result, layer, form)
             entry.found["decode", estimate.decode_level] = estimate
     unique = {job.key: (job, tried[job.layer]) for job in jobs}
+
+    if jobs:
+        compile_kernels()
     deadline = Deadline()
 
     def solve(known: tuple[_SharingJob, Tried]) -> Tried:
@@ -158,12 +161,15 @@ def try_executions(
         results[key] = outcome
         tell(len(results), 0)
     for job in jobs:
-        outcome = results[job.key]
-        for way, estimate in outcome.found.items():
-            own = replace(estimate, counts=replace(estimate.counts, layer=layers[job.layer]))
-            tried[job.layer].found[way] = own
-        tried[job.layer].reasons.update(outcome.reasons)
+        _add_sharing(tried[job.layer], results[job.key], layers[job.layer])
     return tuple(tried)
+
+
+def _add_sharing(tried: Tried, outcome: Tried, layer: ConvLayer) -> None:
+    """Add what was found for equal layers."""
+    for way, estimate in outcome.found.items():
+        tried.found[way] = replace(estimate, counts=replace(estimate.counts, layer=layer))
+    tried.reasons.update(outcome.reasons)
 
 
 def _tasks(

@@ -13,6 +13,8 @@ from kcsim.reading.files import read_text_file
 from kcsim.reading.scalars import SCALAR_KINDS, convert
 
 ACCURACY = "accuracy"
+RETRAINED, DENSE = "retrained_accuracy", "dense_accuracy"
+"""Columns of tables that ``kcsim retrain --table`` writes."""
 ALIASES = {"k": "clusters", "K": "clusters"}
 """What columns may be called beside their own names."""
 _MOST_BYTES = 10_000_000
@@ -47,6 +49,8 @@ class Accuracies:
 def read_accuracies(path: str, known: tuple[str, ...]) -> Accuracies:
     """Read a CSV file with a column ``accuracy`` and columns of inputs, as scheme and k.
 
+    Tables of ``kcsim retrain --table`` are read as well: by network and clustering.
+
     Parameters
     ----------
     path : str
@@ -63,6 +67,8 @@ def read_accuracies(path: str, known: tuple[str, ...]) -> Accuracies:
     rows = list(csv.reader(io.StringIO(text)))
     names = [name.strip() for name in rows[0]] if rows else []
     names = [name if name in known else ALIASES.get(name, name) for name in names]
+    if ACCURACY not in names and RETRAINED in names:
+        names, rows = _of_retraining(names, rows)
 
     def wrong(line: int, message: str, expected: str = "", near: str = "") -> InputError:
         shown = lines[line - 1] if line <= len(lines) else ""
@@ -91,6 +97,21 @@ def read_accuracies(path: str, known: tuple[str, ...]) -> Accuracies:
             raise wrong(number, "a row above is for the same points", "each once")
         values[key] = float(accuracy)
     return Accuracies(columns, values)
+
+
+def _of_retraining(names: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """A table of ``kcsim retrain`` by network and clustering, with the dense networks.
+
+    Lines stay where they are, so that faults are told at theirs.
+    """
+    own, dense = ["network", "clustering", ACCURACY], dict[str, str]()
+    found = [own]
+    for cells in rows[1:]:
+        line = dict(zip(names, cells, strict=False))
+        network = line.get("network", "")
+        dense.setdefault(network, line.get(DENSE, ""))
+        found.append([network, line.get("clustering", ""), line.get(RETRAINED, "")])
+    return own, [*found, *([network, "none", value] for network, value in dense.items())]
 
 
 def _value(cell: str) -> Any:

@@ -15,7 +15,6 @@ import kcsim
 from kcsim.clustering.scheme import Clustering
 from kcsim.clustering.spec import parse_clustering
 from kcsim.cost.clustered_formats import clustered_zeros, weight_formats
-from kcsim.cost.weight_format import codebook_store
 from kcsim.errors import InputError, MappingError
 from kcsim.estimation.estimate import run_clustered
 from kcsim.estimation.executions import decoder_places
@@ -330,15 +329,6 @@ def _rows(run: Run, hardware: Hardware) -> tuple[Row, list[Row]]:
         one["deep_kmeans_mac_units"] = cost.mac_units
         layers.append(one)
     return row, layers
-
-
-def check_request(request: Request, hardware: Hardware) -> None:
-    """Raise an InputError if a point cannot be estimated, before anything runs."""
-    plan = planned(request, hardware)
-    if plan.clustering is not None:
-        codebook_store(hardware)
-        places_of(request, hardware)
-        mapping_tasks(plan, hardware)
 
 
 def absolute(spec: str) -> str:

@@ -30,7 +30,7 @@ from kcsim.mapping.layers import Mapper, MappingTask
 from kcsim.mapping.neighbors import Neighbors
 from kcsim.mapping.nest import Mapping
 from kcsim.mapping.search import SearchResult, objective_value, search_mapping
-from kcsim.mapping.shared import SharedTables
+from kcsim.mapping.tables import SharedTables
 from kcsim.mapping.verify import costs_in_space
 
 Outcome = SearchResult | MappingError

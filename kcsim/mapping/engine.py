@@ -119,8 +119,8 @@ def run_search(
         if outcome == DONE:
             return search, outcome
         if outcome == FULL:
-            room = 2 * len(search.labels.rows)
-            if room * each > LABEL_BYTES:
+            room = min(2 * len(search.labels.rows), LABEL_BYTES // each)
+            if room <= len(search.labels.rows):
                 return search, outcome
             search = with_room(search, room)
         if deadline.has_passed:

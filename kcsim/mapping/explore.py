@@ -18,6 +18,7 @@ import numpy as np
 
 from kcsim.cost.prices import DENSE, Prices, WeightCosts
 from kcsim.hardware.level import Level
+from kcsim.hardware.network import Fanout
 from kcsim.hardware.schema import Compute, Hardware
 from kcsim.kernels.search.labels import Search
 from kcsim.kernels.search.problem import Problem
@@ -42,7 +43,6 @@ from kcsim.mapping.explored import Explored, Point, front_of, objective_of
 from kcsim.mapping.floors import STAYING, Floors, build_floors, least_of_any, no_floors
 from kcsim.mapping.limits import Limits, in_order
 from kcsim.mapping.problem import Built, build_problem, fits_outermost, has_ways, kept_choices
-from kcsim.mapping.shared import SharedTables
 from kcsim.mapping.space import (
     build_lattice,
     check_places,
@@ -51,6 +51,7 @@ from kcsim.mapping.space import (
     fits_word,
     prime_factors,
 )
+from kcsim.mapping.tables import SharedTables
 from kcsim.workload.layer import ConvLayer
 
 WIDTH, FRONT_WIDTH = 2, 2
@@ -173,7 +174,10 @@ def count_space(task: Task, deadline: Deadline) -> int:
 @functools.cache
 def compile_kernels() -> None:
     """Let all that a search needs be compiled before the clock of the first one runs."""
-    levels = [Level(name=name, read_pj=1, write_pj=1, capacity_words=64) for name in "abc"]
+    levels = [
+        Level(name=name, read_pj=1, write_pj=1, capacity_words=64, fanout=Fanout(x=2))
+        for name in "abc"
+    ]
     hardware = Hardware(name="any", levels=tuple(levels), compute=Compute(mac_pj=1))
     task = Task(ConvLayer("any", 2, 2, 2, 2, 1, 1), hardware)
     Explorer(task, ENERGY_DELAY, Deadline()).explore(prime_factors(task.layer))
@@ -252,6 +256,10 @@ class Explorer:
         except OutOfTime:
             self.known.leave_out(OUT_OF_TIME, self.task.least(self.objective))
             return
+        self._search_all(forms)
+
+    def _search_all(self, forms: Sequence[Form]) -> None:
+        """Find the best mapping of any form, or the front, and prove it."""
         for form in self._search_narrowly(forms):
             if not (self.any_mapping and self.known.points):
                 self._prove(form)

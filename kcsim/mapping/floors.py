@@ -18,7 +18,7 @@ from kcsim.kernels.search.problem import Problem
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.limits import may_grow_into
 from kcsim.mapping.problem import SLACK, Built, words_of_tiles
-from kcsim.mapping.shared import SharedTables
+from kcsim.mapping.tables import SharedTables
 from kcsim.workload.layer import TENSORS, ConvLayer
 
 STAYING = np.array([1.0, 16.0, 256.0])

@@ -16,9 +16,9 @@ import numpy as np
 
 from kcsim.kernels.search.problem import Problem
 from kcsim.mapping.census import count_mappings
-from kcsim.mapping.deadline import Deadline, OutOfTime
-from kcsim.mapping.explore import OUT_OF_TIME, Explorer, Form, Task, promising
-from kcsim.mapping.shared import SharedTables
+from kcsim.mapping.deadline import Deadline
+from kcsim.mapping.explore import Explorer, Form, Task, promising
+from kcsim.mapping.tables import SharedTables
 
 MARGIN = 1 + 1e-6
 """What the last search may find, in the least that is known to be had."""
@@ -50,15 +50,8 @@ class NeighborExplorer(Explorer):
         super().__init__(task, objective, deadline, neighbors.tables)
         self.shared, self.most = neighbors
 
-    def explore(self, factors: Sequence[Sequence[int]]) -> None:
-        """Search all mappings whose loops are products of some factors of each dimension."""
-        try:
-            forms = [self._form(self.task, factors, weights) for weights in self.task.weights]
-            if self.task.is_counted:
-                self.known.mappings = sum(self._count(form.built.problem) for form in forms)
-        except OutOfTime:
-            self.known.leave_out(OUT_OF_TIME, self.task.least(self.objective))
-            return
+    def _search_all(self, forms: Sequence[Form]) -> None:
+        """Find the best mapping of any form: another search below what is known decides on ties."""
         parts = promising(forms)
         if self.most < math.inf:
             self._search_below(parts)

@@ -87,5 +87,5 @@ def accuracy_text(runs: Iterable[Run]) -> str:
     for run in runs:
         if run.accuracy is not None:
             name = "clustered" if run.clustering else "dense"
-            known.setdefault(run.clustering is not None, f"{name} {run.accuracy:.2%}")
+            known.setdefault(run.clustering is not None, f"{name} {100 * run.accuracy:.2f} %")
     return f"Accuracy: {', '.join(known.values())}" if known else ""

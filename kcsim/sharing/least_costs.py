@@ -95,7 +95,7 @@ class LeastCosts:
             other = "outputs"
         bits = getattr(hardware.precision_bits, other)
         served = self._served_pj("weights", self.index_bits) + self._served_pj(other, bits)
-        carried = sum(self._carried_pj(i) for i in range(last, len(hardware.levels)))
+        carried = math.fsum(self._carried_pj(i) for i in range(last, len(hardware.levels)))
         energy = self._left * (energy + gathers * served + self.gathered * carried)
         if last != home:
             moved = self._home_price(home, "gather") + self._carried_pj(last - 1)

@@ -5,6 +5,7 @@ Many tiles and places of the decoder have phases in common: each is searched onc
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar, cast
@@ -13,12 +14,15 @@ import numpy as np
 
 from kcsim.cost.prices import DENSE, Prices, WeightCosts
 from kcsim.errors import MappingError
-from kcsim.hardware.schema import Hardware
+from kcsim.hardware.level import Level
+from kcsim.hardware.schema import Compute, Hardware
 from kcsim.kernels.search import machine as columns
+from kcsim.mapping import explore
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.explore import OUT_OF_TIME, Task
-from kcsim.mapping.nest import Mapping
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import SearchResult, solve
+from kcsim.model.counts import count_layer
 from kcsim.sharing.account import Cost, SharedEstimate, entries_cost, evaluate_shared, gather_cost
 from kcsim.sharing.outer import find_outer
 from kcsim.sharing.phases import phase_hardware
@@ -32,6 +36,19 @@ Phases = dict[object, tuple[Any, str]]
 if it is not."""
 
 _Remembered = TypeVar("_Remembered")
+
+
+@functools.cache
+def compile_kernels() -> None:
+    """Let all that a search needs be compiled before the clock of the first one runs."""
+    explore.compile_kernels()
+    levels = (Level(name="any", read_pj=1, write_pj=1),)
+    hardware = Hardware(name="any", levels=levels, compute=Compute(mac_pj=1))
+    # Tables that are narrower than the widest one cut loops short.
+    for size in (4, 3):
+        loops = Loop("M", 2), Loop("M", 2)
+        layer = ConvLayer("any", 1, size, 1, 1, 1, 1)
+        count_layer(layer, hardware, Mapping((LevelLoops("any", loops),)))
 
 
 class Found(NamedTuple):

@@ -25,7 +25,7 @@ from kcsim.mapping.search import TIME_LIMIT, SearchResult, objective_value
 from kcsim.sharing.account import Cost, SharedEstimate, evaluate_shared
 from kcsim.sharing.bounds import Bounds
 from kcsim.sharing.keys import sharing_key
-from kcsim.sharing.phase_search import Phases, PhaseSearch
+from kcsim.sharing.phase_search import Phases, PhaseSearch, compile_kernels
 from kcsim.sharing.places import Place, can_order, gathering_levels, possible_homes
 from kcsim.sharing.plan import SharedLayer, SharedMapping, check_shareable
 from kcsim.sharing.tiles import Tile
@@ -34,7 +34,7 @@ from kcsim.workload.layer import LayerError
 _PARTS = ("outer", "gather", "entries")
 
 MAPPED_TILES = 100
-"""Tiles that are mapped at most: about three seconds."""
+"""Tiles that are mapped as a whole at most."""
 
 
 def find_shared_mapping(
@@ -77,6 +77,7 @@ def find_shared_mapping(
         If the hardware has no room for the phases, or it cannot be counted there.
     """
     check_shareable(shared)
+    compile_kernels()
     started, limit = time.monotonic(), TIME_LIMIT if time_limit is None else time_limit
     deadline = Deadline(limit, within)
     store, outcome = cache.default_cache(), None

@@ -228,8 +228,9 @@ def _zero_notes(
     if fewest.total_bits >= today:
         return ()
     return (
-        f"{zeros / words:.0%} of the clustered weights are zero: with {FOUND}:positions={kind} all "
-        f"takes {math.ceil(fewest.total_bits / 8):,} bytes in place of {math.ceil(today / 8):,}.",
+        f"{100 * zeros / words:.0f} % of the clustered weights are zero: with "
+        f"{FOUND}:positions={kind} all takes {math.ceil(fewest.total_bits / 8):,} bytes in "
+        f"place of {math.ceil(today / 8):,}.",
     )
 
 

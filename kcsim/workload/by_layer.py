@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from kcsim.errors import InputError, Mark, Problem, nearest
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,50 @@ def check_rules(network: Network, rules: Iterable[Rule[T]]) -> None:
                 for rule in unmatched
             ]
         )  # fmt: skip
+
+
+def given_rules(
+    given: Any,
+    name: str,
+    kind: type[K],
+    settings_of: Callable[[K], Mapping[str, T]],
+    setting: Callable[[str], tuple[str, T]],
+    read_file: Callable[[Any], Iterable[tuple[str, Mapping[str, T], Mark | None]]],
+) -> list[Rule[T]]:
+    """Rules from a text, a YAML file, settings for all layers, or settings by layer.
+
+    Parameters
+    ----------
+    given : str, path, kind or mapping of str to kind
+    name : str
+        Of the argument, and behind two dashes of the option.
+    kind : type
+    settings_of : callable
+        What is given by one of these.
+    setting : callable
+        See `read_rules`.
+    read_file : callable
+        Reads patterns, settings and places from a file.
+
+    Raises
+    ------
+    InputError
+        If anything else is given, or it is wrong.
+    """
+    if isinstance(given, kind):
+        return [Rule("*", settings_of(given))]
+    if isinstance(given, Mapping):
+        for layers, value in given.items():
+            if not isinstance(layers, str) or not isinstance(value, kind):
+                problem = f"{name} has {layers!r}: {value!r}"
+                raise InputError(Problem(problem, f"a layer's name: {kind.__name__}"))
+        return [Rule(layers, settings_of(value)) for layers, value in given.items()]
+    if isinstance(given, str) and not given.lower().endswith((".yaml", ".yml")):
+        return read_rules(given, f"--{name}", setting)
+    if not isinstance(given, str | os.PathLike):
+        expected = f"a text, a file, {kind.__name__}, or {kind.__name__} by layer"
+        raise InputError(Problem(f"{name} is {given!r}", expected))
+    return [Rule(*entry) for entry in read_file(given)]
 
 
 def read_rules(text: str, option: str, setting: Callable[[str], tuple[str, T]]) -> list[Rule[T]]:

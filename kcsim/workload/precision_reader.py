@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 
-from kcsim.errors import InputError, Problem, nearest
-from kcsim.workload.by_layer import Rule, check_rules, read_rules, settings_for
+from kcsim.errors import InputError, Mark, Problem, nearest
+from kcsim.workload.by_layer import Rule, check_rules, given_rules, settings_for
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 from kcsim.workload.precision import LayerBits, bits_problem
@@ -49,27 +49,16 @@ def _with_rules(layer: ConvLayer, rules: Iterable[Rule[int]]) -> ConvLayer:
 
 
 def _rules(precision: PrecisionLike) -> list[Rule[int]]:
-    if isinstance(precision, LayerBits):
-        return [Rule("*", precision.given)]
-    if isinstance(precision, Mapping):
-        for layers, bits in precision.items():
-            if not isinstance(layers, str) or not isinstance(bits, LayerBits):
-                raise InputError(
-                    Problem(f"precision holds {layers!r}: {bits!r}", "a layer's name: LayerBits")
-                )
-        return [Rule(layers, bits.given) for layers, bits in precision.items()]
-    if isinstance(precision, str) and not precision.lower().endswith((".yaml", ".yml")):
-        return read_rules(precision, "--precision", _setting)
-    if not isinstance(precision, str | os.PathLike):
-        raise InputError(
-            Problem(
-                f"precision is {precision!r}", "a text, a file, LayerBits, or LayerBits by layer"
-            )
-        )
+    return given_rules(
+        precision, "precision", LayerBits, lambda bits: bits.given, _setting, _from_file
+    )
+
+
+def _from_file(path: str) -> Iterable[tuple[str, Mapping[str, int], Mark | None]]:
     # Schemas load slowly; a text does without them.
     from kcsim.workload.network_file import read_precision_file
 
-    return [Rule(*entry) for entry in read_precision_file(precision)]
+    return read_precision_file(path)
 
 
 def _setting(piece: str) -> tuple[str, int]:

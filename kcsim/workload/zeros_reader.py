@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from kcsim.errors import InputError, Problem, nearest
-from kcsim.workload.by_layer import Rule, check_rules, read_rules, settings_for
+from kcsim.errors import InputError, Mark, Problem, nearest
+from kcsim.workload.by_layer import Rule, check_rules, given_rules, settings_for
 from kcsim.workload.layer import TENSORS, ConvLayer
 from kcsim.workload.network import Network
 from kcsim.workload.zeros import ZeroShares, share_problem
@@ -59,25 +59,14 @@ def _with_rules(layer: ConvLayer, rules: Iterable[Rule[float]]) -> ConvLayer:
 
 
 def _rules(zeros: ZerosLike) -> list[Rule[float]]:
-    if isinstance(zeros, ZeroShares):
-        return [Rule("*", vars(zeros))]
-    if isinstance(zeros, Mapping):
-        for layers, shares in zeros.items():
-            if not isinstance(layers, str) or not isinstance(shares, ZeroShares):
-                raise InputError(
-                    Problem(f"zeros hold {layers!r}: {shares!r}", "a layer's name: ZeroShares")
-                )
-        return [Rule(layers, vars(shares)) for layers, shares in zeros.items()]
-    if isinstance(zeros, str) and not zeros.lower().endswith((".yaml", ".yml")):
-        return read_rules(zeros, "--zeros", _setting)
-    if not isinstance(zeros, str | os.PathLike):
-        raise InputError(
-            Problem(f"zeros is {zeros!r}", "a text, a file, ZeroShares, or ZeroShares by layer")
-        )
+    return given_rules(zeros, "zeros", ZeroShares, vars, _setting, _from_file)
+
+
+def _from_file(path: str) -> Iterable[tuple[str, Mapping[str, float], Mark | None]]:
     # Schemas load slowly; a text does without them.
     from kcsim.workload.network_file import read_zeros_file
 
-    return [Rule(*entry) for entry in read_zeros_file(zeros)]
+    return read_zeros_file(path)
 
 
 def _setting(piece: str) -> tuple[str, float]:

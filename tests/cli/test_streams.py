@@ -16,7 +16,8 @@ ESTIMATE = "estimate --hw eyeriss -n lenet5"
 def shell(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a line in which KCSIM stands for the command."""
     code = "from kcsim.cli.main import run; run()"
-    command = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}"
+    # As users have it: what is said is buffered.
+    command = f"env -u PYTHONUNBUFFERED {shlex.quote(sys.executable)} -c {shlex.quote(code)}"
     return subprocess.run(
         ["bash", "-c", "set -o pipefail; " + line.replace("KCSIM", command)],
         capture_output=True, text=True, check=False, env=os.environ | environment,

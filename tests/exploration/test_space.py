@@ -200,6 +200,21 @@ def test_accuracies_join_by_scheme_and_entries(tmp_path):
     assert [p.inputs["accuracy"] for p in found] == [92, 91.5, None]
 
 
+def test_a_table_of_retraining_is_one_of_accuracies(tmp_path):
+    pytest.importorskip("torch")
+    from kcsim.retrain.command import add_line
+
+    known = Accuracy("test.npz", 5000, "tied", 2, (0, 1), 0.91, (0.2, 0.3), (0.7, 0.8), (0.88, 0.9))
+    network = kcsim.load_network("lenet5")
+    for spec in ("kernel:k=7,scope=layer", "scalar:k=4"):
+        weights = random_clustered(network, spec)
+        add_line(tmp_path / "acc.csv", dataclasses.replace(weights, accuracy=known))
+    wanted = ["none", "scalar:k=4", "kernel:k=7,scope=layer", "scalar:k=5"]
+    space = {**BASE, "networks": ["lenet5"], "accuracy": "acc.csv", "clusterings": wanted}
+    found = Planner(read_space(write_sweep(tmp_path / "s.yaml", space))).plan().points
+    assert [p.inputs["accuracy"] for p in found] == [0.91, 0.89, 0.89, None]
+
+
 @pytest.fixture
 def clustered(tmp_path):
     """A file of clustered weights of LeNet-5, whose accuracy was measured."""

@@ -65,6 +65,12 @@ def test_best_of_all_mappings_that_have_what_is_fixed(seeds, even):
     assert checked > 3
 
 
+def test_parts_of_mappings_that_may_go_on_in_other_ways_are_told_apart():
+    """One may still have a loop that is fixed around it, another one, as large, no longer."""
+    for problem in problems_of(30_174, 3000, 4):
+        check_fixed(*problem)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", range(60))
 def test_best_of_all_mappings_that_have_what_is_fixed_at_length(seeds):

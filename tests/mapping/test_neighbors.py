@@ -12,7 +12,7 @@ from kcsim.errors import MappingError
 from kcsim.mapping.as_mapped import structure_of
 from kcsim.mapping.neighbors import Neighbors
 from kcsim.mapping.search import OBJECTIVES, objective_value, search_mapping
-from kcsim.mapping.shared import SharedTables
+from kcsim.mapping.tables import SharedTables
 
 TABLES = SharedTables()
 """Of all problems below, so that one that takes another's tables is noticed."""

@@ -80,7 +80,7 @@ def test_results_say_it_for_dense_and_for_clustered_weights():
     runs = to_dict(result)["runs"]
     assert [run["accuracy"] for run in runs] == [0.915] + [0.871] * 4
     (title,) = [each.get_text() for each in draw_comparison(result).texts]
-    assert title.endswith("Accuracy: dense 91.50%, clustered 87.10%")
+    assert title.endswith("Accuracy: dense 91.50 %, clustered 87.10 %")
 
 
 def test_results_of_some_layers_and_of_plain_clusterings_say_nothing():

@@ -186,7 +186,7 @@ def test_the_output_says_what_zeros_would_save():
         for kind in ("relative", "bitmask")
     )
     assert f"takes {-(-int(best) // 8):,} bytes in place of" in note
-    assert note.startswith("90% of the clustered weights are zero: with found:positions=")
+    assert note.startswith("90 % of the clustered weights are zero: with found:positions=")
     dense = np.random.default_rng(0).normal(size=16).astype(np.float32)
     assert found(dense[np.random.default_rng(1).integers(16, size=SHAPE)])[0].notes == ()
 

@@ -153,13 +153,14 @@ BROKEN = {
     ),
     "misspelled key": (
         HEAD + CONV + ", strid: 2}",
-        "3:83: unknown key 'strid'; expected one of from, name, batch, zeros, in_channels, "
-        "in_height, in_width, in_size, kernel, stride, padding, dilation, bias, type, "
+        "3:83: unknown key 'strid'; expected one of from, name, batch, zeros, precision_bits, "
+        "in_channels, in_height, in_width, in_size, kernel, stride, padding, dilation, bias, type, "
         "out_channels, groups, per_image; did you mean 'stride'?",
     ),
     "key of another type": (
         HEAD + "  - {name: fc, type: linear, out_features: 9, in_channels: 3}",
-        "3:47: unknown key 'in_channels'; expected one of from, name, batch, zeros, type, "
+        "3:47: unknown key 'in_channels'; expected one of from, name, batch, zeros, "
+        "precision_bits, type, "
         "in_features, out_features, bias, sequence",
     ),
     "key given twice": (

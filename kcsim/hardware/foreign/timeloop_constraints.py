@@ -18,11 +18,6 @@ _SPATIAL = re.compile(r"^inter_(.+)_spatial$")
 _NAMES = {"K": "M"}
 
 
-def factors_of(value: Any) -> dict[str, int]:
-    """Bounds by dimension, from ``R=3 S=1``, ``R3 S1``, ``R=3,S=1`` or a list of these."""
-    return {name: bound for name, (_, bound) in _factors(value).items()}
-
-
 def _factors(value: Any) -> dict[str, tuple[str, int]]:
     parts = value if isinstance(value, list) else [value]
     text = " ".join(str(part) for part in parts if part is not None)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
-
-_SCALARS = (int, float, bool, str, type(None))
 
 
 class Constants:
@@ -235,8 +232,3 @@ def margins_of(node: Any) -> tuple[tuple[int, int], ...] | None:
         return None
     pairs = [(values[i], values[i + 1]) for i in range(0, len(values), 2)]
     return tuple(reversed(pairs))
-
-
-def is_getitem(node: Any) -> bool:
-    """Whether a call picks one of several outputs."""
-    return node.target is operator.getitem
