@@ -55,7 +55,6 @@ def command(
         check_picture,
         choose_format,
         read_workload,
-        refuse_imperfect,
         report,
         waiting,
     )  # fmt: skip
@@ -73,8 +72,7 @@ def command(
         raise InputError(Problem(problem, "--cluster or --weights"))
     hardware = load_hardware(hw, overrides or ())
     chosen, clustered = read_workload(network, cluster, weights, zeros, layers, precision)
-    refuse_imperfect(imperfect, fix)
-    fixes = read_fixes(fix, chosen, is_part=bool(layers))
+    fixes = read_fixes(fix, chosen, is_part=bool(layers), imperfect=imperfect)
     with waiting(keeps=True) as progress:
         result = estimate(
             hardware, chosen, cluster, weights=clustered, batch=batch,

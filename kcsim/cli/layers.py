@@ -44,7 +44,9 @@ def read_fix(path: str | None) -> FixedMapping | None:
     return None if path is None else read_fixed(path)
 
 
-def read_fixes(path: str | None, network: Network, *, is_part: bool = False) -> Fixes | None:
+def read_fixes(
+    path: str | None, network: Network, *, is_part: bool = False, imperfect: bool = False
+) -> Fixes | None:
     """What is fixed of the layers of a network: a file for all, or a folder with one for each.
 
     Parameters
@@ -53,12 +55,16 @@ def read_fixes(path: str | None, network: Network, *, is_part: bool = False) -> 
     network : Network
     is_part : bool
         Whether files of other layers may lie there, too.
+    imperfect : bool
+        Whether bounds need not divide, which goes together with no path.
     """
     from pathlib import Path
 
+    from kcsim.cli.running import refuse_imperfect
     from kcsim.errors import InputError, Problem, nearest
     from kcsim.mapping.fixed_reader import read_fixed
 
+    refuse_imperfect(imperfect, path)
     if path is None or not Path(path).is_dir():
         return read_fix(path)
     names = {layer.name.replace("/", "."): layer.name for layer in network}

@@ -51,7 +51,6 @@ def command(
         check_output,
         choose_format,
         read_workload,
-        refuse_imperfect,
         show_as,
         tell_unmodeled,
         waiting,
@@ -64,8 +63,7 @@ def command(
     chosen_format = choose_format(format_, output, has_json=False)
     hardware = load_hardware(hw, overrides or ())
     chosen, _ = read_workload(network, cluster, None, zeros, layers, precision)
-    refuse_imperfect(imperfect, fix)
-    fixes = read_fixes(fix, chosen, is_part=bool(layers))
+    fixes = read_fixes(fix, chosen, is_part=bool(layers), imperfect=imperfect)
     with waiting(keeps=True) as progress:
         found = estimate(
             hardware, chosen, cluster, batch=batch, objective=objective, time_limit=time_limit,
