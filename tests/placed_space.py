@@ -12,9 +12,10 @@ from dataclasses import replace
 
 import numpy as np
 from every_mapping import price, primes
+from fixed_parts import admits, has_fixed
 from small_problems import layer_of
 from uneven_problems import random_hardware
-from uneven_space import Costs, count_all, spaces_of
+from uneven_space import Block, Costs, count_all, spaces_of
 
 from kcsim import count_mappings
 from kcsim.hardware.schema import LevelConstraint
@@ -74,12 +75,54 @@ def placed_costs(layer, hardware, even=False):
     return Costs(np.concatenate(energies), np.concatenate(cycles), [])
 
 
+def placed_mappings(layer, hardware):
+    """All mappings of `placed_costs`, in the same order."""
+    return [
+        Block(block.bypass, placed, block.heights[rows]).mapping(i, hardware)
+        for space in spaces_of(layer, hardware, False, True)
+        for block in space.blocks()
+        for placed, rows in _placed(block.loops, hardware)
+        for i in range(len(rows))
+    ]
+
+
+def has_placed(mapping, fix, hardware):
+    """Whether a mapping has what is fixed, its children where they are asked for."""
+    given = {level.level: level for level in fix.levels}
+    return has_fixed(mapping, fix, hardware) and all(
+        not _matters(level)
+        or (
+            _stands(own.spatial_x, given[own.level].spatial_x)
+            and _stands(own.spatial_y, given[own.level].spatial_y)
+        )
+        for level, own in zip(hardware.levels, mapping.levels, strict=True)
+        if own.level in given
+    )
+
+
+def _matters(level):
+    return level.fanout.hop_pj or level.fanout.forwarding
+
+
+def _stands(loops, items):
+    """Whether loops over children along an axis are those of a pattern, in its order."""
+    if items is None:
+        return True
+    names = [item[0] if item != "..." else item for item in items]
+    made = dict.fromkeys(DIMENSIONS, 1)
+    for loop in loops:
+        made[loop.dimension] *= loop.bound
+    others = names.index("...") if "..." in names else None
+    ranks = [
+        names.index(loop.dimension) if loop.dimension in names else others for loop in loops
+    ]  # fmt: skip
+    named = all(admits(item, made) for item in items if item != "...")
+    return named and None not in ranks and ranks == sorted(ranks)
+
+
 def _placed(loops, hardware):
     """Groups of mappings with the same loops over children, for every place of these."""
-    matters = [
-        i for i, level in enumerate(hardware.levels)
-        if level.fanout.hop_pj or level.fanout.forwarding
-    ]  # fmt: skip
+    matters = [i for i, level in enumerate(hardware.levels) if _matters(level)]
     spatial = np.isin(loops[0, :, 0], matters) & (loops[0, :, 1] > 0) if len(loops) else []
     keys, groups = np.unique(loops[:, spatial].reshape(len(loops), -1), axis=0, return_inverse=True)
     for group, key in enumerate(keys):

@@ -33,10 +33,10 @@ from kcsim.mapping.explore import (
     Task,
     compile_kernels,
     count_space,
-    explore,
 )  # fmt: skip
 from kcsim.mapping.explored import Explored, Point, objective_of
 from kcsim.mapping.fixed import FixedMapping
+from kcsim.mapping.forwarding_search import explore_all
 from kcsim.mapping.limits import Extents, LevelLimit, Limits, tile_shapes
 from kcsim.mapping.nest import Loop, Mapping
 from kcsim.mapping.search import (
@@ -217,7 +217,7 @@ class _Ranking:
         last = known[-1].point if len(known) == wanted else None
         number = OBJECTIVES.index(self.objective)
         task = replace(self.task, limits=limits)
-        found = explore(Explorer(task, number, self.deadline, known=last))
+        found = explore_all(Explorer(task, number, self.deadline, known=last))
         self.known.evaluated += found.evaluated
         self.known.nodes += found.nodes
         self.known.left_out += found.left_out

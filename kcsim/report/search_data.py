@@ -59,7 +59,8 @@ def proof_note(searches: Sequence[SearchResult]) -> str:
     if not searches or not open_ones:
         which = " with what is fixed" if any(search.fixed for search in searches) else ""
         return f"No other mapping of the map space{which} is better (proved)." if searches else ""
-    reasons = "; ".join(sorted({search.note for search in open_ones}))
+    every = {reason for search in open_ones for reason in search.note.split("; ")}
+    reasons = "; ".join(sorted(every))
     gaps = [search.gap for search in open_ones if not math.isnan(search.gap)]
     gap = f"; at most {shown_gap(max(gaps))} from the best" if gaps else ""
     return f"{len(open_ones)} of {len(searches)} mappings not proved: {reasons}{gap}."

@@ -107,7 +107,9 @@ OTHERS = {
     (*FRONT, "--objective", "edp"): (
         "--objective; expected 'kcsim map' or 'kcsim map-network', which have it"
     ),
-    (*FRONT, "--imperfect"): "--imperfect; expected 'kcsim map', which has it",
+    (*FRONT, "--imperfect"): (
+        "--imperfect; expected 'kcsim map' or 'kcsim map-network', which have it"
+    ),
     (*FRONT, "--loops"): "--loops; expected 'kcsim map', which has it",
     (*FRONT, "--best", "3"): "--best; expected 'kcsim map', which has it",
     ("map-network", "--why"): "--why; expected 'kcsim map', which has it",

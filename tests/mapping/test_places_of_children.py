@@ -1,12 +1,15 @@
 """Where children stand on the mesh: all mappings with all places, for forwarding and for hops."""
 
 import dataclasses
+import random
 
 import numpy as np
 import pytest
-from placed_space import placed_costs, placed_problem
+from fixed_parts import random_fix
+from placed_space import has_placed, placed_costs, placed_mappings, placed_problem
 
-from kcsim import ConvLayer, evaluate, load_hardware, load_layer
+from kcsim import ConvLayer, MappingError, evaluate, load_hardware, load_layer
+from kcsim.mapping.ranking import rank_mappings
 from kcsim.mapping.search import OBJECTIVES, find_front, objective_value, search_mapping
 from kcsim.mapping.verify import costs_in_space
 
@@ -45,6 +48,64 @@ def test_no_mapping_has_fewer_hops_for_what_it_moves(seed):
 @pytest.mark.parametrize("seed", range(12, 150))
 def test_no_mapping_is_better_in_many_more_problems(seed, kind):
     check_problem(*placed_problem(seed, kind))
+
+
+def check_fixed(seed, kind):
+    """What is fixed of some mappings, where children stand at one of many places."""
+    layer, hardware = placed_problem(seed, kind, 400)
+    every, costs = placed_mappings(layer, hardware), placed_costs(layer, hardware)
+    rng = random.Random(seed)
+    for _ in range(4):
+        fix = random_fix(rng, rng.choice(every), hardware)
+        own = np.array([has_placed(mapping, fix, hardware) for mapping in every])
+        if not own.any():
+            with pytest.raises(MappingError):
+                search_mapping(layer, hardware, fix=fix)
+            continue
+        found = search_mapping(layer, hardware, fix=fix)
+        least = (costs.energy * costs.cycles)[own].min()
+        assert found.energy * found.cycles == pytest.approx(least, rel=ROUNDING)
+        assert found.proved
+        assert has_placed(found.mapping, fix, hardware)
+
+
+def check_ranks(seed, kind):
+    """The best mapping of every way to spread and to keep, the best first."""
+    layer, hardware = placed_problem(seed, kind, 400)
+    costs, best = placed_costs(layer, hardware), {}
+    for mapping, value in zip(
+        placed_mappings(layer, hardware), costs.energy * costs.cycles, strict=True
+    ):
+        key = tuple(
+            (frozenset(level.bypass), *(bound_of(level, d) for d in layer.dimensions))
+            for level in mapping.levels
+        )
+        best[key] = min(value, best.get(key, np.inf))
+    found = rank_mappings(layer, hardware, 5)
+    expected = sorted(best.values())[:5]
+    assert [each.energy * each.cycles for each in found] == pytest.approx(expected, rel=ROUNDING)
+    assert all(each.proved for each in found)
+
+
+def bound_of(level, dimension):
+    """Children over which a level spreads a dimension."""
+    loops = (*level.spatial_x, *level.spatial_y)
+    return np.prod([loop.bound for loop in loops if loop.dimension == dimension], dtype=int)
+
+
+@pytest.mark.parametrize("kind", ["forwarding", "hops"])
+@pytest.mark.parametrize("seed", range(200, 206))
+def test_no_mapping_that_has_what_is_fixed_is_better(seed, kind):
+    check_fixed(seed, kind)
+    check_ranks(seed, kind)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["forwarding", "hops"])
+@pytest.mark.parametrize("seed", range(206, 400))
+def test_no_mapping_that_has_what_is_fixed_is_better_in_many_more_problems(seed, kind):
+    check_fixed(seed, kind)
+    check_ranks(seed, kind)
 
 
 def with_network(hardware, index, **changes):

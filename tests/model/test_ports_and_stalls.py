@@ -226,3 +226,27 @@ def test_an_access_serves_the_words_that_are_used():
         for estimate in (packed, used)
     ]
     assert energies == [3 * 4096 / 8 * 10, 3 * 4096 * 10]
+
+
+def test_what_a_level_reads_for_a_neighbor_does_not_enter_the_network_below_it():
+    """Three PEs slide over five inputs: two of them get what their neighbor had."""
+    layer = ConvLayer("rows", 1, 1, 5, 1, 3, 1)
+    nest = Mapping((LevelLoops("DRAM", (Loop("R", 3),), (Loop("P", 3),)), LevelLoops("PE")))
+    runs = []
+    for forwarding in ([], ["inputs"]):
+        data = {
+            "name": "row",
+            "levels": [
+                {"name": "DRAM", "read_pj": 1, "write_pj": 1,
+                 "fanout": {"x": 3, "forwarding": forwarding}},
+                {"name": "PE", "read_pj": 1, "write_pj": 1, "capacity_words": 16,
+                 "fanout": {"words_per_cycle": 0.01}},
+            ],
+            "compute": {"mac_pj": 1},
+        }  # fmt: skip
+        runs.append(evaluate(layer, load_hardware(data), nest))
+    plain, forwards = runs
+    assert forwards.counts.moved("DRAM", "inputs", "forwarded") == 4
+    reads = [run.counts.words("PE", "inputs", "reads") for run in runs]
+    assert reads == [9, 9 + 4]
+    assert forwards.cycles.total == plain.cycles.total == 2 * 3 * 100
