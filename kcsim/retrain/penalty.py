@@ -37,6 +37,11 @@ class _Group:
     entries: np.ndarray | None = None
     factor: torch.Tensor | None = None
 
+    def move(self, device: torch.device) -> None:
+        """Follow a model that was moved."""
+        self.labels = None if self.labels is None else self.labels.to(device)
+        self.factor = None if self.factor is None else self.factor.to(device)
+
 
 class KMeansPenalty:
     """Half of lambda times the squared distance of units to what will stand for them.
@@ -154,14 +159,8 @@ class KMeansPenalty:
         """Take over what `state_dict` gave."""
         self.steps = state["steps"]
         for group, saved in zip(self._groups, state["groups"], strict=True):
-            for name in ("labels", "factor"):
-                held = saved[name]
-                setattr(group, name, held if held is None else held.to(self._device))
+            group.labels, group.factor = saved["labels"], saved["factor"]
             group.entries = None if saved["entries"] is None else saved["entries"].numpy()
-
-    @property
-    def _device(self) -> torch.device:
-        return next(self.model.parameters()).device
 
     def _coefficient(self) -> float:
         """Lambda of the paper."""
@@ -178,6 +177,7 @@ class KMeansPenalty:
             for layer, part, channels in group.parts:
                 weight = self._places[layer].weight_of(self.model)
                 cut.append(_cut(weight.reshape(four_axes(weight))[:, channels], part))
+            group.move(cut[0].device)
             yield torch.cat(cut), group
 
     def _residuals(self) -> Iterator[torch.Tensor]:

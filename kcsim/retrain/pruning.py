@@ -66,7 +66,8 @@ class MagnitudePruning:
         if self.done % self.every == 0 or self.done == self.steps:
             self._prune(1 - (1 - min(self.done / self.steps, 1)) ** 3)
         for layer, mask in self.masks.items():
-            self._places[layer].weight_of(self.model).mul_(mask)
+            weight = self._places[layer].weight_of(self.model)
+            weight.mul_(mask.to(weight.device))
 
     @property
     def zeros(self) -> dict[str, float]:
@@ -83,9 +84,7 @@ class MagnitudePruning:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` gave."""
-        device = next(self.model.parameters()).device
-        self.done = state["done"]
-        self.masks = {name: mask.to(device) for name, mask in state["masks"].items()}
+        self.done, self.masks = state["done"], dict(state["masks"])
 
     def _prune(self, progress: float) -> None:
         for layer, share in self.shares.items():
