@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from kcsim.exploration.columns import KNOWN_BEFORE
 from kcsim.exploration.designs import BOUND, hash_of
-from kcsim.exploration.plan import KNOWN_BEFORE, Point
+from kcsim.exploration.plan import Point
 
 BOUNDED = {"energy": ("energy",), "cycles": ("cycles",), "edp": ("energy", "cycles")}
 """Figures with bounds, and the objectives whose least values they are products of."""

@@ -20,6 +20,7 @@ from kcsim.estimation.estimate import run_clustered
 from kcsim.estimation.executions import decoder_places
 from kcsim.estimation.plan import NetworkPlan, plan_network
 from kcsim.estimation.result import RUN_FIGURES, Run
+from kcsim.exploration.columns import ENERGY_OF, TRAFFIC
 from kcsim.exploration.problems import SharingMapper, lower_bound
 from kcsim.hardware.areas import chip_area_mm2
 from kcsim.hardware.schema import Hardware
@@ -36,8 +37,6 @@ from kcsim.workload.reader import load_network
 Row = dict[str, Any]
 _ID_LENGTH = 16
 BOUND = "lower_bound"
-ENERGY_OF = "energy_of_"
-"""Columns with the energy of a component begin so."""
 _KEPT = 256
 _DECIDING = (
     "kernels", "workload", "clustering", "weights", "hardware", "cost", "mapping", "model",
@@ -314,7 +313,7 @@ def _rows(run: Run, hardware: Hardware) -> tuple[Row, list[Row]]:
     row: Row = {
         name: figure(run) for name, figure in RUN_FIGURES.items() if name != "clustering"
     }  # fmt: skip
-    row["outermost_traffic_bits"] = row["outermost_bits_per_mac"] * row["macs"]
+    row[TRAFFIC] = row["outermost_bits_per_mac"] * row["macs"]
     for name, value in run.energy_by_component().items():
         row[f"{ENERGY_OF}{name}"] = value
     row["proved"] = all(each.proved for each in run.searches)

@@ -12,8 +12,8 @@ import numpy as np
 import kcsim
 from kcsim.errors import InputError, Problem
 from kcsim.estimation.executions import EXECUTIONS
-from kcsim.estimation.result import RUN_FIGURES
 from kcsim.exploration.accuracy import ACCURACY, Accuracies, read_accuracies
+from kcsim.exploration.columns import ACCURACIES, KNOWN_BEFORE, RESULTS
 from kcsim.exploration.designs import (
     Request,
     absolute,
@@ -40,18 +40,12 @@ from kcsim.exploration.placing import (
     place_of_clustering,
     placed,
 )
-from kcsim.exploration.retraining import ACCURACIES, retrained_accuracies
+from kcsim.exploration.retraining import retrained_accuracies
 from kcsim.exploration.space import Inputs, Space
 from kcsim.hardware.variants import Setting
 from kcsim.mapping.as_mapped import Sizes, as_mapped, sizes_of, without_sizes
 
 Row = dict[str, Any]
-KNOWN_BEFORE = (*ACCURACIES, "area_mm2", "mac_units", "memory_bits", "clusters", "scheme")
-"""Figures that are known before anything is mapped."""
-RESULTS = (
-    *(name for name in RUN_FIGURES if name not in ("clustering", "run", "energy_unit")),
-    "outermost_traffic_bits",
-)
 MOST_PROBLEMS = 20
 
 
@@ -166,6 +160,7 @@ class Planner:
         self.problems: dict[str, Problem] = {}
         self._designs: dict[str, _Design] = {}
         self._checked: set[Hashable] = set()
+        self._broken: dict[int, list[Row]] = {}
         known = (*space.columns, *KNOWN_BEFORE)
         self._accuracies = self._read_accuracies()
         self._note(*check_keys(space, known_data))
@@ -226,8 +221,7 @@ class Planner:
                 break
         self._raise_problems()
         if not points:
-            text = f"the constraints rule out all {combinations} points"
-            raise self.space.origin.marked([Problem(text, path=("constraints",))])
+            raise self.space.origin.marked(list(self._unmet(combinations)))
         designs = {design.group: design for design in self._designs.values()}
         found = with_larger(list(points.values()), designs)
         return Plan(self.space, tuple(found), combinations, ruled_out)
@@ -263,8 +257,10 @@ class Planner:
             row["batch"] = known_network(inputs["network"], inputs["batch"]).layers[0].batch
         if self._accuracies or space.weights:
             row[ACCURACY] = self._accuracy(row)
-        if not all(self._holds(i, each, row) for i, each in self._early):
-            return None
+        for i, each in self._early:
+            if not self._holds(i, each, row):
+                self._broken.setdefault(i, []).append({n: row[n] for n in each.names})
+                return None
         request = Request(
             "", known_data(inputs["hardware"]), settings, (), absolute(inputs["network"]),
             inputs["batch"], None if weights else clustering, weights,
@@ -308,6 +304,18 @@ class Planner:
                 problem = f"'{constraint.text}' cannot be checked: {unknown} is not known"
                 raise InputError(Problem(problem, "what says it, or another constraint"))
             return bool(value)
+
+    def _unmet(self, combinations: int) -> Iterator[Problem]:
+        """Why there are no points: what the constraints found that rule them out."""
+        for number, rows in sorted(self._broken.items()):
+            constraint, found = self.space.constraints[number], []
+            for name in constraint.names:
+                values = [row[name] for row in rows]
+                if all(isinstance(value, int | float) for value in values):
+                    found.append(f"{name} is {min(values):.4g} to {max(values):.4g}")
+            text = f"'{constraint.text}' rules out {len(rows):,} of {combinations:,} points"
+            text += f", where {', '.join(found)}" if found else ""
+            yield Problem(f"{text}; none is left", path=("constraints", number))
 
     def _check(self, request: Request, design: _Design) -> None:
         """See that a point can be estimated; of each combination that matters once."""
@@ -380,18 +388,4 @@ def with_larger(points: Sequence[Point], designs: Mapping[str, _Design]) -> list
     return [
         replace(point, request=replace(point.request, larger=chains.get(point.group, ())))
         for point in points
-    ]
-
-
-def batches_of(points: Sequence[Point], largest: int = 16) -> list[list[Point]]:
-    """Points that are evaluated together: those of one group, the larger designs before others.
-
-    Then groups with the same outer memories follow each other, as they have tables in common.
-    """
-    groups: dict[str, list[Point]] = {}
-    for point in points:
-        groups.setdefault(point.group, []).append(point)
-    order = sorted(groups.values(), key=lambda each: (len(each[0].request.larger), each[0].sizes))
-    return [
-        group[start : start + largest] for group in order for start in range(0, len(group), largest)
     ]
