@@ -47,7 +47,6 @@ def command(
     fix: Fixes = None,
 ) -> None:
     """Estimate energy, traffic, storage and cycles of a network on a hardware."""
-    from kcsim.cli.layers import read_fixes
     from kcsim.cli.running import (
         check_output,
         check_picture,
@@ -60,6 +59,7 @@ def command(
     from kcsim.estimation.estimate import estimate
     from kcsim.estimation.result import Result
     from kcsim.hardware.reader import load_hardware
+    from kcsim.mapping.fixed_reader import read_fixes
     from kcsim.report.network_data import estimate_tables
 
     chosen_format = choose_format(format_, output)

@@ -44,7 +44,6 @@ def command(
     output: Output = None,
 ) -> None:
     """Find the best mappings of all layers of a network, one line each, with their proof."""
-    from kcsim.cli.layers import read_fixes
     from kcsim.cli.running import (
         check_output,
         choose_format,
@@ -55,6 +54,7 @@ def command(
     )
     from kcsim.estimation.estimate import estimate
     from kcsim.hardware.reader import load_hardware
+    from kcsim.mapping.fixed_reader import read_fixes
     from kcsim.report.search_data import search_table
 
     check_output(output)

@@ -112,7 +112,7 @@ def estimate(
         rules=rules,
     )  # fmt: skip
     if fix is not None:
-        _check_fixes(fix, plan.network, execution)
+        check_fixes(fix, plan.network, execution)
     if plan.clustering is None and (execution, decode_level) != ("decode", None):
         plan.demand_clustering()
     if plan.clustering is None:
@@ -134,7 +134,7 @@ def estimate(
     return Result(plan.network, plan.hardware, runs, objective)
 
 
-def _check_fixes(fix: Fixes, network: Network, execution: str) -> None:
+def check_fixes(fix: Fixes, network: Network, execution: str) -> None:
     """Refuse what is fixed of layers that there are not, or of executions that it is not for."""
     if execution != "decode":
         message = f"what is fixed of mappings is for decoded weights, not for '{execution}'"

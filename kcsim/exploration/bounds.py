@@ -54,7 +54,7 @@ def boxes_of(points: Sequence[Point], goals: Iterable[str]) -> list[Box]:
     for point in points:
         request = point.request
         if point.inputs["execution"] in _EXECUTIONS and request.decode_level is None:
-            key = (point.inputs["hardware"], request.network, request.batch, request.clustering,
+            key = (point.inputs["hardware"], request.workload, request.clustering,
                    request.weights, request.execution)  # fmt: skip
             alike.setdefault(key, []).append(point)
     found = []

@@ -101,6 +101,8 @@ class SharingMapper(Mapper):
         within: Deadline | None = None,
     ) -> Outcome:
         """The best mapping of a layer, or why it has none; see `Mapper.solve`."""
+        if task.fix is not None:
+            return super().solve(task, hardware, objective, time_limit, within)
         seen = self._look_at(hardware)
         problem = (task.shape, seen.key, objective, time_limit)
         if problem in self._known:
@@ -139,7 +141,7 @@ class SharingMapper(Mapper):
         within: Deadline | None,
     ) -> Outcome:
         """The best mapping of a layer from what is kept, or from a search."""
-        store, (layer, weights, even, _), hardware = self.store, task, seen.hardware
+        store, (layer, weights, even, *_), hardware = self.store, task, seen.hardware
         result, key = None, ""
         if store:
             key = store.key(layer, hardware, objective, weights, even=even, first_of_equals=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -112,6 +113,14 @@ class Space:
     def weights(self) -> tuple[str, ...]:
         """Files of clustered weights, as they are found."""
         return tuple(file for _, file in self.axes[3].choices if file)
+
+    @property
+    def fix(self) -> str | None:
+        """What is fixed of mappings, as it is found from anywhere."""
+        fix = self.file.fix
+        if fix is None or os.path.exists(fix):
+            return fix and os.path.abspath(fix)
+        return os.path.abspath(os.path.join(self.origin.folder, fix))
 
     @property
     def units(self) -> dict[str, str]:

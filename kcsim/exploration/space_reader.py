@@ -63,6 +63,8 @@ class _Builder:
             self.plain("execution", file.executions),
             self.plain("decode_level", file.decode_levels),
             self.plain("objective", objective),
+            self.plain("zeros", [self.unless_none(each) for each in file.zeros]),
+            self.plain("precision", [self.unless_none(each) for each in file.precisions]),
         ]
         axes += [self.parameter(name, data) for name, data in file.parameters.items()]
         following: list[Following] = []
@@ -95,10 +97,14 @@ class _Builder:
         beside = os.path.join(self.origin.folder, spec)
         return beside if not os.path.exists(spec) and os.path.isfile(beside) else spec
 
+    def unless_none(self, spec: str | None) -> str | None:
+        """What is said, or the file that says it; nothing for ``none``."""
+        return None if spec in (None, "none") else self.nearby(spec)
+
     def plain(self, name: str, values: Sequence[Any]) -> Axis:
         for i, value in enumerate(values):
             if value in values[:i]:
-                plural = {"batch": "batches", "hardware": name, "objective": name}
+                plural = {"batch": "batches"} | {n: n for n in ("hardware", "objective", "zeros")}
                 path = (plural.get(name, f"{name}s"), i)
                 self.problems.append(Problem(f"{value} stands there twice", path=path))
         return Axis(name, (name,), tuple((value,) for value in values))
