@@ -49,19 +49,15 @@ def command(
     fix: Fixes = None,
 ) -> None:
     """Estimate energy, traffic, storage and cycles of a network on a hardware."""
-    from kcsim.cli.layers import read_fixes
     from kcsim.cli.running import (
-        check_output,
-        check_picture,
-        choose_format,
-        read_workload,
-        report,
+        check_output, check_picture, choose_format, read_workload, refuse_imperfect, report,
         waiting,
     )  # fmt: skip
     from kcsim.errors import InputError, Problem
     from kcsim.estimation.estimate import estimate
     from kcsim.estimation.result import Result
     from kcsim.hardware.reader import load_hardware
+    from kcsim.mapping.fixed_reader import read_fixes
     from kcsim.report.network_data import estimate_tables
 
     chosen_format = choose_format(format_, output)
@@ -72,7 +68,8 @@ def command(
         raise InputError(Problem(problem, "--cluster or --weights"))
     hardware = load_hardware(hw, overrides or ())
     chosen, clustered = read_workload(network, cluster, weights, zeros, layers, precision)
-    fixes = read_fixes(fix, chosen, is_part=bool(layers), imperfect=imperfect)
+    refuse_imperfect(imperfect, fix)
+    fixes = read_fixes(fix, chosen, is_part=bool(layers))
     with waiting(keeps=True) as progress:
         result = estimate(
             hardware, chosen, cluster, weights=clustered, batch=batch,

@@ -43,7 +43,7 @@ def command(
     """Evaluate a space of designs: thousands of points, each once, whatever is interrupted."""
     from pathlib import Path
 
-    from kcsim.cli.exploring import progress_line, search_line, summary_lines
+    from kcsim.cli.exploring import outcome_lines, progress_line, search_line, summary_lines
     from kcsim.cli.running import waiting
     from kcsim.cli.streams import say
     from kcsim.exploration.exploration import write_csv
@@ -56,7 +56,7 @@ def command(
     )
     from kcsim.exploration.forecast import forecast
     from kcsim.exploration.local_engine import cores
-    from kcsim.exploration.search import Searcher, search_space
+    from kcsim.exploration.search import Searcher
     from kcsim.exploration.space_reader import read_space
 
     check_engine(engine, workers, scheduler)
@@ -65,12 +65,11 @@ def command(
     runner = engine_of(engine, workers, scheduler)
     space = _retrained(space, folder, dry_run)
     if space.file.search:
+        searcher = Searcher(space, folder, runner)
         say(f"kcsim: {search_line(space)}")
         if not dry_run:
             with progress_line() as progress, waiting(keeps=True):
-                found = search_space(space, folder, runner, progress)
-        else:
-            Searcher(space, folder, runner)
+                found = searcher.run(progress)
     else:
         plan = plan_space(space)
         with waiting():
@@ -84,8 +83,8 @@ def command(
         return
     if csv:
         write_csv(folder)
-    for each in found.failed:
-        say(f"kcsim: point {each.point} was given up: {each}")
+    for line in outcome_lines(found):
+        say(f"kcsim: {line}")
     typer.echo(folder / "points.parquet")
     if found.failed:
         raise typer.Exit(1)

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from kcsim.cli.streams import say
+from kcsim.exploration.forecast import counted
 
 if TYPE_CHECKING:
+    from kcsim.exploration.exploration import Exploration
     from kcsim.exploration.forecast import Forecast
     from kcsim.exploration.running import State
     from kcsim.exploration.space import Space
@@ -22,17 +24,31 @@ QUIET_SECONDS = 30.0
 def summary_lines(forecast: Forecast) -> Iterator[str]:
     """What an exploration amounts to, in one line or two."""
     left = forecast.points - forecast.known
-    parts = [f"{forecast.points:,} points"]
+    parts = [counted(forecast.points, "point")]
     if forecast.ruled_out:
         parts.append(f"{forecast.ruled_out:,} more ruled out by constraints")
     parts.append(f"{forecast.known:,} known" if forecast.known else f"{left:,} to evaluate")
     if forecast.known and left:
         parts.append(f"{left:,} to evaluate")
     if left:
-        parts.append(f"{forecast.problems:,} distinct mapping problems")
+        parts.append(counted(forecast.problems, "distinct mapping problem"))
     yield ", ".join(parts)
     if forecast.seconds is not None and left:
         yield f"about {duration(forecast.seconds)}, from {forecast.basis}"
+
+
+def outcome_lines(found: Exploration) -> Iterator[str]:
+    """What is to be known of an exploration that is done."""
+    frame = found.points()
+    points = counted(len(frame), "point")
+    for each in found.failed:
+        yield f"point {each.point} was given up: {each}"
+    unfit = int(frame["error"].notna().sum()) if "error" in frame else 0
+    if unfit:
+        yield f"{unfit:,} of {points} cannot be had, as the column 'error' says"
+    feasible = int(frame["feasible"].sum()) if "feasible" in frame else 0
+    if feasible < len(frame) - unfit:
+        yield f"{feasible:,} of {points} meet all constraints"
 
 
 def search_line(space: Space) -> str:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kcsim.cost.weight_format import WeightFormat
     from kcsim.hardware.schema import Hardware
-    from kcsim.mapping.fixed import FixedMapping, Fixes
+    from kcsim.mapping.fixed import FixedMapping
     from kcsim.model.layer_estimate import LayerEstimate
     from kcsim.workload.layer import ConvLayer
-    from kcsim.workload.network import Network
 
 
 def read_layer(
@@ -42,44 +41,6 @@ def read_fix(path: str | None) -> FixedMapping | None:
     from kcsim.mapping.fixed_reader import read_fixed
 
     return None if path is None else read_fixed(path)
-
-
-def read_fixes(
-    path: str | None, network: Network, *, is_part: bool = False, imperfect: bool = False
-) -> Fixes | None:
-    """What is fixed of the layers of a network: a file for all, or a folder with one for each.
-
-    Parameters
-    ----------
-    path : str, optional
-    network : Network
-    is_part : bool
-        Whether files of other layers may lie there, too.
-    imperfect : bool
-        Whether bounds need not divide, which goes together with no path.
-    """
-    from pathlib import Path
-
-    from kcsim.cli.running import refuse_imperfect
-    from kcsim.errors import InputError, Problem, nearest
-    from kcsim.mapping.fixed_reader import read_fixed
-
-    refuse_imperfect(imperfect, path)
-    if path is None or not Path(path).is_dir():
-        return read_fix(path)
-    names = {layer.name.replace("/", "."): layer.name for layer in network}
-    found = {}
-    for file in sorted(Path(path).glob("*.yaml")):
-        stem, clustered = file.stem.removesuffix(".clustered"), file.stem.endswith(".clustered")
-        if stem in names:
-            found[names[stem] + ".clustered" * clustered] = read_fixed(file)
-        elif not is_part:
-            message = f"'{file}' is of no layer of {network.name}"
-            raise InputError(Problem(message, "LAYER.yaml", nearest(stem, names)))
-    if not found:
-        message = f"the folder '{path}' has no file of a layer of {network.name}"
-        raise InputError(Problem(message, "LAYER.yaml, as 'kcsim map-network --save' writes"))
-    return found
 
 
 def mapping_file(found: LayerEstimate, objective: str) -> str:

@@ -46,24 +46,26 @@ def command(
     output: Output = None,
 ) -> None:
     """Find the best mappings of all layers of a network, one line each, with their proof."""
-    from kcsim.cli.layers import read_fixes
     from kcsim.cli.running import (
         check_output,
         choose_format,
         read_workload,
+        refuse_imperfect,
         show_as,
         tell_unmodeled,
         waiting,
     )
     from kcsim.estimation.estimate import estimate
     from kcsim.hardware.reader import load_hardware
+    from kcsim.mapping.fixed_reader import read_fixes
     from kcsim.report.search_data import search_table
 
     check_output(output)
     chosen_format = choose_format(format_, output, has_json=False)
     hardware = load_hardware(hw, overrides or ())
     chosen, _ = read_workload(network, cluster, None, zeros, layers, precision)
-    fixes = read_fixes(fix, chosen, is_part=bool(layers), imperfect=imperfect)
+    refuse_imperfect(imperfect, fix)
+    fixes = read_fixes(fix, chosen, is_part=bool(layers))
     with waiting(keeps=True) as progress:
         found = estimate(
             hardware, chosen, cluster, batch=batch, objective=objective, time_limit=time_limit,

@@ -118,7 +118,7 @@ def estimate(
     )  # fmt: skip
     check_imperfect(fix, imperfect=imperfect)
     if fix is not None:
-        _check_fixes(fix, plan.network, execution)
+        check_fixes(fix, plan.network, execution)
     if plan.clustering is None and (execution, decode_level) != ("decode", None):
         plan.demand_clustering()
     if plan.clustering is None:
@@ -141,7 +141,7 @@ def estimate(
     return Result(plan.network, plan.hardware, runs, objective)
 
 
-def _check_fixes(fix: Fixes, network: Network, execution: str) -> None:
+def check_fixes(fix: Fixes, network: Network, execution: str) -> None:
     """Refuse what is fixed of layers that there are not, or of executions that it is not for."""
     if execution != "decode":
         message = f"what is fixed of mappings is for decoded weights, not for '{execution}'"

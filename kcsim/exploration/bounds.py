@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from kcsim.exploration.columns import KNOWN_BEFORE
 from kcsim.exploration.designs import BOUND, hash_of
-from kcsim.exploration.plan import KNOWN_BEFORE, Point
+from kcsim.exploration.plan import Point
 
 BOUNDED = {"energy": ("energy",), "cycles": ("cycles",), "edp": ("energy", "cycles")}
 """Figures with bounds, and the objectives whose least values they are products of."""
@@ -53,7 +54,7 @@ def boxes_of(points: Sequence[Point], goals: Iterable[str]) -> list[Box]:
     for point in points:
         request = point.request
         if point.inputs["execution"] in _EXECUTIONS and request.decode_level is None:
-            key = (point.inputs["hardware"], request.network, request.batch, request.clustering,
+            key = (point.inputs["hardware"], request.workload, request.clustering,
                    request.weights, request.execution)  # fmt: skip
             alike.setdefault(key, []).append(point)
     found = []

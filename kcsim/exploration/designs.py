@@ -20,24 +20,27 @@ from kcsim.estimation.estimate import run_clustered
 from kcsim.estimation.executions import decoder_places
 from kcsim.estimation.plan import NetworkPlan, plan_network
 from kcsim.estimation.result import RUN_FIGURES, Run
+from kcsim.exploration.columns import ENERGY_OF, TRAFFIC
 from kcsim.exploration.problems import SharingMapper, lower_bound
 from kcsim.hardware.areas import chip_area_mm2
 from kcsim.hardware.schema import Hardware
 from kcsim.hardware.variants import Setting, hardware_data, variant
 from kcsim.mapping.as_mapped import relaxed, relaxed_weights, sizes_of
 from kcsim.mapping.cache import state_of
+from kcsim.mapping.fixed import FixedMapping, Fixes
+from kcsim.mapping.fixed_reader import read_fixes
 from kcsim.mapping.layers import MappingTask
 from kcsim.model.layer_estimate import LAYER_FIGURES
 from kcsim.weights.clustered import ClusteredWeights
 from kcsim.weights.clustered_reader import load_clustered
 from kcsim.workload.network import Network
+from kcsim.workload.precision_reader import network_with_precision
 from kcsim.workload.reader import load_network
+from kcsim.workload.zeros_reader import network_with_zeros
 
 Row = dict[str, Any]
 _ID_LENGTH = 16
 BOUND = "lower_bound"
-ENERGY_OF = "energy_of_"
-"""Columns with the energy of a component begin so."""
 _KEPT = 256
 _DECIDING = (
     "kernels", "workload", "clustering", "weights", "hardware", "cost", "mapping", "model",
@@ -67,6 +70,9 @@ class Request:
     decode_level : str, optional
     objective : str
     time_limit : float, optional
+    zeros, precision : str, optional
+    even : bool
+    fix : str, optional
     bound_of : tuple of tuple
         Settings of several designs, of which a lower bound is asked in place of results.
     """
@@ -83,7 +89,16 @@ class Request:
     decode_level: str | None
     objective: str
     time_limit: float | None
+    zeros: str | None = None
+    precision: str | None = None
+    even: bool = False
+    fix: str | None = None
     bound_of: tuple[tuple[Setting, ...], ...] = ()
+
+    @property
+    def workload(self) -> tuple[str, int | None, str | None, str | None]:
+        """What makes its network; see `known_network`."""
+        return self.network, self.batch, self.zeros, self.precision
 
 
 def hash_of(*parts: object) -> str:
@@ -97,10 +112,20 @@ def hardware_hash(hardware: Hardware) -> str:
 
 
 @functools.lru_cache(_KEPT)
-def known_network(network: str, batch: int | None) -> Network:
-    """A network with so many images at once."""
+def known_network(
+    network: str, batch: int | None, zeros: str | None = None, precision: str | None = None
+) -> Network:
+    """A network with so many images at once, shares of zeros, and widths of values."""
     found = load_network(network)
-    return found if batch is None else found.with_batch(batch)
+    found = found if batch is None else found.with_batch(batch)
+    found = found if zeros is None else network_with_zeros(found, zeros)
+    return found if precision is None else network_with_precision(found, precision)
+
+
+@functools.lru_cache(_KEPT)
+def known_fixes(path: str | None, *workload: Any) -> Fixes | None:
+    """What is fixed of the mappings of a network; see `known_network`."""
+    return read_fixes(path, known_network(*workload))
 
 
 @functools.lru_cache(_KEPT)
@@ -163,9 +188,9 @@ class _Designs(Sequence[Hardware]):
 
 
 @functools.lru_cache(_KEPT)
-def network_hash(network: str, batch: int | None) -> str:
-    """A name for the layers of a network."""
-    return hash_of(known_network(network, batch).layers)
+def network_hash(*workload: Any) -> str:
+    """A name for the layers of a network; see `known_network`."""
+    return hash_of(known_network(*workload).layers)
 
 
 @functools.lru_cache(_KEPT)
@@ -188,9 +213,11 @@ def point_name(request: Request, hashed: str) -> str:
         The `hardware_hash`.
     """
     stored = file_hash(request.weights) if request.weights else None
-    layers = network_hash(request.network, request.batch)
+    layers, fixes = network_hash(*request.workload), known_fixes(request.fix, *request.workload)
+    fixed = {"": fixes} if isinstance(fixes, FixedMapping) else fixes or {}
     return hash_of(
-        hashed, layers, request.clustering, stored, request.execution,
+        hashed, layers, request.even, {name: each.levels for name, each in fixed.items()},
+        request.clustering, stored, request.execution,
         request.decode_level, request.objective, request.time_limit, kcsim.__version__,
         state_of(_DECIDING),
     )  # fmt: skip
@@ -198,10 +225,9 @@ def point_name(request: Request, hashed: str) -> str:
 
 def planned(request: Request, hardware: Hardware) -> NetworkPlan:
     """What is to be estimated, checked."""
-    network = known_network(request.network, request.batch)
     clustering = known_clustering(request.clustering) if request.clustering else None
     weights = known_weights(request.weights) if request.weights else None
-    return plan_network(hardware, network, clustering, weights)
+    return plan_network(hardware, known_network(*request.workload), clustering, weights)
 
 
 def places_of(request: Request, hardware: Hardware) -> tuple[Hardware, ...]:
@@ -265,12 +291,14 @@ def _bound(request: Request, mapper: SharingMapper) -> float | None:
 
 
 def _run(request: Request, hardware: Hardware, mapper: SharingMapper) -> Run:
-    plan = planned(request, hardware)
+    plan, fixes = planned(request, hardware), known_fixes(request.fix, *request.workload)
     if plan.clustering is None:
-        return plan.dense_run(request.objective, request.time_limit, mapper=mapper)
+        return plan.dense_run(
+            request.objective, request.time_limit, even=request.even, mapper=mapper, fix=fixes
+        )
     return run_clustered(
         plan, places_of(request, hardware), request.execution, objective=request.objective,
-        time_limit=request.time_limit, mapper=mapper,
+        time_limit=request.time_limit, even=request.even, mapper=mapper, fix=fixes,
     )  # fmt: skip
 
 
@@ -314,7 +342,7 @@ def _rows(run: Run, hardware: Hardware) -> tuple[Row, list[Row]]:
     row: Row = {
         name: figure(run) for name, figure in RUN_FIGURES.items() if name != "clustering"
     }  # fmt: skip
-    row["outermost_traffic_bits"] = row["outermost_bits_per_mac"] * row["macs"]
+    row[TRAFFIC] = row["outermost_bits_per_mac"] * row["macs"]
     for name, value in run.energy_by_component().items():
         row[f"{ENERGY_OF}{name}"] = value
     row["proved"] = all(each.proved for each in run.searches)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kcsim.errors import InputError, Problem
 from kcsim.estimation.result import RUN_FIGURES
 from kcsim.exploration import answers
-from kcsim.exploration.designs import ENERGY_OF
+from kcsim.exploration.columns import ENERGY_OF, TRAFFIC
 from kcsim.exploration.expressions import Expression, read_expression
 from kcsim.exploration.frames import (
     TableWriter,
@@ -139,7 +139,7 @@ def points_table(folder: Path) -> pa.Table:
 
 def _rank(name: str) -> tuple[int, str]:
     """The place of a column of results, whichever point brought it first."""
-    order = (*RUN_FIGURES, "outermost_traffic_bits", ENERGY_OF, "proved", "note", "error")
+    order = (*RUN_FIGURES, TRAFFIC, ENERGY_OF, "proved", "note", "error")
     known = ENERGY_OF if name.startswith(ENERGY_OF) else name
     return (order.index(known) if known in order else len(order)), name
 

@@ -17,6 +17,11 @@ TRIAL_SECONDS = 10.0
 ENOUGH = 5
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of something."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 @dataclass(frozen=True)
 class Forecast:
     """What an exploration amounts to.
@@ -69,10 +74,10 @@ def forecast(plan: Plan, folder: Path | None, workers: int, *, tries: bool = Tru
     seconds: float | None = 0.0
     basis = "nothing is left to do"
     if left:
-        times, basis = list(known.values()), f"{len(known)} points of the folder"
+        times, basis = list(known.values()), f"{counted(len(known), 'point')} of the folder"
         if len(times) < ENOUGH and tries:
             times = _tried(left)
-            basis = f"{len(times)} points that were tried"
+            basis = f"{counted(len(times), 'point')} that were tried"
         seconds = sum(times) / len(times) * len(left) / workers if times else None
     return Forecast(
         len(plan.points), len(plan.points) - len(left), plan.combinations, plan.ruled_out,

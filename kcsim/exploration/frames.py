@@ -36,6 +36,8 @@ def table_of(rows: Sequence[Row], units: Mapping[str, str] | None = None) -> pa.
         kind = _type(name, values)
         if pa.types.is_floating(kind):
             values = [None if value is None else float(value) for value in values]
+        if pa.types.is_string(kind):
+            values = [None if value is None else text_of(value) for value in values]
         unit = (units or {}).get(name) or unit_of(name)
         metadata = {"unit": unit} if unit else None
         fields.append(pa.field(name, kind, metadata=metadata))
@@ -65,9 +67,18 @@ def _type(name: str, values: Iterable[Any]) -> Any:
         return pa.int64() if all(abs(v) < _LARGEST for v in present) else pa.float64()
     if all(isinstance(v, int | float) and not isinstance(v, bool) for v in present):
         return pa.float64()
-    if all(isinstance(v, str) for v in present):
-        return pa.string()
-    raise InputError(f"the column '{name}' has values of different types")
+    return pa.string()
+
+
+def text_of(value: Any) -> str:
+    """A value of a hardware file as YAML has it in one line."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {text_of(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(text_of, value)) + "]"
+    return str(value)
 
 
 def joined(tables: Sequence[pa.Table]) -> pa.Table:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 import kcsim
 from kcsim.errors import InputError, Problem
+from kcsim.estimation.estimate import check_fixes
 from kcsim.estimation.executions import EXECUTIONS
-from kcsim.estimation.result import RUN_FIGURES
 from kcsim.exploration.accuracy import ACCURACY, Accuracies, read_accuracies
+from kcsim.exploration.columns import ACCURACIES, KNOWN_BEFORE, RESULTS
 from kcsim.exploration.designs import (
     Request,
     absolute,
@@ -23,6 +22,7 @@ from kcsim.exploration.designs import (
     hash_of,
     known_clustering,
     known_data,
+    known_fixes,
     known_network,
     known_variant,
     mapping_tasks,
@@ -32,6 +32,7 @@ from kcsim.exploration.designs import (
     point_name,
 )
 from kcsim.exploration.expressions import Expression
+from kcsim.exploration.larger import Design, larger_designs
 from kcsim.exploration.placing import (
     Place,
     blamed,
@@ -40,18 +41,12 @@ from kcsim.exploration.placing import (
     place_of_clustering,
     placed,
 )
-from kcsim.exploration.retraining import ACCURACIES, retrained_accuracies
+from kcsim.exploration.retraining import retrained_accuracies
 from kcsim.exploration.space import Inputs, Space
 from kcsim.hardware.variants import Setting
 from kcsim.mapping.as_mapped import Sizes, as_mapped, sizes_of, without_sizes
 
 Row = dict[str, Any]
-KNOWN_BEFORE = (*ACCURACIES, "area_mm2", "mac_units", "memory_bits", "clusters", "scheme")
-"""Figures that are known before anything is mapped."""
-RESULTS = (
-    *(name for name in RUN_FIGURES if name not in ("clustering", "run", "energy_unit")),
-    "outermost_traffic_bits",
-)
 MOST_PROBLEMS = 20
 
 
@@ -117,9 +112,8 @@ class Plan:
         groups: dict[str, dict[Hashable, Point]] = {}
         for point in points:
             request = point.request
-            asked = (request.network, request.batch, request.clustering, request.weights,
-                     request.execution, request.decode_level, request.objective,
-                     point.kind)  # fmt: skip
+            asked = (request.workload, request.clustering, request.weights, request.execution,
+                     request.decode_level, request.objective, point.kind)  # fmt: skip
             groups.setdefault(point.group, {}).setdefault(asked, point)
         counted: dict[Hashable, int] = {}
         total = 0
@@ -143,16 +137,6 @@ def _problems_of(point: Point) -> Iterator[Hashable]:
             yield task.shape, request.objective
 
 
-class _Design(NamedTuple):
-    """What is known of the hardware of points."""
-
-    figures: Row
-    group: str
-    kind: str
-    sizes: Sizes
-    siblings: str
-
-
 class Planner:
     """Makes points of inputs; what points share is made once.
 
@@ -164,8 +148,9 @@ class Planner:
     def __init__(self, space: Space) -> None:
         self.space = space
         self.problems: dict[str, Problem] = {}
-        self._designs: dict[str, _Design] = {}
+        self._designs: dict[str, Design] = {}
         self._checked: set[Hashable] = set()
+        self._broken: dict[int, list[Row]] = {}
         known = (*space.columns, *KNOWN_BEFORE)
         self._accuracies = self._read_accuracies()
         self._note(*check_keys(space, known_data))
@@ -226,11 +211,19 @@ class Planner:
                 break
         self._raise_problems()
         if not points:
-            text = f"the constraints rule out all {combinations} points"
-            raise self.space.origin.marked([Problem(text, path=("constraints",))])
-        designs = {design.group: design for design in self._designs.values()}
-        found = with_larger(list(points.values()), designs)
+            raise self.space.origin.marked(list(self._unmet(combinations)))
+        found = self._with_larger(list(points.values()))
         return Plan(self.space, tuple(found), combinations, ruled_out)
+
+    def _with_larger(self, points: Sequence[Point]) -> list[Point]:
+        """The points, each with the designs from which it takes optima over."""
+        known = {design.group: design for design in self._designs.values()}
+        groups: dict[str, tuple[Design, tuple[Setting, ...]]] = {}
+        for p in points:
+            groups.setdefault(p.group, (known[p.group], p.request.settings))
+        chains = larger_designs(groups)
+        requests = (replace(p.request, larger=chains.get(p.group, ())) for p in points)
+        return [replace(p, request=r) for p, r in zip(points, requests, strict=True)]
 
     def point(self, inputs: Inputs) -> Point | None:
         """A point; ``None`` if constraints rule it out, or if it is wrong, which is noted."""
@@ -261,15 +254,24 @@ class Planner:
         row |= retrained_accuracies(space, weights)
         with placed("networks", *index_in(space.networks, inputs["network"])):
             row["batch"] = known_network(inputs["network"], inputs["batch"]).layers[0].batch
+        zeros, precision = (each and absolute(each) for each in (row["zeros"], row["precision"]))
+        workload = absolute(inputs["network"]), inputs["batch"]
+        with placed("zeros", *index_in(space.file.zeros, inputs["zeros"]), anew=True):
+            known_network(*workload, zeros)
+        with placed("precisions", *index_in(space.file.precisions, inputs["precision"]), anew=True):
+            known_network(*workload, zeros, precision)
         if self._accuracies or space.weights:
             row[ACCURACY] = self._accuracy(row)
-        if not all(self._holds(i, each, row) for i, each in self._early):
-            return None
+        for i, each in self._early:
+            if not self._holds(i, each, row):
+                self._broken.setdefault(i, []).append({n: row[n] for n in each.names})
+                return None
         request = Request(
-            "", known_data(inputs["hardware"]), settings, (), absolute(inputs["network"]),
-            inputs["batch"], None if weights else clustering, weights,
+            "", known_data(inputs["hardware"]), settings, (), *workload,
+            None if weights else clustering, weights,
             inputs["execution"] if is_clustered else "decode",
-            inputs["decode_level"], inputs["objective"], space.file.time_limit,
+            inputs["decode_level"], inputs["objective"], space.file.time_limit, zeros, precision,
+            space.file.even, space.fix,
         )  # fmt: skip
         self._check(request, design)
         name = point_name(request, figures["hardware_hash"])
@@ -284,7 +286,7 @@ class Planner:
         in_percent = self._accuracies is not None and self._accuracies.in_percent
         return measured if measured is None or not in_percent else 100 * measured
 
-    def _designed(self, inputs: Inputs, settings: tuple[Setting, ...]) -> _Design:
+    def _designed(self, inputs: Inputs, settings: tuple[Setting, ...]) -> Design:
         file, data = inputs["hardware"], known_data(inputs["hardware"])
         try:
             hardware = known_variant(data, settings)
@@ -295,7 +297,7 @@ class Planner:
             ) from None
         figures = {"hardware_hash": hardware_hash(hardware), **design_figures(hardware)}
         kind = hash_of(hardware.level_names, hardware.precision_bits, hardware.codebook)
-        return _Design(
+        return Design(
             figures, hash_of(as_mapped(hardware)), kind, sizes_of(hardware),
             hash_of(file, without_sizes(hardware)),
         )  # fmt: skip
@@ -309,9 +311,21 @@ class Planner:
                 raise InputError(Problem(problem, "what says it, or another constraint"))
             return bool(value)
 
-    def _check(self, request: Request, design: _Design) -> None:
+    def _unmet(self, combinations: int) -> Iterator[Problem]:
+        """Why there are no points: what the constraints found that rule them out."""
+        for number, rows in sorted(self._broken.items()):
+            constraint, found = self.space.constraints[number], []
+            for name in constraint.names:
+                values = [row[name] for row in rows]
+                if all(isinstance(value, int | float) for value in values):
+                    found.append(f"{name} is {min(values):.4g} to {max(values):.4g}")
+            text = f"'{constraint.text}' rules out {len(rows):,} of {combinations:,} points"
+            text += f", where {', '.join(found)}" if found else ""
+            yield Problem(f"{text}; none is left", path=("constraints", number))
+
+    def _check(self, request: Request, design: Design) -> None:
         """See that a point can be estimated; of each combination that matters once."""
-        asked: Hashable = (request.network, request.batch, request.clustering, request.weights)
+        asked: Hashable = (request.workload, request.clustering, request.weights)
         if request.clustering or request.weights:
             asked = (asked, design.kind, request.execution, request.decode_level)
         if asked in self._checked:
@@ -321,6 +335,10 @@ class Planner:
         given: Place = ("clusterings",)
         if request.weights:
             given = "weights", *index_in([*map(absolute, self.space.weights)], request.weights)
+        with placed("fix"):
+            fixes = known_fixes(request.fix, *request.workload)
+            if fixes is not None:
+                check_fixes(fixes, known_network(*request.workload), request.execution)
         with placed(*given):
             plan = planned(request, hardware)
         if plan.clustering is None:
@@ -345,53 +363,3 @@ class Planner:
             if not problem.path and not problem.mark:
                 problem = replace(problem, path=("axes" if self.space.file.axes else "hardware",))
             self.problems.setdefault(text, problem)
-
-
-def with_larger(points: Sequence[Point], designs: Mapping[str, _Design]) -> list[Point]:
-    """The points, each with the designs from which it takes optima over.
-
-    Such a design differs in the sizes of memories alone and has at least as much of each: of
-    several the one with the least room in all. What follows from the sizes must be equal, too.
-
-    Parameters
-    ----------
-    points : sequence of Point
-    designs : mapping of str to _Design
-        By group.
-    """
-    alike: dict[str, list[tuple[Sizes, str]]] = {}
-    settings: dict[str, tuple[Setting, ...]] = {}
-    for point in points:
-        if point.group not in settings:
-            settings[point.group] = point.request.settings
-            design = designs[point.group]
-            alike.setdefault(design.siblings, []).append((design.sizes, point.group))
-    chains: dict[str, tuple[tuple[Setting, ...], ...]] = {}
-    for same in alike.values():
-        # The largest first, so that those below find the chain of what is above them.
-        same.sort(reverse=True)
-        sizes = np.array([each[0] for each in same])
-        room = np.where(np.isinf(sizes), 0.0, sizes).sum(axis=1)
-        for i, (_, group) in enumerate(same):
-            above = np.flatnonzero((sizes[:i] >= sizes[i]).all(axis=1))
-            if len(above):
-                nearest = same[int(above[np.argmin(room[above])])][1]
-                chains[group] = (settings[nearest], *chains.get(nearest, ()))
-    return [
-        replace(point, request=replace(point.request, larger=chains.get(point.group, ())))
-        for point in points
-    ]
-
-
-def batches_of(points: Sequence[Point], largest: int = 16) -> list[list[Point]]:
-    """Points that are evaluated together: those of one group, the larger designs before others.
-
-    Then groups with the same outer memories follow each other, as they have tables in common.
-    """
-    groups: dict[str, list[Point]] = {}
-    for point in points:
-        groups.setdefault(point.group, []).append(point)
-    order = sorted(groups.values(), key=lambda each: (len(each[0].request.larger), each[0].sizes))
-    return [
-        group[start : start + largest] for group in order for start in range(0, len(group), largest)
-    ]

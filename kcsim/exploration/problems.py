@@ -101,6 +101,8 @@ class SharingMapper(Mapper):
         within: Deadline | None = None,
     ) -> Outcome:
         """The best mapping of a layer, or why it has none; see `Mapper.solve`."""
+        if task.fix is not None:
+            return super().solve(task, hardware, objective, time_limit, within)
         seen = self._look_at(hardware)
         problem = (task.shape, seen.key, objective, time_limit)
         if problem in self._known:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import kcsim
 from kcsim.errors import InputError
 from kcsim.exploration.accuracy import ACCURACY
+from kcsim.exploration.columns import ACCURACIES
 from kcsim.exploration.designs import (
     absolute,
     file_hash,
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 Steps = Callable[[int, int], None]
 
-ACCURACIES = (ACCURACY, "clustered_accuracy", "normed_accuracy")
-"""Columns of a point: in the end, and before retraining without and with new batch norms."""
 FOLDER = "retrained"
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from kcsim.exploration.designs import BOUND, Request
 from kcsim.exploration.local_engine import Batches, Failed
-from kcsim.exploration.plan import Point, batches_of
+from kcsim.exploration.plan import Point
 from kcsim.exploration.store import Store
 from kcsim.exploration.worker import Answer
 from kcsim.mapping.search import objective_value
@@ -118,3 +118,17 @@ def _batches(points: tuple[Point, ...], store: Store, state: State) -> Batches:
 def _not_done(batches: list[list[Request]], store: Store) -> list[list[Request]]:
     left = ([r for r in batch if r.point not in store.done] for batch in batches)
     return [batch for batch in left if batch]
+
+
+def batches_of(points: Sequence[Point], largest: int = 16) -> list[list[Point]]:
+    """Points that are evaluated together: those of one group, the larger designs before others.
+
+    Then groups with the same outer memories follow each other, as they have tables in common.
+    """
+    groups: dict[str, list[Point]] = {}
+    for point in points:
+        groups.setdefault(point.group, []).append(point)
+    order = sorted(groups.values(), key=lambda each: (len(each[0].request.larger), each[0].sizes))
+    return [
+        group[start : start + largest] for group in order for start in range(0, len(group), largest)
+    ]

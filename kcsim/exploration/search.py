@@ -19,8 +19,9 @@ import numpy as np
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.exploration.answers import on_front
 from kcsim.exploration.bounds import Box, beaten, boxes_of, least_goals
+from kcsim.exploration.columns import KNOWN_BEFORE, RESULTS
 from kcsim.exploration.exploration import Exploration, write_exploration, write_plan
-from kcsim.exploration.plan import KNOWN_BEFORE, RESULTS, Plan, Planner, Point
+from kcsim.exploration.plan import Plan, Planner, Point
 from kcsim.exploration.running import Progress, State, run_points
 from kcsim.exploration.space import Axis, Space
 from kcsim.exploration.store import Store, read_points
@@ -65,7 +66,6 @@ class Searcher:
         With a search.
     folder : path
     engine : LocalEngine or DaskEngine
-    progress : callable, optional
 
     Raises
     ------
@@ -73,10 +73,11 @@ class Searcher:
         If Optuna is not installed, or a goal is unknown.
     """
 
-    def __init__(self, space: Space, folder: Path, engine: Any, progress: Progress = None) -> None:
+    def __init__(self, space: Space, folder: Path, engine: Any) -> None:
         assert space.file.search is not None
         self.settings = space.file.search
-        self.space, self.folder, self.engine, self.progress = space, folder, engine, progress
+        self.space, self.folder, self.engine = space, folder, engine
+        self.progress: Progress = None
         goals = (*self.settings.minimize, *self.settings.maximize)
         known = (*space.columns, *KNOWN_BEFORE, *RESULTS)
         for goal in goals:
@@ -97,8 +98,9 @@ class Searcher:
         self._places: dict[str, dict[str, Any]] = {}
         self.bounds_evaluated = 0
 
-    def run(self) -> Exploration:
+    def run(self, progress: Progress = None) -> Exploration:
         """Search, and write the tables of the points that were evaluated."""
+        self.progress = progress
         store = Store(self.folder)
         self.state = State(self.settings.evaluations, 0)
         try:
@@ -289,7 +291,7 @@ class Searcher:
 
 def search_space(space: Space, folder: Path, engine: Any, progress: Progress = None) -> Exploration:
     """Search a space for its front; see `Searcher`."""
-    return Searcher(space, folder, engine, progress).run()
+    return Searcher(space, folder, engine).run(progress)
 
 
 def _distribution(optuna: Any, axis: Axis) -> Any:

@@ -5,24 +5,21 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from kcsim.errors import InputError
 from kcsim.exploration.expressions import Expression
 from kcsim.exploration.ranges import Span, spelled_value
 from kcsim.exploration.space_file import Origin, SpaceFile
 
 Inputs = dict[str, Any]
 """What makes a point, by column."""
-CHOSEN = (
-    "hardware", "network", "batch", "clustering", "weights", "execution", "decode_level",
-    "objective",
-)  # fmt: skip
-"""Columns of the choices that are no keys of the hardware file."""
 PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71)
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 """A parameter in a clustering."""
@@ -118,6 +115,14 @@ class Space:
         return tuple(file for _, file in self.axes[3].choices if file)
 
     @property
+    def fix(self) -> str | None:
+        """What is fixed of mappings, as it is found from anywhere."""
+        fix = self.file.fix
+        if fix is None or os.path.exists(fix):
+            return fix and os.path.abspath(fix)
+        return os.path.abspath(os.path.join(self.origin.folder, fix))
+
+    @property
     def units(self) -> dict[str, str]:
         """Units of columns that have one."""
         pairs = (pair for axis in self.axes for pair in zip(axis.columns, axis.units, strict=False))
@@ -162,15 +167,22 @@ class Space:
         for axis, values in zip(self.axes, choice, strict=True):
             inputs |= zip(axis.columns, values, strict=True)
         for each in self.following:
-            inputs[each.column] = _whole(each.expression.value(inputs))
+            inputs[each.column] = self._value(each.expression, inputs, "axes", each.column)
         for name, expression in self.derived.items():
-            inputs[name] = _whole(expression.value(inputs))
+            inputs[name] = self._value(expression, inputs, "derived", name)
         used = set(PLACEHOLDER.findall(inputs["clustering"] or ""))
         for name in self.only_in_clusterings - used:
             inputs[name] = None
         if used:
             inputs["clustering"] = self.filled(inputs["clustering"], inputs)
         return inputs
+
+    def _value(self, expression: Expression, inputs: Inputs, *place: str) -> Any:
+        try:
+            value = expression.value(inputs)
+        except InputError as error:
+            raise self.origin.marked([replace(p, path=place) for p in error.problems]) from None
+        return int(value) if isinstance(value, float) and value.is_integer() else value
 
     def filled(self, template: str, inputs: Inputs) -> str:
         """A clustering with the parameters of a point in place of their names."""
@@ -193,10 +205,6 @@ class Space:
             for column, (key, target) in zip(axis.columns, axis.keys, strict=False):
                 found.append((column, spelled_value(key, target, inputs[column])))
         return found + [(each.column, inputs[each.column]) for each in self.following]
-
-
-def _whole(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _halton(count: int, axes: int, generator: np.random.Generator) -> np.ndarray:

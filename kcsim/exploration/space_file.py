@@ -142,7 +142,14 @@ class SpaceFile:
         Files of clustered weights, beside or in place of clusterings.
     executions, decode_levels : tuple of str
         Of clustered weights.
+    zeros, precisions : tuple of (str or None)
+        Shares of zeros and widths of values, as the options of ``kcsim estimate`` have them;
+        ``none`` for those of the network and the hardware.
     objective : str or tuple of str
+    even : bool
+        Whether all tiles of a level change at the same place of the nest.
+    fix : str, optional
+        What of mappings is fixed: a file, or a folder with one for each layer.
     axes : dict
         Values by the path of a key of the hardware file.
     parameters : dict
@@ -171,7 +178,11 @@ class SpaceFile:
     weights: tuple[str, ...] = ()
     executions: Texts = ("decode",)
     decode_levels: tuple[str | None, ...] = (None,)
+    zeros: Annotated[tuple[str | None, ...], Field(min_length=1)] = (None,)
+    precisions: Annotated[tuple[str | None, ...], Field(min_length=1)] = (None,)
     objective: Objective | Annotated[tuple[Objective, ...], Field(min_length=1)] = "edp"
+    even: bool = False
+    fix: str | None = None
     axes: dict[str, Any] = Field(default_factory=dict)
     parameters: dict[Name, Any] = Field(default_factory=dict)
     derived: dict[Name, str] = Field(default_factory=dict)

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from kcsim.errors import InputError, Problem, nearest
+from kcsim.exploration.columns import is_taken
 from kcsim.exploration.expressions import Expression, read_expression
 from kcsim.exploration.ranges import Values, read_values
-from kcsim.exploration.space import CHOSEN, PLACEHOLDER, PRIMES, Axis, Following, Space
+from kcsim.exploration.space import PLACEHOLDER, PRIMES, Axis, Following, Space
 from kcsim.exploration.space_file import Origin, SpaceFile, read_space_file
 from kcsim.hardware.reader import find_hardware
 from kcsim.hardware.schema import Hardware
@@ -62,6 +63,8 @@ class _Builder:
             self.plain("execution", file.executions),
             self.plain("decode_level", file.decode_levels),
             self.plain("objective", objective),
+            self.plain("zeros", [self.unless_none(each) for each in file.zeros]),
+            self.plain("precision", [self.unless_none(each) for each in file.precisions]),
         ]
         axes += [self.parameter(name, data) for name, data in file.parameters.items()]
         following: list[Following] = []
@@ -94,10 +97,14 @@ class _Builder:
         beside = os.path.join(self.origin.folder, spec)
         return beside if not os.path.exists(spec) and os.path.isfile(beside) else spec
 
+    def unless_none(self, spec: str | None) -> str | None:
+        """What is said, or the file that says it; nothing for ``none``."""
+        return None if spec in (None, "none") else self.nearby(spec)
+
     def plain(self, name: str, values: Sequence[Any]) -> Axis:
         for i, value in enumerate(values):
             if value in values[:i]:
-                plural = {"batch": "batches", "hardware": name, "objective": name}
+                plural = {"batch": "batches"} | {n: n for n in ("hardware", "objective", "zeros")}
                 path = (plural.get(name, f"{name}s"), i)
                 self.problems.append(Problem(f"{value} stands there twice", path=path))
         return Axis(name, (name,), tuple((value,) for value in values))
@@ -110,9 +117,6 @@ class _Builder:
             return Values(key, (None,))
 
     def parameter(self, name: str, data: Any) -> Axis:
-        if name in CHOSEN:
-            problem = Problem(f"'{name}' is a column already", "another name")
-            self.problems.append(replace(problem, path=("parameters", name)))
         values = self.values(("parameters", name), name, data)
         return Axis(name, (name,), tuple((v,) for v in values.choices), values.span)
 
@@ -186,13 +190,15 @@ class _Builder:
                     self.problems.append(Problem(f"'{column}' is given twice", path=("axes",)))
                 known.append(column)
         for each in space.following:
-            problems = each.expression.check_names(tuple(known))
-            self.problems += [replace(p, path=("axes", each.column)) for p in problems]
+            self.check_names(each.expression, known, space, ("axes", each.column))
             known.append(each.column)
         for name, expression in space.derived.items():
-            problems = expression.check_names(tuple(known))
-            self.problems += [replace(p, path=("derived", name)) for p in problems]
+            self.check_names(expression, known, space, ("derived", name))
             known.append(name)
+        for section in ("parameters", "derived"):
+            for name in filter(is_taken, getattr(space.file, section)):
+                problem = Problem(f"'{name}' is a column of the tables", "another name")
+                self.problems.append(replace(problem, path=(section, name)))
         for i, clustering in enumerate(space.file.clusterings):
             for name in PLACEHOLDER.findall(clustering or ""):
                 if name not in space.file.parameters:
@@ -202,6 +208,17 @@ class _Builder:
         self.problems += space.file.retraining_problems()
         self.check_use(space)
         self.check_size(space)
+
+    def check_names(
+        self, expression: Expression, known: Sequence[str], space: Space, place: tuple[str, ...]
+    ) -> None:
+        """See that an expression has nothing but what stands above it."""
+        below = [n for n in expression.names if n in space.columns and n not in known]
+        found = expression.check_names((*known, *below))
+        for name in below:
+            problem = f"'{expression.text}' has '{name}', which does not stand above it"
+            found.append(Problem(problem, "parameters, axes with values, or what stands above"))
+        self.problems += [replace(p, path=place) for p in found]
 
     def check_use(self, space: Space) -> None:
         """See that every parameter changes something, and that constraints are conditions."""

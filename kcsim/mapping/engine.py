@@ -8,8 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kcsim.kernels.search import optimum
-from kcsim.kernels.search.inputs import NODE
-from kcsim.kernels.search.labels import INPUTS_OPEN, LABEL, WAY, Labels, Search
+from kcsim.kernels.search.labels import INPUTS_OPEN, WAY, Labels, Search
 from kcsim.kernels.search.machine import LEAK_PJ
 from kcsim.kernels.search.progress import (
     BOX,
@@ -25,7 +24,8 @@ from kcsim.kernels.search.progress import (
 )  # fmt: skip
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.floors import Floors
-from kcsim.mapping.forwarding import settle_held, with_room
+from kcsim.mapping.forwarding import settle_held
+from kcsim.mapping.memory import Memory, with_room
 from kcsim.mapping.problem import Built
 
 CHUNK_SECONDS = 0.1
@@ -49,6 +49,7 @@ def begin_search(
     most: float = np.inf,
     width: int = 1 << 62,
     room: int = _LABELS,
+    memory: Memory | None = None,
 ) -> Search:
     """A search that has not begun.
 
@@ -66,18 +67,21 @@ def begin_search(
     width : int
         Partial mappings to keep at most of a stage and box.
     room : int
-        Partial mappings that there is room for.
+        Partial mappings that there is room for at least.
+    memory : Memory, optional
+        Where they are; of no other search at the same time.
     """
     problem, tiles = built.problem, len(built.problem.rounds)
     networks = max(1, len(problem.places) - 2)
     rows = INPUTS_OPEN + 2 * networks
+    amounts = rows + problem.machine.has_wide_sums, built.accounts
+    parts = (memory or Memory()).parts(room, amounts, networks)
+    for part in parts:
+        part[0] = np.zeros((), part.dtype)
     labels = Labels(
-        np.zeros(room, LABEL),
-        np.zeros((room, rows + built.problem.machine.has_wide_sums, built.accounts)),
-        np.zeros((room, networks), NODE),
-        np.full((len(problem.stages), tiles), -1, np.int64),
+        parts[0], parts[1], parts[2], np.full((len(problem.stages), tiles), -1, np.int64),
         np.zeros(HELD_BACK + 1, np.int64),
-    )
+    )  # fmt: skip
     labels.tally[FOUND] = np.isfinite(known[:, 0]).sum()
     leaks = problem.machine.static_pj > 0 or problem.machine.cycles[:, LEAK_PJ].any()
     ways = np.zeros(len(problem.splits), WAY)
@@ -89,17 +93,20 @@ def begin_search(
     )  # fmt: skip
 
 
-def first_labels(search: Search) -> Search:
+def first_labels(search: Search, memory: Memory | None = None) -> Search:
     """The search, begun, with more room where it needs it."""
     places = search.problem.places
     choices = int((places["last_stage"] - places["first_stage"]).max())
-    search = with_room(search, 64 + 6 * choices * len(search.problem.splits))
+    search = with_room(search, 64 + 6 * choices * len(search.problem.splits), memory)
     optimum.search_on(search, 0, _NO_PATH)
     return search
 
 
 def run_search(
-    search: Search, deadline: Deadline, settle: Callable[[Search], Search] = settle_held
+    search: Search,
+    deadline: Deadline,
+    memory: Memory | None = None,
+    settle: Callable[[Search], Search] = settle_held,
 ) -> tuple[Search, int]:
     """Go on until all is done (`DONE`), the time is over (`PAUSED`), or the memory is (`FULL`).
 
@@ -107,6 +114,8 @@ def run_search(
     ----------
     search : Search
     deadline : Deadline
+    memory : Memory, optional
+        Where partial mappings are; of no other search at the same time.
     settle : callable
         What becomes of whole mappings that are held back.
     """
@@ -122,7 +131,7 @@ def run_search(
             room = min(2 * len(search.labels.rows), LABEL_BYTES // each)
             if room <= len(search.labels.rows):
                 return search, outcome
-            search = with_room(search, room)
+            search = with_room(search, room, memory)
         if deadline.has_passed:
             return search, PAUSED
         # Signals, too, are only seen in between.

@@ -42,6 +42,7 @@ from kcsim.mapping.engine import begin_search, first_labels, least_left, least_o
 from kcsim.mapping.explored import Explored, Point, front_of, objective_of
 from kcsim.mapping.floors import STAYING, Floors, build_floors, least_of_any, no_floors
 from kcsim.mapping.limits import Limits, in_order
+from kcsim.mapping.memory import Memory
 from kcsim.mapping.problem import Built, build_problem, fits_outermost, has_ways, kept_choices
 from kcsim.mapping.space import (
     build_lattice,
@@ -236,6 +237,7 @@ class Explorer:
     ) -> None:
         self.task, self.objective, self.deadline = task, objective, deadline
         self.known, self.tables, self.any_mapping = Explored(), tables, any_mapping
+        self.memory = tables.memory if tables else Memory()
         places = FRONT_PLACES if objective == FRONT else 1
         self.best = np.full((places, 2), np.inf)
         if known is not None:
@@ -295,16 +297,19 @@ class Explorer:
     def _least(self, form: Form, objective: int) -> float:
         """The least that any mapping may come to."""
         nothing = np.full((1, 2), np.inf)
-        search = begin_search(form.built, form.floors, objective, nothing)
-        return least_of_first(first_labels(search))
+        search = begin_search(form.built, form.floors, objective, nothing, memory=self.memory)
+        return least_of_first(first_labels(search, self.memory))
 
     def _run(self, form: Form, most: float, width: int) -> int:
         """Search for what is better than the best, and take it; how many steps that took."""
         return int(self._search(form, most, width)[0].labels.tally[STEPS])
 
     def _search(self, form: Form, most: float, width: int) -> tuple[Search, int]:
-        search = begin_search(form.built, form.floors, self.objective, self.best, most, width)
-        search, outcome = run_search(first_labels(search), self.deadline)
+        search = begin_search(
+            form.built, form.floors, self.objective, self.best, most, width, memory=self.memory
+        )
+        search = first_labels(search, self.memory)
+        search, outcome = run_search(search, self.deadline, self.memory)
         tally, known, points = search.labels.tally, self.known.points, []
         for label, (energy, cycles) in zip(
             search.found[: tally[FOUND]].tolist(), search.best.tolist(), strict=False

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from kcsim.mapping.fixed import Bound, FixedLevel, FixedMapping, parse_loop, parse_place
+from kcsim.errors import InputError, Problem, nearest
+from kcsim.mapping.fixed import Bound, FixedLevel, FixedMapping, Fixes, parse_loop, parse_place
 from kcsim.reading.arguments import checked
 from kcsim.reading.source import read_yaml
 from kcsim.reading.validation import validate
+from kcsim.workload.network import Network
 
 
 def _loop(text: str) -> str:
@@ -74,6 +77,33 @@ def read_fixed(path: str | os.PathLike[str]) -> FixedMapping:
     document = read_yaml(path)
     entries = validate(document, _FixFile, what="file of what is fixed").levels
     return FixedMapping(tuple(FixedLevel(**vars(entry)) for entry in entries), document)
+
+
+def read_fixes(path: str | None, network: Network, *, is_part: bool = False) -> Fixes | None:
+    """What is fixed of the layers of a network: a file for all, or a folder with one for each.
+
+    Parameters
+    ----------
+    path : str, optional
+    network : Network
+    is_part : bool
+        Whether files of other layers may lie there, too.
+    """
+    if path is None or not Path(path).is_dir():
+        return None if path is None else read_fixed(path)
+    names = {layer.name.replace("/", "."): layer.name for layer in network}
+    found: dict[str, FixedMapping] = {}
+    for file in sorted(Path(path).glob("*.yaml")):
+        stem, clustered = file.stem.removesuffix(".clustered"), file.stem.endswith(".clustered")
+        if stem in names:
+            found[names[stem] + ".clustered" * clustered] = read_fixed(file)
+        elif not is_part:
+            message = f"'{file}' is of no layer of {network.name}"
+            raise InputError(Problem(message, "LAYER.yaml", nearest(stem, names)))
+    if not found:
+        message = f"the folder '{path}' has no file of a layer of {network.name}"
+        raise InputError(Problem(message, "LAYER.yaml, as 'kcsim map-network --save' writes"))
+    return found
 
 
 def fixed_schema() -> dict[str, Any]:

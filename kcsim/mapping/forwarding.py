@@ -17,6 +17,7 @@ from kcsim.kernels.search.labels import PLACED_STEP, SPREAD_STEP, Labels, Search
 from kcsim.kernels.search.problem import Problem
 from kcsim.kernels.search.progress import COUNT as LABELS
 from kcsim.kernels.search.progress import HELD_BACK
+from kcsim.mapping.memory import with_room
 
 
 def settle_held(search: Search) -> Search:
@@ -37,18 +38,6 @@ def settle_held(search: Search) -> Search:
         optimum.take_held(search, label, energy, cycles)
     tally[HELD_BACK] = 0
     return search
-
-
-def with_room(search: Search, room: int) -> Search:
-    """The search with room for so many partial mappings at least."""
-    labels, more = search.labels, room - len(search.labels.rows)
-    if more <= 0:
-        return search
-    rows, amounts, nodes = (
-        np.concatenate([part, np.zeros((more, *part.shape[1:]), part.dtype)])
-        for part in (labels.rows, labels.amounts, labels.nodes)
-    )
-    return search._replace(labels=labels._replace(rows=rows, amounts=amounts, nodes=nodes))
 
 
 def _spared(problem: Problem, labels: Labels, label: int) -> tuple[float, np.ndarray]:

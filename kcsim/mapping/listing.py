@@ -73,4 +73,4 @@ def _list(task: Task, built: Built, deadline: Deadline, found: Callable[[Mapping
     built = built._replace(problem=built.problem._replace(mirror=np.empty(0, np.int64)))
     floors = build_floors(built, deadline)
     search = begin_search(built, floors, ENERGY, np.full((1, 2), np.inf), width=-1)
-    return run_search(first_labels(search), deadline, settle)[1] == DONE
+    return run_search(first_labels(search), deadline, settle=settle)[1] == DONE

@@ -10,6 +10,8 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from kcsim.mapping.memory import Memory
+
 T = TypeVar("T")
 TABLE_BYTES = 200_000_000
 """Memory of tables that are kept, in one process."""
@@ -25,6 +27,7 @@ class SharedTables:
 
     def __init__(self, most_bytes: int = TABLE_BYTES) -> None:
         self.most_bytes, self.bytes = most_bytes, 0
+        self.memory = Memory()
         self._known: OrderedDict[bytes, tuple[Any, int]] = OrderedDict()
 
     def of(self, parts: tuple[Any, ...], make: Callable[[], T]) -> T:

@@ -128,7 +128,20 @@ def test_quasi_random_points_cover_every_part_of_a_range():
         ({"axes": {"levels.buffer.fanout": {"linked": [{"x": 1}, {"y": 1}]}}}, "keys are not"),
         ({"constraints": ["area_mm <= 5"]}, "did you mean 'area_mm2'"),
         ({"constraints": ["area_mm2 <="]}, "cannot stand there"),
-        ({"constraints": ["area_mm2 <= 0"]}, "rule out all 1 points"),
+        (
+            {"constraints": ["area_mm2 <= 0.01"]},
+            r"'area_mm2 <= 0.01' rules out 1 of 1 points, where area_mm2 is 2.376 to 2.376",
+        ),
+        ({"parameters": {"energy": [1, 2]}}, "'energy' is a column of the tables"),
+        ({"derived": {"network": "1"}}, "'network' is a column of the tables"),
+        (
+            {"derived": {"a": "b + 1", "b": "1"}},
+            "'b \\+ 1' has 'b', which does not stand above it",
+        ),
+        (
+            {"parameters": {"n": [0, 1]}, "derived": {"q": "1 / n"}},
+            "'1 / n' has no value .division by zero. for n = 0",
+        ),
         ({"clusterings": ["kernel:k={q},scope=layer"]}, "no parameter 'q'"),
         ({"clusterings": ["kernle:k=4"]}, "did you mean 'kernel'"),
         ({"networks": ["lenet6"]}, "lenet5"),

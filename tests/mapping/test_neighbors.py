@@ -10,6 +10,7 @@ from uneven_problems import random_problem
 
 from kcsim.errors import MappingError
 from kcsim.mapping.as_mapped import structure_of
+from kcsim.mapping.memory import Memory
 from kcsim.mapping.neighbors import Neighbors
 from kcsim.mapping.search import OBJECTIVES, objective_value, search_mapping
 from kcsim.mapping.tables import SharedTables
@@ -43,6 +44,29 @@ def test_the_same_is_found_whatever_is_known(seed, objective, factor):
     least = objective_value(objective, first.energy, first.cycles)
     for most in (least, least * factor, math.inf):
         assert shown(found_with(layer, hardware, objective, TABLES, most)) == shown(first)
+
+
+class DirtyMemory(Memory):
+    """Memory that held something else."""
+
+    def parts(self, room, amounts, nodes):
+        found = super().parts(room, amounts, nodes)
+        for part in found:
+            part.view("u1")[:] = 0xA5
+        return found
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10_000), st.sampled_from(OBJECTIVES))
+def test_what_memory_held_before_changes_nothing(seed, objective):
+    layer, hardware = random_problem(seed, most=3000)
+    tables = SharedTables()
+    tables.memory = DirtyMemory()
+    try:
+        wanted = found_with(layer, hardware, objective, SharedTables())
+    except MappingError:
+        return
+    assert shown(found_with(layer, hardware, objective, tables)) == shown(wanted)
 
 
 def test_a_bound_below_all_that_can_be_found_is_left_aside():
