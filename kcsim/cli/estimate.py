@@ -50,7 +50,12 @@ def command(
 ) -> None:
     """Estimate energy, traffic, storage and cycles of a network on a hardware."""
     from kcsim.cli.running import (
-        check_output, check_picture, choose_format, read_workload, refuse_imperfect, report,
+        check_output,
+        check_picture,
+        choose_format,
+        read_workload,
+        refuse_imperfect,
+        report,
         waiting,
     )  # fmt: skip
     from kcsim.errors import InputError, Problem
@@ -73,9 +78,8 @@ def command(
     with waiting(keeps=True) as progress:
         result = estimate(
             hardware, chosen, cluster, weights=clustered, batch=batch,
-            objective=objective, time_limit=time_limit, progress=progress,
-            execution=execution or "decode", decode_level=decode_level, even=even,
-            imperfect=imperfect, fix=fixes,
+            objective=objective, time_limit=time_limit, progress=progress, imperfect=imperfect,
+            execution=execution or "decode", decode_level=decode_level, even=even, fix=fixes,
         )  # fmt: skip
     if plot:
         from kcsim.report.energy_figure import plot_energy
