@@ -60,6 +60,8 @@ _KINDS: dict[str, Any] = {
 
 def _column(frame: pd.DataFrame, name: str, optional: bool) -> Column:
     unit = unit_of_column(frame, name)
+    if name in FIELDS and unit == "%":
+        return Column(FIELDS[name].heading, unit, "number", optional, name)
     if name in FIELDS:
         return column(name, unit=unit, optional=optional)
     is_text = any(isinstance(value, str) for value in frame[name].dropna())
