@@ -20,6 +20,8 @@ FIRST_RESULT = "hardware_hash"
 """Columns before this one are inputs."""
 _FIXED = ("point", "kcsim_version", "evaluation_seconds")
 _NOT_VARIED = ("scheme", "clusters")
+_SAME = 1e-9
+"""By this share, figures are equal: optima are proved to it."""
 
 
 def column_of(frame: pd.DataFrame, name: str) -> str:
@@ -42,6 +44,11 @@ def column_of(frame: pd.DataFrame, name: str) -> str:
     near = nearest(name, map(str, frame.columns))
     expected = "" if near else "one of " + ", ".join(map(str, frame.columns))
     raise InputError(Problem(f"there is no column '{name}'", expected, near))
+
+
+def values_of(frame: pd.DataFrame, name: str) -> list[Any]:
+    """The distinct values of a column, ``None`` for those that are missing."""
+    return list(dict.fromkeys(_plain(frame[column_of(frame, name)])))
 
 
 def numbers_of(frame: pd.DataFrame, name: str) -> np.ndarray:
@@ -296,7 +303,7 @@ def break_even(
     column : str
         What tells the two ways apart, as ``execution``.
     first, second : object
-        Its values, as ``decode`` and ``share_products``.
+        Its values, as ``decode`` and ``share_products``; ``None`` for none.
     of : str
         What is compared: less is better.
 
@@ -304,10 +311,10 @@ def break_even(
     -------
     pandas.DataFrame
         A row for each combination of all other inputs that vary: those; ``better``, ``first``,
-        ``second`` or ``changes``; ``from``, the least value from which on the second way is never
-        worse (NaN if there is none); ``crossing``, where the two meet, on a line between points
-        in logarithms (NaN if they do not, or meet several times); ``least_ratio`` and
-        ``largest_ratio``, of the second over the first.
+        ``second``, ``neither`` or ``changes``; ``from``, the least value from which on the second
+        way is never worse (NaN if there is none); ``crossing``, where the two meet, on a line
+        between points in logarithms (NaN if they do not, or meet several times); ``least_ratio``
+        and ``largest_ratio``, of the second over the first.
 
     Raises
     ------
@@ -327,7 +334,11 @@ def break_even(
     rows = []
     groups = kept.groupby(others, dropna=False) if others else [((), kept)]
     for key, part in groups:
-        pair = [part[part[column] == value].groupby(along)[of].min() for value in (first, second)]
+        pair = [
+            part[part[column].isna() if value is None else part[column] == value]
+            .groupby(along)[of].min()
+            for value in (first, second)
+        ]  # fmt: skip
         both = pair[0].index.intersection(pair[1].index).sort_values()
         if not len(both):
             continue
@@ -336,10 +347,10 @@ def break_even(
         names = key if isinstance(key, tuple) else (key,)
         rows.append(dict(zip(others, names, strict=True)) | _crossing(values, ratio))
     if not rows:
-        known = ", ".join(map(str, kept[column].dropna().unique()))
-        raise InputError(
-            Problem(f"no '{along}' has points for both '{first}' and '{second}'", f"of {known}")
-        )
+        known = ", ".join("none" if v is None else str(v) for v in values_of(kept, column))
+        both_named = " and ".join("none" if v is None else f"'{v}'" for v in (first, second))
+        problem = f"no '{along}' has points for both {both_named}"
+        raise InputError(Problem(problem, f"two of {known}"))
     return pd.DataFrame(rows)
 
 
@@ -351,9 +362,10 @@ def _follows(frame: pd.DataFrame, name: str, column: str) -> bool:
 
 def _crossing(values: np.ndarray, ratio: np.ndarray) -> dict[str, Any]:
     """Where a ratio falls below 1 for good."""
-    is_better = ratio < 1
+    is_better, is_worse = ratio < 1 - _SAME, ratio > 1 + _SAME
     better = "second" if is_better.all() else "first" if not is_better.any() else "changes"
-    last_worse = np.flatnonzero(ratio > 1)
+    better = better if is_better.any() or is_worse.any() else "neither"
+    last_worse = np.flatnonzero(is_worse)
     start = last_worse[-1] + 1 if len(last_worse) else 0
     changes = np.flatnonzero(is_better[1:] != is_better[:-1])
     crossing = math.nan

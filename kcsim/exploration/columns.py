@@ -22,6 +22,8 @@ RESULTS = (
 """Figures that are known afterwards."""
 ENERGY_OF = "energy_of_"
 """Columns with the energy of a component begin so."""
+GAINS = (*ACCURACIES, "utilization")
+"""Figures of which more is better."""
 _OTHERS = {
     "point", "kcsim_version", "hardware_hash", "proved", "error", "evaluation_seconds", "feasible",
     "number",

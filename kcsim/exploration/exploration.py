@@ -108,7 +108,7 @@ def load_exploration(folder: str | os.PathLike[str]) -> Exploration:
 
 def write_plan(plan: Plan, folder: Path) -> None:
     """Write down what is asked, so that what was found can be read at any time."""
-    table = table_of([{"point": p.name, **p.inputs} for p in plan.points], plan.space.units)
+    table = table_of([{"point": p.name, **p.inputs} for p in plan.points], plan.units)
     texts = json.dumps([each.text for each in plan.late_constraints])
     metadata = {**(table.schema.metadata or {}), _CONSTRAINTS: texts.encode()}
     write_table(folder / PLAN, table.replace_schema_metadata(metadata))

@@ -90,12 +90,20 @@ class Plan:
         Of inputs that were looked at.
     ruled_out : int
         Combinations that break a constraint that can be checked before anything runs.
+    in_percent : bool
+        Whether accuracies are; else they are shares of 1.
     """
 
     space: Space
     points: tuple[Point, ...]
     combinations: int
     ruled_out: int
+    in_percent: bool = False
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Units of columns that have one of their own."""
+        return self.space.units | ({ACCURACY: "%"} if self.in_percent else {})
 
     @property
     def late_constraints(self) -> tuple[Expression, ...]:
@@ -165,6 +173,11 @@ class Planner:
                 self._note(replace(problem, path=("constraints", i)))
         self._raise_problems()
 
+    @property
+    def in_percent(self) -> bool:
+        """Whether accuracies are in percent, as the user's table has them."""
+        return self._accuracies is not None and self._accuracies.in_percent
+
     def check_ends(self) -> None:
         """See that every choice makes a point, where the points are too many to make all.
 
@@ -213,7 +226,7 @@ class Planner:
         if not points:
             raise self.space.origin.marked(list(self._unmet(combinations)))
         found = self._with_larger(list(points.values()))
-        return Plan(self.space, tuple(found), combinations, ruled_out)
+        return Plan(self.space, tuple(found), combinations, ruled_out, self.in_percent)
 
     def _with_larger(self, points: Sequence[Point]) -> list[Point]:
         """The points, each with the designs from which it takes optima over."""
@@ -283,8 +296,7 @@ class Planner:
         if known is not None or row["clustering"]:
             return known
         measured = measured_accuracy(row, self.space.weights)
-        in_percent = self._accuracies is not None and self._accuracies.in_percent
-        return measured if measured is None or not in_percent else 100 * measured
+        return measured if measured is None or not self.in_percent else 100 * measured
 
     def _designed(self, inputs: Inputs, settings: tuple[Setting, ...]) -> Design:
         file, data = inputs["hardware"], known_data(inputs["hardware"])

@@ -109,7 +109,8 @@ class Searcher:
             self._evolve(store)
             if self.settings.exact:
                 self._finish(store)
-            plan = Plan(self.space, tuple(self.points.values()), len(self.points), 0)
+            points = tuple(self.points.values())
+            plan = Plan(self.space, points, len(points), 0, self.planner.in_percent)
             write_plan(plan, self.folder)
         except BaseException:
             store.let_go()

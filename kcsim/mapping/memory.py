@@ -19,7 +19,9 @@ class Memory:
     """
 
     def __init__(self) -> None:
-        self._parts: Parts | None = None
+        self._kept: tuple[np.ndarray, ...] = (
+            np.empty(0, LABEL), np.empty(0), np.empty(0, NODE)
+        )  # fmt: skip
 
     def parts(self, room: int, amounts: tuple[int, int], nodes: int) -> Parts:
         """Rows, amounts and nodes of so many labels at least, whatever they hold.
@@ -32,13 +34,17 @@ class Memory:
         nodes : int
             Of a label.
         """
-        kept = self._parts
-        if kept is None or kept[1].shape[1:] != amounts or kept[2].shape[1] != nodes:
-            kept = None
-        if kept is None or len(kept[0]) < room:
-            kept = np.empty(room, LABEL), np.empty((room, *amounts)), np.empty((room, nodes), NODE)
-            self._parts = kept
-        return kept
+        each = 1, amounts[0] * amounts[1], nodes
+        rows, spent, inputs = self._kept = tuple(
+            part if len(part) >= room * size else np.empty(room * size, part.dtype)
+            for part, size in zip(self._kept, each, strict=True)
+        )
+        room = min(len(part) // size for part, size in zip(self._kept, each, strict=True))
+        return (
+            rows[:room],
+            spent[: room * each[1]].reshape(room, *amounts),
+            inputs[: room * nodes].reshape(room, nodes),
+        )
 
 
 def with_room(search: Search, room: int, memory: Memory | None = None) -> Search:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kcsim.errors import InputError, Problem
 from kcsim.exploration import answers
 from kcsim.exploration.answers import column_of, unit_of_column
+from kcsim.exploration.columns import GAINS
 from kcsim.exploration.exploration import Exploration
 from kcsim.fields import FIELDS
 from kcsim.reading.scalars import SCALAR_KINDS, convert
@@ -59,6 +60,8 @@ _KINDS: dict[str, Any] = {
 
 def _column(frame: pd.DataFrame, name: str, optional: bool) -> Column:
     unit = unit_of_column(frame, name)
+    if name in FIELDS and unit == "%":
+        return Column(FIELDS[name].heading, unit, "number", optional, name)
     if name in FIELDS:
         return column(name, unit=unit, optional=optional)
     is_text = any(isinstance(value, str) for value in frame[name].dropna())
@@ -122,29 +125,43 @@ def answer_table(found: Exploration, question: Question) -> Table:
     frame = answers.holding(answers.feasible(everything), question.where)
     frame.attrs = {**everything.attrs, "varied": answers.independent(frame)}
     if question.front:
-        best = answers.front(frame, question.front)
-        title = f"Front of {' and '.join(in_words(column_of(frame, n)) for n in question.front)}"
-        return points_table(best, title, question.front)
+        names = [column_of(frame, name) for name in question.front]
+        most = [name for name in names if name in GAINS]
+        best = answers.front(frame, [name for name in names if name not in most], most)
+        title = " and ".join(("most " if n in most else "least ") + in_words(n) for n in names)
+        return points_table(best, f"Front of {title}", names)
     if question.best:
-        best = answers.best(frame, question.best, each=question.each)
-        title = f"Least {in_words(column_of(frame, question.best))}"
-        return points_table(best, title, (question.best,))
+        name = column_of(frame, question.best)
+        best = answers.best(frame, name, each=question.each, maximize=name in GAINS)
+        title = f"{'Most' if name in GAINS else 'Least'} {in_words(name)}"
+        return points_table(best, title, (name,))
     if question.sensitivity:
         table = answers.sensitivity(frame, question.sensitivity)
         title = f"What matters to {in_words(column_of(frame, question.sensitivity))}"
         return plain_table(table, title)
     if question.break_even:
-        column, first, second = _pair(question.between)
+        column, first, second = _pair(frame, question.between)
         table = answers.break_even(frame, question.break_even, column, first, second, question.of)
-        title = f"{second} against {first} along {question.break_even}"
+        names = ["none" if value is None else value for value in (second, first)]
+        title = f"{names[0]} against {names[1]} along {question.break_even}"
         return plain_table(table, title)
     return points_table(frame, f"{len(frame)} of {len(everything)} points")
 
 
-def _pair(between: str | None) -> tuple[str, Any, Any]:
+def _pair(frame: pd.DataFrame, between: str | None) -> tuple[str, Any, Any]:
+    """The column whose values are compared, and two of them, which may have commas."""
     column, _, values = (between or "").partition("=")
-    pair = [convert(value.strip(), SCALAR_KINDS) for value in values.split(",")]
-    if not column or len(pair) != 2:
+    parts = values.split(",")
+    if not column or len(parts) < 2:
         problem = f"'{between or ''}' does not say what is compared"
         raise InputError(Problem(problem, "--between execution=decode,share_products"))
-    return column, pair[0], pair[1]
+    known = answers.values_of(frame, column)
+    pairs = [
+        [_value(",".join(each)) for each in (parts[:i], parts[i:])] for i in range(1, len(parts))
+    ]
+    first, second = next((p for p in pairs if all(v in known for v in p)), pairs[0])
+    return column, first, second
+
+
+def _value(text: str) -> Any:
+    return None if text.strip() == "none" else convert(text.strip(), SCALAR_KINDS)

@@ -103,6 +103,8 @@ def plot_exploration(
     frame = found.points()
     attributes = dict(frame.attrs)
     frame = holding(feasible(frame), picture.where)
+    if not len(frame):
+        raise InputError(f"no point holds {' and '.join(map(repr, picture.where))}")
     frame.attrs = attributes
     write_picture(file, lambda: draw_points(frame, picture), dpi=200)
     return file

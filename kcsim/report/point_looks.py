@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_LOOKS = len(COLORS)
+LETTER = 0.065
+"""Width of a letter in inches, about."""
+_SYMBOL = 5
+"""Letters that the symbol beside an entry of a legend takes."""
+_MANY = 3
+"""Values by which it is seen how they grow."""
 
 
 def is_scale(frame: pd.DataFrame, color: str) -> bool:
@@ -72,3 +79,17 @@ def parameter_label(frame: pd.DataFrame, name: str) -> str:
     """The label of an axis whose ticks are values of a parameter."""
     unit = answers.unit_of_column(frame, name)
     return verbatim(f"{in_words(name)} [{unit}]" if unit else in_words(name))
+
+
+def is_geometric(values: np.ndarray) -> bool:
+    """Whether values grow by equal ratios."""
+    if len(values) < _MANY or values[0] <= 0:
+        return False
+    ratios = values[1:] / values[:-1]
+    return bool(ratios.max() <= 1.01 * ratios.min())
+
+
+def side_by_side(names: Sequence[str], inches: float) -> int:
+    """Entries of a legend that have room beside each other."""
+    longest = max(map(len, names), default=0) + _SYMBOL
+    return max(1, min(len(names), int(inches / (LETTER * longest))))

@@ -10,14 +10,18 @@ import numpy as np
 
 from kcsim.exploration import answers
 from kcsim.exploration.answers import column_of, feasible, on_front
+from kcsim.exploration.columns import GAINS
 from kcsim.report.axes import axes_or_current, clear, verbatim
 from kcsim.report.pictures import COLORS
 from kcsim.report.point_looks import (
+    LETTER,
     index_of,
+    is_geometric,
     is_scale,
     looks_of,
     parameter_label,
     short,
+    side_by_side,
     sorted_values,
 )
 from kcsim.report.quantities import Quantity, in_words, quantity
@@ -32,8 +36,6 @@ _LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0,
 _MOST_CELLS = 120
 """Cells whose values are written into them."""
 _MOST_TICKS, _TICKS_AN_INCH = 20, 2.6
-_LETTER = 0.065
-"""Width of a letter in inches, about."""
 _SHADES = "cividis"
 """Told apart in gray as in color, and by anyone."""
 
@@ -58,7 +60,7 @@ def scatter(
     color : str, optional
         A column that color and mark tell; of many numbers, a scale of colors.
     front : bool
-        Whether to draw the front, where less is better in both.
+        Whether to draw the front; less is better, but for accuracies and utilization.
     ax : matplotlib.axes.Axes, optional
         Where to draw; the current axes when absent.
 
@@ -90,7 +92,8 @@ def scatter(
             )  # fmt: skip
         _legend(axis, in_words(column_of(kept, color)))
     if front:
-        _draw_front(axis, across.values, up.values)
+        signs = [-1.0 if column_of(kept, name) in GAINS else 1.0 for name in (x, y)]
+        _draw_front(axis, np.column_stack([across.values, up.values]), np.array(signs))
     _finish(axis, across, up)
     return axis
 
@@ -286,7 +289,7 @@ def small_multiples(
         part.attrs = dict(frame.attrs)
         draw(part, axis)
         title = f"{in_words(name)} {short(value)} {unit}".strip()
-        letters = max(8, int(_inches(axis) / _LETTER))
+        letters = max(8, int(_inches(axis) / LETTER))
         axis.set_title(verbatim(textwrap.fill(title, letters)))
     for axis in grid.flat[len(values) :]:
         axis.remove()
@@ -300,8 +303,9 @@ def small_multiples(
         handles, names = shown[0].get_legend_handles_labels()
         title = boxes[0].get_title().get_text()
         figure.legend(
-            handles, names, title=title, loc="outside upper center", ncols=min(len(names), 6)
-        )
+            handles, names, title=title, loc="outside upper center",
+            ncols=min(side_by_side(names, figure.get_figwidth()), 6),
+        )  # fmt: skip
     for box in boxes:
         box.remove()
     return shown
@@ -314,12 +318,14 @@ def _least(places: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return distinct, np.array(least)
 
 
-def _draw_front(axis: Axes, across: np.ndarray, up: np.ndarray) -> None:
-    costs = np.column_stack([across, up])
-    costs = costs[np.isfinite(costs).all(axis=1)]
-    best = costs[on_front(costs)]
+def _draw_front(axis: Axes, points: np.ndarray, signs: np.ndarray) -> None:
+    """Draw the front of points, of which less is better where the sign is positive."""
+    points = points[np.isfinite(points).all(axis=1)]
+    best = points[on_front(points * signs)]
     best = best[np.argsort(best[:, 0], kind="stable")]
-    axis.plot(best[:, 0], best[:, 1], drawstyle="steps-post", color="0.15", linewidth=0.9, zorder=1)
+    # Between two points of the front, nothing is better than the worse of each figure.
+    steps = "steps-post" if signs[0] > 0 else "steps-pre"
+    axis.plot(best[:, 0], best[:, 1], drawstyle=steps, color="0.15", linewidth=0.9, zorder=1)
     axis.scatter(
         best[:, 0], best[:, 1], s=34, facecolors="none", edgecolors="0.15", linewidths=0.8, zorder=3
     )
@@ -327,9 +333,10 @@ def _draw_front(axis: Axes, across: np.ndarray, up: np.ndarray) -> None:
 
 def _legend(axis: Axes, title: str) -> None:
     """Above the axes, where no point is."""
-    count = len(axis.get_legend_handles_labels()[1])
+    names = axis.get_legend_handles_labels()[1]
+    ncols = min(side_by_side(names, _inches(axis)), 4)
     axis.legend(
-        title=verbatim(title), loc="lower left", bbox_to_anchor=(0, 1), ncols=min(count, 4),
+        title=verbatim(title), loc="lower left", bbox_to_anchor=(0, 1), ncols=ncols,
         borderaxespad=0.2, columnspacing=1.0, handletextpad=0.4, alignment="left",
     )  # fmt: skip
 
@@ -351,7 +358,7 @@ def _finish(axis: Axes, across: Quantity, up: Quantity) -> None:
 def _tick_values(axis: Axes, across: Quantity) -> None:
     """Ticks at values of a parameter, as many as there is room for."""
     values = np.unique(across.values[np.isfinite(across.values)])
-    if not across.is_wide or len(values) > _MOST_TICKS:
+    if not (across.is_wide or is_geometric(values)) or len(values) > _MOST_TICKS:
         return
     room = max(2, int(_inches(axis) * _TICKS_AN_INCH))
     shown = values[:: -(-len(values) // room)]

@@ -81,7 +81,7 @@ def quantity(frame: pd.DataFrame, name: str) -> Quantity:
         factor, prefix = scale(largest)
         return Quantity(column, values / factor, words, f"{prefix}{unit}")
     is_share = column in FIELDS and FIELDS[column].kind == "share"
-    if is_share:
+    if is_share and unit != "%":
         return Quantity(column, values * 100, words, "%")
     if largest >= _LEAST_FACTOR and column in FIELDS:
         factor, prefix = scale(largest)

@@ -185,7 +185,7 @@ def test_all_mistakes_are_told_together_with_their_lines(tmp_path):
         (["networks: [lenet5]", "clusterings: ['kernel:k=4']", "executions: [decode, decod]"],
          (4, 22)),
         (["networks: [lenet5]", "clusterings: ['kernel:k=4']", "decode_levels: [bufer]"], (4, 17)),
-        (["networks: [lenet5]", "constraints: ['mac_units > 0', 'area_mm2 < 0']"], (3, 14)),
+        (["networks: [lenet5]", "constraints: ['mac_units > 0', 'area_mm2 < 0']"], (3, 32)),
         (["networks: [lenet5]", "weights: [none.safetensors]"], (3, 11)),
     ],
 )  # fmt: skip
