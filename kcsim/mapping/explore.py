@@ -304,7 +304,7 @@ class Explorer:
 
     def _search(self, form: Form, most: float, width: int) -> tuple[Search, int]:
         search = begin_search(form.built, form.floors, self.objective, self.best, most, width)
-        search, outcome = run_search(first_labels(search), self.deadline)
+        outcome = run_search(first_labels(search), self.deadline)
         tally, known, points = search.labels.tally, self.known.points, []
         for label, (energy, cycles) in zip(
             search.found[: tally[FOUND]].tolist(), search.best.tolist(), strict=False
