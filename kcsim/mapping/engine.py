@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
 import numpy as np
 
 from kcsim.kernels.search import optimum
-from kcsim.kernels.search.labels import INPUTS_OPEN, WAY, Labels, Search
+from kcsim.kernels.search.growth import CHOICES
+from kcsim.kernels.search.inputs import NODE
+from kcsim.kernels.search.labels import INPUTS_OPEN, LABEL, WAY, Labels, Search
 from kcsim.kernels.search.machine import LEAK_PJ
 from kcsim.kernels.search.progress import (
     BOX,
     COUNT,
-    DONE,
     ENERGY,
     FOUND,
-    FULL,
     HELD_BACK,
     LABEL_AT,
     PAUSED,
@@ -25,7 +26,7 @@ from kcsim.kernels.search.progress import (
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.floors import Floors
 from kcsim.mapping.forwarding import settle_held
-from kcsim.mapping.memory import Memory, with_room
+from kcsim.mapping.memory import Memory
 from kcsim.mapping.problem import Built
 
 CHUNK_SECONDS = 0.1
@@ -34,8 +35,6 @@ FIRST_CHUNK = 20_000
 LABEL_BYTES = 750_000_000
 """Memory of partial mappings."""
 _NO_PATH = np.zeros((0, 2), np.int64)
-_LABELS = 1 << 14
-"""Partial mappings that there is room for at first."""
 _MOST_STEPS = 1 << 40
 _HELD = 256
 """Whole mappings that are held back at most."""
@@ -48,7 +47,7 @@ def begin_search(
     known: np.ndarray,
     most: float = np.inf,
     width: int = 1 << 62,
-    room: int = _LABELS,
+    room: int | None = None,
     memory: Memory | None = None,
 ) -> Search:
     """A search that has not begun.
@@ -66,15 +65,19 @@ def begin_search(
         What the objective must not be above.
     width : int
         Partial mappings to keep at most of a stage and box.
-    room : int
-        Partial mappings that there is room for at least.
+    room : int, optional
+        Partial mappings that there is room for; as many as take `LABEL_BYTES` when absent. Pages
+        that nothing is written to take no memory.
     memory : Memory, optional
         Where they are; of no other search at the same time.
     """
     problem, tiles = built.problem, len(built.problem.rounds)
     networks = max(1, len(problem.places) - 2)
-    rows = INPUTS_OPEN + 2 * networks
-    amounts = rows + problem.machine.has_wide_sums, built.accounts
+    amounts = INPUTS_OPEN + 2 * networks + problem.machine.has_wide_sums, built.accounts
+    each = LABEL.itemsize + 8 * math.prod(amounts) + networks * NODE.itemsize
+    choices = int((problem.places["last_stage"] - problem.places["first_stage"]).max())
+    first = 2 * _HELD + CHOICES * choices * len(problem.splits)
+    room = max(LABEL_BYTES // each, first) if room is None else room
     parts = (memory or Memory()).parts(room, amounts, networks)
     for part in parts:
         part[0] = np.zeros((), part.dtype)
@@ -89,25 +92,20 @@ def begin_search(
         problem, labels, objective, known.copy(), -1 - np.arange(len(known)), most, width,
         bool(objective != ENERGY or leaks), floors.rest, floors.entry, floors.inward,
         floors.outward, floors.shares, floors.least_cycles, floors.sent, floors.staying,
-        floors.stay_pj, np.zeros(_HELD, np.int64), ways, ways.copy(), np.zeros(2), np.zeros(3),
+        floors.stay_pj, np.zeros(_HELD, np.int64), ways, ways.copy(), np.zeros(2),
+        np.zeros(3),
     )  # fmt: skip
 
 
-def first_labels(search: Search, memory: Memory | None = None) -> Search:
-    """The search, begun, with more room where it needs it."""
-    places = search.problem.places
-    choices = int((places["last_stage"] - places["first_stage"]).max())
-    search = with_room(search, 64 + 6 * choices * len(search.problem.splits), memory)
+def first_labels(search: Search) -> Search:
+    """The search, begun."""
     optimum.search_on(search, 0, _NO_PATH)
     return search
 
 
 def run_search(
-    search: Search,
-    deadline: Deadline,
-    memory: Memory | None = None,
-    settle: Callable[[Search], Search] = settle_held,
-) -> tuple[Search, int]:
+    search: Search, deadline: Deadline, settle: Callable[[Search], None] = settle_held
+) -> int:
     """Go on until all is done (`DONE`), the time is over (`PAUSED`), or the memory is (`FULL`).
 
     Parameters
@@ -119,26 +117,17 @@ def run_search(
     settle : callable
         What becomes of whole mappings that are held back.
     """
-    labels, steps = search.labels, FIRST_CHUNK
-    each = labels.rows.itemsize + labels.amounts[0].nbytes + labels.nodes[0].nbytes
+    steps = FIRST_CHUNK
     while True:
         started = time.monotonic()
         outcome = int(optimum.search_on(search, steps, _NO_PATH))
-        search = settle(search)
-        if outcome == DONE:
-            return search, outcome
-        if outcome == FULL:
-            room = min(2 * len(search.labels.rows), LABEL_BYTES // each)
-            if room <= len(search.labels.rows):
-                return search, outcome
-            search = with_room(search, room, memory)
-        if deadline.has_passed:
-            return search, PAUSED
+        settle(search)
+        if outcome != PAUSED or deadline.has_passed:
+            return outcome
         # Signals, too, are only seen in between.
         passed = time.monotonic() - started
-        if outcome != FULL:
-            more = min(4.0, CHUNK_SECONDS / max(passed, 1e-9))
-            steps = min(max(1, int(steps * more)), _MOST_STEPS)
+        more = min(4.0, CHUNK_SECONDS / max(passed, 1e-9))
+        steps = min(max(1, int(steps * more)), _MOST_STEPS)
 
 
 def least_left(search: Search) -> float:

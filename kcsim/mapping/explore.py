@@ -298,7 +298,7 @@ class Explorer:
         """The least that any mapping may come to."""
         nothing = np.full((1, 2), np.inf)
         search = begin_search(form.built, form.floors, objective, nothing, memory=self.memory)
-        return least_of_first(first_labels(search, self.memory))
+        return least_of_first(first_labels(search))
 
     def _run(self, form: Form, most: float, width: int) -> int:
         """Search for what is better than the best, and take it; how many steps that took."""
@@ -308,8 +308,7 @@ class Explorer:
         search = begin_search(
             form.built, form.floors, self.objective, self.best, most, width, memory=self.memory
         )
-        search = first_labels(search, self.memory)
-        search, outcome = run_search(search, self.deadline, self.memory)
+        outcome = run_search(first_labels(search), self.deadline)
         tally, known, points = search.labels.tally, self.known.points, []
         for label, (energy, cycles) in zip(
             search.found[: tally[FOUND]].tolist(), search.best.tolist(), strict=False

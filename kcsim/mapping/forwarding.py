@@ -15,29 +15,16 @@ from kcsim.kernels.search import machine as columns
 from kcsim.kernels.search import optimum
 from kcsim.kernels.search.labels import PLACED_STEP, SPREAD_STEP, Labels, Search
 from kcsim.kernels.search.problem import Problem
-from kcsim.kernels.search.progress import COUNT as LABELS
 from kcsim.kernels.search.progress import HELD_BACK
-from kcsim.mapping.memory import with_room
 
 
-def settle_held(search: Search) -> Search:
-    """Take those of the mappings that are held back that are better than what has been found.
-
-    Returns
-    -------
-    Search
-        With more room where it was needed.
-    """
+def settle_held(search: Search) -> None:
+    """Take those of the mappings that are held back that are better than what has been found."""
     tally = search.labels.tally
-    held = search.held[: tally[HELD_BACK]].tolist()
-    if not held:
-        return search
-    search = with_room(search, int(tally[LABELS]) + len(held) + 1)
-    for label in held:
+    for label in search.held[: tally[HELD_BACK]].tolist():
         energy, cycles = _spared(search.problem, search.labels, label)
         optimum.take_held(search, label, energy, cycles)
     tally[HELD_BACK] = 0
-    return search
 
 
 def _spared(problem: Problem, labels: Labels, label: int) -> tuple[float, np.ndarray]:

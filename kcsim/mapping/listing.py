@@ -62,15 +62,14 @@ def list_mappings(task: Task, most: int, deadline: Deadline, found: Found) -> in
 def _list(task: Task, built: Built, deadline: Deadline, found: Callable[[Mapping], None]) -> bool:
     """List the mappings of a problem; whether all were."""
 
-    def settle(search: Search) -> Search:
+    def settle(search: Search) -> None:
         tally = search.labels.tally
         for label in search.held[: tally[HELD_BACK]].tolist():
             found(mapping_of(task.hardware, built.problem, search.labels, label))
         tally[HELD_BACK] = 0
-        return search
 
     # Rows and columns may be alike here, but not in the layer that a mapping is for.
     built = built._replace(problem=built.problem._replace(mirror=np.empty(0, np.int64)))
     floors = build_floors(built, deadline)
     search = begin_search(built, floors, ENERGY, np.full((1, 2), np.inf), width=-1)
-    return run_search(first_labels(search), deadline, settle=settle)[1] == DONE
+    return run_search(first_labels(search), deadline, settle) == DONE

@@ -61,7 +61,7 @@ def costs_in_space(
         nothing = np.full((1, 2), np.inf)
         search = begin_search(built, no_floors(built), ENERGY, nothing, room=room)
         optimum.search_on(search, 0, steps)
-        search = settle_held(search)
+        settle_held(search)
         energy, cycles = search.best[0].tolist()
         if energy < math.inf:
             yield energy, cycles

@@ -24,6 +24,21 @@ def loop_follows(lattice, tile, moved, factor, allowed, stationary):
     return -1 if moved else 0
 
 
+@helper
+def falling(lattice, ways, factor, step):
+    """In how many ways the last factor is a larger one of the same dimension, on one side of it.
+
+    The factors of a dimension lie side by side.
+    """
+    found, own = 0.0, lattice.digits[factor]
+    at = factor + step
+    while 0 <= at < lattice.digits.shape[0] and lattice.digits[at, DIMENSION] == own[DIMENSION]:
+        if lattice.digits[at, PRIME] > own[PRIME]:
+            found += ways[at]
+        at += step
+    return found
+
+
 @kernel
 def count_chains(lattice, allowed, stationary, loops, entering, ways, found):
     """Count in how many ways loops in time make tiles at one stage.
@@ -50,7 +65,8 @@ def count_chains(lattice, allowed, stationary, loops, entering, ways, found):
     tiles, factors = lattice.extents.shape[0], lattice.digits.shape[0]
     ways[:] = 0.0
     for tile in range(tiles):
-        for moved in range(2):
+        found[1, tile] = 0.0
+        for moved in range(1 if stationary < 0 else 2):
             ways[moved, tile, factors] = entering[moved, tile]
             total = 0.0
             for last in range(factors + 1):
@@ -63,11 +79,8 @@ def count_chains(lattice, allowed, stationary, loops, entering, ways, found):
                 after = loop_follows(lattice, tile, moved, factor, allowed, stationary)
                 if after < 0:
                     continue
-                more = total
-                for last in range(factors):
-                    other = lattice.digits[last]
-                    if other[DIMENSION] == row[DIMENSION] and other[PRIME] > row[PRIME]:
-                        more -= ways[moved, tile, last]
+                more = total - falling(lattice, ways[moved, tile], factor, -1)
+                more -= falling(lattice, ways[moved, tile], factor, 1)
                 ways[after, tile + row[STRIDE], factor] += more
 
 

@@ -186,6 +186,29 @@ def is_over(problem, node, box):
 
 
 @helper
+def most_kept(problem, node, box, part):
+    """The most of a round's words that loops around a box leave where they are, once it moves."""
+    if node.axis == STUCK:
+        return 0.0
+    window, axis = problem.machine.window, node.axis
+    extent, whole = problem.lattice.extents[box], problem.lattice.extents[-1]
+    kept, left = 0.0, 1.0
+    for dimension, scale, other, other_scale in (
+        (P + axis, window[axis].stride, R + axis, window[axis].dilation),
+        (R + axis, window[axis].dilation, P + axis, window[axis].stride),
+    ):  # fmt: skip
+        if extent[dimension] == whole[dimension]:
+            continue
+        left *= whole[dimension] / extent[dimension]
+        new = scale * extent[dimension] - node.shift
+        if new >= 0:
+            # Loops over the other dimension in between may bring it nearer.
+            new = max(0, new - other_scale * (whole[other] - extent[other]))
+            kept = max(kept, 1.0 if part == 1 else 1 - new / node.length[axis])
+    return kept * node.kept[part] * (1 - 1 / left)
+
+
+@helper
 def least_of_node(problem, node, box, part, sliding):
     """The least share of what closing a node costs that loops around a box leave, or slides do."""
     if node.axis == STILL:
@@ -198,7 +221,7 @@ def least_of_node(problem, node, box, part, sliding):
         if not sliding and not node.sliding:
             least *= extent[M] / whole[M]
     else:
-        least = 1 - node.kept[part]
+        least = 1 - most_kept(problem, node, box, part)
     if node.below < 0:
         # Every word is moved once at least.
         least = max(least, problem.distinct[-1] / node.words)

@@ -173,6 +173,7 @@ def begin(search):
     problem, labels = search.problem, search.labels
     row, levels = labels.rows[0], problem.places.shape[0] - 1
     row.parent, row.step, row.next, row.box, row.state, row.nodes = -1, -1, -1, 0, 0, 0
+    row.within = -1
     row.made, row.units, row.copies, row.loops, row.near = 0, 1.0, 0.0, ANY_LOOP, ANY_LOOP
     row.spare, row.share = 0.0, 1.0
     if search.width < 0:
@@ -255,7 +256,7 @@ def search_on(search, steps, path):
     choices = 1
     for place in problem.places:
         choices = max(choices, place.last_stage - place.first_stage)
-    room = 64 + CHOICES * choices * problem.splits.shape[0]
+    room = 64 + search.held.shape[0] + CHOICES * choices * problem.splits.shape[0]
     until = tally[CROSSED] + 10 * tally[STEPS] + steps
     while tally[STAGE] < problem.stages.shape[0]:
         while tally[BOX] < tiles:

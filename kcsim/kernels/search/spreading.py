@@ -17,7 +17,7 @@ from kcsim.kernels.search.costs import (
 )  # fmt: skip
 from kcsim.kernels.search.growth import spread_over
 from kcsim.kernels.search.labels import HELD, OPEN_OUTPUTS, OPEN_WEIGHTS, RETURNS, SPENT
-from kcsim.kernels.search.machine import TRANSFER_PJ
+from kcsim.kernels.search.machine import READ_PJ, TRANSFER_PJ, UPDATE_PJ
 from kcsim.kernels.search.progress import BUNDLES, CROSSED, WAYS_OF
 
 
@@ -145,6 +145,14 @@ def may_spread(search, label, network, way, closing, back_pj):
 
 
 @helper
+def arrival_pj(search, level, kept, tensor):
+    """The least energy of a word that arrives at a level that keeps some tensors."""
+    if not kept >> tensor & 1:
+        return search.outward[level, tensor]
+    return search.problem.machine.costs[level, tensor, UPDATE_PJ if tensor == OUTPUTS else READ_PJ]
+
+
+@helper
 def spread_one(search, label, network, number, kept_inside, parts, back_pj):
     """Spread a label in one way, for all that the level then may keep.
 
@@ -155,15 +163,21 @@ def spread_one(search, label, network, number, kept_inside, parts, back_pj):
     parts : tuple
         See `open_parts`.
     """
-    way, row, place = search.ways[number], search.labels.rows[label], search.problem.places[network]
+    problem, way, row = search.problem, search.ways[number], search.labels.rows[label]
     energy, cycles = cost_around(search, label, network, way, back_pj)
     weights, outputs, inputs, flying = parts
-    weights += row.flight[WEIGHTS] * way.shares[WEIGHTS]
-    outputs += row.flight[OUTPUTS] * way.shares[OUTPUTS]
-    sent = row.flight[INPUTS] * row.share * way.shares[INPUTS]
-    inputs = add_parts(inputs, flying, sent)
+    place, shares = problem.places[network], problem.splits[way.split].shares
     for stage in range(place.first_stage, place.last_stage):
-        rest = rest_cost(search, label, stage, way.box, weights, outputs, inputs)
+        kept = problem.stages[stage].kept
+        sent_weights, sent_inputs, sent_outputs = (
+            row.flight[WEIGHTS] * shares[WEIGHTS] * arrival_pj(search, network, kept, WEIGHTS),
+            row.flight[INPUTS] * shares[INPUTS] * arrival_pj(search, network, kept, INPUTS),
+            row.flight[OUTPUTS] * shares[OUTPUTS] * arrival_pj(search, network, kept, OUTPUTS),
+        )  # fmt: skip
+        rest = rest_cost(
+            search, label, stage, way.box, weights + sent_weights, outputs + sent_outputs,
+            add_parts(inputs, flying, row.share * sent_inputs),
+        )  # fmt: skip
         if not is_too_much(search, energy + rest, cycles):
             new = spread_over(search, label, network, way.split, kept_inside, stage)
             keep_label(search, new, stage)
