@@ -478,13 +478,13 @@ MUTATIONS = {
     "products as narrow as inputs": Mutation(
         ("tests/sharing/test_shared_widths.py",),
         "sharing/phases.py",
-        "weights=precision.weights, inputs=precision.outputs, outputs=precision.outputs",
-        "weights=precision.weights, inputs=precision.inputs, outputs=precision.outputs",
+        "for tensor in TENSORS} | {role: units.bits}",
+        "for tensor in TENSORS}",
     ),
     "products take the room of inputs": Mutation(
         ("tests/sharing/test_shared_widths.py",),
         "sharing/plan.py",
-        "needed[self.role] += shapes.shared_tables * width * precision.outputs",
+        "needed[self.role] += shapes.shared_tables * width * value_bits",
         "needed[self.role] += shapes.shared_tables * width * precision.inputs",
     ),
     "words of the phases follow what these keep": Mutation(

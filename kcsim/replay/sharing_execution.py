@@ -72,8 +72,8 @@ class Execution(ABC):
         self.home, self.last = (
             shared.hardware.level_index(name) for name in (mapping.home, mapping.gathered_at)
         )
-        self.gather_hardware = phase_hardware(shared, "gather", self.home, self.last)
-        self.entry_hardware = phase_hardware(shared, "entries", self.home, self.home)
+        self.gather_hardware = phase_hardware(shared, "gather", self.home, self.last, mapping.tile)
+        self.entry_hardware = phase_hardware(shared, "entries", self.home, self.home, mapping.tile)
         self.width = max(shared.widths(mapping.tile))
         self.decoded = weights.decode(codebook)
         stored = [each.values for each in (weights.scales, weights.offsets) if each is not None]

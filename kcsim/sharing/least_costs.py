@@ -15,7 +15,7 @@ from kcsim.cost.zero_savings import left_of_macs
 from kcsim.hardware.level import Access
 from kcsim.hardware.schema import LevelConstraint
 from kcsim.sharing.places import index_level
-from kcsim.sharing.plan import SharedLayer
+from kcsim.sharing.plan import Arithmetic, SharedLayer
 from kcsim.sharing.shapes import PhaseShapes
 from kcsim.sharing.strategies import PhaseName
 from kcsim.sharing.tiles import Tile
@@ -30,6 +30,7 @@ class LeastCosts:
 
     Attributes
     ----------
+    units : Arithmetic
     width, widest, tables
         Entries of the widest table, likewise if units are not ordered, and words of the
         intermediate tensor, in one tile.
@@ -53,6 +54,8 @@ class LeastCosts:
             self.width = np.minimum(self.width, 1 + shared.has_offsets)
         _, first, at = np.unique(tile.C, True, True)
         self.index_bits = np.array([float(shared.index_bits(tiles[i], ordered)) for i in first])[at]
+        units = np.array([shared.arithmetic(tiles[i]) for i in first], np.float64)[at]
+        self.units = Arithmetic(*units.T)
         rounds = tile.rounds(shared.layer)
         again = rounds.N * rounds.P * rounds.Q
         self.runs = again * rounds.G * rounds.M * rounds.C
@@ -70,13 +73,11 @@ class LeastCosts:
     def fits(self, home: int, last: int) -> np.ndarray:
         """Whether tiles of all tensors have room in the home, and one table where it goes."""
         shared, fits = self.shared, self.width > 0
-        table = dict.fromkeys(TENSORS, 0) | {
-            shared.role: self.width * shared.hardware.precision_bits.outputs
-        }
+        table = dict.fromkeys(TENSORS, 0) | {shared.role: self.width * self.units.bits}
         for level in shared.hardware.levels[home + 1 : last + 1]:
             if shared.role in level.kept_tensors:
                 fits &= room_of(level, shared.role).holds(table)
-        needed = shared.home_bits(self.shapes, home, self.index_bits, self.width)
+        needed = shared.home_bits(self.shapes, home, self.index_bits, self.width, self.units.bits)
         for room in rooms_of(shared.hardware.levels[home]):
             fits &= room.holds(needed)
         return np.asarray(fits)
@@ -85,8 +86,8 @@ class LeastCosts:
         """Gathering and adding, and moving tables and the data tensor through the home once."""
         shared, hardware, shapes = self.shared, self.shared.hardware, self.shapes
         gathers = self.gathered / (1 + shared.has_offsets)
-        energy = self.gathered * hardware.add_pj
-        energy += gathers * hardware.multiply_pj * (shared.has_factors + shared.has_offsets)
+        energy = self.gathered * self.units.add_pj
+        energy += gathers * self.units.factor_pj * (shared.has_factors + shared.has_offsets)
         energy += self.gathered * self._price(last, shared.role, "read")
         other: Tensor = "inputs"
         if shared.role == "outputs":
@@ -95,10 +96,12 @@ class LeastCosts:
             other = "outputs"
         bits = getattr(hardware.precision_bits, other)
         served = self._served_pj("weights", self.index_bits) + self._served_pj(other, bits)
-        carried = math.fsum(self._carried_pj(i) for i in range(last, len(hardware.levels)))
+        carried: Any = 0.0
+        for i in range(last, len(hardware.levels)):
+            carried = carried + self._carried_pj(i, self.units.bits)
         energy = self._left * (energy + gathers * served + self.gathered * carried)
         if last != home:
-            moved = self._home_price(home, "gather") + self._carried_pj(last - 1)
+            moved = self._home_price(home, "gather") + self._carried_pj(last - 1, self.units.bits)
             if shared.role == "inputs":
                 moved += self._price(last, shared.role, "write")
             energy = energy + self.tables * self.runs * moved * self._touched
@@ -106,7 +109,8 @@ class LeastCosts:
             energy += self._indexed_pj(home)
             if other == "outputs":
                 sums = shapes.output_words * self.runs
-                energy += sums * (self._at_home(home, "outputs", "update") + self._carried_pj(-2))
+                carried = self._carried_pj(-2, hardware.precision_bits.outputs)
+                energy += sums * (self._at_home(home, "outputs", "update") + carried)
                 energy += self._returned_pj(home, gathers, sums)
             else:
                 pixels = self._covered(shapes.tile.P, shapes.tile.Q) * shapes.tile.N
@@ -120,9 +124,10 @@ class LeastCosts:
         precision = hardware.precision_bits
         decoded = shared.form.decode_level < len(hardware.levels) - 1
         served = self._served_pj("weights", precision.weights if decoded else 0)
-        served += self._served_pj("inputs", min(precision.inputs, precision.outputs))
-        served += self._served_pj("outputs", precision.outputs)
-        total = self._left * self.macs * (hardware.compute.mac_pj + served)
+        own: dict[Tensor, Any] = {"inputs": precision.inputs, "outputs": precision.outputs}
+        own[shared.sharing.role("entries")] = self.units.bits
+        served = sum((self._served_pj(tensor, bits) for tensor, bits in own.items()), served)
+        total = self._left * self.macs * (self.units.mac_pj + served)
         if home < len(hardware.levels) - 1:
             words = self.words * self._home_price(home, "entries")
             if shared.role == "inputs":
@@ -137,7 +142,10 @@ class LeastCosts:
 
     def outer_energy(self, home: int) -> np.ndarray:
         """All outside of the home, and sums of other tiles that come back to it."""
-        returned = self.accumulated * self._at_home(home, "outputs", "read")
+        level, bits = self.shared.hardware.levels[home], self.shared.hardware.precision_bits.outputs
+        # These reads share accesses with those of a phase, whose last one may have room for some.
+        blocks = self.accumulated * bits // block_bits(level, "outputs")
+        returned = blocks * level.price("outputs", "read")
         return np.asarray(returned + (self._fetched_pj(home) if home else 0.0))
 
     @cached_property
@@ -149,13 +157,12 @@ class LeastCosts:
             share = share * window.touched(positions) / window.reach(positions)
         return share
 
-    def _price(self, index: int, tensor: Tensor, action: Access) -> float:
+    def _price(self, index: int, tensor: Tensor, action: Access) -> Any:
         """Energy of one word of the intermediate tensor, that stands for another."""
-        level, bits = self.shared.hardware.levels[index], self.shared.hardware.precision_bits
-        words = bits.outputs / block_bits(level, tensor)
-        return words * level.price(tensor, action)
+        level = self.shared.hardware.levels[index]
+        return self.units.bits / block_bits(level, tensor) * level.price(tensor, action)
 
-    def _home_price(self, home: int, phase: PhaseName) -> float:
+    def _home_price(self, home: int, phase: PhaseName) -> Any:
         """Energy of one word of it that a phase takes from the home, or brings there."""
         role = self.shared.sharing.role(phase)
         return self._price(home, role, _AT_HOME[role])
@@ -170,10 +177,10 @@ class LeastCosts:
         words = bits / (block_bits(level, tensor) * level.fanout.children)
         return words * level.price(tensor, action)
 
-    def _carried_pj(self, index: int) -> float:
+    def _carried_pj(self, index: int, bits: Any) -> Any:
         """Energy of a word of the intermediate tensor, or of outputs, on the network of a level."""
-        level, bits = self.shared.hardware.levels[index], self.shared.hardware.precision_bits
-        return level.fanout.transfer_pj * bits.outputs / level.word_bits
+        level = self.shared.hardware.levels[index]
+        return level.fanout.transfer_pj * bits / level.word_bits
 
     def _indexed_pj(self, home: int) -> Any:
         """Every index of a tile, read once by the phase that gathers, and brought to the units."""
@@ -210,7 +217,7 @@ class LeastCosts:
                 # What children send may be added up on the way.
                 words = bits / (block_bits(level, "outputs") * children)
                 taken = min(taken, words * level.price("outputs", "update"))
-        taken += self._carried_pj(-2)
+        taken += self._carried_pj(-2, bits)
         back = bits / block_bits(inner, "outputs") * inner.price("outputs", "read")
         # Neighbors below one instance may be added up before.
         added = self._left * added / inner.fanout.children
@@ -332,7 +339,7 @@ class LeastCosts:
 
     def _transfer(self, index: int, words: Any, is_read: bool = True) -> np.ndarray:
         """Cycles that a level takes for words of the intermediate tensor, over all instances."""
-        levels, bits = self.shared.hardware.levels, self.shared.hardware.precision_bits.outputs
+        levels, bits = self.shared.hardware.levels, self.units.bits
         instances = math.prod(outer.fanout.children for outer in levels[:index])
         # At least: it stands for inputs in one phase, for outputs in the other.
         most = max(rates(levels[index], role)[0 if is_read else 1] for role in _AT_HOME)

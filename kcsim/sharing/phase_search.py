@@ -94,7 +94,7 @@ class PhaseSearch:
         def find() -> Found:
             found = self._search(
                 shared.shapes(tile).gather,
-                phase_hardware(shared, "gather", place.home, place.last),
+                phase_hardware(shared, "gather", place.home, place.last, tile),
                 (shared.gather_costs(tile, place.ordered),),
                 _gather_prices(shared, place.home, place.last, width * shared.depth),
             )
@@ -141,7 +141,7 @@ class PhaseSearch:
             loads = sum(widths.values()) * rounds.N * rounds.P * rounds.Q
 
         def find() -> SearchResult:
-            hardware = phase_hardware(shared, "entries", home, home)
+            hardware = phase_hardware(shared, "entries", home, home, tile)
             # The codebook is loaded once for all runs.
             costs = tuple(
                 replace(
@@ -152,7 +152,8 @@ class PhaseSearch:
             )  # fmt: skip
             return self._search(layer, hardware, costs, _entry_prices(hardware, home))
 
-        return self._remembered((shared.decode_level, home, loads, layer.shape_key), find)
+        bits = shared.arithmetic(tile).bits
+        return self._remembered((shared.decode_level, home, loads, bits, layer.shape_key), find)
 
     def _search(
         self,

@@ -8,6 +8,7 @@ import numpy as np
 
 from kcsim.cost.access import CodebookPlace
 from kcsim.cost.weight_format import WeightFormat
+from kcsim.hardware.level import LevelPrecision
 from kcsim.hardware.schema import Hardware, Precision
 from kcsim.mapping.nest import Loop, Mapping
 from kcsim.model.codebook import codebook_place
@@ -16,6 +17,7 @@ from kcsim.model.cycles import Cycles, count_cycles
 from kcsim.sharing.places import confined, index_level
 from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.strategies import PhaseName
+from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import TENSORS, Tensor
 
 READS, FILLS, UPDATES = range(3)
@@ -53,7 +55,9 @@ class Phase:
     bound_by: str
 
 
-def phase_hardware(shared: SharedLayer, phase: PhaseName, home: int, last: int) -> Hardware:
+def phase_hardware(
+    shared: SharedLayer, phase: PhaseName, home: int, last: int, tile: Tile
+) -> Hardware:
     """The hardware as one phase sees it.
 
     Parameters
@@ -64,18 +68,20 @@ def phase_hardware(shared: SharedLayer, phase: PhaseName, home: int, last: int) 
         Position of the home.
     last : int
         Position of the level that tables are gathered at.
+    tile : Tile
+        What the home holds at one time; the width of sums depends on it.
     """
     is_gather, role = phase == "gather", shared.sharing.role(phase)
     hardware = confined(shared.hardware, home, (role, last) if is_gather else None)
     compute, precision = hardware.compute, hardware.precision_bits
+    units = shared.arithmetic(tile)
     if is_gather:
-        compute = replace(compute, mac_pj=hardware.add_pj)
-    if role == "inputs":
-        # It takes the intermediate tensor in, which is as wide as a partial sum.
-        precision = Precision(
-            weights=precision.weights, inputs=precision.outputs, outputs=precision.outputs
-        )
-    return replace(hardware, compute=compute, precision_bits=precision)
+        compute = replace(compute, mac_pj=units.add_pj)
+    else:
+        compute = replace(compute, mac_pj=units.mac_pj, gated_mac_pj=units.gated_mac_pj)
+    widths = {tensor: getattr(precision, tensor) for tensor in TENSORS} | {role: units.bits}
+    levels = tuple(replace(level, precision_bits=LevelPrecision()) for level in hardware.levels)
+    return replace(hardware, levels=levels, compute=compute, precision_bits=Precision(**widths))
 
 
 def count_outer(shared: SharedLayer, mapping: SharedMapping) -> Counts:
@@ -113,7 +119,7 @@ def count_gather(shared: SharedLayer, mapping: SharedMapping, width: int) -> Pha
         If the mapping does not cover the tile or does not fit.
     """
     home, last = (shared.hardware.level_index(n) for n in (mapping.home, mapping.gathered_at))
-    hardware = phase_hardware(shared, "gather", home, last)
+    hardware = phase_hardware(shared, "gather", home, last, mapping.tile)
     layer = shared.shapes(mapping.tile).gather
     form = shared.gather_form(mapping.tile, mapping.ordered)
     counts = count_layer(layer, hardware, mapping.gather, form)
@@ -167,7 +173,7 @@ def count_entries(shared: SharedLayer, mapping: SharedMapping, widths: dict[int,
         If the mapping does not cover the entries or does not fit.
     """
     home = shared.hardware.level_index(mapping.home)
-    hardware = phase_hardware(shared, "entries", home, home)
+    hardware = phase_hardware(shared, "entries", home, home, mapping.tile)
     shapes = shared.shapes(mapping.tile)
     form = replace(shared.entry_form(shapes), codebook_level=mapping.codebook_level)
     rounds = mapping.tile.rounds(shared.layer)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from kcsim.clustering.coding import fixed_index_bits
 from kcsim.clustering.unit import Unit
@@ -70,6 +70,28 @@ class SharedMapping:
     codebook_level: int | None = None
 
 
+class Arithmetic(NamedTuple):
+    """How wide values are that are shared, and what units of that width cost; see `SharedLayer`.
+
+    Attributes
+    ----------
+    bits : int
+        Of a value of the intermediate tensor.
+    add_pj : float
+        Of adding what is gathered.
+    factor_pj : float
+        Of multiplying it by a scale or an offset.
+    mac_pj, gated_mac_pj : float
+        Of the phase that multiplies.
+    """
+
+    bits: int
+    add_pj: float
+    factor_pj: float
+    mac_pj: float
+    gated_mac_pj: float
+
+
 @dataclass(frozen=True, eq=False)
 class SharedLayer:
     """A clustered layer that is to share products or sums on a hardware.
@@ -123,6 +145,27 @@ class SharedLayer:
         found = self.sharing.widths(self.distinct, tile, self.shapes(tile).blocks)
         return {n + self.has_offsets: count for n, count in found if n + self.has_offsets}
 
+    def arithmetic(self, tile: Tile) -> Arithmetic:
+        """Widths and energies of a tile.
+
+        Energies are those of the hardware times the 1-bit full adders of these operands over
+        those of its own (`Hardware.full_adders`).
+        """
+        hardware, precision, shapes = self.hardware, self.hardware.precision_bits, self.shapes(tile)
+        units = shapes.blocks * shapes.units_per_kernel
+        bits = self.sharing.value_bits(precision, self.unit, units, scaled=self.has_factors)
+        gathered = bits if self.role == "inputs" else precision.inputs
+        multiplied = precision.inputs if self.role == "inputs" else bits
+        own = replace(precision, inputs=multiplied)
+        mac = replace(hardware, precision_bits=own).full_adders[0] / hardware.full_adders[0]
+        return Arithmetic(
+            bits,
+            hardware.add_pj * bits / hardware.full_adders[2],
+            hardware.multiply_pj * gathered / precision.inputs,
+            hardware.compute.mac_pj * mac,
+            hardware.compute.gated_mac_pj * mac,
+        )
+
     def runs(self, tile: Tile) -> int:
         """Tiles of the layer: all that differ in any dimension."""
         return math.prod(tile.rounds(self.layer))
@@ -155,7 +198,7 @@ class SharedLayer:
         )  # fmt: skip
 
     def home_bits(
-        self, shapes: PhaseShapes, home: int, index_bits: Any, width: Any
+        self, shapes: PhaseShapes, home: int, index_bits: Any, width: Any, value_bits: Any
     ) -> dict[Tensor, Any]:
         """Bits of a tile in its home, tables of some width included with what they stand for.
 
@@ -167,7 +210,7 @@ class SharedLayer:
             "inputs": shapes.input_words * (precision.inputs * one),
             "outputs": shapes.output_words * (precision.outputs * one),
         }
-        needed[self.role] += shapes.shared_tables * width * precision.outputs
+        needed[self.role] += shapes.shared_tables * width * value_bits
         return needed
 
     def index_bits(self, tile: Tile, ordered: bool) -> Fraction:

@@ -11,7 +11,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
+from kcsim.clustering.coding import fixed_index_bits
 from kcsim.clustering.unit import Unit
+from kcsim.hardware.schema import Precision
 from kcsim.sharing.distinct_entries import DistinctEntries, Widths
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import Tensor
@@ -54,6 +56,23 @@ class Sharing(ABC):
         """Values that the intermediate tensor has for one entry at one place."""
 
     @abstractmethod
+    def value_bits(self, precision: Precision, unit: Unit, units: int, *, scaled: bool) -> int:
+        """Bits of a value of the intermediate tensor: given, or enough for any.
+
+        Two operands of B_1 and B_2 bits have a product of B_1 + B_2, and a sum of n values has
+        ceil(log2 n) more than one of them.
+
+        Parameters
+        ----------
+        precision : Precision
+        unit : Unit
+        units : int
+            Units of one filter in a tile.
+        scaled : bool
+            Whether what is gathered is multiplied by a factor, as wide as a weight, before.
+        """
+
+    @abstractmethod
     def tables(self, tile: Tile, blocks: int) -> int:
         """Tables of entries in one group of a tile that has so many blocks of channels."""
 
@@ -73,6 +92,11 @@ class ShareProducts(Sharing):
     def depth(self, unit: Unit) -> int:
         """One: the product with all of an entry."""
         return 1
+
+    def value_bits(self, precision: Precision, unit: Unit, units: int, *, scaled: bool) -> int:
+        """Those of the sum of as many products as an entry has weights."""
+        full = precision.weights + precision.inputs + fixed_index_bits(unit.size)
+        return precision.products or full
 
     def tables(self, tile: Tile, blocks: int) -> int:
         """One for every block."""
@@ -97,6 +121,11 @@ class ShareSums(Sharing):
     def depth(self, unit: Unit) -> int:
         """A sum for every channel of the entry."""
         return unit.channels
+
+    def value_bits(self, precision: Precision, unit: Unit, units: int, *, scaled: bool) -> int:
+        """Those of the sum of one input, or product with a factor, for each unit of a filter."""
+        full = precision.inputs + scaled * precision.weights + fixed_index_bits(units)
+        return precision.sums or full
 
     def tables(self, tile: Tile, blocks: int) -> int:
         """One for every filter."""
