@@ -59,6 +59,9 @@ class Intermediate:
         Bits of all tiles that the home holds at one time, those of other tensors included.
     is_expectation : bool
         Whether distinct entries are expected ones, for want of weights.
+    relative_error : float
+        Of the expected number of distinct entries: root mean square over real layers that were
+        clustered by the scheme. 0 with weights, or where no such layers are known.
     """
 
     home: str
@@ -70,6 +73,7 @@ class Intermediate:
     words: int
     home_bits: int
     is_expectation: bool
+    relative_error: float
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -193,7 +197,7 @@ def evaluate_shared(shared: SharedLayer, mapping: SharedMapping) -> SharedEstima
     intermediate = Intermediate(
         mapping.home, mapping.gathered_at, home == 0, shared.arithmetic(tile).bits, width,
         shapes.shared_tables * width, _produced(shared, mapping), home_bits,
-        shared.distinct.is_expectation,
+        shared.distinct.is_expectation, shared.distinct.relative_error(shared.sharing.tables_of),
     )  # fmt: skip
     return SharedEstimate(
         counts, shared.form, cycles, _merged(items), shared=shared, plan=mapping,

@@ -33,6 +33,8 @@ class Sharing(ABC):
     merged : {"M", "C"}
         The dimension of the layer along which units with the same entry are one: entries take its
         place in the phase that multiplies, and there are the fewer the more of it a tile has.
+    tables_of : {"block", "filter"}
+        What has a table of entries.
     can_order : bool
         Whether units may come in the order of their entries, so that no table is needed.
     """
@@ -40,6 +42,7 @@ class Sharing(ABC):
     name: ClassVar[str]
     phases: ClassVar[tuple[PhaseName, PhaseName]]
     merged: ClassVar[Literal["M", "C"]]
+    tables_of: ClassVar[Literal["block", "filter"]]
     can_order: ClassVar[bool]
 
     @property
@@ -87,6 +90,7 @@ class ShareProducts(Sharing):
     name = "share_products"
     phases = ("entries", "gather")
     merged = "M"
+    tables_of = "block"
     can_order = False
 
     def depth(self, unit: Unit) -> int:
@@ -104,7 +108,7 @@ class ShareProducts(Sharing):
 
     def widths(self, distinct: DistinctEntries, tile: Tile, blocks: int) -> Widths:
         """The entries that a block meets in the filters of a tile."""
-        return distinct.widths("block", tile.M)
+        return distinct.widths(self.tables_of, tile.M)
 
 
 class ShareSums(Sharing):
@@ -116,6 +120,7 @@ class ShareSums(Sharing):
     name = "share_sums"
     phases = ("gather", "entries")
     merged = "C"
+    tables_of = "filter"
     can_order = True
 
     def depth(self, unit: Unit) -> int:
@@ -133,7 +138,7 @@ class ShareSums(Sharing):
 
     def widths(self, distinct: DistinctEntries, tile: Tile, blocks: int) -> Widths:
         """The entries that a filter has in the blocks of a tile."""
-        return distinct.widths("filter", blocks)
+        return distinct.widths(self.tables_of, blocks)
 
 
 SHARINGS: dict[str, Sharing] = {each.name: each for each in (ShareProducts(), ShareSums())}
