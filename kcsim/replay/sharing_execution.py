@@ -158,7 +158,7 @@ class Execution(ABC):
         nest = fitted_entries(self.mapping.entries, self.shared, count)
         run = replay_layer(phase, self.entry_hardware, nest, inputs, entries)
         accesses, transfers = run.accesses.copy(), run.transfers.copy()
-        leave_out(accesses, transfers, entry_levels(self.home))
+        leave_out(accesses, transfers, entry_levels(self.shared, self.home))
         self.entries.add(accesses, transfers, phase.macs)
         return run.outputs
 

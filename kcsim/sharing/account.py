@@ -179,7 +179,7 @@ def evaluate_shared(shared: SharedLayer, mapping: SharedMapping) -> SharedEstima
     last.counts.accesses[home, _OUTPUTS, 0] += accumulated
     gather, entries = (_with_instances(phase, outer, home) for phase in (gather, entries))
     instances = np.maximum(gather.counts.instances, entries.counts.instances)
-    index_form = shared.indexed_form(tile, mapping.ordered)
+    index_form = shared.indexed_form(tile, mapping.ordered, home)
     cycles = _cycles(outer, index_form, gather, entries, home)
     items = [
         *_moved_items(outer, index_form),
@@ -252,7 +252,8 @@ def check_home(shared: SharedLayer, mapping: SharedMapping, width: int) -> int:
     tile, home = mapping.tile, shared.hardware.level_index(mapping.home)
     level, index_bits = shared.hardware.levels[home], shared.index_bits(tile, mapping.ordered)
     value_bits = shared.arithmetic(tile).bits
-    needed = shared.home_bits(shared.shapes(tile), home, index_bits, width, value_bits)
+    widest = max(shared.widths(tile))
+    needed = shared.home_bits(shared.shapes(tile), home, index_bits, width, widest, value_bits)
     for room in rooms_of(level):
         if room.bits is not None and not room.holds(needed):
             raise MappingError(

@@ -66,7 +66,7 @@ class LeastCosts:
             tile.N * rows * columns
             for rows, columns in (shapes.shared_positions, shapes.positions("entries"))
         )
-        self.listed = entries * again
+        self.entries, self.listed = entries, entries * again
         self.words = entries * computed * shared.depth * again
         self.macs = entries * shared.unit.size * multiplied * again
 
@@ -77,7 +77,9 @@ class LeastCosts:
         for level in shared.hardware.levels[home + 1 : last + 1]:
             if shared.role in level.kept_tensors:
                 fits &= room_of(level, shared.role).holds(table)
-        needed = shared.home_bits(self.shapes, home, self.index_bits, self.width, self.units.bits)
+        needed = shared.home_bits(
+            self.shapes, home, self.index_bits, self.width, self.widest, self.units.bits
+        )
         for room in rooms_of(shared.hardware.levels[home]):
             fits &= room.holds(needed)
         return np.asarray(fits)
@@ -138,7 +140,7 @@ class LeastCosts:
             else:
                 total += shapes.output_words * self.runs * self._at_home(home, "outputs", "update")
                 total += words * self._touched
-        return np.asarray(total + self._listed_pj())
+        return np.asarray(total + self._listed_pj(home))
 
     def outer_energy(self, home: int) -> np.ndarray:
         """All outside of the home, and sums of other tiles that come back to it."""
@@ -191,14 +193,14 @@ class LeastCosts:
             each += inner.price("weights", "write") / block_bits(inner, "weights")
         return self.shapes.units * self.runs * self.index_bits * each
 
-    def _listed_pj(self) -> Any:
-        """Lists of entries, on their way from the outermost level to the decoder."""
-        shared = self.shared
-        outermost, decoder = shared.hardware.levels[0], shared.form.decode_level
-        each = self._brought_pj(decoder, "weights")
-        if not decoder:
-            each = outermost.price("weights", "read") / block_bits(outermost, "weights")
-        return self.listed * float(shared.entry_form(self.shapes).unit_bits) * each
+    def _listed_pj(self, home: int) -> Any:
+        """Lists of entries, on their way from where they lie to the decoder."""
+        shared, first = self.shared, self.shared.list_level(home)
+        level, decoder = shared.hardware.levels[first], shared.form.decode_level
+        each = self._brought_pj(decoder, "weights", first)
+        if decoder == first:
+            each = level.price("weights", "read") / block_bits(level, "weights")
+        return self.listed * shared.entry_bits * each
 
     def _returned_pj(self, home: int, added: Any, sums: Any) -> Any:
         """What the innermost level spends at least on sums that come back to its MAC units.
@@ -242,6 +244,7 @@ class LeastCosts:
             return np.zeros(len(self.width))
         pixels = layer.batch * layer.in_channels * self._covered(layer.out_height, layer.out_width)
         stored = self.index_bits * shared.distinct.part.units
+        stored = stored + self.entries * shared.entry_bits * shared.has_lists(home)
         weights = stored * self._brought_pj(index_level(hardware, home), "weights")
         inputs = pixels * precision.inputs * self._brought_pj(home, "inputs")
         sums = layer.output_words * precision.outputs
@@ -260,14 +263,13 @@ class LeastCosts:
             ])
         )  # fmt: skip
 
-    def _brought_pj(self, index: int, tensor: Tensor) -> float:
-        """What a bit costs at least on its way from the outermost level into another one."""
-        if not index:
-            return 0.0
+    def _brought_pj(self, index: int, tensor: Tensor, first: int = 0) -> float:
+        """What a bit costs at least on its way from the outermost, or another, level into one."""
         levels, total = self.shared.hardware.levels, 0.0
-        for i, level in enumerate(levels[: index + 1]):
+        for i in range(first, index + 1 if index > first else first):
+            level = levels[i]
             if tensor in level.kept_tensors and tensor not in level.may_bypass:
-                total += level.price(tensor, "write") / block_bits(level, tensor) * (i > 0)
+                total += level.price(tensor, "write") / block_bits(level, tensor) * (i > first)
                 total += level.price(tensor, "read") / block_bits(level, tensor) * (i < index)
             total += level.fanout.transfer_pj / level.word_bits * (i < index)
         return total

@@ -94,7 +94,7 @@ def count_outer(shared: SharedLayer, mapping: SharedMapping) -> Counts:
     """
     hardware = shared.hardware
     home = hardware.level_index(mapping.home)
-    form = shared.indexed_form(mapping.tile, mapping.ordered)
+    form = shared.indexed_form(mapping.tile, mapping.ordered, home)
     counts = count_layer(shared.layer, hardware, mapping.outer, form)
     leave_out(counts.accesses, counts.transfers, first_levels(hardware, home), outside=True)
     return counts
@@ -187,7 +187,7 @@ def count_entries(shared: SharedLayer, mapping: SharedMapping, widths: dict[int,
         # The codebook stays where the widest run has it, and is loaded once for all.
         place = place or codebook_place(counts, form)
         taken.append(_cycles(counts, replace(form, loads_codebook=False), home, place))
-        leave_out(counts.accesses, counts.transfers, entry_levels(home))
+        leave_out(counts.accesses, counts.transfers, entry_levels(shared, home))
         counted.append(counts)
     times = runs.values()
     repeated = list(zip(counted, times, strict=True))
@@ -227,9 +227,9 @@ def first_levels(hardware: Hardware, home: int) -> list[int]:
     return [index_level(hardware, home), home, home]
 
 
-def entry_levels(home: int) -> list[int]:
-    """Likewise, of the phase that multiplies: it is told its entries by the outermost level."""
-    return [0, home, home]
+def entry_levels(shared: SharedLayer, home: int) -> list[int]:
+    """Likewise, of the phase that multiplies: it is told its entries by lists."""
+    return [shared.list_level(home), home, home]
 
 
 def leave_out(

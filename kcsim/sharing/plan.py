@@ -197,16 +197,53 @@ class SharedLayer:
             and all({turned.get(d, d) for d in each} == set(each) for each in constraints)
         )  # fmt: skip
 
+    def list_level(self, home: int) -> int:
+        """Position of the level that the phase that multiplies takes the lists of entries from.
+
+        Lists come with the indexes of a tile, and lie where these do. Entries that are decoded
+        further out come from the outermost level, for each table.
+        """
+        level = index_level(self.hardware, home)
+        return level if self.has_lists(home) else 0
+
+    def has_lists(self, home: int) -> bool:
+        """Whether lists of entries lie beside the indexes of a tile."""
+        return self.form.decode_level >= index_level(self.hardware, home)
+
+    @cached_property
+    def entry_bits(self) -> int:
+        """Bits of an entry in a list: which one it is, and how it is turned."""
+        part = self.distinct.part
+        return fixed_index_bits(part.clusters) + fixed_index_bits(part.settings.transforms)
+
+    def stored_bits(self, tile: Tile, ordered: bool, home: int) -> Fraction:
+        """Bits of a unit in all levels outside of the phases: as `index_bits`, and its list.
+
+        Lists of all tiles are shared out among all units.
+        """
+        bits = self.index_bits(tile, ordered)
+        if not self.has_lists(home):
+            return bits
+        listed = sum(entries * count for entries, count in self.widths(tile).items())
+        rounds = tile.rounds(self.layer)
+        units = self.shapes(tile).units * rounds.G * rounds.M * rounds.C
+        return bits + Fraction(listed * self.entry_bits, units)
+
     def home_bits(
-        self, shapes: PhaseShapes, home: int, index_bits: Any, width: Any, value_bits: Any
-    ) -> dict[Tensor, Any]:
+        self, shapes: PhaseShapes, home: int, index_bits: Any, width: Any, widest: Any,
+        value_bits: Any,
+    ) -> dict[Tensor, Any]:  # fmt: skip
         """Bits of a tile in its home, tables of some width included with what they stand for.
+
+        Lists have room for the widest table.
 
         Those of one unit may be a fraction, or floats of many tiles.
         """
         precision, one = self.hardware.precision_bits, 1 + 0 * index_bits
+        lists = shapes.tile.G * shapes.tables * widest * self.entry_bits * self.has_lists(home)
         needed: dict[Tensor, Any] = {
-            "weights": shapes.units * index_bits * (index_level(self.hardware, home) == home),
+            "weights": (shapes.units * index_bits + lists)
+            * (index_level(self.hardware, home) == home),
             "inputs": shapes.input_words * (precision.inputs * one),
             "outputs": shapes.output_words * (precision.outputs * one),
         }
@@ -224,14 +261,15 @@ class SharedLayer:
         extras = self.distinct.part.settings.extras_bits
         return Fraction(fixed_index_bits(units) + 1 + extras)
 
-    def indexed_form(self, tile: Tile, ordered: bool) -> WeightFormat:
-        """The weights as all levels outside of the phases know them: indexes."""
-        bits, innermost = self.index_bits(tile, ordered), len(self.hardware.levels) - 1
+    def indexed_form(self, tile: Tile, ordered: bool, home: int) -> WeightFormat:
+        """The weights as all levels outside of the phases know them: indexes, and lists."""
+        bits, innermost = self.stored_bits(tile, ordered, home), len(self.hardware.levels) - 1
         return WeightFormat(self.form.value_bits, self.form.unit, bits, innermost)
 
     def gather_form(self, tile: Tile, ordered: bool) -> WeightFormat:
         """The weights of the phase that gathers: indexes, all the way to the adders."""
-        return replace(self.indexed_form(tile, ordered), unit=(self.depth, 1, 1))
+        bits, innermost = self.index_bits(tile, ordered), len(self.hardware.levels) - 1
+        return WeightFormat(self.form.value_bits, (self.depth, 1, 1), bits, innermost)
 
     def gather_costs(self, tile: Tile, ordered: bool) -> WeightCosts:
         """Likewise, for the mapper."""
@@ -240,11 +278,9 @@ class SharedLayer:
 
     def entry_form(self, shapes: PhaseShapes) -> WeightFormat:
         """The weights of the phase that multiplies: which entries there are, decoded on the way."""
-        part = self.distinct.part
-        bits = fixed_index_bits(part.clusters) + fixed_index_bits(part.settings.transforms)
         return replace(
-            self.form, unit=shapes.entry_unit, unit_bits=Fraction(bits), multiplies_per_weight=0,
-            adds_per_weight=0,
+            self.form, unit=shapes.entry_unit, unit_bits=Fraction(self.entry_bits),
+            multiplies_per_weight=0, adds_per_weight=0,
         )  # fmt: skip
 
 

@@ -77,6 +77,12 @@ class SharedWalk:
         if self.mapping.ordered:
             self.widest = 1 + self.more
             self.index_bits = bits_for(self.filter_units) + 1 + self.extras
+        # Lists of entries come with the indexes, if they are decoded there or further in.
+        self.entry_bits = bits_for(self.clusters) + bits_for(self.settings.transforms)
+        self.lists = self.indexed if self.decode >= self.indexed else 0
+        self.listed = max(tables, default=0) if self.decode >= self.indexed else 0
+        listed = sum(tables) * self.entry_bits if self.decode >= self.indexed else 0
+        self.stored_bits = self.index_bits + Fraction(listed, self.keys.size)
         self.found.home_bits = self.room()
         outer = self.part("outer", self.layer, self.hardware, self.mapping.outer)
         self.finish_outer(outer)
@@ -216,7 +222,7 @@ class SharedWalk:
             layer = self.phase(*sizes, 1, 0, second=not self.products)
             walked = walk(layer, self.hardware, self.mapping.entries)
             for tensor in TENSORS:
-                first = 0 if tensor == "weights" else self.home
+                first = self.lists if tensor == "weights" else self.home
                 self.keep("entries", walked, tensor, first, count * again)
             runs.append((walked, layer, count * again))
             self.found.units["products"] += layer.macs * count * again
@@ -232,9 +238,9 @@ class SharedWalk:
             return self.found.value_bits
         if tensor == "weights":
             if part != "entries":
-                return self.index_bits
+                return self.stored_bits if part == "outer" else self.index_bits
             if index <= self.decode:
-                return bits_for(self.clusters) + bits_for(self.settings.transforms)
+                return self.entry_bits
         return getattr(self.hardware.precision_bits, tensor)
 
     def room(self):
@@ -249,6 +255,8 @@ class SharedWalk:
         needed += tile.N * tile.G * tile.M * tile.P * tile.Q * bits.outputs
         if self.indexed == self.home:
             needed += tile.G * tile.M * self.filter_units * self.index_bits
+            tables = tile.G * (self.blocks if self.products else tile.M)
+            needed += tables * self.listed * self.entry_bits
         places = tile.N * tile.G * math.prod(self.positions(second=False))
         places *= self.blocks if self.products else tile.M
         return needed + places * self.widest * self.found.value_bits

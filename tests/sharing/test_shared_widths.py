@@ -74,8 +74,9 @@ def test_products_pay_for_two_words_each_on_networks_and_in_the_buffer():
 
 @pytest.mark.parametrize("sharing", ["share_products", "share_sums"])
 def test_products_and_sums_take_the_room_of_their_width(sharing):
-    # Two indexes of a bit, 4 inputs of 8 bits, 8 outputs of 32 bits, 8 products or sums likewise.
-    bits = 2 * 1 + 4 * 8 + 8 * 32 + 8 * 32
+    # Two indexes of a bit, and lists of as many entries, 4 inputs of 8 bits, 8 outputs of 32 bits,
+    # 8 products or sums likewise.
+    bits = 2 * 1 + 2 * 1 + 4 * 8 + 8 * 32 + 8 * 32
     assert evaluated(sharing).intermediate.home_bits == bits
     assert evaluated(sharing, capacity_words=-(-bits // 16))
     with pytest.raises(MappingError, match="products or sums included"):
@@ -89,7 +90,7 @@ def test_widths_that_are_not_given_follow_from_operands(sharing, bits):
     items = [item for item in found.items if item.tensor == "intermediate"]
     assert items
     assert all(item.bits == item.count * bits for item in items)
-    assert found.intermediate.home_bits == 2 * 1 + 4 * 8 + 8 * 32 + 8 * bits
+    assert found.intermediate.home_bits == 2 * 1 + 2 * 1 + 4 * 8 + 8 * 32 + 8 * bits
 
 
 def shared_by(spec, layer, sharing, precision):

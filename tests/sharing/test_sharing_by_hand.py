@@ -92,9 +92,13 @@ def test_inputs_indexes_and_outputs_of_products(products):
     # The 4 pixels of a channel come for each of 4 tiles, and again for each entry of a tile.
     assert accesses[:, INPUTS, READS].tolist() == [16, 20, 20]
     assert accesses[:, INPUTS, FILLS].tolist() == [0, 16, 20]
-    # 2 indexes a tile, read for each of 4 outputs by the adders; 1, 1, 2 and 1 entries to look up.
-    assert accesses[:, WEIGHTS, READS].tolist() == [8 + 5, 8 + 5, 32 + 20]
-    assert accesses[:, WEIGHTS, FILLS].tolist() == [0, 8 + 5, 8 + 5]
+    # 2 indexes a tile, read for each of 4 outputs by the adders; 1, 1, 2 and 1 entries to look up,
+    # whose lists come with the indexes.
+    assert accesses[:, WEIGHTS, READS].tolist() == [8, 8 + 5, 32 + 20]
+    assert accesses[:, WEIGHTS, FILLS].tolist() == [0, 8, 8 + 5]
+    bits = {(i.component, i.action): i.bits for i in products.items if i.tensor == "weights"}
+    # One bit for each index and each entry of a list.
+    assert bits["DRAM", "read"] == bits["buffer", "fill"] == 8 + 5
     assert products.lookups == 5
     # 8 outputs of 4 tiles come to the buffer; those of the second channel are added to the first's.
     assert accesses[:, OUTPUTS, UPDATES].tolist() == [16, 32, 32]
@@ -113,7 +117,7 @@ def test_sums_are_multiplied_once_for_each_entry_of_a_filter(sums):
     accesses = sums.counts.accesses
     # Pixels are gathered for each of two filters.
     assert accesses[:, INPUTS, READS].tolist() == [16, 32, 32]
-    assert accesses[:, WEIGHTS, READS].tolist() == [8 + 8, 8 + 8, 32 + 32]
+    assert accesses[:, WEIGHTS, READS].tolist() == [8, 8 + 8, 32 + 32]
     assert accesses[:, OUTPUTS, UPDATES].tolist() == [16, 32, 32]
     assert accesses[:, OUTPUTS, READS].tolist() == [0, 16, 0]
 
