@@ -531,9 +531,9 @@ MUTATIONS = {
     ),
     "an entry lies in every place of its tile once": Mutation(
         SHARING,
-        "sharing/account.py",
-        "places: int = tile.N * rows * columns * shared.depth * rounds.N * rounds.P * rounds.Q",
-        "places: int = tile.N * rows * columns * shared.depth * rounds.N",
+        "sharing/plan.py",
+        "places: int = tile.N * rows * columns * self.depth * rounds.N * rounds.P * rounds.Q",
+        "places: int = tile.N * rows * columns * self.depth * rounds.N",
     ),
     "lookups in a level take no time": Mutation(
         DECODE,

@@ -196,7 +196,7 @@ def evaluate_shared(shared: SharedLayer, mapping: SharedMapping) -> SharedEstima
     )  # fmt: skip
     intermediate = Intermediate(
         mapping.home, mapping.gathered_at, home == 0, shared.arithmetic(tile).bits, width,
-        shapes.shared_tables * width, _produced(shared, mapping), home_bits,
+        shapes.shared_tables * width, shared.produced(tile), home_bits,
         shared.distinct.is_expectation, shared.distinct.relative_error(shared.sharing.tables_of),
     )  # fmt: skip
     return SharedEstimate(
@@ -267,15 +267,6 @@ def check_home(shared: SharedLayer, mapping: SharedMapping, width: int) -> int:
             )
     bits: int = math.ceil(sum(needed.values()))
     return bits
-
-
-def _produced(shared: SharedLayer, mapping: SharedMapping) -> int:
-    """Words of the intermediate tensor that are computed."""
-    tile, rounds = mapping.tile, mapping.tile.rounds(shared.layer)
-    rows, columns = shared.shapes(tile).shared_positions
-    entries = sum(count * width for width, count in shared.widths(tile).items())
-    places: int = tile.N * rows * columns * shared.depth * rounds.N * rounds.P * rounds.Q
-    return entries * places
 
 
 def _with_instances(phase: Phase, outer: Counts, home: int) -> Phase:

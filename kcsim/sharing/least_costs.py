@@ -40,7 +40,7 @@ class LeastCosts:
     """
 
     def __init__(self, shared: SharedLayer, tiles: list[Tile], ordered: bool) -> None:
-        self.shared = shared
+        self.shared, self.ordered = shared, ordered
         tile = Tile(*np.array(tiles, np.int64).T)
         self.shapes = shapes = PhaseShapes(shared.layer, shared.unit, shared.sharing, tile)
         _, first, at = np.unique(getattr(tile, shared.sharing.merged), True, True)
@@ -90,10 +90,13 @@ class LeastCosts:
         gathers = self.gathered / (1 + shared.has_offsets)
         energy = self.gathered * self.units.add_pj
         energy += gathers * self.units.factor_pj * (shared.has_factors + shared.has_offsets)
-        energy += self.gathered * self._price(last, shared.role, "read")
+        # In order, only complete sums come to the level.
+        moved = self.words if self.ordered else self.gathered
+        if not self.ordered:
+            energy += moved * self._price(last, shared.role, "read")
         other: Tensor = "inputs"
         if shared.role == "outputs":
-            energy += self.gathered * self._price(last, shared.role, "update")
+            energy += moved * self._price(last, shared.role, "update")
         else:
             other = "outputs"
         bits = getattr(hardware.precision_bits, other)
@@ -101,7 +104,7 @@ class LeastCosts:
         carried: Any = 0.0
         for i in range(last, len(hardware.levels)):
             carried = carried + self._carried_pj(i, self.units.bits)
-        energy = self._left * (energy + gathers * served + self.gathered * carried)
+        energy = self._left * (energy + gathers * served + moved * carried)
         if last != home:
             moved = self._home_price(home, "gather") + self._carried_pj(last - 1, self.units.bits)
             if shared.role == "inputs":
@@ -301,9 +304,10 @@ class LeastCosts:
             "P": rows, "Q": columns, "R": taps, "S": taps,
         }  # fmt: skip
         each = shared.hardware.compute.cycles_per_mac
-        served = self._transfer(last, self.gathered)
+        served = self._transfer(last, 0 * self.gathered if self.ordered else self.gathered)
         if not is_taken:
-            served = np.maximum(served, self._transfer(last, self.gathered, is_read=False))
+            moved = self.words if self.ordered else self.gathered
+            served = np.maximum(served, self._transfer(last, moved, is_read=False))
         if last != home:
             moved = self._transfer(home, self.tables * self.runs * self._touched, is_read=is_taken)
             served = np.maximum(served, moved)

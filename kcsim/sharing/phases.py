@@ -131,30 +131,39 @@ def count_gather(shared: SharedLayer, mapping: SharedMapping, width: int) -> Pha
     transfers[:last, role] *= values
     tiles[: last + 1, role] *= values
     gathered = layer.macs * (1 + shared.has_offsets)
-    gather_one_by_one(accesses, transfers, last, shared.role, gathered)
+    sums = None
+    if mapping.ordered:
+        sums = shared.shapes(mapping.tile).shared_tables * max(shared.widths(mapping.tile))
+    gather_one_by_one(accesses, transfers, last, shared.role, gathered, sums)
     counts = replace(counts, accesses=accesses, transfers=transfers, tile_words=tiles)
     check_fit(counts, form, outermost=home + 1)
     leave_out(counts.accesses, counts.transfers, first_levels(shared.hardware, home))
     runs = shared.runs(mapping.tile)
     taken = _cycles(counts, form, home)
     cycles = taken.total * (1 + shared.has_offsets)
-    total = replace(
-        counts, accesses=counts.accesses * runs, transfers=counts.transfers * runs,
-        executed_macs=layer.macs * runs,
-    )  # fmt: skip
+    accesses, transfers = counts.accesses * runs, counts.transfers * runs
+    if mapping.ordered:
+        # Not every table is as wide as the widest.
+        sums = shared.produced(mapping.tile)
+        gather_one_by_one(accesses, transfers, last, shared.role, gathered * runs, sums)
+    total = replace(counts, accesses=accesses, transfers=transfers, executed_macs=layer.macs * runs)
     return Phase(total, form, shared.role, runs, cycles * runs, cycles, taken.bound_by)
 
 
 def gather_one_by_one(
-    accesses: np.ndarray, transfers: np.ndarray, last: int, role: Tensor, gathered: int
-) -> None:
-    """Set what values gathered from a table, or into one, are at the last level that holds it."""
-    j = TENSORS.index(role)
+    accesses: np.ndarray, transfers: np.ndarray, last: int, role: Tensor, gathered: int,
+    sums: int | None = None,
+) -> None:  # fmt: skip
+    """Set what values gathered from a table, or into one, are at the last level that holds it.
+
+    In order, the running sum stays in its adder: only complete `sums` come to the level.
+    """
+    j, moved = TENSORS.index(role), gathered if sums is None else sums
     transfers[last:, j] = 0
-    transfers[last:, j, DOWN if role == "inputs" else UP] = gathered
-    accesses[last, j, READS] = gathered
+    transfers[last:, j, DOWN if role == "inputs" else UP] = moved
+    accesses[last, j, READS] = gathered if sums is None else 0
     if role == "outputs":
-        accesses[last, j, UPDATES] = gathered
+        accesses[last, j, UPDATES] = moved
 
 
 def count_entries(shared: SharedLayer, mapping: SharedMapping, widths: dict[int, int]) -> Phase:

@@ -166,6 +166,14 @@ class SharedLayer:
             hardware.compute.gated_mac_pj * mac,
         )
 
+    def produced(self, tile: Tile) -> int:
+        """Words of the intermediate tensor that all tiles compute."""
+        rounds = tile.rounds(self.layer)
+        rows, columns = self.shapes(tile).shared_positions
+        entries = sum(count * width for width, count in self.widths(tile).items())
+        places: int = tile.N * rows * columns * self.depth * rounds.N * rounds.P * rounds.Q
+        return entries * places
+
     def runs(self, tile: Tile) -> int:
         """Tiles of the layer: all that differ in any dimension."""
         return math.prod(tile.rounds(self.layer))

@@ -71,7 +71,7 @@ class SharedWalk:
 
     def run(self):
         self.found.value_bits = self.width_of_values()
-        tables = list(self.tables())
+        tables = self.all_tables = list(self.tables())
         self.widest = max(tables, default=0)
         self.index_bits = bits_for(self.clusters) + bits_for(self.settings.transforms) + self.extras
         if self.mapping.ordered:
@@ -201,6 +201,12 @@ class SharedWalk:
         gathered = layer.macs * (1 + self.more) * times
         for action in ("reads", "updates")[: 1 if self.products else 2]:
             self.found.words["gather", self.last, role, action] = gathered
+        if self.mapping.ordered:
+            # The running sum stays in the adder: each sum comes once.
+            gathered = sum(self.all_tables) * self.places()
+            gathered *= rounds["N"] * rounds["P"] * rounds["Q"]
+            self.found.words["gather", self.last, role, "reads"] = 0
+            self.found.words["gather", self.last, role, "updates"] = gathered
         for i in range(self.last, len(self.names)):
             self.found.transfers["gather", i, role, "down" if self.products else "up"] = gathered
             self.found.transfers["gather", i, role, "up" if self.products else "down"] = 0
@@ -208,6 +214,10 @@ class SharedWalk:
             self.add_up("gather")
         self.found.units["gathered"] = layer.macs * times
         return walked, layer, times
+
+    def places(self):
+        """Values that the intermediate tensor has for an entry of a table."""
+        return self.tile.N * math.prod(self.positions(second=False))
 
     def add_up(self, part):
         """Outputs of tiles of other channels are added to those at home."""
@@ -327,6 +337,10 @@ class SharedWalk:
                     count *= self.widest * (index <= self.last)
                     if index == self.last and action in ("reads", "updates")[: 2 - self.products]:
                         count = layer.macs * (1 + self.more)
+                        if self.mapping.ordered:
+                            # As if every table were as wide as the widest.
+                            count = max(self.all_tables) * self.tile.G * self.tile.M * self.places()
+                            count *= action == "updates"
                 words[tensor, action] = count
         return words
 
