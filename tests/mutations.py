@@ -514,8 +514,8 @@ MUTATIONS = {
     "addresses do not say where an entry ends": Mutation(
         SHARING,
         "sharing/plan.py",
-        "return Fraction(fixed_index_bits(units) + 1 + extras)",
-        "return Fraction(fixed_index_bits(units) + extras)",
+        "bits = Fraction(fixed_index_bits(units) + 1 + extras)",
+        "bits = Fraction(fixed_index_bits(units) + extras)",
     ),
     "homes wait for the mean of the entries": Mutation(
         ("tests/sharing/test_shared_widths.py",),

@@ -70,6 +70,10 @@ class SharedMapping:
     codebook_level: int | None = None
 
 
+MOST_UNITS = 10**9
+"""Units that a layer has at most: shares of them are fractions of no more."""
+
+
 class Arithmetic(NamedTuple):
     """How wide values are that are shared, and what units of that width cost; see `SharedLayer`.
 
@@ -262,12 +266,20 @@ class SharedLayer:
         """Bits of what is stored for a unit: its index, or its address in a tile; and factors.
 
         An address says which unit of the filter it is, and whether it is the last with its entry.
+        Zero units that are left out have none; the others' are shared out among all.
         """
         if not ordered:
             return self.form.unit_bits
         units = self.shapes(tile).units // (tile.G * tile.M)
         extras = self.distinct.part.settings.extras_bits
-        return Fraction(fixed_index_bits(units) + 1 + extras)
+        bits = Fraction(fixed_index_bits(units) + 1 + extras)
+        return bits * (1 - self._zero_share)
+
+    @cached_property
+    def _zero_share(self) -> Fraction:
+        """Share of the units that are left out."""
+        share = Fraction(self.distinct.zero_share).limit_denominator(MOST_UNITS)
+        return min(share, Fraction(MOST_UNITS - 1, MOST_UNITS))
 
     def indexed_form(self, tile: Tile, ordered: bool, home: int) -> WeightFormat:
         """The weights as all levels outside of the phases know them: indexes, and lists."""
@@ -277,6 +289,9 @@ class SharedLayer:
     def gather_form(self, tile: Tile, ordered: bool) -> WeightFormat:
         """The weights of the phase that gathers: indexes, all the way to the adders."""
         bits, innermost = self.index_bits(tile, ordered), len(self.hardware.levels) - 1
+        if ordered and "weights" in self.hardware.levels[innermost].kept_tensors:
+            # What it reads for zeros is spared by the rules of zeros there.
+            bits /= 1 - self._zero_share
         return WeightFormat(self.form.value_bits, (self.depth, 1, 1), bits, innermost)
 
     def gather_costs(self, tile: Tile, ordered: bool) -> WeightCosts:

@@ -76,7 +76,12 @@ class SharedWalk:
         self.index_bits = bits_for(self.clusters) + bits_for(self.settings.transforms) + self.extras
         if self.mapping.ordered:
             self.widest = 1 + self.more
-            self.index_bits = bits_for(self.filter_units) + 1 + self.extras
+            # Zero units that are left out have no address.
+            self.index_bits = self.read_bits = bits_for(self.filter_units) + 1 + self.extras
+            self.index_bits *= Fraction(int((self.keys >= 0).sum()), self.keys.size)
+        # An innermost level that keeps weights reads none for zeros, but looks at none here.
+        if not self.mapping.ordered or "weights" not in self.hardware.levels[-1].kept_tensors:
+            self.read_bits = self.index_bits
         # Lists of entries come with the indexes, if they are decoded there or further in.
         self.entry_bits = bits_for(self.clusters) + bits_for(self.settings.transforms)
         self.lists = self.indexed if self.decode >= self.indexed else 0
@@ -248,7 +253,7 @@ class SharedWalk:
             return self.found.value_bits
         if tensor == "weights":
             if part != "entries":
-                return self.stored_bits if part == "outer" else self.index_bits
+                return self.stored_bits if part == "outer" else self.read_bits
             if index <= self.decode:
                 return self.entry_bits
         return getattr(self.hardware.precision_bits, tensor)
