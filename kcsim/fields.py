@@ -317,6 +317,8 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
         ("width", "integer", "", "Entries of a table: as many as the block (or filter) with most "
          "of them uses."),
         ("words", "integer", "words", "Shared products or sums that are computed in all."),
+        ("relative_error", "number", "", "Of the expected number of distinct entries: root mean "
+         "square over real layers that were clustered by the scheme; 0 with weights."),
         ("home_bits", "bits", "bits", "All tiles that the home holds at one time, those of other "
          "tensors included."),
     ),

@@ -478,13 +478,13 @@ MUTATIONS = {
     "products as narrow as inputs": Mutation(
         ("tests/sharing/test_shared_widths.py",),
         "sharing/phases.py",
-        "weights=precision.weights, inputs=precision.outputs, outputs=precision.outputs",
-        "weights=precision.weights, inputs=precision.inputs, outputs=precision.outputs",
+        "for tensor in TENSORS} | {role: units.bits}",
+        "for tensor in TENSORS}",
     ),
     "products take the room of inputs": Mutation(
         ("tests/sharing/test_shared_widths.py",),
         "sharing/plan.py",
-        "needed[self.role] += shapes.shared_tables * width * precision.outputs",
+        "needed[self.role] += shapes.shared_tables * width * value_bits",
         "needed[self.role] += shapes.shared_tables * width * precision.inputs",
     ),
     "words of the phases follow what these keep": Mutation(
@@ -514,8 +514,8 @@ MUTATIONS = {
     "addresses do not say where an entry ends": Mutation(
         SHARING,
         "sharing/plan.py",
-        "return Fraction(fixed_index_bits(units) + 1 + extras)",
-        "return Fraction(fixed_index_bits(units) + extras)",
+        "bits = Fraction(fixed_index_bits(units) + 1 + extras)",
+        "bits = Fraction(fixed_index_bits(units) + extras)",
     ),
     "homes wait for the mean of the entries": Mutation(
         ("tests/sharing/test_shared_widths.py",),
@@ -531,9 +531,9 @@ MUTATIONS = {
     ),
     "an entry lies in every place of its tile once": Mutation(
         SHARING,
-        "sharing/account.py",
-        "places: int = tile.N * rows * columns * shared.depth * rounds.N * rounds.P * rounds.Q",
-        "places: int = tile.N * rows * columns * shared.depth * rounds.N",
+        "sharing/plan.py",
+        "places: int = tile.N * rows * columns * self.depth * rounds.N * rounds.P * rounds.Q",
+        "places: int = tile.N * rows * columns * self.depth * rounds.N",
     ),
     "lookups in a level take no time": Mutation(
         DECODE,

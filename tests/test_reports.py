@@ -93,3 +93,16 @@ def test_the_protocol_of_deep_k_means_comes_near_its_coefficients(network, reach
     # Codebooks are affine in K/N, but for whole K; what bends the line is indexes alone.
     assert in_neither == pytest.approx(1, abs=1e-6)
     assert in_both > published
+
+
+def test_the_fit_of_entry_use_finds_the_concentration_that_tables_were_drawn_with():
+    module, random = script("entry_use"), np.random.default_rng(0)
+    tables = []
+    for kinds, draws in ((16, 30), (16, 60), (16, 200)):
+        shares = random.dirichlet(np.full(kinds, 0.7), 4000)
+        distinct = np.array([np.count_nonzero(random.multinomial(draws, p)) for p in shares])
+        tables.append(module.Tables(1, kinds, draws, distinct))
+    use = module.fit(tables)
+    assert use.concentration == pytest.approx(0.7, rel=0.05)
+    assert use.error < 0.01
+    assert abs(module.total_error(tables, use)) < 0.01

@@ -9,8 +9,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from kcsim.clustering.positions import COUNT_BITS
 from kcsim.clustering.resolve import (
-    LayerClustering,
     check_units,
     resolve_network,
     settings_of,
@@ -85,8 +85,9 @@ def clustered_zeros(
     """The layers with the zeros that their clustered weights have.
 
     Of real weights that is the share of decoded weights that are exactly zero; of a clustering,
-    the share of units that it ties to zero (`Clustering.sparse`). Layers that stay dense, and
-    those with a share of zero weights of their own, are left as they are.
+    the share of units that it ties to zero (`Clustering.sparse`). With relative positions, zeros
+    that pad them are computed with as all others (Han et al., EIE, ISCA 2016, Section III). Layers
+    that stay dense, and those with a share of zero weights of their own, are left as they are.
 
     Parameters
     ----------
@@ -98,16 +99,19 @@ def clustered_zeros(
     InputError
         If the clustering does not fit the layers.
     """
-    parts = [stored.clustering for stored in stored_network(layers, clustering).layers]
     return tuple(
         layer
-        if part.unit is None or layer.zeros.weights
-        else replace(layer, zeros=replace(layer.zeros, weights=_zero_share(part, clustering)))
-        for layer, part in zip(layers, parts, strict=True)
+        if stored.clustering.unit is None or layer.zeros.weights
+        else replace(layer, zeros=replace(layer.zeros, weights=_zero_share(stored, clustering)))
+        for layer, stored in zip(layers, stored_network(layers, clustering).layers, strict=True)
     )
 
 
-def _zero_share(part: LayerClustering, clustering: Clustering | ClusteredWeights) -> float:
+def _zero_share(stored: LayerStorage, clustering: Clustering | ClusteredWeights) -> float:
+    part = stored.clustering
+    if part.settings.positions == "relative":
+        entries = (stored.positions_bits - COUNT_BITS) / part.settings.position_bits
+        return min(max(1 - entries / part.units, 0.0), MOST_ZEROS)
     if isinstance(clustering, Clustering):
         return part.settings.sparse
     weights = clustering.decode(part.layer.name)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kcsim.clustering.entry_use import entry_uses
 from kcsim.clustering.resolve import resolve_network
 from kcsim.clustering.scheme import Clustering
 from kcsim.cost.clustered_formats import clustered_zeros, weight_formats
@@ -268,7 +269,8 @@ def _sharing_jobs(
             for sharing in sharings
             for each, form in zip(hardware, forms, strict=True)
         )
-        real = i if entries.keys is not None else (entries.kinds, entries.zero_share)
+        expected = entries.kinds, entries.zero_share, entries.uses
+        real = i if entries.keys is not None else expected
         yield _SharingJob(i, shared, (layer.shape_key, real, forms))
 
 
@@ -290,8 +292,11 @@ def _distinct_entries(
             )
         return
     for part in resolve_network(layers, clustering):
-        is_dense = part.unit is None
-        yield None if is_dense else DistinctEntries.expected(part, without_zeros=without_zeros)
+        if part.unit is None:
+            yield None
+            continue
+        uses = entry_uses(part.settings, part.clusters)
+        yield DistinctEntries.expected(part, without_zeros=without_zeros, uses=uses)
 
 
 def choose_layers(

@@ -12,6 +12,7 @@ from kcsim.clustering.scheme import Clustering
 from kcsim.clustering.spec import parse_clustering
 from kcsim.clustering.target import meet_ratio
 from kcsim.cost.clustered_formats import weight_formats
+from kcsim.cost.sized_store import with_sized_store
 from kcsim.errors import InputError, Problem
 from kcsim.estimation.deep_kmeans import DeepKMeansRules, network_cost
 from kcsim.estimation.result import Run
@@ -168,6 +169,7 @@ def plan_network(
         clustered = settings_of(network, clustered)
         clustered = meet_ratio(tuple(network), clustered, weight_bits=widths.weights)
         check_units(resolve_network(tuple(network), clustered))
+    hardware = with_sized_store(tuple(network), hardware, clustered)
     rules = rules or DeepKMeansRules(widths.weights, widths.inputs)
     return NetworkPlan(network, hardware, clustered, rules)
 

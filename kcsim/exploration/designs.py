@@ -280,7 +280,8 @@ def _bound(request: Request, mapper: SharingMapper) -> float | None:
     hardware = relaxed(designs)
     if hardware is None:
         return None
-    tasks = [mapping_tasks(planned(request, each), each) for each in designs]
+    plans = [planned(request, each) for each in designs]
+    tasks = [mapping_tasks(each, each.hardware) for each in plans]
     found = []
     for same in zip(*tasks, strict=True):
         weights = relaxed_weights([task.weights for task in same])
@@ -297,7 +298,7 @@ def _run(request: Request, hardware: Hardware, mapper: SharingMapper) -> Run:
             request.objective, request.time_limit, even=request.even, mapper=mapper, fix=fixes
         )
     return run_clustered(
-        plan, places_of(request, hardware), request.execution, objective=request.objective,
+        plan, places_of(request, plan.hardware), request.execution, objective=request.objective,
         time_limit=request.time_limit, even=request.even, mapper=mapper, fix=fixes,
     )  # fmt: skip
 

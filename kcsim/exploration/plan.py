@@ -139,7 +139,7 @@ def _problems_of(point: Point) -> Iterator[Hashable]:
     request = point.request
     hardware = known_variant(request.hardware, request.settings)
     plan = planned(request, hardware)
-    places = places_of(request, hardware) if plan.clustering is not None else (hardware,)
+    places = places_of(request, plan.hardware) if plan.clustering is not None else (hardware,)
     for place in places:
         for task in mapping_tasks(plan, place):
             yield task.shape, request.objective
@@ -359,7 +359,7 @@ class Planner:
         if request.decode_level and request.execution in EXECUTIONS:
             asked_in = "decode_levels", *index_in(file.decode_levels, request.decode_level)
         with placed(*asked_in):
-            places = places_of(request, hardware)
+            places = places_of(request, plan.hardware)
         for place in places:
             with placed(*given, together=True):
                 mapping_tasks(plan, place)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
@@ -31,6 +33,9 @@ class CodebookStore(Described):
         moves it.
     capacity_kib : float
         Size of each copy of the store; every instance of the level has one.
+    sizing : {"fixed", "auto"}
+        Whether that is so, or the store has the size that the largest codebook of a layer needs
+        (`kcsim.cost.sized_store`): then it is a stand-in until there are codebooks.
     word_bits : int
         Width of a word of the store; when absent that of a weight.
     read_pj, write_pj : float
@@ -44,4 +49,5 @@ class CodebookStore(Described):
     read_pj: EnergyPj
     write_pj: EnergyPj
     word_bits: WordBits = Field(default_factory=unknown_word)
+    sizing: Literal["fixed", "auto"] = "fixed"
     read_words_per_cycle: Rate | None = None

@@ -11,6 +11,9 @@ from kcsim.reading.source import Path_
 FROM_SIZE = "from_size"
 """What stands for a number in a file that is to follow from what a part is."""
 
+AUTO = "auto"
+"""What stands for the size of a store that is to be as large as its codebook."""
+
 
 class Holder(NamedTuple):
     """A mapping of the file, and what it is: one of the keys of `SPELLINGS`."""
@@ -41,7 +44,9 @@ def holders(data: Any) -> Iterator[Holder]:
 def says_sizes(data: Any) -> bool:
     """Whether anything of a hardware is described, spelled with units, or to follow from sizes."""
     return any(
-        key == "kind" or key in SPELLINGS[what] or (isinstance(value, str) and value == FROM_SIZE)
+        key == "kind"
+        or key in SPELLINGS[what]
+        or (isinstance(value, str) and value in (FROM_SIZE, AUTO))
         for _, what, mapping in holders(data)
         for key, value in mapping.items()
     )

@@ -24,6 +24,7 @@ def hardware_notes(hardware: Hardware) -> tuple[str, ...]:
         *_assumed_arithmetic(hardware),
         *_without_effect(hardware),
         *_from_sizes(hardware),
+        *_sized_store(hardware),
     )
 
 
@@ -102,6 +103,21 @@ def _from_sizes(hardware: Hardware) -> Iterator[str]:
         yield f"From sizes ({libraries}{nodes}{', SRAM' + of if of else ''}): {found}."
     for rule, holders in unknown.items():
         yield f"{', '.join(holders)}: {rule.rstrip('.')}."
+
+
+def _sized_store(hardware: Hardware) -> Iterator[str]:
+    store = hardware.codebook
+    if store is None or store.sizing == "fixed":
+        return
+    origin = hardware.provenance.get(SIZED)
+    if origin is None:
+        yield "codebook.capacity is auto: what is shown is a stand-in until there are codebooks."
+    else:
+        yield f"codebook.capacity is auto: {store.capacity_kib:.4g} KiB each, {origin.rule}."
+
+
+SIZED = "codebook.capacity_kib"
+"""The place of the size that a store was given."""
 
 
 def never_forwarded(hardware: Hardware, index: int, tensor: Tensor) -> str:

@@ -44,7 +44,7 @@ def let_resized_follow(data: Any, before: Hardware, changed: Changed) -> None:
     old_store, new_store = before.codebook, after.codebook
     if old_store and new_store and new_store.kind:
         was = store_part(before, old_store) if old_store.kind else None
-        if was != store_part(after, new_store):
+        if was != store_part(after, new_store) or old_store.sizing != new_store.sizing:
             resize.follow(data["codebook"], *ACCESSES)
     if after.compute.kind and mac_part(before) != mac_part(after):
         typed = [key for key in ("add_pj", "multiply_pj") if key in data["compute"]]

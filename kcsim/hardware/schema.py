@@ -99,12 +99,17 @@ class Precision:
     weights, inputs, outputs : int
     partial_sums : int, optional
         As wide as outputs when absent.
+    products, sums : int, optional
+        Of what clustered layers share; as wide as operands and lengths want it when absent
+        (`kcsim.sharing.strategies`).
     """
 
     weights: Bits = 16
     inputs: Bits = 16
     outputs: Bits = 16
     partial_sums: Bits | None = None
+    products: Bits | None = None
+    sums: Bits | None = None
 
 
 @plain_errors

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from kcsim.errors import InputError, Problem
-from kcsim.hardware.holders import holders
+from kcsim.hardware.holders import AUTO, holders
 from kcsim.hardware.units import SPELLINGS, read_value
 from kcsim.reading.source import Path_
 
@@ -31,6 +31,8 @@ def without_units(data: Any) -> tuple[Any, dict[Path_, Path_], list[Problem]]:
     plain, places = copy.deepcopy(data), {}
     problems: list[Problem] = []
     for path, what, mapping in holders(plain):
+        if what == "codebook":
+            _size_later(mapping)
         for name, spelling in SPELLINGS[what].items():
             # A bare number is a mistake of another kind: its key should name the unit.
             if not isinstance(mapping.get(name), str):
@@ -50,3 +52,16 @@ def without_units(data: Any) -> tuple[Any, dict[Path_, Path_], list[Problem]]:
             mapping[key] = value
             places[(*path, key)] = here
     return plain, places, problems
+
+
+STAND_IN_KIB = 0.5
+"""Size of a store until there are codebooks that it is to hold."""
+
+
+def _size_later(store: dict[str, Any]) -> None:
+    """Let ``capacity: auto`` be a stand-in and ``sizing: auto``."""
+    for key in ("capacity", "capacity_kib"):
+        if store.get(key) == AUTO:
+            del store[key]
+            store.setdefault("capacity_kib", STAND_IN_KIB)
+            store.setdefault("sizing", AUTO)

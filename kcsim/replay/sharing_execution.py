@@ -72,8 +72,8 @@ class Execution(ABC):
         self.home, self.last = (
             shared.hardware.level_index(name) for name in (mapping.home, mapping.gathered_at)
         )
-        self.gather_hardware = phase_hardware(shared, "gather", self.home, self.last)
-        self.entry_hardware = phase_hardware(shared, "entries", self.home, self.home)
+        self.gather_hardware = phase_hardware(shared, "gather", self.home, self.last, mapping.tile)
+        self.entry_hardware = phase_hardware(shared, "entries", self.home, self.home, mapping.tile)
         self.width = max(shared.widths(mapping.tile))
         self.decoded = weights.decode(codebook)
         stored = [each.values for each in (weights.scales, weights.offsets) if each is not None]
@@ -158,7 +158,7 @@ class Execution(ABC):
         nest = fitted_entries(self.mapping.entries, self.shared, count)
         run = replay_layer(phase, self.entry_hardware, nest, inputs, entries)
         accesses, transfers = run.accesses.copy(), run.transfers.copy()
-        leave_out(accesses, transfers, entry_levels(self.home))
+        leave_out(accesses, transfers, entry_levels(self.shared, self.home))
         self.entries.add(accesses, transfers, phase.macs)
         return run.outputs
 
@@ -170,18 +170,19 @@ class Execution(ABC):
         nest = _with_innermost(self.mapping.gather, hardware, loop)
         return replay_layer(expanded, hardware, nest, inputs, picks)
 
-    def _count_gathered(self, moved: Replay, gathered: int) -> None:
+    def _count_gathered(self, moved: Replay, gathered: int, sums: int | None = None) -> None:
         """Add what one run of the phase that gathers counts.
 
         Tables move as a whole, as they did; indexes and the other tensor move as they do where
-        tables are words. What is gathered was looked at entry by entry, but is one access.
+        tables are words. What is gathered was looked at entry by entry, but is one access; in
+        order, complete sums are.
         """
         plain = replay_layer(self.shapes.gather, self.gather_hardware, self.mapping.gather)
         accesses, transfers = plain.accesses.copy(), plain.transfers.copy()
         role = TENSORS.index(self.shared.role)
         accesses[:, role], transfers[:, role] = moved.accesses[:, role], moved.transfers[:, role]
         accessed = gathered * (1 + self.shared.has_offsets)
-        gather_one_by_one(accesses, transfers, self.last, self.shared.role, accessed)
+        gather_one_by_one(accesses, transfers, self.last, self.shared.role, accessed, sums)
         leave_out(accesses, transfers, first_levels(self.shared.hardware, self.home))
         self.gather.add(accesses, transfers, gathered)
 
@@ -262,7 +263,8 @@ class SumExecution(Execution):
             flat[:, : tile.C],
         )  # fmt: skip
         places = tile.N * positions[0] * positions[1]
-        self._count_gathered(moved, keys[:, :, 0].size * tile.C * places)
+        sums = sum(map(len, filters.values())) * depth * places if self.mapping.ordered else None
+        self._count_gathered(moved, keys[:, :, 0].size * tile.C * places, sums)
         tables = moved.outputs.reshape(tile.N, tile.G, tile.M, self.width, depth, *positions)
         results = np.zeros((tile.N, tile.G, tile.M, tile.P, tile.Q), self.values)
         for (g, m), entries in filters.items():

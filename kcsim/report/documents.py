@@ -112,13 +112,14 @@ ALTERNATIVE = Record(
 
 INTERMEDIATE = Record(
     "Intermediate", "The products or sums that a layer shares.",
-    "home gathered_at spilled width tile_words words home_bits is_expectation accesses_by_level",
+    "home gathered_at spilled value_bits width tile_words words home_bits is_expectation "
+    "relative_error accesses_by_level",
     {
         **{
             name: attrgetter(f"intermediate.{name}")
             for name in (
-                "home", "gathered_at", "spilled", "width", "tile_words", "words", "home_bits",
-                "is_expectation",
+                "home", "gathered_at", "spilled", "value_bits", "width", "tile_words", "words",
+                "home_bits", "is_expectation", "relative_error",
             )
         },
         "accesses_by_level": lambda estimate: list(_shared_accesses(estimate)),

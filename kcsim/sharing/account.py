@@ -28,6 +28,7 @@ from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.model.traffic import macs_left
 from kcsim.sharing.phases import Phase, count_entries, count_gather, count_outer
 from kcsim.sharing.plan import SharedLayer, SharedMapping
+from kcsim.sharing.tiles import Tile
 from kcsim.workload.execution import Operations
 from kcsim.workload.layer import TENSORS
 
@@ -45,6 +46,8 @@ class Intermediate:
     spilled : bool
         Whether all of it lies in the outermost level between the phases, as it fits nowhere else,
         or costs least there.
+    value_bits : int
+        Width of a product or sum.
     width : int
         Entries of a table: as many as the block (or filter) with most of them uses; 1 if sums
         are wanted one at a time, 2 with the sums of whole blocks beside them.
@@ -56,16 +59,21 @@ class Intermediate:
         Bits of all tiles that the home holds at one time, those of other tensors included.
     is_expectation : bool
         Whether distinct entries are expected ones, for want of weights.
+    relative_error : float
+        Of the expected number of distinct entries: root mean square over real layers that were
+        clustered by the scheme. 0 with weights, or where no such layers are known.
     """
 
     home: str
     gathered_at: str
     spilled: bool
+    value_bits: int
     width: int
     tile_words: int
     words: int
     home_bits: int
     is_expectation: bool
+    relative_error: float
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -171,12 +179,12 @@ def evaluate_shared(shared: SharedLayer, mapping: SharedMapping) -> SharedEstima
     last.counts.accesses[home, _OUTPUTS, 0] += accumulated
     gather, entries = (_with_instances(phase, outer, home) for phase in (gather, entries))
     instances = np.maximum(gather.counts.instances, entries.counts.instances)
-    index_form = shared.indexed_form(tile, mapping.ordered)
+    index_form = shared.indexed_form(tile, mapping.ordered, home)
     cycles = _cycles(outer, index_form, gather, entries, home)
     items = [
         *_moved_items(outer, index_form),
         *_phase_items(gather),
-        *_gather_items(shared, gather.counts),
+        *_gather_items(shared, tile, gather.counts),
         *_phase_items(entries),
         *_entry_items(entries),
         *cycle_items(replace(outer, instances=instances), cycles.total),
@@ -187,9 +195,9 @@ def evaluate_shared(shared: SharedLayer, mapping: SharedMapping) -> SharedEstima
         instances, cycles.compute, entries.counts.macs,
     )  # fmt: skip
     intermediate = Intermediate(
-        mapping.home, mapping.gathered_at, home == 0, width,
-        shapes.shared_tables * width, _produced(shared, mapping), home_bits,
-        shared.distinct.is_expectation,
+        mapping.home, mapping.gathered_at, home == 0, shared.arithmetic(tile).bits, width,
+        shapes.shared_tables * width, shared.produced(tile), home_bits,
+        shared.distinct.is_expectation, shared.distinct.relative_error(shared.sharing.tables_of),
     )  # fmt: skip
     return SharedEstimate(
         counts, shared.form, cycles, _merged(items), shared=shared, plan=mapping,
@@ -222,7 +230,7 @@ def gather_cost(shared: SharedLayer, mapping: SharedMapping) -> Cost:
     widths = shared.widths(mapping.tile)
     width = 1 + shared.has_offsets if mapping.ordered else max(widths)
     phase = count_gather(shared, mapping, width)
-    items = [*_phase_items(phase), *_gather_items(shared, phase.counts)]
+    items = [*_phase_items(phase), *_gather_items(shared, mapping.tile, phase.counts)]
     return Cost(math.fsum(item.energy for item in items), float(phase.cycles))
 
 
@@ -243,7 +251,9 @@ def check_home(shared: SharedLayer, mapping: SharedMapping, width: int) -> int:
     """Bits of all tiles in the home; raise a MappingError if they do not fit."""
     tile, home = mapping.tile, shared.hardware.level_index(mapping.home)
     level, index_bits = shared.hardware.levels[home], shared.index_bits(tile, mapping.ordered)
-    needed = shared.home_bits(shared.shapes(tile), home, index_bits, width)
+    value_bits = shared.arithmetic(tile).bits
+    widest = max(shared.widths(tile))
+    needed = shared.home_bits(shared.shapes(tile), home, index_bits, width, widest, value_bits)
     for room in rooms_of(level):
         if room.bits is not None and not room.holds(needed):
             raise MappingError(
@@ -257,15 +267,6 @@ def check_home(shared: SharedLayer, mapping: SharedMapping, width: int) -> int:
             )
     bits: int = math.ceil(sum(needed.values()))
     return bits
-
-
-def _produced(shared: SharedLayer, mapping: SharedMapping) -> int:
-    """Words of the intermediate tensor that are computed."""
-    tile, rounds = mapping.tile, mapping.tile.rounds(shared.layer)
-    rows, columns = shared.shapes(tile).shared_positions
-    entries = sum(count * width for width, count in shared.widths(tile).items())
-    places: int = tile.N * rows * columns * shared.depth * rounds.N * rounds.P * rounds.Q
-    return entries * places
 
 
 def _with_instances(phase: Phase, outer: Counts, home: int) -> Phase:
@@ -320,15 +321,15 @@ def _entry_items(phase: Phase) -> Iterator[EnergyItem]:
     yield from codebook_items(phase.counts, phase.weights)
 
 
-def _gather_items(shared: SharedLayer, counts: Counts) -> Iterator[EnergyItem]:
+def _gather_items(shared: SharedLayer, tile: Tile, counts: Counts) -> Iterator[EnergyItem]:
     """The phase that gathers: additions where others multiply, and factors."""
-    hardware, more = shared.hardware, macs_left(counts).computed
+    units, more = shared.arithmetic(tile), macs_left(counts).computed
     for item in mac_items(counts):
         yield replace(item, component="adder", action="gate" if item.action == "gate" else "add")
     for component, action, count, energy in (
-        ("adder", "add", more * shared.has_offsets, hardware.add_pj),
+        ("adder", "add", more * shared.has_offsets, units.add_pj),
         ("multiplier", "multiply", more * (shared.has_factors + shared.has_offsets),
-         hardware.multiply_pj),
+         units.factor_pj),
     ):  # fmt: skip
         yield EnergyItem(component, "", action, count, 0, count, count * energy)
 

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kcsim.clustering.compute import expected_distinct
+from kcsim.clustering.entry_use import EntryUse, EntryUses, expected_entries
 from kcsim.clustering.resolve import LayerClustering
 from kcsim.kernels.distinct import count_distinct
 from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
@@ -37,26 +37,32 @@ class DistinctEntries:
         The layer; it is clustered.
     keys : int64[G, M/G, blocks, units of a kernel] or None
         A number for the entry of each unit, -1 for those that are left out; ``None`` without
-        weights: then entries are drawn uniformly, and numbers are expectations, rounded to
-        whole ones such that their sum is right to one half.
+        weights: then numbers are expectations, rounded to whole ones such that their sum is right
+        to one half.
     kinds : int
         Numbers that there are.
     zero_share : float
         Share of the units that are left out, as their entry is zero.
+    uses : EntryUses, optional
+        How real codebooks are used: then one table is as wide as the expected maximum of all.
+        Uniform draws, and tables next to their mean, when absent.
     """
 
     part: LayerClustering
     keys: Integers | None
     kinds: int
     zero_share: float = 0.0
+    uses: EntryUses | None = None
     _widths: dict[tuple[str, int], Widths] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def expected(cls, part: LayerClustering, *, without_zeros: bool = False) -> DistinctEntries:
+    def expected(
+        cls, part: LayerClustering, *, without_zeros: bool = False, uses: EntryUses | None = None
+    ) -> DistinctEntries:
         """For the units of a layer without weights; the sparse variant has zero units."""
         share = part.settings.sparse if without_zeros else 0.0
         kinds = part.clusters * part.settings.transforms - (share > 0)
-        return cls(part, None, max(kinds, 1), share)
+        return cls(part, None, max(kinds, 1), share, uses)
 
     @classmethod
     def of(
@@ -121,7 +127,7 @@ class DistinctEntries:
         layer = self.part.layer
         shape = (layer.groups, layer.out_channels // layer.groups // filters, self.blocks)
         if self.keys is None:
-            return _spread(self._expected(filters * self.units_per_kernel), shape)
+            return self._spread("block", filters * self.units_per_kernel, 1, shape)
         tiled = self.keys.reshape(*shape[:2], filters, *self.keys.shape[2:])
         return self._count(tiled.transpose(0, 1, 3, 2, 4), shape)
 
@@ -143,7 +149,7 @@ class DistinctEntries:
             # Sub-spaces have entries of their own.
             spaces = blocks if self.part.settings.is_product else 1
             drawn = blocks // spaces * self.units_per_kernel
-            return _spread(spaces * self._expected(drawn), shape)
+            return self._spread("filter", drawn, spaces, shape)
         return self._count(self.keys.reshape(*shape, blocks, -1), shape)
 
     def widths(self, of: Literal["block", "filter"], size: int) -> Widths:
@@ -161,8 +167,25 @@ class DistinctEntries:
             self._widths[of, size] = tuple(zip(entries.tolist(), counts.tolist(), strict=True))
         return self._widths[of, size]
 
-    def _expected(self, draws: int) -> float:
-        return expected_distinct(self.kinds, round(draws * (1 - self.zero_share)))
+    def relative_error(self, of: Literal["block", "filter"]) -> float:
+        """Of an expected number: root mean square over real layers of the scheme; 0 if real."""
+        return 0.0 if self.uses is None else getattr(self.uses, of).error
+
+    def _spread(
+        self, of: Literal["block", "filter"], draws: int, spaces: int, shape: tuple[int, ...]
+    ) -> Integers:
+        """Whole numbers that add up to the rounded total, the first one the widest."""
+        use = EntryUse() if self.uses is None else getattr(self.uses, of)
+        units = round(draws * (1 - self.zero_share))
+        one, count = expected_entries(self.kinds, units, use), int(np.prod(shape))
+        found = one._replace(mean=spaces * one.mean, deviation=math.sqrt(spaces) * one.deviation)
+        total = max(round(found.mean * count), 0)
+        spread = _even(total, count)
+        if self.uses is not None and count > 1:
+            widest = round(found.widest(count, spaces * min(self.kinds, units)))
+            spread[0] = max(min(widest, total), spread[0])
+            spread[1:] = _even(total - int(spread[0]), count - 1)
+        return spread.reshape(shape)
 
     def _count(self, keys: Integers, shape: tuple[int, ...]) -> Integers:
         rows = np.ascontiguousarray(keys).reshape(int(np.prod(shape)), -1)
@@ -186,10 +209,8 @@ def _zero_units(layer: ClusteredLayer, codebook: Codebook) -> NDArray[np.bool_]:
     return zero if layer.offsets is None else zero & (layer.offsets.values == 0)
 
 
-def _spread(mean: float, shape: tuple[int, ...]) -> Integers:
-    """Whole numbers next to a mean that add up to the rounded total."""
-    count = int(np.prod(shape))
-    total = max(round(mean * count), 0)
+def _even(total: int, count: int) -> Integers:
+    """Whole numbers next to their mean that add up to a total."""
     spread = np.full(count, total // count, np.int64)
     spread[: total % count] += 1
-    return spread.reshape(shape)
+    return spread

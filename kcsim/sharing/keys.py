@@ -33,6 +33,12 @@ def sharing_key(shared: SharedLayer, objective: str, below: float, most: int, ev
     keys = None
     if distinct.keys is not None:
         keys = distinct.keys.shape, hashlib.sha256(distinct.keys.tobytes()).hexdigest()
-    entries = distinct.kinds, distinct.zero_share, distinct.part.settings, distinct.part.clusters
+    entries = (
+        distinct.kinds,
+        distinct.zero_share,
+        distinct.uses,
+        distinct.part.settings,
+        distinct.part.clusters,
+    )
     parts = layer, plain, shared.form, shared.sharing.name, entries, keys
     return hash_of((*parts, objective, below, most, even), _SOURCES)

@@ -15,7 +15,7 @@ from kcsim.cost.zero_savings import left_of_macs
 from kcsim.hardware.level import Access
 from kcsim.hardware.schema import LevelConstraint
 from kcsim.sharing.places import index_level
-from kcsim.sharing.plan import SharedLayer
+from kcsim.sharing.plan import Arithmetic, SharedLayer
 from kcsim.sharing.shapes import PhaseShapes
 from kcsim.sharing.strategies import PhaseName
 from kcsim.sharing.tiles import Tile
@@ -30,6 +30,7 @@ class LeastCosts:
 
     Attributes
     ----------
+    units : Arithmetic
     width, widest, tables
         Entries of the widest table, likewise if units are not ordered, and words of the
         intermediate tensor, in one tile.
@@ -39,7 +40,7 @@ class LeastCosts:
     """
 
     def __init__(self, shared: SharedLayer, tiles: list[Tile], ordered: bool) -> None:
-        self.shared = shared
+        self.shared, self.ordered = shared, ordered
         tile = Tile(*np.array(tiles, np.int64).T)
         self.shapes = shapes = PhaseShapes(shared.layer, shared.unit, shared.sharing, tile)
         _, first, at = np.unique(getattr(tile, shared.sharing.merged), True, True)
@@ -53,6 +54,8 @@ class LeastCosts:
             self.width = np.minimum(self.width, 1 + shared.has_offsets)
         _, first, at = np.unique(tile.C, True, True)
         self.index_bits = np.array([float(shared.index_bits(tiles[i], ordered)) for i in first])[at]
+        units = np.array([shared.arithmetic(tiles[i]) for i in first], np.float64)[at]
+        self.units = Arithmetic(*units.T)
         rounds = tile.rounds(shared.layer)
         again = rounds.N * rounds.P * rounds.Q
         self.runs = again * rounds.G * rounds.M * rounds.C
@@ -63,20 +66,20 @@ class LeastCosts:
             tile.N * rows * columns
             for rows, columns in (shapes.shared_positions, shapes.positions("entries"))
         )
-        self.listed = entries * again
+        self.entries, self.listed = entries, entries * again
         self.words = entries * computed * shared.depth * again
         self.macs = entries * shared.unit.size * multiplied * again
 
     def fits(self, home: int, last: int) -> np.ndarray:
         """Whether tiles of all tensors have room in the home, and one table where it goes."""
         shared, fits = self.shared, self.width > 0
-        table = dict.fromkeys(TENSORS, 0) | {
-            shared.role: self.width * shared.hardware.precision_bits.outputs
-        }
+        table = dict.fromkeys(TENSORS, 0) | {shared.role: self.width * self.units.bits}
         for level in shared.hardware.levels[home + 1 : last + 1]:
             if shared.role in level.kept_tensors:
                 fits &= room_of(level, shared.role).holds(table)
-        needed = shared.home_bits(self.shapes, home, self.index_bits, self.width)
+        needed = shared.home_bits(
+            self.shapes, home, self.index_bits, self.width, self.widest, self.units.bits
+        )
         for room in rooms_of(shared.hardware.levels[home]):
             fits &= room.holds(needed)
         return np.asarray(fits)
@@ -85,20 +88,25 @@ class LeastCosts:
         """Gathering and adding, and moving tables and the data tensor through the home once."""
         shared, hardware, shapes = self.shared, self.shared.hardware, self.shapes
         gathers = self.gathered / (1 + shared.has_offsets)
-        energy = self.gathered * hardware.add_pj
-        energy += gathers * hardware.multiply_pj * (shared.has_factors + shared.has_offsets)
-        energy += self.gathered * self._price(last, shared.role, "read")
+        energy = self.gathered * self.units.add_pj
+        energy += gathers * self.units.factor_pj * (shared.has_factors + shared.has_offsets)
+        # In order, only complete sums come to the level.
+        moved = self.words if self.ordered else self.gathered
+        if not self.ordered:
+            energy += moved * self._price(last, shared.role, "read")
         other: Tensor = "inputs"
         if shared.role == "outputs":
-            energy += self.gathered * self._price(last, shared.role, "update")
+            energy += moved * self._price(last, shared.role, "update")
         else:
             other = "outputs"
         bits = getattr(hardware.precision_bits, other)
         served = self._served_pj("weights", self.index_bits) + self._served_pj(other, bits)
-        carried = math.fsum(self._carried_pj(i) for i in range(last, len(hardware.levels)))
-        energy = self._left * (energy + gathers * served + self.gathered * carried)
+        carried: Any = 0.0
+        for i in range(last, len(hardware.levels)):
+            carried = carried + self._carried_pj(i, self.units.bits)
+        energy = self._left * (energy + gathers * served + moved * carried)
         if last != home:
-            moved = self._home_price(home, "gather") + self._carried_pj(last - 1)
+            moved = self._home_price(home, "gather") + self._carried_pj(last - 1, self.units.bits)
             if shared.role == "inputs":
                 moved += self._price(last, shared.role, "write")
             energy = energy + self.tables * self.runs * moved * self._touched
@@ -106,7 +114,8 @@ class LeastCosts:
             energy += self._indexed_pj(home)
             if other == "outputs":
                 sums = shapes.output_words * self.runs
-                energy += sums * (self._at_home(home, "outputs", "update") + self._carried_pj(-2))
+                carried = self._carried_pj(-2, hardware.precision_bits.outputs)
+                energy += sums * (self._at_home(home, "outputs", "update") + carried)
                 energy += self._returned_pj(home, gathers, sums)
             else:
                 pixels = self._covered(shapes.tile.P, shapes.tile.Q) * shapes.tile.N
@@ -120,9 +129,10 @@ class LeastCosts:
         precision = hardware.precision_bits
         decoded = shared.form.decode_level < len(hardware.levels) - 1
         served = self._served_pj("weights", precision.weights if decoded else 0)
-        served += self._served_pj("inputs", min(precision.inputs, precision.outputs))
-        served += self._served_pj("outputs", precision.outputs)
-        total = self._left * self.macs * (hardware.compute.mac_pj + served)
+        own: dict[Tensor, Any] = {"inputs": precision.inputs, "outputs": precision.outputs}
+        own[shared.sharing.role("entries")] = self.units.bits
+        served = sum((self._served_pj(tensor, bits) for tensor, bits in own.items()), served)
+        total = self._left * self.macs * (self.units.mac_pj + served)
         if home < len(hardware.levels) - 1:
             words = self.words * self._home_price(home, "entries")
             if shared.role == "inputs":
@@ -133,11 +143,14 @@ class LeastCosts:
             else:
                 total += shapes.output_words * self.runs * self._at_home(home, "outputs", "update")
                 total += words * self._touched
-        return np.asarray(total + self._listed_pj())
+        return np.asarray(total + self._listed_pj(home))
 
     def outer_energy(self, home: int) -> np.ndarray:
         """All outside of the home, and sums of other tiles that come back to it."""
-        returned = self.accumulated * self._at_home(home, "outputs", "read")
+        level, bits = self.shared.hardware.levels[home], self.shared.hardware.precision_bits.outputs
+        # These reads share accesses with those of a phase, whose last one may have room for some.
+        blocks = self.accumulated * bits // block_bits(level, "outputs")
+        returned = blocks * level.price("outputs", "read")
         return np.asarray(returned + (self._fetched_pj(home) if home else 0.0))
 
     @cached_property
@@ -149,13 +162,12 @@ class LeastCosts:
             share = share * window.touched(positions) / window.reach(positions)
         return share
 
-    def _price(self, index: int, tensor: Tensor, action: Access) -> float:
+    def _price(self, index: int, tensor: Tensor, action: Access) -> Any:
         """Energy of one word of the intermediate tensor, that stands for another."""
-        level, bits = self.shared.hardware.levels[index], self.shared.hardware.precision_bits
-        words = bits.outputs / block_bits(level, tensor)
-        return words * level.price(tensor, action)
+        level = self.shared.hardware.levels[index]
+        return self.units.bits / block_bits(level, tensor) * level.price(tensor, action)
 
-    def _home_price(self, home: int, phase: PhaseName) -> float:
+    def _home_price(self, home: int, phase: PhaseName) -> Any:
         """Energy of one word of it that a phase takes from the home, or brings there."""
         role = self.shared.sharing.role(phase)
         return self._price(home, role, _AT_HOME[role])
@@ -170,10 +182,10 @@ class LeastCosts:
         words = bits / (block_bits(level, tensor) * level.fanout.children)
         return words * level.price(tensor, action)
 
-    def _carried_pj(self, index: int) -> float:
+    def _carried_pj(self, index: int, bits: Any) -> Any:
         """Energy of a word of the intermediate tensor, or of outputs, on the network of a level."""
-        level, bits = self.shared.hardware.levels[index], self.shared.hardware.precision_bits
-        return level.fanout.transfer_pj * bits.outputs / level.word_bits
+        level = self.shared.hardware.levels[index]
+        return level.fanout.transfer_pj * bits / level.word_bits
 
     def _indexed_pj(self, home: int) -> Any:
         """Every index of a tile, read once by the phase that gathers, and brought to the units."""
@@ -184,14 +196,14 @@ class LeastCosts:
             each += inner.price("weights", "write") / block_bits(inner, "weights")
         return self.shapes.units * self.runs * self.index_bits * each
 
-    def _listed_pj(self) -> Any:
-        """Lists of entries, on their way from the outermost level to the decoder."""
-        shared = self.shared
-        outermost, decoder = shared.hardware.levels[0], shared.form.decode_level
-        each = self._brought_pj(decoder, "weights")
-        if not decoder:
-            each = outermost.price("weights", "read") / block_bits(outermost, "weights")
-        return self.listed * float(shared.entry_form(self.shapes).unit_bits) * each
+    def _listed_pj(self, home: int) -> Any:
+        """Lists of entries, on their way from where they lie to the decoder."""
+        shared, first = self.shared, self.shared.list_level(home)
+        level, decoder = shared.hardware.levels[first], shared.form.decode_level
+        each = self._brought_pj(decoder, "weights", first)
+        if decoder == first:
+            each = level.price("weights", "read") / block_bits(level, "weights")
+        return self.listed * shared.entry_bits * each
 
     def _returned_pj(self, home: int, added: Any, sums: Any) -> Any:
         """What the innermost level spends at least on sums that come back to its MAC units.
@@ -210,7 +222,7 @@ class LeastCosts:
                 # What children send may be added up on the way.
                 words = bits / (block_bits(level, "outputs") * children)
                 taken = min(taken, words * level.price("outputs", "update"))
-        taken += self._carried_pj(-2)
+        taken += self._carried_pj(-2, bits)
         back = bits / block_bits(inner, "outputs") * inner.price("outputs", "read")
         # Neighbors below one instance may be added up before.
         added = self._left * added / inner.fanout.children
@@ -235,6 +247,7 @@ class LeastCosts:
             return np.zeros(len(self.width))
         pixels = layer.batch * layer.in_channels * self._covered(layer.out_height, layer.out_width)
         stored = self.index_bits * shared.distinct.part.units
+        stored = stored + self.entries * shared.entry_bits * shared.has_lists(home)
         weights = stored * self._brought_pj(index_level(hardware, home), "weights")
         inputs = pixels * precision.inputs * self._brought_pj(home, "inputs")
         sums = layer.output_words * precision.outputs
@@ -253,14 +266,13 @@ class LeastCosts:
             ])
         )  # fmt: skip
 
-    def _brought_pj(self, index: int, tensor: Tensor) -> float:
-        """What a bit costs at least on its way from the outermost level into another one."""
-        if not index:
-            return 0.0
+    def _brought_pj(self, index: int, tensor: Tensor, first: int = 0) -> float:
+        """What a bit costs at least on its way from the outermost, or another, level into one."""
         levels, total = self.shared.hardware.levels, 0.0
-        for i, level in enumerate(levels[: index + 1]):
+        for i in range(first, index + 1 if index > first else first):
+            level = levels[i]
             if tensor in level.kept_tensors and tensor not in level.may_bypass:
-                total += level.price(tensor, "write") / block_bits(level, tensor) * (i > 0)
+                total += level.price(tensor, "write") / block_bits(level, tensor) * (i > first)
                 total += level.price(tensor, "read") / block_bits(level, tensor) * (i < index)
             total += level.fanout.transfer_pj / level.word_bits * (i < index)
         return total
@@ -292,9 +304,10 @@ class LeastCosts:
             "P": rows, "Q": columns, "R": taps, "S": taps,
         }  # fmt: skip
         each = shared.hardware.compute.cycles_per_mac
-        served = self._transfer(last, self.gathered)
+        served = self._transfer(last, 0 * self.gathered if self.ordered else self.gathered)
         if not is_taken:
-            served = np.maximum(served, self._transfer(last, self.gathered, is_read=False))
+            moved = self.words if self.ordered else self.gathered
+            served = np.maximum(served, self._transfer(last, moved, is_read=False))
         if last != home:
             moved = self._transfer(home, self.tables * self.runs * self._touched, is_read=is_taken)
             served = np.maximum(served, moved)
@@ -332,7 +345,7 @@ class LeastCosts:
 
     def _transfer(self, index: int, words: Any, is_read: bool = True) -> np.ndarray:
         """Cycles that a level takes for words of the intermediate tensor, over all instances."""
-        levels, bits = self.shared.hardware.levels, self.shared.hardware.precision_bits.outputs
+        levels, bits = self.shared.hardware.levels, self.units.bits
         instances = math.prod(outer.fanout.children for outer in levels[:index])
         # At least: it stands for inputs in one phase, for outputs in the other.
         most = max(rates(levels[index], role)[0 if is_read else 1] for role in _AT_HOME)

@@ -85,7 +85,7 @@ def _tiles_as_words(
         zeros=replace(layer.zeros, weights=0.0),
     )  # fmt: skip
     shapes = shared.shapes(tile)
-    bits = shapes.units * shared.index_bits(tile, ordered) / hardware.precision_bits.weights
+    bits = shapes.units * shared.stored_bits(tile, ordered, home) / hardware.precision_bits.weights
     words = float(bits) / (kernel[0] * kernel[1]), tile.N * tile.G * tile.C, shapes.output_words
     factors = np.zeros((len(hardware.levels), 3, COSTS))
     for j, first in enumerate((index_level(hardware, home), home, home)):

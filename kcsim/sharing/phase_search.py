@@ -25,7 +25,7 @@ from kcsim.mapping.search import SearchResult, solve
 from kcsim.model.counts import count_layer
 from kcsim.sharing.account import Cost, SharedEstimate, entries_cost, evaluate_shared, gather_cost
 from kcsim.sharing.outer import find_outer
-from kcsim.sharing.phases import phase_hardware
+from kcsim.sharing.phases import entry_levels, phase_hardware
 from kcsim.sharing.places import Place, index_level
 from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.tiles import Tile
@@ -94,7 +94,7 @@ class PhaseSearch:
         def find() -> Found:
             found = self._search(
                 shared.shapes(tile).gather,
-                phase_hardware(shared, "gather", place.home, place.last),
+                phase_hardware(shared, "gather", place.home, place.last, tile),
                 (shared.gather_costs(tile, place.ordered),),
                 _gather_prices(shared, place.home, place.last, width * shared.depth),
             )
@@ -141,7 +141,7 @@ class PhaseSearch:
             loads = sum(widths.values()) * rounds.N * rounds.P * rounds.Q
 
         def find() -> SearchResult:
-            hardware = phase_hardware(shared, "entries", home, home)
+            hardware = phase_hardware(shared, "entries", home, home, tile)
             # The codebook is loaded once for all runs.
             costs = tuple(
                 replace(
@@ -150,9 +150,10 @@ class PhaseSearch:
                 )
                 for each in shared.entry_form(shapes).costs(hardware)
             )  # fmt: skip
-            return self._search(layer, hardware, costs, _entry_prices(hardware, home))
+            return self._search(layer, hardware, costs, _entry_prices(shared, home))
 
-        return self._remembered((shared.decode_level, home, loads, layer.shape_key), find)
+        bits = shared.arithmetic(tile).bits
+        return self._remembered((shared.decode_level, home, loads, bits, layer.shape_key), find)
 
     def _search(
         self,
@@ -193,11 +194,12 @@ def _without_loops(shared: SharedLayer, place: Place, tile: Tile) -> SharedMappi
     return SharedMapping(shared.sharing, home, last, place.ordered, tile, none, none, none)
 
 
-def _entry_prices(hardware: Hardware, home: int) -> Prices:
-    """The phase that multiplies: what its inputs and outputs do above the home is not its own."""
-    factors = np.ones((len(hardware.levels), 3, columns.COSTS))
-    factors[:home, 1:] = 0
-    factors[home, 1:, columns.FILL_PJ] = 0
+def _entry_prices(shared: SharedLayer, home: int) -> Prices:
+    """The phase that multiplies: what happens above where it finds its operands is not its own."""
+    factors = np.ones((len(shared.hardware.levels), 3, columns.COSTS))
+    for j, first in enumerate(entry_levels(shared, home)):
+        factors[:first, j] = 0
+        factors[first, j, columns.FILL_PJ] = 0
     factors[: home + 1, :, columns.VALUE_BITS] = 0
     return Prices(factors)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from kcsim.cost.access import CodebookPlace
 from kcsim.cost.weight_format import WeightFormat
+from kcsim.hardware.level import LevelPrecision
 from kcsim.hardware.schema import Hardware, Precision
 from kcsim.mapping.nest import Loop, Mapping
 from kcsim.model.codebook import codebook_place
@@ -16,6 +17,7 @@ from kcsim.model.cycles import Cycles, count_cycles
 from kcsim.sharing.places import confined, index_level
 from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.strategies import PhaseName
+from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import TENSORS, Tensor
 
 READS, FILLS, UPDATES = range(3)
@@ -53,7 +55,9 @@ class Phase:
     bound_by: str
 
 
-def phase_hardware(shared: SharedLayer, phase: PhaseName, home: int, last: int) -> Hardware:
+def phase_hardware(
+    shared: SharedLayer, phase: PhaseName, home: int, last: int, tile: Tile
+) -> Hardware:
     """The hardware as one phase sees it.
 
     Parameters
@@ -64,18 +68,20 @@ def phase_hardware(shared: SharedLayer, phase: PhaseName, home: int, last: int) 
         Position of the home.
     last : int
         Position of the level that tables are gathered at.
+    tile : Tile
+        What the home holds at one time; the width of sums depends on it.
     """
     is_gather, role = phase == "gather", shared.sharing.role(phase)
     hardware = confined(shared.hardware, home, (role, last) if is_gather else None)
     compute, precision = hardware.compute, hardware.precision_bits
+    units = shared.arithmetic(tile)
     if is_gather:
-        compute = replace(compute, mac_pj=hardware.add_pj)
-    if role == "inputs":
-        # It takes the intermediate tensor in, which is as wide as a partial sum.
-        precision = Precision(
-            weights=precision.weights, inputs=precision.outputs, outputs=precision.outputs
-        )
-    return replace(hardware, compute=compute, precision_bits=precision)
+        compute = replace(compute, mac_pj=units.add_pj)
+    else:
+        compute = replace(compute, mac_pj=units.mac_pj, gated_mac_pj=units.gated_mac_pj)
+    widths = {tensor: getattr(precision, tensor) for tensor in TENSORS} | {role: units.bits}
+    levels = tuple(replace(level, precision_bits=LevelPrecision()) for level in hardware.levels)
+    return replace(hardware, levels=levels, compute=compute, precision_bits=Precision(**widths))
 
 
 def count_outer(shared: SharedLayer, mapping: SharedMapping) -> Counts:
@@ -88,7 +94,7 @@ def count_outer(shared: SharedLayer, mapping: SharedMapping) -> Counts:
     """
     hardware = shared.hardware
     home = hardware.level_index(mapping.home)
-    form = shared.indexed_form(mapping.tile, mapping.ordered)
+    form = shared.indexed_form(mapping.tile, mapping.ordered, home)
     counts = count_layer(shared.layer, hardware, mapping.outer, form)
     leave_out(counts.accesses, counts.transfers, first_levels(hardware, home), outside=True)
     return counts
@@ -113,7 +119,7 @@ def count_gather(shared: SharedLayer, mapping: SharedMapping, width: int) -> Pha
         If the mapping does not cover the tile or does not fit.
     """
     home, last = (shared.hardware.level_index(n) for n in (mapping.home, mapping.gathered_at))
-    hardware = phase_hardware(shared, "gather", home, last)
+    hardware = phase_hardware(shared, "gather", home, last, mapping.tile)
     layer = shared.shapes(mapping.tile).gather
     form = shared.gather_form(mapping.tile, mapping.ordered)
     counts = count_layer(layer, hardware, mapping.gather, form)
@@ -125,30 +131,39 @@ def count_gather(shared: SharedLayer, mapping: SharedMapping, width: int) -> Pha
     transfers[:last, role] *= values
     tiles[: last + 1, role] *= values
     gathered = layer.macs * (1 + shared.has_offsets)
-    gather_one_by_one(accesses, transfers, last, shared.role, gathered)
+    sums = None
+    if mapping.ordered:
+        sums = shared.shapes(mapping.tile).shared_tables * max(shared.widths(mapping.tile))
+    gather_one_by_one(accesses, transfers, last, shared.role, gathered, sums)
     counts = replace(counts, accesses=accesses, transfers=transfers, tile_words=tiles)
     check_fit(counts, form, outermost=home + 1)
     leave_out(counts.accesses, counts.transfers, first_levels(shared.hardware, home))
     runs = shared.runs(mapping.tile)
     taken = _cycles(counts, form, home)
     cycles = taken.total * (1 + shared.has_offsets)
-    total = replace(
-        counts, accesses=counts.accesses * runs, transfers=counts.transfers * runs,
-        executed_macs=layer.macs * runs,
-    )  # fmt: skip
+    accesses, transfers = counts.accesses * runs, counts.transfers * runs
+    if mapping.ordered:
+        # Not every table is as wide as the widest.
+        sums = shared.produced(mapping.tile)
+        gather_one_by_one(accesses, transfers, last, shared.role, gathered * runs, sums)
+    total = replace(counts, accesses=accesses, transfers=transfers, executed_macs=layer.macs * runs)
     return Phase(total, form, shared.role, runs, cycles * runs, cycles, taken.bound_by)
 
 
 def gather_one_by_one(
-    accesses: np.ndarray, transfers: np.ndarray, last: int, role: Tensor, gathered: int
-) -> None:
-    """Set what values gathered from a table, or into one, are at the last level that holds it."""
-    j = TENSORS.index(role)
+    accesses: np.ndarray, transfers: np.ndarray, last: int, role: Tensor, gathered: int,
+    sums: int | None = None,
+) -> None:  # fmt: skip
+    """Set what values gathered from a table, or into one, are at the last level that holds it.
+
+    In order, the running sum stays in its adder: only complete `sums` come to the level.
+    """
+    j, moved = TENSORS.index(role), gathered if sums is None else sums
     transfers[last:, j] = 0
-    transfers[last:, j, DOWN if role == "inputs" else UP] = gathered
-    accesses[last, j, READS] = gathered
+    transfers[last:, j, DOWN if role == "inputs" else UP] = moved
+    accesses[last, j, READS] = gathered if sums is None else 0
     if role == "outputs":
-        accesses[last, j, UPDATES] = gathered
+        accesses[last, j, UPDATES] = moved
 
 
 def count_entries(shared: SharedLayer, mapping: SharedMapping, widths: dict[int, int]) -> Phase:
@@ -167,7 +182,7 @@ def count_entries(shared: SharedLayer, mapping: SharedMapping, widths: dict[int,
         If the mapping does not cover the entries or does not fit.
     """
     home = shared.hardware.level_index(mapping.home)
-    hardware = phase_hardware(shared, "entries", home, home)
+    hardware = phase_hardware(shared, "entries", home, home, mapping.tile)
     shapes = shared.shapes(mapping.tile)
     form = replace(shared.entry_form(shapes), codebook_level=mapping.codebook_level)
     rounds = mapping.tile.rounds(shared.layer)
@@ -181,7 +196,7 @@ def count_entries(shared: SharedLayer, mapping: SharedMapping, widths: dict[int,
         # The codebook stays where the widest run has it, and is loaded once for all.
         place = place or codebook_place(counts, form)
         taken.append(_cycles(counts, replace(form, loads_codebook=False), home, place))
-        leave_out(counts.accesses, counts.transfers, entry_levels(home))
+        leave_out(counts.accesses, counts.transfers, entry_levels(shared, home))
         counted.append(counts)
     times = runs.values()
     repeated = list(zip(counted, times, strict=True))
@@ -221,9 +236,9 @@ def first_levels(hardware: Hardware, home: int) -> list[int]:
     return [index_level(hardware, home), home, home]
 
 
-def entry_levels(home: int) -> list[int]:
-    """Likewise, of the phase that multiplies: it is told its entries by the outermost level."""
-    return [0, home, home]
+def entry_levels(shared: SharedLayer, home: int) -> list[int]:
+    """Likewise, of the phase that multiplies: it is told its entries by lists."""
+    return [shared.list_level(home), home, home]
 
 
 def leave_out(

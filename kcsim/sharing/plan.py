@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from kcsim.clustering.coding import fixed_index_bits
 from kcsim.clustering.unit import Unit
@@ -70,6 +70,32 @@ class SharedMapping:
     codebook_level: int | None = None
 
 
+MOST_UNITS = 10**9
+"""Units that a layer has at most: shares of them are fractions of no more."""
+
+
+class Arithmetic(NamedTuple):
+    """How wide values are that are shared, and what units of that width cost; see `SharedLayer`.
+
+    Attributes
+    ----------
+    bits : int
+        Of a value of the intermediate tensor.
+    add_pj : float
+        Of adding what is gathered.
+    factor_pj : float
+        Of multiplying it by a scale or an offset.
+    mac_pj, gated_mac_pj : float
+        Of the phase that multiplies.
+    """
+
+    bits: int
+    add_pj: float
+    factor_pj: float
+    mac_pj: float
+    gated_mac_pj: float
+
+
 @dataclass(frozen=True, eq=False)
 class SharedLayer:
     """A clustered layer that is to share products or sums on a hardware.
@@ -123,6 +149,35 @@ class SharedLayer:
         found = self.sharing.widths(self.distinct, tile, self.shapes(tile).blocks)
         return {n + self.has_offsets: count for n, count in found if n + self.has_offsets}
 
+    def arithmetic(self, tile: Tile) -> Arithmetic:
+        """Widths and energies of a tile.
+
+        Energies are those of the hardware times the 1-bit full adders of these operands over
+        those of its own (`Hardware.full_adders`).
+        """
+        hardware, precision, shapes = self.hardware, self.hardware.precision_bits, self.shapes(tile)
+        units = shapes.blocks * shapes.units_per_kernel
+        bits = self.sharing.value_bits(precision, self.unit, units, scaled=self.has_factors)
+        gathered = bits if self.role == "inputs" else precision.inputs
+        multiplied = precision.inputs if self.role == "inputs" else bits
+        own = replace(precision, inputs=multiplied)
+        mac = replace(hardware, precision_bits=own).full_adders[0] / hardware.full_adders[0]
+        return Arithmetic(
+            bits,
+            hardware.add_pj * bits / hardware.full_adders[2],
+            hardware.multiply_pj * gathered / precision.inputs,
+            hardware.compute.mac_pj * mac,
+            hardware.compute.gated_mac_pj * mac,
+        )
+
+    def produced(self, tile: Tile) -> int:
+        """Words of the intermediate tensor that all tiles compute."""
+        rounds = tile.rounds(self.layer)
+        rows, columns = self.shapes(tile).shared_positions
+        entries = sum(count * width for width, count in self.widths(tile).items())
+        places: int = tile.N * rows * columns * self.depth * rounds.N * rounds.P * rounds.Q
+        return entries * places
+
     def runs(self, tile: Tile) -> int:
         """Tiles of the layer: all that differ in any dimension."""
         return math.prod(tile.rounds(self.layer))
@@ -154,41 +209,90 @@ class SharedLayer:
             and all({turned.get(d, d) for d in each} == set(each) for each in constraints)
         )  # fmt: skip
 
+    def list_level(self, home: int) -> int:
+        """Position of the level that the phase that multiplies takes the lists of entries from.
+
+        Lists come with the indexes of a tile, and lie where these do. Entries that are decoded
+        further out come from the outermost level, for each table.
+        """
+        level = index_level(self.hardware, home)
+        return level if self.has_lists(home) else 0
+
+    def has_lists(self, home: int) -> bool:
+        """Whether lists of entries lie beside the indexes of a tile."""
+        return self.form.decode_level >= index_level(self.hardware, home)
+
+    @cached_property
+    def entry_bits(self) -> int:
+        """Bits of an entry in a list: which one it is, and how it is turned."""
+        part = self.distinct.part
+        return fixed_index_bits(part.clusters) + fixed_index_bits(part.settings.transforms)
+
+    def stored_bits(self, tile: Tile, ordered: bool, home: int) -> Fraction:
+        """Bits of a unit in all levels outside of the phases: as `index_bits`, and its list.
+
+        Lists of all tiles are shared out among all units.
+        """
+        bits = self.index_bits(tile, ordered)
+        if not self.has_lists(home):
+            return bits
+        listed = sum(entries * count for entries, count in self.widths(tile).items())
+        rounds = tile.rounds(self.layer)
+        units = self.shapes(tile).units * rounds.G * rounds.M * rounds.C
+        return bits + Fraction(listed * self.entry_bits, units)
+
     def home_bits(
-        self, shapes: PhaseShapes, home: int, index_bits: Any, width: Any
-    ) -> dict[Tensor, Any]:
+        self, shapes: PhaseShapes, home: int, index_bits: Any, width: Any, widest: Any,
+        value_bits: Any,
+    ) -> dict[Tensor, Any]:  # fmt: skip
         """Bits of a tile in its home, tables of some width included with what they stand for.
+
+        Lists have room for the widest table.
 
         Those of one unit may be a fraction, or floats of many tiles.
         """
         precision, one = self.hardware.precision_bits, 1 + 0 * index_bits
+        lists = shapes.tile.G * shapes.tables * widest * self.entry_bits * self.has_lists(home)
         needed: dict[Tensor, Any] = {
-            "weights": shapes.units * index_bits * (index_level(self.hardware, home) == home),
+            "weights": (shapes.units * index_bits + lists)
+            * (index_level(self.hardware, home) == home),
             "inputs": shapes.input_words * (precision.inputs * one),
             "outputs": shapes.output_words * (precision.outputs * one),
         }
-        needed[self.role] += shapes.shared_tables * width * precision.outputs
+        needed[self.role] += shapes.shared_tables * width * value_bits
         return needed
 
     def index_bits(self, tile: Tile, ordered: bool) -> Fraction:
         """Bits of what is stored for a unit: its index, or its address in a tile; and factors.
 
         An address says which unit of the filter it is, and whether it is the last with its entry.
+        Zero units that are left out have none; the others' are shared out among all.
         """
         if not ordered:
             return self.form.unit_bits
         units = self.shapes(tile).units // (tile.G * tile.M)
         extras = self.distinct.part.settings.extras_bits
-        return Fraction(fixed_index_bits(units) + 1 + extras)
+        bits = Fraction(fixed_index_bits(units) + 1 + extras)
+        return bits * (1 - self._zero_share)
 
-    def indexed_form(self, tile: Tile, ordered: bool) -> WeightFormat:
-        """The weights as all levels outside of the phases know them: indexes."""
-        bits, innermost = self.index_bits(tile, ordered), len(self.hardware.levels) - 1
+    @cached_property
+    def _zero_share(self) -> Fraction:
+        """Share of the units that are left out."""
+        share = Fraction(self.distinct.zero_share).limit_denominator(MOST_UNITS)
+        return min(share, Fraction(MOST_UNITS - 1, MOST_UNITS))
+
+    def indexed_form(self, tile: Tile, ordered: bool, home: int) -> WeightFormat:
+        """The weights as all levels outside of the phases know them: indexes, and lists."""
+        bits, innermost = self.stored_bits(tile, ordered, home), len(self.hardware.levels) - 1
         return WeightFormat(self.form.value_bits, self.form.unit, bits, innermost)
 
     def gather_form(self, tile: Tile, ordered: bool) -> WeightFormat:
         """The weights of the phase that gathers: indexes, all the way to the adders."""
-        return replace(self.indexed_form(tile, ordered), unit=(self.depth, 1, 1))
+        bits, innermost = self.index_bits(tile, ordered), len(self.hardware.levels) - 1
+        if ordered and "weights" in self.hardware.levels[innermost].kept_tensors:
+            # What it reads for zeros is spared by the rules of zeros there.
+            bits /= 1 - self._zero_share
+        return WeightFormat(self.form.value_bits, (self.depth, 1, 1), bits, innermost)
 
     def gather_costs(self, tile: Tile, ordered: bool) -> WeightCosts:
         """Likewise, for the mapper."""
@@ -197,11 +301,9 @@ class SharedLayer:
 
     def entry_form(self, shapes: PhaseShapes) -> WeightFormat:
         """The weights of the phase that multiplies: which entries there are, decoded on the way."""
-        part = self.distinct.part
-        bits = fixed_index_bits(part.clusters) + fixed_index_bits(part.settings.transforms)
         return replace(
-            self.form, unit=shapes.entry_unit, unit_bits=Fraction(bits), multiplies_per_weight=0,
-            adds_per_weight=0,
+            self.form, unit=shapes.entry_unit, unit_bits=Fraction(self.entry_bits),
+            multiplies_per_weight=0, adds_per_weight=0,
         )  # fmt: skip
 
 

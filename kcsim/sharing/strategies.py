@@ -11,7 +11,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
+from kcsim.clustering.coding import fixed_index_bits
 from kcsim.clustering.unit import Unit
+from kcsim.hardware.schema import Precision
 from kcsim.sharing.distinct_entries import DistinctEntries, Widths
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import Tensor
@@ -31,6 +33,8 @@ class Sharing(ABC):
     merged : {"M", "C"}
         The dimension of the layer along which units with the same entry are one: entries take its
         place in the phase that multiplies, and there are the fewer the more of it a tile has.
+    tables_of : {"block", "filter"}
+        What has a table of entries.
     can_order : bool
         Whether units may come in the order of their entries, so that no table is needed.
     """
@@ -38,6 +42,7 @@ class Sharing(ABC):
     name: ClassVar[str]
     phases: ClassVar[tuple[PhaseName, PhaseName]]
     merged: ClassVar[Literal["M", "C"]]
+    tables_of: ClassVar[Literal["block", "filter"]]
     can_order: ClassVar[bool]
 
     @property
@@ -54,6 +59,23 @@ class Sharing(ABC):
         """Values that the intermediate tensor has for one entry at one place."""
 
     @abstractmethod
+    def value_bits(self, precision: Precision, unit: Unit, units: int, *, scaled: bool) -> int:
+        """Bits of a value of the intermediate tensor: given, or enough for any.
+
+        Two operands of B_1 and B_2 bits have a product of B_1 + B_2, and a sum of n values has
+        ceil(log2 n) more than one of them.
+
+        Parameters
+        ----------
+        precision : Precision
+        unit : Unit
+        units : int
+            Units of one filter in a tile.
+        scaled : bool
+            Whether what is gathered is multiplied by a factor, as wide as a weight, before.
+        """
+
+    @abstractmethod
     def tables(self, tile: Tile, blocks: int) -> int:
         """Tables of entries in one group of a tile that has so many blocks of channels."""
 
@@ -68,11 +90,17 @@ class ShareProducts(Sharing):
     name = "share_products"
     phases = ("entries", "gather")
     merged = "M"
+    tables_of = "block"
     can_order = False
 
     def depth(self, unit: Unit) -> int:
         """One: the product with all of an entry."""
         return 1
+
+    def value_bits(self, precision: Precision, unit: Unit, units: int, *, scaled: bool) -> int:
+        """Those of the sum of as many products as an entry has weights."""
+        full = precision.weights + precision.inputs + fixed_index_bits(unit.size)
+        return precision.products or full
 
     def tables(self, tile: Tile, blocks: int) -> int:
         """One for every block."""
@@ -80,7 +108,7 @@ class ShareProducts(Sharing):
 
     def widths(self, distinct: DistinctEntries, tile: Tile, blocks: int) -> Widths:
         """The entries that a block meets in the filters of a tile."""
-        return distinct.widths("block", tile.M)
+        return distinct.widths(self.tables_of, tile.M)
 
 
 class ShareSums(Sharing):
@@ -92,11 +120,17 @@ class ShareSums(Sharing):
     name = "share_sums"
     phases = ("gather", "entries")
     merged = "C"
+    tables_of = "filter"
     can_order = True
 
     def depth(self, unit: Unit) -> int:
         """A sum for every channel of the entry."""
         return unit.channels
+
+    def value_bits(self, precision: Precision, unit: Unit, units: int, *, scaled: bool) -> int:
+        """Those of the sum of one input, or product with a factor, for each unit of a filter."""
+        full = precision.inputs + scaled * precision.weights + fixed_index_bits(units)
+        return precision.sums or full
 
     def tables(self, tile: Tile, blocks: int) -> int:
         """One for every filter."""
@@ -104,7 +138,7 @@ class ShareSums(Sharing):
 
     def widths(self, distinct: DistinctEntries, tile: Tile, blocks: int) -> Widths:
         """The entries that a filter has in the blocks of a tile."""
-        return distinct.widths("filter", blocks)
+        return distinct.widths(self.tables_of, blocks)
 
 
 SHARINGS: dict[str, Sharing] = {each.name: each for each in (ShareProducts(), ShareSums())}

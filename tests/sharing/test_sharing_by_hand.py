@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -92,9 +93,13 @@ def test_inputs_indexes_and_outputs_of_products(products):
     # The 4 pixels of a channel come for each of 4 tiles, and again for each entry of a tile.
     assert accesses[:, INPUTS, READS].tolist() == [16, 20, 20]
     assert accesses[:, INPUTS, FILLS].tolist() == [0, 16, 20]
-    # 2 indexes a tile, read for each of 4 outputs by the adders; 1, 1, 2 and 1 entries to look up.
-    assert accesses[:, WEIGHTS, READS].tolist() == [8 + 5, 8 + 5, 32 + 20]
-    assert accesses[:, WEIGHTS, FILLS].tolist() == [0, 8 + 5, 8 + 5]
+    # 2 indexes a tile, read for each of 4 outputs by the adders; 1, 1, 2 and 1 entries to look up,
+    # whose lists come with the indexes.
+    assert accesses[:, WEIGHTS, READS].tolist() == [8, 8 + 5, 32 + 20]
+    assert accesses[:, WEIGHTS, FILLS].tolist() == [0, 8, 8 + 5]
+    bits = {(i.component, i.action): i.bits for i in products.items if i.tensor == "weights"}
+    # One bit for each index and each entry of a list.
+    assert bits["DRAM", "read"] == bits["buffer", "fill"] == 8 + 5
     assert products.lookups == 5
     # 8 outputs of 4 tiles come to the buffer; those of the second channel are added to the first's.
     assert accesses[:, OUTPUTS, UPDATES].tolist() == [16, 32, 32]
@@ -113,7 +118,7 @@ def test_sums_are_multiplied_once_for_each_entry_of_a_filter(sums):
     accesses = sums.counts.accesses
     # Pixels are gathered for each of two filters.
     assert accesses[:, INPUTS, READS].tolist() == [16, 32, 32]
-    assert accesses[:, WEIGHTS, READS].tolist() == [8 + 8, 8 + 8, 32 + 32]
+    assert accesses[:, WEIGHTS, READS].tolist() == [8, 8 + 8, 32 + 32]
     assert accesses[:, OUTPUTS, UPDATES].tolist() == [16, 32, 32]
     assert accesses[:, OUTPUTS, READS].tolist() == [0, 16, 0]
 
@@ -158,3 +163,40 @@ def test_spilled_products_go_through_the_outermost_level():
     assert found.intermediate_accesses[BUFFER].tolist() == [32, 16, 16]
     assert found.counts.accesses[BUFFER, INPUTS, FILLS] == 16
     assert found.counts.accesses[DRAM, OUTPUTS].tolist() == [0, 0, 16]
+
+
+def test_zero_units_that_are_left_out_have_no_address():
+    layer, tile = shared("share_sums"), Tile(N=1, G=1, M=2, C=2, P=2, Q=2)
+    # Five of the eight units have the other entry.
+    left_out = replace(
+        layer.distinct, keys=np.where(layer.distinct.keys == 0, -1, 1), zero_share=5 / 8
+    )
+    without = replace(layer, distinct=left_out)
+    assert without.index_bits(tile, ordered=True) == Fraction(3, 8) * 2
+    assert without.index_bits(tile, ordered=False) == 1
+
+
+def test_a_running_sum_stays_in_its_adder():
+    plain = plan("share_sums", "M=2 P=2 Q=2", "P=2 Q=2")
+    bare = tuple(
+        replace(level, keeps=()) if level.name == "register" else level for level in HARDWARE.levels
+    )
+    layer = replace(shared("share_sums"), hardware=replace(HARDWARE, levels=bare))
+    one_by_one, ordered = (
+        evaluate_shared(layer, replace(plain, ordered=order)) for order in (False, True)
+    )
+    # 32 sums of one unit each: read, added to and written for each unit, or written once; and read
+    # by the phase that multiplies.
+    assert one_by_one.intermediate_accesses[BUFFER].tolist() == [32 + 32, 0, 32]
+    assert ordered.intermediate_accesses[BUFFER].tolist() == [32, 0, 32]
+    whole = replace(
+        plain, tile=plain.tile._replace(C=2), outer=Mapping(
+            (*loops("DRAM", "M=2").levels, *loops("buffer", "M=2 C=2 P=2 Q=2").levels)
+        ), gather=loops("buffer", "M=2 C=2 P=2 Q=2"), entries=loops("buffer", "C=2 P=2 Q=2"),
+    )  # fmt: skip
+    one_by_one, ordered = (
+        evaluate_shared(layer, replace(whole, ordered=order)) for order in (False, True)
+    )
+    # Three filters have two entries and one has one: 7 sums of 4 pixels, from 8 units.
+    assert one_by_one.intermediate_accesses[BUFFER].tolist() == [32 + 28, 0, 32]
+    assert ordered.intermediate_accesses[BUFFER].tolist() == [28, 0, 28]

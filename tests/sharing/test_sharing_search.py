@@ -83,8 +83,8 @@ def test_no_other_loops_of_any_part_take_less_energy(drawn):
 def _others(shared, plan, home, last):
     """Other loops of every part."""
     shapes = shared.shapes(plan.tile)
-    gather = phase_hardware(shared, "gather", home, last)
-    entries = phase_hardware(shared, "entries", home, home)
+    gather = phase_hardware(shared, "gather", home, last, plan.tile)
+    entries = phase_hardware(shared, "entries", home, home, plan.tile)
     for mapping in _nests(shapes.gather, gather):
         yield "gather", mapping
     for mapping in _nests(shapes.entries(max(shared.widths(plan.tile))), entries):
