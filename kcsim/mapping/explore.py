@@ -93,6 +93,9 @@ class Task:
     layer, hardware, weights, prices, even
     is_counted : bool
         Whether somebody asks how many mappings there are.
+    filled : int
+        Levels, from the outermost in, that are known to hold all of the tensors that they keep
+        in a best mapping.
     """
 
     layer: ConvLayer
@@ -103,6 +106,7 @@ class Task:
     limits: Limits = ()
     fixed: bool = False
     is_counted: bool = True
+    filled: int = 1
 
     @property
     def stages(self) -> int:
@@ -271,7 +275,7 @@ class Explorer:
     def _form(self, task: Task, factors: Sequence[Sequence[int]], weights: WeightCosts) -> Form:
         built = build_problem(
             task.layer, task.hardware, build_lattice(factors), weights, task.prices,
-            even=task.even, limits=task.limits, deadline=self.deadline,
+            even=task.even, limits=task.limits, filled=task.filled, deadline=self.deadline,
         )  # fmt: skip
         if not has_ways(built.problem):
             return Form(weights, built, no_floors(built), math.inf)

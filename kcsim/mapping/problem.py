@@ -44,12 +44,15 @@ class Built(NamedTuple):
         Tiles that may be spread along X and Y below each level.
     numbers : dict
         The stage of a level, of the tensors that it keeps and of those placed, as bits.
+    filled : int
+        Levels, from the outermost in, that hold all of the tensors that they keep.
     """
 
     problem: Problem
     accounts: int
     axes: list[list[np.ndarray]]
     numbers: dict[tuple[int, int, int], int]
+    filled: int = 1
 
 
 def build_problem(
@@ -61,6 +64,7 @@ def build_problem(
     *,
     even: bool = False,
     limits: Limits = (),
+    filled: int = 1,
     deadline: Deadline | None = None,
 ) -> Built:
     """All mappings of a layer on a hardware, with what they cost.
@@ -77,6 +81,8 @@ def build_problem(
         Whether all tiles of a level change at the same place.
     limits : Limits
         What is left of each level.
+    filled : int
+        See `Built`.
     deadline : Deadline, optional
 
     Raises
@@ -109,7 +115,7 @@ def build_problem(
         store_port, max(form.unit_filters, *form.unit) == 1, float(layer.output_words),
         *allowed[:4], _spared(machine, layer.output_words),
     )  # fmt: skip
-    return Built(problem, accounts, axes, numbers)
+    return Built(problem, accounts, axes, numbers, filled)
 
 
 def _spared(machine: Machine, outputs: int) -> np.ndarray:

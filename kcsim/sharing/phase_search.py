@@ -97,6 +97,7 @@ class PhaseSearch:
                 phase_hardware(shared, "gather", place.home, place.last),
                 (shared.gather_costs(tile, place.ordered),),
                 _gather_prices(shared, place.home, place.last, width * shared.depth),
+                place.home + 1,
             )
             plan = replace(_without_loops(shared, place, tile), gather=found.mapping)
             return Found(found, gather_cost(shared, plan))
@@ -150,7 +151,7 @@ class PhaseSearch:
                 )
                 for each in shared.entry_form(shapes).costs(hardware)
             )  # fmt: skip
-            return self._search(layer, hardware, costs, _entry_prices(hardware, home))
+            return self._search(layer, hardware, costs, _entry_prices(hardware, home), home + 1)
 
         return self._remembered((shared.decode_level, home, loads, layer.shape_key), find)
 
@@ -160,8 +161,11 @@ class PhaseSearch:
         hardware: Hardware,
         weights: Sequence[WeightCosts] = (DENSE,),
         prices: Prices | None = None,
+        filled: int = 1,
     ) -> SearchResult:
-        task = Task(layer, hardware, tuple(weights), prices, self._even, is_counted=False)
+        task = Task(
+            layer, hardware, tuple(weights), prices, self._even, is_counted=False, filled=filled
+        )
         try:
             limit = max(self.deadline.left, 1e-3)
             found = solve(task, self._objective, limit, within=self.deadline)
