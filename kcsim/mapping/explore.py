@@ -63,6 +63,9 @@ or a lot longer than the one before:"""
 FASTER, SLOWER, LONGER = 4.0, 1.7, 1.5
 LAST_TRY = 8.0
 """From here on, anything is looked for."""
+NEAR = 1.25
+"""Where only mappings are of interest that cost less than so many times the least, no narrow search
+comes first."""
 TABLE_BYTES = 1_500_000_000
 """Memory of the bounds."""
 _OPEN = 45
@@ -225,6 +228,8 @@ class Explorer:
         What is found has to be better; it is what comes back if nothing is.
     any_mapping : bool
         Whether the first mapping will do.
+    most : float
+        What the objective has to be below to be of interest.
     """
 
     def __init__(
@@ -236,8 +241,9 @@ class Explorer:
         *,
         known: Point | None = None,
         any_mapping: bool = False,
+        most: float = math.inf,
     ) -> None:
-        self.task, self.objective, self.deadline = task, objective, deadline
+        self.task, self.objective, self.deadline, self.most = task, objective, deadline, most
         self.known, self.tables, self.any_mapping = Explored(), tables, any_mapping
         places = FRONT_PLACES if objective == FRONT else 1
         self.best = np.full((places, 2), np.inf)
@@ -327,17 +333,19 @@ class Explorer:
         list of Form
             In which something better may be found, the most promising first.
         """
-        parts = promising(forms)
+        parts = [form for form in promising(forms) if form.least <= self.most * WITH_TIES]
         if self.objective == FRONT:
             self._search_ends(parts, first, width)
             for form in parts:
                 self._run(form, math.inf, FRONT_WIDTH * width)
             return parts
         before, least = self._best_value, min((form.least for form in parts), default=0.0)
-        factor, took = first, math.inf
+        factor, took, limit = first, math.inf, min(before, self.most)
+        if self.most <= least * NEAR:
+            return parts
         while self._best_value == before and not self.deadline.has_passed:
-            most = min(least * factor if factor < LAST_TRY else math.inf, before)
-            last = most == before
+            most = min(least * factor if factor < LAST_TRY else math.inf, limit)
+            last = most == limit
             own = 1 if last else width
             may = [form for form in parts if form.least <= most * WITH_TIES]
             steps = sum(self._run(form, most, own) for form in may)
@@ -369,13 +377,13 @@ class Explorer:
 
     def _may_improve(self, form: Form) -> bool:
         """Whether a form may have something better than the best, or as good and faster, say."""
-        return form.least <= self._best_value * WITH_TIES
+        return form.least <= min(self._best_value, self.most) * WITH_TIES
 
     def _prove(self, form: Form, most: float = math.inf) -> None:
         """Search all that may be better than the best, and not above some value."""
         if self.objective != FRONT and not self._may_improve(form):
             return
-        search, outcome = self._search(form, most, 1 << 62)
+        search, outcome = self._search(form, min(most, self.most), 1 << 62)
         if outcome == DONE and not search.labels.tally[FORGOTTEN]:
             return
         reason = OUT_OF_MEMORY if outcome == FULL else OUT_OF_TIME

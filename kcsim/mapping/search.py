@@ -204,6 +204,20 @@ def solve(
     return result_of(task, objective, known, known.points[-1], time.monotonic() - started)
 
 
+def solve_below(
+    task: Task, objective: str, most: float, time_limit: float, within: Deadline
+) -> SearchResult | None:
+    """The best mapping of a task; ``None`` if its objective is above `most`, or nothing fits."""
+    started = time.monotonic()
+    deadline = Deadline(time_limit, within)
+    known = explore(Explorer(task, OBJECTIVES.index(objective), deadline, most=most))
+    if known.points:
+        return result_of(task, objective, known, known.points[-1], time.monotonic() - started)
+    if known.left_out or most == math.inf:
+        raise nothing_found(task, known, time_limit, None)
+    return None
+
+
 def result_of(
     task: Task, objective: str, known: Explored, point: Point, seconds: float
 ) -> SearchResult:

@@ -118,10 +118,9 @@ class DistinctEntries:
         -------
         int64[G, tiles, blocks]
         """
-        layer = self.part.layer
-        shape = (layer.groups, layer.out_channels // layer.groups // filters, self.blocks)
+        mean, shape = self._block_mean(filters)
         if self.keys is None:
-            return _spread(self._expected(filters * self.units_per_kernel), shape)
+            return _spread(mean, shape)
         tiled = self.keys.reshape(*shape[:2], filters, *self.keys.shape[2:])
         return self._count(tiled.transpose(0, 1, 3, 2, 4), shape)
 
@@ -137,13 +136,9 @@ class DistinctEntries:
         -------
         int64[G, M/G, tiles]
         """
-        layer = self.part.layer
-        shape = (layer.groups, layer.out_channels // layer.groups, self.blocks // blocks)
+        mean, shape = self._filter_mean(blocks)
         if self.keys is None:
-            # Sub-spaces have entries of their own.
-            spaces = blocks if self.part.settings.is_product else 1
-            drawn = blocks // spaces * self.units_per_kernel
-            return _spread(spaces * self._expected(drawn), shape)
+            return _spread(mean, shape)
         return self._count(self.keys.reshape(*shape, blocks, -1), shape)
 
     def widths(self, of: Literal["block", "filter"], size: int) -> Widths:
@@ -156,10 +151,31 @@ class DistinctEntries:
             As for `per_block` or `per_filter`.
         """
         if (of, size) not in self._widths:
-            found = self.per_block(size) if of == "block" else self.per_filter(size)
-            entries, counts = np.unique(found, return_counts=True)
-            self._widths[of, size] = tuple(zip(entries.tolist(), counts.tolist(), strict=True))
+            self._widths[of, size] = self._count_widths(of, size)
         return self._widths[of, size]
+
+    def _count_widths(self, of: Literal["block", "filter"], size: int) -> Widths:
+        if self.keys is None:
+            mean, shape = self._block_mean(size) if of == "block" else self._filter_mean(size)
+            few, more, many = _next_to(mean, math.prod(shape))
+            return tuple((n, c) for n, c in ((few, many - more), (few + 1, more)) if c)
+        found = self.per_block(size) if of == "block" else self.per_filter(size)
+        entries, counts = np.unique(found, return_counts=True)
+        return tuple(zip(entries.tolist(), counts.tolist(), strict=True))
+
+    def _block_mean(self, filters: int) -> tuple[float, tuple[int, ...]]:
+        """What is expected of `per_block`, and its shape."""
+        layer = self.part.layer
+        shape = (layer.groups, layer.out_channels // layer.groups // filters, self.blocks)
+        return self._expected(filters * self.units_per_kernel), shape
+
+    def _filter_mean(self, blocks: int) -> tuple[float, tuple[int, ...]]:
+        """What is expected of `per_filter`, and its shape."""
+        layer = self.part.layer
+        shape = (layer.groups, layer.out_channels // layer.groups, self.blocks // blocks)
+        # Sub-spaces have entries of their own.
+        spaces = blocks if self.part.settings.is_product else 1
+        return spaces * self._expected(blocks // spaces * self.units_per_kernel), shape
 
     def _expected(self, draws: int) -> float:
         return expected_distinct(self.kinds, round(draws * (1 - self.zero_share)))
@@ -188,8 +204,13 @@ def _zero_units(layer: ClusteredLayer, codebook: Codebook) -> NDArray[np.bool_]:
 
 def _spread(mean: float, shape: tuple[int, ...]) -> Integers:
     """Whole numbers next to a mean that add up to the rounded total."""
-    count = int(np.prod(shape))
-    total = max(round(mean * count), 0)
-    spread = np.full(count, total // count, np.int64)
-    spread[: total % count] += 1
+    few, more, count = _next_to(mean, math.prod(shape))
+    spread = np.full(count, few, np.int64)
+    spread[:more] += 1
     return spread.reshape(shape)
+
+
+def _next_to(mean: float, count: int) -> tuple[int, int, int]:
+    """The smaller one of two whole numbers, how many of all are one more, and all."""
+    few, more = divmod(max(round(mean * count), 0), count)
+    return few, more, count

@@ -81,22 +81,26 @@ class LeastCosts:
             fits &= room.holds(needed)
         return np.asarray(fits)
 
+    def gathered_energy(self, last: int) -> np.ndarray:
+        """Reading (or updating) what is gathered, one by one, with its factors."""
+        shared, hardware = self.shared, self.shared.hardware
+        gathers = self.gathered / (1 + shared.has_offsets)
+        each = self._price(last, shared.role, "read")
+        if shared.role == "outputs":
+            each += self._price(last, shared.role, "update")
+        each += math.fsum(self._carried_pj(i) for i in range(last, len(hardware.levels)))
+        factors = gathers * hardware.multiply_pj * (shared.has_factors + shared.has_offsets)
+        return np.asarray(self._left * (self.gathered * each + factors))
+
     def gather_energy(self, home: int, last: int) -> np.ndarray:
         """Gathering and adding, and moving tables and the data tensor through the home once."""
         shared, hardware, shapes = self.shared, self.shared.hardware, self.shapes
         gathers = self.gathered / (1 + shared.has_offsets)
-        energy = self.gathered * hardware.add_pj
-        energy += gathers * hardware.multiply_pj * (shared.has_factors + shared.has_offsets)
-        energy += self.gathered * self._price(last, shared.role, "read")
-        other: Tensor = "inputs"
-        if shared.role == "outputs":
-            energy += self.gathered * self._price(last, shared.role, "update")
-        else:
-            other = "outputs"
+        other: Tensor = "inputs" if shared.role == "outputs" else "outputs"
         bits = getattr(hardware.precision_bits, other)
         served = self._served_pj("weights", self.index_bits) + self._served_pj(other, bits)
-        carried = math.fsum(self._carried_pj(i) for i in range(last, len(hardware.levels)))
-        energy = self._left * (energy + gathers * served + self.gathered * carried)
+        energy = self._left * (self.gathered * hardware.add_pj + gathers * served)
+        energy = energy + self.gathered_energy(last)
         if last != home:
             moved = self._home_price(home, "gather") + self._carried_pj(last - 1)
             if shared.role == "inputs":
