@@ -14,9 +14,10 @@ from kcsim.cost.rooms import room_of, rooms_of
 from kcsim.cost.zero_savings import left_of_macs
 from kcsim.hardware.level import Access
 from kcsim.hardware.schema import LevelConstraint
+from kcsim.kernels.spreads import most_spread
 from kcsim.sharing.places import index_level
 from kcsim.sharing.plan import SharedLayer
-from kcsim.sharing.shapes import PhaseShapes
+from kcsim.sharing.shapes import PhaseShapes, smooth
 from kcsim.sharing.strategies import PhaseName
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import DIMENSIONS, TENSORS, Tensor
@@ -47,8 +48,7 @@ class LeastCosts:
         self.width = np.array([float(max(each, default=0)) for each in widths])[at]
         entries = np.array([float(sum(e * n for e, n in each.items())) for each in widths])[at]
         used = np.array([float(sum(each.values())) for each in widths])[at]
-        # A loop over entries may be bounded by more, rounded up to small factors, but not by twice.
-        self.widest = self.width
+        self.widest = self.width.astype(np.int64)
         if ordered:
             self.width = np.minimum(self.width, 1 + shared.has_offsets)
         _, first, at = np.unique(tile.C, True, True)
@@ -289,11 +289,12 @@ class LeastCosts:
     def gather_cycles(self, home: int, last: int) -> np.ndarray:
         """Of the phase that gathers: at its units, or at what levels give."""
         shared, shapes = self.shared, self.shapes
-        is_taken, tile, taps = shared.role == "inputs", shapes.tile, shapes.units_per_kernel
+        is_taken, tile = shared.role == "inputs", shapes.tile
+        down, along = shapes.phase_windows("gather")
         rows, columns = shapes.positions("gather")
         sizes = {
             "N": tile.N, "G": tile.G, "M": tile.M, "C": shapes.gathered_channels,
-            "P": rows, "Q": columns, "R": taps, "S": taps,
+            "P": rows, "Q": columns, "R": down.taps, "S": along.taps,
         }  # fmt: skip
         each = shared.hardware.compute.cycles_per_mac
         served = self._transfer(last, self.gathered)
@@ -310,29 +311,57 @@ class LeastCosts:
         shared, shapes, unit = self.shared, self.shapes, self.shared.unit
         rows, columns = shapes.positions("entries")
         sizes = {
-            "N": shapes.tile.N, "P": rows, "Q": columns, "R": unit.height * unit.channels,
-            "S": unit.width, **shapes.entry_sizes(2 * self.widest),
+            "N": shapes.tile.N, "P": rows, "Q": columns, "R": unit.height, "S": unit.width,
         }  # fmt: skip
+        if shapes.depth > 1:
+            # The channels of a sum lie one below the other.
+            sizes |= {"R": shapes.depth, "S": 1}
         multiplying = self.macs * shared.hardware.compute.cycles_per_mac
         is_read = shared.role == "outputs"
         stored = self._transfer(home, self.words * self._touched, is_read=is_read)
-        multiplying = multiplying / self._units(home, sizes)
+        spread = [
+            self._units(home, sizes | shapes.entry_sizes(bound))
+            for bound in self._loops_over_entries
+        ]
+        multiplying = multiplying / np.maximum.reduce(spread)
         return np.asarray(self._left * np.maximum(multiplying, stored))
+
+    @cached_property
+    def _loops_over_entries(self) -> tuple[np.ndarray, ...]:
+        """Bounds that loops over entries may have: the widest table, one more, or small factors."""
+        widths, at = np.unique(self.widest, return_inverse=True)
+        factors = np.array([smooth(width) for width in widths.tolist()], np.int64)[at]
+        return self.widest, self.widest + 1, factors
 
     def _units(self, home: int, sizes: dict[str, Any]) -> np.ndarray:
         """MAC units that loops of these sizes can be spread over, in all homes together."""
         hardware, units = self.shared.hardware, np.ones(len(self.width))
         for i, level in enumerate(hardware.levels):
             fanout = level.fanout
+            if i < home:
+                units *= fanout.children
+                continue
             constraint = hardware.dataflow.levels.get(level.name, LevelConstraint())
-            axes = (fanout.x, constraint.spatial_x), (fanout.y, constraint.spatial_y)
-            for children, allowed in axes:
-                spread: Any = children
-                if i >= home:
-                    names = DIMENSIONS if allowed is None else allowed
-                    spread = np.minimum(children, math.prod(sizes.get(d, 1) for d in names))
-                units = units * np.maximum(spread, 1)
+            allowed = [
+                frozenset(DIMENSIONS if names is None else names)
+                for names in (constraint.spatial_x, constraint.spatial_y)
+            ]
+            if allowed[0] == allowed[1]:
+                units *= self._spread(allowed[0], sizes, fanout.x, fanout.y)
+            else:
+                units *= self._spread(allowed[0], sizes, fanout.x)
+                units *= self._spread(allowed[1], sizes, fanout.y)
         return units
+
+    def _spread(
+        self, names: frozenset[str], sizes: dict[str, Any], along_x: int, along_y: int = 1
+    ) -> np.ndarray:
+        """The most units that loops over some dimensions can be spread over."""
+        product = math.prod(np.int64(sizes.get(name, 1)) for name in sorted(names))
+        products, at = np.unique(np.broadcast_to(product, len(self.width)), return_inverse=True)
+        found = np.empty(len(products))
+        most_spread(np.maximum(products, 1), along_x, along_y, found)
+        return found[at]
 
     def _transfer(self, index: int, words: Any, is_read: bool = True) -> np.ndarray:
         """Cycles that a level takes for words of the intermediate tensor, over all instances."""

@@ -29,6 +29,7 @@ from kcsim.sharing.outer import find_outer
 from kcsim.sharing.phases import phase_hardware
 from kcsim.sharing.places import Place, index_level
 from kcsim.sharing.plan import SharedLayer, SharedMapping
+from kcsim.sharing.shapes import smooth
 from kcsim.sharing.strategies import PhaseName
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import TENSORS, ConvLayer
@@ -300,15 +301,3 @@ def _gather_prices(shared: SharedLayer, home: int, last: int, width: int) -> Pri
         factors[last, role, [columns.WRITE_CYCLES, columns.UPDATE_CYCLES]] = 0
     factors[: home + 1, :, columns.VALUE_BITS] = 0
     return Prices(factors)
-
-
-def smooth(number: int) -> int:
-    """The next number without prime factors above 7: loops over it can be cut in many ways."""
-    while True:
-        left = number
-        for prime in (2, 3, 5, 7):
-            while left % prime == 0:
-                left //= prime
-        if left == 1:
-            return number
-        number += 1
