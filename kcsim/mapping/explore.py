@@ -63,7 +63,7 @@ or a lot longer than the one before:"""
 FASTER, SLOWER, LONGER = 4.0, 1.7, 1.5
 LAST_TRY = 8.0
 """From here on, anything is looked for."""
-NEAR = 1.25
+NEAR = 2.0
 """Where only mappings are of interest that cost less than so many times the least, no narrow search
 comes first."""
 TABLE_BYTES = 1_500_000_000

@@ -283,13 +283,15 @@ def _bound_stages(
     """`rest` and `staying` for the stages of a level that keeps some tensors."""
     problem, level, prices, back, boundary, stay_pj, _ = known
     tiles, fits = len(boundary), known.fitting(kept)
-    values, found = np.empty((8, 16, tiles)), np.empty((8, 16, tiles))
+    values = np.full((8, 16, tiles), np.inf)
     bounds.bound_level(problem, level, kept, prices, fits, boundary, values)
     if level == 0:
         return values[:1, 0].copy(), np.zeros((1, 3, len(STAYING), tiles))
     placed = [key[2] for key in built.numbers if key[:2] == (level, kept)]
     less = np.array([[back if kept & ~each & 1 << OUTPUTS else 0.0] for each in placed])
-    staying = np.zeros((len(placed), 3, len(STAYING), tiles))
+    staying, found = np.zeros((len(placed), 3, len(STAYING), tiles)), np.empty(0)
+    if stay_pj.any():
+        found = np.full_like(values, np.inf)
     for tensor in range(3):
         for i, price in enumerate(stay_pj[tensor]):
             if price > 0:
