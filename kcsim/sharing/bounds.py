@@ -30,7 +30,7 @@ class Bounds:
         Of the phase that multiplies, likewise.
     outer_energy : float64[tiles]
         Of the loops above the home, likewise.
-    outside_cycles : float
+    outside_cycles : float64[tiles]
         Of the outermost level.
     static_pj_per_cycle : float
     homes : int
@@ -46,7 +46,7 @@ class Bounds:
     entries_energy: np.ndarray
     entries_cycles: np.ndarray
     outer_energy: np.ndarray
-    outside_cycles: float
+    outside_cycles: np.ndarray
     static_pj_per_cycle: float
     homes: int
     are_all: bool
@@ -64,7 +64,7 @@ class Bounds:
             table.gathered_energy(last)[fits],
             table.entries_energy(home)[fits], table.entries_cycles(home)[fits],
             table.outer_energy(home)[fits],
-            table.outside_cycles(), shared.hardware.static_pj_per_cycle, homes, are_all,
+            table.outside_cycles(home)[fits], shared.hardware.static_pj_per_cycle, homes, are_all,
         )  # fmt: skip
 
     @property
@@ -92,7 +92,7 @@ class Bounds:
         gather = gather or least
         least = Cost(float(self.entries_energy[index]), float(self.entries_cycles[index]))
         entries = entries or least
-        cycles = max(gather.cycles + entries.cycles, self.outside_cycles)
+        cycles = max(gather.cycles + entries.cycles, float(self.outside_cycles[index]))
         energy = gather.energy + entries.energy + float(self.outer_energy[index])
         return objective_value(objective, energy + cycles * self.static_pj_per_cycle, cycles)
 
@@ -135,7 +135,8 @@ class Bounds:
             return max(0.0, below - energy) / per_run
         if objective == "cycles":
             return max(0.0, below - cycles) * self.homes / per_run
-        most = max(0.0, below / (cycles + own[1]) - energy) if cycles + own[1] else math.inf
+        every = max(cycles + own[1], float(self.outside_cycles[index]))
+        most = max(0.0, below / every - energy) if every else math.inf
         if most == math.inf or most < own[0]:
             return most if most == math.inf else 0.0
         best = math.sqrt(below * energy / cycles) - energy if cycles else most

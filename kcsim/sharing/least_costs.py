@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from kcsim.cost.access import block_bits, rates
+from kcsim.cost.ports import ports_of
 from kcsim.cost.rooms import room_of, rooms_of
 from kcsim.cost.zero_savings import left_of_macs
 from kcsim.hardware.level import Access
@@ -24,6 +25,15 @@ from kcsim.workload.layer import DIMENSIONS, TENSORS, Tensor
 
 _AT_HOME: dict[Tensor, Access] = {"inputs": "read", "outputs": "update"}
 """What a phase does there with the intermediate tensor, by what it stands for."""
+
+
+class _Times(NamedTuple):
+    """How often all words of a tensor are read, updated and, of outputs, read back."""
+
+    weights: Any
+    inputs: Any
+    updates: Any
+    returned: Any
 
 
 class LeastCosts:
@@ -227,12 +237,7 @@ class LeastCosts:
         return level.price(tensor, action) * bits / block_bits(level, tensor)
 
     def _fetched_pj(self, home: int) -> np.ndarray:
-        """What levels outside of the home spend, and the home on what it is brought.
-
-        Loops of one level alone above the home leave one tensor where it is from tile to
-        tile, and one at most: that which the innermost loops do not index. Where there are more
-        levels, each tensor is moved once at least.
-        """
+        """What levels outside of the home spend, and the home on what it is brought."""
         shared, hardware = self.shared, self.shared.hardware
         layer, outermost, precision = shared.layer, hardware.levels[0], hardware.precision_bits
         if outermost.compression and layer.zeros:
@@ -244,16 +249,11 @@ class LeastCosts:
         sums = layer.output_words * precision.outputs
         outputs = sums * self._taken_pj(home)
         returned = sums * self._brought_pj(home, "outputs")
-        rounds = self.shapes.tile.rounds(layer)
-        images, again = rounds.N * rounds.P * rounds.Q, rounds.C - 1
-        if home > 1 or outermost.fanout.children > 1:
-            return np.asarray(inputs + weights + outputs)
-        spilled = outputs + again * (outputs + returned)
         return np.asarray(
             np.minimum.reduce([
-                inputs * rounds.M + weights * images + outputs,
-                inputs + weights * images + spilled,
-                inputs * rounds.M + weights + spilled,
+                inputs * times.inputs + weights * times.weights
+                + outputs * times.updates + returned * times.returned
+                for times in self._moved_times(home)
             ])
         )  # fmt: skip
 
@@ -371,19 +371,50 @@ class LeastCosts:
         most = max(rates(levels[index], role)[0 if is_read else 1] for role in _AT_HOME)
         return np.asarray(words * bits / (most * instances))
 
-    def outside_cycles(self) -> float:
-        """Cycles of the outermost level for the least that it gives, or takes."""
-        layer, hardware = self.shared.layer, self.shared.hardware
-        outermost, precision = hardware.levels[0], hardware.precision_bits
+    def outside_cycles(self, home: int) -> np.ndarray:
+        """Cycles of the outermost level for the least that it gives and takes, in one way at least.
+
+        The same ways as in `_fetched_pj`.
+        """
+        layer, outermost = self.shared.layer, self.shared.hardware.levels[0]
+        precision, found = self.shared.hardware.precision_bits, np.full(len(self.width), np.inf)
         if outermost.compression and layer.zeros:
-            return 0.0
+            return np.zeros(len(self.width))
         pixels = layer.batch * layer.in_channels * self._covered(layer.out_height, layer.out_width)
-        given = int(pixels) * precision.inputs / outermost.word_bits_of("inputs")
-        taken = layer.output_words * precision.outputs / outermost.word_bits_of("outputs")
-        rates = outermost.read_words_per_cycle, outermost.write_words_per_cycle
-        return max(
-            words / rate if rate else 0.0 for words, rate in zip((given, taken), rates, strict=True)
-        )
+        stored = self.index_bits * self.shared.distinct.part.units
+        weights = stored / outermost.word_bits_of("weights")
+        inputs = int(pixels) * precision.inputs / outermost.word_bits_of("inputs")
+        outputs = layer.output_words * precision.outputs / outermost.word_bits_of("outputs")
+        for times in self._moved_times(home):
+            words = {
+                ("weights", "reads"): weights * times.weights,
+                ("inputs", "reads"): inputs * times.inputs,
+                ("outputs", "updates"): outputs * times.updates,
+                ("outputs", "reads"): outputs * times.returned,
+            }
+            cycles = np.zeros(len(self.width))
+            for port in ports_of(outermost):
+                taken = (words[key] / float(rate) for key, rate in port.rates.items() if key in words)
+                cycles = np.maximum(cycles, sum(taken))
+            found = np.minimum(found, cycles)
+        return found
+
+    def _moved_times(self, home: int) -> list[_Times]:
+        """How often the outermost level gives and takes all words of a tensor, in several ways.
+
+        Loops of one level alone above the home leave one tensor where it is from tile to tile,
+        and one at most: that which the innermost loops do not index. Where there are more levels,
+        each tensor is moved once at least.
+        """
+        rounds, outermost = self.shapes.tile.rounds(self.shared.layer), self.shared.hardware.levels[0]
+        images, again = rounds.N * rounds.P * rounds.Q, rounds.C - 1
+        if home != 1 or outermost.fanout.children > 1:
+            return [_Times(1, 1, 1, 0)]
+        return [
+            _Times(images, rounds.M, 1, 0),
+            _Times(images, 1, 1 + again, again),
+            _Times(1, rounds.M, 1 + again, again),
+        ]
 
     @property
     def _left(self) -> float:

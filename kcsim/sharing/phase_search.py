@@ -16,13 +16,13 @@ import numpy as np
 from kcsim.cost.prices import DENSE, Prices, WeightCosts
 from kcsim.errors import MappingError
 from kcsim.hardware.level import Level
-from kcsim.hardware.schema import Compute, Hardware
+from kcsim.hardware.schema import Compute, Hardware, LevelConstraint
 from kcsim.kernels.search import machine as columns
 from kcsim.mapping import explore
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.explore import OUT_OF_TIME, Task
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
-from kcsim.mapping.search import SearchResult, solve_below
+from kcsim.mapping.search import SearchResult, objective_value, solve_below
 from kcsim.model.counts import count_layer
 from kcsim.sharing.account import Cost, SharedEstimate, entries_cost, evaluate_shared, gather_cost
 from kcsim.sharing.outer import find_outer
@@ -32,7 +32,7 @@ from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.shapes import smooth
 from kcsim.sharing.strategies import PhaseName
 from kcsim.sharing.tiles import Tile
-from kcsim.workload.layer import TENSORS, ConvLayer
+from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
 
 MORE = 1.05
 """How much more than asked for is searched: with the decoder elsewhere, a bit more may be asked."""
@@ -53,15 +53,18 @@ class Phases:
         Their loops: of all layers and ways to share.
     hardware : dict
         The hardware as they see it.
+    least : dict
+        What gathering comes to at least in tiles that others are parts of.
     """
 
     costs: _Known = field(default_factory=dict)
     loops: _Known = field(default_factory=dict)
     hardware: dict[object, Hardware] = field(default_factory=dict)
+    least: dict[object, dict[Tile, float]] = field(default_factory=dict)
 
     def of_layer(self) -> Phases:
         """The same loops, for another layer or way to share."""
-        return replace(self, costs={})
+        return replace(self, costs={}, least={})
 
 
 @functools.cache
@@ -178,8 +181,28 @@ class PhaseSearch:
                 _gather_prices(shared, home, last, width), home + 1, most,
             )  # fmt: skip
 
+        parts = repeatable(shared, home)
+        alike = place, costs, width, *(n for d, n in tile._asdict().items() if d not in parts)
+        least = self._known.least.setdefault(alike, {})
+        if self._least_of_larger(least, tile) > most:
+            return None
         key = home, last, shared.role, costs, width, layer.shape_key
-        return self._found(key, find, most)
+        found = self._found(key, find, most)
+        value = self._known.loops[key][0] if found is None else self._value(found)
+        least[tile] = max(value, least.get(tile, 0.0))
+        return found
+
+    def _value(self, found: SearchResult) -> float:
+        return objective_value(self._objective, found.energy, found.cycles)
+
+    def _least_of_larger(self, known: dict[Tile, float], tile: Tile) -> float:
+        """The least that a tile may come to, knowing larger ones: these may repeat its loops."""
+        least, power = 0.0, 2 if self._objective == "edp" else 1
+        for larger, value in known.items():
+            if all(n % part == 0 for n, part in zip(larger, tile, strict=True)):
+                times = math.prod(larger) // math.prod(tile)
+                least = max(least, value / times**power * (1 - 1e-9))
+        return least
 
     def _hardware(self, shared: SharedLayer, phase: PhaseName, home: int, last: int) -> Hardware:
         key, known = (shared.decode_level, shared.role, phase, home, last), self._known.hardware
@@ -301,3 +324,16 @@ def _gather_prices(shared: SharedLayer, home: int, last: int, width: int) -> Pri
         factors[last, role, [columns.WRITE_CYCLES, columns.UPDATE_CYCLES]] = 0
     factors[: home + 1, :, columns.VALUE_BITS] = 0
     return Prices(factors)
+
+
+def repeatable(shared: SharedLayer, home: int) -> str:
+    """Dimensions along which a larger tile may do what several tiles do, one after the other.
+
+    Its tables are as wide, its outputs are others, and the home may iterate over them.
+    """
+    level = shared.hardware.levels[home]
+    constraint = shared.hardware.dataflow.levels.get(level.name, LevelConstraint())
+    if constraint.stationary is not None:
+        return ""
+    allowed = DIMENSIONS if constraint.temporal is None else constraint.temporal
+    return "".join(d for d in "NGMPQ" if d in allowed and d != shared.sharing.merged)

@@ -32,7 +32,7 @@ from kcsim.workload.layer import LayerError
 
 _PARTS = ("outer", "gather", "entries")
 
-MAPPED_TILES = 100
+MAPPED_TILES = 1000
 """Tiles that are mapped as a whole at most."""
 
 
