@@ -150,10 +150,10 @@ def try_executions(
 
     if jobs:
         compile_kernels()
-    deadline = Deadline()
+    deadline, phases = Deadline(), Phases()
 
     def solve(known: tuple[_SharingJob, Tried]) -> Tried:
-        return _try_sharing(*known, objective, limit / ways, deadline, even)
+        return _try_sharing(*known, objective, limit / ways, deadline, even, phases)
 
     results: dict[Hashable, Tried] = {}
     threads = mapper.threads if mapper else None
@@ -210,6 +210,7 @@ def _try_sharing(
     seconds: float,
     within: Deadline,
     even: bool,
+    phases: Phases,
 ) -> Tried:
     """Find the best of every way to share; with the decoder elsewhere, only what is better.
 
@@ -224,14 +225,14 @@ def _try_sharing(
         # Where decoding is cheap, sharing is likely to be; what is found early rules out more.
         places[1:] = sorted(places[1:], key=lambda each: decoded.get(each.decode_level, np.inf))
         least = np.inf
-        phases: Phases = {}
+        own = phases.of_layer()
         for shared in places:
             try:
                 share = whole.left / left
                 left -= 1
                 estimate = find_shared_mapping(
                     shared, objective, least, time_limit=share, within=within, even=even,
-                    phases=phases,
+                    phases=own,
                 )  # fmt: skip
             except MappingError as error:
                 reasons.setdefault(sharing, str(error))

@@ -11,10 +11,11 @@ from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search.progress import ENERGY
 from kcsim.mapping.deadline import Deadline
-from kcsim.mapping.explore import Explorer, Task, explore
+from kcsim.mapping.explore import Explorer, explore
 from kcsim.mapping.fit import why_nothing_fits
 from kcsim.mapping.fixed import FixedLevel, FixedMapping
 from kcsim.mapping.limits import limits_of, with_stationary
+from kcsim.mapping.task import Task
 
 TRY_SECONDS = 2.0
 """For every look at whether there is a mapping; where that is too short, there may be."""

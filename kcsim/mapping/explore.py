@@ -11,12 +11,11 @@ import dataclasses
 import functools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from kcsim.cost.prices import DENSE, Prices, WeightCosts
+from kcsim.cost.prices import WeightCosts
 from kcsim.hardware.level import Level
 from kcsim.hardware.network import Fanout
 from kcsim.hardware.schema import Compute, Hardware
@@ -40,10 +39,10 @@ from kcsim.mapping.chains import mapping_of
 from kcsim.mapping.deadline import Deadline, OutOfTime
 from kcsim.mapping.engine import begin_search, first_labels, least_left, least_of_first, run_search
 from kcsim.mapping.explored import Explored, Point, front_of, objective_of
-from kcsim.mapping.floors import STAYING, Floors, build_floors, least_of_any, no_floors
-from kcsim.mapping.limits import Limits, in_order
+from kcsim.mapping.floors import Floors, build_floors, no_floors
+from kcsim.mapping.limits import in_order
 from kcsim.mapping.memory import Memory
-from kcsim.mapping.problem import Built, build_problem, fits_outermost, has_ways, kept_choices
+from kcsim.mapping.problem import Built, build_problem, fits_outermost, has_ways
 from kcsim.mapping.space import (
     build_lattice,
     check_places,
@@ -53,6 +52,7 @@ from kcsim.mapping.space import (
     prime_factors,
 )
 from kcsim.mapping.tables import SharedTables
+from kcsim.mapping.task import Task
 from kcsim.workload.layer import ConvLayer
 
 WIDTH, FRONT_WIDTH = 2, 2
@@ -64,10 +64,9 @@ or a lot longer than the one before:"""
 FASTER, SLOWER, LONGER = 4.0, 1.7, 1.5
 LAST_TRY = 8.0
 """From here on, anything is looked for."""
-TABLE_BYTES = 1_500_000_000
-"""Memory of the bounds."""
-_OPEN = 45
-"""Tensors placed and open, of a level, that there are bounds for."""
+NEAR = 2.0
+"""Where only mappings are of interest that cost less than so many times the least, no narrow search
+comes first."""
 MANY_STAGES = 30_000
 """Stages of tiles that may take long to search. Then some mapping is looked for first, in a coarser
 map space of so many tiles, for so much of the time:"""
@@ -84,51 +83,6 @@ PLACES_LEFT_OUT = "children may stand at more places than were tried"
 TOO_MANY_MOVES = "windows slide in more ways than can be told apart"
 WITH_TIES = 1 + TOLERANCE
 """What is so much worse at least may be as good: sums are rounded."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """A layer to be mapped; see `kcsim.mapping.search.search_mapping`.
-
-    Attributes
-    ----------
-    layer, hardware, weights, prices, even
-    is_counted : bool
-        Whether somebody asks how many mappings there are.
-    """
-
-    layer: ConvLayer
-    hardware: Hardware
-    weights: Sequence[WeightCosts] = (DENSE,)
-    prices: Prices | None = None
-    even: bool = False
-    limits: Limits = ()
-    fixed: bool = False
-    is_counted: bool = True
-
-    @property
-    def stages(self) -> int:
-        """Stages of its search."""
-        kept = [kept_choices(level) for level in self.hardware.levels[1:]]
-        return 1 + sum(1 << each.bit_count() for choices in kept for each in choices)
-
-    @property
-    def most_tiles(self) -> int:
-        """Tiles of a layer of which all can be searched."""
-        # Pages of the tables that nothing is written to take no memory.
-        numbers = 2 * _OPEN + 40 + 2 * self.stages + 3 * len(STAYING) * (self.stages - 9)
-        return TABLE_BYTES // (8 * max(1, numbers))
-
-    def least(self, objective: int) -> tuple[float, float]:
-        """What no mapping undercuts, known at once; see `Explored.left_out`."""
-        costs = [least_of_any(self.layer, self.hardware, *form) for form in self._forms()]
-        energy, cycles = (min(column) for column in zip(*costs, strict=True))
-        if objective == FRONT:
-            return energy, cycles
-        return (objective_of(objective, energy, cycles),) * 2
-
-    def _forms(self) -> list[tuple[WeightCosts, Prices | None]]:
-        return [(form, self.prices) for form in self.weights]
 
 
 def explore(explorer: Explorer) -> Explored:
@@ -223,6 +177,8 @@ class Explorer:
         What is found has to be better; it is what comes back if nothing is.
     any_mapping : bool
         Whether the first mapping will do.
+    most : float
+        What the objective has to be below to be of interest.
     """
 
     def __init__(
@@ -234,8 +190,9 @@ class Explorer:
         *,
         known: Point | None = None,
         any_mapping: bool = False,
+        most: float = math.inf,
     ) -> None:
-        self.task, self.objective, self.deadline = task, objective, deadline
+        self.task, self.objective, self.deadline, self.most = task, objective, deadline, most
         self.known, self.tables, self.any_mapping = Explored(), tables, any_mapping
         self.memory = tables.memory if tables else Memory()
         places = FRONT_PLACES if objective == FRONT else 1
@@ -280,7 +237,7 @@ class Explorer:
     def _form(self, task: Task, factors: Sequence[Sequence[int]], weights: WeightCosts) -> Form:
         built = build_problem(
             task.layer, task.hardware, build_lattice(factors), weights, task.prices,
-            even=task.even, limits=task.limits, deadline=self.deadline,
+            even=task.even, limits=task.limits, filled=task.filled, deadline=self.deadline,
         )  # fmt: skip
         if not has_ways(built.problem):
             return Form(weights, built, no_floors(built), math.inf)
@@ -336,17 +293,19 @@ class Explorer:
         list of Form
             In which something better may be found, the most promising first.
         """
-        parts = promising(forms)
+        parts = [form for form in promising(forms) if form.least <= self.most * WITH_TIES]
         if self.objective == FRONT:
             self._search_ends(parts, first, width)
             for form in parts:
                 self._run(form, math.inf, FRONT_WIDTH * width)
             return parts
         before, least = self._best_value, min((form.least for form in parts), default=0.0)
-        factor, took = first, math.inf
+        factor, took, limit = first, math.inf, min(before, self.most)
+        if self.most <= least * NEAR:
+            return parts
         while self._best_value == before and not self.deadline.has_passed:
-            most = min(least * factor if factor < LAST_TRY else math.inf, before)
-            last = most == before
+            most = min(least * factor if factor < LAST_TRY else math.inf, limit)
+            last = most == limit
             own = 1 if last else width
             may = [form for form in parts if form.least <= most * WITH_TIES]
             steps = sum(self._run(form, most, own) for form in may)
@@ -375,13 +334,13 @@ class Explorer:
 
     def _may_improve(self, form: Form) -> bool:
         """Whether a form may have something better than the best, or as good and faster, say."""
-        return form.least <= self._best_value * WITH_TIES
+        return form.least <= min(self._best_value, self.most) * WITH_TIES
 
     def _prove(self, form: Form, most: float = math.inf) -> None:
         """Search all that may be better than the best, and not above some value."""
         if self.objective != FRONT and not self._may_improve(form):
             return
-        search, outcome = self._search(form, most, 1 << 62)
+        search, outcome = self._search(form, min(most, self.most), 1 << 62)
         if outcome == DONE and not search.labels.tally[FORGOTTEN]:
             return
         reason = OUT_OF_MEMORY if outcome == FULL else OUT_OF_TIME

@@ -82,7 +82,9 @@ def build_floors(
         if level + 1 < levels and level:
             inner = _inner_pj(problem, level, kept.can, outward)
             stay_pj[level] = (_rounded(inner) if tables else inner)[:, None] * STAYING
-        bounds_of = _LevelBounds(problem, level, prices, back, boundary, stay_pj[level])
+        bounds_of = _LevelBounds(
+            problem, level, prices, back, boundary, stay_pj[level], level < built.filled
+        )
         for own in sorted({key[1] for key in built.numbers if key[0] == level}, reverse=True):
             deadline.check()
             stages = [n for key, n in built.numbers.items() if key[:2] == (level, own)]
@@ -249,6 +251,7 @@ class _LevelBounds(NamedTuple):
     back: float
     boundary: np.ndarray
     stay_pj: np.ndarray
+    is_filled: bool
 
     def parts(self, kept: int) -> tuple[Any, ...]:
         """All that bounds depend on of the stages that keep some tensors."""
@@ -257,8 +260,17 @@ class _LevelBounds(NamedTuple):
             lattice.digits, problem.places[self.level]["dimensions"], self.level == 0,
             problem.words, problem.distinct, problem.unseen, problem.along, problem.slides,
             self.prices, self.back, self.boundary, self.stay_pj, kept,
-            _fitting(problem, self.level, kept),
+            self.fitting(kept),
         )  # fmt: skip
+
+    def fitting(self, kept: int) -> np.ndarray:
+        """As `_fitting`; a level that is filled before has whole tensors."""
+        fits = _fitting(self.problem, self.level, kept)
+        if self.is_filled:
+            fits[1:, :-1] = False
+            if not self.problem.places[self.level]["dimensions"].any():
+                fits[:, :-1] = False
+        return fits
 
 
 def _rounded(prices: np.ndarray) -> np.ndarray:
@@ -271,15 +283,17 @@ def _bound_stages(
     known: _LevelBounds, built: Built, kept: int, deadline: Deadline
 ) -> tuple[np.ndarray, np.ndarray]:
     """`rest` and `staying` for the stages of a level that keeps some tensors."""
-    problem, level, prices, back, boundary, stay_pj = known
-    tiles, fits = len(boundary), _fitting(problem, level, kept)
-    values, found = np.empty((8, 16, tiles)), np.empty((8, 16, tiles))
+    problem, level, prices, back, boundary, stay_pj, _ = known
+    tiles, fits = len(boundary), known.fitting(kept)
+    values = np.full((8, 16, tiles), np.inf)
     bounds.bound_level(problem, level, kept, prices, fits, boundary, values)
     if level == 0:
         return values[:1, 0].copy(), np.zeros((1, 3, len(STAYING), tiles))
     placed = [key[2] for key in built.numbers if key[:2] == (level, kept)]
     less = np.array([[back if kept & ~each & 1 << OUTPUTS else 0.0] for each in placed])
-    staying = np.zeros((len(placed), 3, len(STAYING), tiles))
+    staying, found = np.zeros((len(placed), 3, len(STAYING), tiles)), np.empty(0)
+    if stay_pj.any():
+        found = np.full_like(values, np.inf)
     for tensor in range(3):
         for i, price in enumerate(stay_pj[tensor]):
             if price > 0:

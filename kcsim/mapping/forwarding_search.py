@@ -12,8 +12,9 @@ import math
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search.progress import FRONT
 from kcsim.mapping.deadline import Deadline
-from kcsim.mapping.explore import Explorer, Task, explore
+from kcsim.mapping.explore import Explorer, explore
 from kcsim.mapping.explored import Explored, Point, front_of, objective_of
+from kcsim.mapping.task import Task
 from kcsim.mapping.verify import costs_in_space
 
 ALONE_SHARE = 0.3

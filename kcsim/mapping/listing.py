@@ -14,11 +14,11 @@ from kcsim.mapping.census import count_mappings
 from kcsim.mapping.chains import mapping_of
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.engine import begin_search, first_labels, run_search
-from kcsim.mapping.explore import Task
 from kcsim.mapping.floors import build_floors
 from kcsim.mapping.nest import Mapping
 from kcsim.mapping.problem import Built, build_problem, fits_outermost
 from kcsim.mapping.space import build_lattice, prime_factors
+from kcsim.mapping.task import Task
 
 
 class Found(Protocol):

@@ -17,8 +17,9 @@ import numpy as np
 from kcsim.kernels.search.problem import Problem
 from kcsim.mapping.census import count_mappings
 from kcsim.mapping.deadline import Deadline
-from kcsim.mapping.explore import Explorer, Form, Task, promising
+from kcsim.mapping.explore import Explorer, Form, promising
 from kcsim.mapping.tables import SharedTables
+from kcsim.mapping.task import Task
 
 MARGIN = 1 + 1e-6
 """What the last search may find, in the least that is known to be had."""

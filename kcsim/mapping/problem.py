@@ -55,6 +55,8 @@ class Built(NamedTuple):
         The stage of a level, of the tensors that it keeps and of those placed, as bits.
     every_place : bool
         Whether children may stand at all places that matter; see `kcsim.mapping.mesh`.
+    filled : int
+        Levels, from the outermost in, that hold all of the tensors that they keep.
     """
 
     problem: Problem
@@ -62,6 +64,7 @@ class Built(NamedTuple):
     axes: list[list[np.ndarray]]
     numbers: dict[tuple[int, int, int], int]
     every_place: bool
+    filled: int = 1
 
 
 def build_problem(
@@ -73,6 +76,7 @@ def build_problem(
     *,
     even: bool = False,
     limits: Limits = (),
+    filled: int = 1,
     deadline: Deadline | None = None,
     spreads: Sequence[MeshLoops] | None = None,
 ) -> Built:
@@ -90,6 +94,8 @@ def build_problem(
         Whether all tiles of a level change at the same place.
     limits : Limits
         What is left of each level.
+    filled : int
+        See `Built`.
     deadline : Deadline, optional
     spreads : sequence of MeshLoops, optional
         How children are placed below each level, to be among the ways.
@@ -135,7 +141,7 @@ def build_problem(
         bare.costs[:, INPUTS, columns.READ_PJ].copy(),
         bare.costs[:, INPUTS, columns.READ_CYCLES].copy(),
     )  # fmt: skip
-    return Built(problem, accounts, axes, numbers, every_place)
+    return Built(problem, accounts, axes, numbers, every_place, filled)
 
 
 def fits_outermost(problem: Problem) -> bool:

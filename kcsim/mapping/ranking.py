@@ -30,7 +30,6 @@ from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.explore import (
     WITH_TIES,
     Explorer,
-    Task,
     compile_kernels,
     count_space,
 )  # fmt: skip
@@ -48,6 +47,7 @@ from kcsim.mapping.search import (
     result_of,
     task_of,
 )
+from kcsim.mapping.task import Task
 from kcsim.reading.arguments import checked
 from kcsim.workload.layer import DIMENSIONS, ConvLayer
 

@@ -23,7 +23,6 @@ from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.explore import (
     FRONT_PLACES,
     Explorer,
-    Task,
     compile_kernels,
     count_space,
     explore,
@@ -36,6 +35,7 @@ from kcsim.mapping.forwarding_search import explore_all
 from kcsim.mapping.limits import limits_of, with_stationary
 from kcsim.mapping.neighbors import NeighborExplorer, Neighbors
 from kcsim.mapping.nest import Mapping
+from kcsim.mapping.task import Task
 from kcsim.reading.arguments import checked
 from kcsim.workload.layer import ConvLayer
 
@@ -203,6 +203,20 @@ def solve(
     if fix is not None:
         known.mappings = count_space(task, Deadline(time_limit, within))
     return result_of(task, objective, known, known.points[-1], time.monotonic() - started)
+
+
+def solve_below(
+    task: Task, objective: str, most: float, time_limit: float, within: Deadline
+) -> SearchResult | None:
+    """The best mapping of a task; ``None`` if its objective is above `most`, or nothing fits."""
+    started = time.monotonic()
+    deadline = Deadline(time_limit, within)
+    known = explore(Explorer(task, OBJECTIVES.index(objective), deadline, most=most))
+    if known.points:
+        return result_of(task, objective, known, known.points[-1], time.monotonic() - started)
+    if known.left_out or most == math.inf:
+        raise nothing_found(task, known, time_limit, None)
+    return None
 
 
 def result_of(

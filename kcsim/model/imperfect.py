@@ -19,7 +19,7 @@ from kcsim.errors import InputError, KcsimError, MappingError
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search.progress import TOLERANCE
 from kcsim.mapping.deadline import Deadline
-from kcsim.mapping.explore import FIRST_TRY, Explorer, Task
+from kcsim.mapping.explore import FIRST_TRY, Explorer
 from kcsim.mapping.explored import Point
 from kcsim.mapping.fixed import Fixes
 from kcsim.mapping.larger import (
@@ -36,6 +36,7 @@ from kcsim.mapping.listing import list_mappings
 from kcsim.mapping.nest import Mapping
 from kcsim.mapping.search import OBJECTIVES, TIME_LIMIT, SearchResult, objective_value
 from kcsim.mapping.space import count_tiles, fits_word, prime_factors
+from kcsim.mapping.task import Task
 from kcsim.model.counts import count_layer
 from kcsim.model.cycles import count_cycles
 from kcsim.model.energy import energy_items

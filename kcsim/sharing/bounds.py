@@ -24,13 +24,17 @@ class Bounds:
     tiles : list of Tile
     gather_energy, gather_cycles : float64[tiles]
         Of the phase that gathers, without what every cycle costs.
+    gathered_energy : float64[tiles]
+        The part of it that its loops do not change.
     entries_energy, entries_cycles : float64[tiles]
         Of the phase that multiplies, likewise.
     outer_energy : float64[tiles]
         Of the loops above the home, likewise.
-    outside_cycles : float
+    outside_cycles : float64[tiles]
         Of the outermost level.
     static_pj_per_cycle : float
+    homes : int
+        Homes that may work side by side.
     are_all : bool
         Whether these are all tiles that fit: of very many, only some are looked at.
     """
@@ -38,11 +42,13 @@ class Bounds:
     tiles: list[Tile]
     gather_energy: np.ndarray
     gather_cycles: np.ndarray
+    gathered_energy: np.ndarray
     entries_energy: np.ndarray
     entries_cycles: np.ndarray
     outer_energy: np.ndarray
-    outside_cycles: float
+    outside_cycles: np.ndarray
     static_pj_per_cycle: float
+    homes: int
     are_all: bool
 
     @classmethod
@@ -52,11 +58,13 @@ class Bounds:
         table = LeastCosts(shared, tiles, ordered)
         fits = table.fits(home, last)
         kept = [tiles[i] for i in np.flatnonzero(fits)]
+        homes = math.prod(level.fanout.children for level in shared.hardware.levels[:home])
         return cls(
             kept, table.gather_energy(home, last)[fits], table.gather_cycles(home, last)[fits],
+            table.gathered_energy(last)[fits],
             table.entries_energy(home)[fits], table.entries_cycles(home)[fits],
             table.outer_energy(home)[fits],
-            table.outside_cycles(), shared.hardware.static_pj_per_cycle, are_all,
+            table.outside_cycles(home)[fits], shared.hardware.static_pj_per_cycle, homes, are_all,
         )  # fmt: skip
 
     @property
@@ -84,9 +92,57 @@ class Bounds:
         gather = gather or least
         least = Cost(float(self.entries_energy[index]), float(self.entries_cycles[index]))
         entries = entries or least
-        cycles = max(gather.cycles + entries.cycles, self.outside_cycles)
+        cycles = max(gather.cycles + entries.cycles, float(self.outside_cycles[index]))
         energy = gather.energy + entries.energy + float(self.outer_energy[index])
         return objective_value(objective, energy + cycles * self.static_pj_per_cycle, cycles)
+
+    def beside(self, cost: Cost) -> Cost:
+        """A cost with the cycles that it takes where all homes work side by side."""
+        return cost._replace(cycles=cost.cycles / self.homes)
+
+    def most_of_gather(
+        self, index: int, objective: str, entries: Cost | None, below: float, runs: int
+    ) -> float:
+        """What one run of the phase that gathers may come to, for a tile to come to less.
+
+        With what is known of the rest, e and c, the phase's x and y have to fulfill
+        (e + x) (c + y) < `below`, for energy and cycles: x y is the largest where e c = (e + x)^2
+        c^2 / `below`, or at the bounds of x and y.
+
+        Parameters
+        ----------
+        index : int
+            The tile.
+        objective : str
+        entries : Cost, optional
+            Of the phase that multiplies.
+        below : float
+            Of the whole tile.
+        runs : int
+        """
+        static = self.static_pj_per_cycle
+        if below == math.inf or (static and self.homes > 1):
+            # Each home would be charged for cycles that they have in common.
+            return math.inf
+        least = Cost(float(self.entries_energy[index]), float(self.entries_cycles[index]))
+        energy, cycles = entries or least
+        fixed = float(self.gathered_energy[index])
+        energy += float(self.outer_energy[index]) + fixed + static * cycles
+        own = float(self.gather_energy[index]) - fixed, float(self.gather_cycles[index])
+        per_run = runs / (1 + 1e-9)
+        if objective == "energy":
+            return max(0.0, below - energy) / per_run
+        if objective == "cycles":
+            return max(0.0, below - cycles) * self.homes / per_run
+        every = max(cycles + own[1], float(self.outside_cycles[index]))
+        most = max(0.0, below / every - energy) if every else math.inf
+        if most == math.inf or most < own[0]:
+            return most if most == math.inf else 0.0
+        best = math.sqrt(below * energy / cycles) - energy if cycles else most
+        best = min(max(best, own[0]), most)
+        if energy + best == 0:
+            return math.inf
+        return best * (below / (energy + best) - cycles) * self.homes / per_run**2
 
 
 def _tiles(shared: SharedLayer, whole: bool) -> tuple[list[Tile], bool]:

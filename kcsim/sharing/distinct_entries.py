@@ -8,6 +8,7 @@ Section 3.4). A tile shares only what it contains.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -124,10 +125,9 @@ class DistinctEntries:
         -------
         int64[G, tiles, blocks]
         """
-        layer = self.part.layer
-        shape = (layer.groups, layer.out_channels // layer.groups // filters, self.blocks)
+        shape = self._shape("block", filters)
         if self.keys is None:
-            return self._spread("block", filters * self.units_per_kernel, 1, shape)
+            return self._spread("block", filters)
         tiled = self.keys.reshape(*shape[:2], filters, *self.keys.shape[2:])
         return self._count(tiled.transpose(0, 1, 3, 2, 4), shape)
 
@@ -143,13 +143,9 @@ class DistinctEntries:
         -------
         int64[G, M/G, tiles]
         """
-        layer = self.part.layer
-        shape = (layer.groups, layer.out_channels // layer.groups, self.blocks // blocks)
+        shape = self._shape("filter", blocks)
         if self.keys is None:
-            # Sub-spaces have entries of their own.
-            spaces = blocks if self.part.settings.is_product else 1
-            drawn = blocks // spaces * self.units_per_kernel
-            return self._spread("filter", drawn, spaces, shape)
+            return self._spread("filter", blocks)
         return self._count(self.keys.reshape(*shape, blocks, -1), shape)
 
     def widths(self, of: Literal["block", "filter"], size: int) -> Widths:
@@ -162,30 +158,51 @@ class DistinctEntries:
             As for `per_block` or `per_filter`.
         """
         if (of, size) not in self._widths:
-            found = self.per_block(size) if of == "block" else self.per_filter(size)
-            entries, counts = np.unique(found, return_counts=True)
-            self._widths[of, size] = tuple(zip(entries.tolist(), counts.tolist(), strict=True))
+            self._widths[of, size] = self._count_widths(of, size)
         return self._widths[of, size]
 
     def relative_error(self, of: Literal["block", "filter"]) -> float:
         """Of an expected number: root mean square over real layers of the scheme; 0 if real."""
         return 0.0 if self.uses is None else getattr(self.uses, of).error
 
-    def _spread(
-        self, of: Literal["block", "filter"], draws: int, spaces: int, shape: tuple[int, ...]
-    ) -> Integers:
-        """Whole numbers that add up to the rounded total, the first one the widest."""
+    def _count_widths(self, of: Literal["block", "filter"], size: int) -> Widths:
+        if self.keys is None:
+            counts: Counter[int] = Counter()
+            for entries, times in self._expected(of, size):
+                counts[entries] += times
+            return tuple(sorted(counts.items()))
+        every = self.per_block(size) if of == "block" else self.per_filter(size)
+        found, often = np.unique(every, return_counts=True)
+        return tuple(zip(found.tolist(), often.tolist(), strict=True))
+
+    def _spread(self, of: Literal["block", "filter"], size: int) -> Integers:
+        """What is expected of every tile, the first one the widest."""
+        entries, times = zip(*self._expected(of, size), strict=True)
+        return np.repeat(np.array(entries, np.int64), times).reshape(self._shape(of, size))
+
+    def _expected(self, of: Literal["block", "filter"], size: int) -> list[tuple[int, int]]:
+        """Whole numbers that add up to the rounded total, and how often each comes."""
+        # Sub-spaces have entries of their own.
+        spaces = size if of == "filter" and self.part.settings.is_product else 1
+        draws = size // spaces * self.units_per_kernel
         use = EntryUse() if self.uses is None else getattr(self.uses, of)
         units = round(draws * (1 - self.zero_share))
-        one, count = expected_entries(self.kinds, units, use), int(np.prod(shape))
+        one, count = expected_entries(self.kinds, units, use), math.prod(self._shape(of, size))
         found = one._replace(mean=spaces * one.mean, deviation=math.sqrt(spaces) * one.deviation)
         total = max(round(found.mean * count), 0)
-        spread = _even(total, count)
-        if self.uses is not None and count > 1:
-            widest = round(found.widest(count, spaces * min(self.kinds, units)))
-            spread[0] = max(min(widest, total), spread[0])
-            spread[1:] = _even(total - int(spread[0]), count - 1)
-        return spread.reshape(shape)
+        if self.uses is None or count == 1:
+            return _even(total, count)
+        widest = round(found.widest(count, spaces * min(self.kinds, units)))
+        widest = max(min(widest, total), -(-total // count))
+        return [(widest, 1), *_even(total - widest, count - 1)]
+
+    def _shape(self, of: Literal["block", "filter"], size: int) -> tuple[int, int, int]:
+        """That of `per_block` or `per_filter`."""
+        layer = self.part.layer
+        filters = layer.out_channels // layer.groups
+        if of == "block":
+            return layer.groups, filters // size, self.blocks
+        return layer.groups, filters, self.blocks // size
 
     def _count(self, keys: Integers, shape: tuple[int, ...]) -> Integers:
         rows = np.ascontiguousarray(keys).reshape(int(np.prod(shape)), -1)
@@ -209,8 +226,7 @@ def _zero_units(layer: ClusteredLayer, codebook: Codebook) -> NDArray[np.bool_]:
     return zero if layer.offsets is None else zero & (layer.offsets.values == 0)
 
 
-def _even(total: int, count: int) -> Integers:
-    """Whole numbers next to their mean that add up to a total."""
-    spread = np.full(count, total // count, np.int64)
-    spread[: total % count] += 1
-    return spread
+def _even(total: int, count: int) -> list[tuple[int, int]]:
+    """Whole numbers next to their mean that add up to a total, and how often each comes."""
+    few, more = divmod(total, count)
+    return [(n, times) for n, times in ((few + 1, more), (few, count - more)) if times]

@@ -2,109 +2,44 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from kcsim.cost.access import block_bits, rates
-from kcsim.cost.rooms import room_of, rooms_of
-from kcsim.cost.zero_savings import left_of_macs
+from kcsim.cost.access import block_bits
 from kcsim.hardware.level import Access
-from kcsim.hardware.schema import LevelConstraint
+from kcsim.sharing.least_cycles import AT_HOME, LeastCycles
 from kcsim.sharing.places import index_level
-from kcsim.sharing.plan import Arithmetic, SharedLayer
-from kcsim.sharing.shapes import PhaseShapes
 from kcsim.sharing.strategies import PhaseName
-from kcsim.sharing.tiles import Tile
-from kcsim.workload.layer import DIMENSIONS, TENSORS, Tensor
-
-_AT_HOME: dict[Tensor, Access] = {"inputs": "read", "outputs": "update"}
-"""What a phase does there with the intermediate tensor, by what it stands for."""
+from kcsim.workload.layer import Tensor
 
 
-class LeastCosts:
-    """All tiles of a layer as arrays.
+class LeastCosts(LeastCycles):
+    """What tiles spend at least, and take."""
 
-    Attributes
-    ----------
-    units : Arithmetic
-    width, widest, tables
-        Entries of the widest table, likewise if units are not ordered, and words of the
-        intermediate tensor, in one tile.
-    tables_used, gathered, listed, words, macs
-        Over all tiles: tables with entries, values gathered, entries in lists, words of the
-        intermediate tensor that are computed, and products with entries.
-    """
-
-    def __init__(self, shared: SharedLayer, tiles: list[Tile], ordered: bool) -> None:
-        self.shared, self.ordered = shared, ordered
-        tile = Tile(*np.array(tiles, np.int64).T)
-        self.shapes = shapes = PhaseShapes(shared.layer, shared.unit, shared.sharing, tile)
-        _, first, at = np.unique(getattr(tile, shared.sharing.merged), True, True)
-        widths = [shared.widths(tiles[i]) for i in first]
-        self.width = np.array([float(max(each, default=0)) for each in widths])[at]
-        entries = np.array([float(sum(e * n for e, n in each.items())) for each in widths])[at]
-        used = np.array([float(sum(each.values())) for each in widths])[at]
-        # A loop over entries may be bounded by more, rounded up to small factors, but not by twice.
-        self.widest = self.width
-        if ordered:
-            self.width = np.minimum(self.width, 1 + shared.has_offsets)
-        _, first, at = np.unique(tile.C, True, True)
-        self.index_bits = np.array([float(shared.index_bits(tiles[i], ordered)) for i in first])[at]
-        units = np.array([shared.arithmetic(tiles[i]) for i in first], np.float64)[at]
-        self.units = Arithmetic(*units.T)
-        rounds = tile.rounds(shared.layer)
-        again = rounds.N * rounds.P * rounds.Q
-        self.runs = again * rounds.G * rounds.M * rounds.C
-        self.accumulated = shared.layer.output_words * (rounds.C - 1)
-        self.tables, self.tables_used = shapes.shared_tables * self.width, used * again
-        self.gathered = shapes.gathered * self.runs * (1 + shared.has_offsets)
-        computed, multiplied = (
-            tile.N * rows * columns
-            for rows, columns in (shapes.shared_positions, shapes.positions("entries"))
-        )
-        self.entries, self.listed = entries, entries * again
-        self.words = entries * computed * shared.depth * again
-        self.macs = entries * shared.unit.size * multiplied * again
-
-    def fits(self, home: int, last: int) -> np.ndarray:
-        """Whether tiles of all tensors have room in the home, and one table where it goes."""
-        shared, fits = self.shared, self.width > 0
-        table = dict.fromkeys(TENSORS, 0) | {shared.role: self.width * self.units.bits}
-        for level in shared.hardware.levels[home + 1 : last + 1]:
-            if shared.role in level.kept_tensors:
-                fits &= room_of(level, shared.role).holds(table)
-        needed = shared.home_bits(
-            self.shapes, home, self.index_bits, self.width, self.widest, self.units.bits
-        )
-        for room in rooms_of(shared.hardware.levels[home]):
-            fits &= room.holds(needed)
-        return np.asarray(fits)
+    def gathered_energy(self, last: int) -> np.ndarray:
+        """Reading (or updating) what is gathered, one by one, with its factors."""
+        shared, levels = self.shared, self.shared.hardware.levels
+        gathers = self.gathered / (1 + shared.has_offsets)
+        # In order, only complete sums come to the level.
+        moved = self.words if self.ordered else self.gathered
+        each = 0.0 if self.ordered else self._price(last, shared.role, "read")
+        if shared.role == "outputs":
+            each = each + self._price(last, shared.role, "update")
+        for i in range(last, len(levels)):
+            each = each + self._carried_pj(i, self.units.bits)
+        factors = gathers * self.units.factor_pj * (shared.has_factors + shared.has_offsets)
+        return np.asarray(self._left * (moved * each + factors))
 
     def gather_energy(self, home: int, last: int) -> np.ndarray:
         """Gathering and adding, and moving tables and the data tensor through the home once."""
         shared, hardware, shapes = self.shared, self.shared.hardware, self.shapes
         gathers = self.gathered / (1 + shared.has_offsets)
-        energy = self.gathered * self.units.add_pj
-        energy += gathers * self.units.factor_pj * (shared.has_factors + shared.has_offsets)
-        # In order, only complete sums come to the level.
-        moved = self.words if self.ordered else self.gathered
-        if not self.ordered:
-            energy += moved * self._price(last, shared.role, "read")
-        other: Tensor = "inputs"
-        if shared.role == "outputs":
-            energy += moved * self._price(last, shared.role, "update")
-        else:
-            other = "outputs"
+        other: Tensor = "inputs" if shared.role == "outputs" else "outputs"
         bits = getattr(hardware.precision_bits, other)
         served = self._served_pj("weights", self.index_bits) + self._served_pj(other, bits)
-        carried: Any = 0.0
-        for i in range(last, len(hardware.levels)):
-            carried = carried + self._carried_pj(i, self.units.bits)
-        energy = self._left * (energy + gathers * served + moved * carried)
+        energy = self._left * (self.gathered * self.units.add_pj + gathers * served)
+        energy = energy + self.gathered_energy(last)
         if last != home:
             moved = self._home_price(home, "gather") + self._carried_pj(last - 1, self.units.bits)
             if shared.role == "inputs":
@@ -153,15 +88,6 @@ class LeastCosts:
         returned = blocks * level.price("outputs", "read")
         return np.asarray(returned + (self._fetched_pj(home) if home else 0.0))
 
-    @cached_property
-    def _touched(self) -> np.ndarray:
-        """Share of the intermediate tensor that the second phase needs: strides may pass some."""
-        share = np.ones(len(self.width))
-        windows = self.shapes.phase_windows(self.shared.sharing.phases[1])
-        for window, positions in zip(windows, self.shapes.tile[4:], strict=True):
-            share = share * window.touched(positions) / window.reach(positions)
-        return share
-
     def _price(self, index: int, tensor: Tensor, action: Access) -> Any:
         """Energy of one word of the intermediate tensor, that stands for another."""
         level = self.shared.hardware.levels[index]
@@ -170,7 +96,7 @@ class LeastCosts:
     def _home_price(self, home: int, phase: PhaseName) -> Any:
         """Energy of one word of it that a phase takes from the home, or brings there."""
         role = self.shared.sharing.role(phase)
-        return self._price(home, role, _AT_HOME[role])
+        return self._price(home, role, AT_HOME[role])
 
     def _served_pj(self, tensor: Tensor, bits: Any) -> Any:
         """What the innermost level spends at least on one operand, or sum, of a MAC."""
@@ -235,12 +161,7 @@ class LeastCosts:
         return level.price(tensor, action) * bits / block_bits(level, tensor)
 
     def _fetched_pj(self, home: int) -> np.ndarray:
-        """What levels outside of the home spend, and the home on what it is brought.
-
-        Loops of one level alone above the home leave one tensor where it is from tile to
-        tile, and one at most: that which the innermost loops do not index. Where there are more
-        levels, each tensor is moved once at least.
-        """
+        """What levels outside of the home spend, and the home on what it is brought."""
         shared, hardware = self.shared, self.shared.hardware
         layer, outermost, precision = shared.layer, hardware.levels[0], hardware.precision_bits
         if outermost.compression and layer.zeros:
@@ -253,16 +174,11 @@ class LeastCosts:
         sums = layer.output_words * precision.outputs
         outputs = sums * self._taken_pj(home)
         returned = sums * self._brought_pj(home, "outputs")
-        rounds = self.shapes.tile.rounds(layer)
-        images, again = rounds.N * rounds.P * rounds.Q, rounds.C - 1
-        if home > 1 or outermost.fanout.children > 1:
-            return np.asarray(inputs + weights + outputs)
-        spilled = outputs + again * (outputs + returned)
         return np.asarray(
             np.minimum.reduce([
-                inputs * rounds.M + weights * images + outputs,
-                inputs + weights * images + spilled,
-                inputs * rounds.M + weights + spilled,
+                inputs * times.inputs + weights * times.weights
+                + outputs * times.updates + returned * times.returned
+                for times in self._moved_times(home)
             ])
         )  # fmt: skip
 
@@ -288,86 +204,3 @@ class LeastCosts:
                 total += level.price("outputs", "update") / block_bits(level, "outputs")
             total += level.fanout.transfer_pj / level.word_bits
         return total
-
-    def _covered(self, rows: Any, columns: Any) -> Any:
-        """Pixels of a channel that the windows of some outputs cover."""
-        down, along = self.shapes.windows
-        return down.touched(rows) * along.touched(columns)
-
-    def gather_cycles(self, home: int, last: int) -> np.ndarray:
-        """Of the phase that gathers: at its units, or at what levels give."""
-        shared, shapes = self.shared, self.shapes
-        is_taken, tile, taps = shared.role == "inputs", shapes.tile, shapes.units_per_kernel
-        rows, columns = shapes.positions("gather")
-        sizes = {
-            "N": tile.N, "G": tile.G, "M": tile.M, "C": shapes.gathered_channels,
-            "P": rows, "Q": columns, "R": taps, "S": taps,
-        }  # fmt: skip
-        each = shared.hardware.compute.cycles_per_mac
-        served = self._transfer(last, 0 * self.gathered if self.ordered else self.gathered)
-        if not is_taken:
-            moved = self.words if self.ordered else self.gathered
-            served = np.maximum(served, self._transfer(last, moved, is_read=False))
-        if last != home:
-            moved = self._transfer(home, self.tables * self.runs * self._touched, is_read=is_taken)
-            served = np.maximum(served, moved)
-        adding = self.gathered * each / self._units(home, sizes)
-        return np.asarray(self._left * np.maximum(adding, served))
-
-    def entries_cycles(self, home: int) -> np.ndarray:
-        """Of the phase that multiplies, likewise."""
-        shared, shapes, unit = self.shared, self.shapes, self.shared.unit
-        rows, columns = shapes.positions("entries")
-        sizes = {
-            "N": shapes.tile.N, "P": rows, "Q": columns, "R": unit.height * unit.channels,
-            "S": unit.width, **shapes.entry_sizes(2 * self.widest),
-        }  # fmt: skip
-        multiplying = self.macs * shared.hardware.compute.cycles_per_mac
-        is_read = shared.role == "outputs"
-        stored = self._transfer(home, self.words * self._touched, is_read=is_read)
-        multiplying = multiplying / self._units(home, sizes)
-        return np.asarray(self._left * np.maximum(multiplying, stored))
-
-    def _units(self, home: int, sizes: dict[str, Any]) -> np.ndarray:
-        """MAC units that loops of these sizes can be spread over, in all homes together."""
-        hardware, units = self.shared.hardware, np.ones(len(self.width))
-        for i, level in enumerate(hardware.levels):
-            fanout = level.fanout
-            constraint = hardware.dataflow.levels.get(level.name, LevelConstraint())
-            axes = (fanout.x, constraint.spatial_x), (fanout.y, constraint.spatial_y)
-            for children, allowed in axes:
-                spread: Any = children
-                if i >= home:
-                    names = DIMENSIONS if allowed is None else allowed
-                    spread = np.minimum(children, math.prod(sizes.get(d, 1) for d in names))
-                units = units * np.maximum(spread, 1)
-        return units
-
-    def _transfer(self, index: int, words: Any, is_read: bool = True) -> np.ndarray:
-        """Cycles that a level takes for words of the intermediate tensor, over all instances."""
-        levels, bits = self.shared.hardware.levels, self.units.bits
-        instances = math.prod(outer.fanout.children for outer in levels[:index])
-        # At least: it stands for inputs in one phase, for outputs in the other.
-        most = max(rates(levels[index], role)[0 if is_read else 1] for role in _AT_HOME)
-        return np.asarray(words * bits / (most * instances))
-
-    def outside_cycles(self) -> float:
-        """Cycles of the outermost level for the least that it gives, or takes."""
-        layer, hardware = self.shared.layer, self.shared.hardware
-        outermost, precision = hardware.levels[0], hardware.precision_bits
-        if outermost.compression and layer.zeros:
-            return 0.0
-        pixels = layer.batch * layer.in_channels * self._covered(layer.out_height, layer.out_width)
-        given = int(pixels) * precision.inputs / outermost.word_bits_of("inputs")
-        taken = layer.output_words * precision.outputs / outermost.word_bits_of("outputs")
-        rates = outermost.read_words_per_cycle, outermost.write_words_per_cycle
-        return max(
-            words / rate if rate else 0.0 for words, rate in zip((given, taken), rates, strict=True)
-        )
-
-    @property
-    def _left(self) -> float:
-        """Share of the work that is left at least, where the MAC units leave out zeros."""
-        zeros, units = self.shared.layer.zeros, self.shared.distinct.zero_share
-        zeros = replace(zeros, weights=max(zeros.weights, units))
-        return float(left_of_macs(self.shared.hardware.compute, zeros))

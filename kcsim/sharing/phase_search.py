@@ -6,8 +6,9 @@ Many tiles and places of the decoder have phases in common: each is searched onc
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -15,27 +16,56 @@ import numpy as np
 from kcsim.cost.prices import DENSE, Prices, WeightCosts
 from kcsim.errors import MappingError
 from kcsim.hardware.level import Level
-from kcsim.hardware.schema import Compute, Hardware
+from kcsim.hardware.schema import Compute, Hardware, LevelConstraint
 from kcsim.kernels.search import machine as columns
 from kcsim.mapping import explore
 from kcsim.mapping.deadline import Deadline
-from kcsim.mapping.explore import OUT_OF_TIME, Task
+from kcsim.mapping.explore import OUT_OF_TIME
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
-from kcsim.mapping.search import SearchResult, solve
+from kcsim.mapping.search import SearchResult, objective_value, solve_below
+from kcsim.mapping.task import Task
 from kcsim.model.counts import count_layer
 from kcsim.sharing.account import Cost, SharedEstimate, entries_cost, evaluate_shared, gather_cost
 from kcsim.sharing.outer import find_outer
 from kcsim.sharing.phases import entry_levels, phase_hardware
 from kcsim.sharing.places import Place, index_level
 from kcsim.sharing.plan import SharedLayer, SharedMapping
+from kcsim.sharing.shapes import smooth
+from kcsim.sharing.strategies import PhaseName
 from kcsim.sharing.tiles import Tile
-from kcsim.workload.layer import TENSORS, ConvLayer
+from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
 
-Phases = dict[object, tuple[Any, str]]
-"""What was found for phases, or why nothing was, by what they differ in; and why it is not proved,
-if it is not."""
-
+MORE = 1.05
+"""How much more than asked for is searched: with the decoder elsewhere, a bit more may be asked."""
+_Known = dict[object, tuple[Any, str]]
+"""What was found, or why nothing was; and why it is not proved, if it is not."""
 _Remembered = TypeVar("_Remembered")
+
+
+@dataclass(frozen=True)
+class Phases:
+    """What is known of phases, by what they differ in: of one hardware, with the decoder anywhere.
+
+    Attributes
+    ----------
+    costs : dict
+        What they cost all tiles of a layer.
+    loops : dict
+        Their loops: of all layers and ways to share.
+    hardware : dict
+        The hardware as they see it.
+    least : dict
+        What gathering comes to at least in tiles that others are parts of.
+    """
+
+    costs: _Known = field(default_factory=dict)
+    loops: _Known = field(default_factory=dict)
+    hardware: dict[object, Hardware] = field(default_factory=dict)
+    least: dict[object, dict[Tile, float]] = field(default_factory=dict)
+
+    def of_layer(self) -> Phases:
+        """The same loops, for another layer or way to share."""
+        return replace(self, costs={}, least={})
 
 
 @functools.cache
@@ -67,8 +97,8 @@ class PhaseSearch:
     deadline : Deadline
     even : bool
         Only search even mappings.
-    phases : dict, optional
-        What is known, and becomes so; also with the decoder elsewhere.
+    phases : Phases, optional
+        What is known, and becomes so.
 
     Attributes
     ----------
@@ -84,53 +114,113 @@ class PhaseSearch:
         phases: Phases | None = None,
     ) -> None:
         self._objective, self.deadline, self._even = objective, deadline or Deadline(), even
-        self._found: Phases = {} if phases is None else phases
+        self._known = phases or Phases()
         self.cut = ""
 
-    def gather(self, shared: SharedLayer, place: Place, tile: Tile) -> Found:
-        """The phase that gathers; the same wherever entries are decoded."""
-        width = max(shared.widths(tile))
+    def gather(
+        self, shared: SharedLayer, place: Place, tile: Tile, most: float = math.inf
+    ) -> Found | None:
+        """The phase that gathers; ``None`` if the objective of one run is above `most`.
+
+        It is the same wherever entries are decoded.
+        """
+        loops = self._gather_loops(shared, place, tile, most)
+        if loops is None:
+            return None
 
         def find() -> Found:
-            found = self._search(
-                shared.shapes(tile).gather,
-                phase_hardware(shared, "gather", place.home, place.last, tile),
-                (shared.gather_costs(tile, place.ordered),),
-                _gather_prices(shared, place.home, place.last, width * shared.depth),
-            )
-            plan = replace(_without_loops(shared, place, tile), gather=found.mapping)
-            return Found(found, gather_cost(shared, plan))
+            plan = replace(_without_loops(shared, place, tile), gather=loops.mapping)
+            return Found(loops, gather_cost(shared, plan))
 
-        return self._remembered((place, tile), find)
+        return _remembered(self._known.costs, (place, tile), find)
 
     def entries(self, shared: SharedLayer, place: Place, tile: Tile) -> Found:
-        """The phase that multiplies; the same wherever tables are gathered at."""
-        loops = self._entry_loops(shared, place.home, tile)
+        """The phase that multiplies, all tables of a tile after the other.
+
+        It is the same wherever tables are gathered at, and in all tiles that have the same
+        positions and the same tables.
+        """
 
         def find() -> Found:
+            loops = self._entry_loops(shared, place.home, tile)
             plan = replace(
                 _without_loops(shared, place, tile), entries=loops.mapping,
                 codebook_level=loops.codebook_level,
             )  # fmt: skip
             return Found(loops, entries_cost(shared, plan))
 
-        return self._remembered((shared.decode_level, place.home, tile), find)
+        merged = getattr(tile, shared.sharing.merged)
+        own = shared.decode_level, place.home, shared.arithmetic(tile)
+        key = *own, tile.N, tile.P, tile.Q, merged
+        return _remembered(self._known.costs, key, find)
 
     def mapped(self, shared: SharedLayer, place: Place, tile: Tile) -> SharedEstimate:
         """The estimate with the best loops for a tile and its place."""
-        gather = self.gather(shared, place, tile).loops
-        multiply = self._entry_loops(shared, place.home, tile)
+        gather = self._gather_loops(shared, place, tile, math.inf)
+        assert gather is not None
+        multiply = self.entries(shared, place, tile).loops
         tables = tile.G * shared.shapes(tile).tables
         within = (
             gather.energy + tables * multiply.energy,
             gather.cycles + tables * multiply.cycles,
         )
-        outer = find_outer(shared, place.home, tile, place.ordered, within, self._search)
+        outer = find_outer(shared, place.home, tile, place.ordered, within, self._best)
         plan = replace(
             _without_loops(shared, place, tile), outer=outer, gather=gather.mapping,
             entries=multiply.mapping, codebook_level=multiply.codebook_level,
         )  # fmt: skip
         return evaluate_shared(shared, plan)
+
+    def _gather_loops(
+        self, shared: SharedLayer, place: Place, tile: Tile, most: float
+    ) -> SearchResult | None:
+        home, last, units = place.home, place.last, shared.arithmetic(tile)
+        width = max(shared.widths(tile)) * shared.depth
+        layer, costs = shared.shapes(tile).gather, shared.gather_costs(tile, place.ordered)
+
+        def find(most: float) -> SearchResult | None:
+            return self._search(
+                layer, self._hardware(shared, "gather", home, last, tile), (costs,),
+                _gather_prices(shared, home, last, width), home + 1, most,
+            )  # fmt: skip
+
+        parts = repeatable(shared, home)
+        alike = (
+            place,
+            costs,
+            width,
+            units,
+            *(n for d, n in tile._asdict().items() if d not in parts),
+        )
+        least = self._known.least.setdefault(alike, {})
+        if self._least_of_larger(least, tile) > most:
+            return None
+        key = home, last, shared.role, costs, width, units, layer.shape_key
+        found = self._found(key, find, most)
+        value = self._known.loops[key][0] if found is None else self._value(found)
+        least[tile] = max(value, least.get(tile, 0.0))
+        return found
+
+    def _value(self, found: SearchResult) -> float:
+        return objective_value(self._objective, found.energy, found.cycles)
+
+    def _least_of_larger(self, known: dict[Tile, float], tile: Tile) -> float:
+        """The least that a tile may come to, knowing larger ones: these may repeat its loops."""
+        least, power = 0.0, 2 if self._objective == "edp" else 1
+        for larger, value in known.items():
+            if all(n % part == 0 for n, part in zip(larger, tile, strict=True)):
+                times = math.prod(larger) // math.prod(tile)
+                least = max(least, value / times**power * (1 - 1e-9))
+        return least
+
+    def _hardware(
+        self, shared: SharedLayer, phase: PhaseName, home: int, last: int, tile: Tile
+    ) -> Hardware:
+        known, units = self._known.hardware, shared.arithmetic(tile)
+        key = shared.decode_level, shared.role, phase, home, last, units
+        if key not in known:
+            known[key] = phase_hardware(shared, phase, home, last, tile)
+        return known[key]
 
     def _entry_loops(self, shared: SharedLayer, home: int, tile: Tile) -> SearchResult:
         """The loops of the phase that multiplies, for tables as wide as any, or wider."""
@@ -140,20 +230,24 @@ class PhaseSearch:
         if shared.form.loads_codebook:
             loads = sum(widths.values()) * rounds.N * rounds.P * rounds.Q
 
-        def find() -> SearchResult:
-            hardware = phase_hardware(shared, "entries", home, home, tile)
-            # The codebook is loaded once for all runs.
-            costs = tuple(
-                replace(
-                    each, load_pj=each.load_pj / loads, copy_pj=each.copy_pj / loads,
-                    load_cycles=each.load_cycles / loads, copy_cycles=each.copy_cycles / loads,
-                )
-                for each in shared.entry_form(shapes).costs(hardware)
-            )  # fmt: skip
-            return self._search(layer, hardware, costs, _entry_prices(shared, home))
+        hardware = self._hardware(shared, "entries", home, home, tile)
+        # The codebook is loaded once for all runs.
+        costs = tuple(
+            replace(
+                each, load_pj=each.load_pj / loads, copy_pj=each.copy_pj / loads,
+                load_cycles=each.load_cycles / loads, copy_cycles=each.copy_cycles / loads,
+            )
+            for each in shared.entry_form(shapes).costs(hardware)
+        )  # fmt: skip
 
-        bits = shared.arithmetic(tile).bits
-        return self._remembered((shared.decode_level, home, loads, bits, layer.shape_key), find)
+        def find(most: float) -> SearchResult | None:
+            prices = _entry_prices(shared, home)
+            return self._search(layer, hardware, costs, prices, home + 1, most)
+
+        own = shared.decode_level, home, shared.role, shared.arithmetic(tile)
+        found = self._found((*own, costs, layer.shape_key), find, math.inf)
+        assert found is not None
+        return found
 
     def _search(
         self,
@@ -161,31 +255,60 @@ class PhaseSearch:
         hardware: Hardware,
         weights: Sequence[WeightCosts] = (DENSE,),
         prices: Prices | None = None,
-    ) -> SearchResult:
-        task = Task(layer, hardware, tuple(weights), prices, self._even, is_counted=False)
+        filled: int = 1,
+        most: float = math.inf,
+    ) -> SearchResult | None:
+        task = Task(
+            layer, hardware, tuple(weights), prices, self._even, is_counted=False, filled=filled
+        )
         try:
             limit = max(self.deadline.left, 1e-3)
-            found = solve(task, self._objective, limit, within=self.deadline)
+            found = solve_below(task, self._objective, most, limit, self.deadline)
         except MappingError:
             self.cut = self.cut or (OUT_OF_TIME if self.deadline.has_passed else "")
             raise
-        self.cut = self.cut or found.note
+        self.cut = self.cut or (found.note if found else "")
         return found
 
-    def _remembered(self, key: object, find: Callable[[], _Remembered]) -> _Remembered:
-        """What was found for a key, or could not be."""
-        if key not in self._found:
+    def _best(self, *layer: Any, prices: Prices) -> SearchResult:
+        found = self._search(*layer, prices=prices)
+        assert found is not None
+        return found
+
+    def _found(
+        self, key: object, find: Callable[[float], SearchResult | None], most: float
+    ) -> SearchResult | None:
+        """The loops for a key, or that there are none, or none that are not above `most`."""
+        known = self._known.loops
+        value, cut = known.get(key, (-math.inf, ""))
+        # A number is what the objective is above.
+        if isinstance(value, float) and value < most:
+            most *= MORE
             try:
-                self._found[key] = find(), self.cut
+                value, cut = find(most), self.cut
+                value = most if value is None else value
             except MappingError as error:
                 if self.cut:
                     raise
-                self._found[key] = error, ""
-        found, cut = self._found[key]
+                value = error
+            known[key] = value, cut
         self.cut = self.cut or cut
-        if isinstance(found, MappingError):
-            raise found
-        return cast(_Remembered, found)
+        if isinstance(value, MappingError):
+            raise value
+        return None if isinstance(value, float) else value
+
+
+def _remembered(known: _Known, key: object, find: Callable[[], _Remembered]) -> _Remembered:
+    """What was found for a key, or could not be."""
+    if key not in known:
+        try:
+            known[key] = find(), ""
+        except MappingError as error:
+            known[key] = error, ""
+    found, _ = known[key]
+    if isinstance(found, MappingError):
+        raise found
+    return cast(_Remembered, found)
 
 
 def _without_loops(shared: SharedLayer, place: Place, tile: Tile) -> SharedMapping:
@@ -221,13 +344,14 @@ def _gather_prices(shared: SharedLayer, home: int, last: int, width: int) -> Pri
     return Prices(factors)
 
 
-def smooth(number: int) -> int:
-    """The next number without prime factors above 7: loops over it can be cut in many ways."""
-    while True:
-        left = number
-        for prime in (2, 3, 5, 7):
-            while left % prime == 0:
-                left //= prime
-        if left == 1:
-            return number
-        number += 1
+def repeatable(shared: SharedLayer, home: int) -> str:
+    """Dimensions along which a larger tile may do what several tiles do, one after the other.
+
+    Its tables are as wide, its outputs are others, and the home may iterate over them.
+    """
+    level = shared.hardware.levels[home]
+    constraint = shared.hardware.dataflow.levels.get(level.name, LevelConstraint())
+    if constraint.stationary is not None:
+        return ""
+    allowed = DIMENSIONS if constraint.temporal is None else constraint.temporal
+    return "".join(d for d in "NGMPQ" if d in allowed and d != shared.sharing.merged)

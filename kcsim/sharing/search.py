@@ -9,7 +9,6 @@ the bounds rule out all others. Given these three, the loops of each phase are f
 from __future__ import annotations
 
 import heapq
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -33,7 +32,7 @@ from kcsim.workload.layer import LayerError
 
 _PARTS = ("outer", "gather", "entries")
 
-MAPPED_TILES = 100
+MAPPED_TILES = 1000
 """Tiles that are mapped as a whole at most."""
 
 
@@ -61,7 +60,7 @@ def find_shared_mapping(
         Of what the search is a part of.
     even : bool
         Only search even mappings of the phases; see `search_mapping`.
-    phases : dict, optional
+    phases : Phases, optional
         Phases that are known, and those that become so: of this layer, way to share, objective
         and value of `even`, with the decoder anywhere.
 
@@ -109,7 +108,7 @@ def find_shared_mapping(
 
 
 class _Candidate(NamedTuple):
-    """A tile and its place, with the least that it may come to, and what is known of its phases."""
+    """A tile and its place, with the least that it may come to, and what is known of it."""
 
     value: float
     number: int
@@ -118,21 +117,27 @@ class _Candidate(NamedTuple):
     bounds: Bounds
     at: int
     entries: Cost | None = None
-    gather: Cost | None = None
 
-    def known_better(self, shared: SharedLayer, objective: str, known: PhaseSearch) -> _Candidate:
-        """With one phase more that is known: first the one that many tiles have in common."""
-        find = known.gather if self.entries else known.entries
-        cost = find(shared, self.place, self.tile).cost
-        # Homes may work side by side.
-        above = shared.hardware.levels[: self.place.home]
-        beside = math.prod(level.fanout.children for level in above)
-        cost = cost._replace(cycles=cost.cycles / beside)
-        entries, gather = (self.entries, cost) if self.entries else (cost, None)
-        value = self.bounds.value_with(self.at, objective, entries, gather)
+    def with_entries(self, shared: SharedLayer, objective: str, known: PhaseSearch) -> _Candidate:
+        """With the phase that multiplies, which many tiles have in common."""
+        entries = self.bounds.beside(known.entries(shared, self.place, self.tile).cost)
+        value = self.bounds.value_with(self.at, objective, entries, None)
         # Sums are rounded.
         value = max(self.value, value * (1 - 1e-12))
-        return self._replace(value=value, entries=entries, gather=gather)
+        return self._replace(value=value, entries=entries)
+
+    def mapped(
+        self, shared: SharedLayer, objective: str, known: PhaseSearch, below: float
+    ) -> SharedEstimate | None:
+        """The whole of it, unless it does not come to less than a value: then ``None``."""
+        runs = shared.runs(self.tile)
+        most = self.bounds.most_of_gather(self.at, objective, self.entries, below, runs)
+        found = known.gather(shared, self.place, self.tile, most)
+        if found is None:
+            return None
+        gather = self.bounds.beside(found.cost)
+        value = self.bounds.value_with(self.at, objective, self.entries, gather) * (1 - 1e-12)
+        return known.mapped(shared, self.place, self.tile) if value < below else None
 
 
 class _Outcome(NamedTuple):
@@ -191,7 +196,8 @@ def _read(
 def _explore(shared: SharedLayer, objective: str, below: float, known: PhaseSearch) -> _Outcome:
     """Map tiles in the order of their bounds, until the deadline.
 
-    The phases are mapped first: knowing them, most tiles are ruled out.
+    The phase that multiplies is mapped first. The one that gathers is only searched for what may
+    be better than the best tile so far: so most tiles are ruled out by its bounds.
     """
     best: SharedEstimate | None = None
     value, mapped, failed, deadline = below, 0, 0, known.deadline
@@ -206,18 +212,17 @@ def _explore(shared: SharedLayer, objective: str, below: float, known: PhaseSear
         if (mapped or failed) and deadline.has_passed:
             remaining, cut = candidate.value, cut or OUT_OF_TIME
             break
+        heapq.heappop(candidates)
         try:
-            if not candidate.gather:
-                better = candidate.known_better(shared, objective, known)
-                heapq.heapreplace(candidates, better)
+            if not candidate.entries:
+                heapq.heappush(candidates, candidate.with_entries(shared, objective, known))
                 continue
-            heapq.heappop(candidates)
-            found = known.mapped(shared, candidate.place, candidate.tile)
+            found = candidate.mapped(shared, objective, known, value)
         except (MappingError, LayerError) as error:
             # A phase may be no layer: too large for its sizes to be counted.
-            if not candidate.gather:
-                heapq.heappop(candidates)
             reason, failed = str(error), failed + 1
+            continue
+        if found is None:
             continue
         mapped += 1
         reached = objective_value(objective, found.energy, found.cycles.total)

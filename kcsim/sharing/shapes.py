@@ -163,3 +163,15 @@ class PhaseShapes:
             down.taps, along.taps, (down.stride, along.stride), 0, (down.distance, along.distance),
             groups, self.tile.N, zeros=replace(zeros, **{self.sharing.role(phase): 0.0}),
         )  # fmt: skip
+
+
+def smooth(number: int) -> int:
+    """The next number without prime factors above 7: loops over it can be cut in many ways."""
+    while True:
+        left = number
+        for prime in (2, 3, 5, 7):
+            while left % prime == 0:
+                left //= prime
+        if left == 1:
+            return number
+        number += 1

@@ -21,10 +21,10 @@ from kcsim.hardware.schema import Compute, Dataflow, Hardware, LevelConstraint
 from kcsim.kernels.search.progress import ENERGY_DELAY, FRONT
 from kcsim.mapping import engine, explore, search
 from kcsim.mapping.deadline import Deadline, GivenUp, OutOfTime, in_threads
-from kcsim.mapping.explore import Task
 from kcsim.mapping.layers import MappingTask, map_layers, try_layers
 from kcsim.mapping.search import OBJECTIVES, find_front, objective_value, search_mapping
 from kcsim.mapping.space import coarsened, prime_factors
+from kcsim.mapping.task import Task
 from kcsim.mapping.verify import costs_in_space
 from kcsim.workload.layer import ConvLayer
 

@@ -274,7 +274,7 @@ def bound_open(problem, level, kept, prices, fits, boundary, values, tensor, pri
     price : float
         Of a word that its tile has.
     found : float64[8, 16, tiles]
-        Filled likewise.
+        Filled likewise; infinite, or filled for another price, before.
     """
     problem = refer(problem)
     place, stays = problem.places[level], np.empty((16, 8), np.int64)
@@ -284,7 +284,7 @@ def bound_open(problem, level, kept, prices, fits, boundary, values, tensor, pri
         if placed & ~kept:
             continue
         for box in range(boundary.shape[0] - 1, -1, -1):
-            if copy_mirrored(problem, placed, box, found):
+            if not fits[placed, box] or copy_mirrored(problem, placed, box, found):
                 continue
             words = problem.distinct[box] if tensor == INPUTS else problem.words[tensor, box]
             closing = price * words * problem.rounds[box]
@@ -297,15 +297,13 @@ def bound_open(problem, level, kept, prices, fits, boundary, values, tensor, pri
                 if opened(code) & ~placed:
                     continue
                 best = np.inf
-                if fits[placed, box]:
-                    if placed == kept:
-                        best = leave(problem, prices, costs, box, code) + boundary[box] + least
-                    best = min(best, least_of_nodes(kept, placed, box, code, found))
-                    if placed != kept or kept == 0:
-                        best = min(best, least_of_loops(
-                            problem, costs, after, stays, placed, code, values, closing, tensor,
-                            found,
-                        ))  # fmt: skip
+                if placed == kept:
+                    best = leave(problem, prices, costs, box, code) + boundary[box] + least
+                best = min(best, least_of_nodes(kept, placed, box, code, found))
+                if placed != kept or kept == 0:
+                    best = min(best, least_of_loops(
+                        problem, costs, after, stays, placed, code, values, closing, tensor, found,
+                    ))  # fmt: skip
                 found[placed, code, box] = best
 
 
@@ -324,7 +322,7 @@ def bound_level(problem, level, kept, prices, fits, boundary, values):
     boundary : float64[tiles]
         The least of what is to come outside of the level.
     values : float64[8, 16, tiles]
-        Filled: by tensors placed and what is open.
+        Filled, by tensors placed and what is open, where it fits; infinite before.
     """
     problem = refer(problem)
     place, stays = problem.places[level], np.empty((16, 8), np.int64)
@@ -334,7 +332,7 @@ def bound_level(problem, level, kept, prices, fits, boundary, values):
         if placed & ~kept:
             continue
         for box in range(boundary.shape[0] - 1, -1, -1):
-            if copy_mirrored(problem, placed, box, values):
+            if not fits[placed, box] or copy_mirrored(problem, placed, box, values):
                 continue
             costs = closing_costs(problem, prices, box)
             list_loops(problem, place, box, after)
@@ -342,14 +340,13 @@ def bound_level(problem, level, kept, prices, fits, boundary, values):
                 if opened(code) & ~placed:
                     continue
                 best = np.inf
-                if fits[placed, box]:
-                    if placed == kept:
-                        best = leave(problem, prices, costs, box, code) + boundary[box]
-                    best = min(best, least_of_nodes(kept, placed, box, code, values))
-                    if placed != kept or kept == 0:
-                        best = min(best, least_of_loops(
-                            problem, costs, after, stays, placed, code, values, 0.0, -1, values,
-                        ))  # fmt: skip
+                if placed == kept:
+                    best = leave(problem, prices, costs, box, code) + boundary[box]
+                best = min(best, least_of_nodes(kept, placed, box, code, values))
+                if placed != kept or kept == 0:
+                    best = min(best, least_of_loops(
+                        problem, costs, after, stays, placed, code, values, 0.0, -1, values,
+                    ))  # fmt: skip
                 values[placed, code, box] = best
 
 

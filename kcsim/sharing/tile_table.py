@@ -1,0 +1,125 @@
+"""All tiles of a layer that shares as arrays: sizes, rooms, and how often words are moved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kcsim.cost.rooms import room_of, rooms_of
+from kcsim.cost.zero_savings import left_of_macs
+from kcsim.sharing.plan import Arithmetic, SharedLayer
+from kcsim.sharing.shapes import PhaseShapes
+from kcsim.sharing.tiles import Tile
+from kcsim.workload.layer import TENSORS
+
+
+class Times(NamedTuple):
+    """How often all words of a tensor are read, updated and, of outputs, read back."""
+
+    weights: Any
+    inputs: Any
+    updates: Any
+    returned: Any
+
+
+class TileTable:
+    """All tiles of a layer as arrays.
+
+    Attributes
+    ----------
+    units : Arithmetic
+    width, widest, tables
+        Entries of the widest table, likewise if units are not ordered, and words of the
+        intermediate tensor, in one tile.
+    tables_used, gathered, listed, words, macs
+        Over all tiles: tables with entries, values gathered, entries in lists, words of the
+        intermediate tensor that are computed, and products with entries.
+    """
+
+    def __init__(self, shared: SharedLayer, tiles: list[Tile], ordered: bool) -> None:
+        self.shared, self.ordered = shared, ordered
+        tile = Tile(*np.array(tiles, np.int64).T)
+        self.shapes = shapes = PhaseShapes(shared.layer, shared.unit, shared.sharing, tile)
+        _, first, at = np.unique(getattr(tile, shared.sharing.merged), True, True)
+        widths = [shared.widths(tiles[i]) for i in first]
+        self.width = np.array([float(max(each, default=0)) for each in widths])[at]
+        entries = np.array([float(sum(e * n for e, n in each.items())) for each in widths])[at]
+        used = np.array([float(sum(each.values())) for each in widths])[at]
+        self.widest = self.width.astype(np.int64)
+        if ordered:
+            self.width = np.minimum(self.width, 1 + shared.has_offsets)
+        _, first, at = np.unique(tile.C, True, True)
+        self.index_bits = np.array([float(shared.index_bits(tiles[i], ordered)) for i in first])[at]
+        units = np.array([shared.arithmetic(tiles[i]) for i in first], np.float64)[at]
+        self.units = Arithmetic(*units.T)
+        rounds = tile.rounds(shared.layer)
+        again = rounds.N * rounds.P * rounds.Q
+        self.runs = again * rounds.G * rounds.M * rounds.C
+        self.accumulated = shared.layer.output_words * (rounds.C - 1)
+        self.tables, self.tables_used = shapes.shared_tables * self.width, used * again
+        self.gathered = shapes.gathered * self.runs * (1 + shared.has_offsets)
+        computed, multiplied = (
+            tile.N * rows * columns
+            for rows, columns in (shapes.shared_positions, shapes.positions("entries"))
+        )
+        self.entries, self.listed = entries, entries * again
+        self.words = entries * computed * shared.depth * again
+        self.macs = entries * shared.unit.size * multiplied * again
+
+    def fits(self, home: int, last: int) -> np.ndarray:
+        """Whether tiles of all tensors have room in the home, and one table where it goes."""
+        shared, fits = self.shared, self.width > 0
+        table = dict.fromkeys(TENSORS, 0) | {shared.role: self.width * self.units.bits}
+        for level in shared.hardware.levels[home + 1 : last + 1]:
+            if shared.role in level.kept_tensors:
+                fits &= room_of(level, shared.role).holds(table)
+        needed = shared.home_bits(
+            self.shapes, home, self.index_bits, self.width, self.widest, self.units.bits
+        )
+        for room in rooms_of(shared.hardware.levels[home]):
+            fits &= room.holds(needed)
+        return np.asarray(fits)
+
+    @cached_property
+    def _touched(self) -> np.ndarray:
+        """Share of the intermediate tensor that the second phase needs: strides may pass some."""
+        share = np.ones(len(self.width))
+        windows = self.shapes.phase_windows(self.shared.sharing.phases[1])
+        for window, positions in zip(windows, self.shapes.tile[4:], strict=True):
+            share = share * window.touched(positions) / window.reach(positions)
+        return share
+
+    def _covered(self, rows: Any, columns: Any) -> Any:
+        """Pixels of a channel that the windows of some outputs cover."""
+        down, along = self.shapes.windows
+        return down.touched(rows) * along.touched(columns)
+
+    def _moved_times(self, home: int) -> list[Times]:
+        """How often the outermost level gives and takes all words of a tensor, in several ways.
+
+        Loops of one level alone above the home leave one tensor where it is from tile to tile,
+        and one at most: that which the innermost loops do not index. Where there are more levels,
+        each tensor is moved once at least.
+        """
+        rounds, outermost = (
+            self.shapes.tile.rounds(self.shared.layer),
+            self.shared.hardware.levels[0],
+        )
+        images, again = rounds.N * rounds.P * rounds.Q, rounds.C - 1
+        if home != 1 or outermost.fanout.children > 1:
+            return [Times(1, 1, 1, 0)]
+        return [
+            Times(images, rounds.M, 1, 0),
+            Times(images, 1, 1 + again, again),
+            Times(1, rounds.M, 1 + again, again),
+        ]
+
+    @property
+    def _left(self) -> float:
+        """Share of the work that is left at least, where the MAC units leave out zeros."""
+        zeros, units = self.shared.layer.zeros, self.shared.distinct.zero_share
+        zeros = replace(zeros, weights=max(zeros.weights, units))
+        return float(left_of_macs(self.shared.hardware.compute, zeros))
