@@ -520,7 +520,7 @@ MUTATIONS = {
     "homes wait for the mean of the entries": Mutation(
         ("tests/sharing/test_shared_widths.py",),
         "sharing/account.py",
-        "entries.cycles if beside == 1 else entries.longest * entries.runs // beside",
+        "entries.cycles if beside == 1 else -(-entries.longest * entries.runs // beside)",
         "entries.cycles // beside",
     ),
     "scales of gathered values for nothing": Mutation(

@@ -283,7 +283,8 @@ def _cycles(outer: Counts, form: WeightFormat, gather: Phase, entries: Phase, ho
     """
     beside = int(outer.instances[home])
     compute = gather.cycles // beside
-    entering = entries.cycles if beside == 1 else entries.longest * entries.runs // beside
+    # Tables of tiles that use no entry are none: what is left may not be the same for all homes.
+    entering = entries.cycles if beside == 1 else -(-entries.longest * entries.runs // beside)
     bound_by = (gather if compute > entering else entries).bound_by
     compute = compute + entering
     transfer = {}

@@ -270,8 +270,8 @@ class PhaseSearch:
         self.cut = self.cut or (found.note if found else "")
         return found
 
-    def _best(self, *layer: Any, prices: Prices) -> SearchResult:
-        found = self._search(*layer, prices=prices)
+    def _best(self, layer: ConvLayer, hardware: Hardware, prices: Prices) -> SearchResult:
+        found = self._search(layer, hardware, prices=prices)
         assert found is not None
         return found
 
