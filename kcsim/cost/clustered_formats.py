@@ -132,4 +132,5 @@ def _format(stored: LayerStorage, value_bits: int, decode_level: int, first: boo
         int(part.settings.kind.has_scales or part.settings.filter_scale_bits is not None),
         part.settings.kind.has_offsets + part.settings.stages - 1,
         unit_filters=part.unit.filters, stages=part.settings.stages,
+        leaves_out_zeros=part.settings.positions != "all",
     )  # fmt: skip

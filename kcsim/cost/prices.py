@@ -15,7 +15,7 @@ from kcsim.cost.ports import DOWN, UP, network_paths, ports_of, start_cycles
 from kcsim.cost.rooms import Room, rooms_of
 from kcsim.cost.standing import stall_rates, stalls_of
 from kcsim.cost.static import statics_of
-from kcsim.cost.zero_savings import left_of_cycles, left_of_macs, left_of_reads
+from kcsim.cost.zero_savings import left_of_cycles, left_of_macs, left_of_reads, spared_twice
 from kcsim.cost.zero_savings import value_bits as expected_bits
 from kcsim.hardware.at_precision import at_precision
 from kcsim.hardware.level import Access, Level
@@ -63,6 +63,8 @@ class WeightCosts:
         Cycles of writing it into one instance of `store_level`.
     unit_filters : int
         Filters of a unit.
+    leaves_out_zeros : bool
+        See `kcsim.cost.weight_format.WeightFormat`.
     """
 
     unit: tuple[int, int, int] = (1, 1, 1)
@@ -79,6 +81,7 @@ class WeightCosts:
     load_cycles: float = 0.0
     copy_cycles: float = 0.0
     unit_filters: int = 1
+    leaves_out_zeros: bool = False
 
     @property
     def value_bits(self) -> float:
@@ -163,7 +166,7 @@ def build_machine(
     hardware = at_precision(hardware, layer)
     levels, compute, count = hardware.levels, hardware.compute, len(hardware.levels)
     costs, network_cycles, finished = _word_costs(layer, hardware, weights)
-    _leave_out_zeros(layer, hardware, costs, keeps[-1])
+    _leave_out_zeros(layer, hardware, costs, keeps[-1], weights)
     cycles_per_mac, fixed_pj = float(compute.cycles_per_mac), weights.load_pj
     if prices:
         costs *= prices.factors
@@ -368,7 +371,7 @@ def free_rooms(level: Level, index: int, weights: WeightCosts) -> tuple[Room, ..
 
 
 def _leave_out_zeros(
-    layer: ConvLayer, hardware: Hardware, costs: np.ndarray, keeps: np.ndarray
+    layer: ConvLayer, hardware: Hardware, costs: np.ndarray, keeps: np.ndarray, weights: WeightCosts
 ) -> None:
     """Spare what MACs with zeros do not do, at the innermost level and on its network.
 
@@ -377,6 +380,9 @@ def _leave_out_zeros(
     """
     compute, last = hardware.compute, costs[-1]
     timed = float(left_of_cycles(compute, layer.zeros))
+    if weights.leaves_out_zeros and weights.decode_level == len(costs) - 1:
+        twice = float(spared_twice(compute, layer.zeros))
+        last[_WEIGHTS, [columns.READ_PJ, columns.READ_CYCLES]] *= twice
     for j, tensor in enumerate(TENSORS):
         if not keeps[j]:
             continue

@@ -50,6 +50,8 @@ class WeightFormat:
         Filters of the block that one index stands for.
     stages : int
         Entries that add up to a unit, each of which is looked up.
+    leaves_out_zeros : bool
+        Whether zero units have no index: `unit_bits` are those of the others, shared out among all.
     """
 
     value_bits: int
@@ -64,6 +66,7 @@ class WeightFormat:
     codebook_level: int | None = None
     unit_filters: int = 1
     stages: int = 1
+    leaves_out_zeros: bool = False
 
     @property
     def shown_unit(self) -> tuple[int, ...] | None:
@@ -137,7 +140,7 @@ class WeightFormat:
             self.stages / (place.read_words_per_cycle or np.inf),
             outer_words / (rate_of(outer, "weights", "reads") or np.inf) * loaded,
             self.codebook_bits / place.word_bits / (place.write_words_per_cycle or np.inf) * loaded,
-            self.unit_filters,
+            self.unit_filters, self.leaves_out_zeros,
         )  # fmt: skip
 
     def loading(self, hardware: Hardware, place: CodebookPlace) -> tuple[int, int]:

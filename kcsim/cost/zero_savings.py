@@ -103,6 +103,16 @@ def left_of_cycles(compute: Compute, zeros: ZeroShares) -> Fraction:
     return left
 
 
+def spared_twice(compute: Compute, zeros: ZeroShares) -> Fraction:
+    """Times the reads of weights that are left, where zero weights have no index to be read.
+
+    An index that is read is whole then, and not a share of one for each weight.
+    """
+    if compute.zeros.get("weights") != "skip":
+        return Fraction(1)
+    return 1 / (1 - zeros.fraction("weights"))
+
+
 def left_of_reads(compute: Compute, zeros: ZeroShares, tensor: Tensor) -> Fraction:
     """Expected share of the MACs that read an operand, or read and update their partial sum.
 

@@ -17,6 +17,7 @@ from kcsim.cost.zero_savings import (
     left_of_cycles,
     left_of_macs,
     left_of_reads,
+    spared_twice,
     value_bits,
 )
 from kcsim.hardware.level import Coding
@@ -164,7 +165,10 @@ def moved_bits(
         extent = counts.weight_extents[index]
         if action == "reads":
             extent = delivered_extent(counts, index)
-        return words * form.bits_per_word(index, extent)
+        bits = words * form.bits_per_word(index, extent)
+        if form.leaves_out_zeros and action == "reads" and index == len(hardware.levels) - 1:
+            bits *= spared_twice(hardware.compute, zeros)
+        return bits
     widths = hardware.level_bits[index]
     stored = value_bits(level, tensor, widths[tensor], zeros)
     if tensor != "outputs":

@@ -85,6 +85,23 @@ def test_times_of_eie(name):
     assert macs / 64 - 1 <= layer.cycles.total
 
 
+def test_each_weight_that_eie_computes_with_is_read_once_and_whole():
+    network = Network("one", (ConvLayer.linear("fc", 4096, 4096),))
+    spec = "scalar:k=16,sparse=0.91,positions=relative,dense=none"
+    run = kcsim.estimate("eie_like", network, spec, zeros="inputs=0.647", objective="cycles")
+    items = {(i.component, i.tensor, i.action): i for i in run["decode"].layers[0].items}
+    macs, reads = items["MAC", "", "compute"].accesses, items["PE", "weights", "read"]
+    # An index of 4 bits with 4 bits of position: SpmatRead of Table II, 6.19 pJ. The count of
+    # entries is 32 bits.
+    assert reads.bits == pytest.approx(8 * macs, rel=1e-4)
+    assert reads.energy / macs == pytest.approx(6.19, rel=0.01)
+    pe = sum(
+        item.energy for (component, _, action), item in items.items()
+        if component in ("PE", "MAC", "codebook", "static") and action not in ("fill", "load")
+    )  # fmt: skip
+    assert pe / macs * 0.8 == pytest.approx(9.157, rel=0.2)  # mW
+
+
 def test_padding_of_relative_positions_is_computed_with():
     network = Network("one", (ConvLayer.linear("fc", 512, 64),))
     density, macs = 0.05, {}

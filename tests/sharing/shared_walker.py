@@ -274,7 +274,7 @@ class SharedWalk:
             needed += tables * self.listed * self.entry_bits
         places = tile.N * tile.G * math.prod(self.positions(second=False))
         places *= self.blocks if self.products else tile.M
-        return needed + places * self.widest * self.found.value_bits
+        return math.ceil(needed + places * self.widest * self.found.value_bits)
 
     def energy(self):
         """Bits and energy by component, tensor and action; of all but weights, and of units."""
