@@ -30,7 +30,7 @@ _MARGINS = (0.6, 0.08)
 _GAPS = (0.15, 0.4)
 _LETTER = 0.062
 _LAYER_NAMES = 0.95
-_NARROW = 0.2
+_NARROW = 0.28
 
 
 def draw_comparison(result: Result, size: str = "page") -> Figure:
@@ -126,8 +126,8 @@ def _page(
     if is_stacked:
         below = [below] * 3 + [_LABELS, _LAYER_NAMES][:more]
         lefts, widths = [_MARGINS[0]] * len(below), [inner] * len(below)
-        starts = np.cumsum([top, *(_PANELS + each + 0.25 for each in below)]).tolist()
-        height = starts.pop() - 0.25
+        starts = np.cumsum([top, *(_PANELS + each + 0.3 for each in below)]).tolist()
+        height = starts.pop() - 0.3
     else:
         panel = (inner - sum(_GAPS)) / 3
         lefts = np.cumsum([_MARGINS[0], *(panel + gap for gap in _GAPS)]).tolist()

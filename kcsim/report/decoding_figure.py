@@ -75,11 +75,12 @@ def draw_decoding(axis: Axes, result: Result) -> None:
     places, dense = decoded_at(result), result.runs["dense"]
     heights = np.array([dense.energy, *(each.energy for each in places)])
     names = ["dense", *(each.level for each in places)]
-    highest = _draw(axis, result, np.arange(len(heights)), heights, ["dense"] + ["decode"] * len(places))
+    executions = ["dense"] + ["decode"] * len(places)
+    highest, per_unit = _draw(axis, result, np.arange(len(heights)), heights, executions)
     for place, height in enumerate(heights[1:], 1):
-        if height and height * highest[1] <= highest[0]:
+        if height and height * per_unit <= highest:
             axis.annotate(
-                f"{heights[0] / height:.2f}×", (place, height * highest[1]), (0, 2), ha="center",
+                f"{heights[0] / height:.2f}×", (place, height * per_unit), (0, 2), ha="center",
                 textcoords="offset points",
             )  # fmt: skip
     axis.set_xticks(
@@ -108,15 +109,16 @@ def draw_layers(axis: Axes, result: Result) -> None:
     _draw(axis, result, both, heights, executions, width)
     names = [verbatim(each.layer.name) for each in auto]
     axis.set_xticks(places, names, rotation=90)
-    axis.tick_params(axis="x", pad=1, length=0)
+    axis.tick_params(axis="x", pad=3, length=0)
     axis.set_xlim(-0.6, len(auto) - 0.4)
     axis.set_ylabel("")
+    axis.set_ylim(0, 1.15 * axis.get_ylim()[1])
     axis.set_title("energy of each layer, dense and auto")
     used = [name for name in _COLORS if name in executions]
     axis.legend(
         handles=[Patch(facecolor=_COLORS[name], label=in_words(name)) for name in used],
-        loc="upper right", ncols=2, frameon=False, borderaxespad=0.1, handlelength=1.0,
-        columnspacing=1.0, labelspacing=0.2,
+        loc="upper center", ncols=len(used), frameon=False, borderaxespad=0.1, handlelength=1.0,
+        columnspacing=1.0, handletextpad=0.4,
     )  # fmt: skip
 
 
