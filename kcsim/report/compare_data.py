@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from kcsim.clustering.resolve import few_units_notes
+from kcsim.estimation.reasons import spill_warnings
 from kcsim.estimation.result import COMPARED, Result, Run
 from kcsim.hardware.notes import hardware_notes
 from kcsim.report.execution_data import (
@@ -14,6 +15,7 @@ from kcsim.report.execution_data import (
     lookup_rate_note,
 )
 from kcsim.report.hardware_data import area_table
+from kcsim.report.reasons_data import reason_tables
 from kcsim.report.search_data import unproved_note
 from kcsim.report.table import Column, Table, column
 from kcsim.report.unmodeled_data import unmodeled_tables
@@ -41,7 +43,7 @@ def comparison_tables(result: Result) -> tuple[Table, ...]:
     -------
     tuple of Table
         Costs and operations (one row a run), energy by component and by tensor (one column a
-        run), how the last run executes each layer, what is not modeled (if anything is not), and
+        run), how the last run executes each layer and why, where to decode, what is not modeled (if anything is not), and
         area (if the hardware says what parts are).
     """
     last = list(result.runs.values())[-1]
@@ -51,6 +53,7 @@ def comparison_tables(result: Result) -> tuple[Table, ...]:
         energies_table(result, "component", Run.energy_by_component),
         energies_table(result, "tensor", Run.energy_by_tensor),
         *execution_tables(last, f"{_subject(result)}, {last.name}"),
+        *reason_tables(result, _subject(result)),
         *unmodeled_tables(result.network, result.hardware),
         *area_table(result.hardware),
     )
@@ -64,6 +67,7 @@ def costs_table(result: Result) -> Table:
     result : Result
     """
     notes = [
+        *spill_warnings([layer for run in result.runs.values() for layer in run.layers]),
         f"Ratios: {next(iter(result.runs))} over the run. Mappings, and the choice of auto: least "
         f"{'EDP' if result.objective == 'edp' else result.objective}."
     ]
