@@ -10,6 +10,7 @@ import numpy as np
 
 from kcsim.cost.access import block_bits, rates
 from kcsim.cost.biases import bias_cycles, bias_pj
+from kcsim.cost.padding import generates_padding, generating_level, padding_lines
 from kcsim.cost.partial_sums import has_wide_sums
 from kcsim.cost.ports import DOWN, UP, network_paths, ports_of, start_cycles
 from kcsim.cost.rooms import Room, rooms_of
@@ -123,11 +124,12 @@ def window_array(layer: ConvLayer, hardware: Hardware) -> np.ndarray:
     return np.array(list(zip(strides, layer.dilation, strict=True)), WINDOW)
 
 
-def rule_array(hardware: Hardware, keeps: np.ndarray) -> np.ndarray:
+def rule_array(layer: ConvLayer, hardware: Hardware, keeps: np.ndarray) -> np.ndarray:
     """What each level keeps, and what the network below it can do: RULE[levels].
 
     Parameters
     ----------
+    layer : ConvLayer
     hardware : Hardware
     keeps : bool[levels, 3]
         Whether a level stores a tensor; see `kcsim.mapping.nest.Mapping.keeps_array`.
@@ -138,6 +140,9 @@ def rule_array(hardware: Hardware, keeps: np.ndarray) -> np.ndarray:
     rules["multicast"] = [_MULTICAST[network.multicast] for network in networks]
     rules["reduces"] = [network.reduction for network in networks]
     rules["forwards"] = [[t in network.forwarding for t in TENSORS] for network in networks]
+    if generates_padding(layer, hardware):
+        lines = padding_lines(layer, window_array(layer, hardware))
+        rules["padding"][: generating_level(hardware, keeps) + 1] = lines
     return rules
 
 
@@ -189,7 +194,7 @@ def build_machine(
     overlapped = [level.buffering != "single" for level in levels] + [True]
     return Machine(
         window=window_array(layer, hardware),
-        rules=rule_array(hardware, keeps),
+        rules=rule_array(layer, hardware, keeps),
         costs=costs,
         ports=ports,
         port_ends=port_ends,

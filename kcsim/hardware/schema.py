@@ -179,6 +179,11 @@ class Hardware:
     skipped_pixels : str
         ``moved``: rows and columns of inputs that no window touches, as a stride larger
         than the window skips them, are stored and moved with the others; ``left_out``: not.
+    padding : str
+        ``moved``: padding of inputs is stored and moved like pixels; ``generated``: not, but at one
+        level and further in.
+    padding_level : str, optional
+        The level that generates it; the innermost one that keeps inputs when absent.
     slides : str
         Which forward moves of a window along one axis keep what it still covers: ``any``, or
         ``repeated``, those as long as its last move, as Timeloop has it.
@@ -206,6 +211,8 @@ class Hardware:
     idle: Idle = Idle()
     biases: Literal["counted", "left_out"] = "left_out"
     skipped_pixels: Literal["moved", "left_out"] = "moved"
+    padding: Literal["generated", "moved"] = "moved"
+    padding_level: Name | None = None
     slides: Literal["any", "repeated"] = "any"
     cell: Cell = "LSTP"
     voltage_v: Positive | None = None
@@ -319,6 +326,7 @@ class Hardware:
                 f"{outermost.may_bypass[0]} cannot bypass the outermost level '{outermost.name}'",
                 path=("levels", 0, "may_bypass"),
             )
+        yield from self._padding_problems()
         yield from self._width_problems()
         yield from self._array_problems()
         for index, level in enumerate(self.levels[1:], start=1):
@@ -344,6 +352,19 @@ class Hardware:
         for name in self.dataflow.levels:
             if name not in names:
                 yield _unknown_level(name, names, ("dataflow", "levels", name))
+
+    def _padding_problems(self) -> Iterator[Problem]:
+        name = self.padding_level
+        if name is None:
+            return
+        if name not in self.level_names:
+            yield _unknown_level(name, self.level_names, ("padding_level",))
+        elif "inputs" not in self.levels[self.level_index(name)].kept_tensors:
+            message = f"level '{name}' generates padding, but does not keep inputs"
+            yield Problem(message, "a level that keeps them", path=("padding_level",))
+        if self.padding == "moved":
+            message = f"'{name}' generates padding, but padding is moved"
+            yield Problem(message, "padding: generated", path=("padding_level",))
 
     def _array_problems(self) -> Iterator[Problem]:
         for index, level in enumerate(self.levels[:-1]):

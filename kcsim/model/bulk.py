@@ -124,7 +124,7 @@ def count_mappings(
     instances, steps = np.empty((count, levels + 1), np.int64), np.empty(count, np.int64)
     counts = np.empty((count, levels, len(TENSORS)), COUNT)
     count_nests(
-        loops, places, window_array(layer, hardware), rule_array(hardware, keeps), tiles,
+        loops, places, window_array(layer, hardware), rule_array(layer, hardware, keeps), tiles,
         instances, counts, steps,
     )  # fmt: skip
     fits = _fits(tiles, hardware, lambda: sum_states(

@@ -251,7 +251,7 @@ def count_layer(
     levels = len(hardware.levels)
     loops, window = mapping.loop_array(hardware), window_array(layer, hardware)
     heights = mapping.heights_array(hardware)
-    rules = rule_array(hardware, mapping.keeps_array(hardware))
+    rules = rule_array(layer, hardware, mapping.keeps_array(hardware))
     spans, counted = np.zeros(levels + 1, SPAN), np.zeros((levels, 3), COUNT)
     if mapping.is_perfect(layer):
         steps = count_mapping(loops, heights, window, rules, spans, counted)

@@ -1,0 +1,69 @@
+"""Padding that a level generates: closed forms and executed nests against sets of words."""
+
+import dataclasses
+
+import oracle
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mapped_layers import TENSORS, mapped_layers
+
+from kcsim.model.counts import ACTIONS, DIRECTIONS, count_layer
+from kcsim.replay.dense import compare, replay_layer
+
+NORMAL = settings(
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@st.composite
+def padded_layers(draw, **options):
+    """A layer of which lines at both ends are padding, that some level generates."""
+    layer, hardware, mapping = draw(mapped_layers(**options))
+    padding, sizes = [], []
+    for size, stride in zip((layer.in_height, layer.in_width), layer.stride, strict=True):
+        before = draw(st.integers(0, min(size - 1, 4)))
+        behind = draw(st.integers(0, min(size - 1 - before, 4)))
+        # Lines at the end that no window reaches.
+        unused = draw(st.integers(0, stride - 1))
+        padding += [before, behind]
+        sizes.append(size - before - behind + unused)
+    layer = dataclasses.replace(
+        layer, padding=tuple(padding), in_height=sizes[0], in_width=sizes[1]
+    )
+    keeping = [level.name for level in hardware.levels if "inputs" in level.kept_tensors]
+    named = draw(st.sampled_from([None, *keeping]))
+    hardware = dataclasses.replace(hardware, padding="generated", padding_level=named)
+    return layer, hardware, mapping
+
+
+def check_replay(mapped, skipped_pixels="moved"):
+    layer, hardware, mapping = mapped
+    hardware = dataclasses.replace(hardware, skipped_pixels=skipped_pixels)
+    assert (
+        compare(replay_layer(layer, hardware, mapping), count_layer(layer, hardware, mapping)) == ()
+    )
+
+
+def check(mapped):
+    counts, walk = count_layer(*mapped), oracle.walk(*mapped)
+    for level, name in enumerate(mapped[1].level_names):
+        for j, tensor in enumerate(TENSORS):
+            place = name, tensor
+            walked = [getattr(walk, action)[place] for action in (*ACTIONS, *DIRECTIONS)]
+            counted = [*counts.accesses[level, j], *counts.transfers[level, j]]
+            assert counted == walked, place
+            assert counts.tile_words[level, j] == walk.tile_words[place], place
+
+
+@NORMAL
+@given(padded_layers(forwards=False))
+def test_counts_without_padding_equal_the_walk(mapped):
+    check(mapped)
+
+
+@NORMAL
+@given(padded_layers(uneven=True, forwards=False), st.sampled_from(("moved", "left_out")))
+def test_replays_without_padding_equal_the_closed_forms(mapped, skipped_pixels):
+    check_replay(mapped, skipped_pixels)
