@@ -28,7 +28,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 
 DIMENSIONS = "NGMCPQRS"
 TENSORS = ("weights", "inputs", "outputs")
@@ -295,7 +295,7 @@ def _walk_operand(nest, tensor, parent, child, result):
             if network == nest.levels - 1:
                 by_word = shares = False
             requests = {
-                way: _merged(siblings, shares, by_word)
+                way: _merged(siblings, shares, by_word, partial(_moved, nest, tensor, child))
                 for way, siblings in _by_parent(requests).items()
             }
         read = [len(nest.real(tensor, child, words)) for words in requests.values()]
@@ -316,7 +316,11 @@ def _by_parent(requests):
     return siblings
 
 
-def _merged(siblings, shares, by_word):
+def _moved(nest, tensor, level, words):
+    return len(nest.real(tensor, level, words))
+
+
+def _merged(siblings, shares, by_word, size=len):
     """What the requests of siblings amount to above their network.
 
     Siblings that ask for the same words share a stream, also if a network below has one of them
@@ -327,7 +331,7 @@ def _merged(siblings, shares, by_word):
     if shares:
         largest = {}
         for words in siblings:
-            if len(words) > len(largest.get(frozenset(words), ())):
+            if size(words) > size(largest.get(frozenset(words), ())):
                 largest[frozenset(words)] = words
         siblings = largest.values()
     return tuple(sorted(itertools.chain.from_iterable(siblings)))

@@ -49,7 +49,7 @@ def padding_lines(layer: ConvLayer, window: np.ndarray) -> np.ndarray:
     found, sizes = np.zeros((2, 2), np.int64), layer.dimensions
     before = layer.padding[::2]
     image = layer.in_height, layer.in_width
-    for axis, (outs, taps) in enumerate(("PR", "QS")):
+    for axis, (outs, taps) in enumerate((("P", "R"), ("Q", "S"))):
         stride, dilation = window[axis].tolist()
         length = stride * (sizes[outs] - 1) + dilation * (sizes[taps] - 1) + 1
         held = np.arange(length)

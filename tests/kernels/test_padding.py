@@ -3,12 +3,18 @@
 import dataclasses
 
 import oracle
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mapped_layers import TENSORS, mapped_layers
 
+from kcsim.errors import InputError
+from kcsim.hardware.level import Level
+from kcsim.hardware.schema import Compute, Hardware
+from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.model.counts import ACTIONS, DIRECTIONS, count_layer
 from kcsim.replay.dense import compare, replay_layer
+from kcsim.workload.layer import ConvLayer
 
 NORMAL = settings(
     max_examples=300,
@@ -67,3 +73,48 @@ def test_counts_without_padding_equal_the_walk(mapped):
 @given(padded_layers(uneven=True, forwards=False), st.sampled_from(("moved", "left_out")))
 def test_replays_without_padding_equal_the_closed_forms(mapped, skipped_pixels):
     check_replay(mapped, skipped_pixels)
+
+
+def slides_freely(mapped):
+    layer, hardware, mapping = mapped
+    return layer, dataclasses.replace(hardware, slides="any"), mapping
+
+
+@NORMAL
+@given(padded_layers(imperfect=True).map(slides_freely))
+def test_short_tiles_without_padding_equal_the_walk(mapped):
+    check(mapped)
+    check_replay(mapped)
+
+
+@NORMAL
+@given(padded_layers(windows=True).map(slides_freely))
+def test_forwarded_tiles_without_padding_equal_the_walk(mapped):
+    check(mapped)
+    check_replay(mapped)
+
+
+def two_levels(**keys):
+    levels = (
+        Level(name="DRAM", read_pj=200, write_pj=200),
+        Level(name="buffer", read_pj=6, write_pj=6, capacity_words=4_000_000),
+    )
+    return Hardware(name="two", levels=levels, compute=Compute(mac_pj=1), **keys)
+
+
+def test_a_padded_map_of_14_rows_is_read_as_14_rows():
+    layer = ConvLayer("conv5", 512, 512, 14, 14, 3, 3, padding=1)
+    nest = [Loop(*loop) for loop in zip("MCPQRS", (512, 512, 14, 14, 3, 3), strict=True)]
+    mapping = Mapping((LevelLoops("DRAM"), LevelLoops("buffer", tuple(nest))))
+    for padding, words in (("generated", 14 * 14 * 512), ("moved", 16 * 16 * 512)):
+        counts = count_layer(layer, two_levels(padding=padding), mapping)
+        assert counts.words("DRAM", "inputs", "reads") == words
+        assert counts.words("buffer", "inputs", "fills") == words
+        assert counts.words("buffer", "inputs", "reads") == layer.macs
+
+
+def test_who_generates_padding_is_a_level_that_keeps_inputs():
+    with pytest.raises(InputError, match="there is no level 'bufer'"):
+        two_levels(padding="generated", padding_level="bufer")
+    with pytest.raises(InputError, match="but padding is moved"):
+        two_levels(padding_level="buffer")

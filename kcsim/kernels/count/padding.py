@@ -223,28 +223,28 @@ def count_real_inputs(parent, child, loops, steps, spans, window, rules, counts)
         tile_window(spans[child], window, 0), tile_window(spans[child], window, 1),
     )  # fmt: skip
     line = spans[child].tile[INPUTS] // (tile_rows * tile_columns)
+    # What is a part of an array does not keep it.
     flows = np.zeros(1, FLOW)
-    flow = flows[0]
-    flow.child = child
+    flows[0].child = child
     for shared in range(child, parent - 1, -1):
-        flow.shared = shared
-        flow.by_word = shared < child and rules[child - 1].multicast == WORD_MULTICAST
+        flows[0].shared = shared
+        flows[0].by_word = shared < child and rules[child - 1].multicast == WORD_MULTICAST
         words = 0
         for kind in range(-1, advances.shape[0]):
-            rows, columns, flow.advancing = tile_rows, tile_columns, -1
+            rows, columns, advancing = tile_rows, tile_columns, -1
             if kind >= 0:
-                advance = advances[kind]
-                rows, columns, flow.advancing = advance.rows, advance.columns, advance.loop
+                rows, columns = advances[kind].rows, advances[kind].columns
+                advancing = advances[kind].loop
             if rows == 0:
                 continue
-            words += (
-                line
-                * boxes_of(flow, outside, loops, rules)
-                * real_lines(flow, 0, rows, outside, loops, steps, spans, window, rules, table, own)
-                * real_lines(
-                    flow, 1, columns, outside, loops, steps, spans, window, rules, table, own
-                )
-            )
+            flows[0].advancing = advancing
+            moved = line * boxes_of(flows[0], outside, loops, rules)
+            for axis in range(2):
+                moved *= real_lines(
+                    flows[0], axis, rows if axis == 0 else columns, outside, loops, steps, spans,
+                    window, rules, table, own,
+                )  # fmt: skip
+            words += moved
         if shared == child:
             counts[child, INPUTS].fills = words
         if shared > parent:
