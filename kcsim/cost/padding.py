@@ -28,11 +28,11 @@ def generating_level(hardware: Hardware, keeps: np.ndarray) -> int:
     -------
     int
         The level that the hardware names, the innermost one by default; where that does not keep
-        inputs, the next one outwards that does.
+        inputs, the next one outwards that does; -1 for none.
     """
     named = hardware.padding_level
     last = len(keeps) - 1 if named is None else hardware.level_index(named)
-    return int(np.flatnonzero(keeps[: last + 1, _INPUTS])[-1])
+    return max(np.flatnonzero(keeps[: last + 1, _INPUTS]).tolist(), default=-1)
 
 
 def padding_lines(layer: ConvLayer, window: np.ndarray) -> np.ndarray:

@@ -10,12 +10,14 @@ import numpy as np
 
 from kcsim.cost.access import block_bits, rates
 from kcsim.cost.biases import bias_cycles, bias_pj
+from kcsim.cost.counted import count_sums
 from kcsim.cost.padding import generates_padding, generating_level, padding_lines
 from kcsim.cost.partial_sums import has_wide_sums
 from kcsim.cost.ports import DOWN, UP, network_paths, ports_of, start_cycles
 from kcsim.cost.rooms import Room, rooms_of
 from kcsim.cost.standing import stall_rates, stalls_of
 from kcsim.cost.static import statics_of
+from kcsim.cost.zero_costs import leave_out_zeros
 from kcsim.cost.zero_savings import left_of_cycles, left_of_macs, left_of_reads
 from kcsim.cost.zero_savings import value_bits as expected_bits
 from kcsim.hardware.at_precision import at_precision
@@ -96,7 +98,7 @@ class Prices:
 
     Attributes
     ----------
-    factors : float64[levels, 3, 9]
+    factors : float64[levels, 3, 13]
         Times the costs of a `Machine`: 0 for what others account for, above 1 where a word stands
         for several.
     cycles_per_mac : float, optional
@@ -168,7 +170,7 @@ def build_machine(
     hardware = at_precision(hardware, layer)
     levels, compute, count = hardware.levels, hardware.compute, len(hardware.levels)
     costs, network_cycles, finished = _word_costs(layer, hardware, weights)
-    _leave_out_zeros(layer, hardware, costs, keeps[-1])
+    leave_out_zeros(layer, hardware, costs, keeps[-1])
     cycles_per_mac, fixed_pj = float(compute.cycles_per_mac), weights.load_pj
     if prices:
         costs *= prices.factors
@@ -253,7 +255,7 @@ def _fill_costs(
     tensor: int,
     weights: WeightCosts,
 ) -> None:
-    """Fill the costs of one tensor at one level (float64[9]), networks and zeros in MACs aside."""
+    """Fill the costs of one tensor at one level (float64[13]), networks and zeros in MACs aside."""
     level, name = hardware.levels[index], TENSORS[tensor]
     widths = hardware.level_bits[index]
     plain = stored = float(widths[name])
@@ -280,6 +282,9 @@ def _fill_costs(
         costs[columns.READ_PJ] += spilled * (energies[0] + energies[2])
         costs[columns.READ_CYCLES] += spilled / reading
         costs[columns.SPILL_CYCLES] = spilled / updating
+        count_sums(costs, level, plain * energies[0], plain / reading)
+    if not level.counted.fills:
+        costs[columns.FILL_PJ] = costs[columns.WRITE_CYCLES] = 0.0
 
 
 def _fill_transfers(
@@ -299,10 +304,11 @@ def _fill_transfers(
     bits = np.array([widths[name] for name in names], np.float64)
     if index + 1 <= weights.decode_level:
         bits[_WEIGHTS] = weights.value_bits
-    price = level.fanout.transfer_pj + level.fanout.hop_pj
-    costs[:, columns.TRANSFER_PJ] = price * bits / level.word_bits
+    prices = np.array([level.fanout.transfer_price(tensor) for tensor in TENSORS])
+    prices += level.fanout.hop_pj
+    costs[:, columns.TRANSFER_PJ] = prices * bits / level.word_bits
     spared = widths["partial_sums"] - widths["outputs"]
-    finished[columns.SPARED_TRANSFER_PJ] = price * spared / level.word_bits
+    finished[columns.SPARED_TRANSFER_PJ] = prices[_OUTPUTS] * spared / level.word_bits
     rate = level.fanout.words_per_cycle
     if rate is not None:
         cycles[:] = bits / level.word_bits / rate
@@ -370,28 +376,3 @@ def free_rooms(level: Level, index: int, weights: WeightCosts) -> tuple[Room, ..
     return tuple(
         room.beside(weights.codebook_bits) if "weights" in room.tensors else room for room in rooms
     )
-
-
-def _leave_out_zeros(
-    layer: ConvLayer, hardware: Hardware, costs: np.ndarray, keeps: np.ndarray
-) -> None:
-    """Spare what MACs with zeros do not do, at the innermost level and on its network.
-
-    Nothing is added to a partial sum, unless it is the first: so what is spared of
-    outputs is spared of those that are read.
-    """
-    compute, last = hardware.compute, costs[-1]
-    timed = float(left_of_cycles(compute, layer.zeros))
-    for j, tensor in enumerate(TENSORS):
-        if not keeps[j]:
-            continue
-        left = float(left_of_reads(compute, layer.zeros, tensor))
-        last[j, columns.READ_PJ] *= left
-        last[j, columns.READ_CYCLES] *= timed
-        if tensor == "outputs":
-            spared = last[j, columns.UPDATE_PJ] + last[j, columns.TRANSFER_PJ]
-            last[j, columns.READ_PJ] -= spared * (1 - left)
-            last[j, columns.SPILL_CYCLES] *= timed
-            last[j, columns.SPILL_CYCLES] -= last[j, columns.UPDATE_CYCLES] * (1 - timed)
-        else:
-            last[j, columns.TRANSFER_PJ] *= left

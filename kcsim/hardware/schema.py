@@ -15,6 +15,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from kcsim.errors import InputError, Problem, nearest
+from kcsim.hardware.checks import first_read_problems, padding_problems
 from kcsim.hardware.codebook_store import CodebookStore
 from kcsim.hardware.components.names import Cell, Number
 from kcsim.hardware.description import Kelvin, Nanometers, Origin, Positive
@@ -326,7 +327,8 @@ class Hardware:
                 f"{outermost.may_bypass[0]} cannot bypass the outermost level '{outermost.name}'",
                 path=("levels", 0, "may_bypass"),
             )
-        yield from self._padding_problems()
+        yield from padding_problems(self.padding, self.padding_level, self.levels)
+        yield from first_read_problems(self.levels, "skip" in self.compute.zeros.values())
         yield from self._width_problems()
         yield from self._array_problems()
         for index, level in enumerate(self.levels[1:], start=1):
@@ -347,24 +349,18 @@ class Hardware:
             yield Problem(
                 f"the array has {self.mac_units} MAC units", f"at most {2**24}", path=("levels",)
             )
-        if self.codebook and self.codebook.level not in names:
-            yield _unknown_level(self.codebook.level, names, ("codebook", "level"))
-        for name in self.dataflow.levels:
+        for path, name in self._named_levels():
             if name not in names:
-                yield _unknown_level(name, names, ("dataflow", "levels", name))
+                yield _unknown_level(name, names, path)
 
-    def _padding_problems(self) -> Iterator[Problem]:
-        name = self.padding_level
-        if name is None:
-            return
-        if name not in self.level_names:
-            yield _unknown_level(name, self.level_names, ("padding_level",))
-        elif "inputs" not in self.levels[self.level_index(name)].kept_tensors:
-            message = f"level '{name}' generates padding, but does not keep inputs"
-            yield Problem(message, "a level that keeps them", path=("padding_level",))
-        if self.padding == "moved":
-            message = f"'{name}' generates padding, but padding is moved"
-            yield Problem(message, "padding: generated", path=("padding_level",))
+    def _named_levels(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Levels that other keys name, and where."""
+        if self.codebook:
+            yield ("codebook", "level"), self.codebook.level
+        for name in self.dataflow.levels:
+            yield ("dataflow", "levels", name), name
+        if self.padding_level is not None:
+            yield ("padding_level",), self.padding_level
 
     def _array_problems(self) -> Iterator[Problem]:
         for index, level in enumerate(self.levels[:-1]):

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kcsim.cost.padding import generates_padding
 from kcsim.cost.prices import DENSE, Prices, WeightCosts
 from kcsim.errors import InputError, MappingError, Problem, nearest
 from kcsim.hardware.schema import Hardware
@@ -214,7 +215,7 @@ def result_of(
     least = [costs[0] for costs in known.left_out]
     gap = 1 - min([value, *least]) / value if value else 0.0
     return SearchResult(
-        mapping, energy, cycles, not note, math.nan if _not_searched(task.hardware) else gap,
+        mapping, energy, cycles, not note, math.nan if _not_searched(task) else gap,
         max(known.mappings, known.evaluated), known.evaluated, known.nodes, seconds, note,
         codebook_level, task.fixed,
     )  # fmt: skip
@@ -351,11 +352,14 @@ def check_search(objective: str, time_limit: float | None) -> None:
 
 def _note(task: Task, known: Explored) -> str:
     """Why what was found is not proved to be the best."""
-    return "; ".join(filter(None, (*known.reasons, _not_searched(task.hardware))))
+    return "; ".join(filter(None, (*known.reasons, _not_searched(task))))
 
 
-def _not_searched(hardware: Hardware) -> str:
-    """What costs energy on a hardware that the search does not see."""
+def _not_searched(task: Task) -> str:
+    """What costs energy that the search does not see, or sees where there is none."""
+    hardware = task.hardware
+    if generates_padding(task.layer, hardware):
+        return "the search takes padding for moved; what is found is counted without it"
     if any(level.fanout.forwarding for level in hardware.levels):
         return "what children take from their neighbors is not part of the search"
     if any(level.fanout.hop_pj for level in hardware.levels):

@@ -88,7 +88,7 @@ def _walked_visits(mapping: Mapping, layer: ConvLayer, hardware: Hardware) -> in
     keeps, visits = mapping.keeps_array(hardware), 0
     loops, heights = mapping.loop_array(hardware), mapping.heights_array(hardware)
     rules = rule_array(layer, hardware, keeps)
-    padded = rules["padding"].reshape(len(rules), -1).any(axis=1).tolist()
+    padded = [bool(rule["padding"].any()) for rule in rules]
     for i, level in enumerate(hardware.levels[:-1]):
         is_spatial = (loops["level"] == i) & (loops["kind"] != TEMPORAL)
         children = math.prod(map(int, loops["bound"][is_spatial]))

@@ -12,6 +12,7 @@ from kcsim.errors import InputError
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Compute, Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
+from kcsim.model.best import map_layer
 from kcsim.model.counts import ACTIONS, DIRECTIONS, count_layer
 from kcsim.replay.dense import compare, replay_layer
 from kcsim.workload.layer import ConvLayer
@@ -118,3 +119,14 @@ def test_who_generates_padding_is_a_level_that_keeps_inputs():
         two_levels(padding="generated", padding_level="bufer")
     with pytest.raises(InputError, match="but padding is moved"):
         two_levels(padding_level="buffer")
+
+
+def test_a_search_says_that_it_takes_padding_for_moved():
+    layer = ConvLayer("conv", 4, 4, 4, 4, 3, 3, padding=1)
+    found = map_layer(layer, two_levels(padding="generated"))
+    assert not found.search.proved
+    assert "takes padding for moved" in found.search.note
+    assert found.counts.words("DRAM", "inputs", "reads") % (4 * 4 * 4) == 0
+    assert map_layer(layer, two_levels()).search.proved
+    unpadded = dataclasses.replace(layer, padding=(0, 0, 0, 0))
+    assert map_layer(unpadded, two_levels(padding="generated")).search.proved
