@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from kcsim.errors import MappingError, Problem
 from kcsim.hardware.schema import Hardware
 from kcsim.workload.layer import TENSORS, ConvLayer
 
 _INPUTS = TENSORS.index("inputs")
+MOST_LINES = 4096
+"""Rows or columns of padding that may be left out, on one side: how many are looked at."""
 
 
 def generates_padding(layer: ConvLayer, hardware: Hardware) -> bool:
@@ -45,15 +48,25 @@ def padding_lines(layer: ConvLayer, window: np.ndarray) -> np.ndarray:
     layer : ConvLayer
     window : WINDOW[2]
         See `kcsim.cost.prices.window_array`.
+
+    Raises
+    ------
+    MappingError
+        If there are more than `MOST_LINES` on one side.
     """
     found, sizes = np.zeros((2, 2), np.int64), layer.dimensions
-    before = layer.padding[::2]
-    image = layer.in_height, layer.in_width
+    before, image = layer.padding[::2], (layer.in_height, layer.in_width)
     for axis, (outs, taps) in enumerate((("P", "R"), ("Q", "S"))):
         stride, dilation = window[axis].tolist()
         length = stride * (sizes[outs] - 1) + dilation * (sizes[taps] - 1) + 1
-        held = np.arange(length)
-        lines = held // stride * layer.stride[axis] + held % stride
-        found[axis, 0] = np.count_nonzero(lines < before[axis])
-        found[axis, 1] = np.count_nonzero(lines >= before[axis] + image[axis])
+
+        def held(line: int, apart: int = layer.stride[axis], kept: int = stride) -> int:
+            """Lines that are held, of those before one of the padded map."""
+            return line // apart * kept + min(kept, line % apart)
+
+        found[axis, 0] = min(length, held(before[axis]))
+        found[axis, 1] = max(0, length - held(before[axis] + image[axis]))
+    if found.max() > MOST_LINES:
+        message = f"{layer.name} has {found.max()} rows or columns of padding beside its image"
+        raise MappingError(Problem(message, f"at most {MOST_LINES}, or padding: moved"))
     return found

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mapped_layers import TENSORS, mapped_layers
 
-from kcsim.errors import InputError
+from kcsim.errors import InputError, MappingError
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Compute, Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
@@ -130,3 +130,9 @@ def test_a_search_says_that_it_takes_padding_for_moved():
     assert map_layer(layer, two_levels()).search.proved
     unpadded = dataclasses.replace(layer, padding=(0, 0, 0, 0))
     assert map_layer(unpadded, two_levels(padding="generated")).search.proved
+
+
+def test_an_endless_margin_is_refused():
+    layer = ConvLayer("padded", 8, 8, 8, 8, 3, 3, padding=(0, 1, 2, 2**31))
+    with pytest.raises(MappingError, match=r"rows or columns of padding .* at most 4096"):
+        map_layer(layer, two_levels(padding="generated"))
