@@ -95,7 +95,7 @@ def main() -> None:
     sizes = vars(parser.parse_args())
     layer, hardware = kcsim.load_layer("resnet18/layer2.0.conv2"), kcsim.load_hardware("simple")
     keeps = np.ones((len(hardware.levels), 3), np.bool_)
-    machine = window_array(layer, hardware), rule_array(hardware, keeps)
+    machine = window_array(layer, hardware), rule_array(layer, hardware, keeps)
     nests, lengths = random_nests(layer, hardware, sizes["mappings"], np.random.default_rng(0))
     records = nests.view(LOOP)[..., 0]
     in_kernel = rate(count_all, *sizes.values(), records, lengths, *machine)

@@ -141,7 +141,8 @@ def price(layer, hardware, counts, keeps, sums=None):
             bits, links = hardware.level_bits[i], hardware.network_bits(i)
             width = bits[tensor]
             stored = float(value_bits(level, tensor, width, zeros))
-            paid, spent = words[:, i, j].copy(), words[:, i, j].copy()
+            paid = counted_words(hardware, counts, keeps, i, j)
+            spent = paid.copy()
             crossing = arriving[:, i, j].copy()
             if i == last and keeps[i, j]:
                 left = float(left_of_reads(compute, zeros, tensor))
@@ -166,13 +167,27 @@ def price(layer, hardware, counts, keeps, sums=None):
                 price = level.price(tensor, action) / (word_bits * level.words_per_access(tensor))
                 energy += (paid[:, k] * size - less) * price
                 taken[j, k] = (spent[:, k] * size - less) / word_bits
-            energy += carried * level.fanout.transfer_pj / level.word_bits
+            energy += carried * level.fanout.transfer_price(tensor) / level.word_bits
         instances = counts.instances[:, i]
         taken[2, 0] += bias_reads(layer, hardware) * (i == 0)
         networks.append(network_cycles(layer, hardware, counts, keeps, sums, i) / instances)
         moved.append(busiest(level, taken) / instances)
     cycles = in_turns(hardware, cycles, moved, networks)
     return energy + leaking(hardware, counts) * cycles, cycles
+
+
+def counted_words(hardware, counts, keeps, index, tensor):
+    """Reads, fills and updates of a tensor that the level counts: float64[mappings, 3]."""
+    words = counts.accesses[:, index, tensor].astype(float)
+    counted = hardware.levels[index].counted
+    if TENSORS[tensor] == "outputs":
+        if counted.first_reads:
+            words[:, 0] = words[:, 2]
+        if counted.drains and index and keeps[index, tensor]:
+            words[:, 0] += counts.transfers[:, index - 1, tensor, 1]
+    if not counted.fills:
+        words[:, 1] = 0
+    return words
 
 
 def in_turns(hardware, cycles, moved, networks):
@@ -251,7 +266,7 @@ def standing(hardware, counts, keeps):
             cycles += passes.get(tensor, 0) * (tiles if i else 1)
             width = bits["partial_sums" if tensor == "outputs" else tensor]
             words = width / level.word_bits_of(tensor)
-            if tensor in level.stalls.loads:
+            if tensor in level.stalls.loads and level.counted.fills:
                 cycles += filled * words * slowness(level, tensor, "fill")
             if tensor == "outputs" and level.stalls.dumps:
                 cycles += left * words * slowness(level, tensor, "read")

@@ -15,8 +15,9 @@ ROOM = 10**6
 
 @st.composite
 def mapped_layers(
-    draw, largest=240, most_instances=24, windows=False, words=True, imperfect=False, uneven=False
-):
+    draw, largest=240, most_instances=24, windows=False, words=True, imperfect=False, uneven=False,
+    forwards=True,
+):  # fmt: skip
     """A layer, a hardware and a mapping that covers the layer.
 
     The loops come first and the layer follows from them, so nothing has to be thrown away.
@@ -65,7 +66,7 @@ def mapped_layers(
                 st.sampled_from(("tile", "none", "word") if words else ("tile", "none"))
             ),
             reduction=draw(st.booleans()),
-            forwarding=TENSORS if windows else draw(subsets),
+            forwarding=() if not forwards else TENSORS if windows else draw(subsets),
         )
         keeps = (
             TENSORS

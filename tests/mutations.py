@@ -253,7 +253,7 @@ MUTATIONS = {
     ),
     "tiles of overlapping windows are distinct": Mutation(
         (*CASES, *WALK),
-        "kernels/count/counting.py",
+        "kernels/count/positions.py",
         "return count_a * count_b - max(0, count_a - shift_a) * max(0, count_b - shift_b)",
         "return count_a * count_b",
     ),

@@ -15,6 +15,8 @@ of every level is looked at, and each remembers what it held one step before.
   sends requests of siblings for the same words once, ``none`` sends all, and ``word`` at the
   network right above sends the union. MACs request one word each and the last network shares
   nothing.
+* Where a level generates padding, all of this goes by boxes, padding included; of what is moved to
+  it and to levels outside, and of what these hold, only pixels of the image are counted.
 * Outputs: all tiles of a level rise when that of its first instance is about to change, also from
   instances that are idle just then; a MAC's sum rises at every step; siblings with equal tiles
   become one where the network reduces. A word that comes a second time was read
@@ -26,7 +28,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 
 DIMENSIONS = "NGMCPQRS"
 TENSORS = ("weights", "inputs", "outputs")
@@ -136,6 +138,36 @@ class Nest:
                 size.append(high - low[-1] + 1)
         return tuple(low), tuple(size)
 
+    def generates(self):
+        """The level that generates padding, -1 for none."""
+        if self.hardware.padding == "moved":
+            return -1
+        named = self.hardware.padding_level
+        last = self.levels - 1 if named is None else self.hardware.level_names.index(named)
+        return max(i for i in range(last + 1) if self.keeps[i, "inputs"])
+
+    def real(self, tensor, level, words):
+        """Of some words, those that are moved to a level."""
+        if tensor != "inputs" or level > self.generates():
+            return words
+        top, _, left, _ = self.layer.padding
+        rows = range(top, top + self.layer.in_height)
+        columns = range(left, left + self.layer.in_width)
+        return [word for word in words if word[3] in rows and word[4] in columns]
+
+    def largest_tile(self, tensor, level):
+        """Words of the largest tile that an instance of a level ever holds."""
+        child = self.next_keeper(tensor, level)
+        is_free = tensor == "inputs" and level < self.generates() and child <= self.generates()
+        if not is_free:
+            return len(words_of(*self.box(tensor, level, dict.fromkeys(DIMENSIONS, 0))))
+        return max(
+            len(self.real(tensor, level, words_of(*self.box(tensor, level, _added(start, offset)))))
+            for start in self.steps(level, tensor)
+            for offset in self.instances(level).values()
+            if self.lies_inside(_added(start, offset))
+        )
+
     def next_keeper(self, tensor, level):
         return next(
             (i for i in range(level + 1, self.levels) if self.keeps[i, tensor]), self.levels
@@ -203,8 +235,7 @@ def walk(layer, hardware, mapping):
         for level in range(nest.levels):
             if nest.keeps[level, tensor]:
                 name = hardware.levels[level].name
-                tile = nest.box(tensor, level, dict.fromkeys(DIMENSIONS, 0))
-                result.tile_words[name, tensor] = len(words_of(*tile))
+                result.tile_words[name, tensor] = nest.largest_tile(tensor, level)
                 child = nest.next_keeper(tensor, level)
                 if tensor == "outputs":
                     _walk_outputs(nest, level, child, result)
@@ -243,28 +274,32 @@ def _walk_operand(nest, tensor, parent, child, result):
             else:
                 slides, last[way] = may_slide(nest.hardware.slides, box, previous[way], last[way])
                 given[way] = new_words(tensor, box, previous[way], slides)
-                result.fills[levels[child].name, tensor] += len(given[way])
+                real = nest.real(tensor, child, given[way])
+                result.fills[levels[child].name, tensor] += len(real)
             previous[way] = box
         requests = {}
         for way, words in given.items():
             if forwards and words and _neighbor_has(words, way, given_before):
-                result.forwarded[levels[child - 1].name, tensor] += len(words)
-                result.reads[levels[child].name, tensor] += len(words)
+                real = nest.real(tensor, child, words)
+                result.forwarded[levels[child - 1].name, tensor] += len(real)
+                result.reads[levels[child].name, tensor] += len(real)
             else:
                 requests[way] = tuple(sorted(words))
         given_before = given
         for network in range(child - 1, parent - 1, -1):
             name, fanout = levels[network].name, levels[network].fanout
-            result.down[name, tensor] += sum(map(len, requests.values()))
+            moved = [len(nest.real(tensor, child, words)) for words in requests.values()]
+            result.down[name, tensor] += sum(moved)
             by_word = fanout.multicast == "word" and network == child - 1
             shares = fanout.multicast != "none"
             if network == nest.levels - 1:
                 by_word = shares = False
             requests = {
-                way: _merged(siblings, shares, by_word)
+                way: _merged(siblings, shares, by_word, partial(_moved, nest, tensor, child))
                 for way, siblings in _by_parent(requests).items()
             }
-        result.reads[levels[parent].name, tensor] += sum(map(len, requests.values()))
+        read = [len(nest.real(tensor, child, words)) for words in requests.values()]
+        result.reads[levels[parent].name, tensor] += sum(read)
 
 
 def _neighbor_has(words, way, given_before):
@@ -281,7 +316,11 @@ def _by_parent(requests):
     return siblings
 
 
-def _merged(siblings, shares, by_word):
+def _moved(nest, tensor, level, words):
+    return len(nest.real(tensor, level, words))
+
+
+def _merged(siblings, shares, by_word, size=len):
     """What the requests of siblings amount to above their network.
 
     Siblings that ask for the same words share a stream, also if a network below has one of them
@@ -292,7 +331,7 @@ def _merged(siblings, shares, by_word):
     if shares:
         largest = {}
         for words in siblings:
-            if len(words) > len(largest.get(frozenset(words), ())):
+            if size(words) > size(largest.get(frozenset(words), ())):
                 largest[frozenset(words)] = words
         siblings = largest.values()
     return tuple(sorted(itertools.chain.from_iterable(siblings)))

@@ -8,6 +8,7 @@ import random
 from uneven_problems import random_problem
 
 from kcsim.errors import InputError
+from kcsim.hardware.counted import Counted
 from kcsim.hardware.idle import Idle
 from kcsim.hardware.level import LevelPrecision
 from kcsim.hardware.port import Port
@@ -23,7 +24,7 @@ def random_chip_problem(seed, most):
     layer, hardware = random_problem(seed, most)
     if rng.random() < 0.3:
         layer = dataclasses.replace(layer, bias=True)
-    for change in (with_widths, with_ports, with_stalls, with_idle):
+    for change in (with_widths, with_ports, with_stalls, with_idle, with_counted):
         if rng.random() < 0.7:
             hardware = change(rng, hardware)
     return layer, hardware
@@ -110,6 +111,22 @@ def with_stalls(rng, hardware):
             keys["fanout"] = dataclasses.replace(level.fanout, systolic=array)
         levels[i] = dataclasses.replace(level, **keys)
     return dataclasses.replace(hardware, levels=tuple(levels))
+
+
+def with_counted(rng, hardware):
+    """First reads, drains and fills as publications count them; energies of networks by tensor."""
+    skips = "skip" in hardware.compute.zeros.values()
+
+    def changed(level):
+        counted = Counted(
+            first_reads=not skips and rng.random() < 0.3, drains=rng.random() < 0.3,
+            fills=rng.random() < 0.7,
+        )  # fmt: skip
+        prices = {t: rng.choice((0.0, 0.5, 3.0)) for t in TENSORS if rng.random() < 0.3}
+        fanout = dataclasses.replace(level.fanout, tensor_pj=prices)
+        return dataclasses.replace(level, counted=counted, fanout=fanout)
+
+    return dataclasses.replace(hardware, levels=tuple(map(changed, hardware.levels)))
 
 
 def with_idle(rng, hardware):

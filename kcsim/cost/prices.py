@@ -10,12 +10,15 @@ import numpy as np
 
 from kcsim.cost.access import block_bits, rates
 from kcsim.cost.biases import bias_cycles, bias_pj
+from kcsim.cost.counted import count_sums
+from kcsim.cost.padding import generates_padding, generating_level, padding_lines
 from kcsim.cost.partial_sums import has_wide_sums
 from kcsim.cost.ports import DOWN, UP, network_paths, ports_of, start_cycles
 from kcsim.cost.rooms import Room, rooms_of
 from kcsim.cost.standing import stall_rates, stalls_of
 from kcsim.cost.static import statics_of
-from kcsim.cost.zero_savings import left_of_cycles, left_of_macs, left_of_reads, spared_twice
+from kcsim.cost.zero_costs import leave_out_zeros
+from kcsim.cost.zero_savings import left_of_cycles, left_of_macs, left_of_reads
 from kcsim.cost.zero_savings import value_bits as expected_bits
 from kcsim.hardware.at_precision import at_precision
 from kcsim.hardware.level import Access, Level
@@ -98,7 +101,7 @@ class Prices:
 
     Attributes
     ----------
-    factors : float64[levels, 3, 9]
+    factors : float64[levels, 3, 13]
         Times the costs of a `Machine`: 0 for what others account for, above 1 where a word stands
         for several.
     cycles_per_mac : float, optional
@@ -126,11 +129,12 @@ def window_array(layer: ConvLayer, hardware: Hardware) -> np.ndarray:
     return np.array(list(zip(strides, layer.dilation, strict=True)), WINDOW)
 
 
-def rule_array(hardware: Hardware, keeps: np.ndarray) -> np.ndarray:
+def rule_array(layer: ConvLayer, hardware: Hardware, keeps: np.ndarray) -> np.ndarray:
     """What each level keeps, and what the network below it can do: RULE[levels].
 
     Parameters
     ----------
+    layer : ConvLayer
     hardware : Hardware
     keeps : bool[levels, 3]
         Whether a level stores a tensor; see `kcsim.mapping.nest.Mapping.keeps_array`.
@@ -141,6 +145,9 @@ def rule_array(hardware: Hardware, keeps: np.ndarray) -> np.ndarray:
     rules["multicast"] = [_MULTICAST[network.multicast] for network in networks]
     rules["reduces"] = [network.reduction for network in networks]
     rules["forwards"] = [[t in network.forwarding for t in TENSORS] for network in networks]
+    if generates_padding(layer, hardware):
+        lines = padding_lines(layer, window_array(layer, hardware))
+        rules["padding"][: generating_level(hardware, keeps) + 1] = lines
     return rules
 
 
@@ -166,7 +173,7 @@ def build_machine(
     hardware = at_precision(hardware, layer)
     levels, compute, count = hardware.levels, hardware.compute, len(hardware.levels)
     costs, network_cycles, finished = _word_costs(layer, hardware, weights)
-    _leave_out_zeros(layer, hardware, costs, keeps[-1], weights)
+    leave_out_zeros(layer, hardware, costs, keeps[-1], weights)
     cycles_per_mac, fixed_pj = float(compute.cycles_per_mac), weights.load_pj
     if prices:
         costs *= prices.factors
@@ -192,7 +199,7 @@ def build_machine(
     overlapped = [level.buffering != "single" for level in levels] + [True]
     return Machine(
         window=window_array(layer, hardware),
-        rules=rule_array(hardware, keeps),
+        rules=rule_array(layer, hardware, keeps),
         costs=costs,
         ports=ports,
         port_ends=port_ends,
@@ -251,7 +258,7 @@ def _fill_costs(
     tensor: int,
     weights: WeightCosts,
 ) -> None:
-    """Fill the costs of one tensor at one level (float64[9]), networks and zeros in MACs aside."""
+    """Fill the costs of one tensor at one level (float64[13]), networks and zeros in MACs aside."""
     level, name = hardware.levels[index], TENSORS[tensor]
     widths = hardware.level_bits[index]
     plain = stored = float(widths[name])
@@ -278,6 +285,9 @@ def _fill_costs(
         costs[columns.READ_PJ] += spilled * (energies[0] + energies[2])
         costs[columns.READ_CYCLES] += spilled / reading
         costs[columns.SPILL_CYCLES] = spilled / updating
+        count_sums(costs, level, plain * energies[0], plain / reading)
+    if not level.counted.fills:
+        costs[columns.FILL_PJ] = costs[columns.WRITE_CYCLES] = 0.0
 
 
 def _fill_transfers(
@@ -297,10 +307,11 @@ def _fill_transfers(
     bits = np.array([widths[name] for name in names], np.float64)
     if index + 1 <= weights.decode_level:
         bits[_WEIGHTS] = weights.value_bits
-    price = level.fanout.transfer_pj + level.fanout.hop_pj
-    costs[:, columns.TRANSFER_PJ] = price * bits / level.word_bits
+    prices = np.array([level.fanout.transfer_price(tensor) for tensor in TENSORS])
+    prices += level.fanout.hop_pj
+    costs[:, columns.TRANSFER_PJ] = prices * bits / level.word_bits
     spared = widths["partial_sums"] - widths["outputs"]
-    finished[columns.SPARED_TRANSFER_PJ] = price * spared / level.word_bits
+    finished[columns.SPARED_TRANSFER_PJ] = prices[_OUTPUTS] * spared / level.word_bits
     rate = level.fanout.words_per_cycle
     if rate is not None:
         cycles[:] = bits / level.word_bits / rate
@@ -368,31 +379,3 @@ def free_rooms(level: Level, index: int, weights: WeightCosts) -> tuple[Room, ..
     return tuple(
         room.beside(weights.codebook_bits) if "weights" in room.tensors else room for room in rooms
     )
-
-
-def _leave_out_zeros(
-    layer: ConvLayer, hardware: Hardware, costs: np.ndarray, keeps: np.ndarray, weights: WeightCosts
-) -> None:
-    """Spare what MACs with zeros do not do, at the innermost level and on its network.
-
-    Nothing is added to a partial sum, unless it is the first: so what is spared of
-    outputs is spared of those that are read.
-    """
-    compute, last = hardware.compute, costs[-1]
-    timed = float(left_of_cycles(compute, layer.zeros))
-    if weights.leaves_out_zeros and weights.decode_level == len(costs) - 1:
-        twice = float(spared_twice(compute, layer.zeros))
-        last[_WEIGHTS, [columns.READ_PJ, columns.READ_CYCLES]] *= twice
-    for j, tensor in enumerate(TENSORS):
-        if not keeps[j]:
-            continue
-        left = float(left_of_reads(compute, layer.zeros, tensor))
-        last[j, columns.READ_PJ] *= left
-        last[j, columns.READ_CYCLES] *= timed
-        if tensor == "outputs":
-            spared = last[j, columns.UPDATE_PJ] + last[j, columns.TRANSFER_PJ]
-            last[j, columns.READ_PJ] -= spared * (1 - left)
-            last[j, columns.SPILL_CYCLES] *= timed
-            last[j, columns.SPILL_CYCLES] -= last[j, columns.UPDATE_CYCLES] * (1 - timed)
-        else:
-            last[j, columns.TRANSFER_PJ] *= left

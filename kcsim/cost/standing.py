@@ -36,7 +36,7 @@ def stalls_of(hardware: Hardware) -> tuple[Stall, ...]:
     found = []
     for i, level in enumerate(hardware.levels):
         for tensor in TENSORS:
-            loads = tensor in level.stalls.loads
+            loads = tensor in level.stalls.loads and level.counted.fills
             dumps = level.stalls.dumps and tensor == "outputs"
             waits: Mapping[Any, float] = level.stalls.cycles_per_tile
             cycles = waits.get(tensor, 0.0)

@@ -10,6 +10,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from kcsim.errors import Problem
+from kcsim.hardware.counted import Counted
 from kcsim.hardware.description import Described
 from kcsim.hardware.idle import Idle
 from kcsim.hardware.network import Fanout
@@ -124,6 +125,8 @@ class Level(Described):
         Cycles from asking for a word to having it; a layer begins with waiting for one.
     stalls : Stalls
         What the array stands still for; all is hidden when absent.
+    counted : Counted
+        First reads of sums, drains and fills, as a publication counts them.
     compression : dict of str to str
         Coding of tensors whose zeros cost less: ``run_length``, ``bitmask``.
     run_bits : int
@@ -155,6 +158,7 @@ class Level(Described):
     shared_bandwidth: Rate | None = None
     latency_cycles: Latency = 0.0
     stalls: Stalls = Stalls()
+    counted: Counted = Counted()
     compression: dict[Tensor, Coding] = Field(default_factory=dict)
     run_bits: RunBits = 5
     leakage_pj_per_cycle: EnergyPj = 0.0

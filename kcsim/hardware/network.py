@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from kcsim.errors import InputError, Problem
 from kcsim.hardware.stalls import Systolic
 from kcsim.hardware.values import STRICT, Count, EnergyPj, Latency, Rate, plain_errors
-from kcsim.workload.layer import Tensor
+from kcsim.workload.layer import TENSORS, Tensor
 
 
 @plain_errors
@@ -31,6 +32,8 @@ class Fanout:
         Tensors that a child may take from a neighbor that was just given them.
     transfer_pj : float
         Energy of one word arriving at a child, or leaving it upwards.
+    tensor_pj : dict of str to float
+        Likewise, of the tensors for which it is another: 0 for one that is delivered directly.
     hop_pj : float
         Energy of one word crossing a link of the mesh, fed at its first child.
     words_per_cycle : float, optional
@@ -48,6 +51,7 @@ class Fanout:
     reduction: bool = True
     forwarding: tuple[Tensor, ...] = ()
     transfer_pj: EnergyPj = 0.0
+    tensor_pj: dict[Tensor, EnergyPj] = Field(default_factory=dict)
     hop_pj: EnergyPj = 0.0
     words_per_cycle: Rate | None = None
     hop_latency: Latency = 0.0
@@ -63,6 +67,15 @@ class Fanout:
                     path=("hop_pj",),
                 )
             )
+
+    def transfer_price(self, tensor: Tensor) -> float:
+        """Energy of one word of a tensor arriving at a child, or leaving it upwards."""
+        return self.tensor_pj.get(tensor, self.transfer_pj)
+
+    @property
+    def has_prices(self) -> bool:
+        """Whether anything that crosses it costs energy."""
+        return any(map(self.transfer_price, TENSORS))
 
     @property
     def children(self) -> int:

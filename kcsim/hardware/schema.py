@@ -15,6 +15,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from kcsim.errors import InputError, Problem, nearest
+from kcsim.hardware.checks import first_read_problems, padding_problems
 from kcsim.hardware.codebook_store import CodebookStore
 from kcsim.hardware.components.names import Cell, Number
 from kcsim.hardware.description import Kelvin, Nanometers, Origin, Positive
@@ -184,6 +185,11 @@ class Hardware:
     skipped_pixels : str
         ``moved``: rows and columns of inputs that no window touches, as a stride larger
         than the window skips them, are stored and moved with the others; ``left_out``: not.
+    padding : str
+        ``moved``: padding of inputs is stored and moved like pixels; ``generated``: not, but at one
+        level and further in.
+    padding_level : str, optional
+        The level that generates it; the innermost one that keeps inputs when absent.
     slides : str
         Which forward moves of a window along one axis keep what it still covers: ``any``, or
         ``repeated``, those as long as its last move, as Timeloop has it.
@@ -211,6 +217,8 @@ class Hardware:
     idle: Idle = Idle()
     biases: Literal["counted", "left_out"] = "left_out"
     skipped_pixels: Literal["moved", "left_out"] = "moved"
+    padding: Literal["generated", "moved"] = "moved"
+    padding_level: Name | None = None
     slides: Literal["any", "repeated"] = "any"
     cell: Cell = "LSTP"
     voltage_v: Positive | None = None
@@ -324,6 +332,8 @@ class Hardware:
                 f"{outermost.may_bypass[0]} cannot bypass the outermost level '{outermost.name}'",
                 path=("levels", 0, "may_bypass"),
             )
+        yield from padding_problems(self.padding, self.padding_level, self.levels)
+        yield from first_read_problems(self.levels, "skip" in self.compute.zeros.values())
         yield from self._width_problems()
         yield from self._array_problems()
         for index, level in enumerate(self.levels[1:], start=1):
@@ -344,11 +354,18 @@ class Hardware:
             yield Problem(
                 f"the array has {self.mac_units} MAC units", f"at most {2**24}", path=("levels",)
             )
-        if self.codebook and self.codebook.level not in names:
-            yield _unknown_level(self.codebook.level, names, ("codebook", "level"))
-        for name in self.dataflow.levels:
+        for path, name in self._named_levels():
             if name not in names:
-                yield _unknown_level(name, names, ("dataflow", "levels", name))
+                yield _unknown_level(name, names, path)
+
+    def _named_levels(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Levels that other keys name, and where."""
+        if self.codebook:
+            yield ("codebook", "level"), self.codebook.level
+        for name in self.dataflow.levels:
+            yield ("dataflow", "levels", name), name
+        if self.padding_level is not None:
+            yield ("padding_level",), self.padding_level
 
     def _array_problems(self) -> Iterator[Problem]:
         for index, level in enumerate(self.levels[:-1]):

@@ -63,7 +63,10 @@ them, ``[N, G, M, P, Q]`` of outputs.
 WINDOW = record(stride=int64, dilation=int64)
 """How windows lie along an axis of the image, in words; *window* has rows 0 and columns 1."""
 
-RULE = record(keeps=(int64, 3), multicast=int64, reduces=bool_, forwards=(int64, 3), repeated=bool_)
+RULE = record(
+    keeps=(int64, 3), multicast=int64, reduces=bool_, forwards=(int64, 3), repeated=bool_,
+    padding=(int64, (2, 2)),
+)  # fmt: skip
 """What a level keeps and what the network below it can do; *rules* has one for each level.
 
 keeps
@@ -74,6 +77,9 @@ forwards
     Whether children take a tensor from their neighbors.
 repeated
     Whether windows slide only by as much as the last time (all levels alike).
+padding
+    Lines of padding of inputs that are not moved to the level: rows and columns, before the image
+    and behind it.
 """
 
 SPAN = record(

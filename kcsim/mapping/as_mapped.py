@@ -16,7 +16,9 @@ from kcsim.cost.prices import WeightCosts
 from kcsim.cost.static import has_idle_costs
 from kcsim.hardware.description import Described
 from kcsim.hardware.level import Level, Partition
+from kcsim.hardware.network import Fanout
 from kcsim.hardware.schema import Hardware
+from kcsim.workload.layer import TENSORS, Tensor
 
 Sizes = tuple[float, ...]
 _UNSEEN: dict[str, Any] = dict.fromkeys(Described.__dataclass_fields__)
@@ -178,7 +180,7 @@ def _blank(hardware: Hardware) -> Hardware:
     levels = tuple(
         replace(
             level, **_all_of(_LEAST_LEVEL, 0.0), **_all_of(_MOST_LEVEL, None),
-            fanout=replace(level.fanout, x=1, y=1, transfer_pj=0.0, hop_pj=0.0),
+            fanout=replace(level.fanout, x=1, y=1, transfer_pj=0.0, tensor_pj={}, hop_pj=0.0),
         )
         for level in plain.levels
     )  # fmt: skip
@@ -186,11 +188,17 @@ def _blank(hardware: Hardware) -> Hardware:
     return replace(plain, levels=levels, compute=compute, static_pj_per_cycle=0.0)
 
 
+def _priced(networks: Sequence[Fanout]) -> list[Tensor]:
+    """The tensors that cost something of their own on some networks."""
+    return [tensor for tensor in TENSORS if any(tensor in n.tensor_pj for n in networks)]
+
+
 def _relaxed_level(levels: Sequence[Level]) -> Level:
     first, networks = levels[0], [level.fanout for level in levels]
     fanout = replace(
         first.fanout, x=max(n.x for n in networks), y=max(n.y for n in networks),
         transfer_pj=min(n.transfer_pj for n in networks), hop_pj=min(n.hop_pj for n in networks),
+        tensor_pj={t: min(n.transfer_price(t) for n in networks) for t in _priced(networks)},
     )  # fmt: skip
     partitions = tuple(
         replace(same[0], capacity_kib=_most(p.capacity_kib for p in same),

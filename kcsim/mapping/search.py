@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kcsim.cost.padding import generates_padding
 from kcsim.cost.prices import DENSE, Prices, WeightCosts
 from kcsim.cost.zero_savings import left_of_reads
 from kcsim.errors import InputError, MappingError, Problem, nearest
@@ -229,7 +230,7 @@ def result_of(
     least = [costs[0] for costs in known.left_out]
     gap = 1 - min([value, *least]) / value if value else 0.0
     return SearchResult(
-        mapping, energy, cycles, not note, math.nan if _not_searched(task.hardware) else gap,
+        mapping, energy, cycles, not note, math.nan if _not_searched(task) else gap,
         max(known.mappings, known.evaluated), known.evaluated, known.nodes, seconds, note,
         codebook_level, task.fixed,
     )  # fmt: skip
@@ -369,14 +370,17 @@ def _note(task: Task, known: Explored) -> str:
     innermost, compute = task.hardware.levels[-1], task.hardware.compute
     spares = left_of_reads(compute, task.layer.zeros, "outputs") < 1
     spares = spares and "outputs" in innermost.kept_tensors
-    reasons = [*known.reasons, _not_searched(task.hardware)]
+    reasons = [*known.reasons, _not_searched(task)]
     if innermost.fanout.hop_pj and spares:
         reasons.append("each hop of a partial sum that zeros spare is taken for one")
     return "; ".join(filter(None, reasons))
 
 
-def _not_searched(hardware: Hardware) -> str:
-    """What costs energy on a hardware that the search does not see."""
+def _not_searched(task: Task) -> str:
+    """What costs energy that the search does not see, or sees where there is none."""
+    hardware = task.hardware
+    if generates_padding(task.layer, hardware):
+        return "the search takes padding for moved; what is found is counted without it"
     if hardware.levels[-1].fanout.systolic:
         return "passes of a systolic array of bare MAC units are not part of the search"
     return ""

@@ -18,6 +18,7 @@ from kcsim.kernels.count.bulk import find_fault
 from kcsim.kernels.layout import COUNT, LOOP, OUTPUTS, TEMPORAL, count_columns
 from kcsim.mapping.nest import Mapping
 from kcsim.model.counts import check_range
+from kcsim.model.walked import forwards_pixels
 from kcsim.reading.arguments import checked
 from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
 
@@ -113,6 +114,9 @@ def count_mappings(
     """
     check_range(layer)
     hardware = at_precision(hardware, layer)
+    if forwards_pixels(layer, hardware):
+        message = "inputs that neighbors pass on without padding are counted one mapping at a time"
+        raise MappingError(Problem(message, "padding: moved, or kcsim.count_layer"))
     loops = _checked(layer, hardware, loops)
     count, levels = len(loops), len(hardware.levels)
     keeps = (bypass or Mapping(())).keeps_array(hardware)
@@ -124,7 +128,7 @@ def count_mappings(
     instances, steps = np.empty((count, levels + 1), np.int64), np.empty(count, np.int64)
     counts = np.empty((count, levels, len(TENSORS)), COUNT)
     count_nests(
-        loops, places, window_array(layer, hardware), rule_array(hardware, keeps), tiles,
+        loops, places, window_array(layer, hardware), rule_array(layer, hardware, keeps), tiles,
         instances, counts, steps,
     )  # fmt: skip
     fits = _fits(tiles, hardware, lambda: sum_states(

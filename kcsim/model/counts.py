@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,13 +20,10 @@ from kcsim.kernels.count.counting import count_mapping
 from kcsim.kernels.imperfect.imperfect import count_imperfect
 from kcsim.kernels.layout import COUNT, INDEXES, SPAN, TEMPORAL, count_columns
 from kcsim.mapping.nest import LevelLoops, Mapping
+from kcsim.model.walked import check_walked, forwards_pixels
 from kcsim.reading.arguments import checked
 from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer, Tensor
 
-MOST_VISITS = 10**8
-"""Tiles that may be walked, which takes about ten seconds."""
-MOST_PIXELS = 10**8
-"""Pixels of an image that may be marked, one byte each."""
 ACTIONS = ("reads", "fills", "updates")
 DIRECTIONS = ("down", "up", "forwarded")
 
@@ -251,12 +247,12 @@ def count_layer(
     levels = len(hardware.levels)
     loops, window = mapping.loop_array(hardware), window_array(layer, hardware)
     heights = mapping.heights_array(hardware)
-    rules = rule_array(hardware, mapping.keeps_array(hardware))
+    rules = rule_array(layer, hardware, mapping.keeps_array(hardware))
     spans, counted = np.zeros(levels + 1, SPAN), np.zeros((levels, 3), COUNT)
-    if mapping.is_perfect(layer):
+    if mapping.is_perfect(layer) and not forwards_pixels(layer, hardware):
         steps = count_mapping(loops, heights, window, rules, spans, counted)
     else:
-        _check_imperfect(mapping, layer, hardware, weight_format)
+        check_walked(mapping, layer, hardware, weight_format)
         sizes = np.array(list(layer.dimensions.values()), np.int64)
         steps = count_imperfect(loops, heights, sizes, window, rules, spans, counted)
     counts = Counts(
@@ -266,60 +262,6 @@ def count_layer(
     check_fit(counts, weight_format or dense_format(layer, hardware))
     _check_sound(counts)
     return counts
-
-
-def _check_imperfect(
-    mapping: Mapping, layer: ConvLayer, hardware: Hardware, form: WeightFormat | None
-) -> None:
-    """Refuse imperfect factors where they cannot be counted, or not in reasonable time."""
-    cut = {d: n for d, n in layer.dimensions.items() if mapping.bound(d) != n}
-    factors = ", ".join(f"factors of {d} that multiply to {n}" for d, n in cut.items())
-    unit = dict(zip("MCRS", form.extents, strict=True)) if form and form.unit else {}
-    for d in cut:
-        if unit.get(d, 1) > 1:
-            message = f"a short tile of {d} would cut units of clustered weights, that span {d}"
-            raise MappingError(Problem(message, factors))
-    for level in hardware.levels:
-        if level.fanout.hop_pj:
-            message = f"hops of short tiles are not counted, as of those below '{level.name}'"
-            raise MappingError(Problem(message, factors))
-    if hardware.slides == "repeated":
-        message = "windows of short tiles are not counted where they slide by repeated moves alone"
-        raise MappingError(Problem(message, f"slides: any, or {factors}"))
-    visits = _forwarding_visits(mapping, hardware)
-    if visits > MOST_VISITS:
-        message = f"forwarding of short tiles has to be walked, here for {visits} tiles"
-        raise MappingError(Problem(message, f"at most {MOST_VISITS} tiles, or {factors}"))
-    pixels = _pixels(layer, hardware)
-    if pixels > MOST_PIXELS and any(each.fanout.multicast == "word" for each in hardware.levels):
-        message = f"words that short tiles share are marked in an image, here of {pixels} pixels"
-        raise MappingError(Problem(message, f"at most {MOST_PIXELS} pixels, or {factors}"))
-
-
-def _pixels(layer: ConvLayer, hardware: Hardware) -> int:
-    """Rows times columns that windows reach over."""
-    sizes = layer.dimensions
-    extents = [
-        stride * (sizes[output] - 1) + dilation * (sizes[tap] - 1) + 1
-        for (stride, dilation), output, tap in zip(
-            window_array(layer, hardware).tolist(), "PQ", "RS", strict=True
-        )
-    ]
-    return math.prod(extents)
-
-
-def _forwarding_visits(mapping: Mapping, hardware: Hardware) -> int:
-    """Tiles that are looked at where a level forwards: steps times children, at most."""
-    keeps, visits = mapping.keeps_array(hardware), 0
-    loops, heights = mapping.loop_array(hardware), mapping.heights_array(hardware)
-    for i, level in enumerate(hardware.levels[:-1]):
-        is_spatial = (loops["level"] == i) & (loops["kind"] != TEMPORAL)
-        children = math.prod(map(int, loops["bound"][is_spatial]))
-        for j, tensor in enumerate(TENSORS[:2]):
-            if tensor in level.fanout.forwarding and keeps[i + 1, j] and children > 1:
-                outside = np.sum(loops["level"] <= i) + heights[i + 1, j]
-                visits += math.prod(map(int, loops["bound"][:outside]))
-    return visits
 
 
 def check_range(layer: ConvLayer) -> None:

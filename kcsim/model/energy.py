@@ -17,7 +17,7 @@ from kcsim.model.codebook import codebook_place, count_lookups
 from kcsim.model.counts import ACTIONS, Counts
 from kcsim.model.cycles import Cycles
 from kcsim.model.hops import count_hops, hop_bits
-from kcsim.model.traffic import macs_left, moved_bits, transferred_bits
+from kcsim.model.traffic import macs_left, moved_bits, paid_words, transferred_bits
 from kcsim.sums import exact_sum, exact_sums
 from kcsim.workload.layer import TENSORS
 
@@ -99,7 +99,7 @@ def storage_items(counts: Counts, form: WeightFormat) -> Iterator[EnergyItem]:
     for i, level in enumerate(counts.hardware.levels):
         for tensor in TENSORS:
             for action, access in zip(ACTIONS, get_args(Access), strict=True):
-                words = counts.words(level.name, tensor, action)
+                words = paid_words(counts, i, tensor, action)
                 if not words:
                     continue
                 bits = moved_bits(counts, form, i, tensor, action, gated=True)
@@ -114,7 +114,7 @@ def network_items(counts: Counts, form: WeightFormat) -> Iterator[EnergyItem]:
     """Words that cross the network below every level."""
     for i, level in enumerate(counts.hardware.levels):
         fanout = level.fanout
-        if fanout.children == 1 and not fanout.transfer_pj:
+        if fanout.children == 1 and not fanout.has_prices:
             continue
         for tensor in TENSORS:
             for action, directions in (("transfer", ("down", "up")), ("forward", ("forwarded",))):
@@ -125,7 +125,7 @@ def network_items(counts: Counts, form: WeightFormat) -> Iterator[EnergyItem]:
                 accesses = _ceiling(bits / level.word_bits)
                 yield EnergyItem(
                     f"{level.name} network", tensor, action, words, float(bits), accesses,
-                    accesses * fanout.transfer_pj,
+                    accesses * fanout.transfer_price(tensor),
                 )  # fmt: skip
             if fanout.hop_pj:
                 hops, bits = count_hops(counts, i, tensor), hop_bits(counts, form, i, tensor)

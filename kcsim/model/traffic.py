@@ -88,6 +88,30 @@ def stored_tensors(counts: Counts, form: WeightFormat) -> tuple[StoredTensor, ..
     return tuple(found)
 
 
+def paid_words(counts: Counts, index: int, tensor: Tensor, action: str) -> int:
+    """Words of an access that cost energy and time, as the level says what is counted there.
+
+    Parameters
+    ----------
+    counts : Counts
+    index : int
+        Position of the level.
+    tensor : {"weights", "inputs", "outputs"}
+    action : {"reads", "fills", "updates"}
+    """
+    level = counts.hardware.levels[index]
+    words = counts.words(level.name, tensor, action)
+    if action == "fills" and not level.counted.fills:
+        return 0
+    if tensor != "outputs" or action != "reads":
+        return words
+    if level.counted.first_reads:
+        words = counts.words(level.name, tensor, "updates")
+    if level.counted.drains and index and counts.keeps[index, TENSORS.index(tensor)]:
+        words += counts.moved(counts.hardware.levels[index - 1].name, tensor, "up")
+    return words
+
+
 def expected_words(
     counts: Counts, index: int, tensor: Tensor, action: str, *, gated: bool
 ) -> Fraction:
@@ -110,7 +134,7 @@ def expected_words(
         skipped ones; they spare energy, but no cycle.
     """
     hardware = counts.hardware
-    words = Fraction(counts.words(hardware.levels[index].name, tensor, action))
+    words = Fraction(paid_words(counts, index, tensor, action))
     innermost = len(hardware.levels) - 1
     keeps = counts.keeps[innermost, TENSORS.index(tensor)]
     if index != innermost or not keeps or action not in _SPARED[tensor]:

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _MAX_DEPTH = 100
 _MAX_INTEGER = 10**40
-_MAX_KEYS_SHOWN = 20
+_MAX_KEYS_SHOWN = 24
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _RAISED = ("value_error", "assertion_error")
 

@@ -16,6 +16,10 @@ from kcsim.kernels.layout import (
     SPATIAL_Y,
     TEMPORAL,
     TILE_MULTICAST,
+    P,
+    Q,
+    R,
+    S,
 )
 from kcsim.kernels.replay import records
 from kcsim.kernels.replay.records import Nest, State
@@ -66,7 +70,7 @@ class Shape:
 
     def __init__(self, layer: ConvLayer, hardware: Hardware, mapping: Mapping) -> None:
         self.layer = layer
-        self._unroll(hardware, mapping)
+        self._unroll(layer, hardware, mapping)
         self.window = window_array(layer, hardware)
         self.coefficients = _coefficients(self.window)
         self.layer_sizes = np.array(list(layer.dimensions.values()), np.int64)
@@ -91,10 +95,10 @@ class Shape:
         firsts = np.unique(self.owners, return_index=True)[1]
         self.instances_in_use = np.array(in_use, np.int64)[[*firsts, -1]]
 
-    def _unroll(self, hardware: Hardware, mapping: Mapping) -> None:
+    def _unroll(self, layer: ConvLayer, hardware: Hardware, mapping: Mapping) -> None:
         """Make a level of every place at which tensors stand."""
         keeps, heights = mapping.keeps_array(hardware), mapping.heights_array(hardware)
-        loops, rules = mapping.loop_array(hardware), rule_array(hardware, keeps)
+        loops, rules = mapping.loop_array(hardware), rule_array(layer, hardware, keeps)
         places = [
             (level, height)
             for level in range(len(keeps))
@@ -340,7 +344,41 @@ def held_words(shape: Shape, nest: Nest, state: State) -> np.ndarray:
     """Words that the first instance held, by what was ever put into its slots."""
     held = np.zeros((shape.owners[-1] + 1, 3), np.int64)
     for level, j in np.argwhere(shape.keeps):
+        if j == INPUTS and _holds_no_padding(shape, level):
+            held[shape.owners[level], j] = _most_pixels(shape, level)
+            continue
         start = int(nest.banks["base"][level, j])
         tags = state.tags[start : start + shape.tiles[level][j]]
         held[shape.owners[level], j] = np.count_nonzero(tags >= 0)
     return held
+
+
+def _next_rule(shape: Shape, level: int) -> np.ndarray | None:
+    """The rule of the next level inwards that keeps inputs."""
+    inside = np.flatnonzero(shape.keeps[level + 1 :, INPUTS])
+    return shape.rules[level + 1 + inside[0]] if len(inside) else None
+
+
+def _holds_no_padding(shape: Shape, level: int) -> bool:
+    rule = _next_rule(shape, level)
+    return rule is not None and bool(rule["padding"].any())
+
+
+def _most_pixels(shape: Shape, level: int) -> int:
+    """Words of inputs in the image, of the tile of a level that has most."""
+    rule, most = _next_rule(shape, level), shape.tiles[level][INPUTS]
+    assert rule is not None
+    for axis, (outs, taps) in enumerate(((P, R), (Q, S))):
+        size, whole = shape.sizes[level, INPUTS, 3 + axis], shape.sizes[0, INPUTS, 3 + axis]
+        step, extent = shape.coefficients[INPUTS, :, 3 + axis], shape.extents[level]
+        before, behind = rule["padding"][axis]
+        pixels = [
+            len(range(max(low, before), min(low + size, whole - behind)))
+            for out in range(0, shape.layer_sizes[outs], extent[outs])
+            for low in [
+                step[outs] * out + step[taps] * tap
+                for tap in range(0, shape.layer_sizes[taps], extent[taps])
+            ]
+        ]
+        most = most // size * max(pixels)
+    return int(most)

@@ -124,9 +124,9 @@ def _page(
     top, more = _TOP + _LEGEND_LINE * (lines - 1), 2 if is_detailed else 0
     inner = width - sum(_MARGINS)
     if is_stacked:
-        below = [below] * 3 + [_LABELS, _LAYER_NAMES][:more]
-        lefts, widths = [_MARGINS[0]] * len(below), [inner] * len(below)
-        starts = np.cumsum([top, *(_PANELS + each + 0.3 for each in below)]).tolist()
+        rooms = [below] * 3 + [_LABELS, _LAYER_NAMES][:more]
+        lefts, widths = [_MARGINS[0]] * len(rooms), [inner] * len(rooms)
+        starts = np.cumsum([top, *(_PANELS + each + 0.3 for each in rooms)]).tolist()
         height = starts.pop() - 0.3
     else:
         panel = (inner - sum(_GAPS)) / 3

@@ -85,7 +85,7 @@ def transfer_table(estimate: LayerEstimate) -> Table:
     counts, unit = estimate.counts, estimate.counts.hardware.energy_unit
     rows: list[Row] = []
     for i, level in enumerate(counts.hardware.levels):
-        if level.fanout.children == 1 and not level.fanout.transfer_pj:
+        if level.fanout.children == 1 and not level.fanout.has_prices:
             continue
         for j, tensor in enumerate(TENSORS):
             energy = _energy(estimate, f"{level.name} network", tensor)

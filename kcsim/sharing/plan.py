@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -11,12 +12,15 @@ from typing import Any, NamedTuple
 from kcsim.clustering.coding import fixed_index_bits
 from kcsim.clustering.unit import Unit
 from kcsim.cost.biases import biases_of
+from kcsim.cost.padding import generates_padding
 from kcsim.cost.partial_sums import has_wide_sums
 from kcsim.cost.ports import start_cycles
 from kcsim.cost.prices import WeightCosts
 from kcsim.cost.standing import stalls_of
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.errors import MappingError
+from kcsim.hardware.counted import Counted
+from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.nest import Mapping
 from kcsim.sharing.distinct_entries import DistinctEntries
@@ -312,23 +316,36 @@ def check_shareable(shared: SharedLayer) -> None:
     what = f"{shared.layer.name} cannot {shared.sharing.verb}"
     if reason := shared.distinct.part.unshared:
         raise MappingError(f"{what}: {reason}")
-    for level in shared.hardware.levels:
-        for has, name in ((level.fanout.hop_pj, "hops"), (level.fanout.forwarding, "forwarding")):
-            if has:
-                raise MappingError(f"{what}: {name} below '{level.name}' are not counted for that")
-    widths, own = shared.hardware.level_bits, shared.layer.precision_bits
-    if own or any(bits != widths[-1] for bits in widths) or has_wide_sums(shared.hardware):
-        message = "partial sums wider than outputs, and widths by level or layer, are not counted"
-        raise MappingError(f"{what}: {message} for that")
-    for level in shared.hardware.levels:
-        if level.port_list or level.shares_port or level.fanout.words_per_cycle is not None:
-            message = f"ports and bandwidth of networks, as of '{level.name}', are not counted"
-            raise MappingError(f"{what}: {message} for that")
-    if biases_of(shared.layer, shared.hardware):
-        raise MappingError(f"{what}: biases are not counted for that")
-    if start_cycles(shared.hardware) or stalls_of(shared.hardware):
-        raise MappingError(f"{what}: latencies and stalls are not counted for that")
-    if shared.hardware.slides == "repeated":
-        raise MappingError(f"{what}: slides by repeated moves alone are not counted for that")
+    for uncounted in _uncounted(shared.layer, shared.hardware):
+        raise MappingError(f"{what}: {uncounted} are not counted for that")
     if not shared.widths(Tile.whole(shared.layer)):
         raise MappingError(f"{what}: all of its weights are zero, and zeros are left out")
+
+
+def _uncounted(layer: ConvLayer, hardware: Hardware) -> Iterator[str]:
+    """What a hardware has that no phase counts."""
+    for level in hardware.levels:
+        yield from _uncounted_at(level)
+    widths, own = hardware.level_bits, layer.precision_bits
+    if own or any(bits != widths[-1] for bits in widths) or has_wide_sums(hardware):
+        yield "partial sums wider than outputs, and widths by level or layer,"
+    if biases_of(layer, hardware):
+        yield "biases"
+    if start_cycles(hardware) or stalls_of(hardware):
+        yield "latencies and stalls"
+    if generates_padding(layer, hardware):
+        yield "inputs without their padding"
+    if hardware.slides == "repeated":
+        yield "slides by repeated moves alone"
+
+
+def _uncounted_at(level: Level) -> Iterator[str]:
+    for has, name in ((level.fanout.hop_pj, "hops"), (level.fanout.forwarding, "forwarding")):
+        if has:
+            yield f"{name} below '{level.name}'"
+    if level.port_list or level.shares_port or level.fanout.words_per_cycle is not None:
+        yield f"ports and bandwidth of networks, as of '{level.name}',"
+    if level.fanout.tensor_pj:
+        yield f"energies by tensor of the network below '{level.name}'"
+    if level.counted != Counted():
+        yield f"first reads, drains and fills as of '{level.name}'"

@@ -252,8 +252,9 @@ BROKEN = {
             (
                 "hw.yaml:10:1: unknown key 'computes'; expected one of name, levels, compute, "
                 "description, precision_bits, codebook, dataflow, energy_unit, technology_nm, "
-                "clock_mhz, static_pj_per_cycle, idle, biases, skipped_pixels, slides, "
-                "cell, voltage_v, temperature_k, layout_factor, provenance; did you mean 'compute'?"
+                "clock_mhz, static_pj_per_cycle, idle, biases, skipped_pixels, padding, "
+                "padding_level, slides, cell, voltage_v, temperature_k, layout_factor, provenance; "
+                "did you mean 'compute'?"
             ),
         ],
     ),
@@ -275,8 +276,8 @@ BROKEN = {
             (
                 "hw.yaml:2:1: unknown key 'stages'; expected one of name, levels, compute, "
                 "description, precision_bits, codebook, dataflow, energy_unit, technology_nm, "
-                "clock_mhz, static_pj_per_cycle, idle, biases, skipped_pixels, slides, "
-                "cell, voltage_v, temperature_k, layout_factor, provenance"
+                "clock_mhz, static_pj_per_cycle, idle, biases, skipped_pixels, padding, "
+                "padding_level, slides, cell, voltage_v, temperature_k, layout_factor, provenance"
             ),
         ],
     ),

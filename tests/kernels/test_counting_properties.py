@@ -14,7 +14,7 @@ from reference import CASES
 
 from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.schema import Compute, Hardware
-from kcsim.kernels.count import counting
+from kcsim.kernels.count import positions
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.model.counts import count_layer
 from kcsim.workload.layer import ConvLayer
@@ -178,7 +178,7 @@ def test_loops_of_one_iteration_change_nothing(mapped, dimension, data):
 def test_distinct_positions(count_a, step_a, count_b, step_b):
     positions = {step_a * i + step_b * j for i in range(count_a) for j in range(count_b)}
     with plain_python():
-        found = counting.distinct_positions(count_a, step_a, count_b, step_b)
+        found = positions.distinct_positions(count_a, step_a, count_b, step_b)
     assert found == len(positions)
 
 
@@ -192,7 +192,7 @@ def test_covered_length(count_a, step_a, count_b, step_b, length):
         for k in range(length)
     }
     with plain_python():
-        found = counting.covered_length.py_func(count_a, step_a, count_b, step_b, length)
+        found = positions.covered_length.py_func(count_a, step_a, count_b, step_b, length)
     assert found == len(covered)
 
 
@@ -200,7 +200,7 @@ def test_a_covered_length_takes_no_longer_for_more_positions():
     """A billion positions of three taps, and as many taps of three positions."""
     with plain_python():
         for arguments in ((10**9, 7, 3, 1_000_003, 5), (3, 1_000_003, 10**9, 7, 5)):
-            found = counting.covered_length.py_func(*arguments)
+            found = positions.covered_length.py_func(*arguments)
             # The taps, 4 and 1 pixels off, close each other's gaps but near the ends.
             assert 7 * 10**9 - 100 <= found <= 7 * (10**9 + 2 * 1_000_003)
 
@@ -210,14 +210,14 @@ def plain_python():
     """The helpers call one another; in Python they have to call Python."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("greatest_common_divisor", "distinct_positions"):
-            patch.setattr(counting, name, getattr(counting, name).py_func)
+            patch.setattr(positions, name, getattr(positions, name).py_func)
         yield
 
 
 @settings(deadline=None)
 @given(st.integers(1, 10**6), st.integers(1, 10**6))
 def test_greatest_common_divisor(a, b):
-    assert counting.greatest_common_divisor.py_func(a, b) == math.gcd(a, b)
+    assert positions.greatest_common_divisor.py_func(a, b) == math.gcd(a, b)
 
 
 def test_the_walk_agrees_with_the_reference_tool():

@@ -313,7 +313,7 @@ def test_data_that_contains_itself():
 
 
 def test_many_valid_keys_are_not_listed():
-    names = {f"key_{i}": (int, 0) for i in range(21)}
+    names = {f"key_{i}": (int, 0) for i in range(25)}
     model = type(
         "Model",
         (BaseModel,),

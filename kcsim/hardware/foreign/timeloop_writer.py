@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from kcsim.hardware.foreign.converted import TENSORS_OF_TIMELOOP, Converted
+from kcsim.hardware.foreign.lost import lost_of_chip, lost_of_level
 from kcsim.hardware.level import Access, Level
 from kcsim.hardware.schema import Hardware, LevelConstraint
 from kcsim.reading.foreign_yaml import TAG
@@ -255,8 +256,12 @@ def _lose(hardware: Hardware, made: Converted, version: str) -> None:
         both = set(constraint.spatial_x or DIMENSIONS) & set(constraint.spatial_y or DIMENSIONS)
         if both and (constraint.spatial_x or constraint.spatial_y) is not None:
             made.lose(f"{name}: which axis dimensions lie along")
+    for what in lost_of_chip(hardware):
+        made.lose(what)
     for level in hardware.levels:
         _lose_of_level(level, made)
+        for what in lost_of_level(level):
+            made.lose(what)
 
 
 def _lose_of_level(level: Level, made: Converted) -> None:
@@ -264,7 +269,7 @@ def _lose_of_level(level: Level, made: Converted) -> None:
     for said, what in (
         (fanout.multicast != "tile", f"multicast of {fanout.multicast}"),
         (fanout.forwarding, "forwarding between neighbors"),
-        (fanout.transfer_pj or fanout.hop_pj, "energies of its network; Timeloop has wires"),
+        (fanout.has_prices or fanout.hop_pj, "energies of its network; Timeloop has wires"),
         (level.buffering == "single", "transfers that take turns with the computation"),
         (level.compression, "compression"),
         (level.partitions, "energies of its parts: the highest one stands for all"),

@@ -14,6 +14,7 @@ from typing import Any
 
 from kcsim.errors import InputError
 from kcsim.hardware.foreign.converted import Converted
+from kcsim.hardware.foreign.lost import lost_of_chip, lost_of_level
 from kcsim.hardware.level import Access, Level
 from kcsim.hardware.schema import Hardware
 from kcsim.reading.foreign_yaml import listed, read_foreign_yaml
@@ -352,13 +353,15 @@ def _lose(hardware: Hardware, made: Converted) -> None:
     for said, what in of_all:
         if said:
             made.lose(what)
+    for lost in lost_of_chip(hardware):
+        made.lose(lost)
     for level in hardware.levels:
         fanout, network = level.fanout, "how its network delivers and adds up"
         unlimited = level.read_words_per_cycle is None or level.write_words_per_cycle is None
         of_level: tuple[tuple[object, str], ...] = (
             (level.partitions, "partitions: tensors share the sum of their sizes"),
             (level.update_pj not in (None, level.write_pj), "the energy of updates"),
-            (fanout.transfer_pj or fanout.hop_pj, "energies of its network"),
+            (fanout.has_prices or fanout.hop_pj, "energies of its network"),
             (fanout.multicast != "tile" or fanout.forwarding or not fanout.reduction, network),
             (level.compression, "compression"),
             (unlimited, "unlimited bandwidth becomes a block a cycle"),
@@ -366,3 +369,5 @@ def _lose(hardware: Hardware, made: Converted) -> None:
         for said, what in of_level:
             if said:
                 made.lose(f"{level.name}: {what}")
+        for lost in lost_of_level(level):
+            made.lose(lost)

@@ -23,7 +23,7 @@ from kcsim.kernels.layout import (
 )
 from kcsim.kernels.nest import allocating, filled_box, helper, tile_window
 
-ADVANCE = record(times=int64, rows=int64, columns=int64, shift=(int64, 8))
+ADVANCE = record(times=int64, rows=int64, columns=int64, shift=(int64, 8), loop=int64)
 """One kind of advance of the loops above a level.
 
 times
@@ -32,6 +32,8 @@ rows, columns
     Of new words that it brings.
 shift
     By how much it moves the tile, as `position_shift` counts.
+loop
+    The loop that advances, by its place in the nest.
 """
 
 
@@ -202,6 +204,7 @@ def tile_advances(tensor, level, loops, steps, spans, window, repeated):
                 new_rows, new_columns = rows, columns
         advances[kinds].times = (bound - 1) * steps[i].outer
         advances[kinds].rows, advances[kinds].columns = new_rows, new_columns
+        advances[kinds].loop = i
         kinds += 1
     return advances[:kinds], innermost
 

@@ -29,7 +29,7 @@ from kcsim.kernels.layout import (
 )
 from kcsim.kernels.nest import allocating
 
-CHILD = record(now=BOX, old=BOX, given=BOX, asked=BOX, words=int64)
+CHILD = record(now=BOX, old=BOX, given=BOX, asked=BOX, words=int64, moved=int64)
 """A child, and the boxes of its tile; one of extent 0 along the first axis is none.
 
 now, old
@@ -38,6 +38,8 @@ given, asked
     What was given one step before, and what is asked for now.
 words
     Words of what is asked for above; less than 0 if a neighbor gives them.
+moved
+    Of these, what is no padding that stays away.
 """
 
 OPERAND_AXES = np.array([[G, M, C, R, S], [N, G, C, -1, -1]])
@@ -55,6 +57,8 @@ class Children(NamedTuple):
         The clock at which a word was last asked for.
     clock : int64[1]
     streams, keys : int64[instances of the level above the children]
+    image : int64[2, 2]
+        First row and column that are moved, and the ends of both.
     """
 
     tiles: np.ndarray
@@ -63,6 +67,7 @@ class Children(NamedTuple):
     clock: np.ndarray
     streams: np.ndarray
     keys: np.ndarray
+    image: np.ndarray
 
 
 @allocating
@@ -131,6 +136,23 @@ def ask(tensor, tile):
 
 
 @allocating
+def words_in_image(box, words, image):
+    """Words of a box without the padding that stays away."""
+    for axis in range(2):
+        low, size = box.low[axis + 3], box.size[axis + 3]
+        inside = min(low + size, image[1, axis]) - max(low, image[0, axis])
+        words = words // max(1, size) * max(0, inside)
+    return words
+
+
+@allocating
+def is_moved(word, strides, image):
+    """Whether a word is none of the padding that stays away."""
+    row, column = word // strides[3] % (strides[2] // strides[3]), word % strides[3]
+    return image[0, 0] <= row < image[1, 0] and image[0, 1] <= column < image[1, 1]
+
+
+@allocating
 def is_same(box, other):
     """Whether two boxes are the same."""
     differences = 0
@@ -175,11 +197,12 @@ def read_words(children, first, last, multicast):
             for j in range(first, i if multicast != NO_MULTICAST else first):
                 is_alike = tiles[j].words and is_same(tiles[i].asked, tiles[j].asked)
                 is_own = is_own and not is_alike
-            total += tiles[i].words * is_own
+            total += tiles[i].moved * is_own
             continue
         for place in range(tiles[i].words):
             word = word_at(tiles[i].asked, place, children.strides)
-            total += seen[word] != clock[0]
+            is_new = seen[word] != clock[0]
+            total += is_new and is_moved(word, children.strides, children.image)
             seen[word] = clock[0]
     return total
 
@@ -251,21 +274,27 @@ def next_step(nest, above, index, start):
 
 
 @allocating
-def new_children(tensor, nest, count, parents):
-    """`Children` that have asked for nothing so far."""
+def new_children(tensor, nest, child, count, parents):
+    """`Children` at a level that have asked for nothing so far."""
     whole, nowhere, strides = np.zeros(1, BOX), np.zeros(8, np.int64), np.ones(5, np.int64)
     place_tile(tensor, nowhere, nowhere, nest.spans[0].extent, nest.sizes, nest.window, whole[0])
-    size = whole[0].size
+    # What is a part of an array does not keep it: hence it is looked up anew.
     for axis in range(3, -1, -1):
-        strides[axis] = strides[axis + 1] * size[axis + 1]
-    seen, clock = np.zeros(strides[0] * size[0], np.int64), np.zeros(1, np.int64)
+        strides[axis] = strides[axis + 1] * whole[0].size[axis + 1]
+    seen, clock = np.zeros(strides[0] * whole[0].size[0], np.int64), np.zeros(1, np.int64)
     streams, keys = np.empty((2, parents), np.int64)
-    return Children(np.zeros(count, CHILD), strides, seen, clock, streams, keys)
+    image = np.zeros((2, 2), np.int64)
+    for axis in range(2):
+        image[1, axis] = whole[0].size[axis + 3]
+        if tensor == INPUTS:
+            image[0, axis] = nest.rules[child].padding[axis, 0]
+            image[1, axis] -= nest.rules[child].padding[axis, 1]
+    return Children(np.zeros(count, CHILD), strides, seen, clock, streams, keys, image)
 
 
 @allocating
 def walk_forwarding(tensor, nest, parent, child, counts):
-    """Count weights or inputs that come to children which take them from neighbors, too.
+    """Count weights or inputs step by step, as where children take them from neighbors, too.
 
     Parameters
     ----------
@@ -282,7 +311,8 @@ def walk_forwarding(tensor, nest, parent, child, counts):
         if nest.loops[i].level == level and nest.loops[i].kind == SPATIAL_Y:
             columns *= nest.loops[i].bound
     starts = child_starts(nest.loops, nest.steps, above)
-    children = new_children(tensor, nest, starts.shape[0], starts.shape[0] // siblings)
+    children = new_children(tensor, nest, child, starts.shape[0], starts.shape[0] // siblings)
+    serves = nest.rules[level].forwards[tensor] and siblings > 1
     tiles, count, network = children.tiles, counts[child, tensor], counts[level, tensor]
     index, start = np.zeros(above, np.int64), np.zeros(8, np.int64)
     while True:
@@ -291,19 +321,22 @@ def walk_forwarding(tensor, nest, parent, child, counts):
                 tensor, start, starts[i], extent, nest.sizes, nest.window, tiles[i].now
             )
             tiles[i].words = ask(tensor, tiles[i]) if is_busy else 0
-            count.fills += tiles[i].words
+            tiles[i].moved = words_in_image(tiles[i].asked, tiles[i].words, children.image)
+            count.fills += tiles[i].moved
         for i in range(starts.shape[0]):
             words = tiles[i].words
-            if words and is_served(tiles, i, siblings, columns):
-                network.forwarded += words
-                count.reads += words
+            if words and serves and is_served(tiles, i, siblings, columns):
+                network.forwarded += tiles[i].moved
+                count.reads += tiles[i].moved
                 # Not asked for above, but given.
                 tiles[i].words = -words
         for i in range(starts.shape[0]):
             tiles[i].given = tiles[i].asked
             tiles[i].given.size[0] *= tiles[i].words != 0
-            tiles[i].words = max(0, tiles[i].words)
-            network.down += tiles[i].words
+            # What is all padding is not asked for.
+            tiles[i].words = max(0, tiles[i].words) if tiles[i].moved else 0
+            tiles[i].moved *= tiles[i].words > 0
+            network.down += tiles[i].moved
         climb(tensor, nest, parent, child, children, counts)
         if not next_step(nest, above, index, start):
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from kcsim.kernels.compilation import kernel
+from kcsim.kernels.count.padding import has_padding
 from kcsim.kernels.imperfect.forwarding_walk import walk_forwarding
 from kcsim.kernels.imperfect.requests import NEW, WHOLE, new_requests, window_words
 from kcsim.kernels.imperfect.rounds import (
@@ -28,6 +29,7 @@ from kcsim.kernels.layout import (
     TEMPORAL,
     WORD_MULTICAST,
     P,
+    R,
 )
 from kcsim.kernels.nest import allocating, clear, cut_box, measure, tile_size, window_extent
 
@@ -152,6 +154,39 @@ def count_pair(tensor, nest, parent, child, counts):
                 counts[child, OUTPUTS].fills = returning
 
 
+@allocating
+def hold_pixels(nest):
+    """Let levels from which padding stays away hold none: the largest tile counts."""
+    rules, spans, window, child = nest.rules, nest.spans, nest.window, nest.rules.shape[0]
+    whole = nest.sizes
+    for level in range(rules.shape[0] - 1, -1, -1):
+        if not rules[level].keeps[INPUTS]:
+            continue
+        if child < rules.shape[0] and has_padding(rules[child]):
+            extent = np.minimum(spans[level].box[INPUTS], whole)
+            words = spans[level].tile[INPUTS]
+            for axis in range(2):
+                words //= window_extent(extent, window, axis)
+                words *= most_lines(extent, whole, window, axis, rules[child])
+            spans[level].tile[INPUTS] = words
+        child = level
+
+
+@allocating
+def most_lines(extent, whole, window, axis, rule):
+    """The most lines of the image that any tile has along an axis, short ones included."""
+    begin, end = rule.padding[axis, 0], window_extent(whole, window, axis) - rule.padding[axis, 1]
+    stride, dilation, best = window[axis].stride, window[axis].dilation, 0
+    for out in range(0, whole[P + axis], extent[P + axis]):
+        outs = min(extent[P + axis], whole[P + axis] - out)
+        for tap in range(0, whole[R + axis], extent[R + axis]):
+            taps = min(extent[R + axis], whole[R + axis] - tap)
+            low = stride * out + dilation * tap
+            high = low + stride * (outs - 1) + dilation * (taps - 1) + 1
+            best = max(best, min(high, end) - max(low, begin))
+    return best
+
+
 @kernel
 def count_imperfect(loops, heights, sizes, window, rules, spans, counts):
     """Count every access of a mapped layer, as `kcsim.kernels.count.counting.count_mapping` does.
@@ -191,9 +226,13 @@ def count_imperfect(loops, heights, sizes, window, rules, spans, counts):
             if child < levels and not rules[child].keeps[tensor]:
                 continue
             forwards = child < levels and tensor != OUTPUTS and spans[child - 1].children > 1
-            if forwards and rules[child - 1].forwards[tensor]:
+            walks = forwards and rules[child - 1].forwards[tensor]
+            if child < levels and tensor == INPUTS:
+                walks = walks or has_padding(rules[child])
+            if walks:
                 walk_forwarding(tensor, nest, parent, child, counts)
             else:
                 count_pair(tensor, nest, parent, child, counts)
             parent = child
+    hold_pixels(nest)
     return count_steps(nest)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from kcsim.kernels.layout import INPUTS
 from kcsim.kernels.nest import helper
 from kcsim.kernels.replay.records import AXES
-from kcsim.kernels.replay.state import box_words, copy_words, find_new_words, hold, list_slots
+from kcsim.kernels.replay.state import (
+    box_words,
+    copy_words,
+    find_new_words,
+    hold,
+    list_slots,
+    words_moved,
+)
 from kcsim.kernels.replay.streams import mixed
 
 
@@ -62,6 +69,7 @@ def take_from_neighbors(nest, state, level, tensor):
             held = state.buffers[nest.levels[level].first + other, tensor].place
             moved = state.tiles[i].moved
             count = carry(nest.tensors[tensor], moved, held, state.stage[0], state)
+            count = words_moved(nest, state, level, tensor, count)
             state.counts[level, tensor].reads += count
             state.counts[nest.levels[level].network, tensor].forwarded += count
             state.streams[i].count = 0
@@ -93,8 +101,9 @@ def fill_operand(nest, state, level, tensor):
         count, stream = carry(whole, moved, source, buffer.place, state), 0
         for k in range(count if ratio > 1 else 0):
             stream += mixed(listed[k])
-        streams[i].hash = stream
-        filled += count
+        real = words_moved(nest, state, level, tensor, count)
+        streams[i].hash, streams[i].count = stream, min(real, streams[i].count)
+        filled += real
         buffer.given_at = step
         if forwards:
             buffer.given = moved

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kcsim.kernels.count.padding import has_padding
 from kcsim.kernels.layout import INPUTS
 from kcsim.kernels.nest import helper
 from kcsim.kernels.replay.records import AXES, COLUMN, ROW
@@ -171,3 +172,25 @@ def note_activity(nest, state, outermost):
             if now[d] + span.reach[d] >= dimensions[d].size:
                 for row in range(span.first, last):
                     active[row] &= now[d] + nest.offsets[row, d] < dimensions[d].size
+
+
+@helper
+def is_in_image(rule, whole, word):
+    """Whether a word of inputs is none of the padding that stays away from a level."""
+    padding, row, column = rule.padding, word // whole.size[COLUMN], word % whole.size[COLUMN]
+    row %= whole.size[ROW]
+    return (
+        padding[0, 0] <= row < whole.size[ROW] - padding[0, 1]
+        and padding[1, 0] <= column < whole.size[COLUMN] - padding[1, 1]
+    )
+
+
+@helper
+def words_moved(nest, state, level, tensor, count):
+    """How many of some listed words are moved to a level."""
+    if tensor != INPUTS or not has_padding(nest.rules[level]):
+        return count
+    found = 0
+    for k in range(count):
+        found += is_in_image(nest.rules[level], nest.tensors[tensor], state.words[k])
+    return found

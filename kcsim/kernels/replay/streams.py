@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from kcsim.kernels.layout import NO_MULTICAST, OUTPUTS, WORD_MULTICAST
+from kcsim.kernels.count.padding import has_padding
+from kcsim.kernels.layout import INPUTS, NO_MULTICAST, OUTPUTS, WORD_MULTICAST
 from kcsim.kernels.nest import helper
 from kcsim.kernels.replay.records import EMPTY
-from kcsim.kernels.replay.state import list_slots, list_words
+from kcsim.kernels.replay.state import is_in_image, list_slots, list_words
 
 
 @helper
@@ -64,6 +65,8 @@ def merge_streams(nest, state, network, shares):
 def unite_streams(nest, state, network, child, tensor, is_union):
     """Have streams above a network go by their distinct words; a union carries these alone."""
     below = nest.levels[child].instances // nest.levels[network].instances
+    all_move = tensor != INPUTS or child == nest.rules.shape[0]
+    all_move = all_move or not has_padding(nest.rules[child])
     for above in range(nest.levels[network].instances):
         state.clock[0] += 1
         union_hash, union_count = 0, 0
@@ -74,7 +77,8 @@ def unite_streams(nest, state, network, child, tensor, is_union):
                 if state.seen[word] != state.clock[0]:
                     state.seen[word] = state.clock[0]
                     union_hash += mixed(word)
-                    union_count += 1
+                    if all_move or is_in_image(nest.rules[child], nest.tensors[tensor], word):
+                        union_count += 1
         state.streams[above].hash = union_hash
         if is_union:
             state.streams[above].count = union_count

@@ -38,6 +38,8 @@ from kcsim.kernels.search.machine import (
     DOWN,
     ENTRY_BITS,
     FILTERS,
+    FIRST_CYCLES,
+    FIRST_PJ,
     PORT,
     READ,
     READ_CYCLES,
@@ -113,9 +115,10 @@ def arrive(search, new, level, tensor):
         amounts[account, ports[READ]] += words * costs[READ_CYCLES] * row.units
     if tensor == OUTPUTS:
         amounts[account, 0] += words * costs[UPDATE_PJ]
-        amounts[HELD, 0] += problem.outputs * costs[READ_PJ]
+        amounts[HELD, 0] += problem.outputs * (costs[READ_PJ] - costs[FIRST_PJ])
         if ports[READ] > 0:
-            amounts[HELD, ports[READ]] += problem.outputs * costs[READ_CYCLES] * row.units
+            begun = costs[READ_CYCLES] - costs[FIRST_CYCLES]
+            amounts[HELD, ports[READ]] += problem.outputs * begun * row.units
         if ports[UPDATE] > 0:
             writing = costs[UPDATE_CYCLES] + costs[SPILL_CYCLES]
             amounts[account, ports[UPDATE]] += words * writing * row.units

@@ -68,6 +68,8 @@ from kcsim.kernels.search.labels import (
 from kcsim.kernels.search.machine import (
     CAPACITY,
     DECODER,
+    DRAIN_CYCLES,
+    DRAIN_PJ,
     DUMP,
     FILL,
     FILL_PJ,
@@ -241,6 +243,9 @@ def place_node(search, source, stage, tensor):
         row.state = row.state & ~AGAIN | OPEN_OUTPUTS | RETURNS
         amounts[HELD, 0] += problem.outputs * costs[FILL_PJ]
         amounts[HELD, port] += problem.outputs * costs[WRITE_CYCLES] * row.units * (port > 0)
+        drain, reading = costs[DRAIN_PJ], machine.ports[level, tensor, READ]
+        amounts[kind, 0] += moved * drain
+        amounts[kind, reading] += moved * costs[DRAIN_CYCLES] * row.units * (reading > 0)
     elif tensor == WEIGHTS:
         row.state |= OPEN_WEIGHTS
         if machine.unit[DECODER] >= 0:

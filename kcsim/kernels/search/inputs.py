@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from numpy import float64, int64
 
-from kcsim.kernels.count.counting import covered_length, distinct_positions
+from kcsim.kernels.count.positions import covered_length, distinct_positions
 from kcsim.kernels.layout import C, G, M, N, P, R, record
 from kcsim.kernels.nest import helper
 

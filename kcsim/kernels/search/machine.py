@@ -1,13 +1,15 @@
 """What one layer meets on one hardware, as arrays: the prices of every access.
 
-*costs*, float64[levels, 3, 9]
+*costs*, float64[levels, 3, 13]
     By level and tensor. ``READ_PJ``, ``FILL_PJ``, ``UPDATE_PJ``, ``TRANSFER_PJ``: energy of one
     word read, filled, updated, and crossing the network below. ``READ_CYCLES``,
     ``WRITE_CYCLES`` (fills), ``UPDATE_CYCLES``: cycles that one word takes at one instance, zero
     where unlimited.
     ``VALUE_BITS``: bits of one stored value. ``SPILL_CYCLES``: a partial sum that is read back may
     make its update dearer, as it does not compress, or spare it, as nothing is added to it; the
-    energy of that is part of ``READ_PJ``.
+    energy of that is part of ``READ_PJ``. ``FIRST_PJ``, ``FIRST_CYCLES``: of reading a sum that is
+    begun; ``DRAIN_PJ``, ``DRAIN_CYCLES``: of reading one that leaves upwards; zero where these are
+    not counted.
 *finished*, float64[levels, 5]
     What a word of outputs takes less than a partial sum once it is finished: ``SPARED_PJ``,
     ``SPARED_CYCLES`` of its update, ``SPARED_BITS`` of room, ``SPARED_TRANSFER_PJ`` and
@@ -43,9 +45,9 @@ import numpy as np
 
 (
     READ_PJ, FILL_PJ, UPDATE_PJ, TRANSFER_PJ, READ_CYCLES, WRITE_CYCLES, VALUE_BITS, SPILL_CYCLES,
-    UPDATE_CYCLES,
-) = range(9)  # fmt: skip
-COSTS = 9
+    UPDATE_CYCLES, FIRST_PJ, FIRST_CYCLES, DRAIN_PJ, DRAIN_CYCLES,
+) = range(13)  # fmt: skip
+COSTS = 13
 SPARED_PJ, SPARED_CYCLES, SPARED_BITS, SPARED_TRANSFER_PJ, SPARED_NETWORK_CYCLES = range(5)
 READ, FILL, UPDATE, DOWN, UP = range(5)
 LOAD, DUMP, TILE = range(3)
@@ -62,7 +64,7 @@ class Machine(NamedTuple):
     window : WINDOW[2]
     rules : RULE[levels]
         See `kcsim.kernels.layout`.
-    costs : float64[levels, 3, 9]
+    costs : float64[levels, 3, 13]
     ports : int64[levels, 3, 5]
     port_ends : int64[levels, 3]
     network_cycles : float64[levels, 3]
