@@ -42,11 +42,14 @@ def hypervolume(costs: np.ndarray, reference: np.ndarray) -> float:
 def main() -> None:
     """Print all measures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sweep", default=str(SWEEP))
+    parser.add_argument("--networks", nargs="+", default=["lenet5"])
     parser.add_argument("--evaluations", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--workers", type=int)
     arguments = parser.parse_args()
-    space = {**read_yaml(SWEEP).data, "networks": ["lenet5"], "objective": "edp"}
+    swept = {"networks": arguments.networks, "objective": "edp"}
+    space = {**read_yaml(arguments.sweep).data, **swept}
     with tempfile.TemporaryDirectory() as folder:
         os.environ["KCSIM_CACHE_DIR"] = str(Path(folder) / "mappings")
         started = time.perf_counter()

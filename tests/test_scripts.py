@@ -26,6 +26,9 @@ ARGUMENTS = {
     "benchmarks/counting.py": ("--runs", "1", "--mappings", "100"),
     "benchmarks/executions.py": ("--runs", "1", "--networks", "net.yaml"),
     "benchmarks/exploration.py": ("--sweep", "sweep.yaml", "--points", "2", "--alone", "1"),
+    "benchmarks/fronts.py": (
+        "--sweep", "sweep.yaml", "--networks", "net.yaml", "--evaluations", "2", "--seeds", "1",
+    ),
     "benchmarks/kmeans.py": (
         "--runs", "1", "--data", "kernels", "--kernels", "2000", "--iterations", "3",
         "--scalars", "1000",
@@ -49,6 +52,7 @@ ARGUMENTS = {
     "reports/retraining_digits.py": ("--seeds", "1", "--dense-epochs", "1", "-o", "report.md"),
 }  # fmt: skip
 NEEDED = {
+    "benchmarks/fronts.py": ("optuna",),
     "benchmarks/clustered_convolution.py": ("torch",),
     "benchmarks/kmeans.py": ("sklearn", "kmeans1d"),
     "benchmarks/retraining.py": ("torch",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import textwrap
 
@@ -13,7 +14,7 @@ torch = pytest.importorskip("torch")
 import kcsim  # noqa: E402
 from kcsim.cli.main import run  # noqa: E402
 from kcsim.errors import InputError  # noqa: E402
-from kcsim.exploration.retraining import clusterings_of  # noqa: E402
+from kcsim.exploration.retraining import clusterings_of, retrain_space  # noqa: E402
 from kcsim.exploration.space_reader import read_space  # noqa: E402
 from kcsim.hardware.variants import hardware_data, variant  # noqa: E402
 from kcsim.retrain import command  # noqa: E402
@@ -49,41 +50,72 @@ SPACE = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A working folder with a network, its model and images of two classes."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "halves.yaml").write_text(NETWORK)
-    (tmp_path / "sweep_models.py").write_text(textwrap.dedent(MODEL))
+def fill(folder):
+    """Put a network, its model and images of two classes into a folder."""
+    (folder / "halves.yaml").write_text(NETWORK)
+    (folder / "sweep_models.py").write_text(textwrap.dedent(MODEL))
     for name, count in (("train", 80), ("test", 40)):
         rng = np.random.default_rng(count)
         labels = rng.integers(0, 2, count)
         pixels = rng.integers(0, 160, (count, 6, 6, 3), np.uint8) + 60 * labels[
             :, None, None, None
         ].astype(np.uint8)
-        np.savez(tmp_path / f"{name}.npz", images=pixels, labels=labels)
+        np.savez(folder / f"{name}.npz", images=pixels, labels=labels)
+
+
+def watched(patch):
+    """The clusterings that are retrained from now on."""
+    seen, run = [], command.run
+
+    def watching(prepared, progress=None):
+        seen.append(prepared.request.cluster)
+        return run(prepared, progress)
+
+    patch.setattr(command, "run", watching)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def explored(tmp_path_factory):
+    """A folder in which the space was explored, and the clusterings that were retrained."""
+    folder = tmp_path_factory.mktemp("retrained")
+    fill(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        seen = watched(patch)
+        kcsim.explore(SPACE, folder / "out", workers=1)
+    return folder, tuple(seen)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder with all that is needed."""
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def copied(explored, tmp_path, monkeypatch):
+    """A working folder in which the space was explored."""
+    folder = tmp_path / "copy"
+    shutil.copytree(explored[0], folder)
+    monkeypatch.chdir(folder)
+    return folder
 
 
 @pytest.fixture
 def retrained(monkeypatch):
     """The clusterings that were retrained."""
-    seen, run = [], command.run
-
-    def watched(prepared, progress=None):
-        seen.append(prepared.request.cluster)
-        return run(prepared, progress)
-
-    monkeypatch.setattr(command, "run", watched)
-    return seen
+    return watched(monkeypatch)
 
 
 def with_retraining(**changes):
     return {**SPACE, "retrain": {**SPACE["retrain"], **changes}}
 
 
-def test_every_clustering_is_retrained_once_and_points_have_its_accuracies(folder, retrained):
-    found = kcsim.explore(SPACE, folder / "out", workers=1)
+def test_every_clustering_is_retrained_once_and_points_have_its_accuracies(explored):
+    found, retrained = kcsim.load_exploration(explored[0] / "out"), explored[1]
     assert sorted(retrained) == ["kernel:k=1", "kernel:k=3", "row:k=2"]
     frame = found.points()
     # Each clustering, and dense weights, with both buffers.
@@ -104,19 +136,17 @@ def test_every_clustering_is_retrained_once_and_points_have_its_accuracies(folde
     assert point["energy"] == pytest.approx(straight.runs["decode"].energy)
 
 
-def test_what_is_there_is_not_retrained_and_a_wider_sweep_retrains_what_is_new(folder, retrained):
-    kcsim.explore(SPACE, folder / "out", workers=1)
-    retrained.clear()
-    kcsim.explore(SPACE, folder / "out", workers=1)
+def test_what_is_there_is_not_retrained_and_a_wider_sweep_retrains_what_is_new(copied, retrained):
+    retrain_space(read_space(SPACE), copied / "out")
     assert retrained == []
     wider = {**SPACE, "parameters": {"k": [1, 2, 3]}}
-    kcsim.explore(wider, folder / "out", workers=1)
+    retrain_space(read_space(wider), copied / "out")
     assert retrained == ["kernel:k=2"]
     retrained.clear()
     rng = np.random.default_rng(5)
     np.savez("test.npz", images=rng.integers(0, 255, (40, 6, 6, 3), np.uint8),
              labels=rng.integers(0, 2, 40))  # fmt: skip
-    kcsim.explore(wider, folder / "out", workers=1)
+    retrain_space(read_space(wider), copied / "out")
     assert len(retrained) == 4
 
 
@@ -134,15 +164,15 @@ def test_a_sweep_that_was_stopped_keeps_what_was_retrained(folder, retrained, mo
         kcsim.explore(space, folder / "out", workers=1)
     monkeypatch.setattr(command, "run", run)
     retrained.clear()
-    kcsim.explore(space, folder / "out", workers=1)
+    retrain_space(read_space(space), folder / "out")
     assert retrained == ["row:k=2"]
 
 
-def test_accuracies_may_be_constrained(folder):
-    everything = kcsim.explore(SPACE, folder / "out", workers=1).points()
+def test_accuracies_may_be_constrained(copied):
+    everything = kcsim.load_exploration(copied / "out").points()
     least = float(everything["normed_accuracy"].max())
     space = {**SPACE, "constraints": [f"accuracy >= {least}"]}
-    frame = kcsim.explore(space, folder / "out", workers=1).points()
+    frame = kcsim.explore(space, copied / "out", workers=1).points()
     assert 0 < len(frame) == int((everything["accuracy"] >= least).sum())
 
 
@@ -184,7 +214,7 @@ def test_wrong_settings_are_told_in_one_line(space, words, folder):
 
 
 @pytest.fixture
-def explored(monkeypatch, capsys):
+def dry_run(monkeypatch, capsys):
     """Run ``kcsim explore sweep.yaml -o out --dry-run``: its exit status and its errors."""
 
     def call():
@@ -200,18 +230,18 @@ def explored(monkeypatch, capsys):
     return call
 
 
-def test_a_dry_run_checks_and_trains_nothing(folder, retrained, explored):
+def test_a_dry_run_checks_and_trains_nothing(folder, retrained, dry_run):
     (folder / "sweep.yaml").write_text(
         "hardware: simple\nnetworks: [halves.yaml]\nclusterings: ['kernel:k=2']\n"
         "retrain: {data: train.npz, model: 'sweep_models:halves'}\n"
     )
-    code, told = explored()
+    code, told = dry_run()
     assert not code, told
     assert retrained == []
     assert not (folder / "out" / "retrained").exists()
     text = (folder / "sweep.yaml").read_text().replace("train.npz", "trains.npz")
     (folder / "sweep.yaml").write_text(text)
-    code, told = explored()
+    code, told = dry_run()
     assert code == 2
     assert "sweep.yaml:4:1" in told
     assert "trains.npz" in told
