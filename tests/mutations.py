@@ -53,6 +53,8 @@ SEARCH = (
 SEARCH_CLUSTERED = (
     "tests/mapping/test_optimum.py::test_best_of_all_mappings_of_clustered_weights",
 )
+PLACES = ("tests/mapping/test_places_of_children.py",)
+SHORT = ("tests/model/test_imperfect.py::test_all_mappings_are_counted_where_there_are_few",)
 FIXED = (
     "tests/mapping/test_fixed_optimum.py::test_best_of_all_mappings_that_have_what_is_fixed",
     "tests/mapping/test_fixed_optimum.py::test_a_mapping_that_is_fixed_as_a_whole_is_what_is_found",
@@ -594,6 +596,54 @@ MUTATIONS = {
         "mapping/floors.py",
         "less = np.array([[back if kept & ~each & 1 << OUTPUTS else 0.0] for each in placed])",
         "less = np.zeros((len(placed), 1))",
+    ),
+    "windows that move keep all that they can": Mutation(
+        SEARCH,
+        "kernels/search/inputs.py",
+        "return kept * node.kept[part] * (1 - 1 / left)",
+        "return 0.0 * kept",
+    ),
+    "what a level keeps is bounded as if it passed by": Mutation(
+        SEARCH,
+        "kernels/search/spreading.py",
+        "if not kept >> tensor & 1:",
+        "if kept >> tensor & 1:",
+    ),
+    "forwarding spares nothing until a mapping is whole": Mutation(
+        PLACES,
+        "kernels/search/crossing.py",
+        "row.share = min(1.0, spread.shares[INPUTS] * arriving / row.flight[INPUTS])",
+        "row.share = 1.0",
+    ),
+    "mappings that may forward are compared with others": Mutation(
+        PLACES,
+        "kernels/search/labels.py",
+        "if (a.state | b.state) & (MAY_FORWARD | FORWARDS):",
+        "if (a.state | b.state) & 0:",
+    ),
+    "words reach the last column, whatever they share": Mutation(
+        PLACES,
+        "mapping/mesh.py",
+        "reach[axis] += (bound - 1) * stride * (0.5 if seen[dimension] else 1.0)",
+        "reach[axis] += (bound - 1) * stride",
+    ),
+    "loops over children stand in any order": Mutation(
+        PLACES,
+        "mapping/limits.py",
+        "if list(_sorted(own, items or ())) != own:",
+        "if own is None:",
+    ),
+    "bounds that leave a short round are not listed": Mutation(
+        SHORT,
+        "mapping/larger.py",
+        "fewer = {-(-rounds // bound) for bound in range(2, rounds + 1)}",
+        "fewer = {rounds // bound for bound in range(2, rounds + 1) if rounds % bound == 0}",
+    ),
+    "what is read for a neighbor enters the network below": Mutation(
+        PORTS,
+        "model/traffic.py",
+        'if way == "down" and index:',
+        "if index < 0:",
     ),
     "parts of mappings that may go on in other ways are alike": Mutation(
         FIXED,

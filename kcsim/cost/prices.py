@@ -91,6 +91,10 @@ class WeightCosts:
         """Bits of an index for each weight of its unit."""
         return self.unit_bits / (math.prod(self.unit) * self.unit_filters)
 
+    def leaves_out_zeros_at(self, level: int) -> bool:
+        """Whether weights come to a level as they are stored, without zeros."""
+        return self.leaves_out_zeros and self.decode_level == level
+
 
 DENSE = WeightCosts()
 
@@ -173,7 +177,7 @@ def build_machine(
     hardware = at_precision(hardware, layer)
     levels, compute, count = hardware.levels, hardware.compute, len(hardware.levels)
     costs, network_cycles, finished = _word_costs(layer, hardware, weights)
-    leave_out_zeros(layer, hardware, costs, keeps[-1], weights)
+    leave_out_zeros(layer, hardware, costs, keeps[-1], weights.leaves_out_zeros_at(count - 1))
     cycles_per_mac, fixed_pj = float(compute.cycles_per_mac), weights.load_pj
     if prices:
         costs *= prices.factors

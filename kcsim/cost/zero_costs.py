@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from kcsim.cost.zero_savings import left_of_cycles, left_of_reads, spared_twice
@@ -11,22 +9,19 @@ from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search import machine as columns
 from kcsim.workload.layer import TENSORS, ConvLayer
 
-if TYPE_CHECKING:
-    from kcsim.cost.prices import WeightCosts
-
 
 def leave_out_zeros(
-    layer: ConvLayer, hardware: Hardware, costs: np.ndarray, keeps: np.ndarray, weights: WeightCosts
+    layer: ConvLayer, hardware: Hardware, costs: np.ndarray, keeps: np.ndarray, are_left_out: bool
 ) -> None:
     """Spare what MACs with zeros do not do, at the innermost level and on its network.
 
     Nothing is added to a partial sum, unless it is the first: so what is spared of
-    outputs is spared of those that are read. Weights whose zeros are left out of what is
+    outputs is spared of those that are read. Weights whose zeros `are_left_out` of what is
     stored are not spared twice.
     """
     compute, last = hardware.compute, costs[-1]
     timed = float(left_of_cycles(compute, layer.zeros))
-    if weights.leaves_out_zeros and weights.decode_level == len(costs) - 1:
+    if are_left_out:
         twice = float(spared_twice(compute, layer.zeros))
         last[TENSORS.index("weights"), [columns.READ_PJ, columns.READ_CYCLES]] *= twice
     for j, tensor in enumerate(TENSORS):

@@ -24,6 +24,8 @@ from kcsim.workload.layer import TENSORS, ConvLayer
 STAYING = np.array([1.0, 16.0, 256.0])
 """Prices of a word, in those of one that a level further in fills, at which it is bounded what an
 open tensor costs that the level passes by."""
+MANY_TILES = 100_000
+"""From here on, it is bounded at one price: tables take longer than a search saves."""
 
 
 class Floors(NamedTuple):
@@ -72,8 +74,9 @@ def build_floors(
     kept = _kept(problem, levels)
     inward, outward, shares = _word_prices(problem, kept)
     rest = np.full((len(problem.stages), tiles), np.inf)
-    staying = np.zeros((len(problem.stages), 3, len(STAYING), tiles))
-    stay_pj = np.zeros((levels, 3, len(STAYING)))
+    at_prices = STAYING if tiles < MANY_TILES else STAYING[1:2]
+    staying = np.zeros((len(problem.stages), 3, len(at_prices), tiles))
+    stay_pj = np.zeros((levels, 3, len(at_prices)))
     entry, sent = np.empty((levels, tiles)), np.zeros(levels)
     boundary = np.full(tiles, np.inf)
     boundary[-1] = 0
@@ -81,7 +84,7 @@ def build_floors(
         prices, sent[level], back = _node_prices(problem, level, outward)
         if level + 1 < levels and level:
             inner = _inner_pj(problem, level, kept.can, outward)
-            stay_pj[level] = (_rounded(inner) if tables else inner)[:, None] * STAYING
+            stay_pj[level] = (_rounded(inner) if tables else inner)[:, None] * at_prices
         bounds_of = _LevelBounds(
             problem, level, prices, back, boundary, stay_pj[level], level < built.filled
         )
@@ -288,10 +291,10 @@ def _bound_stages(
     values = np.full((8, 16, tiles), np.inf)
     bounds.bound_level(problem, level, kept, prices, fits, boundary, values)
     if level == 0:
-        return values[:1, 0].copy(), np.zeros((1, 3, len(STAYING), tiles))
+        return values[:1, 0].copy(), np.zeros((1, 3, stay_pj.shape[1], tiles))
     placed = [key[2] for key in built.numbers if key[:2] == (level, kept)]
     less = np.array([[back if kept & ~each & 1 << OUTPUTS else 0.0] for each in placed])
-    staying, found = np.zeros((len(placed), 3, len(STAYING), tiles)), np.empty(0)
+    staying, found = np.zeros((len(placed), 3, stay_pj.shape[1], tiles)), np.empty(0)
     if stay_pj.any():
         found = np.full_like(values, np.inf)
     for tensor in range(3):

@@ -20,36 +20,18 @@ FRESH, ROWS, COLUMNS = 1, 2, 3
 
 
 @helper
-def closing_costs(problem, prices, box):
-    """Cost of closing weights, inputs that have not moved, outputs, and inputs that have."""
-    rounds, words = problem.rounds[box], problem.words
-    return (
-        prices[WEIGHTS] * words[WEIGHTS, box] * rounds,
-        prices[INPUTS] * words[INPUTS, box] * rounds,
-        prices[OUTPUTS] * words[OUTPUTS, box] * rounds,
-        prices[INPUTS] * problem.distinct[box] * rounds,
-    )
-
-
-@helper
-def charge(costs, weights, outputs, inputs):
-    """Cost of closing what is open: weights and outputs (0 or 1), inputs (0, or how they moved).
-
-    Parameters
-    ----------
-    costs : tuple of float
-        See `closing_costs`.
-    """
+def charge(problem, prices, box, weights, outputs, inputs):
+    """Cost of closing what is open: weights and outputs (0 or 1), inputs (0, or how they moved)."""
     cost = 0.0
     if weights:
-        cost += costs[0]
+        cost += prices[WEIGHTS] * problem.words[WEIGHTS, box]
     if outputs:
-        cost += costs[2]
+        cost += prices[OUTPUTS] * problem.words[OUTPUTS, box]
     if inputs == FRESH:
-        cost += costs[1]
+        cost += prices[INPUTS] * problem.words[INPUTS, box]
     elif inputs:
-        cost += costs[3]
-    return cost
+        cost += prices[INPUTS] * problem.distinct[box]
+    return cost * problem.rounds[box]
 
 
 @helper
@@ -120,10 +102,11 @@ def most_saved(problem, box, weights, outputs, inputs):
 
 
 @helper
-def leave(problem, prices, costs, box, code):
+def leave(problem, prices, box, code):
     """Cost of what is open where a level ends, if as much as can stay stays open."""
-    weights, outputs = charge(costs, code & 1, 0, 0), charge(costs, 0, code >> 1 & 1, 0)
-    inputs = charge(costs, 0, 0, code >> 2)
+    weights = charge(problem, prices, box, code & 1, 0, 0)
+    outputs = charge(problem, prices, box, 0, code >> 1 & 1, 0)
+    inputs = charge(problem, prices, box, 0, 0, code >> 2)
     # Every word is moved once at least.
     most = max(0.0, inputs - prices[INPUTS] * problem.distinct[-1])
     sparing = (
@@ -166,28 +149,11 @@ def code_after(problem, code, dimension):
 
 
 @helper
-def charge_between(costs, code, stay):
+def charge_between(problem, prices, box, code, stay):
     """Cost of closing what a code has open and another has not."""
     closed = code & ~stay
     inputs = code >> 2 if stay >> 2 == 0 else 0
-    return charge(costs, closed & 1, closed >> 1 & 1, inputs)
-
-
-@helper
-def list_stays(problem, stays):
-    """Fill what stays open of every code when a loop over every dimension follows."""
-    for code in range(16):
-        for dimension in range(8):
-            stays[code, dimension] = code_after(problem, code, dimension)
-
-
-@helper
-def list_loops(problem, place, box, after):
-    """Fill the box with a loop over every factor, -1 where there can be none."""
-    for factor in range(after.shape[0]):
-        after[factor] = -1
-        if may_iterate(problem, place, factor, box):
-            after[factor] = box + problem.lattice.digits[factor, STRIDE]
+    return charge(problem, prices, box, closed & 1, closed >> 1 & 1, inputs)
 
 
 @helper
@@ -205,6 +171,13 @@ def opened(code):
 
 
 @helper
+def may_be(problem, placed, code):
+    """Whether a code has nothing open but what is placed, and moved where windows slide."""
+    inputs = code >> 2
+    return not opened(code) & ~placed and (inputs < ROWS or problem.slides[inputs - ROWS])
+
+
+@helper
 def least_of_nodes(kept, placed, box, code, values):
     """The least of what is to come if a node follows."""
     best = np.inf
@@ -216,17 +189,11 @@ def least_of_nodes(kept, placed, box, code, values):
 
 
 @helper
-def least_of_loops(
-    problem, costs, after, stays, placed, code, values, closing, tensor, open_values
-):  # fmt: skip
+def least_of_loops(problem, level, prices, placed, box, code, values, closing, tensor, open_values):
     """The least of what is to come if a loop follows.
 
     Parameters
     ----------
-    costs : tuple of float
-        See `closing_costs`.
-    after, stays : int64[factors], int64[16, 8]
-        See `list_loops` and `list_stays`.
     closing : float
         Of a tensor that is open from further in; see `bound_open`.
     tensor : int
@@ -234,18 +201,19 @@ def least_of_loops(
     open_values : float64[8, 16, tiles]
         While it stays open.
     """
-    best = np.inf
-    for factor in range(after.shape[0]):
-        if after[factor] < 0:
+    digits, place, best = problem.lattice.digits, problem.places[level], np.inf
+    for factor in range(digits.shape[0]):
+        if not may_iterate(problem, place, factor, box):
             continue
-        dimension = problem.lattice.digits[factor, DIMENSION]
-        stay = stays[code, dimension]
+        dimension, after = digits[factor, DIMENSION], box + digits[factor, STRIDE]
+        stay = code_after(problem, code, dimension)
         if tensor >= 0 and stays_open(problem, tensor, dimension):
-            cost = open_values[placed, stay, after[factor]]
+            cost = open_values[placed, stay, after]
         else:
-            cost = values[placed, stay, after[factor]] + closing
+            cost = values[placed, stay, after] + closing
         if cost < best:
-            best = min(best, cost + charge_between(costs, code, stay))
+            cost += charge_between(problem, prices, box, code, stay)
+            best = min(best, cost)
     return best
 
 
@@ -255,7 +223,7 @@ def copy_mirrored(problem, placed, box, values):
     if problem.mirror.shape[0] == 0 or problem.mirror[box] <= box:
         return False
     for code in range(16):
-        if not opened(code) & ~placed:
+        if may_be(problem, placed, code):
             other = code ^ (ROWS ^ COLUMNS) << 2 if code >> 2 >= ROWS else code
             values[placed, code, box] = values[placed, other, problem.mirror[box]]
     return True
@@ -277,9 +245,6 @@ def bound_open(problem, level, kept, prices, fits, boundary, values, tensor, pri
         Filled likewise; infinite, or filled for another price, before.
     """
     problem = refer(problem)
-    place, stays = problem.places[level], np.empty((16, 8), np.int64)
-    after = np.empty(problem.lattice.digits.shape[0], np.int64)
-    list_stays(problem, stays)
     for placed in range(kept, -1, -1):
         if placed & ~kept:
             continue
@@ -291,18 +256,16 @@ def bound_open(problem, level, kept, prices, fits, boundary, values, tensor, pri
             least = closing / problem.unseen[tensor, box]
             if tensor == INPUTS:
                 least = max(least, price * problem.distinct[-1])
-            costs = closing_costs(problem, prices, box)
-            list_loops(problem, place, box, after)
             for code in range(16):
-                if opened(code) & ~placed:
+                if not may_be(problem, placed, code):
                     continue
                 best = np.inf
                 if placed == kept:
-                    best = leave(problem, prices, costs, box, code) + boundary[box] + least
+                    best = leave(problem, prices, box, code) + boundary[box] + least
                 best = min(best, least_of_nodes(kept, placed, box, code, found))
                 if placed != kept or kept == 0:
                     best = min(best, least_of_loops(
-                        problem, costs, after, stays, placed, code, values, closing, tensor, found,
+                        problem, level, prices, placed, box, code, values, closing, tensor, found,
                     ))  # fmt: skip
                 found[placed, code, box] = best
 
@@ -325,27 +288,22 @@ def bound_level(problem, level, kept, prices, fits, boundary, values):
         Filled, by tensors placed and what is open, where it fits; infinite before.
     """
     problem = refer(problem)
-    place, stays = problem.places[level], np.empty((16, 8), np.int64)
-    after = np.empty(problem.lattice.digits.shape[0], np.int64)
-    list_stays(problem, stays)
     for placed in range(kept, -1, -1):
         if placed & ~kept:
             continue
         for box in range(boundary.shape[0] - 1, -1, -1):
             if not fits[placed, box] or copy_mirrored(problem, placed, box, values):
                 continue
-            costs = closing_costs(problem, prices, box)
-            list_loops(problem, place, box, after)
             for code in range(16):
-                if opened(code) & ~placed:
+                if not may_be(problem, placed, code):
                     continue
                 best = np.inf
                 if placed == kept:
-                    best = leave(problem, prices, costs, box, code) + boundary[box]
+                    best = leave(problem, prices, box, code) + boundary[box]
                 best = min(best, least_of_nodes(kept, placed, box, code, values))
                 if placed != kept or kept == 0:
                     best = min(best, least_of_loops(
-                        problem, costs, after, stays, placed, code, values, 0.0, -1, values,
+                        problem, level, prices, placed, box, code, values, 0.0, -1, values,
                     ))  # fmt: skip
                 values[placed, code, box] = best
 
