@@ -200,11 +200,10 @@ def most_kept(problem, node, box, part):
         if extent[dimension] == whole[dimension]:
             continue
         left *= whole[dimension] / extent[dimension]
-        new = scale * extent[dimension] - node.shift
-        if new >= 0:
-            # Loops over the other dimension in between may bring it nearer.
-            new = max(0, new - other_scale * (whole[other] - extent[other]))
-            kept = max(kept, 1.0 if part == 1 else 1 - new / node.length[axis])
+        # Loops over the other dimension in between bring it nearer, spreads over this one further.
+        nearer = other_scale * (whole[other] - extent[other])
+        new = max(0, scale * extent[dimension] - node.shift - nearer)
+        kept = max(kept, 1.0 if part == 1 else 1 - new / node.length[axis])
     return kept * node.kept[part] * (1 - 1 / left)
 
 
