@@ -333,8 +333,7 @@ def walk_forwarding(tensor, nest, parent, child, counts):
         for i in range(starts.shape[0]):
             tiles[i].given = tiles[i].asked
             tiles[i].given.size[0] *= tiles[i].words != 0
-            # What is all padding is not asked for.
-            tiles[i].words = max(0, tiles[i].words) if tiles[i].moved else 0
+            tiles[i].words = max(0, tiles[i].words)
             tiles[i].moved *= tiles[i].words > 0
             network.down += tiles[i].moved
         climb(tensor, nest, parent, child, children, counts)

@@ -72,7 +72,7 @@ def take_from_neighbors(nest, state, level, tensor):
             count = words_moved(nest, state, level, tensor, count)
             state.counts[level, tensor].reads += count
             state.counts[nest.levels[level].network, tensor].forwarded += count
-            state.streams[i].count = 0
+            state.streams[i].count, state.streams[i].asks = 0, False
 
 
 @helper

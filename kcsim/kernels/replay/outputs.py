@@ -71,6 +71,7 @@ def find_leaving(nest, state, level, tensor, loop):
         for axis in range(AXES):
             moved.low[axis], moved.size[axis] = held.low[axis], held.size[axis]
         stream.count, stream.hash = box_words(moved), 0
+        stream.asks = stream.count > 0
         is_listed = stream.count and is_shared
         for k in range(list_words(nest, state, level, tensor, i) if is_listed else 0):
             stream.hash += mixed(state.words[k])

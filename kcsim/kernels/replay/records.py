@@ -109,11 +109,15 @@ now, seen
     tensor.
 """
 
-STREAM = record(hash=int64, count=int64, is_alive=bool_, is_own=bool_, word=int64)
+STREAM = record(
+    hash=int64, count=int64, asks=bool_, is_alive=bool_, is_own=bool_, word=int64
+)  # fmt: skip
 """What an instance of a level exchanges now.
 
 hash, count
-    A hash of which words, and how many.
+    A hash of which words, and how many are moved.
+asks
+    Whether there are any words, be they padding that is not moved.
 is_alive, is_own
     Whether the stream of a leaf has not been merged into another's so far, and just now.
 word

@@ -133,10 +133,11 @@ def find_new_words(nest, state, level, tensor):
     first, repeated, words = nest.levels[level].first, nest.rules[level].repeated, 0
     streams, active, tiles, buffers = state.streams, state.active, state.tiles, state.buffers
     for i in range(nest.levels[level].instances):
-        streams[i].count = 0
+        streams[i].count, streams[i].asks = 0, False
         if active[first + i]:
             set_tile(nest, state, level, tensor, first + i, tiles[i].whole)
             streams[i].count = set_new_words(tensor, buffers[first + i, tensor], tiles[i], repeated)
+            streams[i].asks = streams[i].count > 0
             words += streams[i].count
     return words
 

@@ -40,9 +40,10 @@ def merge_streams(nest, state, network, shares):
     now = state.clock[0]
     for above in range(nest.levels[network].instances):
         now += 1
-        streams_hash, streams_count = 0, 0
+        streams_hash, streams_count, asks = 0, 0, False
         for i in range(above * children, (above + 1) * children):
-            streams[i].is_own = streams[i].count > 0
+            streams[i].is_own = streams[i].asks
+            asks = asks or streams[i].asks
             if not streams[i].is_own:
                 continue
             if shares and children > 1:
@@ -58,6 +59,7 @@ def merge_streams(nest, state, network, shares):
             streams_hash += streams[i].hash
             streams_count += streams[i].count
         streams[above].hash, streams[above].count = streams_hash, streams_count
+        streams[above].asks = asks
     state.clock[0] = now
 
 
@@ -69,9 +71,10 @@ def unite_streams(nest, state, network, child, tensor, is_union):
     all_move = all_move or not has_padding(nest.rules[child])
     for above in range(nest.levels[network].instances):
         state.clock[0] += 1
-        union_hash, union_count = 0, 0
+        union_hash, union_count, asks = 0, 0, False
         for i in range(above * below, (above + 1) * below):
             is_alive = state.streams[i].is_alive
+            asks = asks or is_alive
             for k in range(list_words(nest, state, child, tensor, i) if is_alive else 0):
                 word = state.words[k]
                 if state.seen[word] != state.clock[0]:
@@ -81,7 +84,7 @@ def unite_streams(nest, state, network, child, tensor, is_union):
                         union_count += 1
         state.streams[above].hash = union_hash
         if is_union:
-            state.streams[above].count = union_count
+            state.streams[above].count, state.streams[above].asks = union_count, asks
 
 
 @helper
@@ -123,7 +126,7 @@ def climb(nest, state, child, tensor, is_uneven):
     parent, levels = nest.banks[child, tensor].parent, nest.rules.shape[0]
     streams, instances = state.streams, nest.levels[child].instances
     for i in range(instances):
-        streams[i].is_alive = streams[i].count > 0
+        streams[i].is_alive = streams[i].asks
     for network in range(child - 1, parent - 1, -1):
         words = 0
         for i in range(nest.levels[network + 1].instances):

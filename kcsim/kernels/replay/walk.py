@@ -62,7 +62,7 @@ def offer_operands(nest, state, tensor):
     if shares:
         for i in range(macs):
             word = start + nest.macs[i].word[tensor]
-            streams[i].count = active[first + i]
+            streams[i].count = streams[i].asks = active[first + i]
             streams[i].word, streams[i].hash = word, mixed(word)
         return 1
     for i in range(macs):
