@@ -350,7 +350,7 @@ def break_even(
         known = ", ".join("none" if v is None else str(v) for v in values_of(kept, column))
         both_named = " and ".join("none" if v is None else f"'{v}'" for v in (first, second))
         problem = f"no '{along}' has points for both {both_named}"
-        raise InputError(Problem(problem, f"two of {known}"))
+        raise InputError(Problem(problem, f"of {known}"))
     return pd.DataFrame(rows)
 
 
