@@ -150,6 +150,11 @@ def test_best_of_all_mappings_where_each_level_has_a_purpose(seeds, even):
         check_problem(*random_problem(seed, most=20_000), even)
 
 
+@pytest.mark.parametrize("seed", [40_188, 40_260])
+def test_windows_that_slide_in_several_loops_keep_what_they_may(seed):
+    check_problem(*random_problem(seed, most=3000), even=False)
+
+
 @pytest.mark.slow
 @settings(max_examples=1000, suppress_health_check=list(HealthCheck))
 @given(small_problems(most=60_000), st.booleans())
