@@ -88,7 +88,7 @@ class LeastCosts:
         """Gathering and adding, and moving tables and the data tensor through the home once."""
         shared, hardware, shapes = self.shared, self.shared.hardware, self.shapes
         gathers = self.gathered / (1 + shared.has_offsets)
-        energy = self.gathered * self.units.add_pj
+        energy = self.gathered * (self.units.add_pj + hardware.compute.address_pj)
         energy += gathers * self.units.factor_pj * (shared.has_factors + shared.has_offsets)
         # In order, only complete sums come to the level.
         moved = self.words if self.ordered else self.gathered
