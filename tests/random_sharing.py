@@ -137,9 +137,13 @@ def _hardware(draw):
         read_pj=0.5, write_pj=0.7, **draw(words),
     )  # fmt: skip
     looks = st.sampled_from(({}, {}, {"weights": "gate"}, {"weights": "skip", "inputs": "gate"}))
-    compute = Compute(mac_pj=2, zeros=draw(looks))
+    compute = Compute(mac_pj=2, zeros=draw(looks), address_pj=draw(st.sampled_from((0, 0, 0.25))))
     bits = st.sampled_from((16, 16, 8, 12))
-    precision = Precision(weights=draw(bits), inputs=draw(bits), outputs=draw(bits))
+    own = st.sampled_from((None, None, 5, 24))
+    precision = Precision(
+        weights=draw(bits), inputs=draw(bits), outputs=draw(bits), products=draw(own),
+        sums=draw(own),
+    )  # fmt: skip
     return Hardware(
         name="random", levels=levels, compute=compute, codebook=store, precision_bits=precision
     )

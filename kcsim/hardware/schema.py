@@ -69,6 +69,9 @@ class Compute:
         Of the sum; as wide as a product when absent.
     technology_nm, voltage_v : float, optional
         Those of the chip when absent.
+    address_pj : float
+        Energy of finding the place of one value that is gathered, and of control, where clustered
+        layers share; 0 when absent.
     area_mm2 : float, optional
         Of one unit, where it is not to follow from its size.
     """
@@ -82,6 +85,7 @@ class Compute:
     gated_mac_pj: EnergyPj = 0.0
     add_pj: EnergyPj | None = None
     multiply_pj: EnergyPj | None = None
+    address_pj: EnergyPj = 0.0
     kind: Literal["mac"] | None = None
     number: Number = "int"
     accumulator_bits: Bits | None = None

@@ -325,9 +325,11 @@ def _entry_items(phase: Phase) -> Iterator[EnergyItem]:
 def _gather_items(shared: SharedLayer, tile: Tile, counts: Counts) -> Iterator[EnergyItem]:
     """The phase that gathers: additions where others multiply, and factors."""
     units, more = shared.arithmetic(tile), macs_left(counts).computed
+    address_pj = shared.hardware.compute.address_pj
     for item in mac_items(counts):
         yield replace(item, component="adder", action="gate" if item.action == "gate" else "add")
     for component, action, count, energy in (
+        ("address", "compute", more * (1 + shared.has_offsets) * bool(address_pj), address_pj),
         ("adder", "add", more * shared.has_offsets, units.add_pj),
         ("multiplier", "multiply", more * (shared.has_factors + shared.has_offsets),
          units.factor_pj),

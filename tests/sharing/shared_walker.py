@@ -305,6 +305,8 @@ class SharedWalk:
         found["MAC", "", "compute", "energy"] = float(products * share * mac)
         adds = gathered * (1 + self.more) * Fraction(value, one_mac)
         found["adder", "", "add", "energy"] = float(adds * mac)
+        address = gathered * (1 + self.more) * self.hardware.compute.address_pj
+        found["address", "", "compute", "energy"] = address
         scaled = value if self.products else narrow
         factors = gathered * self.factors * Fraction(wide * scaled, one_mac)
         found["multiplier", "", "multiply", "energy"] = float(factors * mac)

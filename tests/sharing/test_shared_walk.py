@@ -41,7 +41,10 @@ def limited(draw):
             for i, level in enumerate(levels)
         )  # fmt: skip
     store = replace(shared.hardware.codebook, capacity_kib=4, read_words_per_cycle=None)
-    compute = replace(shared.hardware.compute, zeros={}, cycles_per_mac=draw(st.integers(1, 2)))
+    compute = replace(
+        shared.hardware.compute, zeros={}, cycles_per_mac=draw(st.integers(1, 2)),
+        address_pj=draw(st.sampled_from((0, 0.25))),
+    )  # fmt: skip
     hardware = replace(
         shared.hardware, levels=levels, precision_bits=precision, codebook=store, compute=compute
     )
