@@ -9,6 +9,7 @@ from fixed_parts import random_fix
 from placed_space import has_placed, placed_costs, placed_mappings, placed_problem
 
 from kcsim import ConvLayer, MappingError, evaluate, load_hardware, load_layer
+from kcsim.mapping.fixed import FixedLevel, FixedMapping
 from kcsim.mapping.ranking import rank_mappings
 from kcsim.mapping.search import OBJECTIVES, find_front, objective_value, search_mapping
 from kcsim.mapping.verify import costs_in_space
@@ -33,7 +34,7 @@ def check_problem(layer, hardware):
     assert np.allclose(found, costs.front(), rtol=ROUNDING)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", [*range(12), 32])
 def test_no_mapping_with_forwarding_is_better(seed):
     check_problem(*placed_problem(seed, "forwarding"))
 
@@ -138,6 +139,17 @@ def test_hops_are_shared_by_the_children_that_stand_side_by_side():
         ]
         other = dataclasses.replace(result.mapping, levels=tuple(levels))
         assert estimate.energy <= evaluate(layer, hardware, other).energy
+
+
+@pytest.mark.parametrize("order", [("M=8", "C=2"), ("C=2", "M=8")])
+def test_hops_are_those_of_the_order_that_is_fixed(order):
+    layer = ConvLayer("c", 2, 8, 2, 2, 1, 1)
+    hardware = with_network(load_hardware("simple"), 1, hop_pj=50.0, x=16, y=1)
+    fix = FixedMapping((FixedLevel("buffer", spatial_x=order),))
+    result = search_mapping(layer, hardware, objective="energy", fix=fix)
+    loops = next(level for level in result.mapping.levels if level.level == "buffer").spatial_x
+    assert tuple(map(str, loops)) == order
+    assert evaluate(layer, hardware, result.mapping).energy == pytest.approx(result.energy)
 
 
 def test_forwarding_never_costs_more_than_the_best_mapping_without_it():
