@@ -6,6 +6,7 @@ from kcsim.cli.options import (
     Batch,
     Cluster,
     ComparisonPlot,
+    ComparisonSweep,
     Even,
     Format,
     HardwareFile,
@@ -37,6 +38,7 @@ def command(
     output: Output = None,
     plot: ComparisonPlot = None,
     size: Size = None,
+    sweep: ComparisonSweep = None,
     time_limit: TimeLimit = None,
     even: Even = False,
 ) -> None:
@@ -65,6 +67,18 @@ def command(
     if not (cluster or weights):
         raise InputError(Problem("no clustered weights are given", "--cluster or --weights"))
     hardware = load_hardware(hw, overrides or ())
+    if sweep:
+        from kcsim.cli.streams import say
+        from kcsim.exploration.codebook_sweep import codebook_sweep, write_codebook_sweep
+
+        text = codebook_sweep(
+            hardware, cluster or "", hardware_file=hw, network=str(network or ""),
+            objective=objective,
+        )  # fmt: skip
+        write_codebook_sweep(sweep, text)
+        say(f"kcsim: wrote '{sweep}'; next: kcsim explore {sweep} -o FOLDER")
+        say("kcsim: then: kcsim answer FOLDER --break-even k --between execution=share_sums,decode")
+        return
     chosen, clustered = read_workload(network, cluster, weights, zeros, layers, precision)
     with waiting(keeps=True) as progress:
         result = compare_executions(
