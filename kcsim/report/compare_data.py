@@ -69,7 +69,7 @@ def costs_table(result: Result) -> Table:
     notes = [
         *spill_warnings([layer for run in result.runs.values() for layer in run.layers]),
         f"Ratios: {next(iter(result.runs))} over the run. Mappings, and the choice of auto: least "
-        f"{'EDP' if result.objective == 'edp' else result.objective}."
+        f"{'EDP' if result.objective == 'edp' else result.objective}.",
     ]
     # What auto chooses has its own table, and its layers are those of the others.
     runs = [run for name, run in result.runs.items() if name != "auto"]

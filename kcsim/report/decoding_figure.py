@@ -139,7 +139,8 @@ def _draw(
     factor, prefix = scale(highest * base)
     per_unit = base / factor
     axis.bar(
-        places, np.minimum(heights, highest) * per_unit, width, color=[_COLORS[name] for name in executions],
+        places, np.minimum(heights, highest) * per_unit, width,
+        color=[_COLORS[name] for name in executions],
         edgecolor="white", linewidth=0.3, zorder=2,
     )  # fmt: skip
     for place, height in zip(places, heights, strict=True):

@@ -96,7 +96,6 @@ class Bounds:
         energy = gather.energy + entries.energy + float(self.outer_energy[index])
         return objective_value(objective, energy + cycles * self.static_pj_per_cycle, cycles)
 
-
     def beside(self, cost: Cost) -> Cost:
         """A cost with the cycles that it takes where all homes work side by side."""
         return cost._replace(cycles=cost.cycles / self.homes)

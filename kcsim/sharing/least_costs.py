@@ -394,10 +394,14 @@ class LeastCosts:
             }
             cycles = np.zeros(len(self.width))
             for port in ports_of(outermost):
-                taken = (words[key] / float(rate) for key, rate in port.rates.items() if key in words)
-                cycles = np.maximum(cycles, sum(taken))
+                rates = {key: float(rate) for key, rate in port.rates.items() if key in words}
+                cycles = np.maximum(cycles, sum(words[key] / rate for key, rate in rates.items()))
             found = np.minimum(found, cycles)
         return found
+
+    @property
+    def _rounds(self) -> Tile:
+        return self.shapes.tile.rounds(self.shared.layer)
 
     def _moved_times(self, home: int) -> list[_Times]:
         """How often the outermost level gives and takes all words of a tensor, in several ways.
@@ -406,7 +410,7 @@ class LeastCosts:
         and one at most: that which the innermost loops do not index. Where there are more levels,
         each tensor is moved once at least.
         """
-        rounds, outermost = self.shapes.tile.rounds(self.shared.layer), self.shared.hardware.levels[0]
+        outermost, rounds = self.shared.hardware.levels[0], self._rounds
         images, again = rounds.N * rounds.P * rounds.Q, rounds.C - 1
         if home != 1 or outermost.fanout.children > 1:
             return [_Times(1, 1, 1, 0)]

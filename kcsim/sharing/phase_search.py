@@ -139,6 +139,7 @@ class PhaseSearch:
         It is the same wherever tables are gathered at, and in all tiles that have the same
         positions and the same tables.
         """
+
         def find() -> Found:
             loops = self._entry_loops(shared, place.home, tile)
             plan = replace(
