@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kcsim.cli.options import (
     Batch,
     Cluster,
@@ -21,6 +23,9 @@ from kcsim.cli.options import (
     Weights,
     Zeros,
 )
+
+if TYPE_CHECKING:
+    from kcsim.hardware.schema import Hardware
 
 
 def command(
@@ -68,16 +73,7 @@ def command(
         raise InputError(Problem("no clustered weights are given", "--cluster or --weights"))
     hardware = load_hardware(hw, overrides or ())
     if sweep:
-        from kcsim.cli.streams import say
-        from kcsim.exploration.codebook_sweep import codebook_sweep, write_codebook_sweep
-
-        text = codebook_sweep(
-            hardware, cluster or "", hardware_file=hw, network=str(network or ""),
-            objective=objective,
-        )  # fmt: skip
-        write_codebook_sweep(sweep, text)
-        say(f"kcsim: wrote '{sweep}'; next: kcsim explore {sweep} -o FOLDER")
-        say("kcsim: then: kcsim answer FOLDER --break-even k --between execution=share_sums,decode")
+        _write_sweep(sweep, hardware, cluster or "", hw, str(network or ""), objective)
         return
     chosen, clustered = read_workload(network, cluster, weights, zeros, layers, precision)
     with waiting(keeps=True) as progress:
@@ -91,3 +87,15 @@ def command(
 
         plot_comparison(result, plot, size or PAGE)
     report(chosen_format, output, result, comparison_tables, Result.summary_rows)
+
+
+def _write_sweep(
+    path: str, hardware: Hardware, cluster: str, hw: str, network: str, objective: str
+) -> None:
+    from kcsim.cli.streams import say
+    from kcsim.exploration.codebook_sweep import codebook_sweep, write_codebook_sweep
+
+    text = codebook_sweep(hardware, cluster, hardware_file=hw, network=network, objective=objective)
+    write_codebook_sweep(path, text)
+    say(f"kcsim: wrote '{path}'; next: kcsim explore {path} -o FOLDER")
+    say("kcsim: then: kcsim answer FOLDER --break-even k --between execution=share_sums,decode")

@@ -43,8 +43,8 @@ def comparison_tables(result: Result) -> tuple[Table, ...]:
     -------
     tuple of Table
         Costs and operations (one row a run), energy by component and by tensor (one column a
-        run), how the last run executes each layer and why, where to decode, what is not modeled (if anything is not), and
-        area (if the hardware says what parts are).
+        run), how the last run executes each layer and why, where to decode, what is not modeled
+        (if anything is not), and area (if the hardware says what parts are).
     """
     last = list(result.runs.values())[-1]
     return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from kcsim.cost.zero_savings import left_of_macs
 from kcsim.hardware.level import Access
 from kcsim.hardware.schema import LevelConstraint
 from kcsim.kernels.spreads import most_spread
+from kcsim.sharing.moved_times import moved_times
 from kcsim.sharing.places import index_level
 from kcsim.sharing.plan import SharedLayer
 from kcsim.sharing.shapes import PhaseShapes, smooth
@@ -25,15 +26,6 @@ from kcsim.workload.layer import DIMENSIONS, TENSORS, Tensor
 
 _AT_HOME: dict[Tensor, Access] = {"inputs": "read", "outputs": "update"}
 """What a phase does there with the intermediate tensor, by what it stands for."""
-
-
-class _Times(NamedTuple):
-    """How often all words of a tensor are read, updated and, of outputs, read back."""
-
-    weights: Any
-    inputs: Any
-    updates: Any
-    returned: Any
 
 
 class LeastCosts:
@@ -253,7 +245,7 @@ class LeastCosts:
             np.minimum.reduce([
                 inputs * times.inputs + weights * times.weights
                 + outputs * times.updates + returned * times.returned
-                for times in self._moved_times(home)
+                for times in moved_times(shared.layer, shared.hardware, home, self.shapes.tile)
             ])
         )  # fmt: skip
 
@@ -374,7 +366,7 @@ class LeastCosts:
     def outside_cycles(self, home: int) -> np.ndarray:
         """Cycles of the outermost level for the least that it gives and takes, in one way at least.
 
-        The same ways as in `_fetched_pj`.
+        See `kcsim.sharing.moved_times`.
         """
         layer, outermost = self.shared.layer, self.shared.hardware.levels[0]
         precision, found = self.shared.hardware.precision_bits, np.full(len(self.width), np.inf)
@@ -385,7 +377,7 @@ class LeastCosts:
         weights = stored / outermost.word_bits_of("weights")
         inputs = int(pixels) * precision.inputs / outermost.word_bits_of("inputs")
         outputs = layer.output_words * precision.outputs / outermost.word_bits_of("outputs")
-        for times in self._moved_times(home):
+        for times in moved_times(layer, self.shared.hardware, home, self.shapes.tile):
             words = {
                 ("weights", "reads"): weights * times.weights,
                 ("inputs", "reads"): inputs * times.inputs,
@@ -398,27 +390,6 @@ class LeastCosts:
                 cycles = np.maximum(cycles, sum(words[key] / rate for key, rate in rates.items()))
             found = np.minimum(found, cycles)
         return found
-
-    @property
-    def _rounds(self) -> Tile:
-        return self.shapes.tile.rounds(self.shared.layer)
-
-    def _moved_times(self, home: int) -> list[_Times]:
-        """How often the outermost level gives and takes all words of a tensor, in several ways.
-
-        Loops of one level alone above the home leave one tensor where it is from tile to tile,
-        and one at most: that which the innermost loops do not index. Where there are more levels,
-        each tensor is moved once at least.
-        """
-        outermost, rounds = self.shared.hardware.levels[0], self._rounds
-        images, again = rounds.N * rounds.P * rounds.Q, rounds.C - 1
-        if home != 1 or outermost.fanout.children > 1:
-            return [_Times(1, 1, 1, 0)]
-        return [
-            _Times(images, rounds.M, 1, 0),
-            _Times(images, 1, 1 + again, again),
-            _Times(1, rounds.M, 1 + again, again),
-        ]
 
     @property
     def _left(self) -> float:
