@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kcsim.cli.options import (
     Batch,
     Cluster,
     ComparisonPlot,
+    ComparisonSweep,
     Even,
     Format,
     HardwareFile,
@@ -21,6 +24,9 @@ from kcsim.cli.options import (
     Weights,
     Zeros,
 )
+
+if TYPE_CHECKING:
+    from kcsim.hardware.schema import Hardware
 
 
 def command(
@@ -38,6 +44,7 @@ def command(
     output: Output = None,
     plot: ComparisonPlot = None,
     size: Size = None,
+    sweep: ComparisonSweep = None,
     time_limit: TimeLimit = None,
     imperfect: Imperfect = False,
     even: Even = False,
@@ -67,6 +74,9 @@ def command(
     if not (cluster or weights):
         raise InputError(Problem("no clustered weights are given", "--cluster or --weights"))
     hardware = load_hardware(hw, overrides or ())
+    if sweep:
+        _write_sweep(sweep, hardware, cluster or "", hw, str(network or ""), objective)
+        return
     chosen, clustered = read_workload(network, cluster, weights, zeros, layers, precision)
     with waiting(keeps=True) as progress:
         result = compare_executions(
@@ -80,3 +90,15 @@ def command(
 
         plot_comparison(result, plot, size or PAGE)
     report(chosen_format, output, result, comparison_tables, Result.summary_rows)
+
+
+def _write_sweep(
+    path: str, hardware: Hardware, cluster: str, hw: str, network: str, objective: str
+) -> None:
+    from kcsim.cli.streams import say
+    from kcsim.exploration.codebook_sweep import codebook_sweep, write_codebook_sweep
+
+    text = codebook_sweep(hardware, cluster, hardware_file=hw, network=network, objective=objective)
+    write_codebook_sweep(path, text)
+    say(f"kcsim: wrote '{path}'; next: kcsim explore {path} -o FOLDER")
+    say("kcsim: then: kcsim answer FOLDER --break-even k --between execution=share_sums,decode")

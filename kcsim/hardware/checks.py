@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kcsim.errors import Problem
+from kcsim.errors import Problem, nearest
 from kcsim.hardware.level import Level
 
 
@@ -28,3 +28,10 @@ def first_read_problems(levels: Sequence[Level], skips: bool) -> Iterator[Proble
             message = f"first reads of sums, as of '{level.name}', are not counted where zeros"
             place = ("levels", index, "counted", "first_reads")
             yield Problem(f"{message} are skipped", "zeros that are gated", path=place)
+
+
+def unknown_level(name: str, names: tuple[str, ...], path: tuple[str | int, ...]) -> Problem:
+    """A name that no level has, at its place in the file."""
+    return Problem(
+        f"there is no level '{name}'", "one of " + ", ".join(names), nearest(name, names), path=path
+    )

@@ -14,8 +14,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from kcsim.errors import InputError, Problem, nearest
-from kcsim.hardware.checks import first_read_problems, padding_problems
+from kcsim.errors import InputError, Problem
+from kcsim.hardware.checks import first_read_problems, padding_problems, unknown_level
 from kcsim.hardware.codebook_store import CodebookStore
 from kcsim.hardware.components.names import Cell, Number
 from kcsim.hardware.description import Kelvin, Nanometers, Origin, Positive
@@ -315,7 +315,7 @@ class Hardware:
             If there is no level of that name.
         """
         if name not in self.level_names:
-            raise InputError(_unknown_level(name, self.level_names, ()))
+            raise InputError(unknown_level(name, self.level_names, ()))
         return self.level_names.index(name)
 
     def _problems(self) -> Iterator[Problem]:
@@ -360,7 +360,7 @@ class Hardware:
             )
         for path, name in self._named_levels():
             if name not in names:
-                yield _unknown_level(name, names, path)
+                yield unknown_level(name, names, path)
 
     def _named_levels(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Levels that other keys name, and where."""
@@ -396,9 +396,3 @@ class Hardware:
                 message = f"partial sums of {sums} bits are narrower than outputs of {outputs}"
                 yield Problem(message + where, f"partial_sums: {outputs} or more", path=path)
                 return
-
-
-def _unknown_level(name: str, names: tuple[str, ...], path: tuple[str | int, ...]) -> Problem:
-    return Problem(
-        f"there is no level '{name}'", "one of " + ", ".join(names), nearest(name, names), path=path
-    )

@@ -154,7 +154,7 @@ def _draw_energy(axis: Axes, result: Result, data: Bars) -> None:
     for place, total in enumerate(totals):
         end, ratio = total * per_unit, f"{totals[0] / total:.2f}×" if place and total else ""
         if end > highest:
-            cut_bar(axis, place, highest, f"{total / totals[0]:.3g} times\n{in_words('dense')}")
+            cut_bar(axis, place, highest, f"{total / totals[0]:.3g}×\n{data.groups[0]}", 0.7)
         elif ratio:
             axis.annotate(
                 ratio, (place, end), (0, 2), ha="center", textcoords="offset points"

@@ -42,7 +42,7 @@ def shown_up_to(heights: Sequence[float] | np.ndarray) -> float:
     return ordered[-1]
 
 
-def cut_bar(axis: Axes, place: float, highest: float, text: str) -> None:
+def cut_bar(axis: Axes, place: float, highest: float, text: str, width: float) -> None:
     """Mark a bar that goes on above the axis, and say how high it is.
 
     Parameters
@@ -51,16 +51,19 @@ def cut_bar(axis: Axes, place: float, highest: float, text: str) -> None:
     place : float
         The middle of the bar.
     highest : float
-        Of the axis.
+        What is shown of it.
     text : str
+    width : float
+        Of the bar.
     """
-    slope = np.array([-0.4, 0.4])
-    for gap in (0.86, 0.9):
-        axis.plot(
-            place + slope, highest * (gap + slope * 0.05), color="white", linewidth=2, zorder=4
-        )  # fmt: skip
+    along = np.array([-0.55, 0.55]) * width
+    for height in (0.66, 0.7):
+        heights = highest * (height + np.array([-0.015, 0.015]))
+        axis.plot(place + along, heights, color="white", linewidth=1.5, zorder=4)
     axis.annotate(
-        verbatim(text), (place, highest), (0, 1), ha="center", textcoords="offset points"
+        verbatim(text), (place, highest), (0, -1), ha="center", va="top", zorder=5,
+        textcoords="offset points", rotation=90 if width < 0.5 else 0,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
     )  # fmt: skip
 
 
@@ -136,12 +139,13 @@ def _draw(
     factor, prefix = scale(highest * base)
     per_unit = base / factor
     axis.bar(
-        places, heights * per_unit, width, color=[_COLORS[name] for name in executions],
+        places, np.minimum(heights, highest) * per_unit, width,
+        color=[_COLORS[name] for name in executions],
         edgecolor="white", linewidth=0.3, zorder=2,
     )  # fmt: skip
     for place, height in zip(places, heights, strict=True):
         if height > highest:
-            cut_bar(axis, place, highest * per_unit, f"{height * per_unit:.3g}")
+            cut_bar(axis, place, highest * per_unit, f"{height * per_unit:.3g}", width)
     axis.set_ylim(0, 1.12 * highest * per_unit or 1)
     axis.set_ylabel(f"energy [{prefix}J]" if is_pj else f"energy [{f'{prefix} MAC'.strip()}]")
     clear(axis)

@@ -77,7 +77,8 @@ def test_what_auto_chose_is_shown_and_expectations_are_marked(comparison):
     titles = [table.title.partition(":")[0] for table in comparison_tables(comparison)]
     assert titles == [
         "Executions (expected)", "Operations", "Energy by component", "Energy by tensor",
-        "Execution", "Shared products and sums (expected)", "Area and leakage",
+        "Execution", "Shared products and sums (expected)", "Where to decode", "Why",
+        "Area and leakage",
     ]  # fmt: skip
     chosen = comparison_tables(comparison)[4]
     assert chosen.column("execution") == ("share_products", "share_products")

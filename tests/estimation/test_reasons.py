@@ -1,0 +1,91 @@
+"""Why layers are executed as they are: every number that a reason names is one of the results."""
+
+import pytest
+
+import kcsim
+from kcsim.estimation.reasons import decoded_at, spill_of, spill_warnings, why
+from kcsim.hardware.reader import load_hardware
+
+
+@pytest.fixture(scope="module")
+def crowded():
+    """A store of 16 values, for kernels of 25."""
+    hardware = load_hardware("simple", ["codebook.capacity_kib=0.03125"])
+    return kcsim.compare_executions(hardware, "lenet5", "kernel:k=2")
+
+
+@pytest.fixture(scope="module")
+def roomy():
+    return kcsim.compare_executions("simple", "lenet5", "kernel:k=2")
+
+
+def test_a_codebook_that_is_too_large_is_warned_of_with_what_its_lookups_take(crowded):
+    layer = crowded.runs["decode"].layers[0]
+    spill = spill_of(layer)
+    assert (spill.values, spill.most, spill.level) == (50, 16, "DRAM")
+    # Words of DRAM and of the store have 16 bits; one of DRAM takes 200.
+    times = 200 / crowded.hardware.codebook.read_pj
+    assert spill.times == pytest.approx(times)
+    (warning, *_) = spill_warnings(crowded.runs["decode"].layers)
+    assert warning.startswith("Warning: conv1")
+    text = f"codebook 50 > 16 values: spilled to the DRAM, {times:.3g}× the energy of a lookup"
+    assert text in warning
+
+
+def test_nothing_is_said_of_a_codebook_that_fits(roomy):
+    layers = [layer for run in roomy.runs.values() for layer in run.layers]
+    assert not any(map(spill_of, layers))
+    assert spill_warnings(layers) == ()
+
+
+def test_what_decoding_takes_at_each_level_is_what_it_takes_on_hardware_that_decodes_there(roomy):
+    places = decoded_at(roomy)
+    assert [each.level for each in places] == list(roomy.hardware.level_names)
+    for each in places:
+        hardware = load_hardware("simple", [f"codebook.level={each.level}"])
+        run = kcsim.estimate(hardware, "lenet5", "kernel:k=2").runs["decode"]
+        assert (each.energy, each.cycles) == (pytest.approx(run.energy), run.cycles)
+        assert each.edp == each.energy * each.cycles
+
+
+def test_every_layer_has_one_line_that_says_why(roomy):
+    lines = [why(roomy, i) for i in range(len(roomy.runs["auto"].layers))]
+    assert all(line and "\n" not in line for line in lines)
+    for layer, line in zip(roomy.runs["auto"].layers, lines, strict=True):
+        if layer.execution == "dense":
+            assert line == "not clustered"
+        elif layer.execution != "decode":
+            assert f"table of {layer.intermediate.width} " in line
+            assert layer.intermediate.gathered_at in line
+
+
+@pytest.mark.parametrize("objective", ["energy", "cycles", "edp"])
+@pytest.mark.parametrize("rate", ["4", "64"])
+def test_auto_is_never_worse_than_any_single_way(objective, rate):
+    ports = [f"levels.buffer.read_words_per_cycle={rate}", "levels.DRAM.read_words_per_cycle=2"]
+    hardware = load_hardware("simple", ports)
+    result = kcsim.compare_executions(hardware, "lenet5", "scalar:k=4", objective=objective)
+
+    def value(layer):
+        energy, cycles = layer.energy, layer.cycles.total
+        return {"energy": energy, "cycles": cycles, "edp": energy * cycles}[objective]
+
+    for name, run in result.runs.items():
+        for layer, best in zip(run.layers, result.runs["auto"].layers, strict=True):
+            if name != "dense":
+                assert value(best) <= value(layer), (name, layer.layer.name)
+
+
+@pytest.mark.parametrize("execution", ["share_products", "share_sums"])
+def test_a_larger_buffer_never_takes_more_energy(execution):
+    found = []
+    for size in (1, 2, 4, 16, 64):
+        hardware = load_hardware("simple", [f"levels.buffer.capacity_kib={size}"])
+        result = kcsim.estimate(
+            hardware, "lenet5", "scalar:k=4", execution=execution, objective="energy"
+        )
+        layer = result.runs[execution].layers[1]
+        assert layer.execution == execution
+        assert layer.search.gap == 0
+        found.append(layer.energy)
+    assert found == sorted(found, reverse=True)
