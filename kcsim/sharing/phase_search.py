@@ -18,6 +18,7 @@ from kcsim.errors import MappingError
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Compute, Hardware, LevelConstraint
 from kcsim.kernels.search import machine as columns
+from kcsim.kernels.spreads import most_spread
 from kcsim.mapping import explore
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.explore import OUT_OF_TIME
@@ -79,6 +80,7 @@ def compile_kernels() -> None:
         loops = Loop("M", 2), Loop("M", 2)
         layer = ConvLayer("any", 1, size, 1, 1, 1, 1)
         count_layer(layer, hardware, Mapping((LevelLoops("any", loops),)))
+    most_spread(np.ones(1, np.int64), 1, 1, np.empty(1))
 
 
 class Found(NamedTuple):
