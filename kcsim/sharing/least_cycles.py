@@ -99,7 +99,7 @@ class LeastCycles(TileTable):
     def _loops_over_entries(self) -> tuple[np.ndarray, ...]:
         """Bounds that loops over entries may have: the widest table, one more, or small factors."""
         widths, at = np.unique(self.widest, return_inverse=True)
-        factors = np.array([smooth(width) for width in widths.tolist()], np.int64)[at]
+        factors = np.array([smooth(max(width, 1)) for width in widths.tolist()], np.int64)[at]
         return self.widest, self.widest + 1, factors
 
     def _units(self, home: int, sizes: dict[str, Any]) -> np.ndarray:
