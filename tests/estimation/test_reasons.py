@@ -59,6 +59,7 @@ def test_every_layer_has_one_line_that_says_why(roomy):
             assert layer.intermediate.gathered_at in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["energy", "cycles", "edp"])
 @pytest.mark.parametrize("rate", ["4", "64"])
 def test_auto_is_never_worse_than_any_single_way(objective, rate):
@@ -76,6 +77,7 @@ def test_auto_is_never_worse_than_any_single_way(objective, rate):
                 assert value(best) <= value(layer), (name, layer.layer.name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("execution", ["share_products", "share_sums"])
 def test_a_larger_buffer_never_takes_more_energy(execution):
     found = []
