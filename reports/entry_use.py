@@ -163,6 +163,7 @@ def main() -> None:
         rows += [*found["block"], *found["filter"]]
     write_whole(given.output, text)
     write_whole(given.data, "\n".join(rows) + "\n")
+    print(given.output)
 
 
 if __name__ == "__main__":

@@ -182,6 +182,7 @@ def main() -> None:
         weights=WEIGHT_ZEROS, inputs=INPUT_ZEROS,
     )  # fmt: skip
     write_whole(given.output, f"{header}{ucnn_section()}{UCNN_NOTES}## EIE\n\n{eie_section()}")
+    print(given.output)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,11 @@ ARGUMENTS = {
         "--only", "row*", "-o", "report.md",
     ),
     "reports/retraining_digits.py": ("--seeds", "1", "--dense-epochs", "1", "-o", "report.md"),
+    "reports/entry_use.py": (
+        "cifar10_resnet20.npz", "-n", "resnet20", "--check", "cifar10_resnet20.npz", "resnet20",
+        "-o", "report.md", "--data", "uses.csv",
+    ),
+    "reports/ucnn_eie.py": ("-o", "report.md"),
 }  # fmt: skip
 NEEDED = {
     "benchmarks/fronts.py": ("optuna",),

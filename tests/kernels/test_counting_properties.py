@@ -176,10 +176,10 @@ def test_loops_of_one_iteration_change_nothing(mapped, dimension, data):
 @settings(deadline=None)
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 12), st.integers(1, 12))
 def test_distinct_positions(count_a, step_a, count_b, step_b):
-    positions = {step_a * i + step_b * j for i in range(count_a) for j in range(count_b)}
+    expected = {step_a * i + step_b * j for i in range(count_a) for j in range(count_b)}
     with plain_python():
         found = positions.distinct_positions(count_a, step_a, count_b, step_b)
-    assert found == len(positions)
+    assert found == len(expected)
 
 
 @settings(deadline=None)

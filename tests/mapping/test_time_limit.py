@@ -153,7 +153,7 @@ def test_of_too_many_tilings_some_are_searched():
 
 
 def test_tables_that_take_too_much_memory_are_not_built(monkeypatch):
-    monkeypatch.setattr(explore, "TABLE_BYTES", 5_000_000)
+    monkeypatch.setattr("kcsim.mapping.task.TABLE_BYTES", 5_000_000)
     result = search_mapping(WIDE, load_hardware("simple"))
     assert result.note == "there are more tilings than can be searched"
     best = search_mapping(LAYER, design())
