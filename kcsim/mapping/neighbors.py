@@ -49,23 +49,23 @@ class NeighborExplorer(Explorer):
         self, task: Task, objective: int, deadline: Deadline, neighbors: Neighbors
     ) -> None:
         super().__init__(task, objective, deadline, neighbors.tables)
-        self.shared, self.most = neighbors
+        self.shared, self.reached = neighbors
 
     def _search_all(self, forms: Sequence[Form]) -> None:
         """Find the best mapping of any form: another search below what is known decides on ties."""
         parts = promising(forms)
-        if self.most < math.inf:
+        if self.reached < math.inf:
             self._search_below(parts)
             self._search_anew(parts)
         if not self.known.points and not self.deadline.has_passed:
             # Where factors are left together, there may be nothing below what is known.
-            self.most = math.inf
+            self.reached = math.inf
             self._search_narrowly(parts)
             self._search_anew(parts)
 
     def glance(self, factors: Sequence[Sequence[int]], first: float) -> None:
         """Look for something good, where nothing is known that is."""
-        if self.most == math.inf or first == math.inf:
+        if self.reached == math.inf or first == math.inf:
             super().glance(factors, first)
 
     def _count(self, problem: Problem) -> int:
@@ -76,14 +76,14 @@ class NeighborExplorer(Explorer):
     def _search_below(self, forms: Sequence[Form]) -> None:
         """Look for something better than what is known, narrowly."""
         for form in forms:
-            most = min(self.most, self._best_value)
+            most = min(self.reached, self._best_value)
             if form.least <= most:
                 self._run(form, most, 1)
 
     def _search_anew(self, forms: Sequence[Form]) -> None:
         """Search all that may be as good as the best that is known."""
         points, best = self.known.points, self.best
-        most = min(self.most, self._best_value) * MARGIN
+        most = min(self.reached, self._best_value) * MARGIN
         self.known.points, self.best = [], np.full_like(best, np.inf)
         for form in forms:
             if form.least <= most:
