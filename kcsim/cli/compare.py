@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from kcsim.cli.options import (
@@ -75,7 +76,11 @@ def command(
         raise InputError(Problem("no clustered weights are given", "--cluster or --weights"))
     hardware = load_hardware(hw, overrides or ())
     if sweep:
-        _write_sweep(sweep, hardware, cluster or "", hw, str(network or ""), objective)
+        _write_sweep(sweep, hw, hardware, cluster or "", network or "alexnet", objective, {
+            "--weights": weights, "--set": overrides, "--batch": batch, "--layers": layers,
+            "--zeros": zeros, "--precision": precision, "--format": format_, "--output": output,
+            "--plot": plot, "--time-limit": time_limit, "--imperfect": imperfect, "--even": even,
+        })  # fmt: skip
         return
     chosen, clustered = read_workload(network, cluster, weights, zeros, layers, precision)
     with waiting(keeps=True) as progress:
@@ -93,12 +98,17 @@ def command(
 
 
 def _write_sweep(
-    path: str, hardware: Hardware, cluster: str, hw: str, network: str, objective: str
-) -> None:
+    path: str, hw: str, hardware: Hardware, cluster: str, network: str, objective: str,
+    others: Mapping[str, object],
+) -> None:  # fmt: skip
+    """Write a sweep file, without any of the other options."""
+    from kcsim.cli.running import refuse_unused
     from kcsim.cli.streams import say
-    from kcsim.exploration.codebook_sweep import codebook_sweep, write_codebook_sweep
+    from kcsim.exploration.codebook_sweep import codebook_sweep
+    from kcsim.reading.files import write_whole
 
+    refuse_unused(others, "a sweep is written, and nothing estimated", "keys of the sweep file")
     text = codebook_sweep(hardware, cluster, hardware_file=hw, network=network, objective=objective)
-    write_codebook_sweep(path, text)
+    write_whole(path, text)
     say(f"kcsim: wrote '{path}'; next: kcsim explore {path} -o FOLDER")
     say("kcsim: then: kcsim answer FOLDER --break-even k --between execution=share_sums,decode")

@@ -160,15 +160,13 @@ def _table_reason(layer: LayerEstimate) -> str:
     if what.spilled:
         text = f"{products} spilled to the {what.home}; {text}"
     last, role = hardware.level_index(what.gathered_at), shared.shared.role
-    bits = what.width * shared.shared.depth * hardware.precision_bits.outputs
+    words = what.width * shared.shared.depth
     for inner in hardware.levels[last + 1 :]:
         room = room_of(inner, role) if role in inner.kept_tensors else None
-        if room is not None and room.bits is not None and bits > room.bits:
-            most = room.bits // hardware.precision_bits.outputs
-            words = what.width * shared.shared.depth
-            return f"{text}: {words} > {most} words of the {inner.name}, gathered at the " + (
-                what.gathered_at
-            )
+        if room is not None and room.bits is not None and words * what.value_bits > room.bits:
+            most = room.bits // what.value_bits
+            where = f"{words} > {most} of {what.value_bits} bits that the {inner.name} has room for"
+            return f"{text}: {where}, gathered at the {what.gathered_at}"
     return f"{text} gathered at the {what.gathered_at}"
 
 

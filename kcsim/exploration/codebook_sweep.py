@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 
 from kcsim.errors import InputError, Problem
 from kcsim.hardware.schema import Hardware
-from kcsim.reading.files import write_whole
 
 _ENTRIES = re.compile(r"\bk=(\d+)")
 _STEPS, _MOST = 3, 4096
@@ -25,7 +22,7 @@ def codebook_sweep(
     clustering : str
         With entries, as ``kernel:k=16``: they are halved and doubled some times.
     hardware_file, network : str
-        As given to `kcsim.compare_executions`.
+        As in a sweep file.
     objective : str
 
     Returns
@@ -59,17 +56,6 @@ def codebook_sweep(
         f"objective: {objective}",
     ]
     return "\n".join(lines) + "\n"
-
-
-def write_codebook_sweep(path: str | os.PathLike[str], text: str) -> None:
-    """Write a sweep file, whole or not at all.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written.
-    """
-    write_whole(Path(path), text)
 
 
 def _text(name: str) -> str:

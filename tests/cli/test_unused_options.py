@@ -16,6 +16,15 @@ UNUSED = {
     "starts of exact clusters": (
         (*CLUSTER, "--cluster", "scalar:ratio=4", "--starts", "3"), "'scalar' makes no random",
     ),
+    "figure beside a sweep": (
+        ("compare", "--hw", "simple", "--cluster", "kernel:k=4", "--sweep", "x.yaml",
+         "--plot", "x.pdf"),
+        "--plot has no effect here: a sweep is written",
+    ),
+    "weights of a sweep": (
+        ("compare", "--hw", "simple", "--weights", "x.safetensors", "--sweep", "x.yaml"),
+        "--weights has no effect here: a sweep is written",
+    ),
     "seed of found clusters": ((*CLUSTER, "--cluster", "found", "--seed", "0"), "--seed has no"),
 }  # fmt: skip
 

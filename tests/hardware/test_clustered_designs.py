@@ -1,6 +1,7 @@
 """Shipped designs that decode in their PEs, against what the papers say and each other."""
 
 import pytest
+from test_reports import script
 
 import kcsim
 from kcsim.workload import zoo
@@ -9,19 +10,7 @@ from kcsim.workload.network import Network
 
 # Lookups a MAC: lanes of UCNN may share one.
 LANES = {"eyeriss_codebook": 1, "eie_like": 1, "ucnn_like": 8}
-# Han et al., ISCA 2016, Tables III and IV: inputs, outputs, densities of weights and inputs,
-# theoretical time [us].
-EIE_LAYERS = {
-    "Alex-6": (9216, 4096, 0.09, 0.351, 28.1),
-    "Alex-7": (4096, 4096, 0.09, 0.353, 11.7),
-    "Alex-8": (4096, 1000, 0.25, 0.375, 8.9),
-    "VGG-6": (25088, 4096, 0.04, 0.183, 28.1),
-    "VGG-7": (4096, 4096, 0.04, 0.375, 7.9),
-    "VGG-8": (4096, 1000, 0.23, 0.411, 7.3),
-    "NT-We": (4096, 600, 0.10, 1.0, 5.2),
-    "NT-Wd": (600, 8791, 0.11, 1.0, 13.0),
-    "NT-LSTM": (1201, 2400, 0.10, 1.0, 6.5),
-}
+REPORT = script("ucnn_eie")
 
 
 @pytest.mark.parametrize("network", ["alexnet", "lenet5", "resnet20"])
@@ -67,15 +56,9 @@ def test_the_power_of_a_pe_of_eie():
     assert energy * 0.8 == pytest.approx(9.157, rel=0.005)  # mW, Table II
 
 
-@pytest.mark.parametrize("name", EIE_LAYERS)
+@pytest.mark.parametrize("name", REPORT.EIE)
 def test_times_of_eie(name):
-    inputs, outputs, weight_density, input_density, microseconds = EIE_LAYERS[name]
-    network = Network(name, (ConvLayer.linear("fc", inputs, outputs),))
-    spec = f"scalar:k=16,sparse={1 - weight_density},positions=relative,dense=none"
-    found = kcsim.estimate(
-        "eie_like", network, spec, zeros=f"inputs={1 - input_density}", objective="cycles"
-    )
-    (layer,) = found["decode"].layers
+    layer, microseconds = REPORT.eie_layer(name), REPORT.EIE[name][-1]
     # With as much work for all PEs, as the paper's theoretical time.
     (macs,) = (item.accesses for item in layer.items if item.component == "MAC")
     off = macs / 64 / 800 / microseconds - 1
