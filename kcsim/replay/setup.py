@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -366,19 +367,21 @@ def _holds_no_padding(shape: Shape, level: int) -> bool:
 
 def _most_pixels(shape: Shape, level: int) -> int:
     """Words of inputs in the image, of the tile of a level that has most."""
-    rule, most = _next_rule(shape, level), shape.tiles[level][INPUTS]
+    rule, most, all_of = _next_rule(shape, level), shape.tiles[level][INPUTS], shape.layer_sizes
     assert rule is not None
     for axis, (outs, taps) in enumerate(((P, R), (Q, S))):
         size, whole = shape.sizes[level, INPUTS, 3 + axis], shape.sizes[0, INPUTS, 3 + axis]
         step, extent = shape.coefficients[INPUTS, :, 3 + axis], shape.extents[level]
         before, behind = rule["padding"][axis]
-        pixels = [
-            len(range(max(low, before), min(low + size, whole - behind)))
-            for out in range(0, shape.layer_sizes[outs], extent[outs])
-            for low in [
-                step[outs] * out + step[taps] * tap
-                for tap in range(0, shape.layer_sizes[taps], extent[taps])
-            ]
-        ]
-        most = most // size * max(pixels)
+        lines = []
+        for out, tap in itertools.product(*(range(0, all_of[d], extent[d]) for d in (outs, taps))):
+            first = {outs: out, taps: tap}
+            low = sum(step[d] * first[d] for d in first)
+            # The last tile of a dimension may be short.
+            cut = {
+                d: min(extent[d], all_of[d]) - min(extent[d], all_of[d] - first[d]) for d in first
+            }
+            high = low + size - sum(step[d] * cut[d] for d in cut)
+            lines.append(len(range(max(low, before), min(high, whole - behind))))
+        most = most // size * max(lines)
     return int(most)

@@ -67,7 +67,8 @@ class LeastCosts(LeastCycles):
         served = self._served_pj("weights", precision.weights if decoded else 0)
         own: dict[Tensor, Any] = {"inputs": precision.inputs, "outputs": precision.outputs}
         own[shared.sharing.role("entries")] = self.units.bits
-        served = sum((self._served_pj(tensor, bits) for tensor, bits in own.items()), served)
+        for tensor, bits in own.items():
+            served = served + self._served_pj(tensor, bits)
         total = self._left * self.macs * (self.units.mac_pj + served)
         if home < len(hardware.levels) - 1:
             words = self.words * self._home_price(home, "entries")
