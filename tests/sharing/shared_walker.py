@@ -368,7 +368,8 @@ class SharedWalk:
         runs = [(self.one_run("entries", w, each), n) for w, each, n in entries]
         multiplying = sum(cycles * n for cycles, n in runs)
         if self.beside > 1:
-            multiplying = max(cycles for cycles, _ in runs) * sum(n for _, n in runs) // self.beside
+            whole = max(cycles for cycles, _ in runs) * sum(n for _, n in runs)
+            multiplying = -(-whole // self.beside)
         self.found.phase_cycles = total = gathering * times // self.beside + multiplying
         # What comes to the home comes beside that; a single buffer takes turns with all inside.
         for i in range(len(self.names) - 1, -1, -1):
