@@ -230,7 +230,7 @@ def result_of(
     least = [costs[0] for costs in known.left_out]
     gap = 1 - min([value, *least]) / value if value else 0.0
     return SearchResult(
-        mapping, energy, cycles, not note, math.nan if _not_searched(task) else gap,
+        mapping, energy, cycles, not note, math.nan if not_searched(task) else gap,
         max(known.mappings, known.evaluated), known.evaluated, known.nodes, seconds, note,
         codebook_level, task.fixed,
     )  # fmt: skip
@@ -370,13 +370,13 @@ def _note(task: Task, known: Explored) -> str:
     innermost, compute = task.hardware.levels[-1], task.hardware.compute
     spares = left_of_reads(compute, task.layer.zeros, "outputs") < 1
     spares = spares and "outputs" in innermost.kept_tensors
-    reasons = [*known.reasons, _not_searched(task)]
+    reasons = [*known.reasons, not_searched(task)]
     if innermost.fanout.hop_pj and spares:
         reasons.append("each hop of a partial sum that zeros spare is taken for one")
     return "; ".join(filter(None, reasons))
 
 
-def _not_searched(task: Task) -> str:
+def not_searched(task: Task) -> str:
     """What costs energy that the search does not see, or sees where there is none."""
     hardware = task.hardware
     if generates_padding(task.layer, hardware):

@@ -19,7 +19,7 @@ from kcsim.errors import InputError, KcsimError, MappingError
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search.progress import TOLERANCE
 from kcsim.mapping.deadline import Deadline
-from kcsim.mapping.explore import FIRST_TRY, Explorer
+from kcsim.mapping.explore import FIRST_TRY, OUT_OF_TIME, Explorer
 from kcsim.mapping.explored import Point
 from kcsim.mapping.fixed import Fixes
 from kcsim.mapping.larger import (
@@ -34,7 +34,13 @@ from kcsim.mapping.larger import (
 from kcsim.mapping.layers import Mapper, MappingTask
 from kcsim.mapping.listing import list_mappings
 from kcsim.mapping.nest import Mapping
-from kcsim.mapping.search import OBJECTIVES, TIME_LIMIT, SearchResult, objective_value
+from kcsim.mapping.search import (
+    OBJECTIVES,
+    TIME_LIMIT,
+    SearchResult,
+    not_searched,
+    objective_value,
+)  # fmt: skip
 from kcsim.mapping.space import count_tiles, fits_word, prime_factors
 from kcsim.mapping.task import Task
 from kcsim.model.counts import count_layer
@@ -126,8 +132,12 @@ def improve_imperfectly(
     known.improve()
     value = known.value
     gap = max(0.0, 1 - known.least / value) if value else 0.0
-    note = _NOTE + ("; the time limit ended the search" if deadline.has_passed else "")
-    proved = gap <= TOLERANCE
+    notes = [known.unseen, _NOTE, OUT_OF_TIME if deadline.has_passed else ""]
+    note = "; ".join(filter(None, notes))
+    proved = gap <= TOLERANCE and not known.unseen
+    if known.unseen:
+        # Bounds are of what the search sees.
+        gap = math.nan
     return dataclasses.replace(
         known.best, proved=proved, gap=0.0 if proved else gap, evaluated=known.evaluated,
         nodes=known.nodes, seconds=perfect.seconds + time.monotonic() - started,
@@ -154,7 +164,8 @@ class _Improved:
         self.evaluated, self.nodes = perfect.evaluated, perfect.nodes
         self.tried: set[Sizes] = {self.sizes}
         self.spreads, steps, every = spreads_of(layer, hardware)
-        self.least = self._least(float(steps[0]) if every else 0.0)
+        self.unseen = not_searched(self._task(layer))
+        self.least = 0.0 if self.unseen else self._least(float(steps[0]) if every else 0.0)
 
     @property
     def value(self) -> float:

@@ -1,5 +1,6 @@
 """Mappings with short last rounds that are found from larger layers."""
 
+import math
 import time
 
 import pytest
@@ -98,6 +99,16 @@ def test_what_fills_the_array_needs_no_proof_beyond():
     found = map_layer(layer, hardware, objective="cycles", imperfect=True)
     assert found.search.proved
     assert found.cycles.total == layer.macs // 256
+
+
+@pytest.mark.parametrize("size", [2, 14])
+def test_nothing_is_proved_by_bounds_of_what_the_search_does_not_see(size):
+    layer = ConvLayer("c", 1, 2, size, size, 3, 3, padding=(1, 1, 1, 1))
+    hardware = load_hardware("simple", ["padding=generated"])
+    found = map_layer(layer, hardware, imperfect=True).search
+    assert not found.proved
+    assert math.isnan(found.gap)
+    assert "takes padding for moved" in found.note
 
 
 def test_the_time_limit_holds_and_is_told():
