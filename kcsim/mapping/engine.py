@@ -32,7 +32,7 @@ from kcsim.mapping.problem import Built
 CHUNK_SECONDS = 0.1
 FIRST_CHUNK = 20_000
 """Steps of a search before the first look at the clock."""
-LABEL_BYTES = 750_000_000
+LABEL_BYTES = 1_300_000_000
 """Memory of partial mappings."""
 _NO_PATH = np.zeros((0, 2), np.int64)
 _MOST_STEPS = 1 << 40

@@ -288,10 +288,11 @@ def _bound_stages(
     """`rest` and `staying` for the stages of a level that keeps some tensors."""
     problem, level, prices, back, boundary, stay_pj, _ = known
     tiles, fits = len(boundary), known.fitting(kept)
-    values = np.full((8, 16, tiles), np.inf)
-    bounds.bound_level(problem, level, kept, prices, fits, boundary, values)
+    values = np.full((bounds.STATES, tiles), np.inf)
+    known_of_level = problem, level, kept, prices, fits, boundary, values
+    bounds.bound_level(*known_of_level, -1, 0.0, values)
     if level == 0:
-        return values[:1, 0].copy(), np.zeros((1, 3, stay_pj.shape[1], tiles))
+        return values[bounds.STATE[:1, 0]], np.zeros((1, 3, stay_pj.shape[1], tiles))
     placed = [key[2] for key in built.numbers if key[:2] == (level, kept)]
     less = np.array([[back if kept & ~each & 1 << OUTPUTS else 0.0] for each in placed])
     staying, found = np.zeros((len(placed), 3, stay_pj.shape[1], tiles)), np.empty(0)
@@ -301,11 +302,9 @@ def _bound_stages(
         for i, price in enumerate(stay_pj[tensor]):
             if price > 0:
                 deadline.check()
-                bounds.bound_open(
-                    problem, level, kept, prices, fits, boundary, values, tensor, price, found
-                )
-                staying[:, tensor, i] = found[placed, 0] - less
-    return values[placed, 0] - less, staying
+                bounds.bound_level(*known_of_level, tensor, price, found)
+                staying[:, tensor, i] = found[bounds.STATE[placed, 0]] - less
+    return values[bounds.STATE[placed, 0]] - less, staying
 
 
 def _inside(built: Built, level: int, entry: np.ndarray, deadline: Deadline) -> np.ndarray:

@@ -19,6 +19,20 @@ FRESH, ROWS, COLUMNS = 1, 2, 3
 """Inputs that are open: not moved yet, or moved along one axis."""
 
 
+def _number_states() -> np.ndarray:
+    """Numbers of what is placed and what of it is open, -1 for what cannot be: int64[8, 16]."""
+    states = np.full((8, 16), -1)
+    for placed, code in np.ndindex(states.shape):
+        opened = code & 1 | (code >> 1 & 1) << 2 | (2 if code >> 2 else 0)
+        if not opened & ~placed:
+            states[placed, code] = states.max() + 1
+    return states
+
+
+STATE = _number_states()
+STATES = int(STATE.max()) + 1
+
+
 @helper
 def charge(problem, prices, box, weights, outputs, inputs):
     """Cost of closing what is open: weights and outputs (0 or 1), inputs (0, or how they moved)."""
@@ -165,16 +179,10 @@ def stays_open(problem, tensor, dimension):
 
 
 @helper
-def opened(code):
-    """The tensors that are open, as bits."""
-    return code & 1 | (code >> 1 & 1) << 2 | (2 if code >> 2 else 0)
-
-
-@helper
 def may_be(problem, placed, code):
     """Whether a code has nothing open but what is placed, and moved where windows slide."""
     inputs = code >> 2
-    return not opened(code) & ~placed and (inputs < ROWS or problem.slides[inputs - ROWS])
+    return STATE[placed, code] >= 0 and (inputs < ROWS or problem.slides[inputs - ROWS])
 
 
 @helper
@@ -184,7 +192,7 @@ def least_of_nodes(kept, placed, box, code, values):
     for tensor in range(3):
         bit = 1 << tensor
         if kept & ~placed & bit:
-            best = min(best, values[placed | bit, place_codes(code, tensor), box])
+            best = min(best, values[STATE[placed | bit, place_codes(code, tensor)], box])
     return best
 
 
@@ -195,10 +203,10 @@ def least_of_loops(problem, level, prices, placed, box, code, values, closing, t
     Parameters
     ----------
     closing : float
-        Of a tensor that is open from further in; see `bound_open`.
+        Of a tensor that is open from further in; see `close_from_inside`.
     tensor : int
         Which; -1 for none.
-    open_values : float64[8, 16, tiles]
+    open_values : float64[states, tiles]
         While it stays open.
     """
     digits, place, best = problem.lattice.digits, problem.places[level], np.inf
@@ -208,9 +216,9 @@ def least_of_loops(problem, level, prices, placed, box, code, values, closing, t
         dimension, after = digits[factor, DIMENSION], box + digits[factor, STRIDE]
         stay = code_after(problem, code, dimension)
         if tensor >= 0 and stays_open(problem, tensor, dimension):
-            cost = open_values[placed, stay, after]
+            cost = open_values[STATE[placed, stay], after]
         else:
-            cost = values[placed, stay, after] + closing
+            cost = values[STATE[placed, stay], after] + closing
         if cost < best:
             cost += charge_between(problem, prices, box, code, stay)
             best = min(best, cost)
@@ -225,53 +233,25 @@ def copy_mirrored(problem, placed, box, values):
     for code in range(16):
         if may_be(problem, placed, code):
             other = code ^ (ROWS ^ COLUMNS) << 2 if code >> 2 >= ROWS else code
-            values[placed, code, box] = values[placed, other, problem.mirror[box]]
+            values[STATE[placed, code], box] = values[STATE[placed, other], problem.mirror[box]]
     return True
 
 
-@kernel
-def bound_open(problem, level, kept, prices, fits, boundary, values, tensor, price, found):
-    """As `bound_level`, where a tensor of a level further in is still open.
-
-    Parameters
-    ----------
-    values : float64[8, 16, tiles]
-        As `bound_level` has filled it.
-    tensor : int
-        What is open.
-    price : float
-        Of a word that its tile has.
-    found : float64[8, 16, tiles]
-        Filled likewise; infinite, or filled for another price, before.
-    """
-    problem = refer(problem)
-    for placed in range(kept, -1, -1):
-        if placed & ~kept:
-            continue
-        for box in range(boundary.shape[0] - 1, -1, -1):
-            if not fits[placed, box] or copy_mirrored(problem, placed, box, found):
-                continue
-            words = problem.distinct[box] if tensor == INPUTS else problem.words[tensor, box]
-            closing = price * words * problem.rounds[box]
-            least = closing / problem.unseen[tensor, box]
-            if tensor == INPUTS:
-                least = max(least, price * problem.distinct[-1])
-            for code in range(16):
-                if not may_be(problem, placed, code):
-                    continue
-                best = np.inf
-                if placed == kept:
-                    best = leave(problem, prices, box, code) + boundary[box] + least
-                best = min(best, least_of_nodes(kept, placed, box, code, found))
-                if placed != kept or kept == 0:
-                    best = min(best, least_of_loops(
-                        problem, level, prices, placed, box, code, values, closing, tensor, found,
-                    ))  # fmt: skip
-                found[placed, code, box] = best
+@helper
+def close_from_inside(problem, box, tensor, price):
+    """Cost of closing what is open from a level further in here, and the least of it anywhere."""
+    if tensor < 0:
+        return 0.0, 0.0
+    words = problem.distinct[box] if tensor == INPUTS else problem.words[tensor, box]
+    closing = price * words * problem.rounds[box]
+    least = closing / problem.unseen[tensor, box]
+    if tensor == INPUTS:
+        least = max(least, price * problem.distinct[-1])
+    return closing, least
 
 
 @kernel
-def bound_level(problem, level, kept, prices, fits, boundary, values):
+def bound_level(problem, level, kept, prices, fits, boundary, values, tensor, price, found):
     """Fill the least of what is to come for the stages of a level that keeps some tensors.
 
     Parameters
@@ -284,28 +264,36 @@ def bound_level(problem, level, kept, prices, fits, boundary, values):
         By the tensors that are placed: whether tiles of the others fit together.
     boundary : float64[tiles]
         The least of what is to come outside of the level.
-    values : float64[8, 16, tiles]
-        Filled, by tensors placed and what is open, where it fits; infinite before.
+    values : float64[states, tiles]
+        What is to come if nothing is open from further in; see `STATE`.
+    tensor : int
+        What is still open from a level further in, -1 for nothing.
+    price : float
+        Of a word that its tile has; 0 for nothing.
+    found : float64[states, tiles]
+        Filled likewise, where it fits; infinite, or filled for another price, before. It is
+        `values` where nothing is open from further in.
     """
     problem = refer(problem)
     for placed in range(kept, -1, -1):
         if placed & ~kept:
             continue
         for box in range(boundary.shape[0] - 1, -1, -1):
-            if not fits[placed, box] or copy_mirrored(problem, placed, box, values):
+            if not fits[placed, box] or copy_mirrored(problem, placed, box, found):
                 continue
+            closing, least = close_from_inside(problem, box, tensor, price)
             for code in range(16):
                 if not may_be(problem, placed, code):
                     continue
                 best = np.inf
                 if placed == kept:
-                    best = leave(problem, prices, box, code) + boundary[box]
-                best = min(best, least_of_nodes(kept, placed, box, code, values))
+                    best = leave(problem, prices, box, code) + boundary[box] + least
+                best = min(best, least_of_nodes(kept, placed, box, code, found))
                 if placed != kept or kept == 0:
                     best = min(best, least_of_loops(
-                        problem, level, prices, placed, box, code, values, 0.0, -1, values,
+                        problem, level, prices, placed, box, code, values, closing, tensor, found,
                     ))  # fmt: skip
-                values[placed, code, box] = best
+                found[STATE[placed, code], box] = best
 
 
 @kernel
