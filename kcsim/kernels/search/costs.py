@@ -225,20 +225,18 @@ def rest_cost(search, label, stage, box, weights, outputs, inputs):
 
 
 @helper
-def sums_back(problem, sums, least, copies, price):
+def sums_back(problem, sums, copies, price):
     """Partial sums that come back for so many that are sent, at the least cost.
 
     Parameters
     ----------
-    least : float
-        By how much fewer may be sent.
+    sums : float
+        The most that may be sent where one that comes back spares energy, else the least.
     copies : float
         Instances at most that hold the same output, of which each finds nothing the first time.
     """
-    if price < 0:
-        # Zeros may spare more than a read costs.
-        return max(0.0, sums - problem.outputs)
-    return max(0.0, sums / least - problem.outputs * copies)
+    # Zeros may spare more than a read costs.
+    return max(0.0, sums - problem.outputs * (copies if price >= 0 else 1.0))
 
 
 @helper
@@ -314,11 +312,10 @@ def plain_cost(search, new, stage, copies):
     back_pj = search.outward[level, 3]
     if row.state & RETURNS and level > 0:
         back_pj += machine.costs[level - 1, OUTPUTS, TRANSFER_PJ]
-    is_open = row.state & OPEN_OUTPUTS != 0
-    least = problem.unseen[OUTPUTS, box] if is_open else 1.0
-    returning = sums_back(problem, row.flight[OUTPUTS], least, copies, back_pj)
-    energy += returning * back_pj
-    return energy
+    sums = row.flight[OUTPUTS]
+    if row.state & OPEN_OUTPUTS and back_pj >= 0:
+        sums /= problem.unseen[OUTPUTS, box]
+    return energy + back_pj * sums_back(problem, sums, copies, back_pj)
 
 
 @helper

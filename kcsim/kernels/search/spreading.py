@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS
@@ -58,6 +60,88 @@ def list_ways(search, network, box):
     return bundled
 
 
+class Leaving(NamedTuple):
+    """What a label costs at least on its way outwards, however it is spread.
+
+    Attributes
+    ----------
+    energy : float
+        But for closing what is open, for what is to come, and for:
+    held : float
+        What each further instance with the same outputs takes off again.
+    back_pj, sums : float
+        Of a partial sum that comes back, on the network; how many are sent.
+    unit_cycles : float
+        Cycles, times the children in use.
+    weights, inputs, outputs : float
+        Words that are sent.
+    """
+
+    energy: float
+    held: float
+    back_pj: float
+    sums: float
+    unit_cycles: float
+    weights: float
+    inputs: float
+    outputs: float
+
+
+@helper
+def leave_network(search, label, network, back_pj):
+    """The `Leaving` of a label."""
+    problem, labels = search.problem, search.labels
+    machine, row = problem.machine, labels.rows[label]
+    energy = machine.mac_pj + row.copies + labels.amounts[label, SPENT, 0] - row.spare
+    if machine.has_wide_sums:
+        last = labels.amounts.shape[1] - 1
+        energy -= labels.amounts[label, last, 0] + problem.spared_pj[network + 1]
+    weights, inputs, outputs = row.flight[WEIGHTS], row.flight[INPUTS], row.flight[OUTPUTS]
+    if row.state & OPEN_WEIGHTS:
+        weights /= problem.unseen[WEIGHTS, row.box]
+    if row.state & OPEN_OUTPUTS:
+        outputs /= problem.unseen[OUTPUTS, row.box]
+    if row.nodes > 0:
+        inputs /= problem.unseen[INPUTS, row.box]
+    return Leaving(
+        energy, labels.amounts[label, HELD, 0], back_pj, row.flight[OUTPUTS],
+        machine.macs * machine.cycles_per_mac / row.units, weights, inputs * row.share, outputs,
+    )  # fmt: skip
+
+
+@helper
+def cost_around(search, leaving, way):
+    """The least energy with a way to spread, but for closing what is open and what is to come.
+
+    Returns
+    -------
+    tuple of float
+        Energy, and cycles at least.
+    """
+    problem = search.problem
+    price = leaving.back_pj + way.back
+    sums = leaving.sums if price < 0 else leaving.outputs
+    held = leaving.held * (way.copies if leaving.held > 0 else 1.0)
+    energy = leaving.energy - held + price * sums_back(problem, sums, way.copies, price)
+    cycles = max(leaving.unit_cycles / way.units, search.least_cycles)
+    return energy + cycles * problem.machine.static_pj, cycles
+
+
+@helper
+def may_spread(search, leaving, way, closing):
+    """Whether a mapping may be the best in which a label is spread in a way, or in a bundle.
+
+    Parameters
+    ----------
+    closing : float
+        The least energy of closing what is open, on the way outwards.
+    """
+    energy, cycles = cost_around(search, leaving, way)
+    sent = leaving.weights * way.shares[WEIGHTS] + leaving.inputs * way.shares[INPUTS]
+    sent += leaving.outputs * way.shares[OUTPUTS]
+    return not is_too_much(search, energy + closing + way.rest + sent, cycles)
+
+
 @helper
 def spread_all(search, label, network, kept_inside):
     """Spread a label over the children of a level in all ways."""
@@ -78,70 +162,16 @@ def spread_all(search, label, network, kept_inside):
         outputs if row.state & OPEN_OUTPUTS else 0.0, inputs,
     )  # fmt: skip
     back_pj = prices[OUTPUTS] if row.state & RETURNS else 0.0
+    leaving = leave_network(search, label, network, back_pj)
     for i in range(tally[BUNDLES]):
         bundle = search.bundles[i]
         tally[CROSSED] += 1
-        if not may_spread(search, label, network, bundle, closing, back_pj):
+        if not may_spread(search, leaving, bundle, closing):
             continue
         for j in range(bundle.split, bundle.box):
             tally[CROSSED] += 1
-            if may_spread(search, label, network, search.ways[j], closing, back_pj):
-                spread_one(search, label, network, j, kept_inside, parts, back_pj)
-
-
-@helper
-def cost_around(search, label, network, way, back_pj):
-    """The least energy with a way to spread, but for closing what is open and what is to come.
-
-    Parameters
-    ----------
-    back_pj : float
-        Of a partial sum that comes back, on the network.
-
-    Returns
-    -------
-    tuple of float
-        Energy, and cycles at least.
-    """
-    problem, labels = search.problem, search.labels
-    machine, row = problem.machine, labels.rows[label]
-    held, energy = labels.amounts[label, HELD, 0], labels.amounts[label, SPENT, 0]
-    fewer = problem.unseen[OUTPUTS, row.box] if row.state & OPEN_OUTPUTS else 1.0
-    price = back_pj + way.back
-    energy -= row.spare
-    if machine.has_wide_sums:
-        last = labels.amounts.shape[1] - 1
-        energy -= labels.amounts[label, last, 0] + problem.spared_pj[network + 1]
-    energy += machine.mac_pj + row.copies - held * (way.copies if held > 0 else 1.0)
-    energy += price * sums_back(problem, row.flight[OUTPUTS], fewer, way.copies, price)
-    cycles = machine.macs * machine.cycles_per_mac / (row.units * way.units)
-    cycles = max(cycles, search.least_cycles)
-    return energy + cycles * machine.static_pj, cycles
-
-
-@helper
-def may_spread(search, label, network, way, closing, back_pj):
-    """Whether a mapping may be the best in which a label is spread in a way, or in a bundle.
-
-    Parameters
-    ----------
-    closing : float
-        The least energy of closing what is open, on the way outwards.
-    """
-    problem, row = search.problem, search.labels.rows[label]
-    energy, cycles = cost_around(search, label, network, way, back_pj)
-    weights, inputs, outputs = (
-        row.flight[WEIGHTS] * way.shares[WEIGHTS],
-        row.flight[INPUTS] * row.share * way.shares[INPUTS],
-        row.flight[OUTPUTS] * way.shares[OUTPUTS],
-    )  # fmt: skip
-    if row.state & OPEN_WEIGHTS:
-        weights /= problem.unseen[WEIGHTS, row.box]
-    if row.state & OPEN_OUTPUTS:
-        outputs /= problem.unseen[OUTPUTS, row.box]
-    if row.nodes > 0:
-        inputs /= problem.unseen[INPUTS, row.box]
-    return not is_too_much(search, energy + closing + way.rest + weights + inputs + outputs, cycles)
+            if may_spread(search, leaving, search.ways[j], closing):
+                spread_one(search, label, network, j, kept_inside, parts, leaving)
 
 
 @helper
@@ -153,7 +183,7 @@ def arrival_pj(search, level, kept, tensor):
 
 
 @helper
-def spread_one(search, label, network, number, kept_inside, parts, back_pj):
+def spread_one(search, label, network, number, kept_inside, parts, leaving):
     """Spread a label in one way, for all that the level then may keep.
 
     Parameters
@@ -162,9 +192,10 @@ def spread_one(search, label, network, number, kept_inside, parts, back_pj):
         The way.
     parts : tuple
         See `open_parts`.
+    leaving : Leaving
     """
     problem, way, row = search.problem, search.ways[number], search.labels.rows[label]
-    energy, cycles = cost_around(search, label, network, way, back_pj)
+    energy, cycles = cost_around(search, leaving, way)
     weights, outputs, inputs, flying = parts
     place, shares = problem.places[network], problem.splits[way.split].shares
     for stage in range(place.first_stage, place.last_stage):
