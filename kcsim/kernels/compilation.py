@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -45,6 +47,25 @@ def _folder() -> str | None:
         # Neither beside the sources nor in the user's home.
         return _spare_folder()
     return ""
+
+
+def compile_beside(code: str) -> None:
+    """Run code that compiles kernels in a process of its own, which keeps them for this one.
+
+    Nothing is run where only one processor may be used, or no kernels are kept.
+    """
+    if _folder() is None or _processors() < 2:
+        return
+    # It goes on by itself: whoever needs the kernels earlier compiles them, too.
+    subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def _processors() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _nothing():

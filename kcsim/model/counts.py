@@ -15,7 +15,8 @@ from kcsim.cost.rooms import Room, rooms_of
 from kcsim.cost.weight_format import WeightFormat, dense_format
 from kcsim.errors import MappingError, OverflowedCountError, Problem
 from kcsim.hardware.at_precision import at_precision
-from kcsim.hardware.schema import Hardware
+from kcsim.hardware.level import Level
+from kcsim.hardware.schema import Compute, Hardware
 from kcsim.kernels.count.counting import count_mapping
 from kcsim.kernels.imperfect.imperfect import count_imperfect
 from kcsim.kernels.layout import COUNT, INDEXES, SPAN, TEMPORAL, count_columns
@@ -262,6 +263,15 @@ def count_layer(
     check_fit(counts, weight_format or dense_format(layer, hardware))
     _check_sound(counts)
     return counts
+
+
+def compile_kernels() -> None:
+    """Let what counts mappings be compiled, if it is not yet."""
+    hardware = Hardware(
+        name="any", levels=(Level(name="any", read_pj=1, write_pj=1),), compute=Compute(mac_pj=1)
+    )
+    nest = LevelLoops("any")
+    count_layer(ConvLayer("any", 1, 1, 1, 1, 1, 1), hardware, Mapping((nest,)))
 
 
 def check_range(layer: ConvLayer) -> None:

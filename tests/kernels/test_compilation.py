@@ -1,0 +1,50 @@
+"""Kernels that are compiled ahead are those that are needed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from kcsim.hardware.reader import load_hardware
+from kcsim.kernels import compilation
+from kcsim.kernels.count.counting import count_mapping
+from kcsim.mapping.search import find_mapping
+from kcsim.model.counts import compile_kernels, count_layer
+from kcsim.workload.reader import load_layer
+
+
+def test_what_is_compiled_ahead_counts_any_layer():
+    compile_kernels()
+    layer, hardware = load_layer("alexnet/conv1"), load_hardware("eyeriss")
+    count_layer(layer, hardware, find_mapping(layer, hardware))
+    assert len(count_mapping.signatures) == 1
+
+
+def test_a_process_beside_runs_where_there_is_a_processor_for_it(tmp_path, monkeypatch):
+    started = []
+
+    class Recorded(subprocess.Popen):
+        def __init__(self, *arguments, **named):
+            super().__init__(*arguments, **named)
+            started.append(self)
+
+    monkeypatch.setattr(compilation.subprocess, "Popen", Recorded)
+    monkeypatch.setattr(compilation, "_processors", lambda: 2)
+    made = tmp_path / "made"
+    compilation.compile_beside(f"open({str(made)!r}, 'w').close()")
+    assert started[0].wait(60) == 0
+    assert made.exists()
+    monkeypatch.setattr(compilation, "_processors", lambda: 1)
+    compilation.compile_beside("1")
+    assert len(started) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no processors can be left out")
+def test_processors_are_those_that_may_be_used():
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"
+    code += "; from kcsim.kernels.compilation import _processors; print(_processors())"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "1\n"
