@@ -709,7 +709,7 @@ MUTATIONS = {
         TIES, "retrain/reassign.py", "value[changed] = 0", "value[changed] *= 1"
     ),
     "retraining: pruned weights come back": Mutation(
-        TIES, "retrain/pruning.py", "weight_of(self.model).mul_(mask)", "weight_of(self.model)"
+        TIES, "retrain/pruning.py", "weight.mul_(mask.to(weight.device))", "pass"
     ),
     "retraining: units drawn to the sums of their clusters": Mutation(
         PENALTY, "retrain/penalty.py", "means = sums / counts[:, None]", "means = 1.0 * sums"

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mutations import MUTATIONS
 from real_weights import real_file
 
 ROOT = Path(__file__).parent.parent
@@ -88,3 +89,11 @@ def test_a_script_runs(script, tmp_path):
     assert done.stdout
     if "report.md" in arguments:
         assert (tmp_path / "report.md").read_text().startswith("# ")
+
+
+@pytest.mark.parametrize("name", sorted(MUTATIONS))
+def test_what_a_mutation_changes_is_there_once(name):
+    mutation = MUTATIONS[name]
+    text = (ROOT / "kcsim" / mutation.file).read_text(encoding="utf-8")
+    assert text.count(mutation.before) == 1
+    assert mutation.before != mutation.after
