@@ -18,11 +18,13 @@ from kcsim.kernels.search.progress import (
     COUNT,
     ENERGY,
     FOUND,
+    FULL,
     HELD_BACK,
     LABEL_AT,
     PAUSED,
     STAGE,
 )  # fmt: skip
+from kcsim.mapping.collecting import make_room
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.floors import Floors
 from kcsim.mapping.forwarding import settle_held
@@ -122,6 +124,8 @@ def run_search(
         started = time.monotonic()
         outcome = int(optimum.search_on(search, steps, _NO_PATH))
         settle(search)
+        if outcome == FULL and make_room(search):
+            outcome = PAUSED
         if outcome != PAUSED or deadline.has_passed:
             return outcome
         # Signals, too, are only seen in between.
