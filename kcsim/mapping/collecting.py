@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kcsim.kernels.search.labels import Labels, Search
+from kcsim.kernels.search.labels import Search
 from kcsim.kernels.search.progress import BOX, COUNT, FOUND, HELD_BACK, LABEL_AT, STAGE
 
 WORTHWHILE = 0.2
