@@ -178,7 +178,7 @@ def tile_changes(counts: Counts, index: int, tensor: Tensor) -> int:
         if kind != TEMPORAL or level > index:
             continue
         seen += level == index
-        if level < index or seen <= heights[index, j]:
+        if bound > 1 and (level < index or seen <= heights[index, j]):
             outside.append((dimension, bound))
     while outside and not INDEXES[j, outside[-1][0]]:
         outside.pop()
