@@ -212,7 +212,7 @@ class Result:
     >>> import kcsim
     >>> result = kcsim.estimate("eyeriss", "lenet5", "kernel:k=16")
     >>> result["decode"].cycles
-    364184
+    365600
     >>> result.energy(by=["layer", "tensor"]).columns.tolist()
     ['run', 'layer', 'tensor', 'energy', 'energy_unit']
     """
