@@ -8,6 +8,10 @@ from kcsim.errors import InputError, Problem
 from kcsim.workload.layer import LARGEST_COUNT, is_name
 
 
+COUNTED = ("add", "concat", "pool")
+"""Kinds of operations whose energy and cycles are counted, beside those of layers."""
+
+
 @dataclass(frozen=True)
 class Operation:
     """A step of a network that is listed and not mapped: an addition, a pooling, a softmax.
@@ -52,6 +56,11 @@ class Operation:
             if type(count) is not int or not (each.name == "batch") <= count <= LARGEST_COUNT:
                 what = f"operation {self.name!r}: {each.name} is {count!r}"
                 raise InputError(Problem(what, "a count of at most 2^63 - 1"))
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether its energy and cycles are counted; see `kcsim.model.operations`."""
+        return self.kind in COUNTED
 
     @property
     def moved_words(self) -> int:
