@@ -216,7 +216,8 @@ class Account:
                     words -= self.walk.forwarded[above, tensor]
                 if way == "down" and tensor == "outputs":
                     # Sums that are added to at a level do not go down to its MAC units.
-                    words *= self.walk.down[level.name, tensor] > 0
+                    further = range(index + 1, len(self.levels))
+                    words *= any(self.nest.keeps[i, tensor] for i in further)
                 ends = [self.widths[index], self.widths[index + 1]]
                 name = "partial_sums" if tensor == "outputs" else tensor
                 bits += words * min(each[name] for each in ends)

@@ -235,8 +235,9 @@ def entering_bits(
         return words * form.bits_per_word(index, delivered_extent(counts, index))
     if tensor != "outputs":
         return words * Fraction(bits[tensor])
-    if way == "down" and not counts.moved(level.name, tensor, "down"):
-        # Sums do not go down to MAC units, which add to them at the level.
+    if way == "down" and not counts.keeps[index + 1 :, TENSORS.index(tensor)].any():
+        # Sums do not go down to MAC units, which add to them at the level. To other sums they do,
+        # also to those of a child that the network does not add to its neighbor's.
         return Fraction(0)
     crossing = words * Fraction(bits["partial_sums"])
     if way == "down" or sums is None:
