@@ -6,6 +6,7 @@ prices, ports and turns they meet is written here, plainly. Dense weights withou
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from fractions import Fraction
@@ -172,7 +173,7 @@ class Account:
         """Tiles that an instance has, one after the other."""
         starts = self.nest.steps(index, tensor)
         tiles = [self.nest.box(tensor, index, start) for start in starts]
-        return 1 + sum(one != other for one, other in zip(tiles, tiles[1:], strict=False))
+        return 1 + sum(one != other for one, other in itertools.pairwise(tiles))
 
     def time(self):
         total = self.walk.temporal_steps * self.hardware.compute.cycles_per_mac + self.standing

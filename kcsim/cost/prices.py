@@ -183,8 +183,7 @@ def build_machine(
         costs *= prices.factors
         finished *= prices.factors[:, _OUTPUTS, _SPARED]
         fixed_pj += prices.more_pj
-        if prices.cycles_per_mac is not None:
-            cycles_per_mac = prices.cycles_per_mac
+        cycles_per_mac = cycles_per_mac if prices.cycles_per_mac is None else prices.cycles_per_mac
     left = float(left_of_macs(compute, layer.zeros))
     timed = float(left_of_cycles(compute, layer.zeros))
     mac_pj = layer.macs * (left * compute.mac_pj + (timed - left) * compute.gated_mac_pj)

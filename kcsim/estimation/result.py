@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
@@ -17,7 +17,7 @@ from kcsim.mapping.search import SearchResult
 from kcsim.model.cycles import seconds_of
 from kcsim.model.energy import EnergyItem, average_power, energy_by_component
 from kcsim.model.layer_estimate import LAYER_FIGURES, LayerEstimate
-from kcsim.model.operations import OperationEstimate, estimate_operations
+from kcsim.model.operations import OperationEstimate, estimate_operations, operations_text
 from kcsim.sums import exact_sum, exact_sums, quotient
 from kcsim.workload.execution import Operations
 from kcsim.workload.network import Network
@@ -386,10 +386,7 @@ class Result:
                 + (f", accuracy {run.accuracy:.2%}" if run.accuracy is not None else "")
             )
         if self.operations:
-            kinds = ", ".join(f"{n} {kind}" for kind, n in _numbers(self.operations).items())
-            energy = exact_sum(each.energy for each in self.operations)
-            cycles = sum(each.cycles for each in self.operations)
-            lines.append(f"  beside them {kinds}: {energy:.4g} {unit}, {cycles} cycles")
+            lines.append(f"  beside them {operations_text(self.operations, unit)}")
         if left := unmodeled(self.network):
             kinds = ", ".join(f"{each.operations} {each.kind}" for each in left[:-1])
             lines.append(f"  not modeled: {kinds} ({left[-1].bytes_share:.1%} of the bytes)")
@@ -400,9 +397,3 @@ class Result:
     def _repr_html_(self) -> str:
         table = self.layers().to_html(index=False, float_format="{:.4g}".format)
         return f"<pre>{self}</pre>{table}"
-
-
-def _numbers(operations: Iterable[OperationEstimate]) -> dict[str, int]:
-    """How many operations there are of each kind."""
-    kinds = [each.operation.kind for each in operations]
-    return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}

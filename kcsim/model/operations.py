@@ -10,7 +10,7 @@ Nothing is kept from a layer before it or for one behind it, and zeros spare not
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -83,6 +83,14 @@ def estimate_operation(operation: Operation, hardware: Hardware) -> OperationEst
     return OperationEstimate(operation, tuple(item for item in items if item.count), cycles)
 
 
+def operations_text(estimates: Sequence[OperationEstimate], unit: str) -> str:
+    """How many operations there are of each kind, and what they cost together, as a phrase."""
+    kinds = [each.operation.kind for each in estimates]
+    named = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+    energy = exact_sum(each.energy for each in estimates)
+    return f"{named}: {energy:.4g} {unit}, {sum(each.cycles for each in estimates)} cycles"
+
+
 def _moves(operation: Operation, hardware: Hardware) -> Iterator[_Moved]:
     """Words that each level, and the network below it, moves."""
     inputs = operation.batch * operation.input_words
@@ -121,9 +129,7 @@ def _items(hardware: Hardware, index: int, moved: _Moved) -> Iterator[EnergyItem
             name, shown = network_name(level), "transfer"
             if not price:
                 continue
-        yield EnergyItem(
-            name, tensor, shown, words, float(moved_bits), accesses, accesses * price
-        )
+        yield EnergyItem(name, tensor, shown, words, float(moved_bits), accesses, accesses * price)
 
 
 def _static_items(hardware: Hardware, cycles: int) -> Iterator[EnergyItem]:

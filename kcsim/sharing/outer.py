@@ -24,7 +24,6 @@ from kcsim.sharing.plan import SharedLayer
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import DIMENSIONS, ConvLayer, Dimension
 
-
 _AT_HOME = [FILL_PJ, WRITE_CYCLES, UPDATE_CYCLES, DRAIN_PJ, DRAIN_CYCLES]
 """What loops outside of the home take there."""
 

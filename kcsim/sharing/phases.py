@@ -81,7 +81,8 @@ def phase_hardware(
         compute = replace(compute, mac_pj=units.add_pj)
     else:
         compute = replace(compute, mac_pj=units.mac_pj, gated_mac_pj=units.gated_mac_pj)
-    widths = {tensor: getattr(precision, tensor) for tensor in TENSORS} | {role: units.bits}
+    widths: dict[str, int] = {tensor: getattr(precision, tensor) for tensor in TENSORS}
+    widths[role] = units.bits
     if role != "outputs":
         widths["partial_sums"] = shared.hardware.level_bits[home]["partial_sums"]
         if not units.finishes:

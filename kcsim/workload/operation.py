@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields, replace
 from kcsim.errors import InputError, Problem
 from kcsim.workload.layer import LARGEST_COUNT, is_name
 
-
 COUNTED = ("add", "concat", "pool")
 """Kinds of operations whose energy and cycles are counted, beside those of layers."""
 

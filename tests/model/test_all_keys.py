@@ -14,11 +14,11 @@ from mapped_layers import mapped_layers, padded_layers
 from plain_account import Account
 from random_chips import with_counted, with_idle, with_ports, with_stalls, with_widths
 
+from kcsim.cost.weight_format import dense_format
 from kcsim.errors import InputError
 from kcsim.hardware.schema import Compute
 from kcsim.model.counts import ACTIONS, DIRECTIONS, count_layer, used_bits
 from kcsim.model.evaluate import evaluate
-from kcsim.cost.weight_format import dense_format
 from kcsim.replay.dense import compare, direct_convolution, replay_layer
 from kcsim.workload.layer import TENSORS
 from kcsim.workload.precision import LayerBits

@@ -188,9 +188,7 @@ class SharedWalk:
             first = self.indexed if tensor == "weights" else self.home
             self.keep(name, walked, tensor, first, 1, outside=True)
         found = self.finished_of(self.layer, self.hardware, self.mapping.outer)
-        self.found.finished |= {
-            (name, *key): n for key, n in found.items() if key[1] < self.home
-        }
+        self.found.finished |= {(name, *key): n for key, n in found.items() if key[1] < self.home}
         self.outside = walked.instances
         self.beside = self.outside[self.home]
 

@@ -48,14 +48,17 @@ def limited(draw):
         address_pj=draw(st.sampled_from((0, 0.25))),
     )  # fmt: skip
     hardware = replace(
-        shared.hardware, levels=levels, precision_bits=precision, codebook=store, compute=compute,
+        shared.hardware,
+        levels=levels,
+        precision_bits=precision,
+        codebook=store,
+        compute=compute,
         biases=draw(st.sampled_from(("counted", "left_out"))),
     )
     layer = replace(shared.layer, bias=draw(st.booleans()))
     # Loading the codebook is not part of the page.
     form = replace(shared.form, loads_codebook=False)
     return replace(shared, layer=layer, hardware=hardware, form=form), mapping
-
 
 
 def check(shared, mapping):
