@@ -78,8 +78,7 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
         ("layer_count", "integer", "", "Number of layers."),
         ("weight_words", "integer", "words", "Words of all trained weight tensors, without "
          "biases; of an operation, those that it reads."),
-        ("operations", "records", "", "What the network does beside its layers, for one image; "
-         "not modeled."),
+        ("operations", "records", "", "What the network does beside its layers."),
         ("edges", "records", "", "Who feeds whom, as far as that is known."),
         ("source", "text", "", "The layer or operation whose outputs are read."),
         ("target", "text", "", "The layer or operation that reads them."),

@@ -288,14 +288,14 @@ def slowness(level, tensor, direction):
 
 def entering_words(counts, keeps, index, tensor):
     """Words that pass the upper end of the network below a level: down, and up."""
-    below = counts.transfers[:, index, tensor].astype(float)
     if keeps[index, tensor]:
         down, up = counts.accesses[:, index, tensor, [0, 2]].astype(float).T
         # Words read for a neighbor go to it.
         down = down - counts.transfers[:, index - 1, tensor, 2] * (index > 0)
     else:
         down, up = counts.transfers[:, index - 1, tensor, :2].astype(float).T
-    return (down * (below[:, 0] > 0), up) if tensor == 2 else (down, 0 * down)
+    # Sums that are added to at a level do not go down to its MAC units.
+    return (down * keeps[index + 1 :, 2].any(), up) if tensor == 2 else (down, 0 * down)
 
 
 def busiest(level, words):

@@ -10,7 +10,9 @@ from random_clustered import random_clustered
 
 from kcsim.clustering.precision import StoredValues
 from kcsim.cost.clustered_formats import weight_formats
+from kcsim.hardware.counted import Counted
 from kcsim.hardware.level import Fanout, Level
+from kcsim.hardware.port import Port
 from kcsim.hardware.schema import CodebookStore, Compute, Hardware, Precision
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.sharing.distinct_entries import DistinctEntries
@@ -147,6 +149,51 @@ def _hardware(draw):
     return Hardware(
         name="random", levels=levels, compute=compute, codebook=store, precision_bits=precision
     )
+
+
+@st.composite
+def ports(draw):
+    """Rates of a level: of reads and writes, of a port that they share, or of listed ports."""
+    rates = st.sampled_from((0.5, 1, 3))
+    if draw(st.integers(0, 2)):
+        both = draw(st.tuples(*[st.none() | rates] * 2))
+        given = dict(zip(("read_words_per_cycle", "write_words_per_cycle"), both, strict=True))
+        return given | {"shared_port": any(both) and draw(st.booleans())}
+    ways = (("inputs", "read"), ("outputs", "read"), ("outputs", "update"), ("inputs", "fill"))
+    some = draw(st.lists(st.sampled_from(ways), unique=True, min_size=1))
+    return {
+        "ports": tuple(
+            Port(tensors=(tensor,), directions=(way,), words_per_cycle=draw(rates))
+            for tensor, way in some
+        )
+    }
+
+
+@st.composite
+def level_keys(draw, level, skips=False):
+    """What real chips have and phases count: latencies, first reads and drains."""
+    counted = Counted(first_reads=not skips and draw(st.booleans()), drains=draw(st.booleans()))
+    hops = draw(st.sampled_from((0, 0, 1)))
+    return {
+        "latency_cycles": draw(st.sampled_from((0, 0, 7.5))),
+        "counted": counted,
+        "fanout": replace(level.fanout, hop_latency=hops),
+    }
+
+
+@st.composite
+def with_chip_keys(draw, hardware):
+    """A hardware with that, ports, wide partial sums and biases."""
+    bits, skips = hardware.precision_bits, "skip" in hardware.compute.zeros.values()
+    wide = bits.outputs + draw(st.sampled_from((0, 8, 16)))
+    levels = tuple(
+        replace(level, **draw(ports()), **draw(level_keys(level, skips)))
+        for level in hardware.levels
+    )
+    return replace(
+        hardware, levels=levels, precision_bits=replace(bits, partial_sums=wide),
+        biases=draw(st.sampled_from(("counted", "left_out"))),
+    )  # fmt: skip
 
 
 def _whole_numbers(weights, codebook, draw):

@@ -35,6 +35,7 @@ ARGUMENTS = {
         "--scalars", "1000",
     ),
     "benchmarks/mapping.py": ("--runs", "1", "--networks", "net.yaml"),
+    "benchmarks/paired.py": (str(ROOT), "--pairs", "1", "--runs", "1", "--mappings", "100"),
     "benchmarks/retraining.py": ("--network", "lenet5", "--batch", "2", "--pairs", "1"),
     "reports/clustering_cifar10.py": (
         *IMAGES, "--count", "20", "--norms", "20", "-k", "4", "-o", "report.md",

@@ -37,7 +37,8 @@ def command(
         typer.echo(network_to_yaml(chosen), nl=False)
         return
     from kcsim.cli.running import show
-    from kcsim.report.unmodeled_data import unmodeled_tables
+    from kcsim.report.unmodeled_data import operations_tables, unmodeled_tables
     from kcsim.report.workload_data import network_table
 
-    show([network_table(chosen), *unmodeled_tables(chosen)], None)
+    tables = network_table(chosen), *operations_tables(chosen), *unmodeled_tables(chosen)
+    show(tables, None)

@@ -181,9 +181,9 @@ def build_machine(
     cycles_per_mac, fixed_pj = float(compute.cycles_per_mac), weights.load_pj
     if prices:
         costs *= prices.factors
+        finished *= prices.factors[:, _OUTPUTS, _SPARED]
         fixed_pj += prices.more_pj
-        if prices.cycles_per_mac is not None:
-            cycles_per_mac = prices.cycles_per_mac
+        cycles_per_mac = cycles_per_mac if prices.cycles_per_mac is None else prices.cycles_per_mac
     left = float(left_of_macs(compute, layer.zeros))
     timed = float(left_of_cycles(compute, layer.zeros))
     mac_pj = layer.macs * (left * compute.mac_pj + (timed - left) * compute.gated_mac_pj)
@@ -227,6 +227,13 @@ def build_machine(
         bias_cycles=bias_cycles(layer, hardware),
         copy_cycles=float(weights.copy_cycles),
     )
+
+
+_SPARED = [
+    columns.UPDATE_PJ, columns.UPDATE_CYCLES, columns.VALUE_BITS, columns.TRANSFER_PJ,
+    columns.TRANSFER_PJ,
+]  # fmt: skip
+"""What a finished word spares a part of, in the order of `Machine.finished`."""
 
 
 def _leaks(hardware: Hardware) -> tuple[list[float], float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from kcsim.clustering.storage import NetworkStorage
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.estimation.deep_kmeans import DeepKMeansCost, total_cost
+from kcsim.estimation.frames import frame, frame_of
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.search import SearchResult
 from kcsim.model.cycles import seconds_of
 from kcsim.model.energy import EnergyItem, average_power, energy_by_component
 from kcsim.model.layer_estimate import LAYER_FIGURES, LayerEstimate
+from kcsim.model.operations import OperationEstimate, estimate_operations, operations_text
 from kcsim.sums import exact_sum, exact_sums, quotient
 from kcsim.workload.execution import Operations
 from kcsim.workload.network import Network
@@ -212,7 +214,7 @@ class Result:
     >>> import kcsim
     >>> result = kcsim.estimate("eyeriss", "lenet5", "kernel:k=16")
     >>> result["decode"].cycles
-    364184
+    365600
     >>> result.energy(by=["layer", "tensor"]).columns.tolist()
     ['run', 'layer', 'tensor', 'energy', 'energy_unit']
     """
@@ -238,6 +240,11 @@ class Result:
         """How the weights of all runs but the dense one are clustered."""
         return next((run.clustering for run in self.runs.values() if run.clustering), None)
 
+    @cached_property
+    def operations(self) -> tuple[OperationEstimate, ...]:
+        """Additions, concatenations and poolings, beside the layers and the same for all runs."""
+        return estimate_operations(self.network, self.hardware)
+
     def energy(self, by: str | Sequence[str] = ()) -> pd.DataFrame:
         """Energy of every run, or of its parts.
 
@@ -262,7 +269,7 @@ class Result:
         rows = [
             (*key, exact_sum(item.energy for item in items), unit) for key, items in groups.items()
         ]
-        return _frame(rows, (*keys, "energy", "energy_unit"))
+        return frame(rows, (*keys, "energy", "energy_unit"))
 
     def counts(self, by: str | Sequence[str] = ()) -> pd.DataFrame:
         """What every run does, how often: words moved, MACs, lookups, operations, cycles.
@@ -293,15 +300,15 @@ class Result:
             )
             for key, items in groups.items()
         ]
-        return _frame(rows, (*keys, "count", "bits", "accesses"))
+        return frame(rows, (*keys, "count", "bits", "accesses"))
 
     def layers(self) -> pd.DataFrame:
         """One row a run and layer; `kcsim.fields` says what the columns are."""
-        return _frame_of(self.layer_rows())
+        return frame_of(self.layer_rows())
 
     def summary(self) -> pd.DataFrame:
         """One row a run; ``<field>_ratio`` is what the first run has over it."""
-        return _frame_of(self.summary_rows())
+        return frame_of(self.summary_rows())
 
     def layer_rows(self) -> list[Row]:
         """The rows of `layers`, by column."""
@@ -378,6 +385,8 @@ class Result:
                 f"{run.utilization:.1%}, weights {run.weights_bits / 8192:.4g} KiB{beside}"
                 + (f", accuracy {run.accuracy:.2%}" if run.accuracy is not None else "")
             )
+        if self.operations:
+            lines.append(f"  beside them {operations_text(self.operations, unit)}")
         if left := unmodeled(self.network):
             kinds = ", ".join(f"{each.operations} {each.kind}" for each in left[:-1])
             lines.append(f"  not modeled: {kinds} ({left[-1].bytes_share:.1%} of the bytes)")
@@ -388,13 +397,3 @@ class Result:
     def _repr_html_(self) -> str:
         table = self.layers().to_html(index=False, float_format="{:.4g}".format)
         return f"<pre>{self}</pre>{table}"
-
-
-def _frame(rows: Iterable[tuple[Any, ...]], columns: Sequence[str]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame.from_records(list(rows), columns=list(columns))
-
-
-def _frame_of(rows: list[Row]) -> pd.DataFrame:
-    return _frame((tuple(row.values()) for row in rows), tuple(rows[0]))

@@ -94,6 +94,8 @@ def load_hardware(
             )
         return spec
     if isinstance(spec, dict):
+        if overrides:
+            raise InputError("overrides apply to hardware files; change the data in place of them")
         return hardware_of_data(spec, library, "hardware")
     file = find_hardware(spec)
     try:

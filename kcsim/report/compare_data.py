@@ -18,7 +18,7 @@ from kcsim.report.hardware_data import area_table
 from kcsim.report.reasons_data import reason_tables
 from kcsim.report.search_data import unproved_note
 from kcsim.report.table import Column, Table, column
-from kcsim.report.unmodeled_data import unmodeled_tables
+from kcsim.report.unmodeled_data import result_operations_tables
 from kcsim.sums import exact_sum
 
 _COSTS = (
@@ -54,7 +54,7 @@ def comparison_tables(result: Result) -> tuple[Table, ...]:
         energies_table(result, "tensor", Run.energy_by_tensor),
         *execution_tables(last, f"{_subject(result)}, {last.name}"),
         *reason_tables(result, _subject(result)),
-        *unmodeled_tables(result.network, result.hardware),
+        *result_operations_tables(result),
         *area_table(result.hardware),
     )
 

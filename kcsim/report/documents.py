@@ -186,15 +186,31 @@ CLUSTERED_LAYER = Record(
     "uncompressed_weights_bits mean_squared_error? variance_kept?",
 )  # fmt: skip
 
+OPERATION_ESTIMATE = Record(
+    "OperationEstimate", "What an addition, a concatenation or a pooling costs, of all images.",
+    "name operation adds moved_words energy cycles energy_items",
+    {
+        "name": attrgetter("operation.name"),
+        "operation": attrgetter("operation.kind"),
+        "adds": attrgetter("operation.all_adds"),
+        "moved_words": attrgetter("operation.moved_words"),
+        "energy_items": attrgetter("items"),
+    },
+    {"energy_items": ENERGY_ITEM},
+)  # fmt: skip
+
 RESULT_DOCUMENT = Record(
     "Result", "What `kcsim estimate` and `kcsim compare` write with `--format json`.",
-    "schema versions hardware network objective runs",
+    "schema versions hardware network objective runs operations",
     {
         "schema": lambda _: "kcsim.result/2",
         "versions": lambda result: result,
         "runs": lambda result: list(result.runs.values()),
     },
-    {"versions": VERSIONS, "hardware": HARDWARE, "network": NETWORK, "runs": RUN},
+    {
+        "versions": VERSIONS, "hardware": HARDWARE, "network": NETWORK, "runs": RUN,
+        "operations": OPERATION_ESTIMATE,
+    },
     {"schema": ("kcsim.result/2",), "objective": ("edp", "energy", "cycles")},
 )  # fmt: skip
 

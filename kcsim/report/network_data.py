@@ -16,7 +16,7 @@ from kcsim.report.execution_data import execution_tables, expected_entries_note,
 from kcsim.report.hardware_data import area_table
 from kcsim.report.search_data import unproved_note
 from kcsim.report.table import Column, Row, Table, column, with_ratio
-from kcsim.report.unmodeled_data import unmodeled_tables
+from kcsim.report.unmodeled_data import result_operations_tables
 from kcsim.report.zeros_data import expectation_note, zeros_table
 from kcsim.sums import quotient
 
@@ -52,7 +52,7 @@ def estimate_tables(result: Result, run: str = "") -> tuple[Table, ...]:
         tables.append(storage_table(shown))
     if _has_zeros(result):
         tables.append(zeros_table(shown))
-    left = unmodeled_tables(result.network, result.hardware)
+    left = result_operations_tables(result)
     return (*tables, *left, *area_table(result.hardware), metrics_table(shown))
 
 

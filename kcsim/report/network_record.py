@@ -16,7 +16,7 @@ def _unmodeled_share(network: Network, name: str) -> float:
 
 
 OPERATION = Record(
-    "Operation", "A step of the network that is not modeled; numbers are of one image.",
+    "Operation", "A step of the network that is no layer; numbers are of one image.",
     "name operation input_words output_words weight_words macs adds",
     {"operation": attrgetter("kind")},
 )  # fmt: skip

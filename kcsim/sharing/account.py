@@ -10,14 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kcsim.cost.ports import start_cycles
 from kcsim.cost.rooms import rooms_of
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.errors import MappingError, Problem
 from kcsim.model.codebook import codebook_place
 from kcsim.model.counts import Counts
-from kcsim.model.cycles import Cycles, in_turns, lookup_cycles, transfer_cycles
+from kcsim.model.cycles import Cycles, lookup_cycles, transfer_cycles
 from kcsim.model.energy import (
     EnergyItem,
+    bias_items,
     codebook_items,
     cycle_items,
     mac_items,
@@ -187,12 +189,13 @@ def evaluate_shared(shared: SharedLayer, mapping: SharedMapping) -> SharedEstima
         *_gather_items(shared, tile, gather.counts),
         *_phase_items(entries),
         *_entry_items(entries),
+        *bias_items(outer),
         *cycle_items(replace(outer, instances=instances), cycles.total),
     ]
     accesses, transfers, tables = _added_up(outer, (gather, entries))
     counts = Counts(
         shared.layer, hardware, mapping.outer, accesses, transfers, outer.tile_words,
-        instances, cycles.compute, entries.counts.macs,
+        instances, cycles.compute, entries.counts.macs, outer.finished,
     )  # fmt: skip
     intermediate = Intermediate(
         mapping.home, mapping.gathered_at, home == 0, shared.arithmetic(tile).bits, width,
@@ -294,16 +297,20 @@ def _cycles(outer: Counts, form: WeightFormat, gather: Phase, entries: Phase, ho
         (gather.counts, gather.weights, None),
         (entries.counts, entries.weights, place),
     )
-    needed = {}
-    for i, level in enumerate(outer.hardware.levels):
+    total = compute
+    for i, level in reversed(list(enumerate(outer.hardware.levels))):
         outside = transfer_cycles(*parts[0], i, level)
         transfer[level.name] = sum(transfer_cycles(*part, i, level) for part in parts)
-        needed[level.name] = outside if level.buffering == "single" else transfer[level.name]
-    total, bound_by = in_turns(outer.hardware, compute, bound_by, needed)
+        in_turn = total + outside if level.buffering == "single" else 0
+        needed = max(in_turn, transfer[level.name])
+        if needed > total:
+            total, bound_by = needed, level.name
+    transfer = {name: transfer[name] for name in outer.hardware.level_names}
     lookup = lookup_cycles(entries.counts, entries.weights, place)
     if lookup > total:
         total, bound_by = lookup, "codebook"
-    return Cycles(compute, transfer, lookup, total, bound_by)
+    latency = math.ceil(start_cycles(outer.hardware))
+    return Cycles(compute, transfer, lookup, total + latency, bound_by, latency=latency)
 
 
 def _moved_items(counts: Counts, form: WeightFormat, role: str = "") -> Iterator[EnergyItem]:

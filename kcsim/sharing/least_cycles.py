@@ -137,5 +137,6 @@ class LeastCycles(TileTable):
         levels, bits = self.shared.hardware.levels, self.units.bits
         instances = math.prod(outer.fanout.children for outer in levels[:index])
         # At least: it stands for inputs in one phase, for outputs in the other.
-        most = max(rates(levels[index], role)[0 if is_read else 1] for role in AT_HOME)
+        known = [rates(levels[index], role) for role in AT_HOME]
+        most = max(each[0] if is_read else max(each[1:]) for each in known)
         return np.asarray(words * bits / (most * instances))

@@ -9,13 +9,23 @@ import numpy as np
 
 from kcsim.cost.prices import Prices, window_array
 from kcsim.hardware.schema import Dataflow, Hardware, LevelConstraint
-from kcsim.kernels.search.machine import COSTS, FILL_PJ, UPDATE_CYCLES, WRITE_CYCLES
+from kcsim.kernels.search.machine import (
+    COSTS,
+    DRAIN_CYCLES,
+    DRAIN_PJ,
+    FILL_PJ,
+    UPDATE_CYCLES,
+    WRITE_CYCLES,
+)
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import SearchResult
 from kcsim.sharing.places import index_level
 from kcsim.sharing.plan import SharedLayer
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import DIMENSIONS, ConvLayer, Dimension
+
+_AT_HOME = [FILL_PJ, WRITE_CYCLES, UPDATE_CYCLES, DRAIN_PJ, DRAIN_CYCLES]
+"""What loops outside of the home take there."""
 
 
 def find_outer(
@@ -90,7 +100,7 @@ def _tiles_as_words(
     factors = np.zeros((len(hardware.levels), 3, COSTS))
     for j, first in enumerate((index_level(hardware, home), home, home)):
         factors[:first, j] = words[j]
-        factors[first, j, [FILL_PJ, WRITE_CYCLES, UPDATE_CYCLES]] = words[j]
+        factors[first, j, _AT_HOME] = words[j]
     energy, cycles = within
     steps = kernel[0] * kernel[1]
     return tiles, Prices(factors, cycles / steps, shared.runs(tile) * energy)

@@ -319,12 +319,16 @@ def _without_loops(shared: SharedLayer, place: Place, tile: Tile) -> SharedMappi
     return SharedMapping(shared.sharing, home, last, place.ordered, tile, none, none, none)
 
 
+_OUTSIDE = [columns.FILL_PJ, columns.DRAIN_PJ, columns.DRAIN_CYCLES]
+"""What of a level is not for what happens below it."""
+
+
 def _entry_prices(shared: SharedLayer, home: int) -> Prices:
     """The phase that multiplies: what happens above where it finds its operands is not its own."""
     factors = np.ones((len(shared.hardware.levels), 3, columns.COSTS))
     for j, first in enumerate(entry_levels(shared, home)):
         factors[:first, j] = 0
-        factors[first, j, columns.FILL_PJ] = 0
+        factors[first, j, _OUTSIDE] = 0
     factors[: home + 1, :, columns.VALUE_BITS] = 0
     return Prices(factors)
 
@@ -334,7 +338,7 @@ def _gather_prices(shared: SharedLayer, home: int, last: int, width: int) -> Pri
     factors = np.ones((len(shared.hardware.levels), 3, columns.COSTS))
     for j, first in enumerate((index_level(shared.hardware, home), home, home)):
         factors[:first, j] = 0
-        factors[first, j, columns.FILL_PJ] = 0
+        factors[first, j, _OUTSIDE] = 0
     role = TENSORS.index(shared.role)
     factors[: last + 1, role] *= width
     factors[last, role, [columns.READ_PJ, columns.UPDATE_PJ, columns.TRANSFER_PJ]] = 0

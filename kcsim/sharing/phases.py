@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kcsim.cost.access import CodebookPlace
+from kcsim.cost.partial_sums import FinishedSums
 from kcsim.cost.weight_format import WeightFormat
-from kcsim.hardware.level import LevelPrecision
+from kcsim.hardware.counted import Counted
+from kcsim.hardware.level import Level, LevelPrecision
 from kcsim.hardware.schema import Hardware, Precision
 from kcsim.mapping.nest import Loop, Mapping
 from kcsim.model.codebook import codebook_place
@@ -79,9 +81,25 @@ def phase_hardware(
         compute = replace(compute, mac_pj=units.add_pj)
     else:
         compute = replace(compute, mac_pj=units.mac_pj, gated_mac_pj=units.gated_mac_pj)
-    widths = {tensor: getattr(precision, tensor) for tensor in TENSORS} | {role: units.bits}
-    levels = tuple(replace(level, precision_bits=LevelPrecision()) for level in hardware.levels)
+    widths: dict[str, int] = {tensor: getattr(precision, tensor) for tensor in TENSORS}
+    widths[role] = units.bits
+    if role != "outputs":
+        widths["partial_sums"] = shared.hardware.level_bits[home]["partial_sums"]
+        if not units.finishes:
+            widths["outputs"] = widths["partial_sums"]
+    levels = tuple(_phase_level(level, role) for level in hardware.levels)
     return replace(hardware, levels=levels, compute=compute, precision_bits=Precision(**widths))
+
+
+def _phase_level(level: Level, role: Tensor) -> Level:
+    """A level without what is counted once for a layer, or of outputs where these are tables."""
+    return replace(
+        level,
+        precision_bits=LevelPrecision(),
+        latency_cycles=0.0,
+        fanout=replace(level.fanout, hop_latency=0.0),
+        counted=Counted() if role == "outputs" else level.counted,
+    )
 
 
 def count_outer(shared: SharedLayer, mapping: SharedMapping) -> Counts:
@@ -95,7 +113,7 @@ def count_outer(shared: SharedLayer, mapping: SharedMapping) -> Counts:
     hardware = shared.hardware
     home = hardware.level_index(mapping.home)
     form = shared.indexed_form(mapping.tile, mapping.ordered, home)
-    counts = count_layer(shared.layer, hardware, mapping.outer, form)
+    counts = count_layer(shared.layer, hardware, mapping.outer, form).with_sums()
     leave_out(counts.accesses, counts.transfers, first_levels(hardware, home), outside=True)
     return counts
 
@@ -122,7 +140,7 @@ def count_gather(shared: SharedLayer, mapping: SharedMapping, width: int) -> Pha
     hardware = phase_hardware(shared, "gather", home, last, mapping.tile)
     layer = shared.shapes(mapping.tile).gather
     form = shared.gather_form(mapping.tile, mapping.ordered)
-    counts = count_layer(layer, hardware, mapping.gather, form)
+    counts = count_layer(layer, hardware, mapping.gather, form).with_sums()
     role = TENSORS.index(shared.role)
     accesses, transfers = counts.accesses.copy(), counts.transfers.copy()
     tiles = counts.tile_words.copy()
@@ -146,7 +164,10 @@ def count_gather(shared: SharedLayer, mapping: SharedMapping, width: int) -> Pha
         # Not every table is as wide as the widest.
         sums = shared.produced(mapping.tile)
         gather_one_by_one(accesses, transfers, last, shared.role, gathered * runs, sums)
-    total = replace(counts, accesses=accesses, transfers=transfers, executed_macs=layer.macs * runs)
+    total = replace(
+        counts, accesses=accesses, transfers=transfers, executed_macs=layer.macs * runs,
+        finished=counts.finished and counts.finished.times(runs),
+    )  # fmt: skip
     return Phase(total, form, shared.role, runs, cycles * runs, cycles, taken.bound_by)
 
 
@@ -192,7 +213,7 @@ def count_entries(shared: SharedLayer, mapping: SharedMapping, widths: dict[int,
     counted, taken = [], []
     for entries in runs:
         nest = fitted_entries(mapping.entries, shared, entries)
-        counts = count_layer(shapes.entries(entries), hardware, nest, form)
+        counts = count_layer(shapes.entries(entries), hardware, nest, form).with_sums()
         # The codebook stays where the widest run has it, and is loaded once for all.
         place = place or codebook_place(counts, form)
         taken.append(_cycles(counts, replace(form, loads_codebook=False), home, place))
@@ -205,10 +226,20 @@ def count_entries(shared: SharedLayer, mapping: SharedMapping, widths: dict[int,
         accesses=np.sum([each.accesses * n for each, n in repeated], axis=0),
         transfers=np.sum([each.transfers * n for each, n in repeated], axis=0),
         executed_macs=sum(each.macs * n for each, n in repeated),
+        finished=_finished(repeated),
     )
     cycles = sum(each.total * n for each, n in zip(taken, times, strict=True))
     longest, role = max(taken, key=lambda each: each.total), shared.sharing.role("entries")
     return Phase(total, form, role, sum(times), cycles, longest.total, longest.bound_by)
+
+
+def _finished(repeated: list[tuple[Counts, int]]) -> FinishedSums | None:
+    """What all runs finish together, each of them several times."""
+    all_runs = [each.finished.times(n) for each, n in repeated if each.finished]
+    if not all_runs:
+        return None
+    held, arriving, crossing = zip(*all_runs, strict=True)
+    return FinishedSums(np.all(held, axis=0), np.sum(arriving, axis=0), np.sum(crossing, axis=0))
 
 
 def fitted_entries(mapping: Mapping, shared: SharedLayer, entries: int) -> Mapping:

@@ -11,15 +11,11 @@ from typing import Any, NamedTuple
 
 from kcsim.clustering.coding import fixed_index_bits
 from kcsim.clustering.unit import Unit
-from kcsim.cost.biases import biases_of
 from kcsim.cost.padding import generates_padding
-from kcsim.cost.partial_sums import has_wide_sums
-from kcsim.cost.ports import start_cycles
 from kcsim.cost.prices import WeightCosts
 from kcsim.cost.standing import stalls_of
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.errors import MappingError
-from kcsim.hardware.counted import Counted
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.nest import Mapping
@@ -91,6 +87,8 @@ class Arithmetic(NamedTuple):
         Of multiplying it by a scale or an offset.
     mac_pj, gated_mac_pj : float
         Of the phase that multiplies.
+    finishes : bool
+        Whether tiles finish their outputs: no other channels are added to them.
     """
 
     bits: int
@@ -98,6 +96,7 @@ class Arithmetic(NamedTuple):
     factor_pj: float
     mac_pj: float
     gated_mac_pj: float
+    finishes: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,6 +171,7 @@ class SharedLayer:
             hardware.multiply_pj * gathered / precision.inputs,
             hardware.compute.mac_pj * mac,
             hardware.compute.gated_mac_pj * mac,
+            tile.rounds(self.layer).C == 1,
         )
 
     def produced(self, tile: Tile) -> int:
@@ -255,13 +255,13 @@ class SharedLayer:
 
         Those of one unit may be a fraction, or floats of many tiles.
         """
-        precision, one = self.hardware.precision_bits, 1 + 0 * index_bits
+        bits, one = self.hardware.level_bits[home], 1 + 0 * index_bits
         lists = shapes.tile.G * shapes.tables * widest * self.entry_bits * self.has_lists(home)
         needed: dict[Tensor, Any] = {
             "weights": (shapes.units * index_bits + lists)
             * (index_level(self.hardware, home) == home),
-            "inputs": shapes.input_words * (precision.inputs * one),
-            "outputs": shapes.output_words * (precision.outputs * one),
+            "inputs": shapes.input_words * (bits["inputs"] * one),
+            "outputs": shapes.output_words * (bits["partial_sums"] * one),
         }
         needed[self.role] += shapes.shared_tables * width * value_bits
         return needed
@@ -326,13 +326,11 @@ def _uncounted(layer: ConvLayer, hardware: Hardware) -> Iterator[str]:
     """What a hardware has that no phase counts."""
     for level in hardware.levels:
         yield from _uncounted_at(level)
-    widths, own = hardware.level_bits, layer.precision_bits
-    if own or any(bits != widths[-1] for bits in widths) or has_wide_sums(hardware):
-        yield "partial sums wider than outputs, and widths by level or layer,"
-    if biases_of(layer, hardware):
-        yield "biases"
-    if start_cycles(hardware) or stalls_of(hardware):
-        yield "latencies and stalls"
+    widths = hardware.level_bits
+    if layer.precision_bits or any(bits != widths[-1] for bits in widths):
+        yield "widths by level or layer"
+    if stalls_of(hardware):
+        yield "stalls and passes"
     if generates_padding(layer, hardware):
         yield "inputs without their padding"
     if hardware.slides == "repeated":
@@ -343,9 +341,9 @@ def _uncounted_at(level: Level) -> Iterator[str]:
     for has, name in ((level.fanout.hop_pj, "hops"), (level.fanout.forwarding, "forwarding")):
         if has:
             yield f"{name} below '{level.name}'"
-    if level.port_list or level.shares_port or level.fanout.words_per_cycle is not None:
-        yield f"ports and bandwidth of networks, as of '{level.name}',"
+    if level.fanout.words_per_cycle is not None:
+        yield f"bandwidth of the network below '{level.name}'"
     if level.fanout.tensor_pj:
         yield f"energies by tensor of the network below '{level.name}'"
-    if level.counted != Counted():
-        yield f"first reads, drains and fills as of '{level.name}'"
+    if not level.counted.fills:
+        yield f"fills that cost nothing, as of '{level.name}',"

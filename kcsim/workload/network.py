@@ -36,7 +36,7 @@ class Network:
         All layers of the network that `select` took these from; empty if these are all. What is
         said of layers that were left out stays valid.
     operations : tuple of Operation
-        What else the network does; listed in results, not part of their energy.
+        What else the network does; told apart from layers in results.
     edges : tuple of (str, str)
         Who feeds whom, by names of layers and operations. Empty where that is not known.
     notes : tuple of str
@@ -110,7 +110,7 @@ class Network:
 
     @property
     def _unmodeled(self) -> str:
-        count = len(self.operations)
+        count = sum(not operation.is_counted for operation in self.operations)
         return f", {count} operations not modeled" if count else ""
 
     def _repr_html_(self) -> str:

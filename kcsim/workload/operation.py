@@ -7,6 +7,9 @@ from dataclasses import dataclass, fields, replace
 from kcsim.errors import InputError, Problem
 from kcsim.workload.layer import LARGEST_COUNT, is_name
 
+COUNTED = ("add", "concat", "pool")
+"""Kinds of operations whose energy and cycles are counted, beside those of layers."""
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -52,6 +55,11 @@ class Operation:
             if type(count) is not int or not (each.name == "batch") <= count <= LARGEST_COUNT:
                 what = f"operation {self.name!r}: {each.name} is {count!r}"
                 raise InputError(Problem(what, "a count of at most 2^63 - 1"))
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether its energy and cycles are counted; see `kcsim.model.operations`."""
+        return self.kind in COUNTED
 
     @property
     def moved_words(self) -> int:

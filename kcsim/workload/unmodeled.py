@@ -1,4 +1,4 @@
-"""What of a network is listed and not mapped, and how much of it that is."""
+"""What of a network is no layer, and how much of it that is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kcsim.workload.operation import Operation
 
 
 @dataclass(frozen=True)
-class Unmodeled:
+class Listed:
     """Operations of one kind.
 
     Attributes
@@ -34,8 +34,9 @@ class Unmodeled:
 
 
 def unmodeled(
-    network: Network, *, weight_bits: int = 16, input_bits: int = 16, output_bits: int = 16
-) -> tuple[Unmodeled, ...]:
+    network: Network, *, weight_bits: int = 16, input_bits: int = 16, output_bits: int = 16,
+    counted: bool = False,
+) -> tuple[Listed, ...]:  # fmt: skip
     """What is not modeled, kind by kind in the order of the network, and last of all ``TOTAL``.
 
     Parameters
@@ -43,13 +44,16 @@ def unmodeled(
     network : Network
     weight_bits, input_bits, output_bits : int
         Width of a value [bit].
+    counted : bool
+        Of the operations that are counted beside the layers, instead.
 
     Returns
     -------
-    tuple of Unmodeled
-        Empty if everything is modeled.
+    tuple of Listed
+        Empty if there are none.
     """
-    if not network.operations:
+    chosen = [each for each in network.operations if each.is_counted == counted]
+    if not chosen:
         return ()
 
     def bits(step: Operation | ConvLayer) -> int:
@@ -67,15 +71,15 @@ def unmodeled(
     all_macs = network.macs + sum(each.all_macs for each in operations)
     all_bits = sum(map(bits, network.layers)) + sum(map(bits, operations))
 
-    def together(kind: str, alike: Iterable[Operation]) -> Unmodeled:
+    def together(kind: str, alike: Iterable[Operation]) -> Listed:
         steps = list(alike)
         macs = sum(each.all_macs for each in steps)
-        return Unmodeled(
+        return Listed(
             kind, len(steps), macs, sum(each.all_adds for each in steps),
             sum(each.moved_words for each in steps), macs / all_macs,
             sum(map(bits, steps)) / all_bits if all_bits else 0.0,
         )  # fmt: skip
 
-    kinds = dict.fromkeys(each.kind for each in operations)
-    rows = [together(kind, (each for each in operations if each.kind == kind)) for kind in kinds]
-    return (*rows, together("TOTAL", operations))
+    kinds = dict.fromkeys(each.kind for each in chosen)
+    rows = [together(kind, (each for each in chosen if each.kind == kind)) for kind in kinds]
+    return (*rows, together("TOTAL", chosen))

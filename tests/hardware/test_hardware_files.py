@@ -127,6 +127,14 @@ def test_a_file_and_a_dict_and_python_agree(write):
     assert load_hardware("hw.yaml") == load_hardware(data) == load_hardware(hardware) == hardware
 
 
+def test_what_is_no_file_takes_no_overrides():
+    data = {"name": "one", "levels": [{"name": "DRAM", "read_pj": 1, "write_pj": 1}],
+            "compute": {"mac_pj": 1}}  # fmt: skip
+    for hardware in (data, load_hardware(data)):
+        with pytest.raises(InputError, match="overrides apply to hardware files"):
+            load_hardware(hardware, ["compute.mac_pj=2"])
+
+
 def test_partitions():
     level = Level(
         name="scratchpads",

@@ -6,7 +6,7 @@ import oracle
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mapped_layers import TENSORS, mapped_layers
+from mapped_layers import TENSORS, padded_layers
 
 from kcsim.errors import InputError, MappingError
 from kcsim.hardware.level import Level
@@ -22,27 +22,6 @@ NORMAL = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-
-
-@st.composite
-def padded_layers(draw, **options):
-    """A layer of which lines at both ends are padding, that some level generates."""
-    layer, hardware, mapping = draw(mapped_layers(**options))
-    padding, sizes = [], []
-    for size, stride in zip((layer.in_height, layer.in_width), layer.stride, strict=True):
-        before = draw(st.integers(0, min(size - 1, 4)))
-        behind = draw(st.integers(0, min(size - 1 - before, 4)))
-        # Lines at the end that no window reaches.
-        unused = draw(st.integers(0, stride - 1))
-        padding += [before, behind]
-        sizes.append(size - before - behind + unused)
-    layer = dataclasses.replace(
-        layer, padding=tuple(padding), in_height=sizes[0], in_width=sizes[1]
-    )
-    keeping = [level.name for level in hardware.levels if "inputs" in level.kept_tensors]
-    named = draw(st.sampled_from([None, *keeping]))
-    hardware = dataclasses.replace(hardware, padding="generated", padding_level=named)
-    return layer, hardware, mapping
 
 
 def check_replay(mapped, skipped_pixels="moved"):

@@ -84,7 +84,7 @@ def test_all_mappings_are_counted_where_there_are_few(seed):
         assert mine == pytest.approx(best, rel=1e-9)
 
 
-@pytest.mark.parametrize(("name", "most"), [("simple", 2.9063e12), ("eyeriss", 8.2688e12)])
+@pytest.mark.parametrize(("name", "most"), [("simple", 2.9063e12), ("eyeriss", 1.7197e13)])
 def test_several_dimensions_are_larger_together(name, most):
     """Two primes of channels, and 17 rows and columns: no single one of them helps."""
     layer, hardware = ConvLayer("c", 127, 251, 17, 17, 1, 1), load_hardware(name)

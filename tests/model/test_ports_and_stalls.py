@@ -1,10 +1,13 @@
 """Ports, networks, latency, stalls and passes: what a cycle hides and what it does not."""
 
+import dataclasses
+
 import pytest
 
-from kcsim import InputError, evaluate, load_hardware
+from kcsim import InputError, evaluate, load_hardware, map_layer
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.workload.layer import ConvLayer
+from kcsim.workload.precision import LayerBits
 
 POINTWISE = ConvLayer("pw", 64, 64, 64, 1, 1, 1)
 PAIRS = Mapping(
@@ -158,6 +161,40 @@ def test_each_new_tile_of_weights_begins_a_pass():
         )
     )
     assert evaluate(layer, square("weights", False, True), turned).cycles.standing == 20 * 6
+
+
+SMALL = {
+    "name": "small",
+    "levels": [
+        {"name": "DRAM", "read_pj": 100, "write_pj": 100, "shared_bandwidth": 8,
+         "latency_cycles": 100},
+        {"name": "SRAM", "capacity_kib": 64, "read_pj": 5, "write_pj": 5,
+         "fanout": {"x": 4, "words_per_cycle": 2, "hop_latency": 1}},
+    ],
+    "compute": {"mac_pj": 1},
+}  # fmt: skip
+NARROW = ConvLayer("c1", 8, 8, 8, 8, 3, 3, precision_bits=LayerBits(weights=4, inputs=8, outputs=8))
+
+
+def test_each_key_of_a_chip_changes_the_number_that_it_names():
+    mapping = map_layer(NARROW, load_hardware(SMALL)).mapping
+
+    def found(layer=NARROW, dram=(), fanout=()):
+        outer, inner = SMALL["levels"]
+        levels = [{**outer, **dict(dram)}, {**inner, "fanout": {**inner["fanout"], **dict(fanout)}}]
+        return evaluate(layer, load_hardware({**SMALL, "levels": levels}), mapping)
+
+    whole = found()
+    assert (whole.energy, whole.cycles.total) == (162_528, 7879)
+    dram = found(dram={"shared_bandwidth": 4}).cycles.transfer["DRAM"]
+    # Weights of 4 bits, inputs and outputs of 8, in words of 16.
+    assert dram == (576 // 4 + 512 // 2 + 288 // 2) // 4
+    assert found(dram={"latency_cycles": 0}).cycles.total == 7879 - 100
+    assert found(fanout={"hop_latency": 0}).cycles.total == 7879 - 3
+    free = found(fanout={"words_per_cycle": None}).cycles
+    assert (free.total, "SRAM network" in free.transfer) == (5287, False)
+    plain = found(layer=dataclasses.replace(NARROW, precision_bits=LayerBits()))
+    assert plain.energy > whole.energy
 
 
 PROBLEMS = {

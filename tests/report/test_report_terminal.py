@@ -113,7 +113,7 @@ def test_a_plain_console_gets_plain_characters(clustered):
     file = io.TextIOWrapper(raw, encoding="ascii")
     render(estimate_tables(clustered), Console(file=file, width=80))
     file.flush()
-    assert b"282 uJ" in raw.getvalue()
+    assert b"283 uJ" in raw.getvalue()
 
 
 def test_tables_load_neither_pandas_nor_matplotlib():

@@ -13,7 +13,9 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+import numpy as np
 from oracle import walk
+from sums_walker import SumsWalk
 
 from kcsim.workload.layer import ConvLayer
 
@@ -26,6 +28,7 @@ class Shared:
     """What the walk counted: by part, level, tensor and action."""
 
     words: Counter = field(default_factory=Counter)
+    finished: Counter = field(default_factory=Counter)
     transfers: Counter = field(default_factory=Counter)
     units: Counter = field(default_factory=Counter)
     value_bits: int = 0
@@ -67,6 +70,8 @@ class SharedWalk:
         self.blocks = -(-self.tile.C // self.unit[0])
         across = self.layer.kernel_height // self.unit[1], self.layer.kernel_width // self.unit[2]
         self.across, self.filter_units = across, self.blocks * across[0] * across[1]
+        bits = self.hardware.precision_bits
+        self.sum_bits = bits.partial_sums or bits.outputs
         self.found = Shared()
 
     def run(self):
@@ -182,6 +187,8 @@ class SharedWalk:
         for tensor in TENSORS:
             first = self.indexed if tensor == "weights" else self.home
             self.keep(name, walked, tensor, first, 1, outside=True)
+        found = self.finished_of(self.layer, self.hardware, self.mapping.outer)
+        self.found.finished |= {(name, *key): n for key, n in found.items() if key[1] < self.home}
         self.outside = walked.instances
         self.beside = self.outside[self.home]
 
@@ -218,11 +225,37 @@ class SharedWalk:
         if self.mapping.sharing.phases[1] == "gather":
             self.add_up("gather")
         self.found.units["gathered"] = layer.macs * times
-        return walked, layer, times
+        finished = self.finish("gather", layer, hardware, self.mapping.gather, times)
+        return walked, layer, times, finished
 
     def places(self):
         """Values that the intermediate tensor has for an entry of a table."""
         return self.tile.N * math.prod(self.positions(second=False))
+
+    def finished_of(self, layer, hardware, mapping):
+        """Words of outputs that come finished to a level, or over the network below it."""
+        if self.sum_bits == hardware.precision_bits.outputs:
+            return Counter()
+        loops = mapping.loop_array(hardware).view((np.int64, 4))
+        heights, keeps = mapping.heights_array(hardware), mapping.keeps_array(hardware)
+        found = SumsWalk(hardware, shortened(loops, layer), heights, keeps)
+        levels, adding = range(len(self.names)), found.keepers[-1]
+        ends = Counter()
+        for end, sums in (("arriving", found.arrived), ("crossing", found.crossed)):
+            for i in levels:
+                # Where sums are added to, all are partial ones unless each comes complete.
+                ends[end, i] = sum(sums[i]) if i < adding or all(sums[i]) else 0
+        return ends
+
+    def finish(self, part, layer, hardware, mapping, times):
+        """What one run of a phase finishes: nothing where other tiles add to the same outputs."""
+        if part != self.mapping.sharing.phases[1] or self.rounds()["C"] > 1:
+            return Counter()
+        found = self.finished_of(layer, hardware, mapping)
+        one = Counter({key: n for key, n in found.items() if key[1] >= self.home})
+        for key, n in one.items():
+            self.found.finished[part, *key] += n * times
+        return one
 
     def add_up(self, part):
         """Outputs of tiles of other channels are added to those at home."""
@@ -235,11 +268,13 @@ class SharedWalk:
         for entries, count in sorted(Counter(tables).items(), reverse=True):
             sizes = (self.unit[0], entries) if self.products else (entries, 1)
             layer = self.phase(*sizes, 1, 0, second=not self.products)
-            walked = walk(layer, self.hardware, self.mapping.entries)
+            nest = self.mapping.entries
+            walked = walk(layer, self.hardware, nest)
+            finished = self.finish("entries", layer, self.hardware, nest, count * again)
             for tensor in TENSORS:
                 first = self.lists if tensor == "weights" else self.home
                 self.keep("entries", walked, tensor, first, count * again)
-            runs.append((walked, layer, count * again))
+            runs.append((walked, layer, count * again, finished))
             self.found.units["products"] += layer.macs * count * again
         if self.mapping.sharing.phases[1] == "entries":
             self.add_up("entries")
@@ -256,7 +291,26 @@ class SharedWalk:
                 return self.stored_bits if part == "outer" else self.read_bits
             if index <= self.decode:
                 return self.entry_bits
+        if tensor == "outputs":
+            return self.sum_bits
         return getattr(self.hardware.precision_bits, tensor)
+
+    def spared(self, part, tensor, finished):
+        """Bits that finished words have less than partial sums."""
+        if tensor != "outputs" or (part != "outer" and self.role(part) == tensor):
+            return 0
+        return finished * (self.sum_bits - self.hardware.precision_bits.outputs)
+
+    def read(self, part, index, words, left):
+        """Reads of a level, of sums as it says: as they are begun, too, and as they leave."""
+        counted = self.hardware.levels[index].counted
+        found = Counter(words)
+        if part == "outer" or self.role(part) != "outputs":
+            if counted.first_reads:
+                found["outputs", "reads"] = words["outputs", "updates"]
+            if counted.drains and index and "outputs" in self.hardware.levels[index].kept_tensors:
+                found["outputs", "reads"] += left
+        return found
 
     def room(self):
         """Bits of a tile at home: indexes, inputs, outputs, and tables of values."""
@@ -267,7 +321,7 @@ class SharedWalk:
             spans.append(reach + self.layer.dilation[axis] * (taps - 1) + 1)
         bits = self.hardware.precision_bits
         needed = tile.N * tile.G * tile.C * math.prod(spans) * bits.inputs
-        needed += tile.N * tile.G * tile.M * tile.P * tile.Q * bits.outputs
+        needed += tile.N * tile.G * tile.M * tile.P * tile.Q * self.sum_bits
         if self.indexed == self.home:
             needed += tile.G * tile.M * self.filter_units * self.index_bits
             tables = tile.G * (self.blocks if self.products else tile.M)
@@ -281,22 +335,29 @@ class SharedWalk:
         precision, found = self.hardware.precision_bits, Counter()
         for part in ("outer", "gather", "entries"):
             for i, level in enumerate(self.hardware.levels):
+                read = self.read(part, i, *self.of_level(part, i))
                 for tensor in ("inputs", "outputs"):
                     width = self.width(part, tensor, i)
                     shown = TABLES if part != "outer" and self.role(part) == tensor else tensor
                     for action in ("reads", "fills", "updates"):
-                        words = self.found.words[part, i, tensor, action]
-                        bits = words * width
+                        bits = read[tensor, action] * width
+                        if action == "updates":
+                            finished = self.found.finished[part, "arriving", i]
+                            bits -= self.spared(part, tensor, finished)
                         accesses = -(-bits // (level.word_bits_of(tensor) * level.block_words))
                         price = level.read_pj if action == "reads" else level.write_pj
                         found[level.name, shown, action[:-1], "bits"] += bits
                         found[level.name, shown, action[:-1], "energy"] += accesses * price
                     words = sum(self.found.transfers[part, i, tensor, w] for w in ("down", "up"))
-                    accesses = -(-words * width // level.word_bits)
+                    bits = words * width
+                    finished = self.found.finished[part, "crossing", i]
+                    bits -= self.spared(part, tensor, finished)
+                    accesses = -(-bits // level.word_bits)
                     place = f"{level.name} network", shown, "transfer"
                     if level.fanout.children > 1 or level.fanout.transfer_pj:
-                        found[*place, "bits"] += words * width
+                        found[*place, "bits"] += bits
                         found[*place, "energy"] += accesses * level.fanout.transfer_pj
+        self.add_biases(found)
         wide, narrow, mac = precision.weights, precision.inputs, self.hardware.compute.mac_pj
         one_mac, value = wide * narrow + wide + narrow, self.found.value_bits
         operand = narrow if self.products else value
@@ -312,24 +373,64 @@ class SharedWalk:
         found["multiplier", "", "multiply", "energy"] = float(factors * mac)
         return {key: value for key, value in found.items() if value}
 
+    def add_biases(self, found):
+        """Each is read once, and added to all outputs of its channel."""
+        if self.layer.bias and self.hardware.biases == "counted":
+            outermost, bits = self.hardware.levels[0], self.hardware.precision_bits
+            accesses = -(-self.bias_bits() // (outermost.word_bits * outermost.block_words))
+            found["bias", "", "load", "energy"] = accesses * outermost.read_pj
+            share = Fraction(
+                bits.weights + bits.inputs, bits.weights * bits.inputs + bits.weights + bits.inputs
+            )
+            added = self.layer.output_words * share * self.hardware.compute.mac_pj
+            found["bias", "", "add", "energy"] = float(added)
+
+    def bias_bits(self):
+        counted = self.layer.bias and self.hardware.biases == "counted"
+        return counted * self.layer.out_channels * self.sum_bits
+
+    def of_level(self, part, index):
+        """Words of a part at a level, and sums that leave it upwards."""
+        words = Counter({key[2:]: n for key, n in self.found.words.items()
+                         if key[:2] == (part, index)})  # fmt: skip
+        return words, self.found.transfers[part, index - 1, "outputs", "up"]
+
     def role(self, part):
         """The tensor that products or sums are to a phase."""
         return "inputs" if (part == "gather") == self.products else "outputs"
 
-    def passing(self, part, index, words, instances):
-        """Cycles that a level needs for some words, of its two ports the slower."""
+    def ports(self, level):
+        """What passes each port of a level: tensors and actions, with words in a cycle."""
+        if isinstance(level.ports, tuple):
+            for port in level.ports:
+                actions = {"read": ("reads",), "fill": ("fills",), "update": ("updates",),
+                           "write": ("fills", "updates")}  # fmt: skip
+                serves = [a for way in port.directions for a in actions[way]]
+                yield {(t, a): port.words_per_cycle for t in port.tensors for a in serves}
+            return
+        rates = level.read_words_per_cycle, level.write_words_per_cycle
+        if level.shared_port:
+            rates = rates[0] or rates[1], rates[1] or rates[0]
+        ways = [
+            {(t, a): rate for t in TENSORS for a in actions}
+            for actions, rate in zip((("reads",), ("fills", "updates")), rates, strict=True)
+            if rate is not None
+        ]
+        yield from [ways[0] | ways[1]] if level.shared_port else ways
+
+    def passing(self, part, index, words, instances, finished=0):
+        """Cycles that a level needs for some words, of its ports the slowest."""
         level, ports = self.hardware.levels[index], []
-        for actions, rate in (
-            (("reads",), level.read_words_per_cycle),
-            (("fills", "updates"), level.write_words_per_cycle),
-        ):
-            if rate is not None:
-                passed = sum(
-                    Fraction(words[tensor, action] * self.width(part, tensor, index),
-                             level.word_bits_of(tensor))
-                    for tensor in TENSORS for action in actions
-                )  # fmt: skip
-                ports.append(math.ceil(passed / Fraction(str(rate)) / instances))
+        for port in self.ports(level):
+            passed = Fraction(0)
+            for (tensor, action), rate in port.items():
+                bits = words[tensor, action] * self.width(part, tensor, index)
+                if action == "updates":
+                    bits -= self.spared(part, tensor, finished)
+                if (part, index, tensor, action) == ("outer", 0, "outputs", "reads"):
+                    bits += self.bias_bits()
+                passed += Fraction(bits) / level.word_bits_of(tensor) / Fraction(str(rate))
+            ports.append(math.ceil(passed / instances))
         return max(ports, default=0)
 
     def own_words(self, part, walked, layer, index):
@@ -349,23 +450,24 @@ class SharedWalk:
                             count = max(self.all_tables) * self.tile.G * self.tile.M * self.places()
                             count *= action == "updates"
                 words[tensor, action] = count
-        return words
+        above = self.names[index - 1]
+        return self.read(part, index, words, walked.up[above, "outputs"] * (index > self.home))
 
-    def one_run(self, part, walked, layer):
+    def one_run(self, part, walked, layer, finished):
         """Cycles of one run of a phase: what computes, beside what each level moves."""
         cycles = walked.temporal_steps * self.hardware.compute.cycles_per_mac
         for i in range(len(self.names) - 1, self.home - 1, -1):
-            moved = self.passing(
-                part, i, self.own_words(part, walked, layer, i), walked.instances[i]
-            )
+            words = self.own_words(part, walked, layer, i)
+            arriving = finished["arriving", i]
+            moved = self.passing(part, i, words, walked.instances[i], arriving)
             turns = self.hardware.levels[i].buffering == "single"
             cycles = max(cycles, cycles + moved if turns else moved)
         return cycles
 
     def time(self, gather, entries):
-        walked, layer, times = gather
-        gathering = self.one_run("gather", walked, layer) * (1 + self.more)
-        runs = [(self.one_run("entries", w, each), n) for w, each, n in entries]
+        walked, layer, times, finished = gather
+        gathering = self.one_run("gather", walked, layer, finished) * (1 + self.more)
+        runs = [(self.one_run("entries", w, each, done), n) for w, each, n, done in entries]
         multiplying = sum(cycles * n for cycles, n in runs)
         if self.beside > 1:
             whole = max(cycles for cycles, _ in runs) * sum(n for _, n in runs)
@@ -381,11 +483,27 @@ class SharedWalk:
                     instances = self.outside[self.home] * inner[part].instances[i]
                 elif part == "outer":
                     instances = self.outside[i]
-                words = Counter({key[2:]: n for key, n in self.found.words.items()
-                                 if key[:2] == (part, i)})  # fmt: skip
-                cycles = self.passing(part, i, words, instances)
+                words = self.read(part, i, *self.of_level(part, i))
+                finished = self.found.finished[part, "arriving", i]
+                cycles = self.passing(part, i, words, instances, finished)
                 moved, outside = moved + cycles, cycles if part == "outer" else outside
             if self.hardware.levels[i].buffering == "single":
                 total += outside
             total = max(total, moved)
-        return total
+        links = [
+            (each.fanout.x + each.fanout.y - 2) * each.fanout.hop_latency
+            for each in self.hardware.levels
+        ]
+        waits = sum(links) + sum(each.latency_cycles for each in self.hardware.levels)
+        return total + math.ceil(waits)
+
+
+def shortened(loops, layer):
+    """Loops that cover no more than a layer has, from the inside out."""
+    left, found = {}, []
+    for level, kind, dimension, bound in loops[::-1].tolist():
+        size = left.setdefault(dimension, list(layer.dimensions.values())[dimension])
+        bound = min(bound, size)
+        left[dimension] = -(-size // bound)
+        found.append((level, kind, dimension, bound))
+    return np.array(found[::-1], np.int64).reshape(-1, 4)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from random_sharing import shared_mappings
+from random_sharing import level_keys, ports, shared_mappings
 from shared_walker import TABLES, SharedWalk
 
 from kcsim.hardware.schema import Precision
@@ -30,27 +30,35 @@ def limited(draw):
         weights=shared.hardware.precision_bits.weights, inputs=draw(bits), outputs=draw(bits),
         products=draw(own), sums=draw(own),
     )  # fmt: skip
-    rates = st.sampled_from((None, 0.5, 1, 3))
+    if draw(st.booleans()):
+        precision = replace(precision, partial_sums=precision.outputs + draw(bits))
     levels = shared.hardware.levels
     if shared.unit.size == 1:
         levels = tuple(
             replace(
-                level, read_words_per_cycle=draw(rates), write_words_per_cycle=draw(rates),
+                level, **draw(ports()),
                 buffering=draw(st.sampled_from(("overlapped", "single"))) if i else "overlapped",
             )
             for i, level in enumerate(levels)
         )  # fmt: skip
+    levels = tuple(replace(level, **draw(level_keys(level))) for level in levels)
     store = replace(shared.hardware.codebook, capacity_kib=4, read_words_per_cycle=None)
     compute = replace(
         shared.hardware.compute, zeros={}, cycles_per_mac=draw(st.integers(1, 2)),
         address_pj=draw(st.sampled_from((0, 0.25))),
     )  # fmt: skip
     hardware = replace(
-        shared.hardware, levels=levels, precision_bits=precision, codebook=store, compute=compute
+        shared.hardware,
+        levels=levels,
+        precision_bits=precision,
+        codebook=store,
+        compute=compute,
+        biases=draw(st.sampled_from(("counted", "left_out"))),
     )
+    layer = replace(shared.layer, bias=draw(st.booleans()))
     # Loading the codebook is not part of the page.
     form = replace(shared.form, loads_codebook=False)
-    return replace(shared, hardware=hardware, form=form), mapping
+    return replace(shared, layer=layer, hardware=hardware, form=form), mapping
 
 
 def check(shared, mapping):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from random_sharing import shared_mappings
+from random_sharing import shared_mappings, with_chip_keys
 from shared_layers import problems, reached, shared_layer
 
 from kcsim.errors import MappingError
@@ -56,6 +57,26 @@ def test_the_search_finds_the_least_of_all_tiles_and_places(problem, objective, 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(problems(), st.sampled_from(OBJECTIVES), st.sampled_from(tuple(SHARINGS)))
 def test_the_search_finds_the_least_of_200_problems(problem, objective, sharing):
+    check_search(problem, objective, sharing)
+
+
+@st.composite
+def real_problems(draw):
+    layer, hardware, spec = draw(problems())
+    hardware = draw(with_chip_keys(hardware.with_given_words()))
+    return replace(layer, bias=draw(st.booleans())), hardware, spec
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@given(real_problems(), st.sampled_from(OBJECTIVES), st.sampled_from(tuple(SHARINGS)))
+def test_the_search_finds_the_least_on_real_chips(problem, objective, sharing):
+    check_search(problem, objective, sharing)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(real_problems(), st.sampled_from(OBJECTIVES), st.sampled_from(tuple(SHARINGS)))
+def test_the_search_finds_the_least_of_200_problems_on_real_chips(problem, objective, sharing):
     check_search(problem, objective, sharing)
 
 

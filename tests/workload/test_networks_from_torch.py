@@ -34,6 +34,34 @@ def test_a_network_of_the_zoo_written_in_torch_is_that_of_the_zoo(name):
     assert network.parameters == sum(p.numel() for p in module.parameters())
 
 
+LISTED = ("add", "concat", "pool")
+
+
+def listed(network):
+    """Additions, concatenations and poolings in their order, and who feeds whom past all else.
+
+    A pooling of windows of one pixel is none.
+    """
+    kept = {each.name: each for each in network.operations if each.kind in LISTED}
+    kept = {n: e for n, e in kept.items() if e.kind != "pool" or e.adds}
+    named = {layer.name: layer.name for layer in network}
+    named |= {name: number for number, name in enumerate(kept)}
+
+    def sources(name):
+        for feeder in network.feeders(name):
+            yield from (named[feeder],) if feeder in named else sources(feeder)
+
+    edges = {(source, named[name]) for name in named for source in sources(name)}
+    return [(e.kind, e.input_words, e.output_words, e.adds) for e in kept.values()], edges
+
+
+@pytest.mark.parametrize("name", zoo.NAMES)
+def test_the_zoo_lists_the_additions_concatenations_and_poolings_of_torch(name, monkeypatch):
+    # Exported, a response normalization has a pooling of channels.
+    monkeypatch.setattr(functional, "local_response_norm", lambda x, *_: x)
+    assert listed(zoo.load(name)) == listed(kcsim.from_torch(*build(name)))
+
+
 class Attention(nn.Module):
     """An encoder block of a vision transformer, written out."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
-from kcsim.workload.zoo.blocks import conv, norm_after_every_conv
+from kcsim.workload.zoo.blocks import Steps, conv, norm_after_every_conv
 
 _IANDOLA = "Iandola et al., SqueezeNet, arXiv:1602.07360"
 
@@ -16,19 +16,23 @@ def _squeezenet(
 
     `pools` are the fire modules that a pooling follows.
     """
-    layers = [first]
+    steps = Steps()
+    steps.layer(first)
+    steps.pool("maxpool1", 3, ceil=True)
     channels = first.out_channels
     for fire, squeeze in enumerate((16, 16, 32, 32, 48, 48, 64, 64), start=2):
         expand = 4 * squeeze
         size = sizes[sum(fire > pool for pool in pools)]
-        layers += [
-            conv(f"f{fire}.s1", channels, squeeze, size, 1, bias=True),
-            conv(f"f{fire}.e1", squeeze, expand, size, 1, bias=True),
-            conv(f"f{fire}.e3", squeeze, expand, size, 3, bias=True),
-        ]
+        start = steps.layer(conv(f"f{fire}.s1", channels, squeeze, size, 1, bias=True))
+        one = steps.layer(conv(f"f{fire}.e1", squeeze, expand, size, 1, bias=True))
+        three = steps.layer(conv(f"f{fire}.e3", squeeze, expand, size, 3, bias=True), start)
+        steps.concat(f"f{fire}.concat", [one, three])
+        if fire in pools:
+            steps.pool(f"maxpool{fire}", 3, ceil=True)
         channels = 2 * expand
-    layers.append(conv("conv10", channels, 1000, sizes[-1], 1, bias=True))
-    return Network(name, tuple(layers), source=source)
+    steps.layer(conv("conv10", channels, 1000, sizes[-1], 1, bias=True))
+    steps.pool("avgpool")
+    return steps.network(name, 0, source)
 
 
 def squeezenet1_0() -> Network:
@@ -64,7 +68,8 @@ def mobilenet_v1() -> Network:
     .. [1] Howard et al., MobileNets: efficient convolutional neural networks for mobile vision
        applications, arXiv:1704.04861, table 1.
     """
-    layers = [conv("conv1", 3, 32, 224, 3, stride=2)]
+    steps = Steps()
+    steps.layer(conv("conv1", 3, 32, 224, 3, stride=2))
     channels, size = 32, 112
     for index, (width, stride) in enumerate(
         [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)]
@@ -74,11 +79,13 @@ def mobilenet_v1() -> Network:
     ):
         depthwise = conv(f"dw{index}", channels, channels, size, 3, stride=stride, groups=channels)
         size //= stride
-        layers += [depthwise, conv(f"pw{index}", channels, width, size, 1)]
+        steps.layer(depthwise)
+        steps.layer(conv(f"pw{index}", channels, width, size, 1))
         channels = width
-    norm = norm_after_every_conv(layers)
-    layers.append(ConvLayer.linear("fc", channels, 1000))
-    return Network("mobilenet_v1", tuple(layers), norm, "Howard et al., arXiv:1704.04861")
+    norm = norm_after_every_conv(steps.layers)
+    steps.pool("avgpool")
+    steps.layer(ConvLayer.linear("fc", channels, 1000))
+    return steps.network("mobilenet_v1", norm, "Howard et al., arXiv:1704.04861")
 
 
 def mobilenet_v2() -> Network:
@@ -89,7 +96,8 @@ def mobilenet_v2() -> Network:
     .. [1] Sandler et al., MobileNetV2: inverted residuals and linear bottlenecks, CVPR 2018,
        table 2.
     """
-    layers = [conv("conv0", 3, 32, 224, 3, stride=2)]
+    steps = Steps()
+    steps.layer(conv("conv0", 3, 32, 224, 3, stride=2))
     channels, size, block = 32, 112, 0
     for expansion, width, repeats, first_stride in (
         (1, 16, 1, 1),
@@ -103,18 +111,21 @@ def mobilenet_v2() -> Network:
         for repeat in range(repeats):
             block += 1
             stride = 1 if repeat else first_stride
-            hidden = expansion * channels
+            hidden, start = expansion * channels, steps.last
             if expansion > 1:
-                layers.append(conv(f"b{block}.exp", channels, hidden, size, 1))
+                steps.layer(conv(f"b{block}.exp", channels, hidden, size, 1))
             name = f"b{block}.dw"
-            layers.append(conv(name, hidden, hidden, size, 3, stride=stride, groups=hidden))
+            steps.layer(conv(name, hidden, hidden, size, 3, stride=stride, groups=hidden))
             size //= stride
-            layers.append(conv(f"b{block}.proj", hidden, width, size, 1))
+            steps.layer(conv(f"b{block}.proj", hidden, width, size, 1))
+            if repeat:
+                steps.add(f"b{block}.add", [start, steps.last])
             channels = width
-    layers.append(conv("conv_last", channels, 1280, size, 1))
-    norm = norm_after_every_conv(layers)
-    layers.append(ConvLayer.linear("fc", 1280, 1000))
-    return Network("mobilenet_v2", tuple(layers), norm, "Sandler et al., MobileNetV2, CVPR 2018")
+    steps.layer(conv("conv_last", channels, 1280, size, 1))
+    norm = norm_after_every_conv(steps.layers)
+    steps.pool("avgpool")
+    steps.layer(ConvLayer.linear("fc", 1280, 1000))
+    return steps.network("mobilenet_v2", norm, "Sandler et al., MobileNetV2, CVPR 2018")
 
 
 def densenet121() -> Network:
@@ -126,23 +137,27 @@ def densenet121() -> Network:
        CVPR 2017, table 1.
     """
     growth, bottleneck = 32, 128
-    layers = [conv("conv0", 3, 64, 224, 7, stride=2)]
+    steps = Steps()
+    steps.layer(conv("conv0", 3, 64, 224, 7, stride=2))
+    steps.pool("maxpool", 3, padding=1)
     channels, size = 64, 56
     # Normalization precedes each convolution but the first, which it follows.
     norm_channels = channels
     for stage, depth in enumerate((6, 12, 24, 16), start=1):
         for index in range(1, depth + 1):
-            layers += [
-                conv(f"d{stage}.{index}.1x1", channels, bottleneck, size, 1),
-                conv(f"d{stage}.{index}.3x3", bottleneck, growth, size, 3),
-            ]
+            start, name = steps.last, f"d{stage}.{index}"
+            steps.layer(conv(f"{name}.1x1", channels, bottleneck, size, 1))
+            steps.layer(conv(f"{name}.3x3", bottleneck, growth, size, 3))
+            steps.concat(f"{name}.concat", [start, steps.last])
             norm_channels += channels + bottleneck
             channels += growth
         norm_channels += channels
         if stage < 4:
-            layers.append(conv(f"t{stage}", channels, channels // 2, size, 1))
+            steps.layer(conv(f"t{stage}", channels, channels // 2, size, 1))
+            steps.pool(f"t{stage}.avgpool", 2)
             channels //= 2
             size //= 2
-    layers.append(ConvLayer.linear("fc", channels, 1000))
+    steps.pool("avgpool")
+    steps.layer(ConvLayer.linear("fc", channels, 1000))
     source = "Huang et al., Densely connected convolutional networks, CVPR 2017"
-    return Network("densenet121", tuple(layers), 2 * norm_channels, source)
+    return steps.network("densenet121", 2 * norm_channels, source)

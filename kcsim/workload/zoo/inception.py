@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
-from kcsim.workload.zoo.blocks import conv, norm_after_every_conv
+from kcsim.workload.zoo.blocks import Steps, conv, norm_after_every_conv
 
 # Module, input size, and output channels of the columns of Szegedy et al., table 1:
 # 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
@@ -21,25 +21,41 @@ _MODULES = (
 )
 
 
-def _googlenet(large_kernel: int, bias: bool) -> list[ConvLayer]:
-    layers = [
-        conv("conv1", 3, 64, 224, 7, stride=2, bias=bias),
-        conv("conv2", 64, 64, 56, 1, bias=bias),
-        conv("conv3", 64, 192, 56, 3, bias=bias),
-    ]
-    channels = 192
+_POOLED = ("3b", "4e")
+"""Modules that a pooling follows."""
+
+
+def _googlenet(large_kernel: int, bias: bool) -> Steps:
+    """All but the classifier."""
+    steps = Steps()
+    steps.layer(conv("conv1", 3, 64, 224, 7, stride=2, bias=bias))
+    steps.pool("maxpool1", 3, ceil=True)
+    steps.layer(conv("conv2", 64, 64, 56, 1, bias=bias))
+    steps.layer(conv("conv3", 64, 192, 56, 3, bias=bias))
+    start, channels = steps.pool("maxpool2", 3, ceil=True), 192
     for module, size, single, reduce3, triple, reduce5, large, pool in _MODULES:
-        for branch, inputs, outputs, kernel in (
-            ("1x1", channels, single, 1),
-            ("3x3r", channels, reduce3, 1),
-            ("3x3", reduce3, triple, 3),
-            ("5x5r", channels, reduce5, 1),
-            ("5x5", reduce5, large, large_kernel),
-            ("pool", channels, pool, 1),
+        branches = []
+        for columns in (
+            (("1x1", channels, single, 1),),
+            (("3x3r", channels, reduce3, 1), ("3x3", reduce3, triple, 3)),
+            (("5x5r", channels, reduce5, 1), ("5x5", reduce5, large, large_kernel)),
         ):
-            layers.append(conv(f"{module}.{branch}", inputs, outputs, size, kernel, bias=bias))
-        channels = single + triple + large + pool
-    return [*layers, ConvLayer.linear("fc", channels, 1000)]
+            steps.last = start
+            for branch, inputs, outputs, kernel in columns:
+                steps.layer(conv(f"{module}.{branch}", inputs, outputs, size, kernel, bias=bias))
+            branches.append(steps.last)
+        steps.pool(f"{module}.maxpool", 3, 1, padding=1, after=start)
+        branches.append(steps.layer(conv(f"{module}.pool", channels, pool, size, 1, bias=bias)))
+        start, channels = steps.concat(f"{module}.concat", branches), single + triple + large + pool
+        if module in _POOLED:
+            start = steps.pool(f"{module}.behind", 3, ceil=True)
+    return steps
+
+
+def _classified(steps: Steps, name: str, norm_parameters: int, source: str) -> Network:
+    steps.pool("avgpool")
+    steps.layer(ConvLayer.linear("fc", 1024, 1000))
+    return steps.network(name, norm_parameters, source)
 
 
 def googlenet() -> Network:
@@ -50,11 +66,11 @@ def googlenet() -> Network:
     .. [1] Szegedy et al., Going deeper with convolutions, CVPR 2015, table 1.
     """
     source = "Szegedy et al., Going deeper with convolutions, CVPR 2015"
-    return Network("googlenet", tuple(_googlenet(5, bias=True)), source=source)
+    return _classified(_googlenet(5, bias=True), "googlenet", 0, source)
 
 
 def googlenet_torchvision() -> Network:
     """GoogLeNet as in torchvision: batch normalization, and 3x3 filters in the "5x5" branches."""
-    layers = _googlenet(3, bias=False)
-    norm = norm_after_every_conv(layers)
-    return Network("googlenet_torchvision", tuple(layers), norm, "torchvision, googlenet")
+    steps = _googlenet(3, bias=False)
+    norm = norm_after_every_conv(steps.layers)
+    return _classified(steps, "googlenet_torchvision", norm, "torchvision, googlenet")

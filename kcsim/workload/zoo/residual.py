@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
-from kcsim.workload.zoo.blocks import conv, norm_after_every_conv
+from kcsim.workload.zoo.blocks import Steps, conv, norm_after_every_conv
 
 _HE = "He et al., Deep residual learning for image recognition, CVPR 2016"
 _ZAGORUYKO = "Zagoruyko and Komodakis, Wide residual networks, BMVC 2016"
@@ -35,25 +35,35 @@ def _resnet(
     `bottleneck_width` is the first stage's width of the 3x3 convolutions, or 0 for blocks of two
     3x3 convolutions.
     """
-    layers = [conv("conv1", 3, 64, 224, 7, stride=2)]
+    steps = Steps()
+    steps.layer(conv("conv1", 3, 64, 224, 7, stride=2))
+    steps.pool("maxpool", 3, padding=1)
     channels, size = 64, 56
     for stage, depth in enumerate(depths):
         out_channels = (256 if bottleneck_width else 64) << stage
         for index in range(depth):
             block = f"layer{stage + 1}.{index}"
-            stride = 2 if stage and not index else 1
+            stride, start = 2 if stage and not index else 1, steps.last
             if bottleneck_width:
                 width = bottleneck_width << stage
-                layers += _bottleneck(block, channels, width, out_channels, size, stride)
+                layers = _bottleneck(block, channels, width, out_channels, size, stride)
             else:
-                layers += _basic_block(block, channels, out_channels, size, stride)
+                layers = _basic_block(block, channels, out_channels, size, stride)
+            for layer in layers:
+                steps.layer(layer)
+            operands = [start, steps.last]
             if channels != out_channels:
-                shortcut = f"{block}.downsample"
-                layers.append(conv(shortcut, channels, out_channels, size, 1, stride=stride))
+                shortcut = conv(
+                    f"{block}.downsample", channels, out_channels, size, 1, stride=stride
+                )
+                operands[0] = steps.layer(shortcut, start)
+            steps.add(f"{block}.add", operands)
             channels = out_channels
             size //= stride
-    norm = norm_after_every_conv(layers)
-    return Network(name, (*layers, ConvLayer.linear("fc", channels, 1000)), norm, source)
+    norm = norm_after_every_conv(steps.layers)
+    steps.pool("avgpool")
+    steps.layer(ConvLayer.linear("fc", channels, 1000))
+    return steps.network(name, norm, source)
 
 
 def resnet18() -> Network:
@@ -93,20 +103,22 @@ def wide_resnet50_2() -> Network:
 
 
 def _cifar_resnet(name: str, depth: int) -> Network:
-    layers = [conv("conv1", 3, 16, 32, 3)]
+    steps = Steps()
+    steps.layer(conv("conv1", 3, 16, 32, 3))
     channels, size = 16, 32
     for stage, width in enumerate((16, 32, 64), start=1):
         for index in range(depth):
-            stride = width // channels
-            layers += [
-                conv(f"l{stage}.{index}.c1", channels, width, size, 3, stride=stride),
-                conv(f"l{stage}.{index}.c2", width, width, size // stride, 3),
-            ]
+            stride, start, block = width // channels, steps.last, f"l{stage}.{index}"
+            steps.layer(conv(f"{block}.c1", channels, width, size, 3, stride=stride))
+            steps.layer(conv(f"{block}.c2", width, width, size // stride, 3))
+            steps.add(f"{block}.add", [start, steps.last])
             channels = width
             size //= stride
-    norm = norm_after_every_conv(layers)
+    norm = norm_after_every_conv(steps.layers)
+    steps.pool("avgpool")
+    steps.layer(ConvLayer.linear("fc", 64, 10))
     source = f"{_HE}, section 4.2; shortcuts without parameters (option A)"
-    return Network(name, (*layers, ConvLayer.linear("fc", 64, 10)), norm, source)
+    return steps.network(name, norm, source)
 
 
 def resnet20() -> Network:
@@ -121,7 +133,8 @@ def resnet56() -> Network:
 
 def _wide_resnet(name: str, depth: int, widening: int, classes: int) -> Network:
     """A Wide ResNet for CIFAR, of blocks that normalize before each convolution."""
-    layers = [conv("conv1", 3, 16, 32, 3)]
+    steps = Steps()
+    steps.layer(conv("conv1", 3, 16, 32, 3))
     norm_channels = 0
     channels, size = 16, 32
     for group in (1, 2, 3):
@@ -129,17 +142,19 @@ def _wide_resnet(name: str, depth: int, widening: int, classes: int) -> Network:
         for index in range((depth - 4) // 6):
             block = f"g{group}.b{index}"
             stride = 2 if group > 1 and not index else 1
-            layers += [
-                conv(f"{block}.c1", channels, width, size, 3, stride=stride),
-                conv(f"{block}.c2", width, width, size // stride, 3),
-            ]
+            operands = [steps.last]
+            steps.layer(conv(f"{block}.c1", channels, width, size, 3, stride=stride))
+            operands.append(steps.layer(conv(f"{block}.c2", width, width, size // stride, 3)))
             if channels != width:
-                layers.append(conv(f"{block}.sc", channels, width, size, 1, stride=stride))
+                shortcut = conv(f"{block}.sc", channels, width, size, 1, stride=stride)
+                operands[0] = steps.layer(shortcut, operands[0])
+            steps.add(f"{block}.add", operands)
             norm_channels += channels + width
             channels = width
             size //= stride
-    norm = 2 * (norm_channels + channels)
-    return Network(name, (*layers, ConvLayer.linear("fc", channels, classes)), norm, _ZAGORUYKO)
+    steps.pool("avgpool")
+    steps.layer(ConvLayer.linear("fc", channels, classes))
+    return steps.network(name, 2 * (norm_channels + channels), _ZAGORUYKO)
 
 
 def wrn_16_4() -> Network:

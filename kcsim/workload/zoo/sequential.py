@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
-from kcsim.workload.zoo.blocks import conv, norm_after_every_conv
+from kcsim.workload.zoo.blocks import Steps, conv, norm_after_every_conv
 
 _LECUN = "LeCun et al., Gradient-based learning applied to document recognition, Proc. IEEE 1998"
 _KRIZHEVSKY = "Krizhevsky et al., ImageNet classification with deep CNNs, NIPS 2012"
 _SIMONYAN = "Simonyan and Zisserman, Very deep convolutional networks, ICLR 2015"
+
+
+def _in_sequence(
+    name: str, layers: Sequence[ConvLayer], pools: Mapping[str, tuple[int, int]], source: str,
+    norm_parameters: int = 0,
+) -> Network:  # fmt: skip
+    """Layers one after the other, with a pooling of some kernel and stride after some of them."""
+    steps = Steps()
+    for layer in layers:
+        steps.layer(layer)
+        if layer.name in pools:
+            steps.pool(f"{layer.name}.pool", *pools[layer.name])
+    return steps.network(name, norm_parameters, source)
 
 
 def lenet5() -> Network:
@@ -24,7 +39,8 @@ def lenet5() -> Network:
         ConvLayer.linear("ip1", 800, 500),
         ConvLayer.linear("ip2", 500, 10),
     )
-    return Network("lenet5", layers, source="Caffe, examples/mnist/lenet.prototxt")
+    pools = {"conv1": (2, 2), "conv2": (2, 2)}
+    return _in_sequence("lenet5", layers, pools, "Caffe, examples/mnist/lenet.prototxt")
 
 
 def lenet5_1998() -> Network:
@@ -45,7 +61,7 @@ def lenet5_1998() -> Network:
         ConvLayer.linear("F6", 120, 84),
         ConvLayer.linear("output", 84, 10),
     )
-    return Network("lenet5_1998", layers, source=_LECUN)
+    return _in_sequence("lenet5_1998", layers, {"C1": (2, 2), "C3": (2, 2)}, _LECUN)
 
 
 def _alexnet(name: str, groups: int, source: str) -> Network:
@@ -59,7 +75,8 @@ def _alexnet(name: str, groups: int, source: str) -> Network:
         ConvLayer.linear("fc7", 4096, 4096),
         ConvLayer.linear("fc8", 4096, 1000),
     )
-    return Network(name, layers, source=source)
+    pools = {"conv1": (3, 2), "conv2": (3, 2), "conv5": (3, 2)}
+    return _in_sequence(name, layers, pools, source)
 
 
 def alexnet() -> Network:
@@ -96,7 +113,9 @@ def alexnet_torchvision() -> Network:
         ConvLayer.linear("classifier.4", 4096, 4096),
         ConvLayer.linear("classifier.6", 4096, 1000),
     )
-    return Network("alexnet_torchvision", layers, source="torchvision, alexnet; arXiv:1404.5997")
+    pools = {"features.0": (3, 2), "features.3": (3, 2), "features.10": (3, 2)}
+    source = "torchvision, alexnet; arXiv:1404.5997"
+    return _in_sequence("alexnet_torchvision", layers, pools, source)
 
 
 def _vgg16_convolutions(size: int) -> list[ConvLayer]:
@@ -113,6 +132,9 @@ def _vgg16_convolutions(size: int) -> list[ConvLayer]:
     return layers
 
 
+_VGG_POOLS = {f"conv{stage}-{depth}": (2, 2) for stage, depth in enumerate((2, 2, 3, 3, 3), 1)}
+
+
 def vgg16() -> Network:
     """VGG-16, configuration D of [1]_.
 
@@ -127,7 +149,7 @@ def vgg16() -> Network:
         ConvLayer.linear("fc7", 4096, 4096),
         ConvLayer.linear("fc8", 4096, 1000),
     )
-    return Network("vgg16", layers, source=_SIMONYAN)
+    return _in_sequence("vgg16", layers, _VGG_POOLS, _SIMONYAN)
 
 
 def vgg16_cifar() -> Network:
@@ -141,4 +163,5 @@ def vgg16_cifar() -> Network:
     layers = _vgg16_convolutions(32)
     norm = norm_after_every_conv(layers)
     source = "Son et al., Clustering convolutional kernels, ECCV 2018"
-    return Network("vgg16_cifar", (*layers, ConvLayer.linear("fc", 512, 10)), norm, source)
+    layers.append(ConvLayer.linear("fc", 512, 10))
+    return _in_sequence("vgg16_cifar", layers, _VGG_POOLS, source, norm)
