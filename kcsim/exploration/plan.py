@@ -284,7 +284,7 @@ class Planner:
             None if weights else clustering, weights,
             inputs["execution"] if is_clustered else "decode",
             inputs["decode_level"], inputs["objective"], space.file.time_limit, zeros, precision,
-            space.file.even, space.fix,
+            space.file.even, space.file.imperfect, space.fix,
         )  # fmt: skip
         self._check(request, design)
         name = point_name(request, figures["hardware_hash"])
