@@ -34,6 +34,8 @@ _GROUP = 0.17
 """Of the two bars of a layer, at least."""
 _RATIO = 2
 """So many times as wide are groups with a ratio above them."""
+_WIDEST = 0.65
+"""Of a group in a panel that stands alone."""
 _FRAME = 0.62
 """Of the scale beside a panel."""
 _PANEL = 1.35
@@ -137,7 +139,7 @@ def draw_panels(figure: Figure, rows: Sequence[Sequence[Panel]], unit: str) -> l
         beside = grid[number].subgridspec(1, len(row), width_ratios=[p.room for p in row])
         for place, panel in enumerate(row):
             axis = figure.add_subplot(beside[place])
-            draw_panel(axis, panel, unit)
+            draw_panel(axis, panel, unit, int((width - _FRAME) / _WIDEST) if len(row) == 1 else 0)
             axis.set_title("\n".join(_title(panel, width, row)))
             axis.set_xlabel("\n".join(map(verbatim, _note(panel, width))))
             drawn.append(axis)
@@ -148,8 +150,8 @@ def draw_panels(figure: Figure, rows: Sequence[Sequence[Panel]], unit: str) -> l
     return drawn
 
 
-def draw_panel(axis: Axes, panel: Panel, unit: str) -> None:
-    """Draw the bars of a panel; see `draw_panels`."""
+def draw_panel(axis: Axes, panel: Panel, unit: str, places: int = 0) -> None:
+    """Draw the bars of a panel, with room for so many groups at least; see `draw_panels`."""
     base = 1e-12 if unit == "pJ" else 1.0
     factor, prefix = scale(panel.highest * base)
     per_unit = base / factor
@@ -171,7 +173,7 @@ def draw_panel(axis: Axes, panel: Panel, unit: str) -> None:
             )  # fmt: skip
     axis.set_xticks(range(len(panel.groups)), [verbatim(name) for name in panel.groups])
     axis.tick_params(axis="x", rotation=90, length=0)
-    free = (panel.places - len(panel.groups)) / 2
+    free = (max(places, panel.places) - len(panel.groups)) / 2
     axis.set_xlim(-0.7 - free, len(panel.groups) - 0.3 + free)
     axis.set_ylim(0, (1.15 if panel.ratios else 1.04) * highest or 1)
     axis.set_ylabel(f"energy [{prefix}J]" if unit == "pJ" else f"energy [{prefix} MAC]")
