@@ -45,7 +45,8 @@ class Sample:
 
     def __post_init__(self) -> None:
         if (self.random is None) == (self.quasi_random is None):
-            raise InputError(Problem("a sample needs a number of points", "random or quasi_random"))
+            message = "a sample needs a number of points"
+            raise InputError(Problem(message, "random or quasi_random, not both"))
 
 
 @plain_errors
