@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kcsim.exploration.answers import column_of, unit_of_column
 from kcsim.exploration.break_even import break_even
 from kcsim.report.frame_tables import plain_table
-from kcsim.report.quantities import in_words
+from kcsim.report.quantities import in_words, valued
 from kcsim.report.table import Column, Table
 
 if TYPE_CHECKING:
@@ -173,22 +173,19 @@ def _where(frame: pd.DataFrame, rows: Sequence[dict[str, Any]], others: Sequence
     """For which other inputs something holds."""
     if len(others) != 1:
         labels = [
-            ", ".join(f"{in_words(name)} {_valued(frame, name, row[name])}" for name in others)
+            ", ".join(
+                f"{in_words(name)} {valued(row[name], unit_of_column(frame, name))}"
+                for name in others
+            )
             for row in rows
         ]
         if len(labels) > _FEW:
             return f"{len(labels)} of the other inputs"
         return "; ".join(labels)
     (name,) = others
-    return f"{in_words(name)} " + ", ".join(_valued(frame, name, row[name]) for row in rows)
-
-
-def _valued(frame: pd.DataFrame, name: str, value: Any) -> str:
-    if value is None or value != value:
-        return "none"
-    unit = unit_of_column(frame, name)
-    shown = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return f"{shown} {unit}".rstrip()
+    return f"{in_words(name)} " + ", ".join(
+        valued(row[name], unit_of_column(frame, name)) for row in rows
+    )
 
 
 def _by(found: pd.DataFrame) -> str:
