@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from kcsim.cli.options import Output, TableFormat, text_option
 from kcsim.cli.plot import Folder, Where
-
-if TYPE_CHECKING:
-    from kcsim.report.table import Table
 
 Minimize = Annotated[
     str | None,
@@ -30,7 +27,10 @@ BreakEven = Annotated[
 ]
 Between = Annotated[
     str | None,
-    text_option("--between COLUMN=A,B", "As execution=decode,share_products."),
+    text_option(
+        "--between COLUMN=A,B",
+        "As execution=decode,share_products. [default: each execution against decode]",
+    ),
 ]
 Of = Annotated[
     str | None, text_option("--of COLUMN", "What --break-even compares. [default: energy]")
@@ -57,7 +57,7 @@ def command(
     from kcsim.cli.running import check_output, choose_format, refuse_unused, show_as
     from kcsim.errors import InputError, Problem
     from kcsim.exploration.exploration import load_exploration
-    from kcsim.report.exploration_data import Question, answer_table
+    from kcsim.report.exploration_data import Question, answer_tables
 
     check_output(output)
     chosen = choose_format(format_, output, has_json=False)
@@ -73,8 +73,7 @@ def command(
         front=_parts(front), best=best, each=_parts(each), sensitivity=sensitivity,
         break_even=break_even, between=between, of=of or "energy", where=tuple(where or ()),
     )  # fmt: skip
-    table: Table = answer_table(load_exploration(folder), question)
-    show_as(chosen, output, [table])
+    show_as(chosen, output, answer_tables(load_exploration(folder), question))
 
 
 def _parts(text: str | None) -> tuple[str, ...]:

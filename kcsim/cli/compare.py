@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Annotated
 
 from kcsim.cli.options import (
     Batch,
     Cluster,
-    ComparisonPlot,
-    ComparisonSweep,
     Even,
     Format,
     HardwareFile,
@@ -24,10 +21,30 @@ from kcsim.cli.options import (
     ValueBits,
     Weights,
     Zeros,
+    text_option,
 )
 
-if TYPE_CHECKING:
-    from kcsim.hardware.schema import Hardware
+Plot = Annotated[
+    str | None,
+    text_option(
+        "--plot FILE",
+        "Draw energies, work, where to decode and how layers are executed: png, pdf or svg.",
+    ),
+]
+Sweep = Annotated[
+    str | None,
+    text_option(
+        "--sweep FILE",
+        "Write a sweep over entries and the largest memory for 'kcsim explore', and stop.",
+    ),
+]
+BreakEven = Annotated[
+    str | None,
+    text_option(
+        "--break-even FOLDER",
+        "Run that sweep in a folder, and say from where on decoding and sharing pay.",
+    ),
+]
 
 
 def command(
@@ -43,9 +60,10 @@ def command(
     overrides: Overrides = None,
     format_: Format = None,
     output: Output = None,
-    plot: ComparisonPlot = None,
+    plot: Plot = None,
     size: Size = None,
-    sweep: ComparisonSweep = None,
+    sweep: Sweep = None,
+    break_even: BreakEven = None,
     time_limit: TimeLimit = None,
     imperfect: Imperfect = False,
     even: Even = False,
@@ -55,35 +73,31 @@ def command(
     Dense weights stand beside them, and 'auto', which takes the best way for each layer and
     decodes where it is best.
     """
-    from kcsim.cli.running import (
-        check_output,
-        check_picture,
-        choose_format,
-        read_workload,
-        report,
-        waiting,
-    )
+    from kcsim.cli import running
+    from kcsim.cli.codebook_sweeps import Asked, around_codebook
     from kcsim.errors import InputError, Problem
     from kcsim.estimation.compare import compare_executions
     from kcsim.estimation.result import Result
     from kcsim.hardware.reader import load_hardware
     from kcsim.report.compare_data import comparison_tables
 
-    chosen_format = choose_format(format_, output)
-    check_output(output, plot)
-    check_picture(plot, size)
+    chosen_format = running.choose_format(format_, output, has_json=not break_even)
+    running.check_output(output, plot)
+    running.check_picture(plot, size)
     if not (cluster or weights):
         raise InputError(Problem("no clustered weights are given", "--cluster or --weights"))
     hardware = load_hardware(hw, overrides or ())
-    if sweep:
-        _write_sweep(sweep, hw, hardware, cluster or "", network or "alexnet", objective, {
-            "--weights": weights, "--set": overrides, "--batch": batch, "--layers": layers,
-            "--zeros": zeros, "--precision": precision, "--format": format_, "--output": output,
-            "--plot": plot, "--time-limit": time_limit, "--imperfect": imperfect, "--even": even,
-        })  # fmt: skip
+    if sweep or break_even:
+        around_codebook(
+            Asked(sweep, break_even, hw, network or "alexnet", cluster or "", objective), hardware,
+            {"set": overrides, "batches": batch, "zeros": zeros, "precisions": precision,
+             "even": even, "imperfect": imperfect, "time_limit": time_limit},
+            {"--weights": weights, "--layers": layers, "--plot": plot, "--format": format_,
+             "--output": output},
+        )  # fmt: skip
         return
-    chosen, clustered = read_workload(network, cluster, weights, zeros, layers, precision)
-    with waiting(keeps=True) as progress:
+    chosen, clustered = running.read_workload(network, cluster, weights, zeros, layers, precision)
+    with running.waiting(keeps=True) as progress:
         result = compare_executions(
             hardware, chosen, cluster, weights=clustered, batch=batch,
             objective=objective, time_limit=time_limit, progress=progress, even=even,
@@ -94,21 +108,4 @@ def command(
         from kcsim.report.pictures import PAGE
 
         plot_comparison(result, plot, size or PAGE)
-    report(chosen_format, output, result, comparison_tables, Result.summary_rows)
-
-
-def _write_sweep(
-    path: str, hw: str, hardware: Hardware, cluster: str, network: str, objective: str,
-    others: Mapping[str, object],
-) -> None:  # fmt: skip
-    """Write a sweep file, without any of the other options."""
-    from kcsim.cli.running import refuse_unused
-    from kcsim.cli.streams import say
-    from kcsim.exploration.codebook_sweep import codebook_sweep
-    from kcsim.reading.files import write_whole
-
-    refuse_unused(others, "a sweep is written, and nothing estimated", "keys of the sweep file")
-    text = codebook_sweep(hardware, cluster, hardware_file=hw, network=network, objective=objective)
-    write_whole(path, text)
-    say(f"kcsim: wrote '{path}'; next: kcsim explore {path} -o FOLDER")
-    say("kcsim: then: kcsim answer FOLDER --break-even k --between execution=share_sums,decode")
+    running.report(chosen_format, output, result, comparison_tables, Result.summary_rows)

@@ -375,20 +375,6 @@ Size = Annotated[
 EnergyPlot = Annotated[
     str | None, text_option("--plot FILE", "Draw energy by level and layer: png, pdf or svg.")
 ]
-ComparisonPlot = Annotated[
-    str | None,
-    text_option(
-        "--plot FILE",
-        "Draw energy by component and by tensor, cycles and operations: png, pdf or svg.",
-    ),
-]
-ComparisonSweep = Annotated[
-    str | None,
-    text_option(
-        "--sweep FILE",
-        "Write a sweep over entries and the largest memory for 'kcsim explore', and stop.",
-    ),
-]
 FrontPlot = Annotated[
     str | None, text_option("--plot FILE", "Draw energy over cycles: png, pdf or svg.")
 ]

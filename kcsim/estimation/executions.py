@@ -132,7 +132,7 @@ def try_executions(
         if progress:
             progress(done + mapped, done + of + shared_layers)
 
-    single = ImperfectMapper() if imperfect else mapper
+    single = ImperfectMapper(mapper) if imperfect else mapper
     for each, forms in zip(hardware, formats, strict=True):
         tasks = _tasks(layers, each, forms, even, fix, imperfect=imperfect)
         found = try_layers(

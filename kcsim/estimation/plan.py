@@ -101,7 +101,7 @@ class NetworkPlan:
         ]
         found = map_layers(
             tasks, hardware, objective=objective, time_limit=time_limit, progress=progress,
-            mapper=ImperfectMapper() if imperfect else mapper,
+            mapper=ImperfectMapper(mapper) if imperfect else mapper,
         )  # fmt: skip
         estimated = FoundEstimates(hardware)
         estimates = tuple(estimated.of(*each) for each in zip(found, layers, forms, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from kcsim.cost.access import CodebookPlace
@@ -59,6 +59,80 @@ class DecodedAt:
     def edp(self) -> float:
         """Energy times cycles."""
         return self.energy * self.cycles
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Where the tables of a shared layer are gathered, and why not further in.
+
+    Attributes
+    ----------
+    values : str
+        ``products`` or ``sums``.
+    level : str
+    width : int
+        Values of a table, one position of it.
+    is_ordered : bool
+        Whether one sum is gathered at a time, so that there are no tables.
+    home : str
+        Where they are spilled to; empty where they are not.
+    words, most, bits : int
+        Values of a whole table, values that the next level in has room for, and bits of a value.
+    inner : str
+        That level; empty where none keeps the data and is too small.
+    """
+
+    values: str
+    level: str
+    width: int
+    is_ordered: bool
+    home: str
+    words: int = 0
+    most: int = 0
+    bits: int = 0
+    inner: str = ""
+
+    def __str__(self) -> str:
+        if self.is_ordered:
+            return f"units in order of their entries: one sum at a time at the {self.level}"
+        text = f"table of {self.width} {self.values}"
+        if self.home:
+            text = f"{self.values} spilled to the {self.home}; {text}"
+        if not self.inner:
+            return f"{text} gathered at the {self.level}"
+        room = f"{self.most} of {self.bits} bits that the {self.inner} has room for"
+        return f"{text}: {self.words} > {room}, gathered at the {self.level}"
+
+
+@dataclass(frozen=True)
+class OverDecoding:
+    """What sharing takes of what decoding takes.
+
+    Attributes
+    ----------
+    execution : str
+        ``share_products`` or ``share_sums``.
+    energy : float or None
+        ``None`` where decoding takes none.
+    cycles : float
+    tables : float or None
+        Energy of the tables alone.
+    spared : float
+        Share of the multiplies that are left out.
+    """
+
+    execution: str
+    energy: float | None
+    cycles: float
+    tables: float | None
+    spared: float
+
+    def __str__(self) -> str:
+        verb = self.execution.replace("_", " ").replace("share", "sharing")
+        text = f"{verb} would spare {self.spared:.0%} of multiplies, but take "
+        if self.energy is not None:
+            text += f"{self.energy:.2f}× the energy ({self.tables:.2f}× for its tables) and "
+        return f"{text}{self.cycles:.2f}× the cycles"
 
 
 def spill_of(layer: LayerEstimate) -> Spill | None:
@@ -129,11 +203,66 @@ def why(result: Result, index: int) -> str:
         return "not clustered"
     parts = []
     if layer.execution in SHARING_NAMES:
-        parts = [_table_reason(layer), *_over_decoding(layer)]
-    if layer.execution == "decode":
-        parts += _why_not_shared(result, index)
+        parts = [str(gathered(layer)), *_over_decoding(layer)]
+    if layer.execution == "decode" and (other := best_sharing(result, index)):
+        parts = [str(other)]
     spill = spill_of(layer)
     return "; ".join([*parts, *([str(spill)] if spill else [])]) or "nothing else was tried"
+
+
+def gathered(layer: LayerEstimate) -> Gathered:
+    """Where tables of a layer that shares are gathered, and why not further in.
+
+    Parameters
+    ----------
+    layer : LayerEstimate
+    """
+    shared = cast("SharedEstimate", layer)
+    what, hardware = shared.intermediate, shared.shared.hardware
+    values = "products" if layer.execution == "share_products" else "sums"
+    home = what.home if what.spilled else ""
+    found = Gathered(values, what.gathered_at, what.width, shared.plan.ordered, home)
+    last, role = hardware.level_index(what.gathered_at), shared.shared.role
+    words = what.width * shared.shared.depth
+    for inner in hardware.levels[last + 1 :]:
+        room = room_of(inner, role) if role in inner.kept_tensors else None
+        if room is not None and room.bits is not None and words * what.value_bits > room.bits:
+            most = room.bits // what.value_bits
+            return replace(found, words=words, most=most, bits=what.value_bits, inner=inner.name)
+    return found
+
+
+def best_sharing(result: Result, index: int) -> OverDecoding | None:
+    """What the best way to share would take of what a decoded layer takes.
+
+    Parameters
+    ----------
+    result : Result
+        Of `kcsim.compare_executions`.
+    index : int
+        Of the layer.
+
+    Returns
+    -------
+    OverDecoding or None
+        ``None`` where it cannot share.
+    """
+    layer = result.runs["auto"].layers[index]
+    best: LayerEstimate | None = None
+    for name in SHARING_NAMES:
+        other = result.runs[name].layers[index] if name in result.runs else layer
+        if other.execution == name and (best is None or _edp(other) < _edp(best)):
+            best = other
+    if best is None:
+        return None
+    tables = exact_sum(item.energy for item in best.items if item.tensor == "intermediate")
+    return OverDecoding(
+        best.execution,
+        best.energy / layer.energy if layer.energy else None,
+        best.cycles.total / layer.cycles.total,
+        tables / layer.energy if layer.energy else None,
+        1 - best.operations.multiplies / max(1, layer.operations.multiplies),
+    )
 
 
 def _bit_pj(place: CodebookPlace) -> float:
@@ -149,27 +278,6 @@ def _decoded(layer: LayerEstimate, level: str) -> tuple[float, int] | None:
     return None
 
 
-def _table_reason(layer: LayerEstimate) -> str:
-    """Where tables of a shared layer are gathered, and why not further in."""
-    shared = cast("SharedEstimate", layer)
-    what, hardware = shared.intermediate, shared.shared.hardware
-    products = "products" if layer.execution == "share_products" else "sums"
-    if shared.plan.ordered:
-        return f"units in order of their entries: one sum at a time at the {what.gathered_at}"
-    text = f"table of {what.width} {products}"
-    if what.spilled:
-        text = f"{products} spilled to the {what.home}; {text}"
-    last, role = hardware.level_index(what.gathered_at), shared.shared.role
-    words = what.width * shared.shared.depth
-    for inner in hardware.levels[last + 1 :]:
-        room = room_of(inner, role) if role in inner.kept_tensors else None
-        if room is not None and room.bits is not None and words * what.value_bits > room.bits:
-            most = room.bits // what.value_bits
-            where = f"{words} > {most} of {what.value_bits} bits that the {inner.name} has room for"
-            return f"{text}: {where}, gathered at the {what.gathered_at}"
-    return f"{text} gathered at the {what.gathered_at}"
-
-
 def _over_decoding(layer: LayerEstimate) -> list[str]:
     """What a shared layer takes of what it would take decoded at the best level."""
     decoded = [other for other in layer.alternatives if other.execution == "decode"]
@@ -177,28 +285,6 @@ def _over_decoding(layer: LayerEstimate) -> list[str]:
         return []
     energy, cycles = layer.energy / decoded[0].energy, layer.cycles.total / decoded[0].cycles
     return [f"{energy:.2f}× the energy and {cycles:.2f}× the cycles of decoding"]
-
-
-def _why_not_shared(result: Result, index: int) -> list[str]:
-    """What the best way to share would have taken, and what its tables alone take."""
-    layer = result.runs["auto"].layers[index]
-    best: tuple[float, LayerEstimate] | None = None
-    for name in SHARING_NAMES:
-        other = result.runs[name].layers[index] if name in result.runs else layer
-        if other.execution == name and (best is None or _edp(other) < best[0]):
-            best = _edp(other), other
-    if best is None:
-        return []
-    other = best[1]
-    verb = other.execution.replace("_", " ").replace("share", "sharing")
-    spared = 1 - other.operations.multiplies / max(1, layer.operations.multiplies)
-    tables = exact_sum(item.energy for item in other.items if item.tensor == "intermediate")
-    text = f"{verb} would spare {spared:.0%} of multiplies, but take "
-    cycles = other.cycles.total / layer.cycles.total
-    if layer.energy:
-        text += f"{other.energy / layer.energy:.2f}× the energy "
-        text += f"({tables / layer.energy:.2f}× for its tables) and "
-    return [f"{text}{cycles:.2f}× the cycles"]
 
 
 def _edp(layer: LayerEstimate) -> float:

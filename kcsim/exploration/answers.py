@@ -1,4 +1,4 @@
-"""What a table of points says: the front, what matters, the best, and where one way overtakes."""
+"""What a table of points says: the front, what matters, and the best."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ FIRST_RESULT = "hardware_hash"
 """Columns before this one are inputs."""
 _FIXED = ("point", "kcsim_version", "evaluation_seconds")
 _NOT_VARIED = ("scheme", "clusters")
-_SAME = 1e-9
-"""By this share, figures are equal: optima are proved to it."""
 
 
 def column_of(frame: pd.DataFrame, name: str) -> str:
@@ -84,7 +82,7 @@ def independent(frame: pd.DataFrame) -> list[str]:
     """Inputs that vary, but for those that follow from another one, as schemes from clusterings."""
     kept = varied(frame)
     for name in reversed(kept):
-        if any(_follows(frame, name, other) for other in kept if other != name):
+        if any(follows(frame, name, other) for other in kept if other != name):
             kept = [other for other in kept if other != name]
     return kept
 
@@ -263,7 +261,7 @@ def sensitivity(
         others = [
             each
             for each in everything
-            if each != name and not (_follows(kept, each, name) or _follows(kept, name, each))
+            if each != name and not (follows(kept, each, name) or follows(kept, name, each))
         ]
         groups = kept.groupby(others, dropna=False).ngroup() if others else 0 * logs
         inside = logs.groupby(groups)
@@ -285,101 +283,10 @@ def sensitivity(
     return found.iloc[order].reset_index(drop=True)
 
 
-def break_even(
-    frame: pd.DataFrame,
-    along: str,
-    column: str,
-    first: Any,
-    second: Any,
-    of: str = "energy",
-) -> pd.DataFrame:
-    """From which value of a parameter on one way is better than another.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-    along : str
-        The parameter, as ``clusters`` or ``levels.buffer.capacity``.
-    column : str
-        What tells the two ways apart, as ``execution``.
-    first, second : object
-        Its values, as ``decode`` and ``share_products``; ``None`` for none.
-    of : str
-        What is compared: less is better.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row for each combination of all other inputs that vary: those; ``better``, ``first``,
-        ``second``, ``neither`` or ``changes``; ``from``, the least value from which on the second
-        way is never worse (NaN if there is none); ``crossing``, where the two meet, on a line
-        between points in logarithms (NaN if they do not, or meet several times); ``least_ratio``
-        and ``largest_ratio``, of the second over the first.
-
-    Raises
-    ------
-    InputError
-        If a column is unknown, or there are no points to compare.
-    """
-    import pandas as pd
-
-    kept = feasible(frame)
-    along, column, of = (column_of(kept, name) for name in (along, column, of))
-    others = [
-        name
-        for name in independent(kept)
-        if name not in (along, column)
-        and not (_follows(kept, name, along) or _follows(kept, name, column))
-    ]
-    rows = []
-    groups = kept.groupby(others, dropna=False) if others else [((), kept)]
-    for key, part in groups:
-        pair = [
-            part[part[column].isna() if value is None else part[column] == value]
-            .groupby(along)[of].min()
-            for value in (first, second)
-        ]  # fmt: skip
-        both = pair[0].index.intersection(pair[1].index).sort_values()
-        if not len(both):
-            continue
-        values = np.asarray(both, np.float64)
-        ratio = (pair[1][both] / pair[0][both]).to_numpy(np.float64)
-        names = key if isinstance(key, tuple) else (key,)
-        rows.append(dict(zip(others, names, strict=True)) | _crossing(values, ratio))
-    if not rows:
-        known = ", ".join("none" if v is None else str(v) for v in values_of(kept, column))
-        both_named = " and ".join("none" if v is None else f"'{v}'" for v in (first, second))
-        problem = f"no '{along}' has points for both {both_named}"
-        raise InputError(Problem(problem, f"of {known}"))
-    return pd.DataFrame(rows)
-
-
-def _follows(frame: pd.DataFrame, name: str, column: str) -> bool:
+def follows(frame: pd.DataFrame, name: str, column: str) -> bool:
     """Whether a column says nothing that another one does not say."""
     pairs = frame[[column, name]].drop_duplicates()
     return len(pairs) == len(pairs[column].drop_duplicates())
-
-
-def _crossing(values: np.ndarray, ratio: np.ndarray) -> dict[str, Any]:
-    """Where a ratio falls below 1 for good."""
-    is_better, is_worse = ratio < 1 - _SAME, ratio > 1 + _SAME
-    better = "second" if is_better.all() else "first" if not is_better.any() else "changes"
-    better = better if is_better.any() or is_worse.any() else "neither"
-    last_worse = np.flatnonzero(is_worse)
-    start = last_worse[-1] + 1 if len(last_worse) else 0
-    changes = np.flatnonzero(is_better[1:] != is_better[:-1])
-    crossing = math.nan
-    if len(changes) == 1 and (values > 0).all():
-        i = int(changes[0])
-        (x0, x1), (y0, y1) = np.log(values[i : i + 2]), np.log(ratio[i : i + 2])
-        crossing = math.exp(x0 - y0 * (x1 - x0) / (y1 - y0))
-    return {
-        "better": better,
-        "from": float(values[start]) if start < len(values) else math.nan,
-        "crossing": crossing,
-        "least_ratio": float(ratio.min()),
-        "largest_ratio": float(ratio.max()),
-    }
 
 
 def unit_of_column(frame: pd.DataFrame, name: str) -> str:

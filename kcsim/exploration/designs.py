@@ -71,7 +71,7 @@ class Request:
     objective : str
     time_limit : float, optional
     zeros, precision : str, optional
-    even : bool
+    even, imperfect : bool
     fix : str, optional
     bound_of : tuple of tuple
         Settings of several designs, of which a lower bound is asked in place of results.
@@ -92,6 +92,7 @@ class Request:
     zeros: str | None = None
     precision: str | None = None
     even: bool = False
+    imperfect: bool = False
     fix: str | None = None
     bound_of: tuple[tuple[Setting, ...], ...] = ()
 
@@ -216,7 +217,8 @@ def point_name(request: Request, hashed: str) -> str:
     layers, fixes = network_hash(*request.workload), known_fixes(request.fix, *request.workload)
     fixed = {"": fixes} if isinstance(fixes, FixedMapping) else fixes or {}
     return hash_of(
-        hashed, layers, request.even, {name: each.levels for name, each in fixed.items()},
+        hashed, layers, request.even, request.imperfect,
+        {name: each.levels for name, each in fixed.items()},
         request.clustering, stored, request.execution,
         request.decode_level, request.objective, request.time_limit, kcsim.__version__,
         state_of(_DECIDING),
@@ -295,11 +297,17 @@ def _run(request: Request, hardware: Hardware, mapper: SharingMapper) -> Run:
     plan, fixes = planned(request, hardware), known_fixes(request.fix, *request.workload)
     if plan.clustering is None:
         return plan.dense_run(
-            request.objective, request.time_limit, even=request.even, mapper=mapper, fix=fixes
+            request.objective,
+            request.time_limit,
+            even=request.even,
+            mapper=mapper,
+            fix=fixes,
+            imperfect=request.imperfect,
         )
     return run_clustered(
         plan, places_of(request, plan.hardware), request.execution, objective=request.objective,
         time_limit=request.time_limit, even=request.even, mapper=mapper, fix=fixes,
+        imperfect=request.imperfect,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kcsim.errors import InputError, Problem
 from kcsim.estimation.result import RUN_FIGURES
 from kcsim.exploration import answers
+from kcsim.exploration.break_even import break_even
 from kcsim.exploration.columns import ENERGY_OF, TRAFFIC
 from kcsim.exploration.expressions import Expression, read_expression
 from kcsim.exploration.frames import (
@@ -84,8 +85,8 @@ class Exploration:
     def break_even(
         self, along: str, column: str, first: Any, second: Any, of: str = "energy"
     ) -> pd.DataFrame:
-        """From where on one way is better; see `kcsim.exploration.answers.break_even`."""
-        return answers.break_even(self.points(), along, column, first, second, of)
+        """From where on one way is better; see `kcsim.exploration.break_even`."""
+        return break_even(self.points(), along, column, first, second, of)
 
     def __repr__(self) -> str:
         return f"Exploration('{self.folder}')"

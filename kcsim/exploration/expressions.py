@@ -71,7 +71,8 @@ class Expression:
         except (ArithmeticError, ValueError, TypeError, OverflowError) as error:
             reason = str(error) if isinstance(error, ArithmeticError) else "the values do not suit"
             shown = ", ".join(f"{name} = {values.get(name)}" for name in self.names)
-            raise InputError(f"'{self.text}' has no value ({reason}) for {shown}") from None
+            where = f" for {shown}" if shown else ""
+            raise InputError(f"'{self.text}' has no value ({reason}){where}") from None
 
     def check_names(self, known: tuple[str, ...]) -> list[Problem]:
         """Names that are none of those known."""

@@ -125,7 +125,9 @@ def _spellings(data: Any, target: Any, key: str) -> set[str]:
 def blamed(
     space: Space, data: dict[str, Any], inputs: Inputs, settings: Sequence[Setting]
 ) -> tuple[Place, str]:
-    """The axis whose value alone makes a hardware wrong, and which value if the place is a range.
+    """What alone makes a hardware wrong: a value that all points have, or one of an axis.
+
+    Of an axis with a range, the value is told, too.
 
     Parameters
     ----------
@@ -138,6 +140,11 @@ def blamed(
         What they change.
     """
     own = dict(settings)
+    for setting in space.file.set.items():
+        try:
+            variant(data, [setting])
+        except InputError:
+            return ("set", setting[0]), ""
     for axis in space.axes:
         columns = [column for column, _ in zip(axis.columns, axis.keys, strict=False)]
         if not columns:

@@ -178,17 +178,22 @@ class Planner:
         """Whether accuracies are in percent, as the user's table has them."""
         return self._accuracies is not None and self._accuracies.in_percent
 
-    def check_ends(self) -> None:
+    def check_ends(self) -> list[Point]:
         """See that every choice makes a point, where the points are too many to make all.
+
+        Returns
+        -------
+        list of Point
+            Those that were made; constraints may rule others out.
 
         Raises
         ------
         InputError
             With all that is wrong.
         """
-        for inputs in self.space.ends():
-            self.point(inputs)
+        points = [self.point(inputs) for inputs in self.space.ends()]
         self._raise_problems()
+        return [point for point in points if point is not None]
 
     def _read_accuracies(self) -> Accuracies | None:
         file = self.space.file.accuracy
@@ -274,7 +279,8 @@ class Planner:
         with placed("precisions", *index_in(space.file.precisions, inputs["precision"]), anew=True):
             known_network(*workload, zeros, precision)
         if self._accuracies or space.weights:
-            row[ACCURACY] = self._accuracy(row)
+            with placed("weights"):
+                row[ACCURACY] = self._accuracy(row)
         for i, each in self._early:
             if not self._holds(i, each, row):
                 self._broken.setdefault(i, []).append({n: row[n] for n in each.names})
@@ -284,7 +290,7 @@ class Planner:
             None if weights else clustering, weights,
             inputs["execution"] if is_clustered else "decode",
             inputs["decode_level"], inputs["objective"], space.file.time_limit, zeros, precision,
-            space.file.even, space.fix,
+            space.file.even, space.file.imperfect, space.fix,
         )  # fmt: skip
         self._check(request, design)
         name = point_name(request, figures["hardware_hash"])

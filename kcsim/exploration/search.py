@@ -19,7 +19,7 @@ import numpy as np
 from kcsim.errors import InputError, Problem, nearest
 from kcsim.exploration.answers import on_front
 from kcsim.exploration.bounds import Box, beaten, boxes_of, least_goals
-from kcsim.exploration.columns import KNOWN_BEFORE, RESULTS
+from kcsim.exploration.columns import ACCURACIES, KNOWN_BEFORE, RESULTS
 from kcsim.exploration.exploration import Exploration, write_exploration, write_plan
 from kcsim.exploration.plan import Plan, Planner, Point
 from kcsim.exploration.running import Progress, State, run_points
@@ -89,7 +89,7 @@ class Searcher:
         signs = [1.0] * len(self.settings.minimize) + [-1.0] * len(self.settings.maximize)
         self.known = _Known(goals, np.array(signs))
         self.planner = Planner(space)
-        self.planner.check_ends()
+        self._check_goals(self.planner.check_ends())
         self.points: dict[str, Point] = {}
         self.pruned: set[str] = set()
         self._boxes: list[Box] = []
@@ -97,6 +97,21 @@ class Searcher:
         self._everything: tuple[Point, ...] = ()
         self._places: dict[str, dict[str, Any]] = {}
         self.bounds_evaluated = 0
+
+    def _check_goals(self, ends: Sequence[Point]) -> None:
+        """See that goals that are known before a point is evaluated are numbers."""
+        later = set(ACCURACIES) if self.space.file.retrain and not self.space.retrained else set()
+        for goal in self.known.goals:
+            if goal in later or (goal in RESULTS and goal not in KNOWN_BEFORE):
+                continue
+            values = [value for point in ends if (value := point.inputs.get(goal)) is not None]
+            message = f"'{goal}' is not known of any point"
+            if values and not all(isinstance(value, int | float) for value in values):
+                message = f"'{goal}' has texts"
+            elif values or not ends:
+                continue
+            problem = Problem(message, "a figure that has numbers", path=("search",))
+            raise self.space.origin.marked([problem])
 
     def run(self, progress: Progress = None) -> Exploration:
         """Search, and write the tables of the points that were evaluated."""

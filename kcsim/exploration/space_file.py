@@ -45,7 +45,8 @@ class Sample:
 
     def __post_init__(self) -> None:
         if (self.random is None) == (self.quasi_random is None):
-            raise InputError(Problem("a sample needs a number of points", "random or quasi_random"))
+            message = "a sample needs a number of points"
+            raise InputError(Problem(message, "random or quasi_random, not both"))
 
 
 @plain_errors
@@ -148,6 +149,8 @@ class SpaceFile:
     objective : str or tuple of str
     even : bool
         Whether all tiles of a level change at the same place of the nest.
+    imperfect : bool
+        Whether bounds that do not divide their dimension are tried, too.
     fix : str, optional
         What of mappings is fixed: a file, or a folder with one for each layer.
     axes : dict
@@ -182,6 +185,7 @@ class SpaceFile:
     precisions: Annotated[tuple[str | None, ...], Field(min_length=1)] = (None,)
     objective: Objective | Annotated[tuple[Objective, ...], Field(min_length=1)] = "edp"
     even: bool = False
+    imperfect: bool = False
     fix: str | None = None
     axes: dict[str, Any] = Field(default_factory=dict)
     parameters: dict[Name, Any] = Field(default_factory=dict)
@@ -193,6 +197,16 @@ class SpaceFile:
     accuracy: str | None = None
     retrain: Retraining | None = None
     time_limit: Annotated[float, Field(gt=0)] | None = None
+
+    def mapping_problems(self) -> Iterator[Problem]:
+        """What does not go together with bounds that need not divide."""
+        if self.imperfect and self.fix is not None:
+            what = "what is fixed holds for bounds that divide"
+            yield Problem(what, "'imperfect' or 'fix'", path=("imperfect",))
+        if self.imperfect and self.search and (self.search.prune or self.search.exact):
+            what = "lower bounds hold for mappings whose bounds divide"
+            expected = "a search without 'prune' and 'exact', or no 'imperfect'"
+            yield Problem(what, expected, path=("imperfect",))
 
     def retraining_problems(self) -> Iterator[Problem]:
         """What keeps a sweep from being retrained as a whole."""

@@ -205,6 +205,7 @@ class _Builder:
                     near = nearest(name, space.file.parameters)
                     problem = Problem(f"there is no parameter '{name}'", suggestion=near)
                     self.problems.append(replace(problem, path=("clusterings", i)))
+        self.problems += space.file.mapping_problems()
         self.problems += space.file.retraining_problems()
         self.check_use(space)
         self.check_size(space)

@@ -23,6 +23,10 @@ SINGLE_THREADED = dict.fromkeys(
 """What the environment of a process says that has one core to itself."""
 
 
+_one_at_a_time = threading.Lock()
+"""Of the threads of a process, as workers of dask have several: they share the mapper."""
+
+
 @functools.cache
 def mapper_of_process() -> SharingMapper:
     """The mapper of this process, which knows what it has solved before."""
@@ -51,7 +55,9 @@ def answers(requests: Iterable[dict[str, Any]]) -> Iterator[Answer]:
                 "bound_of": tuple(settings_tuple(each) for each in plain["bound_of"]),
             }
         )
-        yield evaluate(request, mapper_of_process())
+        with _one_at_a_time:
+            answer = evaluate(request, mapper_of_process())
+        yield answer
 
 
 def answer_all(requests: list[dict[str, Any]]) -> list[Answer]:

@@ -69,7 +69,17 @@ def check_imperfect(fix: Fixes | None, *, imperfect: bool) -> None:
 
 
 class ImperfectMapper(Mapper):
-    """Maps layers with bounds that do not divide, too, where a task says so."""
+    """Maps layers with bounds that do not divide, too, where a task says so.
+
+    Parameters
+    ----------
+    perfect : Mapper, optional
+        What finds mappings of bounds that divide.
+    """
+
+    def __init__(self, perfect: Mapper | None = None) -> None:
+        self._perfect = perfect or Mapper()
+        super().__init__(self._perfect.store, self._perfect.threads)
 
     def solve(
         self,
@@ -83,7 +93,7 @@ class ImperfectMapper(Mapper):
         limit = TIME_LIMIT if time_limit is None else time_limit
         share = _PERFECT_SHARE if task.imperfect else 1.0
         deadline = Deadline(limit, within)
-        found = super().solve(task, hardware, objective, share * limit, within)
+        found = self._perfect.solve(task, hardware, objective, share * limit, within)
         if isinstance(found, MappingError) or task.imperfect is None:
             return found
         return improve_imperfectly(

@@ -82,7 +82,8 @@ def costs_table(result: Result) -> Table:
     notes += few_units_notes(layer.clustering for layer in stored.layers) if stored else ()
     notes += [*hardware_notes(result.hardware), *result.network.notes]
     known = any(run.accuracy is not None for run in result.runs.values())
-    names = (*_COSTS, "accuracy") if known else _COSTS
+    # Beside the energy that it is to be weighed against.
+    names = (*_COSTS[:2], "accuracy", *_COSTS[2:]) if known else _COSTS
     return _table(result, "Executions (expected)" if expected else "Executions", names, notes)
 
 

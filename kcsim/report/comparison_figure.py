@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy as np
 from kcsim.estimation.result import Result
 from kcsim.report.axes import in_words, verbatim
 from kcsim.report.beside import accuracy_text
+from kcsim.report.cut_bars import mark_cut, shown_up_to
+from kcsim.report.execution_panels import draw_panels, execution_panels, panels_height
 from kcsim.report.pictures import STYLE, check_size, write_picture
 from kcsim.report.plot import Bars, bars, draw_bars, legend, work
 
@@ -27,11 +30,16 @@ _LEGEND_LINE = 0.155
 _LEGEND_COLUMNS = 2
 _MARGINS = (0.6, 0.08)
 _GAPS = (0.15, 0.4)
+_GAP = 0.12
+_BAR = 0.7
 _LETTER = 0.062
 
 
 def draw_comparison(result: Result, size: str = "page") -> Figure:
     """Draw every run as a bar: energy by component, energy by tensor, cycles and operations.
+
+    Below, where the runs have ``auto``, all layers decoded at each level, and each layer dense and
+    as ``auto`` executes it. Bars that dwarf all others are cut.
 
     Parameters
     ----------
@@ -51,7 +59,9 @@ def draw_comparison(result: Result, size: str = "page") -> Figure:
         subject = f"{result.network.name} on {result.hardware.name}"
         title = textwrap.wrap(f"{subject}, {result.clustering}", int(width / _LETTER))
         title += [line for line in (accuracy_text(result.runs.values()),) if line]
-        figure, axes = _page(len(data.parts), len(title), width, is_stacked=size == "column")
+        rows = execution_panels(result, width) if "auto" in result.runs else []
+        lower = _GAP + panels_height(rows, width) if rows else 0.0
+        figure, axes = _page(len(data.parts), len(title), width, lower, is_stacked=size == "column")
         left, middle, right = axes
         _draw_energy(left, result, data)
         left.set_title("energy by component")
@@ -65,6 +75,11 @@ def draw_comparison(result: Result, size: str = "page") -> Figure:
         right.set_ylabel("")
         _finish(right, result, right.get_legend_handles_labels()[0])
         right.set_title(f"work relative to {next(iter(result.runs))}")
+        if rows:
+            # What stands above has its place already.
+            share = (lower - _GAP) / figure.get_figheight()
+            figure.set_layout_engine("constrained", rect=(0, 0, 1, share), h_pad=0.03, w_pad=0.03)
+            draw_panels(figure, rows, result.hardware.energy_unit)
         place = 1 - 0.08 / figure.get_figheight()
         figure.text(0.5, place, verbatim("\n".join(title)), ha="center", va="top")
     return figure
@@ -88,7 +103,9 @@ def plot_comparison(result: Result, path: str | os.PathLike[str], size: str = "p
     write_picture(path, lambda: draw_comparison(result, size), dpi=200)
 
 
-def _page(names: int, lines: int, width: float, *, is_stacked: bool) -> tuple[Figure, list[Axes]]:
+def _page(
+    names: int, lines: int, width: float, lower: float, *, is_stacked: bool
+) -> tuple[Figure, list[Axes]]:
     """A figure with three panels, and room below each for a legend of so many names.
 
     Parameters
@@ -97,8 +114,8 @@ def _page(names: int, lines: int, width: float, *, is_stacked: bool) -> tuple[Fi
         Of the longest legend.
     lines : int
         Of the title.
-    width : float
-        In inches.
+    width, lower : float
+        In inches, of the figure and of what is below all of them.
     is_stacked : bool
         Whether panels stand below each other.
     """
@@ -108,14 +125,14 @@ def _page(names: int, lines: int, width: float, *, is_stacked: bool) -> tuple[Fi
     top = _TOP + _LEGEND_LINE * (lines - 1)
     if is_stacked:
         step = _PANELS + below + 0.25
-        height = top + 3 * step - 0.25
+        height = top + 3 * step - 0.25 + lower
         bottoms = [height - top - i * step - _PANELS for i in range(3)]
         lefts, panel = [_MARGINS[0]] * 3, width - sum(_MARGINS)
     else:
-        height = top + _PANELS + below
+        height = top + _PANELS + below + lower
         panel = (width - sum(_MARGINS) - sum(_GAPS)) / 3
         lefts = np.cumsum([_MARGINS[0], *(panel + gap for gap in _GAPS)]).tolist()
-        bottoms = [below] * 3
+        bottoms = [below + lower] * 3
     figure = Figure(figsize=(width, height))
     return figure, [
         figure.add_axes((left / width, bottom / height, panel / width, _PANELS / height))
@@ -124,13 +141,20 @@ def _page(names: int, lines: int, width: float, *, is_stacked: bool) -> tuple[Fi
 
 
 def _draw_energy(axis: Axes, result: Result, data: Bars) -> None:
-    draw_bars(axis, data)
     (totals,) = data.energy.sum(axis=-1)
-    ends = totals * axis.dataLim.y1 / (totals.max() or 1)
-    for place, (end, total) in enumerate(zip(ends, totals, strict=True)):
+    highest = shown_up_to(totals, totals[0])
+    # Of bars that dwarf all others, what is above is left out.
+    ends = np.minimum(np.cumsum(data.energy, axis=-1), highest)
+    draw_bars(axis, replace(data, energy=np.diff(ends, axis=-1, prepend=0.0)))
+    scaled = np.minimum(totals, highest) * axis.dataLim.y1 / (min(totals.max(), highest) or 1)
+    for place, (end, total) in enumerate(zip(scaled, totals, strict=True)):
+        is_cut = total > highest
+        if is_cut:
+            mark_cut(axis, place, end, _BAR)
         if place and total:
+            ratio = totals[0] / total
             axis.annotate(
-                f"{totals[0] / total:.2f}×", (place, end), (0, 2), ha="center",
+                f"{ratio:.2g}×" if is_cut else f"{ratio:.2f}×", (place, end), (0, 2), ha="center",
                 textcoords="offset points",
             )  # fmt: skip
     axis.set_ylim(0, 1.1 * axis.dataLim.y1 or 1)

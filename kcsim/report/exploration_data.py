@@ -2,85 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kcsim.errors import InputError, Problem
 from kcsim.exploration import answers
-from kcsim.exploration.answers import column_of, unit_of_column
+from kcsim.exploration.answers import column_of
+from kcsim.exploration.break_even import ways_to_compare
 from kcsim.exploration.columns import GAINS
 from kcsim.exploration.exploration import Exploration
-from kcsim.fields import FIELDS
 from kcsim.reading.scalars import SCALAR_KINDS, convert
+from kcsim.report.break_even_data import break_even_table, summary_table
+from kcsim.report.frame_tables import plain_table, points_table
 from kcsim.report.quantities import in_words
-from kcsim.report.table import Column, Table, column
+from kcsim.report.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SHOWN = ("energy", "cycles", "edp", "area_mm2", "weights_bits", "utilization")
-"""Figures that a table of points has, where they are known."""
-
-
-def points_table(
-    frame: pd.DataFrame, title: str, figures: Sequence[str] = (), notes: Sequence[str] = ()
-) -> Table:
-    """Points with the inputs in which they differ from others, and some figures.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Of `Exploration.points`, or rows of one.
-    title : str
-    figures : sequence of str
-        Columns to show first; those of `SHOWN` follow where they may be left out.
-    notes : sequence of str
-    """
-    wanted = [column_of(frame, name) for name in figures]
-    known = [name for name in SHOWN if name in frame.columns and frame[name].notna().any()]
-    inputs = frame.attrs.get("varied") or answers.independent(frame)
-    names = list(dict.fromkeys([*inputs, *wanted, *known]))
-    columns = [_column(frame, name, name not in (*inputs, *wanted)) for name in names]
-    return Table(title, tuple(columns), _rows(frame, names), notes=tuple(notes))
-
-
-def plain_table(frame: pd.DataFrame, title: str, notes: Sequence[str] = ()) -> Table:
-    """All columns of a small frame, as of a sensitivity."""
-    names = list(map(str, frame.columns))
-    columns = [_column(frame, name, False) for name in names]
-    return Table(title, tuple(columns), _rows(frame, names), notes=tuple(notes))
-
-
-_KINDS: dict[str, Any] = {
-    "first_order": "share", "total_order": "share", "swing": "ratio", "least_ratio": "ratio",
-    "largest_ratio": "ratio", "values": "integer", "crossing": "number", "from": "number",
-}  # fmt: skip
-
-
-def _column(frame: pd.DataFrame, name: str, optional: bool) -> Column:
-    unit = unit_of_column(frame, name)
-    if name in FIELDS and unit == "%":
-        return Column(FIELDS[name].heading, unit, "number", optional, name)
-    if name in FIELDS:
-        return column(name, unit=unit, optional=optional)
-    is_text = any(isinstance(value, str) for value in frame[name].dropna())
-    kind = _KINDS.get(name, "text" if is_text else "number")
-    return Column(in_words(name), unit, kind, optional, name)
-
-
-def _rows(frame: pd.DataFrame, names: Sequence[str]) -> tuple[tuple[Any, ...], ...]:
-    columns = [
-        [_plain(value, name not in FIELDS) for value in frame[name].tolist()] for name in names
-    ]
-    return tuple(zip(*columns, strict=True))
-
-
-def _plain(value: Any, may_be_whole: bool) -> Any:
-    if value is None or value != value:
-        return None
-    is_whole = may_be_whole and isinstance(value, float) and value.is_integer()
-    return int(value) if is_whole else value
 
 
 @dataclass(frozen=True)
@@ -97,7 +35,7 @@ class Question:
     break_even : str, optional
         The parameter along which two ways are compared.
     between : str, optional
-        As ``execution=decode,share_products``.
+        As ``execution=decode,share_products``; all executions against decoding when absent.
     of : str
     where : tuple of str
         Expressions that hold for the points that are looked at.
@@ -113,8 +51,8 @@ class Question:
     where: tuple[str, ...] = ()
 
 
-def answer_table(found: Exploration, question: Question) -> Table:
-    """The answer to a question.
+def answer_tables(found: Exploration, question: Question) -> list[Table]:
+    """The answer to a question: several tables where it does not say which ways are compared.
 
     Raises
     ------
@@ -129,31 +67,33 @@ def answer_table(found: Exploration, question: Question) -> Table:
         most = [name for name in names if name in GAINS]
         best = answers.front(frame, [name for name in names if name not in most], most)
         title = " and ".join(("most " if n in most else "least ") + in_words(n) for n in names)
-        return points_table(best, f"Front of {title}", names)
+        return [points_table(best, f"Front of {title}", names)]
     if question.best:
         name = column_of(frame, question.best)
         best = answers.best(frame, name, each=question.each, maximize=name in GAINS)
         title = f"{'Most' if name in GAINS else 'Least'} {in_words(name)}"
-        return points_table(best, title, (name,))
+        return [points_table(best, title, (name,))]
     if question.sensitivity:
         table = answers.sensitivity(frame, question.sensitivity)
         title = f"What matters to {in_words(column_of(frame, question.sensitivity))}"
-        return plain_table(table, title)
+        return [plain_table(table, title)]
     if question.break_even:
-        column, first, second = _pair(frame, question.between)
-        table = answers.break_even(frame, question.break_even, column, first, second, question.of)
-        names = ["none" if value is None else value for value in (second, first)]
-        title = f"{names[0]} against {names[1]} along {question.break_even}"
-        return plain_table(table, title)
-    return points_table(frame, f"{len(frame)} of {len(everything)} points")
+        along, of = question.break_even, question.of
+        if question.between is None:
+            pairs = ways_to_compare(frame)
+            tables = [break_even_table(frame, along, "execution", pair, of) for pair in pairs]
+            return [summary_table(frame, along, pairs, of), *tables]
+        column, *pair = _pair(frame, question.between)
+        return [break_even_table(frame, along, column, pair, of)]
+    return [points_table(frame, f"{len(frame)} of {len(everything)} points")]
 
 
-def _pair(frame: pd.DataFrame, between: str | None) -> tuple[str, Any, Any]:
+def _pair(frame: pd.DataFrame, between: str) -> tuple[str, Any, Any]:
     """The column whose values are compared, and two of them, which may have commas."""
-    column, _, values = (between or "").partition("=")
+    column, _, values = between.partition("=")
     parts = values.split(",")
     if not column or len(parts) < 2:
-        problem = f"'{between or ''}' does not say what is compared"
+        problem = f"'{between}' does not say what is compared"
         raise InputError(Problem(problem, "--between execution=decode,share_products"))
     known = answers.values_of(frame, column)
     pairs = [

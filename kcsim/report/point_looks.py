@@ -10,9 +10,10 @@ import numpy as np
 from kcsim.errors import InputError, Problem
 from kcsim.exploration import answers
 from kcsim.exploration.answers import column_of
+from kcsim.report.axes import in_words as run_in_words
 from kcsim.report.axes import verbatim
 from kcsim.report.pictures import COLORS
-from kcsim.report.quantities import in_words
+from kcsim.report.quantities import in_words, valued
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +50,7 @@ def looks_of(frame: pd.DataFrame, color: str) -> list[tuple[str, np.ndarray]]:
     unit = answers.unit_of_column(frame, name)
     return [
         (
-            verbatim(f"{short(value)} {unit}".strip() if value is not None else "none"),
+            verbatim(run_in_words(valued(value, unit))),
             (frame[name].isna() if value is None else frame[name] == value).to_numpy(np.bool_),
         )
         for value in values
@@ -93,3 +94,16 @@ def side_by_side(names: Sequence[str], inches: float) -> int:
     """Entries of a legend that have room beside each other."""
     longest = max(map(len, names), default=0) + _SYMBOL
     return max(1, min(len(names), int(inches / (LETTER * longest))))
+
+
+def least_along(
+    places: np.ndarray, values: np.ndarray, every: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The least value at each place; where there is no place, as of dense weights, at all."""
+    if not np.isfinite(places).any() and np.isfinite(values).any() and np.isfinite(every).any():
+        ends = np.array([np.nanmin(every), np.nanmax(every)])
+        return ends, np.full(2, np.nanmin(values))
+    known = np.isfinite(places) & np.isfinite(values)
+    distinct = np.unique(places[known])
+    least = [values[known][places[known] == place].min() for place in distinct]
+    return distinct, np.array(least)

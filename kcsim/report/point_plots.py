@@ -18,13 +18,14 @@ from kcsim.report.point_looks import (
     index_of,
     is_geometric,
     is_scale,
+    least_along,
     looks_of,
     parameter_label,
     short,
     side_by_side,
     sorted_values,
 )
-from kcsim.report.quantities import Quantity, in_words, quantity
+from kcsim.report.quantities import Quantity, in_words, quantity, valued
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,6 +104,8 @@ def lines(
 ) -> Axes:
     """Draw the least value of a figure at each value of a parameter, over all other inputs.
 
+    What has no value of the parameter, as dense weights of entries, is a level line at its least.
+
     Parameters
     ----------
     frame, x, y, color, ax
@@ -112,7 +115,7 @@ def lines(
     across, up = quantity(kept, x), quantity(kept, y)
     groups = [("", np.ones(len(kept), np.bool_))] if color is None else looks_of(kept, color)
     for i, (name, rows) in enumerate(groups):
-        places, least = _least(across.values[rows], up.values[rows])
+        places, least = least_along(across.values[rows], up.values[rows], across.values)
         axis.plot(
             places, least, color=COLORS[i], linestyle=_LINES[i], marker=_MARKERS[i], label=name,
             zorder=2,
@@ -288,15 +291,18 @@ def small_multiples(
         part = kept[kept[name].isna() if value is None else kept[name] == value]
         part.attrs = dict(frame.attrs)
         draw(part, axis)
-        title = f"{in_words(name)} {short(value)} {unit}".strip()
+        title = f"{in_words(name)} {valued(value, unit)}"
         letters = max(8, int(_inches(axis) / LETTER))
         axis.set_title(verbatim(textwrap.fill(title, letters)))
     for axis in grid.flat[len(values) :]:
         axis.remove()
     for axis in grid[:, 1:].flat:
         axis.set_ylabel("")
-    for axis in grid[: rows - 1].flat:
-        axis.set_xlabel("")
+    for number, axis in enumerate(grid.flat[: len(values)]):
+        is_lowest = number + columns >= len(values)
+        axis.tick_params(labelbottom=is_lowest)
+        if not is_lowest:
+            axis.set_xlabel("")
     shown: list[Axes] = list(grid.flat[: len(values)])
     boxes = [box for axis in shown if (box := axis.get_legend()) is not None]
     if boxes:
@@ -309,13 +315,6 @@ def small_multiples(
     for box in boxes:
         box.remove()
     return shown
-
-
-def _least(places: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    known = np.isfinite(places) & np.isfinite(values)
-    distinct = np.unique(places[known])
-    least = [values[known][places[known] == place].min() for place in distinct]
-    return distinct, np.array(least)
 
 
 def _draw_front(axis: Axes, points: np.ndarray, signs: np.ndarray) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -87,6 +87,24 @@ def quantity(frame: pd.DataFrame, name: str) -> Quantity:
         factor, prefix = scale(largest)
         return Quantity(column, values / factor, words, f"{prefix} {unit}".strip())
     return Quantity(column, values, words, _WRITTEN.get(unit, unit))
+
+
+def valued(value: Any, unit: str) -> str:
+    """One value with its unit; capacities in that in which they are written.
+
+    Examples
+    --------
+    >>> valued(0.125, "KiB")
+    '128 B'
+    """
+    if value is None or value != value:
+        return "none"
+    if unit == "KiB" and 0 < value < 1:
+        value, unit = value * 1024, "B"
+    if unit == "KiB" and value >= 1024:
+        value, unit = value / 1024, "MiB"
+    shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{shown} {unit}".rstrip()
 
 
 def in_words(column: str) -> str:

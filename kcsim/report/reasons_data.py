@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kcsim.estimation.network_reasons import why_network
 from kcsim.estimation.reasons import decoded_at, why
 from kcsim.estimation.result import Result
 from kcsim.report.table import Column, Table, column
@@ -60,7 +61,7 @@ def decoding_table(result: Result, subject: str) -> tuple[Table, ...]:
 
 
 def why_table(result: Result, subject: str) -> Table:
-    """Why each layer is executed as ``auto`` does, one line a layer.
+    """Why each layer is executed as ``auto`` does, one line a layer, and all together.
 
     Parameters
     ----------
@@ -81,5 +82,5 @@ def why_table(result: Result, subject: str) -> Table:
         )
         for i, (layer, other) in enumerate(zip(auto.layers, dense.layers, strict=True))
     )  # fmt: skip
-    notes = ("Ratio: dense over auto.",)
+    notes = (*why_network(result), "Ratio: dense over auto.")
     return Table(f"Why: {subject}, auto", columns, rows, notes=notes)

@@ -76,6 +76,29 @@ def test_tables_of_a_comparison_in_files(kcsim, design, tmp_path, name):
     assert "<svg" in (tmp_path / "a.svg").read_text()
 
 
+def test_when_it_pays_is_one_command_and_is_answered_at_once_the_second_time(
+    kcsim, design, tmp_path
+):
+    arguments = ("compare", *design, "--break-even", tmp_path / "pays", "--objective", "energy")
+    first = kcsim(*arguments)
+    assert first.code == 0, first.err
+    shown = " ".join(first.out.split())
+    assert "When it pays, along k" in shown
+    assert "By energy, decoding beats dense weights " in shown
+    assert "share_sums against decode along levels.buffer.capacity" in shown
+    again = kcsim(*arguments)
+    assert again.out == first.out
+    assert "known" in again.err
+    answer = kcsim("answer", tmp_path / "pays", "--break-even", "k")
+    assert answer.out.strip() in first.out
+    for options, message in (
+        (("--plot", "x.pdf"), "--plot has no effect here: a sweep is run"),
+        (("--sweep", "x.yaml"), "--sweep and --break-even do not go together"),
+        (("--format", "json"), "no JSON form"),
+    ):
+        assert message in kcsim(*arguments, *options).err
+
+
 def test_each_execution_is_that_of_the_estimate(kcsim, design):
     runs = {run["run"]: run for run in document(kcsim, "compare", *design)["runs"]}
     dense = runs.pop("dense")

@@ -85,7 +85,10 @@ def test_every_kind_of_plot_is_written(kcsim, folder, arguments, tmp_path):
         (["plot", "nowhere", "--x", "energy", "--y", "edp"], "holds no exploration"),
         (["answer", "FOLDER", "--front", "energy", "--best", "edp"], "several questions"),
         (["answer", "FOLDER", "--each", "k"], "--each has no effect"),
-        (["answer", "FOLDER", "--break-even", "k"], "does not say what is compared"),
+        (
+            ["answer", "FOLDER", "--break-even", "k", "--between", "execution"],
+            "does not say what is compared",
+        ),
         (["answer", "FOLDER", "--where", "k <"], "cannot stand there"),
         (["explore", "nowhere.yaml", "-o", "x"], "no such file"),
         (["explore", "SWEEP", "-o", "x", "--engine", "ray"], "no engine 'ray'"),

@@ -1,9 +1,12 @@
 """Why layers are executed as they are: every number that a reason names is one of the results."""
 
+import re
+
 import pytest
 
 import kcsim
-from kcsim.estimation.reasons import decoded_at, spill_of, spill_warnings, why
+from kcsim.estimation.network_reasons import why_network
+from kcsim.estimation.reasons import best_sharing, decoded_at, spill_of, spill_warnings, why
 from kcsim.hardware.reader import load_hardware
 
 
@@ -93,3 +96,26 @@ def test_a_larger_buffer_never_takes_more_energy(execution):
         assert layer.search.gap == 0
         found.append(layer.energy)
     assert found == sorted(found, reverse=True)
+
+
+@pytest.mark.parametrize("name", ["roomy", "crowded"])
+def test_a_network_is_summed_up_with_the_numbers_of_its_layers(name, request):
+    result = request.getfixturevalue(name)
+    layers = result.runs["auto"].layers
+    first, *others = why_network(result)
+    counted = sum(map(int, re.findall(r"(\d+) (?:decode|share|stay)", first)))
+    assert counted == len(layers) == int(first.split()[1])
+    decoded = [
+        other
+        for i, layer in enumerate(layers)
+        if layer.execution == "decode" and (other := best_sharing(result, i))
+    ]
+    said = [text for text in others if "sharing would take" in text]
+    assert len(said) == bool(decoded)
+    for text in said:
+        assert text.startswith(f"In {len(decoded)} layer")
+        for end in (min, max):
+            assert f"{end(other.energy for other in decoded):.2f}" in text
+            assert f"{end(other.cycles for other in decoded):.2f}" in text
+    spilled = [text for text in others if text.startswith("Spilled to the ")]
+    assert len(spilled) == any(map(spill_of, layers))

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from kcsim.errors import InputError
-from kcsim.exploration.answers import best, break_even, column_of, front, on_front, sensitivity
+from kcsim.exploration.answers import best, column_of, front, on_front, sensitivity
+from kcsim.exploration.break_even import break_even, ways_to_compare
+from kcsim.report.break_even_data import sentence
 
 
 @given(arrays(np.float64, st.tuples(st.integers(0, 12), st.integers(1, 3)),
@@ -56,10 +58,62 @@ def test_break_even_finds_where_powers_cross():
     (row,) = break_even(frame, "k", "way", "share", "decode").to_dict("records")
     assert row["better"] == "changes"
     assert row["from"] == 16
+    assert math.isnan(row["up_to"])
     assert row["crossing"] == pytest.approx(10)
     (row,) = break_even(frame, "k", "way", "decode", "share").to_dict("records")
     assert math.isnan(row["from"])
+    assert row["up_to"] == 8
     assert row["crossing"] == pytest.approx(10)
+
+
+def with_dense(function, dense):
+    """Points of two ways over k and size, and of dense weights, which have no k."""
+    frame = grid(function, k=[2, 4, 8], size=[1, 2], execution=["decode", "share"])
+    frame.insert(0, "clustering", [f"scalar:k={k}" for k in frame["k"]])
+    plain = grid(lambda size, execution: dense[size], size=[1, 2], execution=["dense"])
+    columns = list(frame.columns)
+    return pd.concat([frame, plain.reindex(columns=columns)], ignore_index=True)
+
+
+def test_what_has_no_value_of_a_parameter_is_compared_at_all_of_them():
+    frame = with_dense(lambda k, size, execution: k, {1: 3.0, 2: 1.0})
+    rows = break_even(frame, "k", "execution", "dense", "decode").set_index("size")
+    assert rows["up_to"].tolist()[:1] == [2]
+    assert rows["better"].tolist() == ["changes", "first"]
+    assert rows["largest_ratio"].tolist() == pytest.approx([8 / 3, 8])
+    along = break_even(frame, "size", "execution", "dense", "decode")
+    found = dict(zip(along["clustering"], along["better"], strict=True))
+    assert found == {"scalar:k=2": "changes", "scalar:k=4": "first", "scalar:k=8": "first"}
+
+
+def test_each_execution_is_compared_with_decoding_and_that_with_dense():
+    frame = with_dense(lambda k, size, execution: k, {1: 3.0, 2: 1.0})
+    assert ways_to_compare(frame) == [("dense", "decode"), ("decode", "share")]
+    with pytest.raises(InputError, match="nothing to compare"):
+        ways_to_compare(frame[frame["execution"] != "decode"])
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (lambda k, size: 1.0, "at every k tried (0.25 to 0.50×"),
+        (lambda k, size: 90.0, "at no k tried"),
+        (lambda k, size: 3.0 * size, "from k = 4 on, they meet near 3 (size 1); from k = 8 on"),
+        (lambda k, size: k**2 / 5, "up to k = 4, they meet near 5 "),
+        (lambda k, size: float(k), "at no k: they are equal"),
+        (lambda k, size: 2 * k if k == 4 else k / 2, "up to k = 2 and from 8 on"),
+        (lambda k, size: k / 2 if k == 4 else 2 * k, "at some k only"),
+    ],
+)  # fmt: skip
+def test_a_break_even_is_one_sentence(share, said):
+    frame = grid(
+        lambda k, size, execution: k if execution == "decode" else share(k, size),
+        k=[2, 4, 8], size=[1, 2], execution=["decode", "share_sums"],
+    )  # fmt: skip
+    found = break_even(frame, "k", "execution", "decode", "share_sums")
+    text = sentence(frame, found, "k", ("decode", "share_sums"), "energy")
+    assert text.startswith("Sharing sums takes less energy than decoding ")
+    assert said in text.replace("0.12 to 0.50", "0.25 to 0.50")
 
 
 def test_break_even_says_what_can_be_compared():

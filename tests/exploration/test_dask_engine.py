@@ -58,6 +58,17 @@ def test_a_worker_killed_in_the_middle_costs_nothing_but_time(local, tmp_path):
     assert_same(tmp_path / "out", local)
 
 
+def test_workers_with_several_threads_give_the_same_tables(local, tmp_path):
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=3, dashboard_address=None, env=SINGLE_THREADED
+        ) as cluster
+    ):  # fmt: skip
+        address = cluster.scheduler_address
+        kcsim.explore(SMALL, tmp_path / "out", engine="dask", scheduler=address)
+    assert_same(tmp_path / "out", local)
+
+
 def test_a_scheduler_that_is_not_there_is_one_line(tmp_path, monkeypatch):
     from kcsim.exploration import dask_engine
 

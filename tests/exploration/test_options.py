@@ -13,6 +13,12 @@ SPACE = {
     "networks": ["lenet5"],
     "clusterings": ["none", "kernel:k=16,scope=layer"],
 }
+NETWORK = """\
+name: tiny
+input: {channels: 3, height: 19, width: 19}
+layers:
+  - {name: conv1, type: conv, out_channels: 17, kernel: 3}
+"""
 FIX = "levels:\n  - {level: register file, temporal: [P, ...]}\n"
 
 
@@ -35,6 +41,24 @@ def test_zeros_and_precisions_of_points_are_those_of_estimates(tmp_path):
     assert len(frame) == 8
     assert frame.groupby("precision", dropna=False)["energy"].max().nunique() == 2
     assert_estimates(found)
+
+
+def test_bounds_need_not_divide_where_a_sweep_says_so(tmp_path):
+    network = tmp_path / "tiny.yaml"
+    network.write_text(NETWORK)
+    space = {**SPACE, "networks": [str(network)], "objective": "cycles"}
+    frames = {}
+    for imperfect in (False, True):
+        found = kcsim.explore({**space, "imperfect": imperfect}, tmp_path / "out", workers=1)
+        frames[imperfect] = found.points()
+        for row in frames[imperfect].to_dict("records"):
+            clustering = row["clustering"] if isinstance(row["clustering"], str) else None
+            run = kcsim.estimate(
+                "simple", network, clustering, objective="cycles", imperfect=imperfect
+            ).runs[row["run"]]
+            assert row["cycles"] == run.cycles
+    assert (frames[True]["cycles"] < frames[False]["cycles"]).all()
+    assert not set(frames[True]["point"]) & set(frames[False]["point"])
 
 
 @pytest.mark.parametrize("option", ["even", "fix"])
@@ -62,6 +86,9 @@ def test_points_that_differ_in_what_is_fixed_are_different_points(tmp_path):
         ({"precisions": ["weights=none"]}, "weights"),
         ({"fix": "nothing.yaml"}, "no such file"),
         ({"zeros": "inputs=0.5"}, "must be a list"),
+        ({"imperfect": True, "fix": "a.yaml"}, "expected 'imperfect' or 'fix'"),
+        ({"imperfect": "yes"}, "imperfect"),
+        ({"imperfect": True, "search": {"minimize": ["energy"], "prune": True}}, "lower bounds"),
     ],
 )
 def test_mistakes_in_options_are_told(options, message):

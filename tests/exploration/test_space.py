@@ -118,6 +118,11 @@ def test_quasi_random_points_cover_every_part_of_a_range():
         ({"constraints": ["area_mm2"]}, "'area_mm2' is no condition"),
         ({"parameters": {"k": [4, 8]}}, "nothing uses the parameter 'k'"),
         ({"weights": ["none.safetensors"]}, "no such file"),
+        (
+            {"set": {"levels.buffer.read_pj": "x"}, "axes": {"levels.buffer.fanout.x": [4, 2]}},
+            "must be a number, not the text 'x'$",
+        ),
+        ({"derived": {"q": "1 / 0"}}, "division by zero.$"),
         ({"accuracy": "none.csv"}, "no such file"),
         ({"axes": {"levels.buffer.capacity": ["1 KB"]}}, "ambiguous"),
         ({"axes": {"levels.buffer.capacity": [16]}}, "a number and a unit"),
@@ -203,6 +208,10 @@ def test_mistakes_of_searches_are_told_before_anything_runs(tmp_path):
     for search in ({"minimize": ["edpp"]}, {"minimize": ["edp"]}):
         with pytest.raises(InputError, match=r"'edp'|fanout\.x' is 0"):
             Searcher(read_space({**space, "search": search}), tmp_path, None)
+    space = {**BASE, "axes": {"levels.buffer.fanout.x": [4, 2]}}
+    for goal, message in (("network", "'network' has texts"), ("accuracy", "not known of any")):
+        with pytest.raises(InputError, match=message):
+            Searcher(read_space({**space, "search": {"minimize": [goal]}}), tmp_path, None)
 
 
 def test_accuracies_join_by_scheme_and_entries(tmp_path):

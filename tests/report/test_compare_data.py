@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,8 @@ from kcsim.report.compare_data import (
     energies_table,
     operations_table,
 )
+from kcsim.report.comparison_figure import draw_comparison
+from kcsim.report.documents import to_dict
 from kcsim.report.latex import to_latex
 from kcsim.report.tables import rows_to_csv, to_markdown
 
@@ -71,6 +74,22 @@ def test_csv_has_all_numbers_of_a_run_in_one_row(comparison):
         assert float(row["energy"]) == run.energy
         assert row["energy_unit"] == "MAC"
         assert int(row["adds"]) == run.operations.adds
+
+
+def test_accuracy_stands_beside_energy_in_every_form(comparison):
+    known = {"dense": 0.99, "decode": 0.97}
+    runs = {
+        name: replace(run, accuracy=known.get(name, 0.97)) for name, run in comparison.runs.items()
+    }
+    result = replace(comparison, runs=runs)
+    table = costs_table(result)
+    keys = [column.key for column in table.columns]
+    assert keys[1:4] == ["energy", "energy_ratio", "accuracy"]
+    assert table.column("accuracy") == (0.99, 0.97, 0.97, 0.97, 0.97)
+    assert [row["accuracy"] for row in result.summary_rows()] == [0.99, 0.97, 0.97, 0.97, 0.97]
+    assert [run["accuracy"] for run in to_dict(result)["runs"]] == [0.99, 0.97, 0.97, 0.97, 0.97]
+    texts = [text.get_text() for text in draw_comparison(result).texts]
+    assert "Accuracy: dense 99.00 %, clustered 97.00 %" in texts[0]
 
 
 def test_what_auto_chose_is_shown_and_expectations_are_marked(comparison):

@@ -10,8 +10,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import kcsim
 from kcsim.errors import InputError
+from kcsim.estimation.reasons import decoded_at
 from kcsim.report.comparison_figure import draw_comparison, plot_comparison
+from kcsim.report.cut_bars import shown_up_to
 from kcsim.report.plot import work_by_run
+from kcsim.workload.layer import ConvLayer
+from kcsim.workload.network import Network
 
 RUNS = 5
 
@@ -26,12 +30,16 @@ def extreme():
 def check_layout(figure):
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw(renderer)
-    texts = [*figure.texts]
+    texts = [*figure.texts, *(text for box in figure.legends for text in box.get_texts())]
     for axis in figure.axes:
-        texts += [axis.title, *axis.texts, *axis.get_legend().get_texts()]
+        texts += [axis.title, *axis.texts]
+        texts += axis.get_legend().get_texts() if axis.get_legend() else []
         low, high = axis.get_ylim()
         texts += [t.label1 for t in axis.yaxis.get_major_ticks() if low <= t.get_loc() <= high]
         texts += [axis.yaxis.label] if axis.get_ylabel() else []
+        texts += [axis.xaxis.label] if axis.get_xlabel() else []
+        upright = axis.get_xticklabels()
+        texts += upright if upright[0].get_rotation() == 90 else []
     texts = [text for text in texts if text.get_visible() and text.get_text()]
     boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in texts]
     upright = list(boxes)
@@ -48,20 +56,29 @@ def check_layout(figure):
         assert box.y1 <= figure.bbox.height, text
     for (one, a), (other, b) in itertools.combinations(upright, 2):
         assert not a.overlaps(b), (one, other)
-    for axis in figure.axes:
+    for axis in figure.axes[:3]:
         legend = axis.get_legend().get_window_extent(renderer)
         for label in axis.get_xticklabels():
             assert label.get_window_extent(renderer).y0 >= legend.y1
 
 
-@pytest.mark.parametrize("name", ["comparison", "extreme"])
+@pytest.fixture(scope="module")
+def long():
+    """Many layers with long names, one of which dwarfs all others."""
+    layers = [ConvLayer(f"block{i}.convolution", 4, 4, 8, 8, 3, 3) for i in range(34)]
+    layers.insert(7, ConvLayer("block.large", 64, 64, 8, 8, 3, 3))
+    network = Network("long", tuple(layers))
+    return kcsim.compare_executions("ucnn_like", network, "scalar:k=4,scope=layer")
+
+
+@pytest.mark.parametrize("name", ["comparison", "extreme", "long"])
 @pytest.mark.parametrize("size", ["page", "column"])
 def test_nothing_overlaps_or_is_cut(name, size, request):
     check_layout(draw_comparison(request.getfixturevalue(name), size))
 
 
 def test_bars_are_the_energies(comparison):
-    left, middle, _ = draw_comparison(comparison).axes
+    left, middle, *_ = draw_comparison(comparison).axes
     runs = list(comparison.runs.values())
     for axis, accounts in (
         (left, [run.energy_by_component() for run in runs]),
@@ -82,10 +99,62 @@ def test_bars_are_the_energies(comparison):
         assert ratios == [f"{runs[0].energy / run.energy:.2f}×" for run in runs[1:]]
 
 
+def bars_of(axis):
+    """Ends of the bars by the group that they are in, from left to right."""
+    names = [label.get_text() for label in axis.get_xticklabels()]
+    found = {name: [] for name in names}
+    for bar in axis.patches:
+        middle = bar.get_x() + bar.get_width() / 2
+        found[names[round(middle)]].append((middle, bar.get_height()))
+    return {name: [height for _, height in sorted(bars)] for name, bars in found.items()}
+
+
+@pytest.mark.parametrize("size", ["page", "column"])
+def test_below_are_the_places_of_the_decoder_and_all_layers_as_they_are_executed(comparison, size):
+    _, _, _, places, *panels = draw_comparison(comparison, size).axes
+    unit = {"energy [k MAC]": 1e3}[places.get_ylabel()]
+    drawn = bars_of(places)
+    assert drawn.pop("dense") == pytest.approx([comparison.dense.energy / unit])
+    found = {each.level: [each.energy / unit] for each in decoded_at(comparison)}
+    assert drawn == {name: pytest.approx(heights) for name, heights in found.items()}
+    layers = {}
+    for panel in panels:
+        factor = {"[k MAC]": 1e3, "[MAC]": 1}[panel.get_ylabel().removeprefix("energy ")]
+        layers |= {n: [h * factor for h in heights] for n, heights in bars_of(panel).items()}
+    pairs = zip(comparison.dense.layers, comparison["auto"].layers, strict=True)
+    assert layers == {
+        auto.layer.name: pytest.approx([dense.energy, auto.energy]) for dense, auto in pairs
+    }
+
+
+def test_a_bar_that_dwarfs_all_others_is_cut_and_its_value_is_told(long):
+    panels = draw_comparison(long).axes[4:]
+    energies = [each.energy for each in long.dense.layers]
+    assert max(energies) > 3 * sorted(energies)[-2]
+    (cut,) = [axis for axis in panels if axis.get_xlabel()]
+    assert cut.get_xlabel().startswith("cut: block.large ")
+    bars = bars_of(cut)
+    largest = max(bars.pop("block.large"))
+    assert largest == pytest.approx(1.3 * max(max(each) for each in bars.values()), rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("heights", "shown"),
+    [([], 0), ([5], 5), ([1, 3], 3), ([1, 1, 3], 3), ([1, 1, 4], 1.3), ([1, 9, 9], 9),
+     ([1, 1, 1, 9, 9], 1.3), ([2, 2, 2, 7, 50], 2.6), ([2, 2, 2, 5, 50], 6.5)],
+)  # fmt: skip
+def test_less_than_half_of_the_bars_are_cut_where_they_are_far_higher(heights, shown):
+    assert shown_up_to(heights) == pytest.approx(shown)
+
+
+def test_a_bar_that_others_are_compared_with_is_shown_as_a_whole():
+    assert shown_up_to([10, 1, 1], 10) == 10
+
+
 @pytest.mark.parametrize("name", ["comparison", "extreme"])
 def test_bars_of_the_work_end_at_its_share_of_dense(name, request):
     comparison = request.getfixturevalue(name)
-    axis = draw_comparison(comparison).axes[-1]
+    axis = draw_comparison(comparison).axes[2]
     assert axis.get_yscale() == ("log" if name == "extreme" else "linear")
     for bars in axis.containers:
         ends = [bar.get_y() + bar.get_height() for bar in bars]
