@@ -480,17 +480,41 @@ MUTATIONS = {
         "dense_weights_bits=0 if part.unit else plain,",
         "dense_weights_bits=plain,",
     ),
+    "shared layers: sums that tiles add to are finished": Mutation(
+        ("tests/sharing/test_shared_walk.py",),
+        "sharing/phases.py",
+        "        if not units.finishes:\n",
+        "        if False:\n",
+    ),
+    "shared layers: what a run finishes is all": Mutation(
+        ("tests/sharing/test_shared_walk.py",),
+        "sharing/phases.py",
+        "counts.finished and counts.finished.times(runs)",
+        "counts.finished",
+    ),
+    "shared layers: tables are read as they are begun": Mutation(
+        ("tests/sharing/test_shared_walk.py",),
+        "sharing/phases.py",
+        "counted=Counted() if role == \"outputs\" else level.counted",
+        "counted=level.counted",
+    ),
+    "operations: inputs stay outside": Mutation(
+        ("tests/model/test_operations.py",),
+        "model/operations.py",
+        "        if i and operation.kind == \"concat\":\n",
+        "        if i:\n",
+    ),
     "products as narrow as inputs": Mutation(
         ("tests/sharing/test_shared_widths.py",),
         "sharing/phases.py",
-        "for tensor in TENSORS} | {role: units.bits}",
-        "for tensor in TENSORS}",
+        "    widths[role] = units.bits\n",
+        "",
     ),
     "products take the room of inputs": Mutation(
         ("tests/sharing/test_shared_widths.py",),
         "sharing/plan.py",
         "needed[self.role] += shapes.shared_tables * width * value_bits",
-        "needed[self.role] += shapes.shared_tables * width * precision.inputs",
+        "needed[self.role] += shapes.shared_tables * width * bits['inputs']",
     ),
     "words of the phases follow what these keep": Mutation(
         WORDS,
@@ -709,7 +733,7 @@ MUTATIONS = {
         TIES, "retrain/reassign.py", "value[changed] = 0", "value[changed] *= 1"
     ),
     "retraining: pruned weights come back": Mutation(
-        TIES, "retrain/pruning.py", "weight_of(self.model).mul_(mask)", "weight_of(self.model)"
+        TIES, "retrain/pruning.py", "weight.mul_(mask.to(weight.device))", "weight"
     ),
     "retraining: units drawn to the sums of their clusters": Mutation(
         PENALTY, "retrain/penalty.py", "means = sums / counts[:, None]", "means = 1.0 * sums"
