@@ -495,13 +495,13 @@ MUTATIONS = {
     "shared layers: tables are read as they are begun": Mutation(
         ("tests/sharing/test_shared_walk.py",),
         "sharing/phases.py",
-        "counted=Counted() if role == \"outputs\" else level.counted",
+        'counted=Counted() if role == "outputs" else level.counted',
         "counted=level.counted",
     ),
     "operations: inputs stay outside": Mutation(
         ("tests/model/test_operations.py",),
         "model/operations.py",
-        "        if i and operation.kind == \"concat\":\n",
+        '        if i and operation.kind == "concat":\n',
         "        if i:\n",
     ),
     "products as narrow as inputs": Mutation(
