@@ -184,6 +184,14 @@ architecture_constraints:
 """
 
 
+def test_a_shared_bandwidth_is_the_same_after_a_journey():
+    known = kcsim.load_hardware("nvdla_like")
+    for version in ("0.3", "0.4"):
+        found, _ = read_hardware(timeloop_architecture(known, version).data)
+        assert [level.shares_port for level in found.levels] == [True, False, False, False]
+        assert found.levels[0].shared_bandwidth == known.levels[0].shared_bandwidth == 20
+
+
 def test_a_flat_design_of_version_0_4():
     made = architecture_of(parse_foreign_yaml(FLAT, "flat.yaml"))
     hardware = hardware_of_data(made.data, None, "hardware")

@@ -54,7 +54,8 @@ def test_memories_are_levels_by_what_they_serve():
     assert (weights.capacity_bits("weights"), sums.read_words_per_cycle) == (64, 2)
     assert found.compute.mac_pj == 0.25
     assert found.mac_units == 32
-    assert any("share a port" in each for each in lost)
+    assert all(level.shared_port for level in found.levels)
+    assert not any("port" in each for each in lost)
     assert hardware(ACCELERATOR, "MAC")[0].energy_unit == "MAC"
 
 
@@ -73,6 +74,28 @@ def test_a_shipped_design_is_the_same_after_a_journey(name):
             cost = getattr(theirs, f"{action}_pj") / bits[1]
             assert max(costs) / bits[0] == pytest.approx(cost)
     assert found.compute.mac_pj == known.compute.mac_pj
+
+
+def test_ports_of_tensors_and_shared_ones_are_the_same_after_a_journey():
+    known = kcsim.load_hardware("eyeriss")
+    found, _ = hardware(zigzag_accelerator(known).data)
+    dram, buffer = found.levels[:2]
+    # 1.2 words of 16 bits are 19 whole ones.
+    assert (dram.shared_port, dram.read_words_per_cycle) == (True, 19 / 16)
+    served = [(set(port.serves), port.words_per_cycle) for port in buffer.port_list]
+    assert served == [
+        ({("inputs", "reads")}, 1), ({("outputs", "reads")}, 4), ({("outputs", "updates")}, 4),
+        ({("inputs", "fills"), ("outputs", "fills")}, 1),
+    ]  # fmt: skip
+
+
+def test_ports_that_share_an_access_are_told():
+    twice = memory(64, ["I2"], [], bits=8)
+    twice["ports"] = [{**twice["ports"][0], "allocation": ["I2, tl", "I2, fh"]}] * 2
+    memories = ACCELERATOR["memories"] | {"rf_w": twice}
+    found, lost = hardware(ACCELERATOR | {"memories": memories})
+    assert not found.levels[-1].port_list
+    assert "rf_w: ports by tensor; the widest one is taken for all" in lost
 
 
 def test_counts_are_the_same_after_a_journey():

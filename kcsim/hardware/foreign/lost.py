@@ -23,13 +23,20 @@ def lost_of_chip(hardware: Hardware) -> Iterator[str]:
             yield what
 
 
-def lost_of_level(level: Level) -> Iterator[str]:
-    """What of a level and of the network below it is lost, in words."""
+def lost_of_level(level: Level, *, has_ports: bool = False) -> Iterator[str]:
+    """What of a level and of the network below it is lost, in words.
+
+    Parameters
+    ----------
+    level : Level
+    has_ports : bool
+        Whether the files of the tool have ports by tensor and direction.
+    """
     fanout, own = level.fanout, level.precision_bits
     widths = own.weights, own.inputs, own.outputs, own.partial_sums
     for said, what in (
         (any(widths), "widths of its own"),
-        (level.port_list, "ports by tensor and direction"),
+        (level.port_list and not has_ports, "ports by tensor and direction"),
         (level.latency_cycles or fanout.hop_latency, "latencies"),
         (level.stalls != Stalls() or fanout.systolic, "cycles in which the array stands still"),
         (level.counted != Counted(), "first reads, drains and fills as they are counted"),

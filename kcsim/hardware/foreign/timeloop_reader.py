@@ -26,7 +26,6 @@ _KINDS = (
 )
 _TENSORS = {name.lower(): tensor for tensor, name in TENSORS_OF_TIMELOOP.items()}
 _SAID = {
-    "shared_bandwidth": "reads and writes that share a port",
     "network_read_bandwidth": "bandwidth of networks",
     "network_fill_bandwidth": "bandwidth of networks",
     "network_drain_bandwidth": "bandwidth of networks",
@@ -198,6 +197,12 @@ class _Reader:
             rate = number_of(node.attributes.get(key))
             if rate and rate > 0:
                 level[name] = _short(rate)
+        shared = number_of(node.attributes.get("shared_bandwidth"))
+        if shared and shared > 0:
+            both = [level.pop(f"{way}_words_per_cycle", None) for way in ("read", "write")]
+            level["shared_bandwidth"] = _short(shared)
+            if any(rate is not None and rate < shared for rate in both):
+                made.lose(f"{node.name}: bandwidths below the shared one")
         for key, words in _SAID.items():
             if words and node.attributes.get(key) not in (None, 0, "0"):
                 made.lose(f"{node.name}: {words} ({key})")

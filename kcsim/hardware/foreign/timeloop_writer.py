@@ -122,8 +122,14 @@ def _attributes(level: Level, made: Converted) -> dict[str, Any]:
             found |= {"entries": words}
         else:
             found |= {"depth": depth}
-    for key, rate in (("read_bandwidth", level.read_words_per_cycle),
-                      ("write_bandwidth", level.write_words_per_cycle)):  # fmt: skip
+    reads, writes = level.read_words_per_cycle, level.write_words_per_cycle
+    if level.shares_port:
+        rates = {rate for rate in (reads, writes, level.shared_bandwidth) if rate is not None}
+        found["shared_bandwidth"] = max(rates)
+        if len(rates) > 1:
+            made.lose(f"{level.name}: rates apart of a shared port")
+        reads = writes = None
+    for key, rate in (("read_bandwidth", reads), ("write_bandwidth", writes)):
         if rate is not None:
             found[key] = rate
     if level.buffering == "double":

@@ -15,14 +15,19 @@ from typing import Any
 from kcsim.errors import InputError
 from kcsim.hardware.foreign.converted import Converted
 from kcsim.hardware.foreign.lost import lost_of_chip, lost_of_level
+from kcsim.hardware.foreign.zigzag_ports import (
+    OPERANDS,
+    TENSORS_OF,
+    listed_ports,
+    port_widths,
+    ports_of_zigzag,
+)
 from kcsim.hardware.level import Access, Level
 from kcsim.hardware.schema import Hardware
 from kcsim.reading.foreign_yaml import listed, read_foreign_yaml
 from kcsim.reading.source import Document, Path_
 from kcsim.workload.layer import DIMENSIONS, TENSORS
 
-_TENSORS = {"I1": "inputs", "I2": "weights", "O": "outputs"}
-_OPERANDS = {tensor: operand for operand, tensor in _TENSORS.items()}
 _DIMENSIONS = {"B": "N", "G": "G", "K": "M", "C": "C", "OY": "P", "OX": "Q", "FY": "R", "FX": "S"}
 _UNLIMITED_BITS = 10**13
 _ENERGY_UNITS = ("pJ", "MAC")
@@ -143,12 +148,12 @@ class _Reader:
     ) -> dict[str, Any]:
         place = ("memories", name)
         operands = memory.get("operands")
-        if not isinstance(operands, list) or any(str(each) not in _TENSORS for each in operands):
+        if not isinstance(operands, list) or any(str(each) not in TENSORS_OF for each in operands):
             raise self._fail((*place, "operands"), f"operands of {name!r} are {operands}",
                              "some of I1, I2, O")  # fmt: skip
-        kept = [tensor for tensor in TENSORS if _OPERANDS[tensor] in operands]
+        kept = [tensor for tensor in TENSORS if OPERANDS[tensor] in operands]
         word = max(width[tensor] for tensor in kept) if kept else 8
-        read, write = self._ports(name, memory)
+        read, write, ports = self._ports(name, memory, word)
         bits = read or write or word
         # An access of fewer bits than a word costs for each of them.
         block = max(1, bits // word)
@@ -166,16 +171,19 @@ class _Reader:
             if cost is None:
                 self._made.lose(f"{name}: {other} is missing and taken as 0 (ZigZag asks CACTI)")
             level[key] = (cost or 0.0) * scale * (bits / rate if rate else 1)
-            if rate:
+            if rate and "ports" not in ports:
                 level[f"{key[:-3]}_words_per_cycle"] = rate / word
+        level |= ports
         if memory.get("force_double_buffering"):
             level["buffering"] = "double"
         if memory.get("area"):
             self._made.lose(f"{name}: area, whose unit the file does not say")
         return level
 
-    def _ports(self, name: str, memory: Mapping[str, Any]) -> tuple[int, int]:
-        """Bits that all reading and all writing ports move in a cycle at most."""
+    def _ports(
+        self, name: str, memory: Mapping[str, Any], word: int
+    ) -> tuple[int, int, dict[str, Any]]:
+        """Bits that reading and writing ports move in a cycle at most, and what else is said."""
         place = ("memories", name, "ports")
         ports = memory.get("ports")
         if not isinstance(ports, list) or not ports:
@@ -193,13 +201,17 @@ class _Reader:
                 read.append(most)
             if kind != "read":
                 write.append(most)
-            if kind == "read_write":
-                self._made.lose(f"{name}: reads and writes that share a port")
             if port.get("bandwidth_min") not in (None, most):
                 self._made.lose(f"{name}: accesses of fewer bits than {most} (bandwidth_min)")
-        if len(read) > 1 or len(write) > 1:
-            self._made.lose(f"{name}: ports by tensor; the widest one is taken for all")
-        return max(read, default=0), max(write, default=0)
+        keys: dict[str, Any] = {}
+        if len(ports) == 1 and read and write:
+            keys = {"shared_port": True}
+        elif len(read) > 1 or len(write) > 1:
+            found = listed_ports(ports, word)
+            keys = {"ports": found} if found else {}
+            if not found:
+                self._made.lose(f"{name}: ports by tensor; the widest one is taken for all")
+        return max(read, default=0), max(write, default=0), keys
 
     def _fanout(self, dimensions: frozenset[str], sizes: Mapping[str, int]) -> dict[str, int]:
         first = next(iter(sizes))
@@ -270,25 +282,20 @@ def zigzag_accelerator(hardware: Hardware) -> Converted:
                     below.setdefault(outer, []).append(name)
     memories: dict[str, Any] = {}
     for i, level in reversed(list(enumerate(hardware.levels))):
-        read, write = (
-            round((rate or level.block_words) * level.word_bits)
-            for rate in (level.read_words_per_cycle, level.write_words_per_cycle)
-        )
+        ports = ports_of_zigzag(level)
+        read, write = (port_widths(ports, without) for without in ("write", "read"))
         bits = level.block_words * level.word_bits
         size = _size_bits(level)
-        operands = [_OPERANDS[tensor] for tensor in TENSORS if tensor in level.kept_tensors]
+        operands = [OPERANDS[tensor] for tensor in TENSORS if tensor in level.kept_tensors]
         operands.sort()
         memories[level.name] = {
             "size": _UNLIMITED_BITS if size is None else size,
-            "r_cost": _price(level, "read") * max(1, read) / bits,
-            "w_cost": _price(level, "write") * max(1, write) / bits,
+            "r_cost": _price(level, "read") * read / bits,
+            "w_cost": _price(level, "write") * write / bits,
             "area": 0,
             "latency": 1,
             "operands": operands,
-            "ports": [
-                _port("r_port_1", "read", max(1, read), operands, ("tl", "th")),
-                _port("w_port_1", "write", max(1, write), operands, ("fh", "fl")),
-            ],
+            "ports": ports,
             "served_dimensions": below.get(i, []),
             **({"force_double_buffering": True} if level.buffering == "double" else {}),
         }
@@ -324,18 +331,6 @@ def _size_bits(level: Level) -> int | None:
     return None if size is None else halves * size
 
 
-def _port(
-    name: str, kind: str, bits: int, operands: list[str], ends: tuple[str, str]
-) -> dict[str, Any]:
-    # Only outputs move both ways.
-    allocation = [f"{operand}, {ends[0]}" for operand in operands]
-    allocation += [f"O, {ends[1]}"] if "O" in operands else []
-    return {
-        "name": name, "type": kind, "bandwidth_min": bits, "bandwidth_max": bits,
-        "allocation": allocation,
-    }  # fmt: skip
-
-
 def _lose(hardware: Hardware, made: Converted) -> None:
     """Say what an accelerator of ZigZag has no place for."""
     bits = hardware.precision_bits
@@ -364,10 +359,20 @@ def _lose(hardware: Hardware, made: Converted) -> None:
             (fanout.has_prices or fanout.hop_pj, "energies of its network"),
             (fanout.multicast != "tile" or fanout.forwarding or not fanout.reduction, network),
             (level.compression, "compression"),
-            (unlimited, "unlimited bandwidth becomes a block a cycle"),
+            (unlimited and not level.shares_port, "unlimited bandwidth becomes a block a cycle"),
+            (
+                any(port.words_per_cycle * level.word_bits < 1 for port in level.port_list),
+                "a port of less than a bit a cycle becomes one of a bit",
+            ),
+            (
+                level.shares_port
+                and not unlimited
+                and level.read_words_per_cycle != level.write_words_per_cycle,
+                "reads and writes that share a port",
+            ),
         )
         for said, what in of_level:
             if said:
                 made.lose(f"{level.name}: {what}")
-        for lost in lost_of_level(level):
+        for lost in lost_of_level(level, has_ports=True):
             made.lose(lost)
