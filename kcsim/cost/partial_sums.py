@@ -35,6 +35,24 @@ class SumStates(NamedTuple):
     cross: np.ndarray
 
 
+class FinishedSums(NamedTuple):
+    """What of the outputs of one mapping is finished, at each level.
+
+    Attributes
+    ----------
+    held : bool[levels]
+        Whether a level has no partial sums.
+    arriving : int64[levels]
+        Words that arrive there finished.
+    crossing : int64[levels]
+        Words that cross the network below finished.
+    """
+
+    held: np.ndarray
+    arriving: np.ndarray
+    crossing: np.ndarray
+
+
 def has_wide_sums(hardware: Hardware) -> bool:
     """Whether partial sums are wider than outputs anywhere."""
     return any(bits["partial_sums"] != bits["outputs"] for bits in hardware.level_bits)

@@ -72,6 +72,11 @@ class Compute:
     address_pj : float
         Energy of finding the place of one value that is gathered, and of control, where clustered
         layers share; 0 when absent.
+    filter_group : int
+        Filters that may share one sorted order of their units, at most (UCNN's G).
+    group_cap : int, optional
+        Inputs in one sum, after which it is multiplied and a new one begins, where units come in
+        order; any number when absent.
     area_mm2 : float, optional
         Of one unit, where it is not to follow from its size.
     """
@@ -86,6 +91,8 @@ class Compute:
     add_pj: EnergyPj | None = None
     multiply_pj: EnergyPj | None = None
     address_pj: EnergyPj = 0.0
+    filter_group: Count = 1
+    group_cap: Count | None = None
     kind: Literal["mac"] | None = None
     number: Number = "int"
     accumulator_bits: Bits | None = None

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from kcsim.cost.partial_sums import SumStates, counted, has_wide_sums, sum_states
+from kcsim.cost.partial_sums import FinishedSums, counted, has_wide_sums, sum_states
 from kcsim.cost.prices import rule_array, window_array
 from kcsim.cost.rooms import Room, rooms_of
 from kcsim.cost.weight_format import WeightFormat, dense_format
@@ -51,6 +51,8 @@ class Counts:
         nothing left to do.
     executed_macs : int, optional
         MACs that the counts are of, where they are not of one run of the layer.
+    finished : FinishedSums, optional
+        Likewise, where the accesses do not tell; see `sums`.
     """
 
     layer: ConvLayer
@@ -62,6 +64,7 @@ class Counts:
     instances: np.ndarray
     temporal_steps: int
     executed_macs: int | None = None
+    finished: FinishedSums | None = None
 
     @property
     def macs(self) -> int:
@@ -74,16 +77,18 @@ class Counts:
         return self.mapping.keeps_array(self.hardware)
 
     @cached_property
-    def sums(self) -> SumStates | None:
+    def sums(self) -> FinishedSums | None:
         """Which words of outputs are finished; ``None`` where partial sums are no wider."""
-        if not has_wide_sums(self.hardware):
-            return None
+        if self.finished is not None or not has_wide_sums(self.hardware):
+            return self.finished
         mapping, hardware = self.mapping, self.hardware
+        words = self.layer.output_words
         states = sum_states(
             hardware, mapping.loop_array(hardware)[None], mapping.heights_array(hardware)[None],
-            self.keeps, counted(self.accesses, self.transfers)[None], self.layer.output_words,
+            self.keeps, counted(self.accesses, self.transfers)[None], words,
         )  # fmt: skip
-        return SumStates(*(each[0] for each in states))
+        held, arriving, crossing = (each[0] for each in states)
+        return FinishedSums(held, arriving * words, crossing * words)
 
     @cached_property
     def weight_extents(self) -> tuple[dict[str, int], ...]:
@@ -205,7 +210,7 @@ def used_bits(counts: Counts, form: WeightFormat, index: int, tensors: Sequence[
         held = int(counts.tile_words[index, TENSORS.index(tensor)])
         if tensor == "weights" and form.is_indexed(index):
             used += held * form.bits_per_word(index, counts.weight_extents[index])
-        elif tensor == "outputs" and counts.sums and not counts.sums.holds_finished[index]:
+        elif tensor == "outputs" and counts.sums and not counts.sums.held[index]:
             used += held * bits["partial_sums"]
         else:
             used += held * bits[tensor]

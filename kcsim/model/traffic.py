@@ -210,7 +210,7 @@ def finished_words(counts: Counts, index: int) -> int:
     if counts.sums is None or widths["partial_sums"] == widths["outputs"]:
         reads, _, updates = counts.accesses[index, TENSORS.index("outputs")]
         return int(updates - reads)
-    return counts.layer.output_words if counts.sums.finish[index] else 0
+    return int(counts.sums.arriving[index])
 
 
 def entering_bits(
@@ -241,9 +241,8 @@ def entering_bits(
     crossing = words * Fraction(bits["partial_sums"])
     if way == "down" or sums is None:
         return crossing
-    if sums.finish[index] if kept else sums.cross[index - 1]:
-        crossing -= counts.layer.output_words * (bits["partial_sums"] - bits["outputs"])
-    return crossing
+    finished = int(sums.arriving[index] if kept else sums.crossing[index - 1])
+    return crossing - finished * (bits["partial_sums"] - bits["outputs"])
 
 
 def transferred_bits(
@@ -258,6 +257,6 @@ def transferred_bits(
     if tensor != "outputs":
         return words * bits[tensor]
     crossing = words * bits["partial_sums"]
-    if counts.sums is not None and counts.sums.cross[index] and "up" in directions:
-        crossing -= counts.layer.output_words * (bits["partial_sums"] - bits["outputs"])
+    if words and counts.sums is not None and "up" in directions:
+        crossing -= int(counts.sums.crossing[index]) * (bits["partial_sums"] - bits["outputs"])
     return crossing

@@ -144,12 +144,14 @@ class SharedEstimate(LayerEstimate):
         Tiles that overlap, and rows of inputs that a stride passes over where units are smaller
         than a kernel, take more than is counted there.
         """
-        shared, widths = self.shared, self.shared.widths(self.plan.tile)
+        shared, order = self.shared, self.plan.order
+        widths = shared.widths(self.plan.tile, order)
         gathered, macs = self.gather.counts.macs, self.entries.counts.macs
         # Sums of whole blocks are entries of ones.
         boxed = macs * sum(widths.values()) // sum(e * n for e, n in widths.items())
         factors = gathered * (shared.has_factors + shared.has_offsets)
         adds = macs - self.intermediate.words + gathered * (1 + shared.has_offsets)
+        adds += shared.passed(self.plan.tile, order)
         return Operations(macs - boxed * shared.has_offsets + factors, adds)
 
 
@@ -166,9 +168,9 @@ def evaluate_shared(shared: SharedLayer, mapping: SharedMapping) -> SharedEstima
     MappingError
         If a part of the mapping does not cover what it should, or does not fit.
     """
-    hardware, tile = shared.hardware, mapping.tile
+    hardware, tile, order = shared.hardware, mapping.tile, mapping.order
     home = hardware.level_index(mapping.home)
-    widths, shapes = shared.widths(tile), shared.shapes(tile)
+    widths, shapes = shared.widths(tile, order), shared.shapes(tile)
     width = 1 + shared.has_offsets if mapping.ordered else max(widths)
     home_bits = check_home(shared, mapping, width)
     outer = count_outer(shared, mapping)
@@ -179,12 +181,12 @@ def evaluate_shared(shared: SharedLayer, mapping: SharedMapping) -> SharedEstima
     last.counts.accesses[home, _OUTPUTS, 0] += accumulated
     gather, entries = (_with_instances(phase, outer, home) for phase in (gather, entries))
     instances = np.maximum(gather.counts.instances, entries.counts.instances)
-    index_form = shared.indexed_form(tile, mapping.ordered, home)
+    index_form = shared.indexed_form(tile, order, home)
     cycles = _cycles(outer, index_form, gather, entries, home)
     items = [
         *_moved_items(outer, index_form),
         *_phase_items(gather),
-        *_gather_items(shared, tile, gather.counts),
+        *_gather_items(shared, mapping, gather.counts),
         *_phase_items(entries),
         *_entry_items(entries),
         *cycle_items(replace(outer, instances=instances), cycles.total),
@@ -195,8 +197,8 @@ def evaluate_shared(shared: SharedLayer, mapping: SharedMapping) -> SharedEstima
         instances, cycles.compute, entries.counts.macs,
     )  # fmt: skip
     intermediate = Intermediate(
-        mapping.home, mapping.gathered_at, home == 0, shared.arithmetic(tile).bits, width,
-        shapes.shared_tables * width, shared.produced(tile), home_bits,
+        mapping.home, mapping.gathered_at, home == 0, shared.arithmetic(tile, order).bits, width,
+        shapes.shared_tables * width, shared.produced(tile, order), home_bits,
         shared.distinct.is_expectation, shared.distinct.relative_error(shared.sharing.tables_of),
     )  # fmt: skip
     return SharedEstimate(
@@ -227,10 +229,11 @@ def gather_cost(shared: SharedLayer, mapping: SharedMapping) -> Cost:
     MappingError
         If the phase does not cover the tile or does not fit.
     """
-    widths = shared.widths(mapping.tile)
-    width = 1 + shared.has_offsets if mapping.ordered else max(widths)
+    width = 1 + shared.has_offsets
+    if not mapping.ordered:
+        width = max(shared.widths(mapping.tile))
     phase = count_gather(shared, mapping, width)
-    items = [*_phase_items(phase), *_gather_items(shared, mapping.tile, phase.counts)]
+    items = [*_phase_items(phase), *_gather_items(shared, mapping, phase.counts)]
     return Cost(math.fsum(item.energy for item in items), float(phase.cycles))
 
 
@@ -242,7 +245,7 @@ def entries_cost(shared: SharedLayer, mapping: SharedMapping) -> Cost:
     MappingError
         If the phase does not cover the entries or does not fit.
     """
-    phase = count_entries(shared, mapping, shared.widths(mapping.tile))
+    phase = count_entries(shared, mapping, shared.widths(mapping.tile, mapping.order))
     items = [*_phase_items(phase), *_entry_items(phase)]
     return Cost(math.fsum(item.energy for item in items), float(phase.cycles))
 
@@ -250,9 +253,9 @@ def entries_cost(shared: SharedLayer, mapping: SharedMapping) -> Cost:
 def check_home(shared: SharedLayer, mapping: SharedMapping, width: int) -> int:
     """Bits of all tiles in the home; raise a MappingError if they do not fit."""
     tile, home = mapping.tile, shared.hardware.level_index(mapping.home)
-    level, index_bits = shared.hardware.levels[home], shared.index_bits(tile, mapping.ordered)
-    value_bits = shared.arithmetic(tile).bits
-    widest = max(shared.widths(tile))
+    order = mapping.order
+    level, index_bits = shared.hardware.levels[home], shared.index_bits(tile, order)
+    value_bits, widest = shared.arithmetic(tile, order).bits, shared.room(tile, order)
     needed = shared.home_bits(shared.shapes(tile), home, index_bits, width, widest, value_bits)
     for room in rooms_of(level):
         if room.bits is not None and not room.holds(needed):
@@ -322,15 +325,18 @@ def _entry_items(phase: Phase) -> Iterator[EnergyItem]:
     yield from codebook_items(phase.counts, phase.weights)
 
 
-def _gather_items(shared: SharedLayer, tile: Tile, counts: Counts) -> Iterator[EnergyItem]:
+def _gather_items(
+    shared: SharedLayer, mapping: SharedMapping, counts: Counts
+) -> Iterator[EnergyItem]:
     """The phase that gathers: additions where others multiply, and factors."""
-    units, more = shared.arithmetic(tile), macs_left(counts).computed
+    tile, order = mapping.tile, mapping.order
+    units, more = shared.arithmetic(tile, order), macs_left(counts).computed
     address_pj = shared.hardware.compute.address_pj
     for item in mac_items(counts):
         yield replace(item, component="adder", action="gate" if item.action == "gate" else "add")
     for component, action, count, energy in (
         ("address", "compute", more * (1 + shared.has_offsets) * bool(address_pj), address_pj),
-        ("adder", "add", more * shared.has_offsets, units.add_pj),
+        ("adder", "add", more * shared.has_offsets + shared.passed(tile, order), units.add_pj),
         ("multiplier", "multiply", more * (shared.has_factors + shared.has_offsets),
          units.factor_pj),
     ):  # fmt: skip

@@ -52,9 +52,10 @@ class Bounds:
     are_all: bool
 
     @classmethod
-    def of(cls, shared: SharedLayer, home: int, last: int, ordered: bool = False) -> Bounds:
+    def of(cls, shared: SharedLayer, home: int, last: int, ordered: int = 0) -> Bounds:
         """All tiles for one place of the intermediate tensor."""
         tiles, are_all = _tiles(shared, whole=home == 0)
+        tiles = [tile for tile in tiles if tile.M % max(ordered, 1) == 0]
         table = LeastCosts(shared, tiles, ordered)
         fits = table.fits(home, last)
         kept = [tiles[i] for i in np.flatnonzero(fits)]

@@ -31,8 +31,9 @@ class LeastCycles(TileTable):
         down, along = shapes.phase_windows("gather")
         rows, columns = shapes.positions("gather")
         sizes = {
-            "N": tile.N, "G": tile.G, "M": tile.M, "C": shapes.gathered_channels,
-            "P": rows, "Q": columns, "R": down.taps, "S": along.taps,
+            "N": tile.N, "G": tile.G, "M": shapes.gathering_filters,
+            "C": shapes.gathered_channels, "P": rows, "Q": columns, "R": down.taps,
+            "S": along.taps,
         }  # fmt: skip
         each = shared.hardware.compute.cycles_per_mac
         served = self._transfer(last, 0 * self.gathered if self.ordered else self.gathered)

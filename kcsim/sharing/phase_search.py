@@ -144,7 +144,7 @@ class PhaseSearch:
         """
 
         def find() -> Found:
-            loops = self._entry_loops(shared, place.home, tile)
+            loops = self._entry_loops(shared, place, tile)
             plan = replace(
                 _without_loops(shared, place, tile), entries=loops.mapping,
                 codebook_level=loops.codebook_level,
@@ -152,7 +152,7 @@ class PhaseSearch:
             return Found(loops, entries_cost(shared, plan))
 
         merged = getattr(tile, shared.sharing.merged)
-        own = shared.decode_level, place.home, shared.arithmetic(tile)
+        own = shared.decode_level, place.home, place.ordered, shared.arithmetic(tile, place.ordered)
         key = *own, tile.N, tile.P, tile.Q, merged
         return _remembered(self._known.costs, key, find)
 
@@ -176,13 +176,15 @@ class PhaseSearch:
     def _gather_loops(
         self, shared: SharedLayer, place: Place, tile: Tile, most: float
     ) -> SearchResult | None:
-        home, last, units = place.home, place.last, shared.arithmetic(tile)
-        width = max(shared.widths(tile)) * shared.depth
-        layer, costs = shared.shapes(tile).gather, shared.gather_costs(tile, place.ordered)
+        home, last, ordered = place
+        units, layer = shared.arithmetic(tile, ordered), shared.shapes(tile, ordered).gather
+        # In order, no table lies anywhere but at home.
+        width = 1 if ordered else max(shared.widths(tile)) * shared.depth
+        costs = shared.gather_costs(tile, ordered)
 
         def find(most: float) -> SearchResult | None:
             return self._search(
-                layer, self._hardware(shared, "gather", home, last, tile), (costs,),
+                layer, self._hardware(shared, "gather", place, tile), (costs,),
                 _gather_prices(shared, home, last, width), home + 1, most,
             )  # fmt: skip
 
@@ -216,23 +218,25 @@ class PhaseSearch:
         return least
 
     def _hardware(
-        self, shared: SharedLayer, phase: PhaseName, home: int, last: int, tile: Tile
+        self, shared: SharedLayer, phase: PhaseName, place: Place, tile: Tile
     ) -> Hardware:
-        known, units = self._known.hardware, shared.arithmetic(tile)
+        home, last, ordered = place
+        known, units = self._known.hardware, shared.arithmetic(tile, ordered)
         key = shared.decode_level, shared.role, phase, home, last, units
         if key not in known:
-            known[key] = phase_hardware(shared, phase, home, last, tile)
+            known[key] = phase_hardware(shared, phase, home, last, tile, ordered)
         return known[key]
 
-    def _entry_loops(self, shared: SharedLayer, home: int, tile: Tile) -> SearchResult:
+    def _entry_loops(self, shared: SharedLayer, place: Place, tile: Tile) -> SearchResult:
         """The loops of the phase that multiplies, for tables as wide as any, or wider."""
-        shapes, widths = shared.shapes(tile), shared.widths(tile)
+        home, ordered = place.home, place.ordered
+        shapes, widths = shared.shapes(tile), shared.widths(tile, ordered)
         layer, rounds = shapes.entries(smooth(max(widths))), tile.rounds(shared.layer)
         loads = 1
         if shared.form.loads_codebook:
             loads = sum(widths.values()) * rounds.N * rounds.P * rounds.Q
 
-        hardware = self._hardware(shared, "entries", home, home, tile)
+        hardware = self._hardware(shared, "entries", place._replace(last=home), tile)
         # The codebook is loaded once for all runs.
         costs = tuple(
             replace(
@@ -246,7 +250,7 @@ class PhaseSearch:
             prices = _entry_prices(shared, home)
             return self._search(layer, hardware, costs, prices, home + 1, most)
 
-        own = shared.decode_level, home, shared.role, shared.arithmetic(tile)
+        own = shared.decode_level, home, shared.role, shared.arithmetic(tile, ordered)
         found = self._found((*own, costs, layer.shape_key), find, math.inf)
         assert found is not None
         return found
@@ -316,7 +320,10 @@ def _remembered(known: _Known, key: object, find: Callable[[], _Remembered]) -> 
 def _without_loops(shared: SharedLayer, place: Place, tile: Tile) -> SharedMapping:
     names, none = shared.hardware.level_names, Mapping(())
     home, last = names[place.home], names[place.last]
-    return SharedMapping(shared.sharing, home, last, place.ordered, tile, none, none, none)
+    return SharedMapping(
+        shared.sharing, home, last, place.ordered > 0, tile, none, none, none,
+        group=max(place.ordered, 1),
+    )  # fmt: skip
 
 
 def _entry_prices(shared: SharedLayer, home: int) -> Prices:

@@ -23,9 +23,10 @@ from kcsim.hardware.counted import Counted
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.nest import Mapping
-from kcsim.sharing.distinct_entries import DistinctEntries
-from kcsim.sharing.places import index_level
+from kcsim.sharing.distinct_entries import MOST_ZEROS, DistinctEntries
+from kcsim.sharing.places import can_order, index_level
 from kcsim.sharing.shapes import PhaseShapes
+from kcsim.sharing.sorted_sums import SortedSums, sorted_sums
 from kcsim.sharing.strategies import Sharing
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import ConvLayer, Tensor
@@ -61,6 +62,8 @@ class SharedMapping:
         Of `PhaseShapes.entries` for as many entries as any block or filter has, or a few more.
     codebook_level : int, optional
         See `kcsim.cost.weight_format.WeightFormat`.
+    group : int
+        Filters that share one order, and gather together.
     """
 
     sharing: Sharing
@@ -72,6 +75,12 @@ class SharedMapping:
     gather: Mapping
     entries: Mapping
     codebook_level: int | None = None
+    group: int = 1
+
+    @property
+    def order(self) -> int:
+        """Filters that share a sorted order; 0 where units come in none."""
+        return self.group if self.ordered else 0
 
 
 MOST_UNITS = 10**9
@@ -141,19 +150,58 @@ class SharedLayer:
         """Whether what is gathered is multiplied by a scale."""
         return self.distinct.part.settings.kind.has_scales or self.has_offsets
 
-    def shapes(self, tile: Tile) -> PhaseShapes:
-        """The layers that the phases of a tile are."""
-        return PhaseShapes(self.layer, self.unit, self.sharing, tile)
+    def shapes(self, tile: Tile, ordered: int = 0) -> PhaseShapes:
+        """The layers that the phases of a tile are.
 
-    def widths(self, tile: Tile) -> dict[int, int]:
+        Parameters
+        ----------
+        tile : Tile
+        ordered : int
+            Filters that share a sorted order; 0 where units come in none. So in all that follows.
+        """
+        layer = self.layer
+        if ordered > 1:
+            share = layer.zeros.weights**ordered
+            if self.distinct.zero_share:
+                share = min(self.sums(tile, ordered).zero_share, MOST_ZEROS)
+            layer = replace(layer, zeros=replace(layer.zeros, weights=share))
+        return PhaseShapes(layer, self.unit, self.sharing, tile, max(ordered, 1))
+
+    def sums(self, tile: Tile, ordered: int) -> SortedSums:
+        """The sums of all tiles whose units come in order."""
+        blocks, most = -(-tile.C // self.unit.channels), self.hardware.compute.group_cap or 0
+        return sorted_sums(self.distinct, blocks, ordered, most)
+
+    def passed(self, tile: Tile, ordered: int) -> int:
+        """Sums that filters pass on to another one with the same order, over all tiles."""
+        if ordered < 2:
+            return 0
+        rounds, (rows, columns) = tile.rounds(self.layer), self.shapes(tile).shared_positions
+        places = tile.N * rows * columns * rounds.N * rounds.P * rounds.Q
+        return self.sums(tile, ordered).passed * self.depth * places
+
+    def widths(self, tile: Tile, ordered: int = 0) -> dict[int, int]:
         """Entries that blocks (or filters) use in a tile, and in how many of all tiles' blocks.
 
-        Tiles that differ in images, rows or columns alone count once.
+        Tiles that differ in images, rows or columns alone count once. In order, an entry counts
+        for every sum that it multiplies.
         """
-        found = self.sharing.widths(self.distinct, tile, self.shapes(tile).blocks)
+        if ordered:
+            found = self.sums(tile, ordered).widths
+        else:
+            found = self.sharing.widths(self.distinct, tile, self.shapes(tile).blocks)
         return {n + self.has_offsets: count for n, count in found if n + self.has_offsets}
 
-    def arithmetic(self, tile: Tile) -> Arithmetic:
+    def room(self, tile: Tile, ordered: int) -> Fraction:
+        """Entries that a table has room for, on average: as many as the widest one of any tile.
+
+        Of filters that share an order, the widest of the same place in it.
+        """
+        if ordered < 2:
+            return Fraction(max(self.widths(tile, ordered)))
+        return Fraction(self.sums(tile, ordered).room, ordered)
+
+    def arithmetic(self, tile: Tile, ordered: int = 0) -> Arithmetic:
         """Widths and energies of a tile.
 
         Energies are those of the hardware times the 1-bit full adders of these operands over
@@ -161,6 +209,8 @@ class SharedLayer:
         """
         hardware, precision, shapes = self.hardware, self.hardware.precision_bits, self.shapes(tile)
         units = shapes.blocks * shapes.units_per_kernel
+        if ordered and hardware.compute.group_cap:
+            units = min(units, hardware.compute.group_cap)
         bits = self.sharing.value_bits(precision, self.unit, units, scaled=self.has_factors)
         gathered = bits if self.role == "inputs" else precision.inputs
         multiplied = precision.inputs if self.role == "inputs" else bits
@@ -174,11 +224,11 @@ class SharedLayer:
             hardware.compute.gated_mac_pj * mac,
         )
 
-    def produced(self, tile: Tile) -> int:
+    def produced(self, tile: Tile, ordered: int = 0) -> int:
         """Words of the intermediate tensor that all tiles compute."""
         rounds = tile.rounds(self.layer)
         rows, columns = self.shapes(tile).shared_positions
-        entries = sum(count * width for width, count in self.widths(tile).items())
+        entries = sum(count * width for width, count in self.widths(tile, ordered).items())
         places: int = tile.N * rows * columns * self.depth * rounds.N * rounds.P * rounds.Q
         return entries * places
 
@@ -232,7 +282,7 @@ class SharedLayer:
         part = self.distinct.part
         return fixed_index_bits(part.clusters) + fixed_index_bits(part.settings.transforms)
 
-    def stored_bits(self, tile: Tile, ordered: bool, home: int) -> Fraction:
+    def stored_bits(self, tile: Tile, ordered: int, home: int) -> Fraction:
         """Bits of a unit in all levels outside of the phases: as `index_bits`, and its list.
 
         Lists of all tiles are shared out among all units.
@@ -240,7 +290,7 @@ class SharedLayer:
         bits = self.index_bits(tile, ordered)
         if not self.has_lists(home):
             return bits
-        listed = sum(entries * count for entries, count in self.widths(tile).items())
+        listed = sum(entries * count for entries, count in self.widths(tile, ordered).items())
         rounds = tile.rounds(self.layer)
         units = self.shapes(tile).units * rounds.G * rounds.M * rounds.C
         return bits + Fraction(listed * self.entry_bits, units)
@@ -251,7 +301,7 @@ class SharedLayer:
     ) -> dict[Tensor, Any]:  # fmt: skip
         """Bits of a tile in its home, tables of some width included with what they stand for.
 
-        Lists have room for the widest table.
+        Lists have room for `widest` entries (`room`).
 
         Those of one unit may be a fraction, or floats of many tiles.
         """
@@ -266,39 +316,42 @@ class SharedLayer:
         needed[self.role] += shapes.shared_tables * width * value_bits
         return needed
 
-    def index_bits(self, tile: Tile, ordered: bool) -> Fraction:
+    def index_bits(self, tile: Tile, ordered: int) -> Fraction:
         """Bits of what is stored for a unit: its index, or its address in a tile; and factors.
 
-        An address says which unit of the filter it is, and whether it is the last with its entry.
-        Zero units that are left out have none; the others' are shared out among all.
+        An address says which unit of the filter it is, and whether it is the last with its entry:
+        one for all filters that share an order, with a bit for each. Zero units that are left out
+        have none; the others' are shared out among all.
         """
         if not ordered:
             return self.form.unit_bits
         units = self.shapes(tile).units // (tile.G * tile.M)
         extras = self.distinct.part.settings.extras_bits
-        bits = Fraction(fixed_index_bits(units) + 1 + extras)
-        return bits * (1 - self._zero_share)
+        bits = Fraction(fixed_index_bits(units) + ordered + extras, ordered)
+        return bits * (1 - self._zero_share(tile, ordered))
 
-    @cached_property
-    def _zero_share(self) -> Fraction:
-        """Share of the units that are left out."""
-        share = Fraction(self.distinct.zero_share).limit_denominator(MOST_UNITS)
+    def _zero_share(self, tile: Tile, ordered: int) -> Fraction:
+        """Share of the units that are left out: of filters that share an order, by all of them."""
+        found = self.distinct.zero_share
+        if ordered > 1:
+            found = self.sums(tile, ordered).zero_share
+        share = Fraction(found).limit_denominator(MOST_UNITS)
         return min(share, Fraction(MOST_UNITS - 1, MOST_UNITS))
 
-    def indexed_form(self, tile: Tile, ordered: bool, home: int) -> WeightFormat:
+    def indexed_form(self, tile: Tile, ordered: int, home: int) -> WeightFormat:
         """The weights as all levels outside of the phases know them: indexes, and lists."""
         bits, innermost = self.stored_bits(tile, ordered, home), len(self.hardware.levels) - 1
         return WeightFormat(self.form.value_bits, self.form.unit, bits, innermost)
 
-    def gather_form(self, tile: Tile, ordered: bool) -> WeightFormat:
+    def gather_form(self, tile: Tile, ordered: int) -> WeightFormat:
         """The weights of the phase that gathers: indexes, all the way to the adders."""
-        bits, innermost = self.index_bits(tile, ordered), len(self.hardware.levels) - 1
+        bits, innermost = self.index_bits(tile, ordered) * max(ordered, 1), len(self.hardware.levels) - 1
         if ordered and "weights" in self.hardware.levels[innermost].kept_tensors:
             # What it reads for zeros is spared by the rules of zeros there.
-            bits /= 1 - self._zero_share
+            bits /= 1 - self._zero_share(tile, ordered)
         return WeightFormat(self.form.value_bits, (self.depth, 1, 1), bits, innermost)
 
-    def gather_costs(self, tile: Tile, ordered: bool) -> WeightCosts:
+    def gather_costs(self, tile: Tile, ordered: int) -> WeightCosts:
         """Likewise, for the mapper."""
         form = self.gather_form(tile, ordered)
         return WeightCosts((self.depth, 1, 1), float(form.unit_bits), form.decode_level)
@@ -309,6 +362,18 @@ class SharedLayer:
             self.form, unit=shapes.entry_unit, unit_bits=Fraction(self.entry_bits),
             multiplies_per_weight=0, adds_per_weight=0,
         )  # fmt: skip
+
+
+def possible_groups(shared: SharedLayer, home: int) -> tuple[int, ...]:
+    """How many filters may share an order of their units; none where there can be no order.
+
+    What is gathered with a scale or an offset of its own is no sum of several filters.
+    """
+    if not can_order(shared.hardware, home, shared.sharing):
+        return ()
+    most = 1 if shared.has_factors else shared.hardware.compute.filter_group
+    filters = shared.layer.out_channels // shared.layer.groups
+    return tuple(n for n in range(1, min(most, filters) + 1) if filters % n == 0)
 
 
 def check_shareable(shared: SharedLayer) -> None:

@@ -25,8 +25,8 @@ from kcsim.sharing.account import Cost, SharedEstimate, evaluate_shared
 from kcsim.sharing.bounds import Bounds
 from kcsim.sharing.keys import sharing_key
 from kcsim.sharing.phase_search import Phases, PhaseSearch, compile_kernels
-from kcsim.sharing.places import Place, can_order, gathering_levels, possible_homes
-from kcsim.sharing.plan import SharedLayer, SharedMapping, check_shareable
+from kcsim.sharing.places import Place, gathering_levels, possible_homes
+from kcsim.sharing.plan import SharedLayer, SharedMapping, check_shareable, possible_groups
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import LayerError
 
@@ -162,7 +162,7 @@ def _to_document(outcome: _Outcome) -> dict[str, Any]:
         plan, found = outcome.best.plan, outcome.best
         document["best"] = {
             "home": plan.home, "gathered_at": plan.gathered_at, "ordered": plan.ordered,
-            "tile": list(plan.tile), "codebook_level": plan.codebook_level,
+            "group": plan.group, "tile": list(plan.tile), "codebook_level": plan.codebook_level,
             "energy": found.energy, "cycles": found.cycles.total,
             **{part: cache.mapping_to_document(getattr(plan, part)) for part in _PARTS},
         }  # fmt: skip
@@ -184,6 +184,7 @@ def _read(
         plan = SharedMapping(
             shared.sharing, kept["home"], kept["gathered_at"], kept["ordered"],
             Tile(*map(int, kept["tile"])), outer, gather, entries, kept["codebook_level"],
+            kept["group"],
         )  # fmt: skip
         found = evaluate_shared(shared, plan)
     except (*cache.UNREADABLE, IndexError, ZeroDivisionError):
@@ -267,5 +268,5 @@ def _places(shared: SharedLayer) -> Iterator[Place]:
     for home in reversed(possible_homes(shared.hardware)):
         for last in reversed(gathering_levels(shared.hardware, home, shared.role)):
             yield Place(home, last, False)
-        if can_order(shared.hardware, home, shared.sharing):
-            yield Place(home, home, True)
+        for filters in possible_groups(shared, home):
+            yield Place(home, home, filters)
