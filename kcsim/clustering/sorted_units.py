@@ -130,6 +130,13 @@ def _nodes(kinds: int, concentration: float, count: int) -> tuple[Floats, Floats
     with np.errstate(invalid="ignore", divide="ignore"):
         beside = 4 * n * (n + a) * (n + b) * (n + a + b) / (both**2 * (both + 1) * (both - 1))
     beside[0] = 4 * (1 + a) * (1 + b) / ((2 + a + b) ** 2 * (3 + a + b))
-    matrix = np.diag(diagonal) + np.diag(np.sqrt(beside), 1) + np.diag(np.sqrt(beside), -1)
-    at, vectors = np.linalg.eigh(matrix)
-    return np.clip((1 + at) / 2, 0.0, 1.0), vectors[0] ** 2
+    between = np.sqrt(beside)
+    at = np.linalg.eigvalsh(np.diag(diagonal) + np.diag(between, 1) + np.diag(between, -1))
+    # Weights by the orthonormal polynomials at the nodes: 1 over the sum of their squares.
+    before, now = np.zeros_like(at), np.ones_like(at)
+    squares = now.copy()
+    for i, step in enumerate(between):
+        below = between[i - 1] if i else 0.0
+        before, now = now, ((at - diagonal[i]) * now - below * before) / step
+        squares += now**2
+    return np.clip((1 + at) / 2, 0.0, 1.0), 1 / squares

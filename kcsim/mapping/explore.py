@@ -243,7 +243,7 @@ class Explorer:
             return Form(weights, built, no_floors(built), math.inf)
         if not built.every_place:
             self.known.leave_out(PLACES_LEFT_OUT, self.task.least(self.objective))
-        floors = build_floors(built, self.deadline, self.tables)
+        floors = build_floors(built, self.deadline, self.tables, is_part=task.is_part)
         return self._bounded(Form(weights, built, floors, math.inf))
 
     def _bounded(self, form: Form) -> Form:

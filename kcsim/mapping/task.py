@@ -32,6 +32,8 @@ class Task:
     filled : int
         Levels, from the outermost in, that are known to hold all of the tensors that they keep
         in a best mapping.
+    is_part : bool
+        Whether it is one of many searches that each are small: then bounds are made fast.
     """
 
     layer: ConvLayer
@@ -43,6 +45,7 @@ class Task:
     fixed: bool = False
     is_counted: bool = True
     filled: int = 1
+    is_part: bool = False
 
     @property
     def stages(self) -> int:

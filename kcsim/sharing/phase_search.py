@@ -265,8 +265,9 @@ class PhaseSearch:
         most: float = math.inf,
     ) -> SearchResult | None:
         task = Task(
-            layer, hardware, tuple(weights), prices, self._even, is_counted=False, filled=filled
-        )
+            layer, hardware, tuple(weights), prices, self._even, is_counted=False, filled=filled,
+            is_part=True,
+        )  # fmt: skip
         try:
             limit = max(self.deadline.left, 1e-3)
             found = solve_below(task, self._objective, most, limit, self.deadline)
