@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -155,13 +156,19 @@ class SharedEstimate(LayerEstimate):
         return Operations(macs - boxed * shared.has_offsets + factors, adds)
 
 
-def evaluate_shared(shared: SharedLayer, mapping: SharedMapping) -> SharedEstimate:
+def evaluate_shared(
+    shared: SharedLayer,
+    mapping: SharedMapping,
+    known: tuple[PhaseCost, PhaseCost] | None = None,
+) -> SharedEstimate:
     """Estimate a shared convolution under a given mapping.
 
     Parameters
     ----------
     shared : SharedLayer
     mapping : SharedMapping
+    known : (PhaseCost, PhaseCost), optional
+        Of the phase that gathers, and of the one that multiplies, under this mapping.
 
     Raises
     ------
@@ -174,21 +181,23 @@ def evaluate_shared(shared: SharedLayer, mapping: SharedMapping) -> SharedEstima
     width = 1 + shared.has_offsets if mapping.ordered else max(widths)
     home_bits = check_home(shared, mapping, width)
     outer = count_outer(shared, mapping)
-    gather, entries = count_gather(shared, mapping, width), count_entries(shared, mapping, widths)
-    last = gather if gather.role == "inputs" else entries
+    own = known or (gather_cost(shared, mapping), entries_cost(shared, mapping))
+    gather, entries = (_with_instances(each.phase, outer, home) for each in own)
     # Tiles of further channels add to outputs that are there already.
     accumulated = shared.layer.output_words * (tile.rounds(shared.layer).C - 1)
-    last.counts.accesses[home, _OUTPUTS, 0] += accumulated
-    gather, entries = (_with_instances(phase, outer, home) for phase in (gather, entries))
+    if gather.role == "inputs":
+        gather = _with_more_read(gather, home, accumulated)
+    else:
+        entries = _with_more_read(entries, home, accumulated)
+    phase_items = own[0].items, own[1].items
+    if accumulated or outer.instances[home] > 1:
+        phase_items = _gather_items(shared, mapping, gather), _entry_items(entries)
     instances = np.maximum(gather.counts.instances, entries.counts.instances)
     index_form = shared.indexed_form(tile, order, home)
     cycles = _cycles(outer, index_form, gather, entries, home)
     items = [
         *_moved_items(outer, index_form),
-        *_phase_items(gather),
-        *_gather_items(shared, mapping, gather.counts),
-        *_phase_items(entries),
-        *_entry_items(entries),
+        *itertools.chain(*phase_items),
         *cycle_items(replace(outer, instances=instances), cycles.total),
     ]
     accesses, transfers, tables = _added_up(outer, (gather, entries))
@@ -221,7 +230,19 @@ class Cost(NamedTuple):
     cycles: float
 
 
-def gather_cost(shared: SharedLayer, mapping: SharedMapping) -> Cost:
+class PhaseCost(NamedTuple):
+    """One phase, with its items of energy."""
+
+    phase: Phase
+    items: tuple[EnergyItem, ...]
+
+    @property
+    def cost(self) -> Cost:
+        """Of all its runs."""
+        return Cost(math.fsum(item.energy for item in self.items), float(self.phase.cycles))
+
+
+def gather_cost(shared: SharedLayer, mapping: SharedMapping) -> PhaseCost:
     """Of the phase that gathers, whatever else the mapping says.
 
     Raises
@@ -233,11 +254,10 @@ def gather_cost(shared: SharedLayer, mapping: SharedMapping) -> Cost:
     if not mapping.ordered:
         width = max(shared.widths(mapping.tile))
     phase = count_gather(shared, mapping, width)
-    items = [*_phase_items(phase), *_gather_items(shared, mapping, phase.counts)]
-    return Cost(math.fsum(item.energy for item in items), float(phase.cycles))
+    return PhaseCost(phase, _gather_items(shared, mapping, phase))
 
 
-def entries_cost(shared: SharedLayer, mapping: SharedMapping) -> Cost:
+def entries_cost(shared: SharedLayer, mapping: SharedMapping) -> PhaseCost:
     """Of the phase that multiplies, whatever else the mapping says.
 
     Raises
@@ -246,8 +266,7 @@ def entries_cost(shared: SharedLayer, mapping: SharedMapping) -> Cost:
         If the phase does not cover the entries or does not fit.
     """
     phase = count_entries(shared, mapping, shared.widths(mapping.tile, mapping.order))
-    items = [*_phase_items(phase), *_entry_items(phase)]
-    return Cost(math.fsum(item.energy for item in items), float(phase.cycles))
+    return PhaseCost(phase, _entry_items(phase))
 
 
 def check_home(shared: SharedLayer, mapping: SharedMapping, width: int) -> int:
@@ -270,6 +289,13 @@ def check_home(shared: SharedLayer, mapping: SharedMapping, width: int) -> int:
             )
     bits: int = math.ceil(sum(needed.values()))
     return bits
+
+
+def _with_more_read(phase: Phase, home: int, words: int) -> Phase:
+    """The phase that reads more outputs at the home."""
+    accesses = phase.counts.accesses.copy()
+    accesses[home, _OUTPUTS, 0] += words
+    return replace(phase, counts=replace(phase.counts, accesses=accesses))
 
 
 def _with_instances(phase: Phase, outer: Counts, home: int) -> Phase:
@@ -315,20 +341,26 @@ def _moved_items(counts: Counts, form: WeightFormat, role: str = "") -> Iterator
         yield replace(item, tensor="intermediate") if item.tensor == role else item
 
 
-def _phase_items(phase: Phase) -> Iterator[EnergyItem]:
-    return _moved_items(phase.counts, phase.weights, phase.role)
-
-
-def _entry_items(phase: Phase) -> Iterator[EnergyItem]:
-    """The phase that multiplies: products, and lookups of entries."""
-    yield from mac_items(phase.counts)
-    yield from codebook_items(phase.counts, phase.weights)
+def _entry_items(phase: Phase) -> tuple[EnergyItem, ...]:
+    """The phase that multiplies: what is moved, products, and lookups of entries."""
+    return (
+        *_moved_items(phase.counts, phase.weights, phase.role),
+        *mac_items(phase.counts),
+        *codebook_items(phase.counts, phase.weights),
+    )
 
 
 def _gather_items(
+    shared: SharedLayer, mapping: SharedMapping, phase: Phase
+) -> tuple[EnergyItem, ...]:
+    """The phase that gathers: what is moved, additions where others multiply, and factors."""
+    added = _added_items(shared, mapping, phase.counts)
+    return (*_moved_items(phase.counts, phase.weights, phase.role), *added)
+
+
+def _added_items(
     shared: SharedLayer, mapping: SharedMapping, counts: Counts
 ) -> Iterator[EnergyItem]:
-    """The phase that gathers: additions where others multiply, and factors."""
     tile, order = mapping.tile, mapping.order
     units, more = shared.arithmetic(tile, order), macs_left(counts).computed
     address_pj = shared.hardware.compute.address_pj

@@ -56,8 +56,10 @@ class DistinctEntries:
     kinds: int
     zero_share: float = 0.0
     uses: EntryUses | None = None
-    known_sums: dict[tuple[int, int, int], Any] = field(default_factory=dict, repr=False)
-    _widths: dict[tuple[str, int], Widths] = field(default_factory=dict, repr=False)
+    known_sums: dict[tuple[int, int, int], Any] = field(
+        default_factory=dict, init=False, repr=False
+    )
+    _widths: dict[tuple[str, int], Widths] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def expected(

@@ -26,7 +26,14 @@ from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import SearchResult, objective_value, solve_below
 from kcsim.mapping.task import Task
 from kcsim.model.counts import count_layer
-from kcsim.sharing.account import Cost, SharedEstimate, entries_cost, evaluate_shared, gather_cost
+from kcsim.sharing.account import (
+    Cost,
+    PhaseCost,
+    SharedEstimate,
+    entries_cost,
+    evaluate_shared,
+    gather_cost,
+)  # fmt: skip
 from kcsim.sharing.outer import find_outer
 from kcsim.sharing.phases import entry_levels, phase_hardware
 from kcsim.sharing.places import Place, index_level
@@ -87,7 +94,12 @@ class Found(NamedTuple):
     """The loops of a phase, and what all its runs cost."""
 
     loops: SearchResult
-    cost: Cost
+    counted: PhaseCost
+
+    @property
+    def cost(self) -> Cost:
+        """Of all runs."""
+        return self.counted.cost
 
 
 class PhaseSearch:
@@ -158,9 +170,9 @@ class PhaseSearch:
 
     def mapped(self, shared: SharedLayer, place: Place, tile: Tile) -> SharedEstimate:
         """The estimate with the best loops for a tile and its place."""
-        gather = self._gather_loops(shared, place, tile, math.inf)
-        assert gather is not None
-        multiply = self.entries(shared, place, tile).loops
+        gathered, multiplied = self.gather(shared, place, tile), self.entries(shared, place, tile)
+        assert gathered is not None
+        gather, multiply = gathered.loops, multiplied.loops
         tables = tile.G * shared.shapes(tile).tables
         within = (
             gather.energy + tables * multiply.energy,
@@ -171,7 +183,7 @@ class PhaseSearch:
             _without_loops(shared, place, tile), outer=outer, gather=gather.mapping,
             entries=multiply.mapping, codebook_level=multiply.codebook_level,
         )  # fmt: skip
-        return evaluate_shared(shared, plan)
+        return evaluate_shared(shared, plan, (gathered.counted, multiplied.counted))
 
     def _gather_loops(
         self, shared: SharedLayer, place: Place, tile: Tile, most: float

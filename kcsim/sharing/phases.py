@@ -15,7 +15,7 @@ from kcsim.model.codebook import codebook_place
 from kcsim.model.counts import Counts, check_fit, count_layer
 from kcsim.model.cycles import Cycles, count_cycles
 from kcsim.sharing.places import confined, index_level
-from kcsim.sharing.plan import SharedLayer, SharedMapping
+from kcsim.sharing.plan import Arithmetic, SharedLayer, SharedMapping
 from kcsim.sharing.strategies import PhaseName
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import TENSORS, Tensor
@@ -73,10 +73,20 @@ def phase_hardware(
     ordered : int
         Likewise: filters that share an order; 0 for none.
     """
+    units = shared.arithmetic(tile, ordered)
+    key = phase, home, last, units
+    if key not in shared.known:
+        shared.known[key] = _phase_hardware(shared, phase, home, last, units)
+    found: Hardware = shared.known[key]
+    return found
+
+
+def _phase_hardware(
+    shared: SharedLayer, phase: PhaseName, home: int, last: int, units: Arithmetic
+) -> Hardware:
     is_gather, role = phase == "gather", shared.sharing.role(phase)
     hardware = confined(shared.hardware, home, (role, last) if is_gather else None)
     compute, precision = hardware.compute, hardware.precision_bits
-    units = shared.arithmetic(tile, ordered)
     if is_gather:
         compute = replace(compute, mac_pj=units.add_pj)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -121,6 +121,8 @@ class SharedLayer:
         How the weights are stored where they are decoded.
     distinct : DistinctEntries
     sharing : Sharing
+    known : dict
+        What has been worked out, by what it depends on.
     """
 
     layer: ConvLayer
@@ -128,6 +130,7 @@ class SharedLayer:
     form: WeightFormat
     distinct: DistinctEntries
     sharing: Sharing
+    known: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def unit(self) -> Unit:
@@ -169,8 +172,17 @@ class SharedLayer:
 
     def sums(self, tile: Tile, ordered: int) -> SortedSums:
         """The sums of all tiles whose units come in order."""
-        blocks, most = -(-tile.C // self.unit.channels), self.hardware.compute.group_cap or 0
-        return sorted_sums(self.distinct, blocks, ordered, most)
+        most = self.hardware.compute.group_cap or 0
+        return sorted_sums(self.distinct, self.blocks(tile), ordered, most)
+
+    def blocks(self, tile: Tile) -> int:
+        """Blocks of input channels of a group in a tile, one unit deep."""
+        return -(-tile.C // self.unit.channels)
+
+    @cached_property
+    def units_per_kernel(self) -> int:
+        """Units that one filter has in one block of channels."""
+        return self.shapes(Tile.whole(self.layer)).units_per_kernel
 
     def passed(self, tile: Tile, ordered: int) -> int:
         """Sums that filters pass on to another one with the same order, over all tiles."""
@@ -189,7 +201,7 @@ class SharedLayer:
         if ordered:
             found = self.sums(tile, ordered).widths
         else:
-            found = self.sharing.widths(self.distinct, tile, self.shapes(tile).blocks)
+            found = self.sharing.widths(self.distinct, tile, self.blocks(tile))
         return {n + self.has_offsets: count for n, count in found if n + self.has_offsets}
 
     def room(self, tile: Tile, ordered: int) -> Fraction:
@@ -207,10 +219,18 @@ class SharedLayer:
         Energies are those of the hardware times the 1-bit full adders of these operands over
         those of its own (`Hardware.full_adders`).
         """
-        hardware, precision, shapes = self.hardware, self.hardware.precision_bits, self.shapes(tile)
-        units = shapes.blocks * shapes.units_per_kernel
-        if ordered and hardware.compute.group_cap:
-            units = min(units, hardware.compute.group_cap)
+        units = self.blocks(tile) * self.units_per_kernel
+        if ordered and self.hardware.compute.group_cap:
+            units = min(units, self.hardware.compute.group_cap)
+        key = "arithmetic", units
+        if key not in self.known:
+            self.known[key] = self._arithmetic(units)
+        found: Arithmetic = self.known[key]
+        return found
+
+    def _arithmetic(self, units: int) -> Arithmetic:
+        """That of so many units of a filter."""
+        hardware, precision = self.hardware, self.hardware.precision_bits
         bits = self.sharing.value_bits(precision, self.unit, units, scaled=self.has_factors)
         gathered = bits if self.role == "inputs" else precision.inputs
         multiplied = precision.inputs if self.role == "inputs" else bits
