@@ -33,7 +33,7 @@ class Bounds:
     outside_cycles : float64[tiles]
         Of the outermost level.
     static_pj_per_cycle : float
-    homes : int
+    homes : float64[tiles]
         Homes that may work side by side.
     are_all : bool
         Whether these are all tiles that fit: of very many, only some are looked at.
@@ -48,7 +48,7 @@ class Bounds:
     outer_energy: np.ndarray
     outside_cycles: np.ndarray
     static_pj_per_cycle: float
-    homes: int
+    homes: np.ndarray
     are_all: bool
 
     @classmethod
@@ -59,13 +59,13 @@ class Bounds:
         table = LeastCosts(shared, tiles, ordered)
         fits = table.fits(home, last)
         kept = [tiles[i] for i in np.flatnonzero(fits)]
-        homes = math.prod(level.fanout.children for level in shared.hardware.levels[:home])
         return cls(
             kept, table.gather_energy(home, last)[fits], table.gather_cycles(home, last)[fits],
             table.gathered_energy(last)[fits],
             table.entries_energy(home)[fits], table.entries_cycles(home)[fits],
             table.outer_energy(home)[fits],
-            table.outside_cycles(home)[fits], shared.hardware.static_pj_per_cycle, homes, are_all,
+            table.outside_cycles(home)[fits], shared.hardware.static_pj_per_cycle,
+            table.homes(home)[fits], are_all,
         )  # fmt: skip
 
     @property
@@ -97,9 +97,9 @@ class Bounds:
         energy = gather.energy + entries.energy + float(self.outer_energy[index])
         return objective_value(objective, energy + cycles * self.static_pj_per_cycle, cycles)
 
-    def beside(self, cost: Cost) -> Cost:
+    def beside(self, index: int, cost: Cost) -> Cost:
         """A cost with the cycles that it takes where all homes work side by side."""
-        return cost._replace(cycles=cost.cycles / self.homes)
+        return cost._replace(cycles=cost.cycles / float(self.homes[index]))
 
     def most_of_gather(
         self, index: int, objective: str, entries: Cost | None, below: float, runs: int
@@ -121,8 +121,8 @@ class Bounds:
             Of the whole tile.
         runs : int
         """
-        static = self.static_pj_per_cycle
-        if below == math.inf or (static and self.homes > 1):
+        static, homes = self.static_pj_per_cycle, float(self.homes[index])
+        if below == math.inf or (static and homes > 1):
             # Each home would be charged for cycles that they have in common.
             return math.inf
         least = Cost(float(self.entries_energy[index]), float(self.entries_cycles[index]))
@@ -134,7 +134,7 @@ class Bounds:
         if objective == "energy":
             return max(0.0, below - energy) / per_run
         if objective == "cycles":
-            return max(0.0, below - cycles) * self.homes / per_run
+            return max(0.0, below - cycles) * homes / per_run
         every = max(cycles + own[1], float(self.outside_cycles[index]))
         most = max(0.0, below / every - energy) if every else math.inf
         if most == math.inf or most < own[0]:
@@ -143,7 +143,7 @@ class Bounds:
         best = min(max(best, own[0]), most)
         if energy + best == 0:
             return math.inf
-        return best * (below / (energy + best) - cycles) * self.homes / per_run**2
+        return best * (below / (energy + best) - cycles) * homes / per_run**2
 
 
 def _tiles(shared: SharedLayer, whole: bool) -> tuple[list[Tile], bool]:

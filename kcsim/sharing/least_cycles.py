@@ -105,12 +105,17 @@ class LeastCycles(TileTable):
 
     def _units(self, home: int, sizes: dict[str, Any]) -> np.ndarray:
         """MAC units that loops of these sizes can be spread over, in all homes together."""
+        return self.homes(home) * self._children(home, len(self.shared.hardware.levels), sizes)
+
+    def homes(self, home: int) -> np.ndarray:
+        """Homes that tiles can be spread over, to work side by side."""
+        return self._children(0, home, self.shapes.tile.rounds(self.shared.layer)._asdict())
+
+    def _children(self, first: int, end: int, sizes: dict[str, Any]) -> np.ndarray:
+        """Children of some levels that loops of these sizes can be spread over."""
         hardware, units = self.shared.hardware, np.ones(len(self.width))
-        for i, level in enumerate(hardware.levels):
+        for level in hardware.levels[first:end]:
             fanout = level.fanout
-            if i < home:
-                units *= fanout.children
-                continue
             constraint = hardware.dataflow.levels.get(level.name, LevelConstraint())
             allowed = [
                 frozenset(DIMENSIONS if names is None else names)
