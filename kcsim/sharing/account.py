@@ -224,10 +224,17 @@ class Cost(NamedTuple):
     """Energy and cycles of one phase, over all tiles.
 
     Without what every cycle costs; of homes that work side by side, the cycles of all.
+
+    Attributes
+    ----------
+    energy, cycles : float
+    waiting : float
+        Cycles where homes wait for the one whose run is the longest.
     """
 
     energy: float
     cycles: float
+    waiting: float
 
 
 class PhaseCost(NamedTuple):
@@ -239,7 +246,8 @@ class PhaseCost(NamedTuple):
     @property
     def cost(self) -> Cost:
         """Of all its runs."""
-        return Cost(math.fsum(item.energy for item in self.items), float(self.phase.cycles))
+        energy, phase = math.fsum(item.energy for item in self.items), self.phase
+        return Cost(energy, float(phase.cycles), float(phase.longest * phase.runs))
 
 
 def gather_cost(shared: SharedLayer, mapping: SharedMapping) -> PhaseCost:

@@ -88,18 +88,27 @@ class Bounds:
     def value_with(
         self, index: int, objective: str, entries: Cost | None, gather: Cost | None
     ) -> float:
-        """That of one tile, where energy and cycles of a phase, or of both, are known."""
-        least = Cost(float(self.gather_energy[index]), float(self.gather_cycles[index]))
-        gather = gather or least
-        least = Cost(float(self.entries_energy[index]), float(self.entries_cycles[index]))
-        entries = entries or least
-        cycles = max(gather.cycles + entries.cycles, float(self.outside_cycles[index]))
+        """That of one tile, where energy and cycles of a phase, or of both, are known.
+
+        Either one home does all, or several wait for the one with the most entries.
+        """
+        homes = float(self.homes[index])
+        gather, entries = gather or self._gather(index), entries or self._entries(index)
+        cycles = gather.cycles + entries.cycles
+        cycles = min(cycles, (gather.waiting + entries.waiting) / homes)
+        cycles = max(cycles, float(self.outside_cycles[index]))
         energy = gather.energy + entries.energy + float(self.outer_energy[index])
         return objective_value(objective, energy + cycles * self.static_pj_per_cycle, cycles)
 
-    def beside(self, index: int, cost: Cost) -> Cost:
-        """A cost with the cycles that it takes where all homes work side by side."""
-        return cost._replace(cycles=cost.cycles / float(self.homes[index]))
+    def _gather(self, index: int) -> Cost:
+        """What the phase that gathers comes to at least."""
+        cycles = float(self.gather_cycles[index]) * float(self.homes[index])
+        return Cost(float(self.gather_energy[index]), cycles, cycles)
+
+    def _entries(self, index: int) -> Cost:
+        """What the phase that multiplies comes to at least."""
+        cycles = float(self.entries_cycles[index]) * float(self.homes[index])
+        return Cost(float(self.entries_energy[index]), cycles, cycles)
 
     def most_of_gather(
         self, index: int, objective: str, entries: Cost | None, below: float, runs: int
@@ -125,8 +134,8 @@ class Bounds:
         if below == math.inf or (static and homes > 1):
             # Each home would be charged for cycles that they have in common.
             return math.inf
-        least = Cost(float(self.entries_energy[index]), float(self.entries_cycles[index]))
-        energy, cycles = entries or least
+        energy, cycles, waiting = entries or self._entries(index)
+        cycles = min(cycles, waiting / homes)
         fixed = float(self.gathered_energy[index])
         energy += float(self.outer_energy[index]) + fixed + static * cycles
         own = float(self.gather_energy[index]) - fixed, float(self.gather_cycles[index])

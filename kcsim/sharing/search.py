@@ -120,7 +120,7 @@ class _Candidate(NamedTuple):
 
     def with_entries(self, shared: SharedLayer, objective: str, known: PhaseSearch) -> _Candidate:
         """With the phase that multiplies, which many tiles have in common."""
-        entries = self.bounds.beside(self.at, known.entries(shared, self.place, self.tile).cost)
+        entries = known.entries(shared, self.place, self.tile).cost
         value = self.bounds.value_with(self.at, objective, entries, None)
         # Sums are rounded.
         value = max(self.value, value * (1 - 1e-12))
@@ -135,8 +135,7 @@ class _Candidate(NamedTuple):
         found = known.gather(shared, self.place, self.tile, most)
         if found is None:
             return None
-        gather = self.bounds.beside(self.at, found.cost)
-        value = self.bounds.value_with(self.at, objective, self.entries, gather) * (1 - 1e-12)
+        value = self.bounds.value_with(self.at, objective, self.entries, found.cost) * (1 - 1e-12)
         return known.mapped(shared, self.place, self.tile) if value < below else None
 
 
