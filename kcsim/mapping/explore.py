@@ -98,7 +98,7 @@ def explore(explorer: Explorer) -> Explored:
     compile_kernels()
     task, deadline, found = explorer.task, explorer.deadline, explorer.known
     check_places(task.layer, task.hardware)
-    factors = primes = prime_factors(task.layer)
+    factors = primes = task.factors
     if count_tiles(factors) > task.most_tiles or not fits_word(factors):
         factors = coarsened(primes, task.most_tiles)
         found.leave_out(TOO_LARGE, task.least(explorer.objective))

@@ -24,7 +24,7 @@ from kcsim.workload.layer import TENSORS, ConvLayer
 STAYING = np.array([1.0, 16.0, 256.0])
 """Prices of a word, in those of one that a level further in fills, at which it is bounded what an
 open tensor costs that the level passes by."""
-MANY_TILES, PART_TILES = 100_000, 4096
+MANY_TILES, PART_TILES = 100_000, 20_000
 """From here on, it is bounded at one price: tables take longer than a search saves. Below these, at
 none in one of many small searches, likewise."""
 

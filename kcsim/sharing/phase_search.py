@@ -275,10 +275,11 @@ class PhaseSearch:
         prices: Prices | None = None,
         filled: int = 1,
         most: float = math.inf,
+        uncut: str = "",
     ) -> SearchResult | None:
         task = Task(
             layer, hardware, tuple(weights), prices, self._even, is_counted=False, filled=filled,
-            is_part=True,
+            is_part=True, uncut=uncut,
         )  # fmt: skip
         try:
             limit = max(self.deadline.left, 1e-3)
@@ -290,7 +291,8 @@ class PhaseSearch:
         return found
 
     def _best(self, layer: ConvLayer, hardware: Hardware, prices: Prices) -> SearchResult:
-        found = self._search(layer, hardware, prices=prices)
+        # Loops over what a tile spans are all at its home, where they cost nothing.
+        found = self._search(layer, hardware, prices=prices, uncut="RS")
         assert found is not None
         return found
 
