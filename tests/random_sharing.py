@@ -14,8 +14,9 @@ from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.schema import CodebookStore, Compute, Hardware, Precision
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.sharing.distinct_entries import DistinctEntries
+from kcsim.sharing.limits import possible_groups
 from kcsim.sharing.places import can_order, gathering_levels, possible_homes
-from kcsim.sharing.plan import SharedLayer, SharedMapping, possible_groups
+from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.strategies import SHARINGS
 from kcsim.sharing.tiles import Tile
 from kcsim.weights.clustered_layer import ClusteredLayer, Codebook

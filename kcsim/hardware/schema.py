@@ -70,13 +70,9 @@ class Compute:
     technology_nm, voltage_v : float, optional
         Those of the chip when absent.
     address_pj : float
-        Energy of finding the place of one value that is gathered, and of control, where clustered
-        layers share; 0 when absent.
-    filter_group : int
-        Filters that may share one sorted order of their units, at most (UCNN's G).
-    group_cap : int, optional
-        Inputs in one sum, after which it is multiplied and a new one begins, where units come in
-        order; any number when absent.
+        Of finding the place of one value that is gathered, and of control.
+    filter_group, group_cap : int
+        Filters that may share a sorted order of units (UCNN's G), and inputs of a sum in order.
     area_mm2 : float, optional
         Of one unit, where it is not to follow from its size.
     """

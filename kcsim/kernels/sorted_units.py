@@ -39,8 +39,9 @@ def count_sums(keys, most, sums, passed):
             if leader == filters:
                 continue
             first = 0
-            while last >= 0 and first < filters and keys[row, first, unit] == keys[row, first, last]:
-                first += 1
+            if last >= 0:
+                while first < filters and keys[row, first, unit] == keys[row, first, last]:
+                    first += 1
             if first <= leader:
                 added = 0
             elif added == most and most > 0:

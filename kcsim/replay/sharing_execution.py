@@ -245,11 +245,11 @@ class SumExecution(Execution):
 
     def run_tile(self, start: Tile) -> None:
         """Gather the inputs of a tile by index, then multiply the sums by entries."""
-        if self.mapping.group > 1 or self.shared.hardware.compute.group_cap:
-            if self.mapping.ordered:
-                self._run_in_order(start)
-                return
-        self._run(start)
+        shares_order = self.mapping.group > 1 or self.shared.hardware.compute.group_cap
+        if self.mapping.ordered and shares_order:
+            self._run_in_order(start)
+        else:
+            self._run(start)
 
     def _run(self, start: Tile) -> None:
         shapes, tile, depth = self.shapes, self.mapping.tile, self.shared.depth
@@ -297,10 +297,10 @@ class SumExecution(Execution):
         most, more = self.shared.hardware.compute.group_cap or 0, self.shared.has_offsets
         tables = tile.G, tile.M // group
         ordered = {
-            at: sort_units(keys[at[0], at[1] * group : (at[1] + 1) * group].reshape(group, -1), most)
-            for at in np.ndindex(tables)
+            (g, m): sort_units(keys[g, m * group : (m + 1) * group].reshape(group, -1), most)
+            for g, m in np.ndindex(tables)
         }
-        width = max(len(units.runs[-1]) for units in ordered.values()) + more
+        width = max(1, *(len(units.runs[-1]) + more for units in ordered.values()))
         picks = np.zeros((*tables, width, depth, blocks, depth, *taps), self.values)
         for (g, m), units in ordered.items():
             ranks = units.ranks.reshape(blocks, *taps)

@@ -11,9 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kcsim.cost.rooms import rooms_of
 from kcsim.cost.weight_format import WeightFormat
-from kcsim.errors import MappingError, Problem
 from kcsim.model.codebook import codebook_place
 from kcsim.model.counts import Counts
 from kcsim.model.cycles import Cycles, in_turns, lookup_cycles, transfer_cycles
@@ -27,9 +25,9 @@ from kcsim.model.energy import (
 )
 from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.model.traffic import macs_left
+from kcsim.sharing.home import check_home
 from kcsim.sharing.phases import Phase, count_entries, count_gather, count_outer
 from kcsim.sharing.plan import SharedLayer, SharedMapping
-from kcsim.sharing.tiles import Tile
 from kcsim.workload.execution import Operations
 from kcsim.workload.layer import TENSORS
 
@@ -275,28 +273,6 @@ def entries_cost(shared: SharedLayer, mapping: SharedMapping) -> PhaseCost:
     """
     phase = count_entries(shared, mapping, shared.widths(mapping.tile, mapping.order))
     return PhaseCost(phase, _entry_items(phase))
-
-
-def check_home(shared: SharedLayer, mapping: SharedMapping, width: int) -> int:
-    """Bits of all tiles in the home; raise a MappingError if they do not fit."""
-    tile, home = mapping.tile, shared.hardware.level_index(mapping.home)
-    order = mapping.order
-    level, index_bits = shared.hardware.levels[home], shared.index_bits(tile, order)
-    value_bits, widest = shared.arithmetic(tile, order).bits, shared.room(tile, order)
-    needed = shared.home_bits(shared.shapes(tile), home, index_bits, width, widest, value_bits)
-    for room in rooms_of(level):
-        if room.bits is not None and not room.holds(needed):
-            raise MappingError(
-                Problem(
-                    f"level '{level.name}' is too small for the tile of {shared.layer.name}, "
-                    "products or sums included: "
-                    f"{-(-room.used(needed) // room.word_bits)} words",
-                    f"at most the {room.bits // room.word_bits} that it has for "
-                    + ", ".join(room.tensors),
-                )
-            )
-    bits: int = math.ceil(sum(needed.values()))
-    return bits
 
 
 def _with_more_read(phase: Phase, home: int, words: int) -> Phase:

@@ -105,7 +105,8 @@ class LeastCycles(TileTable):
 
     def _units(self, home: int, sizes: dict[str, Any]) -> np.ndarray:
         """MAC units that loops of these sizes can be spread over, in all homes together."""
-        return self.homes(home) * self._children(home, len(self.shared.hardware.levels), sizes)
+        inside = self._children(home, len(self.shared.hardware.levels), sizes)
+        return np.asarray(self.homes(home) * inside)
 
     def homes(self, home: int) -> np.ndarray:
         """Homes that tiles can be spread over, to work side by side."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -11,20 +10,12 @@ from typing import Any, NamedTuple
 
 from kcsim.clustering.coding import fixed_index_bits
 from kcsim.clustering.unit import Unit
-from kcsim.cost.biases import biases_of
-from kcsim.cost.padding import generates_padding
-from kcsim.cost.partial_sums import has_wide_sums
-from kcsim.cost.ports import start_cycles
 from kcsim.cost.prices import WeightCosts
-from kcsim.cost.standing import stalls_of
 from kcsim.cost.weight_format import WeightFormat
-from kcsim.errors import MappingError
-from kcsim.hardware.counted import Counted
-from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.nest import Mapping
 from kcsim.sharing.distinct_entries import MOST_ZEROS, DistinctEntries
-from kcsim.sharing.places import can_order, index_level
+from kcsim.sharing.places import index_level
 from kcsim.sharing.shapes import PhaseShapes
 from kcsim.sharing.sorted_sums import SortedSums, sorted_sums
 from kcsim.sharing.strategies import Sharing
@@ -365,7 +356,8 @@ class SharedLayer:
 
     def gather_form(self, tile: Tile, ordered: int) -> WeightFormat:
         """The weights of the phase that gathers: indexes, all the way to the adders."""
-        bits, innermost = self.index_bits(tile, ordered) * max(ordered, 1), len(self.hardware.levels) - 1
+        bits, innermost = self.index_bits(tile, ordered), len(self.hardware.levels) - 1
+        bits *= max(ordered, 1)
         if ordered and "weights" in self.hardware.levels[innermost].kept_tensors:
             # What it reads for zeros is spared by the rules of zeros there.
             bits /= 1 - self._zero_share(tile, ordered)
@@ -382,55 +374,3 @@ class SharedLayer:
             self.form, unit=shapes.entry_unit, unit_bits=Fraction(self.entry_bits),
             multiplies_per_weight=0, adds_per_weight=0,
         )  # fmt: skip
-
-
-def possible_groups(shared: SharedLayer, home: int) -> tuple[int, ...]:
-    """How many filters may share an order of their units; none where there can be no order.
-
-    What is gathered with a scale or an offset of its own is no sum of several filters.
-    """
-    if not can_order(shared.hardware, home, shared.sharing):
-        return ()
-    most = 1 if shared.has_factors else shared.hardware.compute.filter_group
-    filters = shared.layer.out_channels // shared.layer.groups
-    return tuple(n for n in range(1, min(most, filters) + 1) if filters % n == 0)
-
-
-def check_shareable(shared: SharedLayer) -> None:
-    """Raise a MappingError if a layer cannot share on a hardware, whatever the mapping."""
-    what = f"{shared.layer.name} cannot {shared.sharing.verb}"
-    if reason := shared.distinct.part.unshared:
-        raise MappingError(f"{what}: {reason}")
-    for uncounted in _uncounted(shared.layer, shared.hardware):
-        raise MappingError(f"{what}: {uncounted} are not counted for that")
-    if not shared.widths(Tile.whole(shared.layer)):
-        raise MappingError(f"{what}: all of its weights are zero, and zeros are left out")
-
-
-def _uncounted(layer: ConvLayer, hardware: Hardware) -> Iterator[str]:
-    """What a hardware has that no phase counts."""
-    for level in hardware.levels:
-        yield from _uncounted_at(level)
-    widths, own = hardware.level_bits, layer.precision_bits
-    if own or any(bits != widths[-1] for bits in widths) or has_wide_sums(hardware):
-        yield "partial sums wider than outputs, and widths by level or layer,"
-    if biases_of(layer, hardware):
-        yield "biases"
-    if start_cycles(hardware) or stalls_of(hardware):
-        yield "latencies and stalls"
-    if generates_padding(layer, hardware):
-        yield "inputs without their padding"
-    if hardware.slides == "repeated":
-        yield "slides by repeated moves alone"
-
-
-def _uncounted_at(level: Level) -> Iterator[str]:
-    for has, name in ((level.fanout.hop_pj, "hops"), (level.fanout.forwarding, "forwarding")):
-        if has:
-            yield f"{name} below '{level.name}'"
-    if level.port_list or level.shares_port or level.fanout.words_per_cycle is not None:
-        yield f"ports and bandwidth of networks, as of '{level.name}',"
-    if level.fanout.tensor_pj:
-        yield f"energies by tensor of the network below '{level.name}'"
-    if level.counted != Counted():
-        yield f"first reads, drains and fills as of '{level.name}'"

@@ -24,9 +24,10 @@ from kcsim.mapping.search import TIME_LIMIT, SearchResult, objective_value
 from kcsim.sharing.account import Cost, SharedEstimate, evaluate_shared
 from kcsim.sharing.bounds import Bounds
 from kcsim.sharing.keys import sharing_key
+from kcsim.sharing.limits import check_shareable, possible_groups
 from kcsim.sharing.phase_search import Phases, PhaseSearch, compile_kernels
 from kcsim.sharing.places import Place, gathering_levels, possible_homes
-from kcsim.sharing.plan import SharedLayer, SharedMapping, check_shareable, possible_groups
+from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import LayerError
 

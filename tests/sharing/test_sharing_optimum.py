@@ -17,9 +17,10 @@ from kcsim.hardware.schema import CodebookStore, Compute, Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import OBJECTIVES
 from kcsim.sharing.account import evaluate_shared
+from kcsim.sharing.limits import possible_groups
 from kcsim.sharing.phase_search import PhaseSearch
 from kcsim.sharing.places import Place, gathering_levels, possible_homes
-from kcsim.sharing.plan import SharedMapping, possible_groups
+from kcsim.sharing.plan import SharedMapping
 from kcsim.sharing.search import MAPPED_TILES, find_shared_mapping
 from kcsim.sharing.strategies import SHARINGS
 from kcsim.sharing.tiles import Tile

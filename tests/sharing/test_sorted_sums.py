@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from shared_layers import shared_layer
-from test_sharing_by_hand import HARDWARE, LAYER, loops, plan, shared
+from test_sharing_by_hand import HARDWARE, loops, plan, shared
 
 from kcsim.clustering.entry_use import EntryUse, expected_entries
 from kcsim.clustering.sorted_units import expected_sums
@@ -20,7 +20,7 @@ from kcsim.kernels.sorted_units import count_sums
 from kcsim.replay.sorted_units import sort_units
 from kcsim.sharing.account import evaluate_shared
 from kcsim.sharing.distinct_entries import DistinctEntries
-from kcsim.sharing.plan import possible_groups
+from kcsim.sharing.limits import possible_groups
 from kcsim.sharing.sorted_sums import sorted_sums
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import ConvLayer
@@ -131,7 +131,9 @@ def test_two_filters_share_an_order_by_hand():
     assert layer.index_bits(whole.tile, 2) == Fraction(1 + 2, 2)
     # One list of 2 entries for each filter, and one of the third with 1: at most 2 of each place.
     assert layer.room(whole.tile, 2) == 2
-    alone = evaluate_shared(layer, replace(whole, group=1, gather=loops("buffer", "M=4 C=2 P=2 Q=2")))
+    alone = evaluate_shared(
+        layer, replace(whole, group=1, gather=loops("buffer", "M=4 C=2 P=2 Q=2"))
+    )
     assert alone.gather.counts.macs == 4 * 2 * 4
     assert alone.entries.counts.macs == found.entries.counts.macs
     assert alone.counts.accesses[1, 1, 0] == 2 * found.counts.accesses[1, 1, 0]
