@@ -16,8 +16,10 @@ from kcsim.reading.files import write_whole
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
 
-# Entries U and bytes of a PE for weights and inputs, as recalled from the paper.
-UCNN = ((17, 232, 1152), (64, 652, 1920))
+# Entries U, bytes of a PE for weights and inputs, and filters of a group G, as recalled from the
+# paper, and how many inputs one sum has at most there.
+UCNN = ((17, 232, 1152, 2), (64, 652, 1920, 1))
+GROUP_CAP = 16
 WEIGHT_ZEROS, INPUT_ZEROS = 0.5, 0.65
 # Han et al., ISCA 2016, Tables III and IV: inputs, outputs, densities of weights and inputs,
 # theoretical time [us].
@@ -48,7 +50,8 @@ Hegde et al., UCNN, ISCA 2018 report 1.2 to 4 times less energy than a sparse ba
 being equal. Here: the convolutions of AlexNet, one image, on `ucnn_like` with the PE buffers of
 each variant (leakage left out), energy minimized. *Sparse*: dense 8-bit weights, zeros of weights
 and inputs skipped, 8 lanes that multiply a weight and an input a cycle. *UCNN*: sums that units
-with the same weight share (`share_sums`), zero weights left out. {weights:.0%} of the weights and
+with the same weight share (`share_sums`), zero weights left out, of up to G filters that share one
+sorted order, with {cap} inputs in one sum at most. {weights:.0%} of the weights and
 {inputs:.0%} of the inputs are zero. Sizes and densities are recalled, not read; energies are those
 of `ucnn_like`, not the paper's. A ratio is the energy of *sparse* over that of *UCNN*.
 
@@ -56,9 +59,9 @@ of `ucnn_like`, not the paper's. A ratio is the energy of *sparse* over that of 
 UCNN_NOTES = """\
 What keeps the ratio from more:
 
-* **G = 1.** Filter groups of G = 2 (U = 17) share one sorted order in UCNN, so that inputs and
-  addresses are read once for G filters, and their sums are shared. That is not counted here; half
-  of "PE inputs", "PE weights" and "DRAM weights" of U = 17 is what G = 2 could save at most.
+* **G = 2** reads inputs and addresses once for two filters, but leaves out only what is zero in
+  both ({both:.0%} of the units in place of {weights:.0%}), multiplies once for each pair of entries
+  that comes up, and needs room for two sums a lane. Where that does not pay, a layer takes G = 1.
 * **Addresses.** Each unit that is not zero takes the ceil(log2 n) bits of its place among the n
   units of a filter in the tile, and a bit for the last of its entry: at large tiles more than the 8
   bits of a dense weight. The paper stores jumps of a few bits instead.
@@ -81,11 +84,14 @@ that counts are what the chip does. Filling PEs is left out: in the paper weight
 """
 
 
-def ucnn_hardware(weights: int, inputs: int, skipped: Iterable[str]) -> kcsim.Hardware:
-    """The design with buffers of a variant, and what it skips."""
+def ucnn_hardware(
+    weights: int, inputs: int, skipped: Iterable[str], group: int = 1
+) -> kcsim.Hardware:
+    """The design with buffers of a variant, what it skips, and filters that share an order."""
     sizes = (("0", weights), ("1", inputs))
     changes = [f"levels.PE.partitions[{i}].capacity_words={size}" for i, size in sizes]
     changes.append("levels.PE.leakage_pj_per_cycle=0")
+    changes += [f"compute.filter_group={group}", f"compute.group_cap={GROUP_CAP}"]
     changes += [f"compute.zeros.{operand}=skip" for operand in skipped]
     return kcsim.load_hardware("ucnn_like", changes)
 
@@ -104,19 +110,19 @@ def ucnn_section() -> str:
     network = kcsim.load_network("alexnet")
     layers = tuple(layer for layer in network.layers if layer.kind != "linear")
     convolutions, runs = Network("alexnet convolutions", layers), []
-    for entries, weights, inputs in UCNN:
+    for entries, weights, inputs, group in UCNN:
         sparse = kcsim.estimate(
             ucnn_hardware(weights, inputs, ("inputs", "weights")), convolutions,
             zeros=f"weights={WEIGHT_ZEROS},inputs={INPUT_ZEROS}", objective="energy",
         )["dense"]  # fmt: skip
         shared = kcsim.estimate(
-            ucnn_hardware(weights, inputs, ("weights",)), convolutions,
+            ucnn_hardware(weights, inputs, ("weights",), group), convolutions,
             f"scalar:k={entries},sparse={WEIGHT_ZEROS},dense=none", execution="share_sums",
             zeros=f"inputs={INPUT_ZEROS}", objective="energy",
         )["share_sums"]  # fmt: skip
         runs += [sparse, shared]
     found = [terms(run) for run in runs]
-    names = [f"{what}, U = {u}" for u, *_ in UCNN for what in ("sparse", "UCNN")]
+    names = [f"{what}, U = {u}" for u, *_, g in UCNN for what in ("sparse", f"UCNN G = {g}")]
     text = f"| energy [uJ] | {' | '.join(names)} |\n|---|{'---|' * len(names)}\n"
     order = sorted({name for each in found for name in each}, key=lambda n: -found[0].get(n, 0.0))
     for name in order:
@@ -126,10 +132,12 @@ def ucnn_section() -> str:
     for name, values in (("total", totals), ("on chip", inside)):
         text += f"| **{name}** | {' | '.join(f'{value:.1f}' for value in values)} |\n"
     text += f"| million cycles | {' | '.join(f'{run.cycles / 1e6:.2f}' for run in runs)} |\n\n"
-    for i, (entries, *_) in enumerate(UCNN):
+    orders = [[layer.plan.order for layer in run.layers] for run in runs[1::2]]
+    for i, (entries, *_, group) in enumerate(UCNN):
         one, other = 2 * i, 2 * i + 1
         text += (
-            f"U = {entries}: **{totals[one] / totals[other]:.2f}** times less energy, "
+            f"U = {entries}, G = {group} ({', '.join(map(str, orders[i]))} in the five layers): "
+            f"**{totals[one] / totals[other]:.2f}** times less energy, "
             f"**{inside[one] / inside[other]:.2f}** on chip.\n"
         )
     return text + "\n"
@@ -179,9 +187,10 @@ def main() -> None:
     given = parser.parse_args()
     header = HEADER.format(
         machine=platform.machine(), python=platform.python_version(), version=kcsim.__version__,
-        weights=WEIGHT_ZEROS, inputs=INPUT_ZEROS,
+        weights=WEIGHT_ZEROS, inputs=INPUT_ZEROS, cap=GROUP_CAP,
     )  # fmt: skip
-    write_whole(given.output, f"{header}{ucnn_section()}{UCNN_NOTES}## EIE\n\n{eie_section()}")
+    notes = UCNN_NOTES.format(weights=WEIGHT_ZEROS, both=WEIGHT_ZEROS**2)
+    write_whole(given.output, f"{header}{ucnn_section()}{notes}## EIE\n\n{eie_section()}")
     print(given.output)
 
 

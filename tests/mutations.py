@@ -543,8 +543,8 @@ MUTATIONS = {
     "addresses do not say where an entry ends": Mutation(
         SHARING,
         "sharing/plan.py",
-        "bits = Fraction(fixed_index_bits(units) + 1 + extras)",
-        "bits = Fraction(fixed_index_bits(units) + extras)",
+        "bits = Fraction(fixed_index_bits(units) + ordered + extras, ordered)",
+        "bits = Fraction(fixed_index_bits(units) + extras, ordered)",
     ),
     "homes wait for the mean of the entries": Mutation(
         ("tests/sharing/test_shared_widths.py",),

@@ -16,6 +16,7 @@ from kcsim.hardware.port import Port
 from kcsim.hardware.schema import CodebookStore, Compute, Hardware, Precision
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.sharing.distinct_entries import DistinctEntries
+from kcsim.sharing.limits import possible_groups
 from kcsim.sharing.places import can_order, gathering_levels, possible_homes
 from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.strategies import SHARINGS
@@ -74,10 +75,12 @@ def shared_mappings(draw):
     ordered = can_order(hardware, home, shared.sharing) and draw(st.booleans())
     last = home if ordered else last
     tile = _tile(draw, shared, home)
-    widths = shared.widths(tile)
+    groups = [n for n in possible_groups(shared, home) if tile.M % n == 0]
+    group = draw(st.sampled_from(groups)) if ordered else 1
+    widths = shared.widths(tile, group * ordered)
     if not widths:
         return None
-    shapes, names = shared.shapes(tile), hardware.level_names
+    shapes, names = shared.shapes(tile, group * ordered), hardware.level_names
     rounds, count = tile.rounds(layer), max(widths) + draw(st.integers(0, 1))
     outside = _loops(draw, hardware, dict(zip(Tile._fields, rounds, strict=True)), 0, home)
     inside = [Loop(d, n) for d, n in zip(Tile._fields, tile, strict=True) if n > 1]
@@ -89,6 +92,7 @@ def shared_mappings(draw):
             Mapping(tuple(_loops(draw, hardware, phase.dimensions, home, len(names))))
             for phase in (shapes.gather, shapes.entries(count))
         ),
+        group=group,
     )  # fmt: skip
     return RandomSharing(shared, mapping, weights, codebook)
 
@@ -139,7 +143,11 @@ def _hardware(draw):
         read_pj=0.5, write_pj=0.7, **draw(words),
     )  # fmt: skip
     looks = st.sampled_from(({}, {}, {"weights": "gate"}, {"weights": "skip", "inputs": "gate"}))
-    compute = Compute(mac_pj=2, zeros=draw(looks), address_pj=draw(st.sampled_from((0, 0, 0.25))))
+    compute = Compute(
+        mac_pj=2, zeros=draw(looks), address_pj=draw(st.sampled_from((0, 0, 0.25))),
+        filter_group=draw(st.sampled_from((1, 1, 2, 3))),
+        group_cap=draw(st.sampled_from((None, None, 1, 2, 3))),
+    )  # fmt: skip
     bits = st.sampled_from((16, 16, 8, 12))
     own = st.sampled_from((None, None, 5, 24))
     precision = Precision(

@@ -59,8 +59,7 @@ class Compute:
     gated_mac_pj : float
         Energy of a MAC that is gated.
     add_pj, multiply_pj : float, optional
-        Energy of one addition and of one multiplication alone, at the hardware's precision, for
-        work that is no MAC; a share of `mac_pj` when absent (`Hardware.add_pj`).
+        Of one that is no part of a MAC; a share of `mac_pj` when absent (`Hardware.add_pj`).
     kind : str, optional
         ``mac``, where energies that are not typed follow from the precision.
     number : str
@@ -70,8 +69,9 @@ class Compute:
     technology_nm, voltage_v : float, optional
         Those of the chip when absent.
     address_pj : float
-        Energy of finding the place of one value that is gathered, and of control, where clustered
-        layers share; 0 when absent.
+        Of finding the place of one value that is gathered, and of control.
+    filter_group, group_cap : int
+        Filters that may share a sorted order of units (UCNN's G), and inputs of a sum in order.
     area_mm2 : float, optional
         Of one unit, where it is not to follow from its size.
     """
@@ -86,6 +86,8 @@ class Compute:
     add_pj: EnergyPj | None = None
     multiply_pj: EnergyPj | None = None
     address_pj: EnergyPj = 0.0
+    filter_group: Count = 1
+    group_cap: Count | None = None
     kind: Literal["mac"] | None = None
     number: Number = "int"
     accumulator_bits: Bits | None = None

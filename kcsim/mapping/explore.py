@@ -98,7 +98,7 @@ def explore(explorer: Explorer) -> Explored:
     compile_kernels()
     task, deadline, found = explorer.task, explorer.deadline, explorer.known
     check_places(task.layer, task.hardware)
-    factors = primes = prime_factors(task.layer)
+    factors = primes = task.factors
     if count_tiles(factors) > task.most_tiles or not fits_word(factors):
         factors = coarsened(primes, task.most_tiles)
         found.leave_out(TOO_LARGE, task.least(explorer.objective))
@@ -243,7 +243,7 @@ class Explorer:
             return Form(weights, built, no_floors(built), math.inf)
         if not built.every_place:
             self.known.leave_out(PLACES_LEFT_OUT, self.task.least(self.objective))
-        floors = build_floors(built, self.deadline, self.tables)
+        floors = build_floors(built, self.deadline, self.tables, is_part=task.is_part)
         return self._bounded(Form(weights, built, floors, math.inf))
 
     def _bounded(self, form: Form) -> Form:

@@ -24,8 +24,9 @@ from kcsim.workload.layer import TENSORS, ConvLayer
 STAYING = np.array([1.0, 16.0, 256.0])
 """Prices of a word, in those of one that a level further in fills, at which it is bounded what an
 open tensor costs that the level passes by."""
-MANY_TILES = 100_000
-"""From here on, it is bounded at one price: tables take longer than a search saves."""
+MANY_TILES, PART_TILES = 100_000, 20_000
+"""From here on, it is bounded at one price: tables take longer than a search saves. Below these, at
+none in one of many small searches, likewise."""
 
 
 class Floors(NamedTuple):
@@ -50,7 +51,11 @@ class _Kept(NamedTuple):
 
 
 def build_floors(
-    built: Built, deadline: Deadline | None = None, tables: SharedTables | None = None
+    built: Built,
+    deadline: Deadline | None = None,
+    tables: SharedTables | None = None,
+    *,
+    is_part: bool = False,
 ) -> Floors:
     """Bound what is still to come, level by level from the outermost in.
 
@@ -62,7 +67,9 @@ def build_floors(
     deadline : Deadline, optional
     tables : SharedTables, optional
         With the bounds of other problems. Prices at which more is bounded are then rounded, so
-        that more problems have them in common.
+        more problems have them in common.
+    is_part : bool
+        See `kcsim.mapping.task.Task`.
 
     Raises
     ------
@@ -75,6 +82,8 @@ def build_floors(
     inward, outward, shares = _word_prices(problem, kept)
     rest = np.full((len(problem.stages), tiles), np.inf)
     at_prices = STAYING if tiles < MANY_TILES else STAYING[1:2]
+    if is_part and tiles < PART_TILES:
+        at_prices = STAYING[:0]
     staying = np.zeros((len(problem.stages), 3, len(at_prices), tiles))
     stay_pj = np.zeros((levels, 3, len(at_prices)))
     entry, sent = np.empty((levels, tiles)), np.zeros(levels)

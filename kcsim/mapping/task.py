@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,8 @@ from kcsim.mapping.explored import objective_of
 from kcsim.mapping.floors import STAYING, least_of_any
 from kcsim.mapping.limits import Limits
 from kcsim.mapping.problem import kept_choices
-from kcsim.workload.layer import ConvLayer
+from kcsim.mapping.space import prime_factors
+from kcsim.workload.layer import DIMENSIONS, ConvLayer
 
 TABLE_BYTES = 1_500_000_000
 """Memory of the bounds."""
@@ -32,6 +34,10 @@ class Task:
     filled : int
         Levels, from the outermost in, that are known to hold all of the tensors that they keep
         in a best mapping.
+    is_part : bool
+        Whether it is one of many searches that each are small: then bounds are made fast.
+    uncut : str
+        Dimensions that have one loop each.
     """
 
     layer: ConvLayer
@@ -43,6 +49,17 @@ class Task:
     fixed: bool = False
     is_counted: bool = True
     filled: int = 1
+    is_part: bool = False
+    uncut: str = ""
+
+    @property
+    def factors(self) -> list[list[int]]:
+        """Factors of every dimension that loops are made of."""
+        factors = prime_factors(self.layer)
+        return [
+            each if name not in self.uncut else [math.prod(each)] * (len(each) > 0)
+            for name, each in zip(DIMENSIONS, factors, strict=True)
+        ]
 
     @property
     def stages(self) -> int:

@@ -120,4 +120,7 @@ def compare_shared(replayed: SharedReplay, estimate: SharedEstimate) -> tuple[Di
             found += [Difference(f"{part} {name}", tensor, w, int(a), int(b)) for w, a, b in rows]
         if part != "outer":
             found.append(Difference(part, "", "MACs", counts.macs, tally.macs))
+    plan = estimate.plan
+    passed = estimate.shared.passed(plan.tile, plan.order)
+    found.append(Difference("gather", "", "passed sums", passed, replayed.gather.passed))
     return tuple(entry for entry in found if entry.counted != entry.replayed)

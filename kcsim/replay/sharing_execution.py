@@ -6,6 +6,7 @@ picks one: so what an index gathers really was where it is gathered from.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from kcsim.conv.work import Units
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.replay.dense import Replay, replay_layer
+from kcsim.replay.sorted_units import sort_units
 from kcsim.sharing.phases import (
     READS,
     entry_levels,
@@ -43,11 +45,13 @@ class Tally:
         As in `kcsim.Counts`.
     macs : int
         Products, or values gathered.
+    passed : int
+        Sums that filters passed on to another one with the same order.
     """
 
     def __init__(self, levels: int) -> None:
         self.accesses, self.transfers = np.zeros((2, levels, 3, 3), np.int64)
-        self.macs = 0
+        self.macs = self.passed = 0
 
     def add(self, accesses: np.ndarray, transfers: np.ndarray, macs: int) -> None:
         """Add what one run counts."""
@@ -68,13 +72,15 @@ class Execution(ABC):
         inputs: np.ndarray,
     ) -> None:
         layer = shared.layer
-        self.shared, self.mapping, self.shapes = shared, mapping, shared.shapes(mapping.tile)
+        self.shared, self.mapping, order = shared, mapping, mapping.order
+        self.shapes = shared.shapes(mapping.tile, order)
         self.home, self.last = (
             shared.hardware.level_index(name) for name in (mapping.home, mapping.gathered_at)
         )
-        self.gather_hardware = phase_hardware(shared, "gather", self.home, self.last, mapping.tile)
-        self.entry_hardware = phase_hardware(shared, "entries", self.home, self.home, mapping.tile)
-        self.width = max(shared.widths(mapping.tile))
+        tile = mapping.tile
+        self.gather_hardware = phase_hardware(shared, "gather", self.home, self.last, tile, order)
+        self.entry_hardware = phase_hardware(shared, "entries", self.home, self.home, tile, order)
+        self.width = max(shared.widths(tile, order))
         self.decoded = weights.decode(codebook)
         stored = [each.values for each in (weights.scales, weights.offsets) if each is not None]
         operands = self.decoded, codebook.entries.values, inputs, *stored
@@ -239,6 +245,13 @@ class SumExecution(Execution):
 
     def run_tile(self, start: Tile) -> None:
         """Gather the inputs of a tile by index, then multiply the sums by entries."""
+        shares_order = self.mapping.group > 1 or self.shared.hardware.compute.group_cap
+        if self.mapping.ordered and shares_order:
+            self._run_in_order(start)
+        else:
+            self._run(start)
+
+    def _run(self, start: Tile) -> None:
         shapes, tile, depth = self.shapes, self.mapping.tile, self.shared.depth
         pixels, keys, factors = self._pixels(start), *self._units(start)
         blocks, taps, positions = shapes.blocks, keys.shape[3:], shapes.shared_positions
@@ -270,14 +283,68 @@ class SumExecution(Execution):
         for (g, m), entries in filters.items():
             if not len(entries):
                 continue
-            phase = shapes.entries(len(entries))
-            given = tables[:, g, m, : len(entries)]
-            if depth > 1:
-                # The channels of a sum lie one below the other; see `PhaseShapes.entries`.
-                given = given.swapaxes(2, 3)
-            given = given.reshape(tile.N, len(entries), phase.in_height, phase.in_width)
-            results[:, g, m] = self._multiply(phase, len(entries), given, entries[None])[:, 0]
+            results[:, g, m] = self._multiplied(tables[:, g, m, : len(entries)], entries)
         self._deliver(start, results)
+
+    def _run_in_order(self, start: Tile) -> None:
+        """Likewise, where filters share an order, or sums are cut."""
+        tile, depth, group = self.mapping.tile, self.shared.depth, self.mapping.group
+        pixels, keys, factors = self._pixels(start), *self._units(start)
+        blocks, taps, positions = self.shapes.blocks, keys.shape[3:], self.shapes.shared_positions
+        if len(self.units.entries) > 1:
+            spaces = np.arange(blocks)[:, None, None] * len(self.units.entries[0])
+            keys = np.where(keys < 0, -1, keys + spaces)
+        most, more = self.shared.hardware.compute.group_cap or 0, self.shared.has_offsets
+        tables = tile.G, tile.M // group
+        ordered = {
+            (g, m): sort_units(keys[g, m * group : (m + 1) * group].reshape(group, -1), most)
+            for g, m in np.ndindex(tables)
+        }
+        width = max(1, *(len(units.runs[-1]) + more for units in ordered.values()))
+        picks = np.zeros((*tables, width, depth, blocks, depth, *taps), self.values)
+        for (g, m), units in ordered.items():
+            ranks = units.ranks.reshape(blocks, *taps)
+            for channel, block in np.ndindex(depth, blocks):
+                at = picks[g, m, :, channel, block, channel]
+                own = [factor[g, m * group : m * group + 1, block] for factor in factors]
+                self._pick(at[:, None], ranks[None, block], len(units.runs[-1]), own)
+        flat = picks.reshape(math.prod(tables) * width * depth, blocks * depth, *taps)
+        phase = self.shapes.gather
+        given = pixels.reshape(tile.N, -1, *pixels.shape[3:])
+        moved = self._gather(
+            Loop("M", width * depth), given[:, :, : phase.in_height, : phase.in_width],
+            flat[:, : tile.C],
+        )  # fmt: skip
+        found = moved.outputs.reshape(tile.N, *tables, width, depth, *positions)
+        places, complete = tile.N * depth * math.prod(positions), 0
+        results = np.zeros((tile.N, tile.G, tile.M, tile.P, tile.Q), self.values)
+        for (g, m), units in ordered.items():
+            sums, after = found[:, g, m], [*units.runs[1:], []]
+            for f in range(group - 1, -1, -1):
+                runs = units.runs[f]
+                if f < group - 1:
+                    self.gather.passed += sum(run.is_passed for run in after[f]) * places
+                    sums = np.stack([sums[:, list(run.parts)].sum(axis=1) for run in runs], axis=1)
+                kept = [i for i, run in enumerate(runs) if run.entry >= 0]
+                used = np.array([runs[i].entry for i in kept], np.int64)
+                kept += [len(runs)] * more
+                complete += len(kept) * places
+                entries = self._filter_entries(start, used)
+                results[:, g, m * group + f] = self._multiplied(sums[:, kept], entries)
+        self._count_gathered(moved, phase.macs, complete)
+        self._deliver(start, results)
+
+    def _multiplied(self, tables: np.ndarray, entries: np.ndarray) -> np.ndarray:
+        """Sums of a filter times their entries: [N, P, Q]."""
+        tile, count = self.mapping.tile, len(entries)
+        if not count:
+            return np.zeros((tile.N, tile.P, tile.Q), self.values)
+        phase = self.shapes.entries(count)
+        if self.shared.depth > 1:
+            # The channels of a sum lie one below the other; see `PhaseShapes.entries`.
+            tables = tables.swapaxes(2, 3)
+        given = tables.reshape(tile.N, count, phase.in_height, phase.in_width)
+        return self._multiply(phase, count, given, entries[None])[:, 0]
 
     def _filter_entries(self, start: Tile, used: np.ndarray) -> np.ndarray:
         """Entries that a filter uses, as `PhaseShapes.entries` wants them."""

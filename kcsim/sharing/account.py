@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kcsim.cost.ports import start_cycles
-from kcsim.cost.rooms import rooms_of
 from kcsim.cost.weight_format import WeightFormat
-from kcsim.errors import MappingError, Problem
 from kcsim.model.codebook import codebook_place
 from kcsim.model.counts import Counts
 from kcsim.model.cycles import Cycles, lookup_cycles, transfer_cycles
@@ -28,9 +27,9 @@ from kcsim.model.energy import (
 )
 from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.model.traffic import macs_left
+from kcsim.sharing.home import check_home
 from kcsim.sharing.phases import Phase, count_entries, count_gather, count_outer
 from kcsim.sharing.plan import SharedLayer, SharedMapping
-from kcsim.sharing.tiles import Tile
 from kcsim.workload.execution import Operations
 from kcsim.workload.layer import TENSORS
 
@@ -146,49 +145,59 @@ class SharedEstimate(LayerEstimate):
         Tiles that overlap, and rows of inputs that a stride passes over where units are smaller
         than a kernel, take more than is counted there.
         """
-        shared, widths = self.shared, self.shared.widths(self.plan.tile)
+        shared, order = self.shared, self.plan.order
+        widths = shared.widths(self.plan.tile, order)
         gathered, macs = self.gather.counts.macs, self.entries.counts.macs
         # Sums of whole blocks are entries of ones.
         boxed = macs * sum(widths.values()) // sum(e * n for e, n in widths.items())
         factors = gathered * (shared.has_factors + shared.has_offsets)
         adds = macs - self.intermediate.words + gathered * (1 + shared.has_offsets)
+        adds += shared.passed(self.plan.tile, order)
         return Operations(macs - boxed * shared.has_offsets + factors, adds)
 
 
-def evaluate_shared(shared: SharedLayer, mapping: SharedMapping) -> SharedEstimate:
+def evaluate_shared(
+    shared: SharedLayer,
+    mapping: SharedMapping,
+    known: tuple[PhaseCost, PhaseCost] | None = None,
+) -> SharedEstimate:
     """Estimate a shared convolution under a given mapping.
 
     Parameters
     ----------
     shared : SharedLayer
     mapping : SharedMapping
+    known : (PhaseCost, PhaseCost), optional
+        Of the phase that gathers, and of the one that multiplies, under this mapping.
 
     Raises
     ------
     MappingError
         If a part of the mapping does not cover what it should, or does not fit.
     """
-    hardware, tile = shared.hardware, mapping.tile
+    hardware, tile, order = shared.hardware, mapping.tile, mapping.order
     home = hardware.level_index(mapping.home)
-    widths, shapes = shared.widths(tile), shared.shapes(tile)
+    widths, shapes = shared.widths(tile, order), shared.shapes(tile)
     width = 1 + shared.has_offsets if mapping.ordered else max(widths)
     home_bits = check_home(shared, mapping, width)
     outer = count_outer(shared, mapping)
-    gather, entries = count_gather(shared, mapping, width), count_entries(shared, mapping, widths)
-    last = gather if gather.role == "inputs" else entries
+    own = known or (gather_cost(shared, mapping), entries_cost(shared, mapping))
+    gather, entries = (_with_instances(each.phase, outer, home) for each in own)
     # Tiles of further channels add to outputs that are there already.
     accumulated = shared.layer.output_words * (tile.rounds(shared.layer).C - 1)
-    last.counts.accesses[home, _OUTPUTS, 0] += accumulated
-    gather, entries = (_with_instances(phase, outer, home) for phase in (gather, entries))
+    if gather.role == "inputs":
+        gather = _with_more_read(gather, home, accumulated)
+    else:
+        entries = _with_more_read(entries, home, accumulated)
+    phase_items = own[0].items, own[1].items
+    if accumulated or outer.instances[home] > 1:
+        phase_items = _gather_items(shared, mapping, gather), _entry_items(entries)
     instances = np.maximum(gather.counts.instances, entries.counts.instances)
-    index_form = shared.indexed_form(tile, mapping.ordered, home)
+    index_form = shared.indexed_form(tile, order, home)
     cycles = _cycles(outer, index_form, gather, entries, home)
     items = [
         *_moved_items(outer, index_form),
-        *_phase_items(gather),
-        *_gather_items(shared, tile, gather.counts),
-        *_phase_items(entries),
-        *_entry_items(entries),
+        *itertools.chain(*phase_items),
         *bias_items(outer),
         *cycle_items(replace(outer, instances=instances), cycles.total),
     ]
@@ -198,8 +207,8 @@ def evaluate_shared(shared: SharedLayer, mapping: SharedMapping) -> SharedEstima
         instances, cycles.compute, entries.counts.macs, outer.finished,
     )  # fmt: skip
     intermediate = Intermediate(
-        mapping.home, mapping.gathered_at, home == 0, shared.arithmetic(tile).bits, width,
-        shapes.shared_tables * width, shared.produced(tile), home_bits,
+        mapping.home, mapping.gathered_at, home == 0, shared.arithmetic(tile, order).bits, width,
+        shapes.shared_tables * width, shared.produced(tile, order), home_bits,
         shared.distinct.is_expectation, shared.distinct.relative_error(shared.sharing.tables_of),
     )  # fmt: skip
     return SharedEstimate(
@@ -216,13 +225,33 @@ class Cost(NamedTuple):
     """Energy and cycles of one phase, over all tiles.
 
     Without what every cycle costs; of homes that work side by side, the cycles of all.
+
+    Attributes
+    ----------
+    energy, cycles : float
+    waiting : float
+        Cycles where homes wait for the one whose run is the longest.
     """
 
     energy: float
     cycles: float
+    waiting: float
 
 
-def gather_cost(shared: SharedLayer, mapping: SharedMapping) -> Cost:
+class PhaseCost(NamedTuple):
+    """One phase, with its items of energy."""
+
+    phase: Phase
+    items: tuple[EnergyItem, ...]
+
+    @property
+    def cost(self) -> Cost:
+        """Of all its runs."""
+        energy, phase = math.fsum(item.energy for item in self.items), self.phase
+        return Cost(energy, float(phase.cycles), float(phase.longest * phase.runs))
+
+
+def gather_cost(shared: SharedLayer, mapping: SharedMapping) -> PhaseCost:
     """Of the phase that gathers, whatever else the mapping says.
 
     Raises
@@ -230,14 +259,14 @@ def gather_cost(shared: SharedLayer, mapping: SharedMapping) -> Cost:
     MappingError
         If the phase does not cover the tile or does not fit.
     """
-    widths = shared.widths(mapping.tile)
-    width = 1 + shared.has_offsets if mapping.ordered else max(widths)
+    width = 1 + shared.has_offsets
+    if not mapping.ordered:
+        width = max(shared.widths(mapping.tile))
     phase = count_gather(shared, mapping, width)
-    items = [*_phase_items(phase), *_gather_items(shared, mapping.tile, phase.counts)]
-    return Cost(math.fsum(item.energy for item in items), float(phase.cycles))
+    return PhaseCost(phase, _gather_items(shared, mapping, phase))
 
 
-def entries_cost(shared: SharedLayer, mapping: SharedMapping) -> Cost:
+def entries_cost(shared: SharedLayer, mapping: SharedMapping) -> PhaseCost:
     """Of the phase that multiplies, whatever else the mapping says.
 
     Raises
@@ -245,31 +274,15 @@ def entries_cost(shared: SharedLayer, mapping: SharedMapping) -> Cost:
     MappingError
         If the phase does not cover the entries or does not fit.
     """
-    phase = count_entries(shared, mapping, shared.widths(mapping.tile))
-    items = [*_phase_items(phase), *_entry_items(phase)]
-    return Cost(math.fsum(item.energy for item in items), float(phase.cycles))
+    phase = count_entries(shared, mapping, shared.widths(mapping.tile, mapping.order))
+    return PhaseCost(phase, _entry_items(phase))
 
 
-def check_home(shared: SharedLayer, mapping: SharedMapping, width: int) -> int:
-    """Bits of all tiles in the home; raise a MappingError if they do not fit."""
-    tile, home = mapping.tile, shared.hardware.level_index(mapping.home)
-    level, index_bits = shared.hardware.levels[home], shared.index_bits(tile, mapping.ordered)
-    value_bits = shared.arithmetic(tile).bits
-    widest = max(shared.widths(tile))
-    needed = shared.home_bits(shared.shapes(tile), home, index_bits, width, widest, value_bits)
-    for room in rooms_of(level):
-        if room.bits is not None and not room.holds(needed):
-            raise MappingError(
-                Problem(
-                    f"level '{level.name}' is too small for the tile of {shared.layer.name}, "
-                    "products or sums included: "
-                    f"{-(-room.used(needed) // room.word_bits)} words",
-                    f"at most the {room.bits // room.word_bits} that it has for "
-                    + ", ".join(room.tensors),
-                )
-            )
-    bits: int = math.ceil(sum(needed.values()))
-    return bits
+def _with_more_read(phase: Phase, home: int, words: int) -> Phase:
+    """The phase that reads more outputs at the home."""
+    accesses = phase.counts.accesses.copy()
+    accesses[home, _OUTPUTS, 0] += words
+    return replace(phase, counts=replace(phase.counts, accesses=accesses))
 
 
 def _with_instances(phase: Phase, outer: Counts, home: int) -> Phase:
@@ -319,25 +332,34 @@ def _moved_items(counts: Counts, form: WeightFormat, role: str = "") -> Iterator
         yield replace(item, tensor="intermediate") if item.tensor == role else item
 
 
-def _phase_items(phase: Phase) -> Iterator[EnergyItem]:
-    return _moved_items(phase.counts, phase.weights, phase.role)
+def _entry_items(phase: Phase) -> tuple[EnergyItem, ...]:
+    """The phase that multiplies: what is moved, products, and lookups of entries."""
+    return (
+        *_moved_items(phase.counts, phase.weights, phase.role),
+        *mac_items(phase.counts),
+        *codebook_items(phase.counts, phase.weights),
+    )
 
 
-def _entry_items(phase: Phase) -> Iterator[EnergyItem]:
-    """The phase that multiplies: products, and lookups of entries."""
-    yield from mac_items(phase.counts)
-    yield from codebook_items(phase.counts, phase.weights)
+def _gather_items(
+    shared: SharedLayer, mapping: SharedMapping, phase: Phase
+) -> tuple[EnergyItem, ...]:
+    """The phase that gathers: what is moved, additions where others multiply, and factors."""
+    added = _added_items(shared, mapping, phase.counts)
+    return (*_moved_items(phase.counts, phase.weights, phase.role), *added)
 
 
-def _gather_items(shared: SharedLayer, tile: Tile, counts: Counts) -> Iterator[EnergyItem]:
-    """The phase that gathers: additions where others multiply, and factors."""
-    units, more = shared.arithmetic(tile), macs_left(counts).computed
+def _added_items(
+    shared: SharedLayer, mapping: SharedMapping, counts: Counts
+) -> Iterator[EnergyItem]:
+    tile, order = mapping.tile, mapping.order
+    units, more = shared.arithmetic(tile, order), macs_left(counts).computed
     address_pj = shared.hardware.compute.address_pj
     for item in mac_items(counts):
         yield replace(item, component="adder", action="gate" if item.action == "gate" else "add")
     for component, action, count, energy in (
         ("address", "compute", more * (1 + shared.has_offsets) * bool(address_pj), address_pj),
-        ("adder", "add", more * shared.has_offsets, units.add_pj),
+        ("adder", "add", more * shared.has_offsets + shared.passed(tile, order), units.add_pj),
         ("multiplier", "multiply", more * (shared.has_factors + shared.has_offsets),
          units.factor_pj),
     ):  # fmt: skip

@@ -33,7 +33,7 @@ class Bounds:
     outside_cycles : float64[tiles]
         Of the outermost level.
     static_pj_per_cycle : float
-    homes : int
+    homes : float64[tiles]
         Homes that may work side by side.
     are_all : bool
         Whether these are all tiles that fit: of very many, only some are looked at.
@@ -48,23 +48,24 @@ class Bounds:
     outer_energy: np.ndarray
     outside_cycles: np.ndarray
     static_pj_per_cycle: float
-    homes: int
+    homes: np.ndarray
     are_all: bool
 
     @classmethod
-    def of(cls, shared: SharedLayer, home: int, last: int, ordered: bool = False) -> Bounds:
+    def of(cls, shared: SharedLayer, home: int, last: int, ordered: int = 0) -> Bounds:
         """All tiles for one place of the intermediate tensor."""
         tiles, are_all = _tiles(shared, whole=home == 0)
+        tiles = [tile for tile in tiles if tile.M % max(ordered, 1) == 0]
         table = LeastCosts(shared, tiles, ordered)
         fits = table.fits(home, last)
         kept = [tiles[i] for i in np.flatnonzero(fits)]
-        homes = math.prod(level.fanout.children for level in shared.hardware.levels[:home])
         return cls(
             kept, table.gather_energy(home, last)[fits], table.gather_cycles(home, last)[fits],
             table.gathered_energy(last)[fits],
             table.entries_energy(home)[fits], table.entries_cycles(home)[fits],
             table.outer_energy(home)[fits],
-            table.outside_cycles(home)[fits], shared.hardware.static_pj_per_cycle, homes, are_all,
+            table.outside_cycles(home)[fits], shared.hardware.static_pj_per_cycle,
+            table.homes(home)[fits], are_all,
         )  # fmt: skip
 
     @property
@@ -87,18 +88,27 @@ class Bounds:
     def value_with(
         self, index: int, objective: str, entries: Cost | None, gather: Cost | None
     ) -> float:
-        """That of one tile, where energy and cycles of a phase, or of both, are known."""
-        least = Cost(float(self.gather_energy[index]), float(self.gather_cycles[index]))
-        gather = gather or least
-        least = Cost(float(self.entries_energy[index]), float(self.entries_cycles[index]))
-        entries = entries or least
-        cycles = max(gather.cycles + entries.cycles, float(self.outside_cycles[index]))
+        """That of one tile, where energy and cycles of a phase, or of both, are known.
+
+        Either one home does all, or several wait for the one with the most entries.
+        """
+        homes = float(self.homes[index])
+        gather, entries = gather or self._gather(index), entries or self._entries(index)
+        cycles = gather.cycles + entries.cycles
+        cycles = min(cycles, (gather.waiting + entries.waiting) / homes)
+        cycles = max(cycles, float(self.outside_cycles[index]))
         energy = gather.energy + entries.energy + float(self.outer_energy[index])
         return objective_value(objective, energy + cycles * self.static_pj_per_cycle, cycles)
 
-    def beside(self, cost: Cost) -> Cost:
-        """A cost with the cycles that it takes where all homes work side by side."""
-        return cost._replace(cycles=cost.cycles / self.homes)
+    def _gather(self, index: int) -> Cost:
+        """What the phase that gathers comes to at least."""
+        cycles = float(self.gather_cycles[index]) * float(self.homes[index])
+        return Cost(float(self.gather_energy[index]), cycles, cycles)
+
+    def _entries(self, index: int) -> Cost:
+        """What the phase that multiplies comes to at least."""
+        cycles = float(self.entries_cycles[index]) * float(self.homes[index])
+        return Cost(float(self.entries_energy[index]), cycles, cycles)
 
     def most_of_gather(
         self, index: int, objective: str, entries: Cost | None, below: float, runs: int
@@ -120,12 +130,12 @@ class Bounds:
             Of the whole tile.
         runs : int
         """
-        static = self.static_pj_per_cycle
-        if below == math.inf or (static and self.homes > 1):
+        static, homes = self.static_pj_per_cycle, float(self.homes[index])
+        if below == math.inf or (static and homes > 1):
             # Each home would be charged for cycles that they have in common.
             return math.inf
-        least = Cost(float(self.entries_energy[index]), float(self.entries_cycles[index]))
-        energy, cycles = entries or least
+        energy, cycles, waiting = entries or self._entries(index)
+        cycles = min(cycles, waiting / homes)
         fixed = float(self.gathered_energy[index])
         energy += float(self.outer_energy[index]) + fixed + static * cycles
         own = float(self.gather_energy[index]) - fixed, float(self.gather_cycles[index])
@@ -133,7 +143,7 @@ class Bounds:
         if objective == "energy":
             return max(0.0, below - energy) / per_run
         if objective == "cycles":
-            return max(0.0, below - cycles) * self.homes / per_run
+            return max(0.0, below - cycles) * homes / per_run
         every = max(cycles + own[1], float(self.outside_cycles[index]))
         most = max(0.0, below / every - energy) if every else math.inf
         if most == math.inf or most < own[0]:
@@ -142,7 +152,7 @@ class Bounds:
         best = min(max(best, own[0]), most)
         if energy + best == 0:
             return math.inf
-        return best * (below / (energy + best) - cycles) * self.homes / per_run**2
+        return best * (below / (energy + best) - cycles) * homes / per_run**2
 
 
 def _tiles(shared: SharedLayer, whole: bool) -> tuple[list[Tile], bool]:

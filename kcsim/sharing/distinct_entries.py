@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,8 @@ class DistinctEntries:
     uses : EntryUses, optional
         How real codebooks are used: then one table is as wide as the expected maximum of all.
         Uniform draws, and tables next to their mean, when absent.
+    known_sums : dict
+        See `kcsim.sharing.sorted_sums`.
     """
 
     part: LayerClustering
@@ -54,7 +56,10 @@ class DistinctEntries:
     kinds: int
     zero_share: float = 0.0
     uses: EntryUses | None = None
-    _widths: dict[tuple[str, int], Widths] = field(default_factory=dict, repr=False)
+    known_sums: dict[tuple[int, int, int], Any] = field(
+        default_factory=dict, init=False, repr=False
+    )
+    _widths: dict[tuple[str, int], Widths] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def expected(
@@ -191,10 +196,10 @@ class DistinctEntries:
         found = one._replace(mean=spaces * one.mean, deviation=math.sqrt(spaces) * one.deviation)
         total = max(round(found.mean * count), 0)
         if self.uses is None or count == 1:
-            return _even(total, count)
+            return spread_evenly(total, count)
         widest = round(found.widest(count, spaces * min(self.kinds, units)))
         widest = max(min(widest, total), -(-total // count))
-        return [(widest, 1), *_even(total - widest, count - 1)]
+        return [(widest, 1), *spread_evenly(total - widest, count - 1)]
 
     def _shape(self, of: Literal["block", "filter"], size: int) -> tuple[int, int, int]:
         """That of `per_block` or `per_filter`."""
@@ -226,7 +231,7 @@ def _zero_units(layer: ClusteredLayer, codebook: Codebook) -> NDArray[np.bool_]:
     return zero if layer.offsets is None else zero & (layer.offsets.values == 0)
 
 
-def _even(total: int, count: int) -> list[tuple[int, int]]:
+def spread_evenly(total: int, count: int) -> list[tuple[int, int]]:
     """Whole numbers next to their mean that add up to a total, and how often each comes."""
     few, more = divmod(total, count)
     return [(n, times) for n, times in ((few + 1, more), (few, count - more)) if times]

@@ -37,9 +37,11 @@ class LeastCosts(LeastCycles):
         gathers = self.gathered / (1 + shared.has_offsets)
         other: Tensor = "inputs" if shared.role == "outputs" else "outputs"
         bits = getattr(hardware.precision_bits, other)
-        served = self._served_pj("weights", self.index_bits) + self._served_pj(other, bits)
+        served = self._served_pj("weights", self.index_bits * shapes.group)
+        served = served + self._served_pj(other, bits)
         added = self.units.add_pj + hardware.compute.address_pj
         energy = self._left * (self.gathered * added + gathers * served)
+        energy = energy + self.passed * self.units.add_pj
         energy = energy + self.gathered_energy(last)
         if last != home:
             moved = self._home_price(home, "gather") + self._carried_pj(last - 1, self.units.bits)

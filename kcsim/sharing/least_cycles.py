@@ -31,8 +31,9 @@ class LeastCycles(TileTable):
         down, along = shapes.phase_windows("gather")
         rows, columns = shapes.positions("gather")
         sizes = {
-            "N": tile.N, "G": tile.G, "M": tile.M, "C": shapes.gathered_channels,
-            "P": rows, "Q": columns, "R": down.taps, "S": along.taps,
+            "N": tile.N, "G": tile.G, "M": shapes.gathering_filters,
+            "C": shapes.gathered_channels, "P": rows, "Q": columns, "R": down.taps,
+            "S": along.taps,
         }  # fmt: skip
         each = shared.hardware.compute.cycles_per_mac
         served = self._transfer(last, 0 * self.gathered if self.ordered else self.gathered)
@@ -104,12 +105,18 @@ class LeastCycles(TileTable):
 
     def _units(self, home: int, sizes: dict[str, Any]) -> np.ndarray:
         """MAC units that loops of these sizes can be spread over, in all homes together."""
+        inside = self._children(home, len(self.shared.hardware.levels), sizes)
+        return np.asarray(self.homes(home) * inside)
+
+    def homes(self, home: int) -> np.ndarray:
+        """Homes that tiles can be spread over, to work side by side."""
+        return self._children(0, home, self.shapes.tile.rounds(self.shared.layer)._asdict())
+
+    def _children(self, first: int, end: int, sizes: dict[str, Any]) -> np.ndarray:
+        """Children of some levels that loops of these sizes can be spread over."""
         hardware, units = self.shared.hardware, np.ones(len(self.width))
-        for i, level in enumerate(hardware.levels):
+        for level in hardware.levels[first:end]:
             fanout = level.fanout
-            if i < home:
-                units *= fanout.children
-                continue
             constraint = hardware.dataflow.levels.get(level.name, LevelConstraint())
             allowed = [
                 frozenset(DIMENSIONS if names is None else names)

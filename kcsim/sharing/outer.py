@@ -32,7 +32,7 @@ def find_outer(
     shared: SharedLayer,
     home: int,
     tile: Tile,
-    ordered: bool,
+    ordered: int,
     within: tuple[float, float],
     search: Callable[..., SearchResult],
 ) -> Mapping:
@@ -46,7 +46,7 @@ def find_outer(
     home : int
         Position of the level.
     tile : Tile
-    ordered : bool
+    ordered : int
     within : (float, float)
         Energy and cycles of the phases for one tile.
     search : callable
@@ -78,7 +78,7 @@ def find_outer(
 
 
 def _tiles_as_words(
-    shared: SharedLayer, home: int, tile: Tile, ordered: bool, within: tuple[float, float]
+    shared: SharedLayer, home: int, tile: Tile, ordered: int, within: tuple[float, float]
 ) -> tuple[ConvLayer, Prices]:
     """A layer whose loops are those over tiles, and what moving one word of it costs."""
     layer, hardware, rounds = shared.layer, shared.hardware, tile.rounds(shared.layer)

@@ -26,7 +26,14 @@ from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import SearchResult, objective_value, solve_below
 from kcsim.mapping.task import Task
 from kcsim.model.counts import count_layer
-from kcsim.sharing.account import Cost, SharedEstimate, entries_cost, evaluate_shared, gather_cost
+from kcsim.sharing.account import (
+    Cost,
+    PhaseCost,
+    SharedEstimate,
+    entries_cost,
+    evaluate_shared,
+    gather_cost,
+)  # fmt: skip
 from kcsim.sharing.outer import find_outer
 from kcsim.sharing.phases import entry_levels, phase_hardware
 from kcsim.sharing.places import Place, index_level
@@ -87,7 +94,12 @@ class Found(NamedTuple):
     """The loops of a phase, and what all its runs cost."""
 
     loops: SearchResult
-    cost: Cost
+    counted: PhaseCost
+
+    @property
+    def cost(self) -> Cost:
+        """Of all runs."""
+        return self.counted.cost
 
 
 class PhaseSearch:
@@ -144,7 +156,7 @@ class PhaseSearch:
         """
 
         def find() -> Found:
-            loops = self._entry_loops(shared, place.home, tile)
+            loops = self._entry_loops(shared, place, tile)
             plan = replace(
                 _without_loops(shared, place, tile), entries=loops.mapping,
                 codebook_level=loops.codebook_level,
@@ -152,15 +164,15 @@ class PhaseSearch:
             return Found(loops, entries_cost(shared, plan))
 
         merged = getattr(tile, shared.sharing.merged)
-        own = shared.decode_level, place.home, shared.arithmetic(tile)
+        own = shared.decode_level, place.home, place.ordered, shared.arithmetic(tile, place.ordered)
         key = *own, tile.N, tile.P, tile.Q, merged
         return _remembered(self._known.costs, key, find)
 
     def mapped(self, shared: SharedLayer, place: Place, tile: Tile) -> SharedEstimate:
         """The estimate with the best loops for a tile and its place."""
-        gather = self._gather_loops(shared, place, tile, math.inf)
-        assert gather is not None
-        multiply = self.entries(shared, place, tile).loops
+        gathered, multiplied = self.gather(shared, place, tile), self.entries(shared, place, tile)
+        assert gathered is not None
+        gather, multiply = gathered.loops, multiplied.loops
         tables = tile.G * shared.shapes(tile).tables
         within = (
             gather.energy + tables * multiply.energy,
@@ -171,18 +183,20 @@ class PhaseSearch:
             _without_loops(shared, place, tile), outer=outer, gather=gather.mapping,
             entries=multiply.mapping, codebook_level=multiply.codebook_level,
         )  # fmt: skip
-        return evaluate_shared(shared, plan)
+        return evaluate_shared(shared, plan, (gathered.counted, multiplied.counted))
 
     def _gather_loops(
         self, shared: SharedLayer, place: Place, tile: Tile, most: float
     ) -> SearchResult | None:
-        home, last, units = place.home, place.last, shared.arithmetic(tile)
-        width = max(shared.widths(tile)) * shared.depth
-        layer, costs = shared.shapes(tile).gather, shared.gather_costs(tile, place.ordered)
+        home, last, ordered = place
+        units, layer = shared.arithmetic(tile, ordered), shared.shapes(tile, ordered).gather
+        # In order, no table lies anywhere but at home.
+        width = 1 if ordered else max(shared.widths(tile)) * shared.depth
+        costs = shared.gather_costs(tile, ordered)
 
         def find(most: float) -> SearchResult | None:
             return self._search(
-                layer, self._hardware(shared, "gather", home, last, tile), (costs,),
+                layer, self._hardware(shared, "gather", place, tile), (costs,),
                 _gather_prices(shared, home, last, width), home + 1, most,
             )  # fmt: skip
 
@@ -216,23 +230,25 @@ class PhaseSearch:
         return least
 
     def _hardware(
-        self, shared: SharedLayer, phase: PhaseName, home: int, last: int, tile: Tile
+        self, shared: SharedLayer, phase: PhaseName, place: Place, tile: Tile
     ) -> Hardware:
-        known, units = self._known.hardware, shared.arithmetic(tile)
+        home, last, ordered = place
+        known, units = self._known.hardware, shared.arithmetic(tile, ordered)
         key = shared.decode_level, shared.role, phase, home, last, units
         if key not in known:
-            known[key] = phase_hardware(shared, phase, home, last, tile)
+            known[key] = phase_hardware(shared, phase, home, last, tile, ordered)
         return known[key]
 
-    def _entry_loops(self, shared: SharedLayer, home: int, tile: Tile) -> SearchResult:
+    def _entry_loops(self, shared: SharedLayer, place: Place, tile: Tile) -> SearchResult:
         """The loops of the phase that multiplies, for tables as wide as any, or wider."""
-        shapes, widths = shared.shapes(tile), shared.widths(tile)
+        home, ordered = place.home, place.ordered
+        shapes, widths = shared.shapes(tile), shared.widths(tile, ordered)
         layer, rounds = shapes.entries(smooth(max(widths))), tile.rounds(shared.layer)
         loads = 1
         if shared.form.loads_codebook:
             loads = sum(widths.values()) * rounds.N * rounds.P * rounds.Q
 
-        hardware = self._hardware(shared, "entries", home, home, tile)
+        hardware = self._hardware(shared, "entries", place._replace(last=home), tile)
         # The codebook is loaded once for all runs.
         costs = tuple(
             replace(
@@ -246,7 +262,7 @@ class PhaseSearch:
             prices = _entry_prices(shared, home)
             return self._search(layer, hardware, costs, prices, home + 1, most)
 
-        own = shared.decode_level, home, shared.role, shared.arithmetic(tile)
+        own = shared.decode_level, home, shared.role, shared.arithmetic(tile, ordered)
         found = self._found((*own, costs, layer.shape_key), find, math.inf)
         assert found is not None
         return found
@@ -259,10 +275,12 @@ class PhaseSearch:
         prices: Prices | None = None,
         filled: int = 1,
         most: float = math.inf,
+        uncut: str = "",
     ) -> SearchResult | None:
         task = Task(
-            layer, hardware, tuple(weights), prices, self._even, is_counted=False, filled=filled
-        )
+            layer, hardware, tuple(weights), prices, self._even, is_counted=False, filled=filled,
+            is_part=True, uncut=uncut,
+        )  # fmt: skip
         try:
             limit = max(self.deadline.left, 1e-3)
             found = solve_below(task, self._objective, most, limit, self.deadline)
@@ -273,7 +291,8 @@ class PhaseSearch:
         return found
 
     def _best(self, layer: ConvLayer, hardware: Hardware, prices: Prices) -> SearchResult:
-        found = self._search(layer, hardware, prices=prices)
+        # Loops over what a tile spans are all at its home, where they cost nothing.
+        found = self._search(layer, hardware, prices=prices, uncut="RS")
         assert found is not None
         return found
 
@@ -316,7 +335,10 @@ def _remembered(known: _Known, key: object, find: Callable[[], _Remembered]) -> 
 def _without_loops(shared: SharedLayer, place: Place, tile: Tile) -> SharedMapping:
     names, none = shared.hardware.level_names, Mapping(())
     home, last = names[place.home], names[place.last]
-    return SharedMapping(shared.sharing, home, last, place.ordered, tile, none, none, none)
+    return SharedMapping(
+        shared.sharing, home, last, place.ordered > 0, tile, none, none, none,
+        group=max(place.ordered, 1),
+    )  # fmt: skip
 
 
 _OUTSIDE = [columns.FILL_PJ, columns.DRAIN_PJ, columns.DRAIN_CYCLES]

@@ -17,7 +17,7 @@ from kcsim.model.codebook import codebook_place
 from kcsim.model.counts import Counts, check_fit, count_layer
 from kcsim.model.cycles import Cycles, count_cycles
 from kcsim.sharing.places import confined, index_level
-from kcsim.sharing.plan import SharedLayer, SharedMapping
+from kcsim.sharing.plan import Arithmetic, SharedLayer, SharedMapping
 from kcsim.sharing.strategies import PhaseName
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import TENSORS, Tensor
@@ -58,7 +58,7 @@ class Phase:
 
 
 def phase_hardware(
-    shared: SharedLayer, phase: PhaseName, home: int, last: int, tile: Tile
+    shared: SharedLayer, phase: PhaseName, home: int, last: int, tile: Tile, ordered: int = 0
 ) -> Hardware:
     """The hardware as one phase sees it.
 
@@ -72,11 +72,23 @@ def phase_hardware(
         Position of the level that tables are gathered at.
     tile : Tile
         What the home holds at one time; the width of sums depends on it.
+    ordered : int
+        Likewise: filters that share an order; 0 for none.
     """
+    units = shared.arithmetic(tile, ordered)
+    key = phase, home, last, units
+    if key not in shared.known:
+        shared.known[key] = _phase_hardware(shared, phase, home, last, units)
+    found: Hardware = shared.known[key]
+    return found
+
+
+def _phase_hardware(
+    shared: SharedLayer, phase: PhaseName, home: int, last: int, units: Arithmetic
+) -> Hardware:
     is_gather, role = phase == "gather", shared.sharing.role(phase)
     hardware = confined(shared.hardware, home, (role, last) if is_gather else None)
     compute, precision = hardware.compute, hardware.precision_bits
-    units = shared.arithmetic(tile)
     if is_gather:
         compute = replace(compute, mac_pj=units.add_pj)
     else:
@@ -112,7 +124,7 @@ def count_outer(shared: SharedLayer, mapping: SharedMapping) -> Counts:
     """
     hardware = shared.hardware
     home = hardware.level_index(mapping.home)
-    form = shared.indexed_form(mapping.tile, mapping.ordered, home)
+    form = shared.indexed_form(mapping.tile, mapping.order, home)
     counts = count_layer(shared.layer, hardware, mapping.outer, form).with_sums()
     leave_out(counts.accesses, counts.transfers, first_levels(hardware, home), outside=True)
     return counts
@@ -137,32 +149,33 @@ def count_gather(shared: SharedLayer, mapping: SharedMapping, width: int) -> Pha
         If the mapping does not cover the tile or does not fit.
     """
     home, last = (shared.hardware.level_index(n) for n in (mapping.home, mapping.gathered_at))
-    hardware = phase_hardware(shared, "gather", home, last, mapping.tile)
-    layer = shared.shapes(mapping.tile).gather
-    form = shared.gather_form(mapping.tile, mapping.ordered)
+    tile, order = mapping.tile, mapping.order
+    hardware = phase_hardware(shared, "gather", home, last, tile, order)
+    shapes = shared.shapes(tile, order)
+    layer, form = shapes.gather, shared.gather_form(tile, order)
     counts = count_layer(layer, hardware, mapping.gather, form).with_sums()
     role = TENSORS.index(shared.role)
     accesses, transfers = counts.accesses.copy(), counts.transfers.copy()
     tiles = counts.tile_words.copy()
-    values = width * shared.depth
+    values = width * shared.depth * shapes.group
     accesses[: last + 1, role] *= values
     transfers[:last, role] *= values
     tiles[: last + 1, role] *= values
     gathered = layer.macs * (1 + shared.has_offsets)
     sums = None
     if mapping.ordered:
-        sums = shared.shapes(mapping.tile).shared_tables * max(shared.widths(mapping.tile))
+        sums = int(shapes.shared_tables * shared.room(tile, order))
     gather_one_by_one(accesses, transfers, last, shared.role, gathered, sums)
     counts = replace(counts, accesses=accesses, transfers=transfers, tile_words=tiles)
     check_fit(counts, form, outermost=home + 1)
     leave_out(counts.accesses, counts.transfers, first_levels(shared.hardware, home))
-    runs = shared.runs(mapping.tile)
+    runs = shared.runs(tile)
     taken = _cycles(counts, form, home)
     cycles = taken.total * (1 + shared.has_offsets)
     accesses, transfers = counts.accesses * runs, counts.transfers * runs
     if mapping.ordered:
         # Not every table is as wide as the widest.
-        sums = shared.produced(mapping.tile)
+        sums = shared.produced(tile, order)
         gather_one_by_one(accesses, transfers, last, shared.role, gathered * runs, sums)
     total = replace(
         counts, accesses=accesses, transfers=transfers, executed_macs=layer.macs * runs,
@@ -203,7 +216,7 @@ def count_entries(shared: SharedLayer, mapping: SharedMapping, widths: dict[int,
         If the mapping does not cover the entries or does not fit.
     """
     home = shared.hardware.level_index(mapping.home)
-    hardware = phase_hardware(shared, "entries", home, home, mapping.tile)
+    hardware = phase_hardware(shared, "entries", home, home, mapping.tile, mapping.order)
     shapes = shared.shapes(mapping.tile)
     form = replace(shared.entry_form(shapes), codebook_level=mapping.codebook_level)
     rounds = mapping.tile.rounds(shared.layer)

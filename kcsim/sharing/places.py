@@ -18,13 +18,13 @@ class Place(NamedTuple):
     ----------
     home, last : int
         Positions of its home, and of the level that tables are gathered at.
-    ordered : bool
-        Whether units come in the order of their entries instead.
+    ordered : int
+        Filters that share an order of their units, by their entries, instead; 0 for none.
     """
 
     home: int
     last: int
-    ordered: bool
+    ordered: int
 
 
 def possible_homes(hardware: Hardware) -> tuple[int, ...]:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from kcsim.clustering.coding import fixed_index_bits
 from kcsim.clustering.unit import Unit
-from kcsim.cost.padding import generates_padding
 from kcsim.cost.prices import WeightCosts
-from kcsim.cost.standing import stalls_of
 from kcsim.cost.weight_format import WeightFormat
-from kcsim.errors import MappingError
-from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.nest import Mapping
-from kcsim.sharing.distinct_entries import DistinctEntries
+from kcsim.sharing.distinct_entries import MOST_ZEROS, DistinctEntries
 from kcsim.sharing.places import index_level
 from kcsim.sharing.shapes import PhaseShapes
+from kcsim.sharing.sorted_sums import SortedSums, sorted_sums
 from kcsim.sharing.strategies import Sharing
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import ConvLayer, Tensor
@@ -57,6 +53,8 @@ class SharedMapping:
         Of `PhaseShapes.entries` for as many entries as any block or filter has, or a few more.
     codebook_level : int, optional
         See `kcsim.cost.weight_format.WeightFormat`.
+    group : int
+        Filters that share one order, and gather together.
     """
 
     sharing: Sharing
@@ -68,6 +66,12 @@ class SharedMapping:
     gather: Mapping
     entries: Mapping
     codebook_level: int | None = None
+    group: int = 1
+
+    @property
+    def order(self) -> int:
+        """Filters that share a sorted order; 0 where units come in none."""
+        return self.group if self.ordered else 0
 
 
 MOST_UNITS = 10**9
@@ -111,6 +115,8 @@ class SharedLayer:
         How the weights are stored where they are decoded.
     distinct : DistinctEntries
     sharing : Sharing
+    known : dict
+        What has been worked out, by what it depends on.
     """
 
     layer: ConvLayer
@@ -118,6 +124,7 @@ class SharedLayer:
     form: WeightFormat
     distinct: DistinctEntries
     sharing: Sharing
+    known: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def unit(self) -> Unit:
@@ -140,26 +147,84 @@ class SharedLayer:
         """Whether what is gathered is multiplied by a scale."""
         return self.distinct.part.settings.kind.has_scales or self.has_offsets
 
-    def shapes(self, tile: Tile) -> PhaseShapes:
-        """The layers that the phases of a tile are."""
-        return PhaseShapes(self.layer, self.unit, self.sharing, tile)
+    def shapes(self, tile: Tile, ordered: int = 0) -> PhaseShapes:
+        """The layers that the phases of a tile are.
 
-    def widths(self, tile: Tile) -> dict[int, int]:
+        Parameters
+        ----------
+        tile : Tile
+        ordered : int
+            Filters that share a sorted order; 0 where units come in none. So in all that follows.
+        """
+        layer = self.layer
+        if ordered > 1:
+            share = layer.zeros.weights**ordered
+            if self.distinct.zero_share:
+                share = min(self.sums(tile, ordered).zero_share, MOST_ZEROS)
+            layer = replace(layer, zeros=replace(layer.zeros, weights=share))
+        return PhaseShapes(layer, self.unit, self.sharing, tile, max(ordered, 1))
+
+    def sums(self, tile: Tile, ordered: int) -> SortedSums:
+        """The sums of all tiles whose units come in order."""
+        most = self.hardware.compute.group_cap or 0
+        return sorted_sums(self.distinct, self.blocks(tile), ordered, most)
+
+    def blocks(self, tile: Tile) -> int:
+        """Blocks of input channels of a group in a tile, one unit deep."""
+        return -(-tile.C // self.unit.channels)
+
+    @cached_property
+    def units_per_kernel(self) -> int:
+        """Units that one filter has in one block of channels."""
+        return self.shapes(Tile.whole(self.layer)).units_per_kernel
+
+    def passed(self, tile: Tile, ordered: int) -> int:
+        """Sums that filters pass on to another one with the same order, over all tiles."""
+        if ordered < 2:
+            return 0
+        rounds, (rows, columns) = tile.rounds(self.layer), self.shapes(tile).shared_positions
+        places = tile.N * rows * columns * rounds.N * rounds.P * rounds.Q
+        return self.sums(tile, ordered).passed * self.depth * places
+
+    def widths(self, tile: Tile, ordered: int = 0) -> dict[int, int]:
         """Entries that blocks (or filters) use in a tile, and in how many of all tiles' blocks.
 
-        Tiles that differ in images, rows or columns alone count once.
+        Tiles that differ in images, rows or columns alone count once. In order, an entry counts
+        for every sum that it multiplies.
         """
-        found = self.sharing.widths(self.distinct, tile, self.shapes(tile).blocks)
+        if ordered:
+            found = self.sums(tile, ordered).widths
+        else:
+            found = self.sharing.widths(self.distinct, tile, self.blocks(tile))
         return {n + self.has_offsets: count for n, count in found if n + self.has_offsets}
 
-    def arithmetic(self, tile: Tile) -> Arithmetic:
+    def room(self, tile: Tile, ordered: int) -> Fraction:
+        """Entries that a table has room for, on average: as many as the widest one of any tile.
+
+        Of filters that share an order, the widest of the same place in it.
+        """
+        if ordered < 2:
+            return Fraction(max(self.widths(tile, ordered)))
+        return Fraction(self.sums(tile, ordered).room, ordered)
+
+    def arithmetic(self, tile: Tile, ordered: int = 0) -> Arithmetic:
         """Widths and energies of a tile.
 
         Energies are those of the hardware times the 1-bit full adders of these operands over
         those of its own (`Hardware.full_adders`).
         """
-        hardware, precision, shapes = self.hardware, self.hardware.precision_bits, self.shapes(tile)
-        units = shapes.blocks * shapes.units_per_kernel
+        units = self.blocks(tile) * self.units_per_kernel
+        if ordered and self.hardware.compute.group_cap:
+            units = min(units, self.hardware.compute.group_cap)
+        key = "arithmetic", units, tile.rounds(self.layer).C == 1
+        if key not in self.known:
+            self.known[key] = self._arithmetic(*key[1:])
+        found: Arithmetic = self.known[key]
+        return found
+
+    def _arithmetic(self, units: int, finishes: bool) -> Arithmetic:
+        """That of so many units of a filter."""
+        hardware, precision = self.hardware, self.hardware.precision_bits
         bits = self.sharing.value_bits(precision, self.unit, units, scaled=self.has_factors)
         gathered = bits if self.role == "inputs" else precision.inputs
         multiplied = precision.inputs if self.role == "inputs" else bits
@@ -171,14 +236,14 @@ class SharedLayer:
             hardware.multiply_pj * gathered / precision.inputs,
             hardware.compute.mac_pj * mac,
             hardware.compute.gated_mac_pj * mac,
-            tile.rounds(self.layer).C == 1,
+            finishes,
         )
 
-    def produced(self, tile: Tile) -> int:
+    def produced(self, tile: Tile, ordered: int = 0) -> int:
         """Words of the intermediate tensor that all tiles compute."""
         rounds = tile.rounds(self.layer)
         rows, columns = self.shapes(tile).shared_positions
-        entries = sum(count * width for width, count in self.widths(tile).items())
+        entries = sum(count * width for width, count in self.widths(tile, ordered).items())
         places: int = tile.N * rows * columns * self.depth * rounds.N * rounds.P * rounds.Q
         return entries * places
 
@@ -232,7 +297,7 @@ class SharedLayer:
         part = self.distinct.part
         return fixed_index_bits(part.clusters) + fixed_index_bits(part.settings.transforms)
 
-    def stored_bits(self, tile: Tile, ordered: bool, home: int) -> Fraction:
+    def stored_bits(self, tile: Tile, ordered: int, home: int) -> Fraction:
         """Bits of a unit in all levels outside of the phases: as `index_bits`, and its list.
 
         Lists of all tiles are shared out among all units.
@@ -240,7 +305,7 @@ class SharedLayer:
         bits = self.index_bits(tile, ordered)
         if not self.has_lists(home):
             return bits
-        listed = sum(entries * count for entries, count in self.widths(tile).items())
+        listed = sum(entries * count for entries, count in self.widths(tile, ordered).items())
         rounds = tile.rounds(self.layer)
         units = self.shapes(tile).units * rounds.G * rounds.M * rounds.C
         return bits + Fraction(listed * self.entry_bits, units)
@@ -251,7 +316,7 @@ class SharedLayer:
     ) -> dict[Tensor, Any]:  # fmt: skip
         """Bits of a tile in its home, tables of some width included with what they stand for.
 
-        Lists have room for the widest table.
+        Lists have room for `widest` entries (`room`).
 
         Those of one unit may be a fraction, or floats of many tiles.
         """
@@ -266,39 +331,43 @@ class SharedLayer:
         needed[self.role] += shapes.shared_tables * width * value_bits
         return needed
 
-    def index_bits(self, tile: Tile, ordered: bool) -> Fraction:
+    def index_bits(self, tile: Tile, ordered: int) -> Fraction:
         """Bits of what is stored for a unit: its index, or its address in a tile; and factors.
 
-        An address says which unit of the filter it is, and whether it is the last with its entry.
-        Zero units that are left out have none; the others' are shared out among all.
+        An address says which unit of the filter it is, and whether it is the last with its entry:
+        one for all filters that share an order, with a bit for each. Zero units that are left out
+        have none; the others' are shared out among all.
         """
         if not ordered:
             return self.form.unit_bits
         units = self.shapes(tile).units // (tile.G * tile.M)
         extras = self.distinct.part.settings.extras_bits
-        bits = Fraction(fixed_index_bits(units) + 1 + extras)
-        return bits * (1 - self._zero_share)
+        bits = Fraction(fixed_index_bits(units) + ordered + extras, ordered)
+        return bits * (1 - self._zero_share(tile, ordered))
 
-    @cached_property
-    def _zero_share(self) -> Fraction:
-        """Share of the units that are left out."""
-        share = Fraction(self.distinct.zero_share).limit_denominator(MOST_UNITS)
+    def _zero_share(self, tile: Tile, ordered: int) -> Fraction:
+        """Share of the units that are left out: of filters that share an order, by all of them."""
+        found = self.distinct.zero_share
+        if ordered > 1:
+            found = self.sums(tile, ordered).zero_share
+        share = Fraction(found).limit_denominator(MOST_UNITS)
         return min(share, Fraction(MOST_UNITS - 1, MOST_UNITS))
 
-    def indexed_form(self, tile: Tile, ordered: bool, home: int) -> WeightFormat:
+    def indexed_form(self, tile: Tile, ordered: int, home: int) -> WeightFormat:
         """The weights as all levels outside of the phases know them: indexes, and lists."""
         bits, innermost = self.stored_bits(tile, ordered, home), len(self.hardware.levels) - 1
         return WeightFormat(self.form.value_bits, self.form.unit, bits, innermost)
 
-    def gather_form(self, tile: Tile, ordered: bool) -> WeightFormat:
+    def gather_form(self, tile: Tile, ordered: int) -> WeightFormat:
         """The weights of the phase that gathers: indexes, all the way to the adders."""
         bits, innermost = self.index_bits(tile, ordered), len(self.hardware.levels) - 1
+        bits *= max(ordered, 1)
         if ordered and "weights" in self.hardware.levels[innermost].kept_tensors:
             # What it reads for zeros is spared by the rules of zeros there.
-            bits /= 1 - self._zero_share
+            bits /= 1 - self._zero_share(tile, ordered)
         return WeightFormat(self.form.value_bits, (self.depth, 1, 1), bits, innermost)
 
-    def gather_costs(self, tile: Tile, ordered: bool) -> WeightCosts:
+    def gather_costs(self, tile: Tile, ordered: int) -> WeightCosts:
         """Likewise, for the mapper."""
         form = self.gather_form(tile, ordered)
         return WeightCosts((self.depth, 1, 1), float(form.unit_bits), form.decode_level)
@@ -309,41 +378,3 @@ class SharedLayer:
             self.form, unit=shapes.entry_unit, unit_bits=Fraction(self.entry_bits),
             multiplies_per_weight=0, adds_per_weight=0,
         )  # fmt: skip
-
-
-def check_shareable(shared: SharedLayer) -> None:
-    """Raise a MappingError if a layer cannot share on a hardware, whatever the mapping."""
-    what = f"{shared.layer.name} cannot {shared.sharing.verb}"
-    if reason := shared.distinct.part.unshared:
-        raise MappingError(f"{what}: {reason}")
-    for uncounted in _uncounted(shared.layer, shared.hardware):
-        raise MappingError(f"{what}: {uncounted} are not counted for that")
-    if not shared.widths(Tile.whole(shared.layer)):
-        raise MappingError(f"{what}: all of its weights are zero, and zeros are left out")
-
-
-def _uncounted(layer: ConvLayer, hardware: Hardware) -> Iterator[str]:
-    """What a hardware has that no phase counts."""
-    for level in hardware.levels:
-        yield from _uncounted_at(level)
-    widths = hardware.level_bits
-    if layer.precision_bits or any(bits != widths[-1] for bits in widths):
-        yield "widths by level or layer"
-    if stalls_of(hardware):
-        yield "stalls and passes"
-    if generates_padding(layer, hardware):
-        yield "inputs without their padding"
-    if hardware.slides == "repeated":
-        yield "slides by repeated moves alone"
-
-
-def _uncounted_at(level: Level) -> Iterator[str]:
-    for has, name in ((level.fanout.hop_pj, "hops"), (level.fanout.forwarding, "forwarding")):
-        if has:
-            yield f"{name} below '{level.name}'"
-    if level.fanout.words_per_cycle is not None:
-        yield f"bandwidth of the network below '{level.name}'"
-    if level.fanout.tensor_pj:
-        yield f"energies by tensor of the network below '{level.name}'"
-    if not level.counted.fills:
-        yield f"fills that cost nothing, as of '{level.name}',"

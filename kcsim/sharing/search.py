@@ -24,9 +24,10 @@ from kcsim.mapping.search import TIME_LIMIT, SearchResult, objective_value
 from kcsim.sharing.account import Cost, SharedEstimate, evaluate_shared
 from kcsim.sharing.bounds import Bounds
 from kcsim.sharing.keys import sharing_key
+from kcsim.sharing.limits import check_shareable, possible_groups
 from kcsim.sharing.phase_search import Phases, PhaseSearch, compile_kernels
-from kcsim.sharing.places import Place, can_order, gathering_levels, possible_homes
-from kcsim.sharing.plan import SharedLayer, SharedMapping, check_shareable
+from kcsim.sharing.places import Place, gathering_levels, possible_homes
+from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import LayerError
 
@@ -120,7 +121,7 @@ class _Candidate(NamedTuple):
 
     def with_entries(self, shared: SharedLayer, objective: str, known: PhaseSearch) -> _Candidate:
         """With the phase that multiplies, which many tiles have in common."""
-        entries = self.bounds.beside(known.entries(shared, self.place, self.tile).cost)
+        entries = known.entries(shared, self.place, self.tile).cost
         value = self.bounds.value_with(self.at, objective, entries, None)
         # Sums are rounded.
         value = max(self.value, value * (1 - 1e-12))
@@ -135,8 +136,7 @@ class _Candidate(NamedTuple):
         found = known.gather(shared, self.place, self.tile, most)
         if found is None:
             return None
-        gather = self.bounds.beside(found.cost)
-        value = self.bounds.value_with(self.at, objective, self.entries, gather) * (1 - 1e-12)
+        value = self.bounds.value_with(self.at, objective, self.entries, found.cost) * (1 - 1e-12)
         return known.mapped(shared, self.place, self.tile) if value < below else None
 
 
@@ -162,7 +162,7 @@ def _to_document(outcome: _Outcome) -> dict[str, Any]:
         plan, found = outcome.best.plan, outcome.best
         document["best"] = {
             "home": plan.home, "gathered_at": plan.gathered_at, "ordered": plan.ordered,
-            "tile": list(plan.tile), "codebook_level": plan.codebook_level,
+            "group": plan.group, "tile": list(plan.tile), "codebook_level": plan.codebook_level,
             "energy": found.energy, "cycles": found.cycles.total,
             **{part: cache.mapping_to_document(getattr(plan, part)) for part in _PARTS},
         }  # fmt: skip
@@ -184,6 +184,7 @@ def _read(
         plan = SharedMapping(
             shared.sharing, kept["home"], kept["gathered_at"], kept["ordered"],
             Tile(*map(int, kept["tile"])), outer, gather, entries, kept["codebook_level"],
+            kept["group"],
         )  # fmt: skip
         found = evaluate_shared(shared, plan)
     except (*cache.UNREADABLE, IndexError, ZeroDivisionError):
@@ -267,5 +268,5 @@ def _places(shared: SharedLayer) -> Iterator[Place]:
     for home in reversed(possible_homes(shared.hardware)):
         for last in reversed(gathering_levels(shared.hardware, home, shared.role)):
             yield Place(home, last, False)
-        if can_order(shared.hardware, home, shared.sharing):
-            yield Place(home, home, True)
+        for filters in possible_groups(shared, home):
+            yield Place(home, home, filters)

@@ -24,12 +24,15 @@ class PhaseShapes:
     sharing : Sharing
     tile : Tile
         It cuts no units.
+    group : int
+        Filters that gather together; they divide those of the tile.
     """
 
     layer: ConvLayer
     unit: Unit
     sharing: Sharing
     tile: Tile
+    group: int = 1
 
     @property
     def blocks(self) -> int:
@@ -70,10 +73,15 @@ class PhaseShapes:
         return -(-self.tile.C * self.depth // self.unit.channels)
 
     @property
+    def gathering_filters(self) -> int:
+        """Filters of a group of channels that gather apart."""
+        return self.tile.M // self.group
+
+    @property
     def gathered(self) -> int:
         """Values that are gathered in the tile, each one MAC of the phase."""
         rows, columns = self.positions("gather")
-        filters = self.tile.N * self.tile.G * self.tile.M * rows * columns
+        filters = self.tile.N * self.tile.G * self.gathering_filters * rows * columns
         return filters * self.gathered_channels * self.units_per_kernel
 
     @property
@@ -100,7 +108,8 @@ class PhaseShapes:
     def gather(self) -> ConvLayer:
         """The phase that gathers by index, for the whole tile: one addition a MAC."""
         tile, channels = self.tile, self.gathered_channels * self.tile.G
-        return self._layer("gather", channels, tile.M * tile.G, self.layer.zeros, tile.G)
+        filters = self.gathering_filters * tile.G
+        return self._layer("gather", channels, filters, self.layer.zeros, tile.G)
 
     def entries(self, count: int) -> ConvLayer:
         """The phase that multiplies by entries, for one block of channels or one filter.

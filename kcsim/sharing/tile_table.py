@@ -31,21 +31,25 @@ class TileTable:
     Attributes
     ----------
     units : Arithmetic
-    width, widest, tables
-        Entries of the widest table, likewise if units are not ordered, and words of the
-        intermediate tensor, in one tile.
-    tables_used, gathered, listed, words, macs
-        Over all tiles: tables with entries, values gathered, entries in lists, words of the
-        intermediate tensor that are computed, and products with entries.
+    width, widest, room, tables
+        Entries of the widest table, likewise if units are not ordered and on average of those that
+        share an order, and words of the intermediate tensor, in one tile.
+    tables_used, gathered, passed, listed, words, macs
+        Over all tiles: tables with entries, values gathered, sums passed on among filters that
+        share an order, entries in lists, words of the intermediate tensor that are computed, and
+        products with entries.
     """
 
-    def __init__(self, shared: SharedLayer, tiles: list[Tile], ordered: bool) -> None:
+    def __init__(self, shared: SharedLayer, tiles: list[Tile], ordered: int) -> None:
         self.shared, self.ordered = shared, ordered
-        tile = Tile(*np.array(tiles, np.int64).T)
-        self.shapes = shapes = PhaseShapes(shared.layer, shared.unit, shared.sharing, tile)
+        tile, group = Tile(*np.array(tiles, np.int64).T), max(ordered, 1)
+        self.shapes = shapes = PhaseShapes(shared.layer, shared.unit, shared.sharing, tile, group)
         _, first, at = np.unique(getattr(tile, shared.sharing.merged), True, True)
-        widths = [shared.widths(tiles[i]) for i in first]
+        widths = [shared.widths(tiles[i], ordered) for i in first]
         self.width = np.array([float(max(each, default=0)) for each in widths])[at]
+        self.room = self.width
+        if ordered:
+            self.room = np.array([float(shared.room(tiles[i], ordered)) for i in first])[at]
         entries = np.array([float(sum(e * n for e, n in each.items())) for each in widths])[at]
         used = np.array([float(sum(each.values())) for each in widths])[at]
         self.widest = self.width.astype(np.int64)
@@ -53,7 +57,8 @@ class TileTable:
             self.width = np.minimum(self.width, 1 + shared.has_offsets)
         _, first, at = np.unique(tile.C, True, True)
         self.index_bits = np.array([float(shared.index_bits(tiles[i], ordered)) for i in first])[at]
-        units = np.array([shared.arithmetic(tiles[i]) for i in first], np.float64)[at]
+        units = np.array([shared.arithmetic(tiles[i], ordered) for i in first], np.float64)[at]
+        passed = np.array([float(shared.passed(tiles[i], ordered)) for i in first])[at]
         self.units = Arithmetic(*units.T)
         rounds = tile.rounds(shared.layer)
         again = rounds.N * rounds.P * rounds.Q
@@ -65,6 +70,7 @@ class TileTable:
             tile.N * rows * columns
             for rows, columns in (shapes.shared_positions, shapes.positions("entries"))
         )
+        self.passed = passed
         self.entries, self.listed = entries, entries * again
         self.words = entries * computed * shared.depth * again
         self.macs = entries * shared.unit.size * multiplied * again
@@ -77,7 +83,7 @@ class TileTable:
             if shared.role in level.kept_tensors:
                 fits &= room_of(level, shared.role).holds(table)
         needed = shared.home_bits(
-            self.shapes, home, self.index_bits, self.width, self.widest, self.units.bits
+            self.shapes, home, self.index_bits, self.width, self.room, self.units.bits
         )
         for room in rooms_of(shared.hardware.levels[home]):
             fits &= room.holds(needed)
@@ -120,6 +126,7 @@ class TileTable:
     @property
     def _left(self) -> float:
         """Share of the work that is left at least, where the MAC units leave out zeros."""
-        zeros, units = self.shared.layer.zeros, self.shared.distinct.zero_share
-        zeros = replace(zeros, weights=max(zeros.weights, units))
+        zeros = self.shared.layer.zeros
+        share = max(zeros.weights, self.shared.distinct.zero_share)
+        zeros = replace(zeros, weights=share)
         return float(left_of_macs(self.shared.hardware.compute, zeros))

@@ -73,24 +73,37 @@ class SharedWalk:
         bits = self.hardware.precision_bits
         self.sum_bits = bits.partial_sums or bits.outputs
         self.found = Shared()
+        # Filters that share an order, and inputs of a sum.
+        self.group = mapping.group
+        self.most = self.hardware.compute.group_cap if mapping.ordered else None
 
     def run(self):
         self.found.value_bits = self.width_of_values()
+        self.passed, self.met = 0, 0
+        self.places_in_group = [0] * self.group
         tables = self.all_tables = list(self.tables())
         self.widest = max(tables, default=0)
         self.index_bits = bits_for(self.clusters) + bits_for(self.settings.transforms) + self.extras
         if self.mapping.ordered:
             self.widest = 1 + self.more
-            # Zero units that are left out have no address.
-            self.index_bits = self.read_bits = bits_for(self.filter_units) + 1 + self.extras
-            self.index_bits *= Fraction(int((self.keys >= 0).sum()), self.keys.size)
+            # One address for all filters of a group, and a bit for each. Units that are zero in all
+            # of them are left out and have none.
+            address = bits_for(self.filter_units) + self.group + self.extras
+            self.index_bits = Fraction(address * self.met, self.keys.size)
+            self.read_bits = address
         # An innermost level that keeps weights reads none for zeros, but looks at none here.
-        if not self.mapping.ordered or "weights" not in self.hardware.levels[-1].kept_tensors:
+        if not self.mapping.ordered:
             self.read_bits = self.index_bits
+        elif "weights" not in self.hardware.levels[-1].kept_tensors:
+            self.read_bits = self.index_bits * self.group
         # Lists of entries come with the indexes, if they are decoded there or further in.
         self.entry_bits = bits_for(self.clusters) + bits_for(self.settings.transforms)
         self.lists = self.indexed if self.decode >= self.indexed else 0
-        self.listed = max(tables, default=0) if self.decode >= self.indexed else 0
+        self.at_most = self.tile.G * (self.blocks if self.products else self.tile.M)
+        self.at_most *= max(tables, default=0)
+        if self.mapping.ordered:
+            self.at_most = self.tile.G * self.tile.M // self.group * sum(self.places_in_group)
+        self.listed = self.at_most if self.decode >= self.indexed else 0
         listed = sum(tables) * self.entry_bits if self.decode >= self.indexed else 0
         self.stored_bits = self.index_bits + Fraction(listed, self.keys.size)
         self.found.home_bits = self.room()
@@ -109,10 +122,14 @@ class SharedWalk:
         if self.products:
             return bits.products or bits.weights + bits.inputs + bits_for(math.prod(self.unit))
         factor = bits.weights if self.factors else 0
-        return bits.sums or bits.inputs + factor + bits_for(self.filter_units)
+        added = min(self.filter_units, self.most or self.filter_units)
+        return bits.sums or bits.inputs + factor + bits_for(added)
 
     def tables(self):
         """Entries of every table of the tiles that differ in groups, filters and channels."""
+        if self.mapping.ordered:
+            yield from self.sums_in_order()
+            return
         groups, filters, blocks = self.keys.shape[:3]
         for g in range(groups):
             for m in range(0, filters, self.tile.M if self.products else 1):
@@ -122,6 +139,47 @@ class SharedWalk:
                     count = len({key for key in some.ravel().tolist() if key >= 0}) + self.more
                     if count:
                         yield count
+
+    def sums_in_order(self):
+        """Sums of every filter of every group, of tiles likewise: units are laid out and walked."""
+        groups, filters, blocks = self.keys.shape[:3]
+        for g in range(groups):
+            for m in range(0, filters, self.group):
+                for b in range(0, blocks, self.blocks):
+                    own = self.keys[g, m : m + self.group, b : b + self.blocks]
+                    columns = own.reshape(self.group, -1).T.tolist()
+                    units = sorted(column for column in columns if max(column) >= 0)
+                    self.met += len(units)
+                    for f, count in enumerate(self.walk_units(units)):
+                        most = max(self.places_in_group[f], count + self.more)
+                        self.places_in_group[f] = most
+                        if count + self.more:
+                            yield count + self.more
+
+    def walk_units(self, units):
+        """Units come one by one; every filter has a sum that is open, and how much it holds."""
+        done, held, opened = [0] * self.group, [0] * self.group, [None] * self.group
+
+        def close(first):
+            """End the sums of a filter and of those behind it, the last one first."""
+            for f in range(self.group - 1, first - 1, -1):
+                if opened[f] is not None:
+                    done[f] += opened[f][f] >= 0
+                    self.passed += any(entry >= 0 for entry in opened[f][:f])
+                opened[f], held[f] = None, 0
+
+        for unit in units:
+            for f in range(self.group):
+                if opened[f] is not None and opened[f] != unit[: f + 1]:
+                    close(f)
+            first = min(f for f in range(self.group) if unit[f] >= 0)
+            if self.most is not None and held[first] == self.most:
+                close(first)
+            for f in range(self.group):
+                opened[f] = unit[: f + 1]
+                held[f] += 1
+        close(0)
+        return done
 
     # The phases as layers.
 
@@ -196,7 +254,8 @@ class SharedWalk:
         tile, rounds = self.tile, self.rounds()
         # As deep as the sums of an entry; one product stands for all channels of a unit.
         channels = tile.G * (self.blocks if self.products else tile.C)
-        layer = self.phase(channels, tile.G * tile.M, tile.G, 1, second=self.products)
+        filters = tile.G * tile.M // self.group
+        layer = self.phase(channels, filters, tile.G, 1, second=self.products)
         role = "inputs" if self.products else "outputs"
         levels = [
             replace(each, keeps=tuple(t for t in each.kept_tensors if t != role), may_bypass=())
@@ -207,7 +266,8 @@ class SharedWalk:
         walked, times = walk(layer, hardware, self.mapping.gather), math.prod(rounds.values())
         for tensor in TENSORS:
             first = self.indexed if tensor == "weights" else self.home
-            wide = (lambda i: self.widest * (i <= self.last)) if tensor == role else None
+            every = self.widest * self.group
+            wide = (lambda i, n=every: n * (i <= self.last)) if tensor == role else None
             self.keep("gather", walked, tensor, first, times, scale=wide)
         # Values gathered are read one by one; of sums, read and updated.
         gathered = layer.macs * (1 + self.more) * times
@@ -324,8 +384,7 @@ class SharedWalk:
         needed += tile.N * tile.G * tile.M * tile.P * tile.Q * self.sum_bits
         if self.indexed == self.home:
             needed += tile.G * tile.M * self.filter_units * self.index_bits
-            tables = tile.G * (self.blocks if self.products else tile.M)
-            needed += tables * self.listed * self.entry_bits
+            needed += self.listed * self.entry_bits
         places = tile.N * tile.G * math.prod(self.positions(second=False))
         places *= self.blocks if self.products else tile.M
         return math.ceil(needed + places * self.widest * self.found.value_bits)
@@ -364,7 +423,9 @@ class SharedWalk:
         share = Fraction(wide * operand + wide + operand, one_mac)
         gathered, products = (self.found.units[each] for each in ("gathered", "products"))
         found["MAC", "", "compute", "energy"] = float(products * share * mac)
-        adds = gathered * (1 + self.more) * Fraction(value, one_mac)
+        rounds = self.rounds()
+        passed = self.passed * self.places() * rounds["N"] * rounds["P"] * rounds["Q"]
+        adds = (gathered * (1 + self.more) + passed) * Fraction(value, one_mac)
         found["adder", "", "add", "energy"] = float(adds * mac)
         address = gathered * (1 + self.more) * self.hardware.compute.address_pj
         found["address", "", "compute", "energy"] = address
@@ -442,13 +503,12 @@ class SharedWalk:
                     continue
                 count = getattr(walked, action)[self.names[index], tensor]
                 if part == "gather" and tensor == role:
-                    count *= self.widest * (index <= self.last)
+                    count *= self.widest * self.group * (index <= self.last)
                     if index == self.last and action in ("reads", "updates")[: 2 - self.products]:
                         count = layer.macs * (1 + self.more)
                         if self.mapping.ordered:
                             # As if every table were as wide as the widest.
-                            count = max(self.all_tables) * self.tile.G * self.tile.M * self.places()
-                            count *= action == "updates"
+                            count = self.at_most * self.places() * (action == "updates")
                 words[tensor, action] = count
         above = self.names[index - 1]
         return self.read(part, index, words, walked.up[above, "outputs"] * (index > self.home))

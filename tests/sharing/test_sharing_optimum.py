@@ -18,8 +18,9 @@ from kcsim.hardware.schema import CodebookStore, Compute, Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import OBJECTIVES
 from kcsim.sharing.account import evaluate_shared
+from kcsim.sharing.limits import possible_groups
 from kcsim.sharing.phase_search import PhaseSearch
-from kcsim.sharing.places import Place, can_order, gathering_levels, possible_homes
+from kcsim.sharing.places import Place, gathering_levels, possible_homes
 from kcsim.sharing.plan import SharedMapping
 from kcsim.sharing.search import MAPPED_TILES, find_shared_mapping
 from kcsim.sharing.strategies import SHARINGS
@@ -39,10 +40,11 @@ def every_shared_mapping(shared, objective):
         choices = [divisors(size) if home else [size] for size in whole]
         # Tiles that cut no unit.
         choices[3] = [c for c in choices[3] if c % depth == 0 or c == whole.C]
-        places = [(at, False) for at in gathering_levels(shared.hardware, home, shared.role)]
-        if can_order(shared.hardware, home, shared.sharing):
-            places.append((home, True))
+        places = [(at, 0) for at in gathering_levels(shared.hardware, home, shared.role)]
+        places += [(home, filters) for filters in possible_groups(shared, home)]
         for (last, ordered), sizes in itertools.product(places, itertools.product(*choices)):
+            if sizes[2] % max(ordered, 1):
+                continue
             with contextlib.suppress(MappingError):
                 yield known.mapped(shared, Place(home, last, ordered), Tile(*sizes))
 
