@@ -312,7 +312,7 @@ def _cycles(outer: Counts, form: WeightFormat, gather: Phase, entries: Phase, ho
         outside = transfer_cycles(*parts[0], i, level)
         transfer[level.name] = sum(transfer_cycles(*part, i, level) for part in parts)
         needed[level.name] = outside if level.buffering == "single" else transfer[level.name]
-    total, bound_by = in_turns(outer.hardware, compute, bound_by, needed)
+    total, bound_by = in_turns(outer.hardware, compute, bound_by, needed, transfer)
     lookup = lookup_cycles(entries.counts, entries.weights, place)
     if lookup > total:
         total, bound_by = lookup, "codebook"
