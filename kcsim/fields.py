@@ -327,6 +327,7 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
         ("tile", "by name", "", "What the home holds at one time: extents of N, G, M, C, P, Q."),
         ("ordered", "flag", "", "Whether sums are gathered one at a time, units coming in the "
          "order of their entries."),
+        ("group", "integer", "", "Filters that share one order; 1 where there is none."),
         ("outer", "records", "", "Of the whole layer: the loops down to the home bring one tile "
          "after the other."),
         ("gather", "records", "", "The phase that gathers by index, for one tile."),

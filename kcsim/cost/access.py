@@ -79,7 +79,7 @@ def codebook_places(
     if store is None:
         return ()
     if codebook_bits <= store.capacity_kib * 8192:
-        width, rate = store.word_bits, store.read_words_per_cycle
+        width, rate = store.word_bits, store.words_per_cycle
         return (CodebookPlace(None, None, width, width, store.read_pj, store.write_pj, rate),)
     places = []
     for i, level in reversed(list(enumerate(hardware.levels[: decode_level + 1]))):

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from kcsim.hardware.banks import random_words_per_cycle
 from kcsim.hardware.description import Described
 from kcsim.hardware.values import (
     STRICT,
@@ -40,8 +41,9 @@ class CodebookStore(Described):
         Width of a word of the store; when absent that of a weight.
     read_pj, write_pj : float
         Energy of one word.
-    read_words_per_cycle : float, optional
-        Words that each copy gives in a cycle; when absent, as many as what it feeds can take.
+    read_words_per_cycle : float or "auto", optional
+        Words that each copy gives in a cycle, "auto" as many as its ports and banks give on average
+        of random words; when absent, as many as what it feeds can take.
     """
 
     level: Name
@@ -50,4 +52,12 @@ class CodebookStore(Described):
     write_pj: EnergyPj
     word_bits: WordBits = Field(default_factory=unknown_word)
     sizing: Literal["fixed", "auto"] = "fixed"
-    read_words_per_cycle: Rate | None = None
+    read_words_per_cycle: Rate | Literal["auto"] | None = None
+
+    @property
+    def words_per_cycle(self) -> float | None:
+        """`read_words_per_cycle` as a number; see `kcsim.hardware.banks`."""
+        if self.read_words_per_cycle != "auto":
+            return self.read_words_per_cycle
+        ports = self.ports if isinstance(self.ports, str) else "1RW"
+        return random_words_per_cycle(self.banks or 1, int(ports[0]))

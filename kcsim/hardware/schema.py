@@ -1,7 +1,7 @@
 """The hardware: what a hardware file holds, validated.
 
-Everything here is plain, frozen data. Each class checks itself, so a hardware
-that exists is a consistent one, whether it came from a file or from Python.
+Everything here is plain, frozen data. Each class checks itself, so a hardware that exists is a
+consistent one, whether it came from a file or from Python.
 """
 
 from __future__ import annotations
@@ -53,9 +53,8 @@ class Compute:
     idle : Idle, optional
         What idle units take; as the chip says when absent.
     zeros : dict of str to str
-        What the units do where an operand is zero: ``gate`` spares the energy of
-        the MAC and of its accesses, ``skip`` also its cycle. Operands that are not
-        named are not looked at.
+        What the units do where an operand is zero: ``gate`` spares the energy of the MAC and of
+        its accesses, ``skip`` also its cycle. Operands that are not named are not looked at.
     gated_mac_pj : float
         Energy of a MAC that is gated.
     add_pj, multiply_pj : float, optional
@@ -69,7 +68,7 @@ class Compute:
     technology_nm, voltage_v : float, optional
         Those of the chip when absent.
     address_pj : float
-        Of finding the place of one value that is gathered, and of control.
+        Energy of finding the place of a value that is gathered where layers share, and of control.
     filter_group, group_cap : int
         Filters that may share a sorted order of units (UCNN's G), and inputs of a sum in order.
     area_mm2 : float, optional

@@ -110,9 +110,15 @@ def standing_cycles(counts: Counts, form: WeightFormat) -> int:
 
 
 def in_turns(
-    hardware: Hardware, compute: int, bound_by: str, transfer: Mapping[str, int]
+    hardware: Hardware,
+    compute: int,
+    bound_by: str,
+    transfer: Mapping[str, int],
+    least: Mapping[str, int] | None = None,
 ) -> tuple[int, str]:
     """Cycles of levels that work side by side or, where they buffer singly, in turns.
+
+    Where some of the transfers of a level are among `compute`, `least` are those of all.
 
     Returns
     -------
@@ -127,6 +133,7 @@ def in_turns(
             needed = cycles
             if name == level.name and level.buffering == "single":
                 needed = total + cycles
+            needed = max(needed, (least or {}).get(name, 0))
             if needed > total:
                 total, bound_by = needed, name
     return total, bound_by

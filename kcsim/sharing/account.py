@@ -15,7 +15,7 @@ from kcsim.cost.ports import start_cycles
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.model.codebook import codebook_place
 from kcsim.model.counts import Counts
-from kcsim.model.cycles import Cycles, lookup_cycles, transfer_cycles
+from kcsim.model.cycles import Cycles, in_turns, lookup_cycles, transfer_cycles
 from kcsim.model.energy import (
     EnergyItem,
     bias_items,
@@ -310,15 +310,12 @@ def _cycles(outer: Counts, form: WeightFormat, gather: Phase, entries: Phase, ho
         (gather.counts, gather.weights, None),
         (entries.counts, entries.weights, place),
     )
-    total = compute
-    for i, level in reversed(list(enumerate(outer.hardware.levels))):
+    needed = {}
+    for i, level in enumerate(outer.hardware.levels):
         outside = transfer_cycles(*parts[0], i, level)
         transfer[level.name] = sum(transfer_cycles(*part, i, level) for part in parts)
-        in_turn = total + outside if level.buffering == "single" else 0
-        needed = max(in_turn, transfer[level.name])
-        if needed > total:
-            total, bound_by = needed, level.name
-    transfer = {name: transfer[name] for name in outer.hardware.level_names}
+        needed[level.name] = outside if level.buffering == "single" else transfer[level.name]
+    total, bound_by = in_turns(outer.hardware, compute, bound_by, needed, transfer)
     lookup = lookup_cycles(entries.counts, entries.weights, place)
     if lookup > total:
         total, bound_by = lookup, "codebook"
