@@ -52,6 +52,29 @@ def break_even_table(
     return plain_table(found, title, (sentence(frame, found, along, pair, of),))
 
 
+def joined_table(
+    frame: pd.DataFrame, along: str, pairs: Sequence[tuple[Any, Any]], of: str = "energy"
+) -> Table:
+    """Break-evens of several pairs of executions in one table of numbers, for programs.
+
+    Parameters
+    ----------
+    frame, along, pairs, of
+        As for `summary_table`.
+    """
+    import pandas as pd
+
+    parts = []
+    for first, second in pairs:
+        found = break_even(frame, along, "execution", first, second, of)
+        parts.append(found.assign(along=column_of(frame, along), execution=second, against=first))
+    joined = pd.concat(parts, ignore_index=True)
+    names = ["along", "execution", "against"]
+    joined = joined[[*names, *(name for name in joined.columns if name not in names)]]
+    joined.attrs = dict(frame.attrs)
+    return plain_table(joined, f"When it pays, along {_words(frame, along)[0]}")
+
+
 def summary_table(
     frame: pd.DataFrame, along: str, pairs: Sequence[tuple[Any, Any]], of: str = "energy"
 ) -> Table:
