@@ -72,6 +72,7 @@ def command(
     question = Question(
         front=_parts(front), best=best, each=_parts(each), sensitivity=sensitivity,
         break_even=break_even, between=between, of=of or "energy", where=tuple(where or ()),
+        joined=chosen == "csv",
     )  # fmt: skip
     show_as(chosen, output, answer_tables(load_exploration(folder), question))
 

@@ -96,5 +96,8 @@ def _say_when_it_pays(
         found = run_plan(plan, place, engine_of("local", None, None), progress)
     for line in outcome_lines(found):
         say(f"kcsim: {line}")
-    asked = [Question(break_even=along, of=objective) for along in ("k", *space.file.axes)]
+    joined = shown == "csv"
+    # A file of numbers has one table: that of entries.
+    along = ("k",) if joined else ("k", *space.file.axes)
+    asked = [Question(break_even=each, of=objective, joined=joined) for each in along]
     show_as(shown, output, [table for each in asked for table in answer_tables(found, each)])

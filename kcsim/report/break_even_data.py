@@ -52,6 +52,29 @@ def break_even_table(
     return plain_table(found, title, (sentence(frame, found, along, pair, of),))
 
 
+def joined_table(
+    frame: pd.DataFrame, along: str, pairs: Sequence[tuple[Any, Any]], of: str = "energy"
+) -> Table:
+    """Break-evens of several pairs of executions in one table of numbers, for programs.
+
+    Parameters
+    ----------
+    frame, along, pairs, of
+        As for `summary_table`.
+    """
+    import pandas as pd
+
+    parts = []
+    for first, second in pairs:
+        found = break_even(frame, along, "execution", first, second, of)
+        parts.append(found.assign(along=column_of(frame, along), execution=second, against=first))
+    joined = pd.concat(parts, ignore_index=True)
+    names = ["along", "execution", "against"]
+    joined = joined[[*names, *(name for name in joined.columns if name not in names)]]
+    joined.attrs = dict(frame.attrs)
+    return plain_table(joined, f"When it pays, along {_words(frame, along)[0]}")
+
+
 def summary_table(
     frame: pd.DataFrame, along: str, pairs: Sequence[tuple[Any, Any]], of: str = "energy"
 ) -> Table:
@@ -74,7 +97,7 @@ def summary_table(
     rows, parts = [], []
     for first, second in pairs:
         found = break_even(frame, along, "execution", first, second, of)
-        pays = _pays(found, words, unit)
+        pays = _pays(frame, found, words, unit)
         rows.append((second, first, pays))
         parts.append(f"{_named(second)} beats {_named(first)} {pays}")
     text = f"By {in_words(column_of(frame, of))}, " + "; ".join(parts) + "."
@@ -137,15 +160,18 @@ def _outcome(row: dict[str, Any], words: str, unit: str) -> str:
     return f"at some {words} only"
 
 
-def _pays(found: pd.DataFrame, words: str, unit: str) -> str:
+def _pays(frame: pd.DataFrame, found: pd.DataFrame, words: str, unit: str) -> str:
     """For which values of a parameter the second way is better, whatever else is chosen."""
     rows = [{str(name): value for name, value in each.items()} for each in
             found.to_dict("records")]  # fmt: skip
     outcomes = list(dict.fromkeys(_outcome(row, words, unit) for row in rows))
-    others = [in_words(str(name)) for name in found.columns if name not in _FOUND]
-    depending = f", depending on {' and '.join(others)}"
+    others = [str(name) for name in found.columns if name not in _FOUND]
+    depending = f", depending on {' and '.join(map(in_words, others))}"
     if len(outcomes) == 1:
         return outcomes[0]
+    if {row["better"] for row in rows} == {"first", "second"}:
+        where = [row for row in rows if row["better"] == "second"]
+        return f"at every {words} tried with {_where(frame, where, others)}, and at none else"
     if all(row["better"] == "changes" for row in rows):
         for name, text in (("from", "from {} on"), ("up_to", "up to {}")):
             values = [row[name] for row in rows]

@@ -12,7 +12,7 @@ from kcsim.exploration.break_even import ways_to_compare
 from kcsim.exploration.columns import GAINS
 from kcsim.exploration.exploration import Exploration
 from kcsim.reading.scalars import SCALAR_KINDS, convert
-from kcsim.report.break_even_data import break_even_table, summary_table
+from kcsim.report.break_even_data import break_even_table, joined_table, summary_table
 from kcsim.report.frame_tables import plain_table, points_table
 from kcsim.report.quantities import in_words
 from kcsim.report.table import Table
@@ -37,6 +37,8 @@ class Question:
     between : str, optional
         As ``execution=decode,share_products``; all executions against decoding when absent.
     of : str
+    joined : bool
+        Whether break-evens of several pairs are one table of numbers, without sentences.
     where : tuple of str
         Expressions that hold for the points that are looked at.
     """
@@ -48,6 +50,7 @@ class Question:
     break_even: str | None = None
     between: str | None = None
     of: str = "energy"
+    joined: bool = False
     where: tuple[str, ...] = ()
 
 
@@ -81,6 +84,8 @@ def answer_tables(found: Exploration, question: Question) -> list[Table]:
         along, of = question.break_even, question.of
         if question.between is None:
             pairs = ways_to_compare(frame)
+            if question.joined:
+                return [joined_table(frame, along, pairs, of)]
             tables = [break_even_table(frame, along, "execution", pair, of) for pair in pairs]
             return [summary_table(frame, along, pairs, of), *tables]
         column, *pair = _pair(frame, question.between)

@@ -91,6 +91,11 @@ def test_when_it_pays_is_one_command_and_is_answered_at_once_the_second_time(
     assert "known" in again.err
     answer = kcsim("answer", tmp_path / "pays", "--break-even", "k")
     assert answer.out.strip() in first.out
+    rows = list(csv.DictReader(io.StringIO(kcsim(*arguments, "--format", "csv").out)))
+    assert {(row["execution"], row["against"]) for row in rows} == {
+        ("decode", "dense"), ("share_products", "decode"), ("share_sums", "decode")
+    }  # fmt: skip
+    assert all(float(row["least_ratio"]) <= float(row["largest_ratio"]) for row in rows)
     for options, message in (
         (("--plot", "x.pdf"), "--plot has no effect here: a sweep is run"),
         (("--sweep", "x.yaml"), "--sweep and --break-even do not go together"),

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from kcsim.errors import InputError
 from kcsim.exploration.answers import best, column_of, front, on_front, sensitivity
 from kcsim.exploration.break_even import break_even, ways_to_compare
-from kcsim.report.break_even_data import sentence
+from kcsim.report.break_even_data import sentence, summary_table
 
 
 @given(arrays(np.float64, st.tuples(st.integers(0, 12), st.integers(1, 3)),
@@ -114,6 +114,28 @@ def test_a_break_even_is_one_sentence(share, said):
     text = sentence(frame, found, "k", ("decode", "share_sums"), "energy")
     assert text.startswith("Sharing sums takes less energy than decoding ")
     assert said in text.replace("0.12 to 0.50", "0.25 to 0.50")
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (lambda k, size: 1.0, "at every k tried"),
+        (lambda k, size: 1.0 if size == 1 else 90.0, "at every k tried with size 1, and at none"),
+        (lambda k, size: 3.0 * size, "from k = 4 to 8 on, depending on size"),
+        (lambda k, size: k**2 / (3 * size), "up to k = 2 to 4, depending on size"),
+        (lambda k, size: 3.0 if size == 1 else k**2 / 3, "at some k, depending on size"),
+    ],
+)  # fmt: skip
+def test_what_pays_is_summed_up_over_all_other_inputs(share, said):
+    frame = grid(
+        lambda k, size, execution: k if execution == "decode" else share(k, size),
+        k=[2, 4, 8], size=[1, 2], execution=["decode", "share_sums"],
+    )  # fmt: skip
+    table = summary_table(frame, "k", [("decode", "share_sums")])
+    ((way, against, pays),) = table.rows
+    assert (way, against) == ("share_sums", "decode")
+    assert pays.startswith(said)
+    assert table.notes == (f"By energy, sharing sums beats decoding {pays}.",)
 
 
 def test_break_even_says_what_can_be_compared():
