@@ -17,6 +17,7 @@ from kcsim.kernels.search.machine import Machine
 from kcsim.kernels.search.problem import Problem
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.limits import may_grow_into
+from kcsim.mapping.margins import clip_tiles
 from kcsim.mapping.problem import SLACK, Built, words_of_tiles
 from kcsim.mapping.tables import SharedTables
 from kcsim.workload.layer import TENSORS, ConvLayer
@@ -220,15 +221,23 @@ def _fitting(problem: Problem, level: int, kept: int) -> np.ndarray:
     # Outputs may stand where all of them come finished.
     bits[OUTPUTS] -= problem.machine.finished[level, columns.SPARED_BITS]
     # What is placed has one word at least.
-    least = np.ones_like(problem.words)
+    least, held = np.ones_like(problem.words), problem.words
+    if problem.margins.clips[level + 1 :].any():
+        # A level further in may generate padding.
+        held = _with_inputs(held, problem.margins.held)
     for placed, group in itertools.product(range(8), range(3)):
         used = np.zeros(len(problem.rounds))
         for tensor in np.flatnonzero(rooms[columns.GROUP :] == group):
             if kept >> tensor & 1:
-                words = least if placed >> tensor & 1 else problem.words
+                words = least if placed >> tensor & 1 else held
                 used += words[tensor] * bits[tensor]
         fits[placed] &= used <= rooms[columns.CAPACITY + group] * SLACK
     return fits
+
+
+def _with_inputs(words: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+    """Words of tiles of all tensors, with other ones of inputs."""
+    return np.array([words[WEIGHTS], inputs, words[OUTPUTS]])
 
 
 def _limit(problem: Problem, level: int, kept: int, fits: np.ndarray) -> None:
@@ -256,12 +265,20 @@ class _LevelBounds(NamedTuple):
     stay_pj: np.ndarray
     is_filled: bool
 
+    @property
+    def as_filled(self) -> Problem:
+        """The problem with words of inputs that the level is filled with."""
+        problem = self.problem
+        if not problem.margins.clips[self.level]:
+            return problem
+        return problem._replace(words=_with_inputs(problem.words, problem.margins.filled))
+
     def parts(self, kept: int) -> tuple[Any, ...]:
         """All that bounds depend on of the stages that keep some tensors."""
         problem, lattice = self.problem, self.problem.lattice
         return (
             lattice.digits, problem.places[self.level]["dimensions"], self.level == 0,
-            problem.words, problem.distinct, problem.unseen, problem.along, problem.slides,
+            self.as_filled.words, problem.distinct, problem.unseen, problem.along, problem.slides,
             self.prices, self.back, self.boundary, self.stay_pj, kept,
             self.fitting(kept),
         )  # fmt: skip
@@ -286,7 +303,8 @@ def _bound_stages(
     known: _LevelBounds, built: Built, kept: int, deadline: Deadline
 ) -> tuple[np.ndarray, np.ndarray]:
     """`rest` and `staying` for the stages of a level that keeps some tensors."""
-    problem, level, prices, back, boundary, stay_pj, _ = known
+    _, level, prices, back, boundary, stay_pj, _ = known
+    problem = known.as_filled
     tiles, fits = len(boundary), known.fitting(kept)
     values = np.full((8, 16, tiles), np.inf)
     bounds.bound_level(problem, level, kept, prices, fits, boundary, values)
@@ -355,7 +373,10 @@ def least_of_any(
     """Energy and cycles that no mapping undercuts, at once."""
     keeps = np.array([[t in level.kept_tensors for t in TENSORS] for level in hardware.levels])
     machine = build_machine(layer, hardware, keeps, form, prices)
-    every, distinct = words_of_tiles(machine, np.array([list(layer.dimensions.values())]))
+    extents = np.array([list(layer.dimensions.values())])
+    every, distinct = words_of_tiles(machine, extents)
+    clipped = clip_tiles(machine, extents, np.zeros(2, np.bool_)).distinct
+    distinct = clipped if len(clipped) else distinct
     words = np.array([every[WEIGHTS, 0], distinct[0], every[OUTPUTS, 0]])
     cycles = machine.macs * machine.cycles_per_mac / hardware.mac_units
     cycles = max(cycles, least_cycles(machine, words))

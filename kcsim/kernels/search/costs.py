@@ -16,6 +16,7 @@ from kcsim.kernels.search.labels import (
     AGAIN,
     APART,
     FORWARDS,
+    GENERATED,
     HELD,
     INPUTS_OPEN,
     OPEN_OUTPUTS,
@@ -41,6 +42,7 @@ from kcsim.kernels.search.machine import (
     VALUE_BITS,
 )  # fmt: skip
 from kcsim.kernels.search.mirror import comes_second, exchange_axes
+from kcsim.kernels.search.padding import most_lines
 from kcsim.kernels.search.progress import CYCLES, ENERGY, ENERGY_DELAY, FOUND, FRONT, TOLERANCE
 
 
@@ -164,16 +166,16 @@ def open_parts(search, label, prices):
     outputs = row.flight[OUTPUTS] * prices[OUTPUTS] + amounts[OUTPUTS_OPEN, 0]
     inputs, flying = (0.0, 0.0, 0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 0.0)
     for i in range(row.nodes):
-        node = labels.nodes[label, i]
+        node, strip = labels.nodes[label, i], labels.strips[label, i]
         for j in range(2):
             shares = (1.0, 0.0, 0.0, 0.0, 0.0)
             if not row.state & WAITS:
                 shares = (
                     1.0,
-                    1 - least_of_node(problem, node, row.box, j, False),
-                    1 - least_of_node(problem, node, row.box, j, True),
-                    share_of_slides(problem, node, row.box, P, j),
-                    share_of_slides(problem, node, row.box, R, j),
+                    1 - least_of_node(problem, node, strip, row.box, j, False),
+                    1 - least_of_node(problem, node, strip, row.box, j, True),
+                    share_of_slides(problem, node, strip, row.box, P, j),
+                    share_of_slides(problem, node, strip, row.box, R, j),
                 )
             inputs = add_parts(inputs, shares, amounts[INPUTS_OPEN + 2 * i + j, 0])
             if i + 1 == row.nodes and j == (node.below >= 0):
@@ -216,7 +218,7 @@ def rest_cost(search, label, stage, box, weights, outputs, inputs):
             return min(best, rest + closed - inputs[1]) if loops & SEEN[tensor] else best
         if one == 0 and row.nodes == 1 and not row.state & WAITS:
             node = search.labels.nodes[label, 0]
-            if node.axis == STILL and not node.sliding and loops >> M & 1:
+            if node.axis == STILL and not node.sliding and node.words > 0 and loops >> M & 1:
                 staying = stay_cost(search, stage, INPUTS, box, inputs[0], node.words)
                 return closed - inputs[0] + staying
     weights = weights if one & OPEN_WEIGHTS else 0.0
@@ -271,6 +273,20 @@ def least_shared(first, second, third, product):
 
 
 @helper
+def most_shrinking(search, label):
+    """By how much inputs in flight to an open node may become less at most."""
+    problem, labels = search.problem, search.labels
+    row = labels.rows[label]
+    if most_lines(problem) == 0:
+        return problem.unseen[INPUTS, row.box]
+    if row.state & WAITS:
+        return 1.0
+    node, strip = labels.nodes[label, row.nodes - 1], labels.strips[label, row.nodes - 1]
+    part = 1 if node.below >= 0 else 0
+    return 1 / max(1e-300, least_of_node(problem, node, strip, row.box, part, False))
+
+
+@helper
 def more_shared(search, label, level):
     """What words in flight cost more than if each were shared as well as any can be."""
     problem, labels = search.problem, search.labels
@@ -282,7 +298,7 @@ def more_shared(search, label, level):
     if row.state & OPEN_OUTPUTS:
         outputs /= problem.unseen[OUTPUTS, row.box]
     if row.nodes > 0:
-        inputs /= problem.unseen[INPUTS, row.box]
+        inputs /= most_shrinking(search, label)
     weights, inputs, outputs = weights * inward[0], inputs * inward[1], outputs * inward[2]
     least = search.shares[level - 1]
     apart = weights * least[0] + inputs * least[1] + outputs * least[2]
@@ -337,6 +353,14 @@ def bits_of(machine, row, level, tensor, is_whole):
 
 
 @helper
+def words_held(problem, row, tensor, box):
+    """Words of a tensor in a tile that a level would hold."""
+    if tensor == INPUTS and row.state & GENERATED:
+        return problem.margins.held[box]
+    return problem.words[tensor, box]
+
+
+@helper
 def may_go_on(problem, row, stage):
     """Whether a loop may follow, and whether tensors that are not placed yet fit here."""
     here, machine = problem.stages[stage], problem.machine
@@ -350,7 +374,7 @@ def may_go_on(problem, row, stage):
             if is_left and machine.rooms[here.level, GROUP + tensor] == group:
                 # The place may come once all loops are inside that add.
                 bits = bits_of(machine, row, here.level, tensor, True)
-                used += problem.words[tensor, row.box] * bits
+                used += words_held(problem, row, tensor, row.box) * bits
         if used > machine.rooms[here.level, CAPACITY + group] * (1 + 1e-12):
             return False
     return True

@@ -30,7 +30,7 @@ from kcsim.kernels.search.closing import (
     settle_inputs,
     spend_open,
 )  # fmt: skip
-from kcsim.kernels.search.costs import bits_of
+from kcsim.kernels.search.costs import bits_of, words_held
 from kcsim.kernels.search.crossing import (
     SPANNED,
     arrive,
@@ -47,6 +47,7 @@ from kcsim.kernels.search.labels import (
     ANY_LOOP,
     COMMIT_STEP,
     FORWARDS,
+    GENERATED,
     HELD,
     INPUTS_OPEN,
     MAY_FORWARD,
@@ -82,6 +83,7 @@ from kcsim.kernels.search.machine import (
     TILE,
     WRITE_CYCLES,
 )  # fmt: skip
+from kcsim.kernels.search.padding import SHARE, most_lines, move_flight, open_strip
 from kcsim.kernels.search.progress import COUNT, FORGOTTEN
 from kcsim.kernels.search.tilings import DIMENSION, PRIME, STRIDE, cut_share
 
@@ -101,6 +103,11 @@ def copy_label(labels, source, step):
             labels.amounts[new, kind, k] = labels.amounts[source, kind, k]
     for i in range(labels.rows[new].nodes):
         labels.nodes[new, i] = labels.nodes[source, i]
+        for k in range(labels.strips.shape[2]):
+            labels.strips[new, i, k] = labels.strips[source, i, k]
+    for k in range(labels.strips.shape[2]):
+        last = labels.strips.shape[1] - 1
+        labels.strips[new, last, k] = labels.strips[source, last, k]
     return new
 
 
@@ -113,6 +120,16 @@ def move_inputs(row, dimension):
             # What neighbors were given the step before is nothing, or has no word of it.
             row.state &= ~(MAY_FORWARD | FORWARDS)
             row.spare, row.share = 0.0, 1.0
+
+
+@helper
+def move_lines(search, new, dimension, bound):
+    """Let a loop over positions or taps move what is in flight, as if all changed as a whole."""
+    problem, labels = search.problem, search.labels
+    window, axis = problem.machine.window, (dimension - P) % 2
+    scale = window[axis].stride if dimension < R else window[axis].dilation
+    own = scale * problem.lattice.extents[labels.rows[new].box, dimension]
+    move_flight(problem, labels.strips[new, labels.strips.shape[1] - 1], axis, own, bound)
 
 
 @helper
@@ -153,8 +170,10 @@ def loop_over(search, source, stage, factor):
         else:
             scale_open(labels, new, kind, 1.0 / bound)
             row.flight[tensor] /= bound
+    if most_lines(problem) > 0 and dimension >= P:
+        move_lines(search, new, dimension, bound)
     moves = row.nodes > 0 and not row.state & WAITS
-    if moves and not loop_inputs(search, new, dimension, bound):
+    if moves and not loop_inputs(search, new, dimension, bound, stride):
         labels.tally[FORGOTTEN] = 1
     row.box += stride
     if row.nodes > 0 and not row.state & WAITS:
@@ -215,6 +234,18 @@ def stand_still(machine, amounts, kind, level, tensor, moved, rounds, outputs, u
 
 
 @helper
+def open_lines(search, new, rows, columns, clips):
+    """Fill the strips of a node behind the last one, with or without padding."""
+    problem, labels = search.problem, search.labels
+    row, strips = labels.rows[new], labels.strips[new]
+    strip, flight = strips[row.nodes], strips[strips.shape[0] - 1]
+    strip[SHARE] = flight[0] = 0.0
+    if clips:
+        row.state |= GENERATED
+        open_strip(problem, strip, flight, row.box, rows, columns)
+
+
+@helper
 def place_node(search, source, stage, tensor):
     """The label with a node around it."""
     problem, labels = search.problem, search.labels
@@ -229,13 +260,17 @@ def place_node(search, source, stage, tensor):
     group = int(machine.rooms[level, GROUP + tensor])
     is_whole = problem.unseen[OUTPUTS, box] == 1
     bits = bits_of(machine, labels.rows[source], level, tensor, is_whole)
-    used = labels.rows[source].used[group] + words * cut * bits
+    held = words_held(problem, labels.rows[source], tensor, box)
+    used = labels.rows[source].used[group] + held * cut * bits
     # The slack is for rounding: bits may be fractions where indexes are coded.
     if used > machine.rooms[level, CAPACITY + group] * (1 + 1e-12):
         return -1
     new = copy_label(labels, source, PLACED_STEP + tensor)
     row, port, amounts = labels.rows[new], machine.ports[level, tensor, FILL], labels.amounts[new]
     row.made, row.used[group], row.near = made, used, loops_near(problem, level, row, tensor)
+    clips = tensor == INPUTS and most_lines(problem) > 0 and problem.margins.clips[level]
+    if clips:
+        words = problem.margins.filled[box]
     costs, moved = machine.costs[level, tensor], words * problem.rounds[box]
     kind = WEIGHTS_OPEN
     if tensor == OUTPUTS:
@@ -261,6 +296,8 @@ def place_node(search, source, stage, tensor):
             window_extent(extent, machine.window, 0), window_extent(extent, machine.window, 1),
         )  # fmt: skip
         open_node(node, rows, columns, by_word, moved)
+        if most_lines(problem) > 0:
+            open_lines(search, new, rows, columns, clips)
         row.nodes += 1
         for k in range(amounts.shape[1]):
             amounts[kind, k] = amounts[kind + 1, k] = 0.0

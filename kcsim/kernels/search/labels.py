@@ -9,7 +9,15 @@ from numpy import float64, int64
 
 from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, WEIGHTS, record
 from kcsim.kernels.nest import helper
-from kcsim.kernels.search.inputs import NONE, least_of_node
+from kcsim.kernels.search.inputs import BEFORE, NONE, STILL, has_strip, least_of_node
+from kcsim.kernels.search.padding import (
+    BEGINS,
+    LINES,
+    PLACES,
+    flight_at,
+    most_lines,
+    part_at,
+)
 from kcsim.kernels.search.problem import Problem
 from kcsim.kernels.search.progress import COUNT
 
@@ -26,7 +34,7 @@ the others are cycles of ports times the MAC units.
 OPEN_WEIGHTS, OPEN_OUTPUTS, RETURNS, WAITS, PHASE, MIRRORED, AGAIN, APART = (
     1, 2, 4, 8, 16, 32, 64, 128,
 )  # fmt: skip
-MAY_FORWARD, FORWARDS, UNMOVED, TWICE = 256, 512, 1024, 2048
+MAY_FORWARD, FORWARDS, UNMOVED, TWICE, GENERATED = 256, 512, 1024, 2048, 4096
 
 LABEL = record(
     parent=int64, step=int64, next=int64, box=int64, state=int64, made=int64, nodes=int64,
@@ -46,7 +54,7 @@ state
     columns have been exchanged after the step; where partial sums are wide: each of them arrives
     more than once, a network further in has left sums of the same outputs apart; children of the
     next network may take inputs from neighbors, those of one further in do, no loop has moved
-    these, those of two networks do.
+    these, those of two networks do; a level further in generates padding.
 made
     What of the level there is, as a state of `Problem.moves`; 0 where nothing is limited.
 nodes
@@ -96,6 +104,8 @@ class Labels(NamedTuple):
     amounts : float64[:, rows, accounts]
         See `SPENT`.
     nodes : NODE[:, levels]
+    strips : float64[:, slots, fields]
+        Lines of inputs without padding; see `kcsim.kernels.search.padding`.
     heads : int64[stages, tiles]
         The first label of each stage and box, -1 for none.
     tally : int64[12]
@@ -105,6 +115,7 @@ class Labels(NamedTuple):
     rows: np.ndarray
     amounts: np.ndarray
     nodes: np.ndarray
+    strips: np.ndarray
     heads: np.ndarray
     tally: np.ndarray
 
@@ -170,6 +181,8 @@ class Search(NamedTuple):
         Whole mappings of which it is not known yet what forwarding spares.
     ways, bundles, factors, prices : WAY[splits], WAY[splits], float64[2], float64[3]
         Room to work in.
+    kinds, path : float64[8, fields], int64[:]
+        Likewise; see `kcsim.kernels.search.strips`.
     """
 
     problem: Problem
@@ -194,6 +207,8 @@ class Search(NamedTuple):
     bundles: np.ndarray
     factors: np.ndarray
     prices: np.ndarray
+    kinds: np.ndarray
+    path: np.ndarray
 
 
 @helper
@@ -232,10 +247,92 @@ def nodes_alike(x, y):
 
 
 @helper
+def strips_alike(problem, node, other, x, y):
+    """Whether loops leave as many lines of two alike nodes where they are, whatever follows.
+
+    Parameters
+    ----------
+    node, other : NODE
+    x, y : float64[fields]
+        Their strips.
+    """
+    if not has_strip(x) and not has_strip(y):
+        return True
+    if has_strip(x) != has_strip(y):
+        return False
+    most = most_lines(problem)
+    if node.below == BEFORE and node.count > 0 and most > 1:
+        # Where the tiles begin decides on what a network reads once.
+        return False
+    for part in range(2 if node.below >= 0 else 1):
+        for axis in range(2):
+            if node.axis in (STILL, axis):
+                if node.length[axis] != other.length[axis]:
+                    return False
+                at = part_at(problem, part, axis)
+                for k in range(at + PLACES, at + BEGINS + most):
+                    if x[k] != y[k]:
+                        return False
+    return True
+
+
+@helper
+def all_alike(search, one, other):
+    """Whether the open nodes of a label are alike those of another; see `nodes_alike`."""
+    problem, labels = search.problem, search.labels
+    count = labels.rows[one].nodes
+    if count != labels.rows[other].nodes:
+        return False
+    for i in range(count):
+        x, y = labels.nodes[one, i], labels.nodes[other, i]
+        if not nodes_alike(x, y):
+            return False
+        if most_lines(problem) > 0:
+            if not strips_alike(problem, x, y, labels.strips[one, i], labels.strips[other, i]):
+                return False
+    return True
+
+
+@helper
+def padded_alike(search, one, other, alike):
+    """Whether of what two labels have in flight, networks let pass no more of the first one."""
+    problem, labels = search.problem, search.labels
+    row = labels.rows[other]
+    if row.flight[INPUTS] == 0 and labels.rows[one].flight[INPUTS] == 0:
+        return True
+    slots, most = labels.strips.shape[1], most_lines(problem)
+    x, y = labels.strips[one, slots - 1], labels.strips[other, slots - 1]
+    if (x[0] > 0) != (y[0] > 0):
+        return False
+    if x[0] == 0 or not problem.margins.meets:
+        return True
+    if not alike and row.nodes > 0:
+        return False
+    for axis in range(2):
+        at = flight_at(problem, axis)
+        if x[at] > y[at] * SLACK or (most > 1 and x[at] * SLACK < y[at]):
+            return False
+        for k in range(at + 1, at + 1 + 2 * most):
+            if x[k] != y[k]:
+                return False
+    return True
+
+
+@helper
 def most_more(part, other, least):
     """The most by which an open part may cost more than another, when both shrink alike."""
     more = part - other
     return more if more > 0 else more * least
+
+
+@helper
+def least_open(search, label, i, part, is_sliding):
+    """The least share of a part of an open node that has not moved that is left, when it shrinks."""
+    problem, row = search.problem, search.labels.rows[label]
+    if most_lines(problem) > 0:
+        node, strip = search.labels.nodes[label, i], search.labels.strips[label, i]
+        return least_of_node(problem, node, strip, row.box, part, False)
+    return 1 / (problem.along[row.box] if is_sliding else problem.unseen[INPUTS, row.box])
 
 
 @helper
@@ -252,7 +349,6 @@ def excess(search, one, other, k, alike):
         more += most_more(first[kind, k], second[kind, k], 1 / problem.unseen[tensor, a.box])
     if problem.machine.has_wide_sums:
         more += max(0.0, second[second.shape[0] - 1, k] - first[first.shape[0] - 1, k])
-    least = 1 / problem.unseen[INPUTS, a.box]
     if alike:
         x, y = labels.nodes[one], labels.nodes[other]
         for i in range(a.nodes):
@@ -260,7 +356,7 @@ def excess(search, one, other, k, alike):
                 p, q = first[INPUTS_OPEN + 2 * i + j, k], second[INPUTS_OPEN + 2 * i + j, k]
                 more_open = max(p - q, p * (1 - x[i].kept[j]) - q * (1 - y[i].kept[j]))
                 if more_open < 0 and x[i].axis < 0:
-                    more_open *= least if not y[i].sliding else 1 / problem.along[a.box]
+                    more_open *= least_open(search, one, i, j, y[i].sliding)
                 more += more_open
     else:
         for i in range(a.nodes):
@@ -268,7 +364,8 @@ def excess(search, one, other, k, alike):
         for i in range(b.nodes):
             for j in range(2):
                 part = second[INPUTS_OPEN + 2 * i + j, k]
-                more -= part * least_of_node(problem, labels.nodes[other, i], a.box, j, False)
+                node, strip = labels.nodes[other, i], labels.strips[other, i]
+                more -= part * least_of_node(problem, node, strip, a.box, j, False)
     return more
 
 
@@ -280,7 +377,7 @@ def leaves_as_much(a, b):
     """Whether a label leaves as much room and as many choices as another, for no more leakage."""
     if (a.state ^ b.state) & (RETURNS | WAITS | AGAIN | APART) or a.state & ~b.state & PHASE:
         return False
-    if b.loops & ~a.loops or a.made != b.made:
+    if b.loops & ~a.loops or a.made != b.made or b.state & ~a.state & GENERATED:
         return False
     if (a.state | b.state) & (MAY_FORWARD | FORWARDS):
         return False
@@ -303,7 +400,8 @@ def flies_no_more(search, one, other, alike):
         if tensor == INPUTS:
             if b.nodes > 0 and not alike:
                 node = labels.nodes[other, b.nodes - 1]
-                y *= least_of_node(problem, node, a.box, 1 if node.below >= 0 else 0, False)
+                strip, part = labels.strips[other, b.nodes - 1], 1 if node.below >= 0 else 0
+                y *= least_of_node(problem, node, strip, a.box, part, False)
         else:
             flag = OPEN_WEIGHTS if tensor == WEIGHTS else OPEN_OUTPUTS
             if b.state & flag and not a.state & flag:
@@ -328,11 +426,10 @@ def is_no_worse(search, one, other):
     if search.problem.machine.has_wide_sums and b.state & ~a.state & OPEN_OUTPUTS:
         # Loops that leave sums where they are send none of them again.
         return False
-    alike = a.nodes == b.nodes
-    if alike:
-        for i in range(a.nodes):
-            alike = alike and nodes_alike(labels.nodes[one][i], labels.nodes[other][i])
+    alike = all_alike(search, one, other)
     if not alike and (a.state | b.state) & WAITS:
+        return False
+    if most_lines(search.problem) > 0 and not padded_alike(search, one, other, alike):
         return False
     if not flies_no_more(search, one, other, alike):
         return False

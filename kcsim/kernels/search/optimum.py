@@ -24,6 +24,7 @@ from kcsim.kernels.search.labels import (
     ANY_LOOP,
     COMMIT_STEP,
     FORWARDS,
+    GENERATED,
     HELD,
     INPUTS_OPEN,
     PLACED_STEP,
@@ -60,6 +61,8 @@ def finish(search, new):
     """Take a whole mapping, if it is better than what has been found, or hold it back."""
     labels = search.labels
     row, amounts = labels.rows[new], labels.amounts[new]
+    if not (row.state & GENERATED or search.problem.margins.bare_fits):
+        return
     for kind in range(WEIGHTS_OPEN, amounts.shape[0]):
         if kind < INPUTS_OPEN + 2 * row.nodes:
             spend_open(labels, new, kind)
@@ -179,6 +182,8 @@ def begin(search):
     if search.width < 0:
         row.state = FORWARDS | TWICE
     row.leak = problem.machine.cycles[levels, LEAK_PJ]
+    for k in range(labels.strips.shape[2]):
+        labels.strips[0, labels.strips.shape[1] - 1, k] = 0.0
     for i in range(3):
         row.flight[i], row.used[i] = problem.machine.macs, 0.0
     for i in range(4):

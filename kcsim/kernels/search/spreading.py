@@ -11,6 +11,7 @@ from kcsim.kernels.search.costs import (
     add_parts,
     is_too_much,
     keep_label,
+    most_shrinking,
     open_parts,
     rest_cost,
     sums_back,
@@ -78,14 +79,15 @@ def spread_all(search, label, network, kept_inside):
         outputs if row.state & OPEN_OUTPUTS else 0.0, inputs,
     )  # fmt: skip
     back_pj = prices[OUTPUTS] if row.state & RETURNS else 0.0
+    shrinking = most_shrinking(search, label) if row.nodes > 0 else 1.0
     for i in range(tally[BUNDLES]):
         bundle = search.bundles[i]
         tally[CROSSED] += 1
-        if not may_spread(search, label, network, bundle, closing, back_pj):
+        if not may_spread(search, label, network, bundle, closing, back_pj, shrinking):
             continue
         for j in range(bundle.split, bundle.box):
             tally[CROSSED] += 1
-            if may_spread(search, label, network, search.ways[j], closing, back_pj):
+            if may_spread(search, label, network, search.ways[j], closing, back_pj, shrinking):
                 spread_one(search, label, network, j, kept_inside, parts, back_pj)
 
 
@@ -120,13 +122,15 @@ def cost_around(search, label, network, way, back_pj):
 
 
 @helper
-def may_spread(search, label, network, way, closing, back_pj):
+def may_spread(search, label, network, way, closing, back_pj, shrinking):
     """Whether a mapping may be the best in which a label is spread in a way, or in a bundle.
 
     Parameters
     ----------
     closing : float
         The least energy of closing what is open, on the way outwards.
+    shrinking : float
+        By how much inputs in flight may become less at most.
     """
     problem, row = search.problem, search.labels.rows[label]
     energy, cycles = cost_around(search, label, network, way, back_pj)
@@ -139,8 +143,7 @@ def may_spread(search, label, network, way, closing, back_pj):
         weights /= problem.unseen[WEIGHTS, row.box]
     if row.state & OPEN_OUTPUTS:
         outputs /= problem.unseen[OUTPUTS, row.box]
-    if row.nodes > 0:
-        inputs /= problem.unseen[INPUTS, row.box]
+    inputs /= shrinking
     return not is_too_much(search, energy + closing + way.rest + weights + inputs + outputs, cycles)
 
 
