@@ -171,7 +171,9 @@ def move_node(problem, node, strip, flight, box, dimension, bound, stride, facto
     if strip.shape[0] > 0 and strip[SHARE] > 0:
         if dimension >= P and axis != STUCK:
             lines = node.length[axis] if whole else new
-            slide_strip(problem, node, strip, axis, box, box + stride, lines, factors)
+            slide_strip(
+                problem, node, strip, axis, box, box + stride, own, bound, lines, factors
+            )
             if flight.shape[0] > 0 and not whole:
                 spare_flight(problem, node, strip, flight, axis, own, bound, new)
         elif whole:

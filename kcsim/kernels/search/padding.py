@@ -172,17 +172,19 @@ def lines_given(problem, node, is_united, axis, new):
 
 
 @helper
-def real_lines(problem, node, strip, part, axis, box, new):
+def real_lines(problem, node, strip, part, axis, box, shift, new):
     """Lines of the image that the last ones of a round's first tiles have, wherever it lies.
 
     Parameters
     ----------
     box : int
         What loops that put the round elsewhere iterate over.
+    shift : int
+        Lines from a first tile to the last one that loops in time inside make of it.
     new : int
         How many lines of each tile.
     """
-    margins, most = problem.margins, most_lines(problem)
+    margins = problem.margins
     at, pair = part_at(problem, part, axis), margins.pairs[axis, box]
     if new <= 0:
         return 0.0
@@ -190,7 +192,7 @@ def real_lines(problem, node, strip, part, axis, box, new):
     found = strip[at + PLACES] * places_left(problem, box, axis)
     found *= lines_given(problem, node, united, axis, new)
     for end in range(2):
-        skipped = (node.length[axis] - new) * (1 - end)
+        skipped = shift if end == 1 else node.length[axis] - new
         for own in range(margins.lines[axis, end] - skipped):
             begins = strip[at + BEGINS + own]
             if begins == 0:
@@ -205,26 +207,29 @@ def real_lines(problem, node, strip, part, axis, box, new):
 
 
 @helper
-def slide_strip(problem, node, strip, axis, box, after, new, factors):
+def slide_strip(problem, node, strip, axis, box, after, own, bound, new, factors):
     """Let a loop move a node along an axis, so that its tiles have so many new lines.
 
     Parameters
     ----------
     box, after : int
         What the loop iterates over, and what it makes.
+    own, bound : int
+        Lines by which it moves a round, and how often.
     factors : float64[2]
         Filled: by how much its words become less, as in `NODE.kept`.
     """
-    length = node.length[axis]
+    length, shift = node.length[axis], node.shift
+    further = shift + own * (bound - 1)
     for part in range(2 if node.below >= 0 else 1):
         at = part_at(problem, part, axis)
-        first = real_lines(problem, node, strip, part, axis, after, length)
+        first = real_lines(problem, node, strip, part, axis, after, further, length)
         lines = strip[at + LINES]
         left = lines
         if new < length:
-            spared = real_lines(problem, node, strip, part, axis, box, length) - first
-            spared -= real_lines(problem, node, strip, part, axis, box, new)
-            spared += real_lines(problem, node, strip, part, axis, after, new)
+            spared = real_lines(problem, node, strip, part, axis, box, shift, length) - first
+            spared -= real_lines(problem, node, strip, part, axis, box, shift, new)
+            spared += real_lines(problem, node, strip, part, axis, after, further, new)
             left = max(0.0, lines - strip[SHARE] * spared)
         strip[at + LINES] = left
         factors[part] = left / lines if lines > 0 else 1.0

@@ -290,7 +290,9 @@ def cross_lines(search, new, split, box, shares, by_word, ratio):
             node.tile, node.below, node.kept[1] = spread.inputs, problem.inputs[box], 1.0
             if 0 <= node.axis <= 1:
                 axis, after = node.axis, box + spread.tile
-                first = real_lines(problem, node, strip, 1, axis, after, node.length[axis])
+                first = real_lines(
+                    problem, node, strip, 1, axis, after, node.shift, node.length[axis]
+                )
                 lines = strip[part_at(problem, 1, axis) + LINES]
                 node.kept[1] = min(1.0, strip[SHARE] * first / lines) if lines > 0 else 0.0
     return ratio
