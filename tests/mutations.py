@@ -590,7 +590,7 @@ MUTATIONS = {
     ),
     "partial mappings with more room in use are as good": Mutation(
         SEARCH,
-        "kernels/search/labels.py",
+        "kernels/search/comparing.py",
         "if a.used[i] > b.used[i] * SLACK:",
         "if a.used[i] > np.inf:",
     ),
@@ -620,7 +620,7 @@ MUTATIONS = {
     ),
     "mappings that may forward are compared with others": Mutation(
         PLACES,
-        "kernels/search/labels.py",
+        "kernels/search/comparing.py",
         "if (a.state | b.state) & (MAY_FORWARD | FORWARDS):",
         "if (a.state | b.state) & 0:",
     ),
@@ -650,7 +650,7 @@ MUTATIONS = {
     ),
     "parts of mappings that may go on in other ways are alike": Mutation(
         FIXED,
-        "kernels/search/labels.py",
+        "kernels/search/comparing.py",
         "or a.made != b.made:",
         "or a.made > b.made + 10**6:",
     ),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kcsim.kernels.search import optimum
-from kcsim.kernels.search.growth import CHOICES
+from kcsim.kernels.search.choices import CHOICES
 from kcsim.kernels.search.inputs import NODE
 from kcsim.kernels.search.labels import INPUTS_OPEN, LABEL, WAY, Labels, Search
 from kcsim.kernels.search.machine import LEAK_PJ

@@ -52,7 +52,8 @@ def clip_tiles(machine: Machine, extents: np.ndarray, slides: np.ndarray) -> Cli
     slides : bool[2]
         Whether windows overlap along rows and columns.
     """
-    clips, lines = machine.rules["padding"].any(axis=(1, 2)), machine.rules["padding"][0]
+    padding: np.ndarray = machine.rules["padding"]
+    clips, lines = np.asarray(padding.any(axis=(1, 2))), padding[0]
     # Where neighbors pass inputs on, padding is searched as if it were moved.
     if not clips[1:].any() or machine.rules["forwards"][:, INPUTS].any():
         empty = np.empty(0)
@@ -82,9 +83,7 @@ def clip_tiles(machine: Machine, extents: np.ndarray, slides: np.ndarray) -> Cli
     return Clipped(margins, distinct, along)
 
 
-def _along(
-    machine: Machine, extents: np.ndarray, lines: np.ndarray, axis: int, most: int
-) -> _Axis:
+def _along(machine: Machine, extents: np.ndarray, lines: np.ndarray, axis: int, most: int) -> _Axis:
     """Rows (0) or columns of tiles, between lines of padding at both ends."""
     stride, dilation = machine.window[axis].item()
     (outs, taps), before = extents[-1, [P + axis, R + axis]].tolist(), int(lines[0])
@@ -101,6 +100,6 @@ def _along(
         reached = first[:, None] + own
         touched = np.count_nonzero((reached >= before) & (reached < end))
         rows.append((begins, len(first), float(real.sum()), float(touched), float(real.max())))
-    begins, *columns = zip(*rows, strict=True)
-    places, real, touched, largest = (np.array(column, np.float64) for column in columns)
-    return _Axis(pairs.ravel(), np.array(begins), places, real, touched, largest)
+    table = np.array([row[0] for row in rows]).reshape(len(rows), most)
+    columns = np.array([row[1:] for row in rows], np.float64).T
+    return _Axis(pairs.ravel(), table, *columns)

@@ -11,6 +11,7 @@ from kcsim.kernels.search.bounds import (
     loops_left,
     most_saved,
 )  # fmt: skip
+from kcsim.kernels.search.comparing import add_label
 from kcsim.kernels.search.inputs import STILL, least_of_node, share_of_slides
 from kcsim.kernels.search.labels import (
     AGAIN,
@@ -27,7 +28,6 @@ from kcsim.kernels.search.labels import (
     SPENT,
     WAITS,
     WEIGHTS_OPEN,
-    add_label,
     next_loops,
 )  # fmt: skip
 from kcsim.kernels.search.machine import (
@@ -42,8 +42,8 @@ from kcsim.kernels.search.machine import (
     VALUE_BITS,
 )  # fmt: skip
 from kcsim.kernels.search.mirror import comes_second, exchange_axes
-from kcsim.kernels.search.padding import most_lines
 from kcsim.kernels.search.progress import CYCLES, ENERGY, ENERGY_DELAY, FOUND, FRONT, TOLERANCE
+from kcsim.kernels.search.shares import more_shared
 
 
 @helper
@@ -241,68 +241,6 @@ def sums_back(problem, sums, least, copies, price):
         # Zeros may spare more than a read costs.
         return max(0.0, sums - problem.outputs)
     return max(0.0, sums / least - problem.outputs * copies)
-
-
-@helper
-def least_shared(first, second, third, product):
-    """The least of three costs of words, each times the share that is sent apart.
-
-    Shares are 1 at most, and their product is bounded: a loop over children is shared by one
-    tensor alone, but where windows overlap.
-    """
-    apart = 0.0
-    for _ in range(4):
-        count, costs = 0, 1.0
-        for cost in (first, second, third):
-            if cost > 0:
-                count += 1
-                costs *= cost
-        if count == 0:
-            return apart
-        each = (product * costs) ** (1.0 / count)
-        # What is cheaper than that is not shared at all.
-        if not (0 < first < each or 0 < second < each or 0 < third < each):
-            return apart + count * each
-        if 0 < first < each:
-            apart, first = apart + first, 0.0
-        if 0 < second < each:
-            apart, second = apart + second, 0.0
-        if 0 < third < each:
-            apart, third = apart + third, 0.0
-    return apart
-
-
-@helper
-def most_shrinking(search, label):
-    """By how much inputs in flight to an open node may become less at most."""
-    problem, labels = search.problem, search.labels
-    row = labels.rows[label]
-    if most_lines(problem) == 0:
-        return problem.unseen[INPUTS, row.box]
-    if row.state & WAITS:
-        return 1.0
-    node, strip = labels.nodes[label, row.nodes - 1], labels.strips[label, row.nodes - 1]
-    part = 1 if node.below >= 0 else 0
-    return 1 / max(1e-300, least_of_node(problem, node, strip, row.box, part, False))
-
-
-@helper
-def more_shared(search, label, level):
-    """What words in flight cost more than if each were shared as well as any can be."""
-    problem, labels = search.problem, search.labels
-    row, inward = labels.rows[label], search.inward[level - 1]
-    weights, inputs, outputs = row.flight[WEIGHTS], row.flight[INPUTS], row.flight[OUTPUTS]
-    inputs *= row.share
-    if row.state & OPEN_WEIGHTS:
-        weights /= problem.unseen[WEIGHTS, row.box]
-    if row.state & OPEN_OUTPUTS:
-        outputs /= problem.unseen[OUTPUTS, row.box]
-    if row.nodes > 0:
-        inputs /= most_shrinking(search, label)
-    weights, inputs, outputs = weights * inward[0], inputs * inward[1], outputs * inward[2]
-    least = search.shares[level - 1]
-    apart = weights * least[0] + inputs * least[1] + outputs * least[2]
-    return max(0.0, least_shared(weights, inputs, outputs, least[3]) - apart)
 
 
 @helper

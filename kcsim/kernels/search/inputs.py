@@ -124,6 +124,31 @@ def overlaps(problem, node, axis, new):
 
 
 @helper
+def has_strip(strip):
+    """Whether a node is filled without padding."""
+    return strip.shape[0] > 0 and strip[SHARE] > 0
+
+
+@helper
+def move_strip(problem, node, strip, flight, box, axis, own, bound, stride, new, factors):
+    """Move the lines of an open node; see `move_node`.
+
+    Parameters
+    ----------
+    axis, own : int
+        Along which the loop moves its tile, by how many lines.
+    new : int
+        Lines that are new then.
+    """
+    if own > 0 and axis != STUCK:
+        slide_strip(problem, node, strip, axis, box, box + stride, own, bound, new, factors)
+        if flight.shape[0] > 0 and new < node.length[axis]:
+            spare_flight(problem, node, strip, flight, axis, own, bound, new)
+    elif axis >= 0:
+        strip[SHARE] /= bound
+
+
+@helper
 def move_node(problem, node, strip, flight, box, dimension, bound, stride, factors):
     """Move an open node by a loop around it.
 
@@ -168,16 +193,9 @@ def move_node(problem, node, strip, flight, box, dimension, bound, stride, facto
         times = bound - (bound - 1) * node.kept[i] * (1 - (fresh if i == 0 else covered))
         factors[i] = times / bound
         node.kept[i] /= times
-    if strip.shape[0] > 0 and strip[SHARE] > 0:
-        if dimension >= P and axis != STUCK:
-            lines = node.length[axis] if whole else new
-            slide_strip(
-                problem, node, strip, axis, box, box + stride, own, bound, lines, factors
-            )
-            if flight.shape[0] > 0 and not whole:
-                spare_flight(problem, node, strip, flight, axis, own, bound, new)
-        elif whole:
-            strip[SHARE] /= bound
+    if has_strip(strip):
+        lines = node.length[axis] if whole and 0 <= axis <= 1 else new
+        move_strip(problem, node, strip, flight, box, axis, own, bound, stride, lines, factors)
     node.words *= factors[0]
     complete = True
     if node.below == BEFORE and not (stays and node.axis == STILL):
@@ -209,12 +227,6 @@ def is_over(problem, node, box):
 
 
 @helper
-def has_strip(strip):
-    """Whether a node is filled without padding."""
-    return strip.shape[0] > 0 and strip[SHARE] > 0
-
-
-@helper
 def most_of_lines(problem, node, strip, axis, part, rounds, new):
     """The most of a node's lines that some rounds leave, where tiles have so many new ones.
 
@@ -226,7 +238,9 @@ def most_of_lines(problem, node, strip, axis, part, rounds, new):
     lines = node.length[axis] - new
     if part == 1 and strip[BY_WORD] > 0:
         lines = lines_given(problem, node, True, axis, node.length[axis])
-    return min(node.kept[part], strip[SHARE] * strip[at + PLACES] * rounds * lines / strip[at + LINES])
+    return min(
+        node.kept[part], strip[SHARE] * strip[at + PLACES] * rounds * lines / strip[at + LINES]
+    )
 
 
 @helper

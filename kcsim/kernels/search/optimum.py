@@ -10,13 +10,11 @@ from __future__ import annotations
 from kcsim.kernels.compilation import kernel
 from kcsim.kernels.nest import helper
 from kcsim.kernels.reference import refer
+from kcsim.kernels.search.choices import CHOICES, commit, loops_of
 from kcsim.kernels.search.closing import spend_open
 from kcsim.kernels.search.costs import cycles_of, is_too_much, keep_label
 from kcsim.kernels.search.growth import (
-    CHOICES,
-    commit,
     loop_over,
-    loops_of,
     place_node,
     spread_over,
 )  # fmt: skip

@@ -11,7 +11,6 @@ from kcsim.kernels.search.costs import (
     add_parts,
     is_too_much,
     keep_label,
-    most_shrinking,
     open_parts,
     rest_cost,
     sums_back,
@@ -20,6 +19,7 @@ from kcsim.kernels.search.growth import spread_over
 from kcsim.kernels.search.labels import HELD, OPEN_OUTPUTS, OPEN_WEIGHTS, RETURNS, SPENT
 from kcsim.kernels.search.machine import READ_PJ, TRANSFER_PJ, UPDATE_PJ
 from kcsim.kernels.search.progress import BUNDLES, CROSSED, WAYS_OF
+from kcsim.kernels.search.shares import most_shrinking
 
 
 @helper

@@ -49,6 +49,19 @@ def clear_kind(kinds, kind, new):
 
 
 @helper
+def repeat_places(places, most, own, bound):
+    """Let places at each distance from either end be those of all rounds of a loop."""
+    for end in range(2):
+        at = 1 + end * most
+        for i in range(most):
+            line = most - 1 - i
+            for step in range(1, bound):
+                if step * own > line:
+                    break
+                places[at + line] += places[at + line - step * own]
+
+
+@helper
 def grow_kinds(kinds, count, most, own, bound, shift, share, new):
     """Let a loop repeat a round of tiles; returns how many kinds there are.
 
@@ -66,14 +79,7 @@ def grow_kinds(kinds, count, most, own, bound, shift, share, new):
         Lines that the first tiles have in all rounds but the first.
     """
     for kind in range(count):
-        for end in range(2):
-            at = 1 + end * most
-            for i in range(most):
-                line = most - 1 - i
-                for step in range(1, bound):
-                    if step * own > line:
-                        break
-                    kinds[kind, at + line] += kinds[kind, at + line - step * own]
+        repeat_places(kinds[kind], most, own, bound)
     if new == kinds[0, 0]:
         return count
     own_kind = -1
