@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from kcsim.clustering.coding import fixed_index_bits
 from kcsim.clustering.unit import Unit
 from kcsim.cost.biases import biases_of
-from kcsim.cost.padding import generates_padding
 from kcsim.cost.partial_sums import has_wide_sums
 from kcsim.cost.ports import start_cycles
 from kcsim.cost.prices import WeightCosts
@@ -108,6 +107,7 @@ class SharedLayer:
     ----------
     layer : ConvLayer
     hardware : Hardware
+        Phases move inputs with their padding, whether or not a level generates it.
     form : WeightFormat
         How the weights are stored where they are decoded.
     distinct : DistinctEntries
@@ -119,6 +119,11 @@ class SharedLayer:
     form: WeightFormat
     distinct: DistinctEntries
     sharing: Sharing
+
+    def __post_init__(self) -> None:
+        if self.hardware.padding == "generated":
+            moved = replace(self.hardware, padding="moved", padding_level=None)
+            object.__setattr__(self, "hardware", moved)
 
     @property
     def unit(self) -> Unit:
@@ -333,8 +338,6 @@ def _uncounted(layer: ConvLayer, hardware: Hardware) -> Iterator[str]:
         yield "biases"
     if start_cycles(hardware) or stalls_of(hardware):
         yield "latencies and stalls"
-    if generates_padding(layer, hardware):
-        yield "inputs without their padding"
     if hardware.slides == "repeated":
         yield "slides by repeated moves alone"
 

@@ -118,7 +118,7 @@ def test_who_generates_padding_is_a_level_that_keeps_inputs():
     with pytest.raises(InputError, match="there is no level 'bufer'"):
         two_levels(padding="generated", padding_level="bufer")
     with pytest.raises(InputError, match="but padding is moved"):
-        two_levels(padding_level="buffer")
+        two_levels(padding="moved", padding_level="buffer")
 
 
 def test_the_best_mapping_reads_the_image_once_and_is_proved():
@@ -126,7 +126,7 @@ def test_the_best_mapping_reads_the_image_once_and_is_proved():
     found = map_layer(layer, two_levels(padding="generated"))
     assert found.search.proved
     assert found.counts.words("DRAM", "inputs", "reads") == 4 * 4 * 4
-    moved = map_layer(layer, two_levels())
+    moved = map_layer(layer, two_levels(padding="moved"))
     assert moved.search.proved
     assert moved.counts.words("DRAM", "inputs", "reads") == 4 * 6 * 6
     assert found.search.energy < moved.search.energy
