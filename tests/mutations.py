@@ -47,6 +47,7 @@ STORAGE = ("tests/clustering/test_cluster_storage.py",)
 LAYOUTS = ("tests/clustering/test_layouts.py",)
 SHARING = ("tests/sharing/test_sharing_by_hand.py",)
 DECODE = ("tests/model/test_decode.py",)
+PADDED = ("tests/mapping/test_padded_optimum.py",)
 SEARCH = (
     "tests/mapping/test_optimum.py::test_best_of_all_mappings_where_each_level_has_a_purpose",
 )
@@ -581,6 +582,18 @@ MUTATIONS = {
         "kernels/search/growth.py",
         "used = labels.rows[source].used[group]",
         "used = 0.0 * labels.rows[source].used[group]",
+    ),
+    "first tiles without padding lie at the far end": Mutation(
+        PADDED,
+        "kernels/search/padding.py",
+        "skipped = shift if end == 1 else",
+        "skipped = 0 * shift if end == 1 else",
+    ),
+    "children with the same tile share no padding": Mutation(
+        PADDED,
+        "kernels/search/padding.py",
+        "if not is_shared or is_first(",
+        "if True or is_first(",
     ),
     "what is open costs as much after any loop": Mutation(
         SEARCH,
