@@ -107,8 +107,8 @@ def test_a_padded_map_of_14_rows_is_read_as_14_rows():
     layer = ConvLayer("conv5", 512, 512, 14, 14, 3, 3, padding=1)
     nest = [Loop(*loop) for loop in zip("MCPQRS", (512, 512, 14, 14, 3, 3), strict=True)]
     mapping = Mapping((LevelLoops("DRAM"), LevelLoops("buffer", tuple(nest))))
-    for padding, words in (("generated", 14 * 14 * 512), ("moved", 16 * 16 * 512)):
-        counts = count_layer(layer, two_levels(padding=padding), mapping)
+    for keys, words in (({}, 14 * 14 * 512), ({"padding": "moved"}, 16 * 16 * 512)):
+        counts = count_layer(layer, two_levels(**keys), mapping)
         assert counts.words("DRAM", "inputs", "reads") == words
         assert counts.words("buffer", "inputs", "fills") == words
         assert counts.words("buffer", "inputs", "reads") == layer.macs
