@@ -47,6 +47,7 @@ STORAGE = ("tests/clustering/test_cluster_storage.py",)
 LAYOUTS = ("tests/clustering/test_layouts.py",)
 SHARING = ("tests/sharing/test_sharing_by_hand.py",)
 DECODE = ("tests/model/test_decode.py",)
+PADDED = ("tests/mapping/test_padded_optimum.py",)
 SEARCH = (
     "tests/mapping/test_optimum.py::test_best_of_all_mappings_where_each_level_has_a_purpose",
 )
@@ -606,6 +607,18 @@ MUTATIONS = {
         "used = labels.rows[source].used[group]",
         "used = 0.0 * labels.rows[source].used[group]",
     ),
+    "first tiles without padding lie at the far end": Mutation(
+        PADDED,
+        "kernels/search/padding.py",
+        "skipped = shift if end == 1 else",
+        "skipped = 0 * shift if end == 1 else",
+    ),
+    "children with the same tile share no padding": Mutation(
+        PADDED,
+        "kernels/search/padding.py",
+        "if not is_shared or is_first(",
+        "if True or is_first(",
+    ),
     "what is open costs as much after any loop": Mutation(
         SEARCH,
         "kernels/search/growth.py",
@@ -614,7 +627,7 @@ MUTATIONS = {
     ),
     "partial mappings with more room in use are as good": Mutation(
         SEARCH,
-        "kernels/search/labels.py",
+        "kernels/search/comparing.py",
         "if a.used[i] > b.used[i] * SLACK:",
         "if a.used[i] > np.inf:",
     ),
@@ -644,7 +657,7 @@ MUTATIONS = {
     ),
     "mappings that may forward are compared with others": Mutation(
         PLACES,
-        "kernels/search/labels.py",
+        "kernels/search/comparing.py",
         "if (a.state | b.state) & (MAY_FORWARD | FORWARDS):",
         "if (a.state | b.state) & 0:",
     ),
@@ -674,7 +687,7 @@ MUTATIONS = {
     ),
     "parts of mappings that may go on in other ways are alike": Mutation(
         FIXED,
-        "kernels/search/labels.py",
+        "kernels/search/comparing.py",
         "or a.made != b.made:",
         "or a.made > b.made + 10**6:",
     ),

@@ -18,6 +18,7 @@ import numpy as np
 from every_mapping import bypasses, front_of, price, primes
 
 from kcsim import Mapping, count_mappings
+from kcsim.cost.padding import generates_padding
 from kcsim.cost.partial_sums import counted, has_wide_sums, sum_states
 from kcsim.cost.prices import window_array
 from kcsim.cost.rooms import rooms_of
@@ -399,15 +400,18 @@ def all_mappings(layer, hardware, even=False, fitting=False, again=True):
 
 def costs_of_all(layer, hardware, even=False, again=True):
     """What all mappings that fit cost, with dense weights: no forwarding, no hops."""
-    spaces = spaces_of(layer, hardware, even, True, again)
+    # Tiles without padding take less room than was asked for.
+    padded = generates_padding(layer, hardware)
+    spaces = spaces_of(layer, hardware, even, not padded, again)
     parts = [(np.empty(0), np.empty(0))]
     for space in spaces:
         keeps = space.bypass.keeps_array(hardware)
         for block in space.blocks():
             counts = count_mappings(layer, hardware, block.loops, block.bypass, block.heights)
             if not has_wide_sums(hardware):
-                assert counts.fits.all()
-                parts.append(price(layer, hardware, counts, keeps))
+                assert padded or counts.fits.all()
+                costs = price(layer, hardware, counts, keeps)
+                parts.append(tuple(np.where(counts.fits, cost, np.inf) for cost in costs))
                 continue
             # Partial sums take more room than was asked for.
             loops = np.ascontiguousarray(block.loops).view(LOOP)[..., 0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from kcsim.errors import MappingError, Problem
@@ -16,6 +18,11 @@ MOST_LINES = 4096
 def generates_padding(layer: ConvLayer, hardware: Hardware) -> bool:
     """Whether inputs of a layer are moved without their padding."""
     return hardware.padding == "generated" and any(layer.padding)
+
+
+def with_padding_moved(hardware: Hardware) -> Hardware:
+    """The hardware as it moves padding like other inputs."""
+    return replace(hardware, padding="moved", padding_level=None)
 
 
 def generating_level(hardware: Hardware, keeps: np.ndarray) -> int:

@@ -12,6 +12,7 @@ from kcsim.clustering.entry_use import entry_uses
 from kcsim.clustering.resolve import resolve_network
 from kcsim.clustering.scheme import Clustering
 from kcsim.cost.clustered_formats import clustered_zeros, weight_formats
+from kcsim.cost.padding import with_padding_moved
 from kcsim.cost.weight_format import WeightFormat, decode_at
 from kcsim.errors import MappingError
 from kcsim.hardware.schema import Hardware
@@ -266,7 +267,8 @@ def _sharing_jobs(
             layer = replace(layer, zeros=replace(layer.zeros, weights=entries.zero_share))
         forms = tuple(each[i] for each in formats)
         shared = tuple(
-            SharedLayer(layer, each, form, entries, sharing)
+            # Phases are not counted without padding.
+            SharedLayer(layer, with_padding_moved(each), form, entries, sharing)
             for sharing in sharings
             for each, form in zip(hardware, forms, strict=True)
         )

@@ -191,8 +191,8 @@ class Hardware:
         ``moved``: rows and columns of inputs that no window touches, as a stride larger
         than the window skips them, are stored and moved with the others; ``left_out``: not.
     padding : str
-        ``moved``: padding of inputs is stored and moved like pixels; ``generated``: not, but at one
-        level and further in.
+        ``generated``: padding of inputs is stored and moved at one level and further in only;
+        ``moved``: like pixels.
     padding_level : str, optional
         The level that generates it; the innermost one that keeps inputs when absent.
     slides : str
@@ -222,7 +222,7 @@ class Hardware:
     idle: Idle = Idle()
     biases: Literal["counted", "left_out"] = "left_out"
     skipped_pixels: Literal["moved", "left_out"] = "moved"
-    padding: Literal["generated", "moved"] = "moved"
+    padding: Literal["generated", "moved"] = "generated"
     padding_level: Name | None = None
     slides: Literal["any", "repeated"] = "any"
     cell: Cell = "LSTP"

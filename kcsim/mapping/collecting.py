@@ -33,7 +33,7 @@ def make_room(search: Search) -> bool:
     for start in range(0, len(kept), _CHUNK):
         # None takes the place of one that has not moved yet.
         moved = kept[start : start + _CHUNK]
-        for part in (labels.rows, labels.amounts, labels.nodes):
+        for part in (labels.rows, labels.amounts, labels.nodes, labels.strips):
             part[start : start + len(moved)] = part[moved]
     rows = labels.rows[: len(kept)]
     rows["parent"], rows["next"] = numbers[rows["parent"]], numbers[rows["next"]]

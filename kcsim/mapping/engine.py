@@ -9,10 +9,11 @@ from collections.abc import Callable
 import numpy as np
 
 from kcsim.kernels.search import optimum
-from kcsim.kernels.search.growth import CHOICES
+from kcsim.kernels.search.choices import CHOICES
 from kcsim.kernels.search.inputs import NODE
 from kcsim.kernels.search.labels import INPUTS_OPEN, LABEL, WAY, Labels, Search
 from kcsim.kernels.search.machine import LEAK_PJ
+from kcsim.kernels.search.padding import BEGINS, PARTS
 from kcsim.kernels.search.progress import (
     BOX,
     COUNT,
@@ -24,6 +25,7 @@ from kcsim.kernels.search.progress import (
     PAUSED,
     STAGE,
 )  # fmt: skip
+from kcsim.kernels.search.strips import MOST_KINDS
 from kcsim.mapping.collecting import make_room
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.floors import Floors
@@ -76,15 +78,18 @@ def begin_search(
     problem, tiles = built.problem, len(built.problem.rounds)
     networks = max(1, len(problem.places) - 2)
     amounts = INPUTS_OPEN + 2 * networks + problem.machine.has_wide_sums, built.accounts
+    lines = problem.margins.begins.shape[2]
+    fields = PARTS + 4 * (BEGINS + lines) if lines else 0
     each = LABEL.itemsize + 8 * math.prod(amounts) + networks * NODE.itemsize
+    each += 8 * (networks + 1) * fields
     choices = int((problem.places["last_stage"] - problem.places["first_stage"]).max())
     first = 2 * _HELD + CHOICES * choices * len(problem.splits)
     room = max(LABEL_BYTES // each, first) if room is None else room
-    parts = (memory or Memory()).parts(room, amounts, networks)
+    parts = (memory or Memory()).parts(room, amounts, networks, fields)
     for part in parts:
         part[0] = np.zeros((), part.dtype)
     labels = Labels(
-        parts[0], parts[1], parts[2], np.full((len(problem.stages), tiles), -1, np.int64),
+        *parts, np.full((len(problem.stages), tiles), -1, np.int64),
         np.zeros(HELD_BACK + 1, np.int64),
     )  # fmt: skip
     labels.tally[FOUND] = np.isfinite(known[:, 0]).sum()
@@ -95,7 +100,7 @@ def begin_search(
         bool(objective != ENERGY or leaks), floors.rest, floors.entry, floors.inward,
         floors.outward, floors.shares, floors.least_cycles, floors.sent, floors.staying,
         floors.stay_pj, np.zeros(_HELD, np.int64), ways, ways.copy(), np.zeros(2),
-        np.zeros(3),
+        np.zeros(3), np.zeros((MOST_KINDS, 1 + 2 * lines)), np.zeros(64, np.int64),
     )  # fmt: skip
 
 

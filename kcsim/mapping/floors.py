@@ -8,18 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kcsim.cost.prices import Prices, WeightCosts, build_machine
-from kcsim.hardware.schema import Hardware
 from kcsim.kernels.layout import INPUTS, NO_MULTICAST, OUTPUTS, WEIGHTS, WORD_MULTICAST
 from kcsim.kernels.search import bounds
 from kcsim.kernels.search import machine as columns
-from kcsim.kernels.search.machine import Machine
 from kcsim.kernels.search.problem import Problem
 from kcsim.mapping.deadline import Deadline
+from kcsim.mapping.least import outermost_cycles
 from kcsim.mapping.limits import may_grow_into
-from kcsim.mapping.problem import SLACK, Built, words_of_tiles
+from kcsim.mapping.problem import SLACK, Built
 from kcsim.mapping.tables import SharedTables
-from kcsim.workload.layer import TENSORS, ConvLayer
 
 STAYING = np.array([1.0, 16.0, 256.0])
 """Prices of a word, in those of one that a level further in fills, at which it is bounded what an
@@ -114,7 +111,7 @@ def build_floors(
             boundary = _inside(built, level, entry[level], deadline)
     optional = np.where(kept.must[:, [0, 1, 2, 2]], np.inf, outward[:-1])
     return Floors(
-        rest, entry, np.minimum(inward, optional), outward, shares, _outermost_cycles(problem),
+        rest, entry, np.minimum(inward, optional), outward, shares, outermost_cycles(problem),
         sent, staying, stay_pj,
     )  # fmt: skip
 
@@ -229,15 +226,23 @@ def _fitting(problem: Problem, level: int, kept: int) -> np.ndarray:
     # Outputs may stand where all of them come finished.
     bits[OUTPUTS] -= problem.machine.finished[level, columns.SPARED_BITS]
     # What is placed has one word at least.
-    least = np.ones_like(problem.words)
+    least, held = np.ones_like(problem.words), problem.words
+    if problem.margins.clips[level + 1 :].any():
+        # A level further in may generate padding.
+        held = _with_inputs(held, problem.margins.held)
     for placed, group in itertools.product(range(8), range(3)):
         used = np.zeros(len(problem.rounds))
         for tensor in np.flatnonzero(rooms[columns.GROUP :] == group):
             if kept >> tensor & 1:
-                words = least if placed >> tensor & 1 else problem.words
+                words = least if placed >> tensor & 1 else held
                 used += words[tensor] * bits[tensor]
         fits[placed] &= used <= rooms[columns.CAPACITY + group] * SLACK
     return fits
+
+
+def _with_inputs(words: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+    """Words of tiles of all tensors, with other ones of inputs."""
+    return np.array([words[WEIGHTS], inputs, words[OUTPUTS]])
 
 
 def _limit(problem: Problem, level: int, kept: int, fits: np.ndarray) -> None:
@@ -265,12 +270,20 @@ class _LevelBounds(NamedTuple):
     stay_pj: np.ndarray
     is_filled: bool
 
+    @property
+    def as_filled(self) -> Problem:
+        """The problem with words of inputs that the level is filled with."""
+        problem = self.problem
+        if not problem.margins.clips[self.level]:
+            return problem
+        return problem._replace(words=_with_inputs(problem.words, problem.margins.filled))
+
     def parts(self, kept: int) -> tuple[Any, ...]:
         """All that bounds depend on of the stages that keep some tensors."""
         problem, lattice = self.problem, self.problem.lattice
         return (
             lattice.digits, problem.places[self.level]["dimensions"], self.level == 0,
-            problem.words, problem.distinct, problem.unseen, problem.along, problem.slides,
+            self.as_filled.words, problem.distinct, problem.unseen, problem.along, problem.slides,
             self.prices, self.back, self.boundary, self.stay_pj, kept,
             self.fitting(kept),
         )  # fmt: skip
@@ -295,7 +308,8 @@ def _bound_stages(
     known: _LevelBounds, built: Built, kept: int, deadline: Deadline
 ) -> tuple[np.ndarray, np.ndarray]:
     """`rest` and `staying` for the stages of a level that keeps some tensors."""
-    problem, level, prices, back, boundary, stay_pj, _ = known
+    _, level, prices, back, boundary, stay_pj, _ = known
+    problem = known.as_filled
     tiles, fits = len(boundary), known.fitting(kept)
     values = np.full((bounds.STATES, tiles), np.inf)
     known_of_level = problem, level, kept, prices, fits, boundary, values
@@ -330,50 +344,6 @@ def _inside(built: Built, level: int, entry: np.ndarray, deadline: Deadline) -> 
     deadline.check()
     bounds.least_of_spreads(built.problem.lattice, axis_x, along_y, both)
     return both
-
-
-def _outermost_cycles(problem: Problem) -> float:
-    words = problem.words[WEIGHTS, -1], problem.distinct[-1], problem.words[OUTPUTS, -1]
-    return least_cycles(problem.machine, np.array(words))
-
-
-def least_cycles(machine: Machine, words: np.ndarray) -> float:
-    """Cycles of the outermost level, which moves each word of a layer once, whatever the mapping.
-
-    Parameters
-    ----------
-    machine : Machine
-    words : float64[3]
-        Of each tensor; of inputs, those that windows touch.
-    """
-    costs, ports = machine.costs[0], machine.ports[0]
-    taken = np.zeros(machine.port_ends[-1, 2])
-    np.add.at(taken, ports[:OUTPUTS, columns.READ], words[:2] * costs[:2, columns.READ_CYCLES])
-    updating = costs[OUTPUTS, columns.UPDATE_CYCLES] - machine.finished[0, columns.SPARED_CYCLES]
-    taken[ports[OUTPUTS, columns.UPDATE]] += words[OUTPUTS] * updating
-    taken[ports[WEIGHTS, columns.READ]] += machine.load_cycles
-    taken[ports[OUTPUTS, columns.READ]] += machine.bias_cycles
-    taken[0] = 0
-    return float(taken.max()) + machine.start_cycles
-
-
-def least_of_any(
-    layer: ConvLayer, hardware: Hardware, form: WeightCosts, prices: Prices | None = None
-) -> tuple[float, float]:
-    """Energy and cycles that no mapping undercuts, at once."""
-    keeps = np.array([[t in level.kept_tensors for t in TENSORS] for level in hardware.levels])
-    machine = build_machine(layer, hardware, keeps, form, prices)
-    every, distinct = words_of_tiles(machine, np.array([list(layer.dimensions.values())]))
-    words = np.array([every[WEIGHTS, 0], distinct[0], every[OUTPUTS, 0]])
-    cycles = machine.macs * machine.cycles_per_mac / hardware.mac_units
-    cycles = max(cycles, least_cycles(machine, words))
-    energy = machine.mac_pj + machine.static_pj * cycles
-    if len(hardware.levels) > 1:
-        costs = machine.costs[0]
-        energy += float(words[:OUTPUTS] @ costs[:OUTPUTS, columns.READ_PJ])
-        updating = costs[OUTPUTS, columns.UPDATE_PJ] - machine.finished[0, columns.SPARED_PJ]
-        energy += float(words[OUTPUTS] * updating)
-    return energy, cycles
 
 
 def no_floors(built: Built) -> Floors:

@@ -7,8 +7,8 @@ import numpy as np
 from kcsim.kernels.search.inputs import NODE
 from kcsim.kernels.search.labels import LABEL
 
-Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Rows, amounts and nodes of labels; see `kcsim.kernels.search.labels.Labels`."""
+Parts = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Rows, amounts, nodes and strips of labels; see `kcsim.kernels.search.labels.Labels`."""
 
 
 class Memory:
@@ -19,22 +19,22 @@ class Memory:
 
     def __init__(self) -> None:
         self._kept: tuple[np.ndarray, ...] = (
-            np.empty(0, LABEL), np.empty(0), np.empty(0, NODE)
+            np.empty(0, LABEL), np.empty(0), np.empty(0, NODE), np.empty(0)
         )  # fmt: skip
 
-    def parts(self, room: int, amounts: tuple[int, int], nodes: int) -> Parts:
-        """Rows, amounts and nodes of so many labels, whatever they hold.
+    def parts(self, room: int, amounts: tuple[int, int], nodes: int, fields: int) -> Parts:
+        """Rows, amounts, nodes and strips of so many labels, whatever they hold.
 
         Parameters
         ----------
         room : int
         amounts : tuple of int
             Rows and accounts of a label.
-        nodes : int
-            Of a label.
+        nodes, fields : int
+            Of a label, and of a strip.
         """
-        each = 1, amounts[0] * amounts[1], nodes
-        rows, spent, inputs = self._kept = tuple(
+        each = 1, amounts[0] * amounts[1], nodes, (nodes + 1) * fields
+        rows, spent, inputs, strips = self._kept = tuple(
             part if len(part) >= room * size else np.empty(room * size, part.dtype)
             for part, size in zip(self._kept, each, strict=True)
         )
@@ -42,4 +42,5 @@ class Memory:
             rows[:room],
             spent[: room * each[1]].reshape(room, *amounts),
             inputs[: room * nodes].reshape(room, nodes),
+            strips[: room * each[3]].reshape(room, nodes + 1, fields),
         )

@@ -12,13 +12,25 @@ import numpy as np
 from kcsim.cost.prices import DENSE, Prices, WeightCosts, build_machine
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Hardware
-from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS, C, M, R, S
+from kcsim.kernels.layout import (
+    INPUTS,
+    NO_MULTICAST,
+    OUTPUTS,
+    WEIGHTS,
+    WORD_MULTICAST,
+    C,
+    M,
+    P,
+    R,
+    S,
+)
 from kcsim.kernels.search import machine as columns
 from kcsim.kernels.search.machine import Machine
 from kcsim.kernels.search.problem import PLACE, STAGE, Problem
 from kcsim.kernels.search.tilings import Lattice, cut_share
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.limits import LevelLimit, Limits, build_allowed
+from kcsim.mapping.margins import clip_tiles
 from kcsim.mapping.mesh import MeshLoops
 from kcsim.mapping.space import (
     allowed_dimensions,
@@ -130,6 +142,11 @@ def build_problem(
         store_port, accounts = accounts, accounts + 1
     words, distinct = words_of_tiles(machine, lattice.extents)
     unseen, along, lines = _left(machine, lattice.extents, slides)
+    margins, touched, clipped = clip_tiles(machine, lattice.extents, slides)
+    if len(touched):
+        distinct, along = touched, np.maximum(along, clipped)
+        margins = margins._replace(meets=_may_meet(machine, lattice, by_level, margins.lines))
+    unseen[INPUTS] *= along
     problem = Problem(
         lattice, machine,
         np.array([*bare_pj, bare.lookup_pj]),
@@ -139,15 +156,20 @@ def build_problem(
         store_port, max(form.unit_filters, *form.unit) == 1, float(layer.output_words),
         *allowed[:4], spared_pj, mesh_loops, link_pj, finished_link_pj, tilted,
         bare.costs[:, INPUTS, columns.READ_PJ].copy(),
-        bare.costs[:, INPUTS, columns.READ_CYCLES].copy(),
+        bare.costs[:, INPUTS, columns.READ_CYCLES].copy(), margins,
     )  # fmt: skip
+    if len(touched):
+        fits = fits_outermost(problem, with_padding=True)
+        problem = problem._replace(margins=margins._replace(bare_fits=fits))
     return Built(problem, accounts, axes, numbers, every_place, filled)
 
 
-def fits_outermost(problem: Problem) -> bool:
+def fits_outermost(problem: Problem, *, with_padding: bool = False) -> bool:
     """Whether the outermost level has room for the whole layer."""
     machine, extent = problem.machine, problem.lattice.extents[-1]
     bits = problem.words[:, -1] * machine.costs[0, :, columns.VALUE_BITS]
+    if len(problem.margins.held) and not with_padding:
+        bits[INPUTS] *= problem.margins.held[-1] / problem.words[INPUTS, -1]
     bits[OUTPUTS] -= problem.words[OUTPUTS, -1] * machine.finished[0, columns.SPARED_BITS]
     if machine.unit[columns.DECODER] >= 0:
         bits[WEIGHTS] *= cut_share.py_func(machine.unit, extent[M], extent[C], extent[R], extent[S])
@@ -264,6 +286,8 @@ def _mirror(
     unit, swapped, mirror = machine.unit, [0, 1, 2, 3, 5, 4, 7, 6], np.zeros_like(numbers)
     alike = not limits and machine.window[0] == machine.window[1] and unit[1] == unit[2]
     placed = any(n.fanout.hop_pj or "inputs" in n.fanout.forwarding for n in hardware.levels)
+    padding = machine.rules["padding"]
+    alike = alike and bool((padding[:, 0] == padding[:, 1]).all())
     if placed or not alike or not (places["dimensions"] == places["dimensions"][:, swapped]).all():
         return nothing
     for (dimension, prime), (limit, stride) in factors.items():
@@ -317,5 +341,18 @@ def _left(
             hull = stride * (outs - 1) + dilation * (taps - 1) + 1
             left = ratio[:, 4 + axis] * ratio[:, 6 + axis]
             along = np.maximum(along, left * np.minimum(1.0, hull / lines[axis]))
-    unseen[INPUTS] *= along
     return unseen, along, lines
+
+
+def _may_meet(
+    machine: Machine, lattice: Lattice, splits: list[np.ndarray], lines: np.ndarray
+) -> bool:
+    """See `kcsim.kernels.search.padding.Margins`."""
+    for rule, own in zip(machine.rules[:-1], splits, strict=False):
+        extents = lattice.extents[own["tile"]]
+        for axis in np.flatnonzero(lines.any(axis=1)):
+            outs, taps = extents[:, P + axis] > 1, extents[:, R + axis] > 1
+            both = outs | taps if rule["multicast"] == WORD_MULTICAST else outs & taps
+            if rule["multicast"] != NO_MULTICAST and both.any():
+                return True
+    return False

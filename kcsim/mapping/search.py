@@ -379,7 +379,8 @@ def _note(task: Task, known: Explored) -> str:
 def not_searched(task: Task) -> str:
     """What costs energy that the search does not see, or sees where there is none."""
     hardware = task.hardware
-    if generates_padding(task.layer, hardware):
+    forwards = any("inputs" in level.fanout.forwarding for level in hardware.levels)
+    if forwards and generates_padding(task.layer, hardware):
         return "the search takes padding for moved; what is found is counted without it"
     if hardware.levels[-1].fanout.systolic:
         return "passes of a systolic array of bare MAC units are not part of the search"

@@ -10,7 +10,8 @@ from kcsim.cost.prices import DENSE, Prices, WeightCosts
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search.progress import FRONT
 from kcsim.mapping.explored import objective_of
-from kcsim.mapping.floors import STAYING, least_of_any
+from kcsim.mapping.floors import STAYING
+from kcsim.mapping.least import least_of_any
 from kcsim.mapping.limits import Limits
 from kcsim.mapping.problem import kept_choices
 from kcsim.mapping.space import prime_factors

@@ -13,6 +13,7 @@ import dataclasses
 import math
 import time
 
+from kcsim.cost.padding import generates_padding
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.cost.zero_savings import left_of_cycles
 from kcsim.errors import InputError, KcsimError, MappingError
@@ -59,6 +60,7 @@ and at most so often:"""
 SWEEPS = 6
 _PERFECT_SHARE = 0.5
 """Share of the time for bounds that divide; what they leave is for all others."""
+_PADDED = "how much of an image short tiles hold is not part of the search"
 _NOTE = "of bounds that do not divide their dimension, only some were tried"
 
 
@@ -175,6 +177,8 @@ class _Improved:
         self.tried: set[Sizes] = {self.sizes}
         self.spreads, steps, every = spreads_of(layer, hardware)
         self.unseen = not_searched(self._task(layer))
+        if not self.unseen and generates_padding(layer, hardware):
+            self.unseen = _PADDED
         self.least = 0.0 if self.unseen else self._least(float(steps[0]) if every else 0.0)
 
     @property

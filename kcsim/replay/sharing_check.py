@@ -10,6 +10,7 @@ from kcsim.clustering.precision import StoredValues
 from kcsim.clustering.resolve import LayerClustering, resolve_layer
 from kcsim.clustering.scheme import Clustering
 from kcsim.cost.clustered_formats import weight_formats
+from kcsim.cost.padding import with_padding_moved
 from kcsim.errors import InputError, Problem
 from kcsim.hardware.schema import Hardware
 from kcsim.replay.dense import MAC_NANOSECONDS, Difference, least_cost, trusted_convolution
@@ -91,7 +92,8 @@ def check_sharing(
     without_zeros = "weights" in hardware.compute.zeros
     distinct = DistinctEntries.of(weights, codebook, without_zeros=without_zeros)
     (form,) = weight_formats((layer,), hardware, replace(part.settings, dense="none"))
-    shared = SharedLayer(layer, hardware, form, distinct, SHARINGS[sharing])
+    moving = with_padding_moved(hardware)
+    shared = SharedLayer(layer, moving, form, distinct, SHARINGS[sharing])
     estimate = find_shared_mapping(shared, objective)
     assert estimate is not None
     width = estimate.intermediate.width

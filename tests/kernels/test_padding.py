@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mapped_layers import TENSORS, padded_layers
 
 from kcsim.errors import InputError, MappingError
-from kcsim.hardware.level import Level
+from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.schema import Compute, Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.model.best import map_layer
@@ -86,8 +86,8 @@ def test_a_padded_map_of_14_rows_is_read_as_14_rows():
     layer = ConvLayer("conv5", 512, 512, 14, 14, 3, 3, padding=1)
     nest = [Loop(*loop) for loop in zip("MCPQRS", (512, 512, 14, 14, 3, 3), strict=True)]
     mapping = Mapping((LevelLoops("DRAM"), LevelLoops("buffer", tuple(nest))))
-    for padding, words in (("generated", 14 * 14 * 512), ("moved", 16 * 16 * 512)):
-        counts = count_layer(layer, two_levels(padding=padding), mapping)
+    for keys, words in (({}, 14 * 14 * 512), ({"padding": "moved"}, 16 * 16 * 512)):
+        counts = count_layer(layer, two_levels(**keys), mapping)
         assert counts.words("DRAM", "inputs", "reads") == words
         assert counts.words("buffer", "inputs", "fills") == words
         assert counts.words("buffer", "inputs", "reads") == layer.macs
@@ -97,18 +97,31 @@ def test_who_generates_padding_is_a_level_that_keeps_inputs():
     with pytest.raises(InputError, match="there is no level 'bufer'"):
         two_levels(padding="generated", padding_level="bufer")
     with pytest.raises(InputError, match="but padding is moved"):
-        two_levels(padding_level="buffer")
+        two_levels(padding="moved", padding_level="buffer")
 
 
-def test_a_search_says_that_it_takes_padding_for_moved():
+def test_the_best_mapping_reads_the_image_once_and_is_proved():
     layer = ConvLayer("conv", 4, 4, 4, 4, 3, 3, padding=1)
     found = map_layer(layer, two_levels(padding="generated"))
+    assert found.search.proved
+    assert found.counts.words("DRAM", "inputs", "reads") == 4 * 4 * 4
+    moved = map_layer(layer, two_levels(padding="moved"))
+    assert moved.search.proved
+    assert moved.counts.words("DRAM", "inputs", "reads") == 4 * 6 * 6
+    assert found.search.energy < moved.search.energy
+
+
+def test_a_search_says_that_it_takes_padding_for_moved_where_neighbors_pass_inputs_on():
+    layer = ConvLayer("conv", 4, 4, 4, 4, 3, 3, padding=1)
+    hardware = two_levels(padding="generated")
+    above, buffer = hardware.levels
+    above = dataclasses.replace(above, fanout=Fanout(x=2, forwarding=("inputs",)))
+    hardware = dataclasses.replace(hardware, levels=(above, buffer))
+    found = map_layer(layer, hardware)
     assert not found.search.proved
     assert "takes padding for moved" in found.search.note
-    assert found.counts.words("DRAM", "inputs", "reads") % (4 * 4 * 4) == 0
-    assert map_layer(layer, two_levels()).search.proved
     unpadded = dataclasses.replace(layer, padding=(0, 0, 0, 0))
-    assert map_layer(unpadded, two_levels(padding="generated")).search.proved
+    assert map_layer(unpadded, hardware).search.proved
 
 
 def test_an_endless_margin_is_refused():

@@ -238,9 +238,10 @@ def test_leakage_and_static_energy():
     assert ("static", "", "cycle") not in items(evaluate(LAYER, design(), MAPPING))
 
 
-def test_padding_is_counted_like_pixels():
+def test_padding_that_is_moved_is_counted_like_pixels():
     padded = ConvLayer("padded", 2, 4, 2, 2, 3, 3, padding=1)
     for hardware in (design(), design(buffer={"fanout": Fanout(x=2, multicast="word")})):
+        hardware = dataclasses.replace(hardware, padding="moved")
         one, other = (count_layer(layer, hardware, MAPPING) for layer in (LAYER, padded))
         assert (one.accesses == other.accesses).all()
         assert (one.transfers == other.transfers).all()

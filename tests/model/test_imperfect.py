@@ -108,7 +108,7 @@ def test_nothing_is_proved_by_bounds_of_what_the_search_does_not_see(size):
     found = map_layer(layer, hardware, imperfect=True).search
     assert not found.proved
     assert math.isnan(found.gap)
-    assert "takes padding for moved" in found.note
+    assert "of an image short tiles hold is not part of the search" in found.note
 
 
 def test_the_time_limit_holds_and_is_told():

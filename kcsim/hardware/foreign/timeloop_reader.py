@@ -104,6 +104,7 @@ class _Reader:
         made.data = {"name": str(name or stem), "description": "From an architecture of Timeloop"}
         made.data |= self._chip(made)
         made.data["precision_bits"] = self._precision(levels)
+        made.data["padding"] = "moved"
         made.data["levels"] = levels
         made.data["compute"] = self._compute()
         constraints = Constraints(made)

@@ -104,6 +104,7 @@ class _Reader:
             "description": "From an accelerator of ZigZag",
             "energy_unit": self._unit,
             "precision_bits": width,
+            "padding": "moved",
             "levels": levels,
             "compute": {"mac_pj": cost or 0.0},
         }

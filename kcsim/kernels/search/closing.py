@@ -40,6 +40,8 @@ def move_slot(labels, new, source, target):
     if source == target:
         return
     labels.nodes[new, target] = labels.nodes[new, source]
+    for k in range(labels.strips.shape[2]):
+        labels.strips[new, target, k] = labels.strips[new, source, k]
     amounts = labels.amounts[new]
     for j in range(2):
         for k in range(amounts.shape[1]):
@@ -70,7 +72,7 @@ def close_inputs(search, new):
 
 
 @helper
-def loop_inputs(search, new, dimension, bound):
+def loop_inputs(search, new, dimension, bound, stride):
     """Let a loop move open inputs; whether all could be remembered."""
     problem, labels = search.problem, search.labels
     row = labels.rows[new]
@@ -83,10 +85,14 @@ def loop_inputs(search, new, dimension, bound):
         close_inputs(search, new)
         return True
     complete = True
-    factors = search.factors
+    factors, strips = search.factors, labels.strips[new]
+    flight = strips[strips.shape[0] - 1]
     for i in range(row.nodes):
-        node = labels.nodes[new, i]
-        complete = move_node(problem, node, row.box, dimension, bound, factors) and complete
+        node, flies = labels.nodes[new, i], i + 1 == row.nodes and row.flight[INPUTS] > 0
+        complete = move_node(
+            problem, node, strips[i], flight[: flight.shape[0] * flies], row.box, dimension, bound,
+            stride, factors,
+        ) and complete  # fmt: skip
         for j in range(2):
             scale_open(labels, new, INPUTS_OPEN + 2 * i + j, factors[j])
     row.flight[INPUTS] *= factors[1 if labels.nodes[new, row.nodes - 1].below >= 0 else 0]

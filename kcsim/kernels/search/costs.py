@@ -11,11 +11,13 @@ from kcsim.kernels.search.bounds import (
     loops_left,
     most_saved,
 )  # fmt: skip
+from kcsim.kernels.search.comparing import add_label
 from kcsim.kernels.search.inputs import STILL, least_of_node, share_of_slides
 from kcsim.kernels.search.labels import (
     AGAIN,
     APART,
     FORWARDS,
+    GENERATED,
     HELD,
     INPUTS_OPEN,
     OPEN_OUTPUTS,
@@ -26,7 +28,6 @@ from kcsim.kernels.search.labels import (
     SPENT,
     WAITS,
     WEIGHTS_OPEN,
-    add_label,
     next_loops,
 )  # fmt: skip
 from kcsim.kernels.search.machine import (
@@ -42,6 +43,7 @@ from kcsim.kernels.search.machine import (
 )  # fmt: skip
 from kcsim.kernels.search.mirror import comes_second, exchange_axes
 from kcsim.kernels.search.progress import CYCLES, ENERGY, ENERGY_DELAY, FOUND, FRONT, TOLERANCE
+from kcsim.kernels.search.shares import more_shared
 
 
 @helper
@@ -164,16 +166,16 @@ def open_parts(search, label, prices):
     outputs = row.flight[OUTPUTS] * prices[OUTPUTS] + amounts[OUTPUTS_OPEN, 0]
     inputs, flying = (0.0, 0.0, 0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 0.0)
     for i in range(row.nodes):
-        node = labels.nodes[label, i]
+        node, strip = labels.nodes[label, i], labels.strips[label, i]
         for j in range(2):
             shares = (1.0, 0.0, 0.0, 0.0, 0.0)
             if not row.state & WAITS:
                 shares = (
                     1.0,
-                    1 - least_of_node(problem, node, row.box, j, False),
-                    1 - least_of_node(problem, node, row.box, j, True),
-                    share_of_slides(problem, node, row.box, P, j),
-                    share_of_slides(problem, node, row.box, R, j),
+                    1 - least_of_node(problem, node, strip, row.box, j, False),
+                    1 - least_of_node(problem, node, strip, row.box, j, True),
+                    share_of_slides(problem, node, strip, row.box, P, j),
+                    share_of_slides(problem, node, strip, row.box, R, j),
                 )
             inputs = add_parts(inputs, shares, amounts[INPUTS_OPEN + 2 * i + j, 0])
             if i + 1 == row.nodes and j == (node.below >= 0):
@@ -216,7 +218,7 @@ def rest_cost(search, label, stage, box, weights, outputs, inputs):
             return min(best, rest + closed - inputs[1]) if loops & SEEN[tensor] else best
         if one == 0 and row.nodes == 1 and not row.state & WAITS:
             node = search.labels.nodes[label, 0]
-            if node.axis == STILL and not node.sliding and loops >> M & 1:
+            if node.axis == STILL and not node.sliding and node.words > 0 and loops >> M & 1:
                 staying = stay_cost(search, stage, INPUTS, box, inputs[0], node.words)
                 return closed - inputs[0] + staying
     weights = weights if one & OPEN_WEIGHTS else 0.0
@@ -237,54 +239,6 @@ def sums_back(problem, sums, copies, price):
     """
     # Zeros may spare more than a read costs.
     return max(0.0, sums - problem.outputs * (copies if price >= 0 else 1.0))
-
-
-@helper
-def least_shared(first, second, third, product):
-    """The least of three costs of words, each times the share that is sent apart.
-
-    Shares are 1 at most, and their product is bounded: a loop over children is shared by one
-    tensor alone, but where windows overlap.
-    """
-    apart = 0.0
-    for _ in range(4):
-        count, costs = 0, 1.0
-        for cost in (first, second, third):
-            if cost > 0:
-                count += 1
-                costs *= cost
-        if count == 0:
-            return apart
-        each = (product * costs) ** (1.0 / count)
-        # What is cheaper than that is not shared at all.
-        if not (0 < first < each or 0 < second < each or 0 < third < each):
-            return apart + count * each
-        if 0 < first < each:
-            apart, first = apart + first, 0.0
-        if 0 < second < each:
-            apart, second = apart + second, 0.0
-        if 0 < third < each:
-            apart, third = apart + third, 0.0
-    return apart
-
-
-@helper
-def more_shared(search, label, level):
-    """What words in flight cost more than if each were shared as well as any can be."""
-    problem, labels = search.problem, search.labels
-    row, inward = labels.rows[label], search.inward[level - 1]
-    weights, inputs, outputs = row.flight[WEIGHTS], row.flight[INPUTS], row.flight[OUTPUTS]
-    inputs *= row.share
-    if row.state & OPEN_WEIGHTS:
-        weights /= problem.unseen[WEIGHTS, row.box]
-    if row.state & OPEN_OUTPUTS:
-        outputs /= problem.unseen[OUTPUTS, row.box]
-    if row.nodes > 0:
-        inputs /= problem.unseen[INPUTS, row.box]
-    weights, inputs, outputs = weights * inward[0], inputs * inward[1], outputs * inward[2]
-    least = search.shares[level - 1]
-    apart = weights * least[0] + inputs * least[1] + outputs * least[2]
-    return max(0.0, least_shared(weights, inputs, outputs, least[3]) - apart)
 
 
 @helper
@@ -334,6 +288,14 @@ def bits_of(machine, row, level, tensor, is_whole):
 
 
 @helper
+def words_held(problem, row, tensor, box):
+    """Words of a tensor in a tile that a level would hold."""
+    if tensor == INPUTS and row.state & GENERATED:
+        return problem.margins.held[box]
+    return problem.words[tensor, box]
+
+
+@helper
 def may_go_on(problem, row, stage):
     """Whether a loop may follow, and whether tensors that are not placed yet fit here."""
     here, machine = problem.stages[stage], problem.machine
@@ -347,7 +309,7 @@ def may_go_on(problem, row, stage):
             if is_left and machine.rooms[here.level, GROUP + tensor] == group:
                 # The place may come once all loops are inside that add.
                 bits = bits_of(machine, row, here.level, tensor, True)
-                used += problem.words[tensor, row.box] * bits
+                used += words_held(problem, row, tensor, row.box) * bits
         if used > machine.rooms[here.level, CAPACITY + group] * (1 + 1e-12):
             return False
     return True

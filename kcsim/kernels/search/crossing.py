@@ -56,6 +56,8 @@ from kcsim.kernels.search.machine import (
     UPDATE_PJ,
     WORD_BITS,
 )  # fmt: skip
+from kcsim.kernels.search.padding import most_lines
+from kcsim.kernels.search.strips import cross_lines
 from kcsim.kernels.search.tilings import cut_share
 
 SPANNED = (C, R, S, M)
@@ -270,17 +272,21 @@ def cross_inputs(search, new, network, split, box, bare):
     moved_pj += links * link_pj(problem, network, INPUTS, bare)
     arriving = row.flight[INPUTS]
     labels.amounts[new, account_of(labels, new, INPUTS), 0] += row.flight[INPUTS] * moved_pj
-    below = problem.inputs[box]
-    if row.nodes > 0 and labels.nodes[new, row.nodes - 1].below == BEFORE:
+    below, ratio = problem.inputs[box], 1.0
+    by_word = row.nodes > 0 and labels.nodes[new, row.nodes - 1].below == BEFORE
+    shares = machine.rules[network].multicast != NO_MULTICAST and not innermost
+    if by_word:
         node = labels.nodes[new, row.nodes - 1]
-        ratio = cross_by_word(problem, node, spread.inputs, below)
-        row.flight[INPUTS] *= ratio / spread.children
-        if row.state & WAITS:
-            row.state &= ~WAITS
-            spend_open(labels, new, INPUTS_OPEN)
-            row.nodes = 0
-    elif machine.rules[network].multicast != NO_MULTICAST and not innermost and spread.children > 1:
-        row.flight[INPUTS] *= distinct_children(problem, spread.inputs, below) / spread.children
+        ratio = cross_by_word(problem, node, spread.inputs, below) / spread.children
+    elif shares and spread.children > 1:
+        ratio = distinct_children(problem, spread.inputs, below) / spread.children
+    if most_lines(problem) > 0:
+        ratio = cross_lines(search, new, split, box, shares, by_word, ratio)
+    row.flight[INPUTS] *= ratio
+    if by_word and row.state & WAITS:
+        row.state &= ~WAITS
+        spend_open(labels, new, INPUTS_OPEN)
+        row.nodes = 0
     note_forwarding(problem, row, network, spread, arriving, moved_pj)
 
 

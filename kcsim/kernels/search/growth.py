@@ -19,18 +19,17 @@ from kcsim.kernels.layout import (
 )  # fmt: skip
 from kcsim.kernels.nest import helper, window_extent
 from kcsim.kernels.search.bounds import (
-    loops_left,
     may_iterate,
 )  # fmt: skip
+from kcsim.kernels.search.choices import copy_label
 from kcsim.kernels.search.closing import (
-    close_inputs,
     loop_inputs,
     scale_open,
     settle,
     settle_inputs,
     spend_open,
 )  # fmt: skip
-from kcsim.kernels.search.costs import bits_of
+from kcsim.kernels.search.costs import bits_of, words_held
 from kcsim.kernels.search.crossing import (
     SPANNED,
     arrive,
@@ -41,16 +40,15 @@ from kcsim.kernels.search.crossing import (
     look_up,
     size_of,
 )  # fmt: skip
-from kcsim.kernels.search.inputs import STILL, STUCK, open_node
+from kcsim.kernels.search.inputs import open_node
 from kcsim.kernels.search.labels import (
     AGAIN,
     ANY_LOOP,
-    COMMIT_STEP,
     FORWARDS,
+    GENERATED,
     HELD,
     INPUTS_OPEN,
     MAY_FORWARD,
-    MIRRORED,
     OPEN_OUTPUTS,
     OPEN_WEIGHTS,
     OUTPUTS_OPEN,
@@ -82,26 +80,9 @@ from kcsim.kernels.search.machine import (
     TILE,
     WRITE_CYCLES,
 )  # fmt: skip
-from kcsim.kernels.search.progress import COUNT, FORGOTTEN
+from kcsim.kernels.search.padding import SHARE, most_lines, move_flight, open_strip
+from kcsim.kernels.search.progress import FORGOTTEN
 from kcsim.kernels.search.tilings import DIMENSION, PRIME, STRIDE, cut_share
-
-SLIDE_WITH_WEIGHTS, SLIDE_WITH_OUTPUTS, KEEP_WEIGHTS, KEEP_OUTPUTS, KEEP_INPUTS = range(5)
-CHOICES = 5
-
-
-@helper
-def copy_label(labels, source, step):
-    """Copy a label behind the last one, as its successor."""
-    new = labels.tally[COUNT]
-    labels.rows[new] = labels.rows[source]
-    labels.rows[new].parent, labels.rows[new].step = source, step
-    labels.rows[new].state &= ~MIRRORED
-    for kind in range(labels.amounts.shape[1]):
-        for k in range(labels.amounts.shape[2]):
-            labels.amounts[new, kind, k] = labels.amounts[source, kind, k]
-    for i in range(labels.rows[new].nodes):
-        labels.nodes[new, i] = labels.nodes[source, i]
-    return new
 
 
 @helper
@@ -113,6 +94,18 @@ def move_inputs(row, dimension):
             # What neighbors were given the step before is nothing, or has no word of it.
             row.state &= ~(MAY_FORWARD | FORWARDS)
             row.spare, row.share = 0.0, 1.0
+
+
+@helper
+def move_lines(search, new, dimension, bound):
+    """Let a loop over positions or taps move what is in flight, as if all changed as a whole."""
+    problem, labels = search.problem, search.labels
+    if most_lines(problem) == 0 or dimension < P:
+        return
+    window, axis = problem.machine.window, (dimension - P) % 2
+    scale = window[axis].stride if dimension < R else window[axis].dilation
+    own = scale * problem.lattice.extents[labels.rows[new].box, dimension]
+    move_flight(problem, labels.strips[new, labels.strips.shape[1] - 1], axis, own, bound)
 
 
 @helper
@@ -153,8 +146,9 @@ def loop_over(search, source, stage, factor):
         else:
             scale_open(labels, new, kind, 1.0 / bound)
             row.flight[tensor] /= bound
+    move_lines(search, new, dimension, bound)
     moves = row.nodes > 0 and not row.state & WAITS
-    if moves and not loop_inputs(search, new, dimension, bound):
+    if moves and not loop_inputs(search, new, dimension, bound, stride):
         labels.tally[FORGOTTEN] = 1
     row.box += stride
     if row.nodes > 0 and not row.state & WAITS:
@@ -215,6 +209,37 @@ def stand_still(machine, amounts, kind, level, tensor, moved, rounds, outputs, u
 
 
 @helper
+def place_inputs(search, new, level, moved):
+    """Fill a node of inputs behind the last one.
+
+    Parameters
+    ----------
+    moved : float
+        Words of all its tiles.
+    """
+    problem, labels = search.problem, search.labels
+    machine, row, amounts = problem.machine, labels.rows[new], labels.amounts[new]
+    kind, extent = INPUTS_OPEN + 2 * row.nodes, problem.lattice.extents[row.box]
+    if machine.rules[level - 1].forwards[INPUTS]:
+        row.state |= MAY_FORWARD | UNMOVED
+    by_word = machine.rules[level - 1].multicast == WORD_MULTICAST
+    rows, columns = (
+        window_extent(extent, machine.window, 0), window_extent(extent, machine.window, 1),
+    )  # fmt: skip
+    open_node(labels.nodes[new, row.nodes], rows, columns, by_word, moved)
+    if most_lines(problem) > 0:
+        strips = labels.strips[new]
+        strip, flight = strips[row.nodes], strips[strips.shape[0] - 1]
+        strip[SHARE] = flight[0] = 0.0
+        if problem.margins.clips[level]:
+            row.state |= GENERATED
+            open_strip(problem, strip, flight, row.box, rows, columns)
+    row.nodes += 1
+    for k in range(amounts.shape[1]):
+        amounts[kind, k] = amounts[kind + 1, k] = 0.0
+
+
+@helper
 def place_node(search, source, stage, tensor):
     """The label with a node around it."""
     problem, labels = search.problem, search.labels
@@ -229,13 +254,16 @@ def place_node(search, source, stage, tensor):
     group = int(machine.rooms[level, GROUP + tensor])
     is_whole = problem.unseen[OUTPUTS, box] == 1
     bits = bits_of(machine, labels.rows[source], level, tensor, is_whole)
-    used = labels.rows[source].used[group] + words * cut * bits
+    held = words_held(problem, labels.rows[source], tensor, box)
+    used = labels.rows[source].used[group] + held * cut * bits
     # The slack is for rounding: bits may be fractions where indexes are coded.
     if used > machine.rooms[level, CAPACITY + group] * (1 + 1e-12):
         return -1
     new = copy_label(labels, source, PLACED_STEP + tensor)
     row, port, amounts = labels.rows[new], machine.ports[level, tensor, FILL], labels.amounts[new]
     row.made, row.used[group], row.near = made, used, loops_near(problem, level, row, tensor)
+    if tensor == INPUTS and problem.margins.clips[level]:
+        words = problem.margins.filled[box]
     costs, moved = machine.costs[level, tensor], words * problem.rounds[box]
     kind = WEIGHTS_OPEN
     if tensor == OUTPUTS:
@@ -253,89 +281,19 @@ def place_node(search, source, stage, tensor):
                 row.whole[i] = extent[SPANNED[i]] if size_of(machine.unit, i) > 1 else 1
     else:
         kind = INPUTS_OPEN + 2 * row.nodes
-        if machine.rules[level - 1].forwards[INPUTS]:
-            row.state |= MAY_FORWARD | UNMOVED
-        node = labels.nodes[new, row.nodes]
-        by_word = machine.rules[level - 1].multicast == WORD_MULTICAST
-        rows, columns = (
-            window_extent(extent, machine.window, 0), window_extent(extent, machine.window, 1),
-        )  # fmt: skip
-        open_node(node, rows, columns, by_word, moved)
-        row.nodes += 1
-        for k in range(amounts.shape[1]):
-            amounts[kind, k] = amounts[kind + 1, k] = 0.0
+        place_inputs(search, new, level, moved)
     amounts[kind, 0] += moved * cut * costs[FILL_PJ]
     if port > 0:
         amounts[kind, port] += moved * cut * costs[WRITE_CYCLES] * row.units
     if machine.stall_account > 0:
+        rounds = problem.rounds[box]
+        if tensor == INPUTS and problem.margins.clips[level]:
+            # Of tiles as large as the room for them.
+            rounds = moved / max(held, 1.0)
         stand_still(
-            machine, amounts, kind, level, tensor, moved * cut, problem.rounds[box],
-            problem.outputs, row.units,
-        )  # fmt: skip
+            machine, amounts, kind, level, tensor, moved * cut, rounds, problem.outputs, row.units
+        )
     row.flight[tensor] = moved
-    return new
-
-
-@helper
-def loops_of(problem, labels, label, choice):
-    """Dimensions of which the next loop may be with a choice, as bits; see `commit`."""
-    row, sliding, blind = labels.rows[label], 0, 0
-    moves = row.nodes > 0 and not row.state & WAITS
-    for i in range(2):
-        axis = labels.nodes[label, row.nodes - 1].axis if moves else STUCK
-        for other in range(2):
-            if problem.slides[other] and axis in (STILL, other):
-                sliding |= 1 << P + 2 * i + other
-    if row.state & OPEN_WEIGHTS:
-        blind |= ANY_LOOP & ~SEEN[WEIGHTS]
-    if row.state & OPEN_OUTPUTS:
-        blind |= ANY_LOOP & ~SEEN[OUTPUTS]
-    if choice == KEEP_INPUTS:
-        return ANY_LOOP & ~blind if moves or not blind else 0
-    own = blind & ~SEEN[WEIGHTS if choice in (SLIDE_WITH_WEIGHTS, KEEP_WEIGHTS) else OUTPUTS]
-    if choice in (SLIDE_WITH_WEIGHTS, SLIDE_WITH_OUTPUTS):
-        return own & sliding
-    if moves or not own:
-        return own & ~sliding
-    # The others leave nothing where it is.
-    return own | (ANY_LOOP & ~blind)
-
-
-@helper
-def commit(search, source, choice):
-    """The label once it is known which loop comes next, and what it leaves where it is.
-
-    No loop leaves more than one of weights, outputs and tiles of inputs that do not move; where
-    nothing follows a level's nodes in the level, this is decided before its children are. Every
-    loop goes with one choice at least.
-
-    Parameters
-    ----------
-    choice : int
-        A slide that leaves weights or outputs, something else that does, or what leaves inputs;
-        -1 is returned if there is no such loop.
-    """
-    problem, labels = search.problem, search.labels
-    row = labels.rows[source]
-    loops, left = loops_of(problem, labels, source, choice), loops_left(problem, row.box)
-    loops &= row.loops
-    if not loops or not (loops & left or not left):
-        return -1
-    new = copy_label(labels, source, COMMIT_STEP)
-    labels.tally[COUNT] = new + 1
-    row = labels.rows[new]
-    row.loops = loops
-    if choice not in (SLIDE_WITH_WEIGHTS, KEEP_WEIGHTS):
-        spend_open(labels, new, WEIGHTS_OPEN)
-        row.state &= ~OPEN_WEIGHTS
-    if choice not in (SLIDE_WITH_OUTPUTS, KEEP_OUTPUTS):
-        spend_open(labels, new, OUTPUTS_OPEN)
-        row.state &= ~OPEN_OUTPUTS
-    if choice in (SLIDE_WITH_WEIGHTS, SLIDE_WITH_OUTPUTS):
-        for i in range(row.nodes):
-            labels.nodes[new, i].sliding = 1
-    elif choice != KEEP_INPUTS and row.nodes > 0 and not row.state & WAITS:
-        close_inputs(search, new)
     return new
 
 

@@ -11,6 +11,17 @@ from numpy import float64, int64
 from kcsim.kernels.count.positions import covered_length, distinct_positions
 from kcsim.kernels.layout import C, G, M, N, P, R, record
 from kcsim.kernels.nest import helper
+from kcsim.kernels.search.padding import (
+    BY_WORD,
+    LINES,
+    PLACES,
+    SHARE,
+    lines_given,
+    part_at,
+    places_left,
+    slide_strip,
+    spare_flight,
+)
 
 MOST_ADVANCES = 6
 BEFORE, NONE = -1, -2
@@ -113,13 +124,40 @@ def overlaps(problem, node, axis, new):
 
 
 @helper
-def move_node(problem, node, box, dimension, bound, factors):
+def has_strip(strip):
+    """Whether a node is filled without padding."""
+    return strip.shape[0] > 0 and strip[SHARE] > 0
+
+
+@helper
+def move_strip(problem, node, strip, flight, box, axis, own, bound, stride, new, factors):
+    """Move the lines of an open node; see `move_node`.
+
+    Parameters
+    ----------
+    axis, own : int
+        Along which the loop moves its tile, by how many lines.
+    new : int
+        Lines that are new then.
+    """
+    if own > 0 and axis != STUCK:
+        slide_strip(problem, node, strip, axis, box, box + stride, own, bound, new, factors)
+        if flight.shape[0] > 0 and new < node.length[axis]:
+            spare_flight(problem, node, strip, flight, axis, own, bound, new)
+    elif axis >= 0:
+        strip[SHARE] /= bound
+
+
+@helper
+def move_node(problem, node, strip, flight, box, dimension, bound, stride, factors):
     """Move an open node by a loop around it.
 
     Parameters
     ----------
-    box : int
-        What the loop iterates over.
+    strip, flight : float64[fields]
+        See `kcsim.kernels.search.padding`; the second is empty if nothing is in flight to the node.
+    box, stride : int
+        What the loop iterates over, and what it adds to its number.
     factors : float64[2]
         Filled: by how much the words of an iteration become less, as in `NODE.kept`.
 
@@ -155,6 +193,9 @@ def move_node(problem, node, box, dimension, bound, factors):
         times = bound - (bound - 1) * node.kept[i] * (1 - (fresh if i == 0 else covered))
         factors[i] = times / bound
         node.kept[i] /= times
+    if has_strip(strip):
+        lines = node.length[axis] if whole and 0 <= axis <= 1 else new
+        move_strip(problem, node, strip, flight, box, axis, own, bound, stride, lines, factors)
     node.words *= factors[0]
     complete = True
     if node.below == BEFORE and not (stays and node.axis == STILL):
@@ -186,13 +227,30 @@ def is_over(problem, node, box):
 
 
 @helper
-def most_kept(problem, node, box, part):
+def most_of_lines(problem, node, strip, axis, part, rounds, new):
+    """The most of a node's lines that some rounds leave, where tiles have so many new ones.
+
+    Where there is padding, the first tiles may have less of the image than others.
+    """
+    at = part_at(problem, part, axis)
+    if strip[at + LINES] <= 0:
+        return 0.0
+    lines = node.length[axis] - new
+    if part == 1 and strip[BY_WORD] > 0:
+        lines = lines_given(problem, node, True, axis, node.length[axis])
+    return min(
+        node.kept[part], strip[SHARE] * strip[at + PLACES] * rounds * lines / strip[at + LINES]
+    )
+
+
+@helper
+def most_kept(problem, node, strip, box, part):
     """The most of a round's words that loops around a box leave where they are, once it moves."""
     if node.axis == STUCK:
         return 0.0
     window, axis = problem.machine.window, node.axis
     extent, whole = problem.lattice.extents[box], problem.lattice.extents[-1]
-    kept, left = 0.0, 1.0
+    kept, left, least = 0.0, 1.0, node.length[axis]
     for dimension, scale, other, other_scale in (
         (P + axis, window[axis].stride, R + axis, window[axis].dilation),
         (R + axis, window[axis].dilation, P + axis, window[axis].stride),
@@ -203,32 +261,40 @@ def most_kept(problem, node, box, part):
         # Loops over the other dimension in between bring it nearer, spreads over this one further.
         nearer = other_scale * (whole[other] - extent[other])
         new = max(0, scale * extent[dimension] - node.shift - nearer)
+        least = min(least, new)
         kept = max(kept, 1.0 if part == 1 else 1 - new / node.length[axis])
+    if has_strip(strip):
+        return most_of_lines(problem, node, strip, axis, part, left - 1, least)
     return kept * node.kept[part] * (1 - 1 / left)
 
 
 @helper
-def least_of_node(problem, node, box, part, sliding):
+def least_of_node(problem, node, strip, box, part, sliding):
     """The least share of what closing a node costs that loops around a box leave, or slides do."""
     if node.axis == STILL:
         extent, whole, least = problem.lattice.extents[box], problem.lattice.extents[-1], 1.0
         for axis in range(2):
             if problem.slides[axis]:
-                left = whole[P + axis] / extent[P + axis] * (whole[R + axis] / extent[R + axis])
+                left = places_left(problem, box, axis)
                 lines = node.length[axis] * node.spread[axis]
+                if has_strip(strip):
+                    lines = strip[part_at(problem, part, axis) + LINES]
+                    share = problem.margins.touched[axis] / lines if lines > 0 else 1.0
+                    least = min(least, max(1 / left, min(1.0, share)))
+                    continue
                 least = min(least, max(1.0, problem.lines[axis] / lines) / left)
         if not sliding and not node.sliding:
             least *= extent[M] / whole[M]
     else:
-        least = 1 - most_kept(problem, node, box, part)
-    if node.below < 0:
+        least = 1 - most_kept(problem, node, strip, box, part)
+    if node.below < 0 and node.words > 0:
         # Every word is moved once at least.
         least = max(least, problem.distinct[-1] / node.words)
     return least
 
 
 @helper
-def share_of_slides(problem, node, box, first, part):
+def share_of_slides(problem, node, strip, box, first, part):
     """The most of what closing a node costs that loops over positions (`P`), or taps (`R`), spare.
 
     They only do along one axis.
@@ -243,7 +309,11 @@ def share_of_slides(problem, node, box, first, part):
                 fresh = new / node.length[axis]
             if 0 <= new < node.length[axis]:
                 spared = 1 - extent[first + axis] / whole[first + axis]
-                best = max(best, spared * node.kept[part] * (1 - fresh))
+                share = spared * node.kept[part] * (1 - fresh)
+                if has_strip(strip):
+                    rounds = spared * places_left(problem, box, axis)
+                    share = most_of_lines(problem, node, strip, axis, part, rounds, new)
+                best = max(best, share)
     return best
 
 

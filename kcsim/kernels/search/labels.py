@@ -1,4 +1,4 @@
-"""Partial mappings, from the MAC units outwards, of which none is worse in all than another."""
+"""Partial mappings, from the MAC units outwards."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy import float64, int64
 
-from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, WEIGHTS, record
+from kcsim.kernels.layout import INDEXES, record
 from kcsim.kernels.nest import helper
-from kcsim.kernels.search.inputs import NONE, least_of_node
 from kcsim.kernels.search.problem import Problem
-from kcsim.kernels.search.progress import COUNT
 
 SPENT, HELD, WEIGHTS_OPEN, OUTPUTS_OPEN, INPUTS_OPEN = range(5)
 """Rows of *amounts*, float64[labels, rows, accounts].
@@ -26,7 +24,7 @@ the others are cycles of ports times the MAC units.
 OPEN_WEIGHTS, OPEN_OUTPUTS, RETURNS, WAITS, PHASE, MIRRORED, AGAIN, APART = (
     1, 2, 4, 8, 16, 32, 64, 128,
 )  # fmt: skip
-MAY_FORWARD, FORWARDS, UNMOVED, TWICE = 256, 512, 1024, 2048
+MAY_FORWARD, FORWARDS, UNMOVED, TWICE, GENERATED = 256, 512, 1024, 2048, 4096
 
 LABEL = record(
     parent=int64, step=int64, next=int64, box=int64, state=int64, made=int64, nodes=int64,
@@ -46,7 +44,7 @@ state
     columns have been exchanged after the step; where partial sums are wide: each of them arrives
     more than once, a network further in has left sums of the same outputs apart; children of the
     next network may take inputs from neighbors, those of one further in do, no loop has moved
-    these, those of two networks do.
+    these, those of two networks do; a level further in generates padding.
 made
     What of the level there is, as a state of `Problem.moves`; 0 where nothing is limited.
 nodes
@@ -96,6 +94,8 @@ class Labels(NamedTuple):
     amounts : float64[:, rows, accounts]
         See `SPENT`.
     nodes : NODE[:, levels]
+    strips : float64[:, slots, fields]
+        Lines of inputs without padding; see `kcsim.kernels.search.padding`.
     heads : int64[stages, tiles]
         The first label of each stage and box, -1 for none.
     tally : int64[12]
@@ -105,6 +105,7 @@ class Labels(NamedTuple):
     rows: np.ndarray
     amounts: np.ndarray
     nodes: np.ndarray
+    strips: np.ndarray
     heads: np.ndarray
     tally: np.ndarray
 
@@ -170,6 +171,8 @@ class Search(NamedTuple):
         Whole mappings of which it is not known yet what forwarding spares.
     ways, bundles, factors, prices : WAY[splits], WAY[splits], float64[2], float64[3]
         Room to work in.
+    kinds, path : float64[8, fields], int64[:]
+        Likewise; see `kcsim.kernels.search.strips`.
     """
 
     problem: Problem
@@ -194,6 +197,8 @@ class Search(NamedTuple):
     bundles: np.ndarray
     factors: np.ndarray
     prices: np.ndarray
+    kinds: np.ndarray
+    path: np.ndarray
 
 
 @helper
@@ -207,181 +212,3 @@ def next_loops(problem, row, stage):
     if in_order and here.kept & ~here.placed & ((1 << row.step - PLACED_STEP) - 1):
         return row.loops & row.near, True
     return row.loops, False
-
-
-@helper
-def nodes_alike(x, y):
-    """Whether of two open nodes of inputs the first keeps at least as much as the other."""
-    if x.axis != y.axis or x.shift != y.shift or x.last != y.last:
-        return False
-    if x.sliding > y.sliding:
-        return False
-    if x.tile != y.tile or x.below != y.below or x.count != y.count:
-        return False
-    if x.below != NONE:
-        # Between children words overlap as tiles do: only equal ones are compared.
-        if x.length[0] != y.length[0] or x.length[1] != y.length[1]:
-            return False
-        for i in range(x.count + 1):
-            if x.times[i] != y.times[i] or (i < x.count and x.advance[i] != y.advance[i]):
-                return False
-        return True
-    return (x.axis == 1 or x.length[0] >= y.length[0]) and (
-        x.axis == 0 or x.length[1] >= y.length[1]
-    )
-
-
-@helper
-def most_more(part, other, least):
-    """The most by which an open part may cost more than another, when both shrink alike."""
-    more = part - other
-    return more if more > 0 else more * least
-
-
-@helper
-def excess(search, one, other, k, alike):
-    """The most by which one label may cost more than another on an account, whatever follows."""
-    labels, problem = search.labels, search.problem
-    a, b = labels.rows[one], labels.rows[other]
-    first, second = labels.amounts[one], labels.amounts[other]
-    stage_copies = problem.unseen[OUTPUTS, a.box]
-    more = first[SPENT, k] - second[SPENT, k]
-    held = second[HELD, k] - first[HELD, k]
-    more += held * stage_copies if held > 0 else held
-    for tensor, kind in ((WEIGHTS, WEIGHTS_OPEN), (OUTPUTS, OUTPUTS_OPEN)):
-        more += most_more(first[kind, k], second[kind, k], 1 / problem.unseen[tensor, a.box])
-    if problem.machine.has_wide_sums:
-        more += max(0.0, second[second.shape[0] - 1, k] - first[first.shape[0] - 1, k])
-    least = 1 / problem.unseen[INPUTS, a.box]
-    if alike:
-        x, y = labels.nodes[one], labels.nodes[other]
-        for i in range(a.nodes):
-            for j in range(2):
-                p, q = first[INPUTS_OPEN + 2 * i + j, k], second[INPUTS_OPEN + 2 * i + j, k]
-                more_open = max(p - q, p * (1 - x[i].kept[j]) - q * (1 - y[i].kept[j]))
-                if more_open < 0 and x[i].axis < 0:
-                    more_open *= least if not y[i].sliding else 1 / problem.along[a.box]
-                more += more_open
-    else:
-        for i in range(a.nodes):
-            more += first[INPUTS_OPEN + 2 * i, k] + first[INPUTS_OPEN + 2 * i + 1, k]
-        for i in range(b.nodes):
-            for j in range(2):
-                part = second[INPUTS_OPEN + 2 * i + j, k]
-                more -= part * least_of_node(problem, labels.nodes[other, i], a.box, j, False)
-    return more
-
-
-SLACK = 1 + 1e-12
-
-
-@helper
-def leaves_as_much(a, b):
-    """Whether a label leaves as much room and as many choices as another, for no more leakage."""
-    if (a.state ^ b.state) & (RETURNS | WAITS | AGAIN | APART) or a.state & ~b.state & PHASE:
-        return False
-    if b.loops & ~a.loops or a.made != b.made:
-        return False
-    if (a.state | b.state) & (MAY_FORWARD | FORWARDS):
-        return False
-    for i in range(4):
-        if a.whole[i] != b.whole[i]:
-            return False
-    for i in range(3):
-        if a.used[i] > b.used[i] * SLACK:
-            return False
-    return a.copies <= b.copies * SLACK and a.leak * a.units <= b.leak * b.units * SLACK
-
-
-@helper
-def flies_no_more(search, one, other, alike):
-    """Whether of two labels the first has no more words in flight, whatever follows."""
-    labels, problem = search.labels, search.problem
-    a, b = labels.rows[one], labels.rows[other]
-    for tensor in range(3):
-        x, y = a.flight[tensor], b.flight[tensor]
-        if tensor == INPUTS:
-            if b.nodes > 0 and not alike:
-                node = labels.nodes[other, b.nodes - 1]
-                y *= least_of_node(problem, node, a.box, 1 if node.below >= 0 else 0, False)
-        else:
-            flag = OPEN_WEIGHTS if tensor == WEIGHTS else OPEN_OUTPUTS
-            if b.state & flag and not a.state & flag:
-                y /= problem.unseen[tensor, a.box]
-        if x > y * SLACK:
-            return False
-    if alike and a.nodes > 0 and a.flight[INPUTS] > 0:
-        x, y = labels.nodes[one][a.nodes - 1], labels.nodes[other][a.nodes - 1]
-        j = 1 if x.below >= 0 else 0
-        if a.flight[INPUTS] * (1 - x.kept[j]) > b.flight[INPUTS] * (1 - y.kept[j]) * SLACK:
-            return False
-    return True
-
-
-@helper
-def is_no_worse(search, one, other):
-    """Whether a label is no worse than another in whatever may follow."""
-    labels = search.labels
-    a, b = labels.rows[one], labels.rows[other]
-    if not leaves_as_much(a, b):
-        return False
-    if search.problem.machine.has_wide_sums and b.state & ~a.state & OPEN_OUTPUTS:
-        # Loops that leave sums where they are send none of them again.
-        return False
-    alike = a.nodes == b.nodes
-    if alike:
-        for i in range(a.nodes):
-            alike = alike and nodes_alike(labels.nodes[one][i], labels.nodes[other][i])
-    if not alike and (a.state | b.state) & WAITS:
-        return False
-    if not flies_no_more(search, one, other, alike):
-        return False
-    scale = abs(labels.amounts[other, SPENT, 0]) + 1e-300
-    more = excess(search, one, other, 0, alike)
-    if more > 1e-12 * scale:
-        return False
-    if not search.by_cycles and more < -1e-9 * scale:
-        return True
-    if a.units * SLACK < b.units:
-        return False
-    for k in range(1, labels.amounts.shape[2]):
-        scale = abs(labels.amounts[other, SPENT, k])
-        if excess(search, one, other, k, alike) > 1e-12 * scale:
-            return False
-    return True
-
-
-@helper
-def add_label(search, stage):
-    """Add the label behind the last one to a stage, unless another is no worse; whether it was."""
-    labels = search.labels
-    rows, heads = labels.rows, labels.heads
-    new = labels.tally[COUNT]
-    box = rows[new].box
-    before, at, count, worst, before_worst = -1, heads[stage, box], 0, -1, -1
-    while at >= 0:
-        following = rows[at].next
-        if is_no_worse(search, at, new):
-            return False
-        if is_no_worse(search, new, at):
-            if before < 0:
-                heads[stage, box] = following
-            else:
-                rows[before].next = following
-        else:
-            count += 1
-            if worst < 0 or rows[at].least >= rows[worst].least:
-                worst, before_worst = at, before
-            before = at
-        at = following
-    if 0 <= search.width <= count:
-        if rows[worst].least <= rows[new].least:
-            return False
-        if before_worst < 0:
-            heads[stage, box] = rows[worst].next
-        else:
-            rows[before_worst].next = rows[worst].next
-    rows[new].next = heads[stage, box]
-    heads[stage, box] = new
-    labels.tally[COUNT] = new + 1
-    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kcsim.kernels.layout import P
 from kcsim.kernels.nest import helper
 from kcsim.kernels.search.labels import MIRRORED
+from kcsim.kernels.search.padding import flight_at, part_at
 
 
 @helper
@@ -41,3 +42,22 @@ def exchange_axes(problem, labels, label):
         node.spread[0], node.spread[1] = node.spread[1], node.spread[0]
         if node.below >= 0:
             node.tile, node.below = mirror[node.tile], mirror[node.below]
+    if labels.strips.shape[2] > 0:
+        exchange_strips(problem, labels, label)
+
+
+@helper
+def exchange_strips(problem, labels, label):
+    """Exchange lines of rows and of columns."""
+    strips, nodes = labels.strips[label], labels.rows[label].nodes
+    size = part_at(problem, 0, 1) - part_at(problem, 0, 0)
+    for i in range(nodes):
+        for part in range(2):
+            first, second = part_at(problem, part, 0), part_at(problem, part, 1)
+            for k in range(size):
+                own = strips[i, first + k]
+                strips[i, first + k], strips[i, second + k] = strips[i, second + k], own
+    last, second = strips.shape[0] - 1, flight_at(problem, 1)
+    for k in range(second):
+        own = strips[last, k]
+        strips[last, k], strips[last, second + k] = strips[last, second + k], own

@@ -10,13 +10,11 @@ from __future__ import annotations
 from kcsim.kernels.compilation import kernel
 from kcsim.kernels.nest import helper
 from kcsim.kernels.reference import refer
+from kcsim.kernels.search.choices import CHOICES, commit, loops_of
 from kcsim.kernels.search.closing import spend_open
 from kcsim.kernels.search.costs import cycles_of, is_too_much, keep_label
 from kcsim.kernels.search.growth import (
-    CHOICES,
-    commit,
     loop_over,
-    loops_of,
     place_node,
     spread_over,
 )  # fmt: skip
@@ -24,6 +22,7 @@ from kcsim.kernels.search.labels import (
     ANY_LOOP,
     COMMIT_STEP,
     FORWARDS,
+    GENERATED,
     HELD,
     INPUTS_OPEN,
     PLACED_STEP,
@@ -60,6 +59,8 @@ def finish(search, new):
     """Take a whole mapping, if it is better than what has been found, or hold it back."""
     labels = search.labels
     row, amounts = labels.rows[new], labels.amounts[new]
+    if not (row.state & GENERATED or search.problem.margins.bare_fits):
+        return
     for kind in range(WEIGHTS_OPEN, amounts.shape[0]):
         if kind < INPUTS_OPEN + 2 * row.nodes:
             spend_open(labels, new, kind)
@@ -179,6 +180,8 @@ def begin(search):
     if search.width < 0:
         row.state = FORWARDS | TWICE
     row.leak = problem.machine.cycles[levels, LEAK_PJ]
+    for k in range(labels.strips.shape[2]):
+        labels.strips[0, labels.strips.shape[1] - 1, k] = 0.0
     for i in range(3):
         row.flight[i], row.used[i] = problem.machine.macs, 0.0
     for i in range(4):

@@ -14,6 +14,7 @@ from numpy import bool_, float64, int64
 
 from kcsim.kernels.layout import record
 from kcsim.kernels.search.machine import Machine
+from kcsim.kernels.search.padding import Margins
 from kcsim.kernels.search.tilings import Lattice
 
 STAGE = record(level=int64, kept=int64, placed=int64, after=(int64, 3), loops=bool_)
@@ -95,7 +96,7 @@ class Problem(NamedTuple):
     words : float64[3, tiles]
         Words of the tile of each tensor; of inputs with what windows skip.
     distinct : float64[tiles]
-        Words of inputs that windows touch.
+        Words of inputs that windows touch, without padding that is not moved.
     rounds : float64[tiles]
         Tiles of the layer.
     unseen : float64[3, tiles]
@@ -138,6 +139,8 @@ class Problem(NamedTuple):
         Links of a word of inputs, where rows or columns of the array are given the same ones.
     forward_pj, forward_cycles : float64[levels]
         Energy and cycles of a word of inputs that a level reads for a neighbor.
+    margins : Margins
+        Padding that is not moved.
     """
 
     lattice: Lattice
@@ -170,3 +173,4 @@ class Problem(NamedTuple):
     tilted: np.ndarray
     forward_pj: np.ndarray
     forward_cycles: np.ndarray
+    margins: Margins

@@ -21,6 +21,7 @@ from kcsim.kernels.search.growth import spread_over
 from kcsim.kernels.search.labels import HELD, OPEN_OUTPUTS, OPEN_WEIGHTS, RETURNS, SPENT
 from kcsim.kernels.search.machine import READ_PJ, TRANSFER_PJ, UPDATE_PJ
 from kcsim.kernels.search.progress import BUNDLES, CROSSED, WAYS_OF
+from kcsim.kernels.search.shares import most_shrinking
 
 
 @helper
@@ -102,7 +103,7 @@ def leave_network(search, label, network, back_pj):
     if row.state & OPEN_OUTPUTS:
         outputs /= problem.unseen[OUTPUTS, row.box]
     if row.nodes > 0:
-        inputs /= problem.unseen[INPUTS, row.box]
+        inputs /= most_shrinking(search, label)
     return Leaving(
         energy, labels.amounts[label, HELD, 0], back_pj, row.flight[OUTPUTS],
         machine.macs * machine.cycles_per_mac / row.units, weights, inputs * row.share, outputs,
