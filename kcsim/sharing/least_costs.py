@@ -90,6 +90,9 @@ class LeastCosts(LeastCycles):
         # These reads share accesses with those of a phase, whose last one may have room for some.
         blocks = self.accumulated * bits // block_bits(level, "outputs")
         returned = blocks * level.price("outputs", "read")
+        if level.counted.first_reads:
+            # The phase itself reads a sum for each that it updates.
+            returned = 0 * blocks
         return np.asarray(returned + (self._fetched_pj(home) if home else 0.0))
 
     def _price(self, index: int, tensor: Tensor, action: Access) -> Any:
