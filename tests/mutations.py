@@ -547,6 +547,18 @@ MUTATIONS = {
         "bits = Fraction(fixed_index_bits(units) + ordered + extras, ordered)",
         "bits = Fraction(fixed_index_bits(units) + extras, ordered)",
     ),
+    "filters that share an order have an address each": Mutation(
+        ("tests/sharing/test_sorted_sums.py",),
+        "sharing/plan.py",
+        "bits *= max(ordered, 1)",
+        "bits *= 1",
+    ),
+    "sums are passed on to no filter": Mutation(
+        ("tests/sharing/test_sorted_sums.py",),
+        "kernels/sorted_units.py",
+        "passed[row] += f > leader",
+        "passed[row] += 0",
+    ),
     "homes wait for the mean of the entries": Mutation(
         ("tests/sharing/test_shared_widths.py",),
         "sharing/account.py",

@@ -129,6 +129,7 @@ def test_two_filters_share_an_order_by_hand():
     assert adds.count == 16 + 16
     # An address of one bit and two end bits for two filters.
     assert layer.index_bits(whole.tile, 2) == Fraction(1 + 2, 2)
+    assert layer.gather_form(whole.tile, 2).unit_bits == 1 + 2
     # One list of 2 entries for each filter, and one of the third with 1: at most 2 of each place.
     assert layer.room(whole.tile, 2) == 2
     alone = evaluate_shared(
