@@ -30,7 +30,7 @@ from kcsim.workload.layer import ConvLayer
 
 DATA = Path(__file__).parent.parent / "data" / "searches"
 BYPASS = load_hardware(DATA / "every_bypass.yaml")
-SINGLE = load_hardware(DATA / "single_buffered.yaml")
+SINGLE = load_hardware(DATA / "single_buffered.yaml", ["padding=moved"])
 WIDE = ConvLayer("wide", 64, 64, 56, 56, 3, 3, padding=1)
 SLOW = ConvLayer("slow", 8, 4, 12, 12, 3, 3, 1, 1, 1, 2)
 SLACK = 3.0
