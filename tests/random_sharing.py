@@ -10,6 +10,7 @@ from random_clustered import random_clustered
 
 from kcsim.clustering.precision import StoredValues
 from kcsim.cost.clustered_formats import weight_formats
+from kcsim.cost.padding import with_padding_moved
 from kcsim.hardware.counted import Counted
 from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.port import Port
@@ -68,7 +69,11 @@ def shared_mappings(draw):
         everything, layers={"layer": weights}, codebooks={weights.part.codebook: codebook}
     ))  # fmt: skip
     shared = SharedLayer(
-        layer, hardware, form, distinct, SHARINGS[draw(st.sampled_from(tuple(SHARINGS)))]
+        layer,
+        with_padding_moved(hardware),
+        form,
+        distinct,
+        SHARINGS[draw(st.sampled_from(tuple(SHARINGS)))],
     )
     home = draw(st.sampled_from(possible_homes(hardware)))
     last = draw(st.sampled_from(gathering_levels(hardware, home, shared.role)))

@@ -10,6 +10,7 @@ from random_sharing import _hardware
 
 import kcsim
 from kcsim.cost.clustered_formats import weight_formats
+from kcsim.cost.padding import with_padding_moved
 from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.schema import CodebookStore, Compute, Hardware
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
@@ -84,12 +85,12 @@ def shared_layer(layer, hardware, spec, sharing, **options):
     (part,) = kcsim.clustering.resolve.resolve_network((layer,), clustering)
     (form,) = weight_formats((layer,), hardware, clustering)
     distinct = DistinctEntries.expected(part, **options)
-    return SharedLayer(layer, hardware, form, distinct, SHARINGS[sharing])
+    return SharedLayer(layer, with_padding_moved(hardware), form, distinct, SHARINGS[sharing])
 
 
 def on_one_level(layer, hardware, distinct, sharing, form):
     """The layer under one whole tile, every loop at the outermost level."""
-    shared = SharedLayer(layer, hardware, form, distinct, SHARINGS[sharing])
+    shared = SharedLayer(layer, with_padding_moved(hardware), form, distinct, SHARINGS[sharing])
     tile, name = Tile.whole(layer), hardware.level_names[0]
     shapes = shared.shapes(tile)
 

@@ -143,20 +143,18 @@ def waiting(
     Yields a function to be called with the number of steps done and of all; `work` is what they
     are. With `keeps`, say why no results are kept, if there is a reason.
     """
-    from kcsim.kernels.compilation import (
-        announced_compilation,
-        compile_beside,
-        what_is_not_kept,
-    )
+    from kcsim.kernels.compilation import announced_compilation, what_is_not_kept
 
     shown = _Progress(work)
 
     def announce() -> None:
+        from kcsim.model.counts import compile_beside
+
         unusual = what_is_not_kept()
         note = f": {unusual}; NUMBA_CACHE_DIR may name a folder" if unusual else ""
         once = "" if unusual else ", once after an installation"
         say(f"kcsim: compiling its kernels{once} (up to half a minute){note}")
-        compile_beside("from kcsim.model.counts import compile_kernels; compile_kernels()")
+        compile_beside()
 
     if keeps:
         from kcsim.mapping.cache import CACHE_VARIABLE, why_nothing_is_kept

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -49,18 +50,22 @@ def _folder() -> str | None:
     return ""
 
 
-def compile_beside(code: str) -> None:
+def run_beside(code: str) -> None:
     """Run code that compiles kernels in a process of its own, which keeps them for this one.
 
     Nothing is run where only one processor may be used, or no kernels are kept.
     """
     if _folder() is None or _processors() < 2:
         return
+    command = [sys.executable, "-c", code]
+    nowhere = subprocess.DEVNULL
     # It goes on by itself: whoever needs the kernels earlier compiles them, too.
-    subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    threading.Thread(
+        target=lambda: subprocess.run(
+            command, stdin=nowhere, stdout=nowhere, stderr=nowhere, check=False
+        ),
+        daemon=True,
+    ).start()
 
 
 def _processors() -> int:

@@ -85,7 +85,7 @@ def begin_search(
     choices = int((problem.places["last_stage"] - problem.places["first_stage"]).max())
     first = 2 * _HELD + CHOICES * choices * len(problem.splits)
     room = max(LABEL_BYTES // each, first) if room is None else room
-    parts = (memory or Memory()).parts(room, amounts, networks, fields)
+    parts = (memory or Memory()).at_most(room, first, amounts, networks, fields)
     for part in parts:
         part[0] = np.zeros((), part.dtype)
     labels = Labels(

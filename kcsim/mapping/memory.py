@@ -22,6 +22,24 @@ class Memory:
             np.empty(0, LABEL), np.empty(0), np.empty(0, NODE), np.empty(0)
         )  # fmt: skip
 
+    def at_most(
+        self, room: int, least: int, amounts: tuple[int, int], nodes: int, fields: int
+    ) -> Parts:
+        """As `parts`, of fewer labels where the system gives no memory for more.
+
+        Parameters
+        ----------
+        least : int
+            Labels that there has to be room for.
+        """
+        while True:
+            try:
+                return self.parts(room, amounts, nodes, fields)
+            except MemoryError:
+                if room <= least:
+                    raise
+                room = max(room // 2, least)
+
     def parts(self, room: int, amounts: tuple[int, int], nodes: int, fields: int) -> Parts:
         """Rows, amounts, nodes and strips of so many labels, whatever they hold.
 

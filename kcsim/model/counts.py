@@ -17,6 +17,7 @@ from kcsim.errors import MappingError, OverflowedCountError, Problem
 from kcsim.hardware.at_precision import at_precision
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Compute, Hardware
+from kcsim.kernels.compilation import run_beside
 from kcsim.kernels.count.counting import count_mapping
 from kcsim.kernels.imperfect.imperfect import count_imperfect
 from kcsim.kernels.layout import COUNT, INDEXES, SPAN, TEMPORAL, count_columns
@@ -281,6 +282,12 @@ def compile_kernels() -> None:
     )
     nest = LevelLoops("any")
     count_layer(ConvLayer("any", 1, 1, 1, 1, 1, 1), hardware, Mapping((nest,)))
+
+
+def compile_beside() -> None:
+    """Let another process compile what counts mappings, if this one has not done so."""
+    if not count_mapping.signatures:
+        run_beside("from kcsim.model.counts import compile_kernels; compile_kernels()")
 
 
 def check_range(layer: ConvLayer) -> None:

@@ -29,7 +29,7 @@ class Gain:
     ----------
     level : str
     holds : str
-        Tensors that share the room that would be larger; empty for others.
+        Tensors that share the room that would be larger, or the port; empty for others.
     change : str
         As ``1 KiB`` or ``1 word read a cycle``.
     search : SearchResult
@@ -174,12 +174,23 @@ def _tensor_of(holder: Level | Partition) -> Any:
 
 def _more_words(level: Level) -> Iterator[_Change]:
     """One word more a cycle at the ports whose rate is limited."""
-    for port in ("read", "write"):
-        rate = getattr(level, f"{port}_words_per_cycle")
+    for key, done in (
+        ("read_words_per_cycle", "read"),
+        ("write_words_per_cycle", "written"),
+        ("shared_bandwidth", "read or written"),
+    ):
+        rate = getattr(level, key)
         if rate is not None:
-            change: dict[str, Any] = {f"{port}_words_per_cycle": rate + 1}
-            done = "read" if port == "read" else "written"
+            change: dict[str, Any] = {key: rate + 1}
             yield "", f"1 word {done} a cycle", replace(level, **change)
+    for i, port in enumerate(level.port_list):
+        more = replace(port, words_per_cycle=port.words_per_cycle + 1)
+        ports = (*level.port_list[:i], more, *level.port_list[i + 1 :])
+        done = " or ".join(_DONE[each] for each in port.directions)
+        yield _listed(port.tensors), f"1 word {done} a cycle", replace(level, ports=ports)
+
+
+_DONE = {"read": "read", "write": "written", "fill": "filled", "update": "updated"}
 
 
 def _more_children(level: Level) -> Iterator[_Change]:

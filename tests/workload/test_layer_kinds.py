@@ -323,7 +323,7 @@ def test_everything_else_is_listed_with_what_it_moves(read):
 def test_shares_are_those_of_all_macs_and_all_bytes(read):
     network = read(NET)
     *kinds, total = unmodeled(network, weight_bits=4, input_bits=8, output_bits=16)
-    assert [each.kind for each in kinds] == ["add", "concat", "pool", "gru", "softmax"]
+    assert [each.kind for each in kinds] == ["gru", "softmax"], "what has energy is not listed"
     gru = next(each for each in kinds if each.kind == "gru")
     assert gru.macs_share == gru.macs / (network.macs + gru.macs) == total.macs_share
     layers_bits = sum(
@@ -333,6 +333,7 @@ def test_shares_are_those_of_all_macs_and_all_bytes(read):
     own_bits = sum(
         each.input_words * 8 + each.output_words * 16 + each.weight_words * 4
         for each in network.operations
+        if each.kind in ("gru", "softmax")
     )
     assert total.bytes_share == pytest.approx(own_bits / (own_bits + layers_bits))
     assert sum(each.bytes_share for each in kinds) == pytest.approx(total.bytes_share)
