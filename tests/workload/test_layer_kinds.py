@@ -330,12 +330,12 @@ def test_shares_are_those_of_all_macs_and_all_bytes(read):
         layer.input_words * 8 + layer.output_words * 16 + layer.weight_words * 4
         for layer in network
     )
-    own_bits = sum(
-        each.input_words * 8 + each.output_words * 16 + each.weight_words * 4
+    own_bits = {
+        each.name: each.input_words * 8 + each.output_words * 16 + each.weight_words * 4
         for each in network.operations
-        if each.kind in ("gru", "softmax")
-    )
-    assert total.bytes_share == pytest.approx(own_bits / (own_bits + layers_bits))
+    }
+    all_bits = layers_bits + sum(own_bits.values())
+    assert total.bytes_share == pytest.approx((own_bits["rnn"] + own_bits["soft"]) / all_bits)
     assert sum(each.bytes_share for each in kinds) == pytest.approx(total.bytes_share)
 
 
