@@ -65,7 +65,8 @@ def check_interrupted(process, seconds):
         return False
     assert time.monotonic() - sent < 2 + SLACK
     assert process.returncode == 130, err
-    assert out == ""
+    # Tables may be on their way when it comes.
+    assert out == "" or seconds > 0.3
     # What else is there was said before.
     assert err.splitlines()[-1] == "kcsim: interrupted"
     assert err.count("interrupt") == 1
