@@ -10,38 +10,18 @@ from kcsim.kernels.search.inputs import STILL, STUCK
 from kcsim.kernels.search.labels import (
     ANY_LOOP,
     COMMIT_STEP,
-    MIRRORED,
     OPEN_OUTPUTS,
     OPEN_WEIGHTS,
     OUTPUTS_OPEN,
     SEEN,
     WAITS,
     WEIGHTS_OPEN,
+    copy_label,
 )  # fmt: skip
 from kcsim.kernels.search.progress import COUNT
 
 SLIDE_WITH_WEIGHTS, SLIDE_WITH_OUTPUTS, KEEP_WEIGHTS, KEEP_OUTPUTS, KEEP_INPUTS = range(5)
 CHOICES = 5
-
-
-@helper
-def copy_label(labels, source, step):
-    """Copy a label behind the last one, as its successor."""
-    new = labels.tally[COUNT]
-    labels.rows[new] = labels.rows[source]
-    labels.rows[new].parent, labels.rows[new].step = source, step
-    labels.rows[new].state &= ~MIRRORED
-    for kind in range(labels.amounts.shape[1]):
-        for k in range(labels.amounts.shape[2]):
-            labels.amounts[new, kind, k] = labels.amounts[source, kind, k]
-    for i in range(labels.rows[new].nodes):
-        labels.nodes[new, i] = labels.nodes[source, i]
-        for k in range(labels.strips.shape[2]):
-            labels.strips[new, i, k] = labels.strips[source, i, k]
-    for k in range(labels.strips.shape[2]):
-        last = labels.strips.shape[1] - 1
-        labels.strips[new, last, k] = labels.strips[source, last, k]
-    return new
 
 
 @helper

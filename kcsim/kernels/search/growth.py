@@ -21,7 +21,6 @@ from kcsim.kernels.nest import helper, window_extent
 from kcsim.kernels.search.bounds import (
     may_iterate,
 )  # fmt: skip
-from kcsim.kernels.search.choices import copy_label
 from kcsim.kernels.search.closing import (
     loop_inputs,
     scale_open,
@@ -62,6 +61,7 @@ from kcsim.kernels.search.labels import (
     UNMOVED,
     WAITS,
     WEIGHTS_OPEN,
+    copy_label,
 )  # fmt: skip
 from kcsim.kernels.search.machine import (
     CAPACITY,

@@ -10,6 +10,7 @@ from numpy import float64, int64
 from kcsim.kernels.layout import INDEXES, record
 from kcsim.kernels.nest import helper
 from kcsim.kernels.search.problem import Problem
+from kcsim.kernels.search.progress import COUNT
 
 SPENT, HELD, WEIGHTS_OPEN, OUTPUTS_OPEN, INPUTS_OPEN = range(5)
 """Rows of *amounts*, float64[labels, rows, accounts].
@@ -199,6 +200,26 @@ class Search(NamedTuple):
     prices: np.ndarray
     kinds: np.ndarray
     path: np.ndarray
+
+
+@helper
+def copy_label(labels, source, step):
+    """Copy a label behind the last one, as its successor."""
+    new = labels.tally[COUNT]
+    labels.rows[new] = labels.rows[source]
+    labels.rows[new].parent, labels.rows[new].step = source, step
+    labels.rows[new].state &= ~MIRRORED
+    for kind in range(labels.amounts.shape[1]):
+        for k in range(labels.amounts.shape[2]):
+            labels.amounts[new, kind, k] = labels.amounts[source, kind, k]
+    for i in range(labels.rows[new].nodes):
+        labels.nodes[new, i] = labels.nodes[source, i]
+        for k in range(labels.strips.shape[2]):
+            labels.strips[new, i, k] = labels.strips[source, i, k]
+    for k in range(labels.strips.shape[2]):
+        last = labels.strips.shape[1] - 1
+        labels.strips[new, last, k] = labels.strips[source, last, k]
+    return new
 
 
 @helper
