@@ -78,7 +78,7 @@ def begin_search(
     problem, tiles = built.problem, len(built.problem.rounds)
     networks = max(1, len(problem.places) - 2)
     amounts = INPUTS_OPEN + 2 * networks + problem.machine.has_wide_sums, built.accounts
-    lines = problem.margins.begins.shape[2]
+    lines = problem.margins.begins.shape[2] if problem.margins else 0
     fields = PARTS + 4 * (BEGINS + lines) if lines else 0
     each = LABEL.itemsize + 8 * math.prod(amounts) + networks * NODE.itemsize
     each += 8 * (networks + 1) * fields

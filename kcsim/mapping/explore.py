@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -95,7 +95,7 @@ def explore(explorer: Explorer) -> Explored:
     MappingError
         If the dataflow leaves no place for a dimension.
     """
-    compile_kernels()
+    compile_kernels(explorer.task.hardware.padding)
     task, deadline, found = explorer.task, explorer.deadline, explorer.known
     check_places(task.layer, task.hardware)
     factors = primes = task.factors
@@ -127,13 +127,21 @@ def count_space(task: Task, deadline: Deadline) -> int:
 
 
 @functools.cache
-def compile_kernels() -> None:
-    """Let all that a search needs be compiled before the clock of the first one runs."""
+def compile_kernels(padding: Literal["generated", "moved"]) -> None:
+    """Let all that a search needs be compiled before the clock of the first one runs.
+
+    Parameters
+    ----------
+    padding : {"generated", "moved"}
+        What hardware does with it; see `Hardware`.
+    """
     levels = [
         Level(name=name, read_pj=1, write_pj=1, capacity_words=64, fanout=Fanout(x=2))
         for name in "abc"
     ]
-    hardware = Hardware(name="any", levels=tuple(levels), compute=Compute(mac_pj=1))
+    hardware = Hardware(
+        name="any", levels=tuple(levels), compute=Compute(mac_pj=1), padding=padding
+    )
     task = Task(ConvLayer("any", 2, 2, 2, 2, 1, 1), hardware)
     Explorer(task, ENERGY_DELAY, Deadline()).explore(prime_factors(task.layer))
 

@@ -227,7 +227,7 @@ def _fitting(problem: Problem, level: int, kept: int) -> np.ndarray:
     bits[OUTPUTS] -= problem.machine.finished[level, columns.SPARED_BITS]
     # What is placed has one word at least.
     least, held = np.ones_like(problem.words), problem.words
-    if problem.margins.clips[level + 1 :].any():
+    if problem.margins and problem.margins.clips[level + 1 :].any():
         # A level further in may generate padding.
         held = _with_inputs(held, problem.margins.held)
     for placed, group in itertools.product(range(8), range(3)):
@@ -273,10 +273,10 @@ class _LevelBounds(NamedTuple):
     @property
     def as_filled(self) -> Problem:
         """The problem with words of inputs that the level is filled with."""
-        problem = self.problem
-        if not problem.margins.clips[self.level]:
+        problem, margins = self.problem, self.problem.margins
+        if margins is None or not margins.clips[self.level]:
             return problem
-        return problem._replace(words=_with_inputs(problem.words, problem.margins.filled))
+        return problem._replace(words=_with_inputs(problem.words, margins.filled))
 
     def parts(self, kept: int) -> tuple[Any, ...]:
         """All that bounds depend on of the stages that keep some tensors."""

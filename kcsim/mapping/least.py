@@ -49,8 +49,8 @@ def least_of_any(
     machine = build_machine(layer, hardware, keeps, form, prices)
     extents = np.array([list(layer.dimensions.values())])
     every, distinct = words_of_tiles(machine, extents)
-    clipped = clip_tiles(machine, extents, np.zeros(2, np.bool_)).distinct
-    distinct = clipped if len(clipped) else distinct
+    if clipped := clip_tiles(machine, extents, np.zeros(2, np.bool_)):
+        distinct = clipped.distinct
     words = np.array([every[WEIGHTS, 0], distinct[0], every[OUTPUTS, 0]])
     cycles = machine.macs * machine.cycles_per_mac / hardware.mac_units
     cycles = max(cycles, least_cycles(machine, words))

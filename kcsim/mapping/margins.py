@@ -28,9 +28,8 @@ class Clipped(NamedTuple):
     Attributes
     ----------
     margins : Margins
-        Empty where padding is moved.
     distinct : float64[tiles]
-        Words of the image that windows touch in a tile, the mean of all tiles; empty likewise.
+        Words of the image that windows touch in a tile, the mean of all tiles.
     along : float64[tiles]
         How many times those that windows touch rows or columns of all tiles are at most.
     """
@@ -40,8 +39,17 @@ class Clipped(NamedTuple):
     along: np.ndarray
 
 
-def clip_tiles(machine: Machine, extents: np.ndarray, slides: np.ndarray) -> Clipped:
-    """What of tiles is not moved.
+def no_margins(levels: int) -> Margins:
+    """Those of a layer without padding, on hardware that does not move any."""
+    nothing = np.empty(0)
+    return Margins(
+        np.zeros((2, 2), np.int64), np.zeros(levels, np.bool_), np.zeros((2, 0), np.int64),
+        np.zeros((2, 0, 0)), np.zeros((2, 0)), np.zeros(2), nothing, nothing, False, True,
+    )  # fmt: skip
+
+
+def clip_tiles(machine: Machine, extents: np.ndarray, slides: np.ndarray) -> Clipped | None:
+    """What of tiles is not moved; nothing where that is no padding.
 
     Parameters
     ----------
@@ -56,11 +64,7 @@ def clip_tiles(machine: Machine, extents: np.ndarray, slides: np.ndarray) -> Cli
     clips, lines = np.asarray(padding.any(axis=(1, 2))), padding[0]
     # Where neighbors pass inputs on, padding is searched as if it were moved.
     if not clips[1:].any() or machine.rules["forwards"][:, INPUTS].any():
-        empty = np.empty(0)
-        nothing = np.zeros((2, 0, 0)), np.zeros((2, 0)), np.zeros(2), empty, empty, False, True
-        pairs = np.zeros((2, 0), np.int64)
-        margins = Margins(np.zeros((2, 2), np.int64), np.zeros_like(clips), pairs, *nothing)
-        return Clipped(margins, empty, empty)
+        return None
     axes = [_along(machine, extents, lines[axis], axis, int(lines.max())) for axis in range(2)]
     images = extents[:, [N, G, C]].astype(float).prod(axis=1)
     filled, held, distinct, along = images.copy(), images.copy(), images, np.ones(len(images))

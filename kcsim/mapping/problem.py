@@ -30,7 +30,7 @@ from kcsim.kernels.search.problem import PLACE, STAGE, Problem
 from kcsim.kernels.search.tilings import Lattice, cut_share
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.limits import LevelLimit, Limits, build_allowed
-from kcsim.mapping.margins import clip_tiles
+from kcsim.mapping.margins import clip_tiles, no_margins
 from kcsim.mapping.mesh import MeshLoops
 from kcsim.mapping.space import (
     allowed_dimensions,
@@ -142,10 +142,12 @@ def build_problem(
         store_port, accounts = accounts, accounts + 1
     words, distinct = words_of_tiles(machine, lattice.extents)
     unseen, along, lines = _left(machine, lattice.extents, slides)
-    margins, touched, clipped = clip_tiles(machine, lattice.extents, slides)
-    if len(touched):
-        distinct, along = touched, np.maximum(along, clipped)
-        margins = margins._replace(meets=_may_meet(machine, lattice, by_level, margins.lines))
+    clipped = clip_tiles(machine, lattice.extents, slides)
+    margins = no_margins(len(hardware.levels)) if hardware.padding == "generated" else None
+    if clipped:
+        distinct, along = clipped.distinct, np.maximum(along, clipped.along)
+        meets = _may_meet(machine, lattice, by_level, clipped.margins.lines)
+        margins = clipped.margins._replace(meets=meets)
     unseen[INPUTS] *= along
     problem = Problem(
         lattice, machine,
@@ -158,7 +160,7 @@ def build_problem(
         bare.costs[:, INPUTS, columns.READ_PJ].copy(),
         bare.costs[:, INPUTS, columns.READ_CYCLES].copy(), margins,
     )  # fmt: skip
-    if len(touched):
+    if clipped and margins:
         fits = fits_outermost(problem, with_padding=True)
         problem = problem._replace(margins=margins._replace(bare_fits=fits))
     return Built(problem, accounts, axes, numbers, every_place, filled)
@@ -168,8 +170,9 @@ def fits_outermost(problem: Problem, *, with_padding: bool = False) -> bool:
     """Whether the outermost level has room for the whole layer."""
     machine, extent = problem.machine, problem.lattice.extents[-1]
     bits = problem.words[:, -1] * machine.costs[0, :, columns.VALUE_BITS]
-    if len(problem.margins.held) and not with_padding:
-        bits[INPUTS] *= problem.margins.held[-1] / problem.words[INPUTS, -1]
+    margins = problem.margins
+    if margins and len(margins.held) and not with_padding:
+        bits[INPUTS] *= margins.held[-1] / problem.words[INPUTS, -1]
     bits[OUTPUTS] -= problem.words[OUTPUTS, -1] * machine.finished[0, columns.SPARED_BITS]
     if machine.unit[columns.DECODER] >= 0:
         bits[WEIGHTS] *= cut_share.py_func(machine.unit, extent[M], extent[C], extent[R], extent[S])

@@ -102,9 +102,9 @@ def rank_mappings(
     if differ not in DIFFERENCES:
         expected, near = "one of " + ", ".join(DIFFERENCES), nearest(differ, DIFFERENCES)
         raise InputError(Problem(f"mappings cannot differ in '{differ}'", expected, near))
-    compile_kernels()
-    limit = TIME_LIMIT if time_limit is None else time_limit
     task = task_of(layer, hardware, weights, even=even, fix=fix)
+    compile_kernels(task.hardware.padding)
+    limit = TIME_LIMIT if time_limit is None else time_limit
     ranking = _Ranking(task, objective, differ, Deadline(limit))
     if not ranking.parts:
         raise nothing_found(task, ranking.known, limit, fix)

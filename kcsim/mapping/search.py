@@ -192,7 +192,7 @@ def solve(
     fix: FixedMapping | None = None,
 ) -> SearchResult:
     """The best mapping of a task; see `search_mapping`."""
-    compile_kernels()
+    compile_kernels(task.hardware.padding)
     started, goal = time.monotonic(), OBJECTIVES.index(objective)
     deadline = Deadline(time_limit, within)
     if neighbors:
@@ -293,8 +293,8 @@ def find_front(
         As `search_mapping`, or if the front has more than 4,096 points.
     """
     check_search("edp", time_limit)
-    compile_kernels()
     limit, task = _limit(time_limit), task_of(layer, hardware, weights, even=even, fix=fix)
+    compile_kernels(task.hardware.padding)
     known = explore_all(Explorer(task, FRONT, Deadline(limit)))
     if not known.points:
         raise nothing_found(task, known, limit, fix)

@@ -39,7 +39,8 @@ SLACK = 3.0
 
 @pytest.fixture(autouse=True)
 def compiled():
-    explore.compile_kernels()
+    for padding in ("generated", "moved"):
+        explore.compile_kernels(padding)
 
 
 class Clock:

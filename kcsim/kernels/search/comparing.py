@@ -51,16 +51,17 @@ def nodes_alike(x, y):
 
 
 @helper
-def strips_alike(problem, node, other, x, y):
+def strips_alike(margins, problem, node, other, x, y):
     """Whether loops leave as many lines of two alike nodes where they are, whatever follows.
 
     Parameters
     ----------
+    margins : Margins or None
     node, other : NODE
     x, y : float64[fields]
         Their strips.
     """
-    if not has_strip(x) and not has_strip(y):
+    if margins is None or (not has_strip(x) and not has_strip(y)):
         return True
     if has_strip(x) != has_strip(y):
         return False
@@ -92,14 +93,16 @@ def all_alike(search, one, other):
         if not nodes_alike(x, y):
             return False
         own, others = labels.strips[one, i], labels.strips[other, i]
-        if most_lines(problem) > 0 and not strips_alike(problem, x, y, own, others):
+        if not strips_alike(problem.margins, problem, x, y, own, others):
             return False
     return True
 
 
 @helper
-def padded_alike(search, one, other, alike):
+def padded_alike(margins, search, one, other, alike):
     """Whether of what two labels have in flight, networks let pass no more of the first one."""
+    if margins is None or most_lines(search.problem) == 0:
+        return True
     problem, labels = search.problem, search.labels
     row = labels.rows[other]
     if row.flight[INPUTS] == 0 and labels.rows[one].flight[INPUTS] == 0:
@@ -108,7 +111,7 @@ def padded_alike(search, one, other, alike):
     x, y = labels.strips[one, slots - 1], labels.strips[other, slots - 1]
     if (x[0] > 0) != (y[0] > 0):
         return False
-    if x[0] == 0 or not problem.margins.meets:
+    if x[0] == 0 or not margins.meets:
         return True
     if not alike and row.nodes > 0:
         return False
@@ -130,13 +133,13 @@ def most_more(part, other, least):
 
 
 @helper
-def least_open(search, label, i, part, is_sliding):
+def least_open(margins, search, label, i, part, is_sliding):
     """The least share of a part of an open node, which has not moved, that loops leave."""
     problem, row = search.problem, search.labels.rows[label]
-    if most_lines(problem) > 0:
-        node, strip = search.labels.nodes[label, i], search.labels.strips[label, i]
-        return least_of_node(problem, node, strip, row.box, part, False)
-    return 1 / (problem.along[row.box] if is_sliding else problem.unseen[INPUTS, row.box])
+    if margins is None or most_lines(problem) == 0:
+        return 1 / (problem.along[row.box] if is_sliding else problem.unseen[INPUTS, row.box])
+    node, strip = search.labels.nodes[label, i], search.labels.strips[label, i]
+    return least_of_node(problem, node, strip, row.box, part, False)
 
 
 @helper
@@ -160,7 +163,9 @@ def excess(search, one, other, k, alike):
                 p, q = first[INPUTS_OPEN + 2 * i + j, k], second[INPUTS_OPEN + 2 * i + j, k]
                 more_open = max(p - q, p * (1 - x[i].kept[j]) - q * (1 - y[i].kept[j]))
                 if more_open < 0 and x[i].axis < 0:
-                    more_open *= least_open(search, one, i, j, y[i].sliding)
+                    more_open *= least_open(
+                        problem.margins, search, one, i, j, y[i].sliding
+                    )  # fmt: skip
                 more += more_open
     else:
         for i in range(a.nodes):
@@ -232,7 +237,7 @@ def is_no_worse(search, one, other):
     alike = all_alike(search, one, other)
     if not alike and (a.state | b.state) & WAITS:
         return False
-    if most_lines(search.problem) > 0 and not padded_alike(search, one, other, alike):
+    if not padded_alike(search.problem.margins, search, one, other, alike):
         return False
     if not flies_no_more(search, one, other, alike):
         return False

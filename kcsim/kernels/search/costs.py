@@ -42,6 +42,7 @@ from kcsim.kernels.search.machine import (
     VALUE_BITS,
 )  # fmt: skip
 from kcsim.kernels.search.mirror import comes_second, exchange_axes
+from kcsim.kernels.search.padding import most_words
 from kcsim.kernels.search.progress import CYCLES, ENERGY, ENERGY_DELAY, FOUND, FRONT, TOLERANCE
 from kcsim.kernels.search.shares import more_shared
 
@@ -291,7 +292,7 @@ def bits_of(machine, row, level, tensor, is_whole):
 def words_held(problem, row, tensor, box):
     """Words of a tensor in a tile that a level would hold."""
     if tensor == INPUTS and row.state & GENERATED:
-        return problem.margins.held[box]
+        return most_words(problem.margins, box, problem.words[tensor, box])
     return problem.words[tensor, box]
 
 

@@ -56,7 +56,6 @@ from kcsim.kernels.search.machine import (
     UPDATE_PJ,
     WORD_BITS,
 )  # fmt: skip
-from kcsim.kernels.search.padding import most_lines
 from kcsim.kernels.search.strips import cross_lines
 from kcsim.kernels.search.tilings import cut_share
 
@@ -280,8 +279,7 @@ def cross_inputs(search, new, network, split, box, bare):
         ratio = cross_by_word(problem, node, spread.inputs, below) / spread.children
     elif shares and spread.children > 1:
         ratio = distinct_children(problem, spread.inputs, below) / spread.children
-    if most_lines(problem) > 0:
-        ratio = cross_lines(search, new, split, box, shares, by_word, ratio)
+    ratio = cross_lines(problem.margins, search, new, split, box, shares, by_word, ratio)
     row.flight[INPUTS] *= ratio
     if by_word and row.state & WAITS:
         row.state &= ~WAITS

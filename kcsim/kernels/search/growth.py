@@ -80,7 +80,7 @@ from kcsim.kernels.search.machine import (
     TILE,
     WRITE_CYCLES,
 )  # fmt: skip
-from kcsim.kernels.search.padding import SHARE, most_lines, move_flight, open_strip
+from kcsim.kernels.search.padding import is_clipped, move_flight, open_strip, words_filled
 from kcsim.kernels.search.progress import FORGOTTEN
 from kcsim.kernels.search.tilings import DIMENSION, PRIME, STRIDE, cut_share
 
@@ -100,12 +100,12 @@ def move_inputs(row, dimension):
 def move_lines(search, new, dimension, bound):
     """Let a loop over positions or taps move what is in flight, as if all changed as a whole."""
     problem, labels = search.problem, search.labels
-    if most_lines(problem) == 0 or dimension < P:
+    if dimension < P:
         return
     window, axis = problem.machine.window, (dimension - P) % 2
     scale = window[axis].stride if dimension < R else window[axis].dilation
     own = scale * problem.lattice.extents[labels.rows[new].box, dimension]
-    move_flight(problem, labels.strips[new, labels.strips.shape[1] - 1], axis, own, bound)
+    move_flight(problem.margins, problem, labels.strips[new], axis, own, bound)
 
 
 @helper
@@ -227,13 +227,9 @@ def place_inputs(search, new, level, moved):
         window_extent(extent, machine.window, 0), window_extent(extent, machine.window, 1),
     )  # fmt: skip
     open_node(labels.nodes[new, row.nodes], rows, columns, by_word, moved)
-    if most_lines(problem) > 0:
-        strips = labels.strips[new]
-        strip, flight = strips[row.nodes], strips[strips.shape[0] - 1]
-        strip[SHARE] = flight[0] = 0.0
-        if problem.margins.clips[level]:
-            row.state |= GENERATED
-            open_strip(problem, strip, flight, row.box, rows, columns)
+    strips = labels.strips[new]
+    if open_strip(problem.margins, problem, strips, row.nodes, level, row.box, rows, columns):
+        row.state |= GENERATED
     row.nodes += 1
     for k in range(amounts.shape[1]):
         amounts[kind, k] = amounts[kind + 1, k] = 0.0
@@ -262,8 +258,8 @@ def place_node(search, source, stage, tensor):
     new = copy_label(labels, source, PLACED_STEP + tensor)
     row, port, amounts = labels.rows[new], machine.ports[level, tensor, FILL], labels.amounts[new]
     row.made, row.used[group], row.near = made, used, loops_near(problem, level, row, tensor)
-    if tensor == INPUTS and problem.margins.clips[level]:
-        words = problem.margins.filled[box]
+    if tensor == INPUTS:
+        words = words_filled(problem.margins, level, box, words)
     costs, moved = machine.costs[level, tensor], words * problem.rounds[box]
     kind = WEIGHTS_OPEN
     if tensor == OUTPUTS:
@@ -287,7 +283,7 @@ def place_node(search, source, stage, tensor):
         amounts[kind, port] += moved * cut * costs[WRITE_CYCLES] * row.units
     if machine.stall_account > 0:
         rounds = problem.rounds[box]
-        if tensor == INPUTS and problem.margins.clips[level]:
+        if tensor == INPUTS and is_clipped(problem.margins, level):
             # Of tiles as large as the room for them.
             rounds = moved / max(held, 1.0)
         stand_still(

@@ -130,16 +130,19 @@ def has_strip(strip):
 
 
 @helper
-def move_strip(problem, node, strip, flight, box, axis, own, bound, stride, new, factors):
+def move_strip(margins, problem, node, strip, flight, box, axis, own, bound, stride, new, factors):
     """Move the lines of an open node; see `move_node`.
 
     Parameters
     ----------
+    margins : Margins or None
     axis, own : int
         Along which the loop moves its tile, by how many lines.
     new : int
         Lines that are new then.
     """
+    if margins is None or not has_strip(strip):
+        return
     if own > 0 and axis != STUCK:
         slide_strip(problem, node, strip, axis, box, box + stride, own, bound, new, factors)
         if flight.shape[0] > 0 and new < node.length[axis]:
@@ -193,9 +196,11 @@ def move_node(problem, node, strip, flight, box, dimension, bound, stride, facto
         times = bound - (bound - 1) * node.kept[i] * (1 - (fresh if i == 0 else covered))
         factors[i] = times / bound
         node.kept[i] /= times
-    if has_strip(strip):
-        lines = node.length[axis] if whole and 0 <= axis <= 1 else new
-        move_strip(problem, node, strip, flight, box, axis, own, bound, stride, lines, factors)
+    lines = node.length[axis] if whole and 0 <= axis <= 1 else new
+    move_strip(
+        problem.margins, problem, node, strip, flight, box, axis, own, bound, stride, lines,
+        factors,
+    )  # fmt: skip
     node.words *= factors[0]
     complete = True
     if node.below == BEFORE and not (stays and node.axis == STILL):
@@ -227,11 +232,19 @@ def is_over(problem, node, box):
 
 
 @helper
-def most_of_lines(problem, node, strip, axis, part, rounds, new):
+def most_of_lines(margins, problem, node, strip, axis, part, rounds, new, bare):
     """The most of a node's lines that some rounds leave, where tiles have so many new ones.
 
     Where there is padding, the first tiles may have less of the image than others.
+
+    Parameters
+    ----------
+    margins : Margins or None
+    bare : float
+        What it is where padding is moved.
     """
+    if margins is None or not has_strip(strip):
+        return bare
     at = part_at(problem, part, axis)
     if strip[at + LINES] <= 0:
         return 0.0
@@ -263,9 +276,28 @@ def most_kept(problem, node, strip, box, part):
         new = max(0, scale * extent[dimension] - node.shift - nearer)
         least = min(least, new)
         kept = max(kept, 1.0 if part == 1 else 1 - new / node.length[axis])
-    if has_strip(strip):
-        return most_of_lines(problem, node, strip, axis, part, left - 1, least)
-    return kept * node.kept[part] * (1 - 1 / left)
+    kept *= node.kept[part] * (1 - 1 / left)
+    return most_of_lines(
+        problem.margins, problem, node, strip, axis, part, left - 1, least, kept
+    )  # fmt: skip
+
+
+@helper
+def least_of_lines(margins, problem, node, strip, axis, part, left):
+    """The least share of what closing a node costs that slides along an axis leave.
+
+    Parameters
+    ----------
+    margins : Margins or None
+    left : float
+        Places that loops reach along the axis.
+    """
+    if margins is None or not has_strip(strip):
+        lines = node.length[axis] * node.spread[axis]
+        return max(1.0, problem.lines[axis] / lines) / left
+    lines = strip[part_at(problem, part, axis) + LINES]
+    share = margins.touched[axis] / lines if lines > 0 else 1.0
+    return max(1 / left, min(1.0, share))
 
 
 @helper
@@ -276,13 +308,8 @@ def least_of_node(problem, node, strip, box, part, sliding):
         for axis in range(2):
             if problem.slides[axis]:
                 left = places_left(problem, box, axis)
-                lines = node.length[axis] * node.spread[axis]
-                if has_strip(strip):
-                    lines = strip[part_at(problem, part, axis) + LINES]
-                    share = problem.margins.touched[axis] / lines if lines > 0 else 1.0
-                    least = min(least, max(1 / left, min(1.0, share)))
-                    continue
-                least = min(least, max(1.0, problem.lines[axis] / lines) / left)
+                share = least_of_lines(problem.margins, problem, node, strip, axis, part, left)
+                least = min(least, share)
         if not sliding and not node.sliding:
             least *= extent[M] / whole[M]
     else:
@@ -310,9 +337,10 @@ def share_of_slides(problem, node, strip, box, first, part):
             if 0 <= new < node.length[axis]:
                 spared = 1 - extent[first + axis] / whole[first + axis]
                 share = spared * node.kept[part] * (1 - fresh)
-                if has_strip(strip):
-                    rounds = spared * places_left(problem, box, axis)
-                    share = most_of_lines(problem, node, strip, axis, part, rounds, new)
+                rounds = spared * places_left(problem, box, axis)
+                share = most_of_lines(
+                    problem.margins, problem, node, strip, axis, part, rounds, new, share
+                )
                 best = max(best, share)
     return best
 

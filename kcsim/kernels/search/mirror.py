@@ -5,7 +5,7 @@ from __future__ import annotations
 from kcsim.kernels.layout import P
 from kcsim.kernels.nest import helper
 from kcsim.kernels.search.labels import MIRRORED
-from kcsim.kernels.search.padding import flight_at, part_at
+from kcsim.kernels.search.padding import flight_at, most_lines, part_at
 
 
 @helper
@@ -42,13 +42,14 @@ def exchange_axes(problem, labels, label):
         node.spread[0], node.spread[1] = node.spread[1], node.spread[0]
         if node.below >= 0:
             node.tile, node.below = mirror[node.tile], mirror[node.below]
-    if labels.strips.shape[2] > 0:
-        exchange_strips(problem, labels, label)
+    exchange_strips(problem.margins, problem, labels, label)
 
 
 @helper
-def exchange_strips(problem, labels, label):
+def exchange_strips(margins, problem, labels, label):
     """Exchange lines of rows and of columns."""
+    if margins is None or most_lines(problem) == 0:
+        return
     strips, nodes = labels.strips[label], labels.rows[label].nodes
     size = part_at(problem, 0, 1) - part_at(problem, 0, 0)
     for i in range(nodes):

@@ -32,6 +32,7 @@ from kcsim.kernels.search.labels import (
     WEIGHTS_OPEN,
 )  # fmt: skip
 from kcsim.kernels.search.machine import LEAK_PJ
+from kcsim.kernels.search.padding import may_stay_bare
 from kcsim.kernels.search.progress import (
     BOX,
     COUNT,
@@ -59,7 +60,7 @@ def finish(search, new):
     """Take a whole mapping, if it is better than what has been found, or hold it back."""
     labels = search.labels
     row, amounts = labels.rows[new], labels.amounts[new]
-    if not (row.state & GENERATED or search.problem.margins.bare_fits):
+    if not (row.state & GENERATED or may_stay_bare(search.problem.margins)):
         return
     for kind in range(WEIGHTS_OPEN, amounts.shape[0]):
         if kind < INPUTS_OPEN + 2 * row.nodes:

@@ -1,5 +1,7 @@
 """Inputs that are moved without their padding: lines of the image among those of tiles.
 
+Hardware that moves padding has no `Margins`: what asks for them first is compiled as nothing.
+
 Rows and columns go apart. Along an axis, loops outside of a tile reach each of its places once,
 whatever their order; of what they spare by sliding, padding is left out as well. How much padding
 there is follows from how many tiles begin at each line near an end of the map. So a label has
@@ -39,8 +41,8 @@ class Margins(NamedTuple):
     pairs : int64[2, tiles]
         The number of a tile's extent along rows (output positions and taps), and columns.
     begins : float64[2, pairs, most]
-        How many tiles of the layer begin at each line, by that number; `most` is 0 where padding is
-        moved.
+        How many tiles of the layer begin at each line, by that number; `most` is 0 where a layer
+        has no padding.
     real : float64[2, pairs]
         Lines of the image in all tiles of the layer together.
     touched : float64[2]
@@ -67,8 +69,40 @@ class Margins(NamedTuple):
 
 @helper
 def most_lines(problem):
-    """Lines from an end of the map that matter, 0 where padding is moved."""
+    """Lines from an end of the map that matter, 0 where there is no padding."""
     return problem.margins.begins.shape[2]
+
+
+@helper
+def words_filled(margins, level, box, words):
+    """Words of a tile of inputs that a level is filled with, of so many with their padding."""
+    if margins is None or not margins.clips[level]:
+        return words
+    return margins.filled[box]
+
+
+@helper
+def most_words(margins, box, words):
+    """Words that a tile of inputs has at most without padding, of so many with it."""
+    if margins is None:
+        return words
+    return margins.held[box]
+
+
+@helper
+def is_clipped(margins, level):
+    """Whether padding stays away from a level."""
+    if margins is None:
+        return False
+    return margins.clips[level]
+
+
+@helper
+def may_stay_bare(margins):
+    """Whether the outermost level has room for inputs with their padding."""
+    if margins is None:
+        return True
+    return margins.bare_fits
 
 
 @helper
@@ -91,9 +125,25 @@ def places_left(problem, box, axis):
 
 
 @helper
-def open_strip(problem, strip, flight, box, rows, columns):
-    """Fill the strips of a node that has just been placed, and of what is in flight to it."""
-    margins, most = problem.margins, most_lines(problem)
+def open_strip(margins, problem, strips, number, level, box, rows, columns):
+    """Fill the strips of a node that has just been placed, and of what is in flight to it.
+
+    Parameters
+    ----------
+    number : int
+        Of the node.
+
+    Returns
+    -------
+    bool
+        Whether it is filled without padding.
+    """
+    if margins is None or most_lines(problem) == 0:
+        return False
+    strip, flight, most = strips[number], strips[strips.shape[0] - 1], most_lines(problem)
+    strip[SHARE] = flight[0] = 0.0
+    if not margins.clips[level]:
+        return False
     strip[SHARE], strip[BY_WORD] = 1.0, 0.0
     for axis in range(2):
         real = margins.real[axis, margins.pairs[axis, box]]
@@ -108,6 +158,7 @@ def open_strip(problem, strip, flight, box, rows, columns):
             for line in range(most):
                 lines = min(rows if axis == 0 else columns, margins.lines[axis, end] - line)
                 flight[at + 1 + end * most + line] = max(0, lines)
+    return True
 
 
 @helper
@@ -237,9 +288,11 @@ def slide_strip(problem, node, strip, axis, box, after, own, bound, new, factors
 
 
 @helper
-def move_flight(problem, flight, axis, own, bound):
+def move_flight(margins, problem, strips, axis, own, bound):
     """Let a loop move what is in flight by lines along an axis, as if all changed as a whole."""
-    most = most_lines(problem)
+    if margins is None or most_lines(problem) == 0:
+        return
+    flight, most = strips[strips.shape[0] - 1], most_lines(problem)
     if flight[0] <= 0:
         return
     for end in range(2):

@@ -139,8 +139,8 @@ class Problem(NamedTuple):
         Links of a word of inputs, where rows or columns of the array are given the same ones.
     forward_pj, forward_cycles : float64[levels]
         Energy and cycles of a word of inputs that a level reads for a neighbor.
-    margins : Margins
-        Padding that is not moved.
+    margins : Margins or None
+        Padding that is not moved; ``None`` where the hardware moves all of it.
     """
 
     lattice: Lattice
@@ -173,4 +173,4 @@ class Problem(NamedTuple):
     tilted: np.ndarray
     forward_pj: np.ndarray
     forward_cycles: np.ndarray
-    margins: Margins
+    margins: Margins | None

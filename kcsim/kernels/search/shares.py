@@ -39,11 +39,11 @@ def least_shared(first, second, third, product):
 
 
 @helper
-def most_shrinking(search, label):
+def most_shrinking(margins, search, label):
     """By how much inputs in flight to an open node may become less at most."""
     problem, labels = search.problem, search.labels
     row = labels.rows[label]
-    if most_lines(problem) == 0:
+    if margins is None or most_lines(problem) == 0:
         return problem.unseen[INPUTS, row.box]
     if row.state & WAITS:
         return 1.0
@@ -64,7 +64,7 @@ def more_shared(search, label, level):
     if row.state & OPEN_OUTPUTS:
         outputs /= problem.unseen[OUTPUTS, row.box]
     if row.nodes > 0:
-        inputs /= most_shrinking(search, label)
+        inputs /= most_shrinking(problem.margins, search, label)
     weights, inputs, outputs = weights * inward[0], inputs * inward[1], outputs * inward[2]
     least = search.shares[level - 1]
     apart = weights * least[0] + inputs * least[1] + outputs * least[2]

@@ -254,11 +254,12 @@ def spread_part(problem, strip, part, split, box, axis):
 
 
 @helper
-def cross_lines(search, new, split, box, shares, by_word, ratio):
+def cross_lines(margins, search, new, split, box, shares, by_word, ratio):
     """Let the lines of nodes, and of what is in flight, be those of all children of a spread.
 
     Parameters
     ----------
+    margins : Margins or None
     shares, by_word : bool
         Whether the network shares what children are given, and by word.
     ratio : float
@@ -269,6 +270,8 @@ def cross_lines(search, new, split, box, shares, by_word, ratio):
     float
         The same as it is.
     """
+    if margins is None or most_lines(search.problem) == 0:
+        return ratio
     problem, labels, spread = search.problem, search.labels, search.problem.splits[split]
     row, strips, joins = labels.rows[new], labels.strips[new], False
     flight = strips[strips.shape[0] - 1]
