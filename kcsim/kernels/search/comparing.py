@@ -263,12 +263,14 @@ def add_label(search, stage):
     rows, heads = labels.rows, labels.heads
     new = labels.tally[COUNT]
     box = rows[new].box
+    least = rows[new].least
     before, at, count, worst, before_worst = -1, heads[stage, box], 0, -1, -1
     while at >= 0:
         following = rows[at].next
-        if is_no_worse(search, at, new):
+        # What comes to less in the end is bounded by less.
+        if rows[at].least <= least * SLACK and is_no_worse(search, at, new):
             return False
-        if is_no_worse(search, new, at):
+        if least <= rows[at].least * SLACK and is_no_worse(search, new, at):
             if before < 0:
                 heads[stage, box] = following
             else:
