@@ -243,7 +243,7 @@ class Hardware:
             object.__setattr__(self, "codebook", store)
         raise_all(self._problems())
 
-    @property
+    @cached_property
     def level_names(self) -> tuple[str, ...]:
         """Names of the levels, outermost first."""
         return tuple(level.name for level in self.levels)
@@ -315,9 +315,10 @@ class Hardware:
         InputError
             If there is no level of that name.
         """
-        if name not in self.level_names:
-            raise InputError(unknown_level(name, self.level_names, ()))
-        return self.level_names.index(name)
+        try:
+            return self.level_names.index(name)
+        except ValueError:
+            raise InputError(unknown_level(name, self.level_names, ())) from None
 
     def _problems(self) -> Iterator[Problem]:
         names = self.level_names
