@@ -652,8 +652,8 @@ MUTATIONS = {
     "windows that move keep nothing": Mutation(
         WINDOWS,
         "kernels/search/inputs.py",
-        "return kept * node.kept[part] * (1 - 1 / left)",
-        "return 0.0 * kept",
+        "kept *= node.kept[part] * (1 - 1 / left)",
+        "kept = 0.0",
     ),
     "what a level keeps is bounded as if it passed by": Mutation(
         SEARCH,

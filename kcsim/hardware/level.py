@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -170,7 +169,7 @@ class Level(Described):
     def __post_init__(self) -> None:
         raise_all(self._problems())
 
-    @cached_property
+    @property
     def kept_tensors(self) -> tuple[Tensor, ...]:
         """The tensors that this level stores."""
         if self.keeps is not None:
