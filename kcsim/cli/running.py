@@ -152,8 +152,8 @@ def waiting(
 
         unusual = what_is_not_kept()
         note = f": {unusual}; NUMBA_CACHE_DIR may name a folder" if unusual else ""
-        once = "" if unusual else ", once after an installation"
-        say(f"kcsim: compiling its kernels{once} (up to half a minute){note}")
+        kept = "" if unusual else ", which are kept"
+        say(f"kcsim: compiling its kernels{kept} (up to half a minute){note}")
         compile_beside()
 
     if keeps:

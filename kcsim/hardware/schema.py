@@ -243,7 +243,7 @@ class Hardware:
             object.__setattr__(self, "codebook", store)
         raise_all(self._problems())
 
-    @cached_property
+    @property
     def level_names(self) -> tuple[str, ...]:
         """Names of the levels, outermost first."""
         return tuple(level.name for level in self.levels)
@@ -315,10 +315,9 @@ class Hardware:
         InputError
             If there is no level of that name.
         """
-        try:
-            return self.level_names.index(name)
-        except ValueError:
-            raise InputError(unknown_level(name, self.level_names, ())) from None
+        if name not in self.level_names:
+            raise InputError(unknown_level(name, self.level_names, ()))
+        return self.level_names.index(name)
 
     def _problems(self) -> Iterator[Problem]:
         names = self.level_names

@@ -103,7 +103,7 @@ def leave_network(search, label, network, back_pj):
     if row.state & OPEN_OUTPUTS:
         outputs /= problem.unseen[OUTPUTS, row.box]
     if row.nodes > 0:
-        inputs /= most_shrinking(search.problem.margins, search, label)
+        inputs /= most_shrinking(problem.margins, search, label)
     return Leaving(
         energy, labels.amounts[label, HELD, 0], back_pj, row.flight[OUTPUTS],
         machine.macs * machine.cycles_per_mac / row.units, weights, inputs * row.share, outputs,
