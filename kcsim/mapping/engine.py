@@ -98,9 +98,9 @@ def begin_search(
     return Search(
         problem, labels, objective, known.copy(), -1 - np.arange(len(known)), most, width,
         bool(objective != ENERGY or leaks), floors.rest, floors.entry, floors.inward,
-        floors.outward, floors.shares, floors.least_cycles, floors.sent, floors.staying,
-        floors.stay_pj, np.zeros(_HELD, np.int64), ways, ways.copy(), np.zeros(2),
-        np.zeros(3), np.zeros((MOST_KINDS, 1 + 2 * lines)), np.zeros(64, np.int64),
+        floors.outward, floors.shares, floors.least_cycles, floors.sent,
+        np.zeros(_HELD, np.int64), ways, ways.copy(), np.zeros(2), np.zeros(3),
+        np.zeros((MOST_KINDS, 1 + 2 * lines)), np.zeros(64, np.int64),
     )  # fmt: skip
 
 

@@ -61,7 +61,7 @@ FIRST_TRY, EARLY_TRY = 1.02, 1.1
 """What mappings may cost that a narrow search looks for first, times the least; in a coarser map
 space. What they may cost more grows from one search to the next, by so much if that took a little
 or a lot longer than the one before:"""
-FASTER, SLOWER, LONGER = 4.0, 1.7, 1.5
+FASTER, SLOWER, FEW_STEPS = 4.0, 1.5, 4000
 LAST_TRY = 8.0
 """From here on, anything is looked for."""
 NEAR = 2.0
@@ -251,7 +251,7 @@ class Explorer:
             return Form(weights, built, no_floors(built), math.inf)
         if not built.every_place:
             self.known.leave_out(PLACES_LEFT_OUT, self.task.least(self.objective))
-        floors = build_floors(built, self.deadline, self.tables, is_part=task.is_part)
+        floors = build_floors(built, self.deadline, self.tables)
         return self._bounded(Form(weights, built, floors, math.inf))
 
     def _bounded(self, form: Form) -> Form:
@@ -308,7 +308,7 @@ class Explorer:
                 self._run(form, math.inf, FRONT_WIDTH * width)
             return parts
         before, least = self._best_value, min((form.least for form in parts), default=0.0)
-        factor, took, limit = first, math.inf, min(before, self.most)
+        factor, limit = first, min(before, self.most)
         if self.most <= least * NEAR:
             return parts
         while self._best_value == before and not self.deadline.has_passed:
@@ -319,8 +319,7 @@ class Explorer:
             steps = sum(self._run(form, most, own) for form in may)
             if last:
                 break
-            factor = 1 + (factor - 1) * (FASTER if steps < LONGER * took < math.inf else SLOWER)
-            took = steps
+            factor = 1 + (factor - 1) * (FASTER if steps < FEW_STEPS else SLOWER)
         return [form for form in parts if self._may_improve(form)]
 
     def _search_ends(self, forms: Sequence[Form], first: float, width: int) -> None:

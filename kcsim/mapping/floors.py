@@ -18,13 +18,6 @@ from kcsim.mapping.limits import may_grow_into
 from kcsim.mapping.problem import SLACK, Built
 from kcsim.mapping.tables import SharedTables
 
-STAYING = np.array([1.0, 16.0, 256.0])
-"""Prices of a word, in those of one that a level further in fills, at which it is bounded what an
-open tensor costs that the level passes by."""
-MANY_TILES, PART_TILES = 100_000, 20_000
-"""From here on, it is bounded at one price: tables take longer than a search saves. Below these, at
-none in one of many small searches, likewise."""
-
 
 class Floors(NamedTuple):
     """Bounds of a problem; see `kcsim.kernels.search.labels.Search`, which has the same names."""
@@ -36,8 +29,6 @@ class Floors(NamedTuple):
     shares: np.ndarray
     least_cycles: float
     sent: np.ndarray
-    staying: np.ndarray
-    stay_pj: np.ndarray
 
 
 class _Kept(NamedTuple):
@@ -48,11 +39,7 @@ class _Kept(NamedTuple):
 
 
 def build_floors(
-    built: Built,
-    deadline: Deadline | None = None,
-    tables: SharedTables | None = None,
-    *,
-    is_part: bool = False,
+    built: Built, deadline: Deadline | None = None, tables: SharedTables | None = None
 ) -> Floors:
     """Bound what is still to come, level by level from the outermost in.
 
@@ -63,10 +50,7 @@ def build_floors(
     built : Built
     deadline : Deadline, optional
     tables : SharedTables, optional
-        With the bounds of other problems. Prices at which more is bounded are then rounded, so
-        more problems have them in common.
-    is_part : bool
-        See `kcsim.mapping.task.Task`.
+        With the bounds of other problems.
 
     Raises
     ------
@@ -77,32 +61,19 @@ def build_floors(
     levels, tiles = len(problem.places) - 1, len(problem.rounds)
     kept = _kept(problem, levels)
     inward, outward, shares = _word_prices(problem, kept)
-    rest = np.full((len(problem.stages), tiles), np.inf)
-    at_prices = STAYING if tiles < MANY_TILES else STAYING[1:2]
-    if is_part and tiles < PART_TILES:
-        at_prices = STAYING[:0]
-    staying = np.zeros((len(problem.stages), 3, len(at_prices), tiles))
-    stay_pj = np.zeros((levels, 3, len(at_prices)))
-    entry, sent = np.empty((levels, tiles)), np.zeros(levels)
-    boundary = np.full(tiles, np.inf)
+    rest, entry = np.empty((len(problem.stages), tiles)), np.empty((levels, tiles))
+    sent, boundary = np.zeros(levels), np.full(tiles, np.inf)
     boundary[-1] = 0
     for level in range(levels):
         prices, sent[level], back = _node_prices(problem, level, outward)
-        if level + 1 < levels and level:
-            inner = _inner_pj(problem, level, kept.can, outward)
-            stay_pj[level] = (_rounded(inner) if tables else inner)[:, None] * at_prices
-        bounds_of = _LevelBounds(
-            problem, level, prices, back, boundary, stay_pj[level], level < built.filled
-        )
+        bounds_of = _LevelBounds(problem, level, prices, back, boundary, level < built.filled)
         for own in sorted({key[1] for key in built.numbers if key[0] == level}, reverse=True):
             deadline.check()
             stages = [n for key, n in built.numbers.items() if key[:2] == (level, own)]
-            make = partial(_bound_stages, bounds_of, built, own, deadline)
+            make = partial(_bound_stages, bounds_of, built, own)
             # Those of the innermost level are made fast, and few problems have them in common.
-            if tables and level + 1 < levels:
-                rest[stages], staying[stages] = tables.of(bounds_of.parts(own), make)
-            else:
-                rest[stages], staying[stages] = make()
+            shared = tables and level + 1 < levels
+            rest[stages] = tables.of(bounds_of.parts(own), make) if shared else make()
         first, last = problem.places[level]["first_stage"], problem.places[level]["last_stage"]
         entry[level] = rest[first:last].min(axis=0, initial=np.inf)
         if len(problem.alive):
@@ -111,9 +82,8 @@ def build_floors(
             boundary = _inside(built, level, entry[level], deadline)
     optional = np.where(kept.must[:, [0, 1, 2, 2]], np.inf, outward[:-1])
     return Floors(
-        rest, entry, np.minimum(inward, optional), outward, shares, outermost_cycles(problem),
-        sent, staying, stay_pj,
-    )  # fmt: skip
+        rest, entry, np.minimum(inward, optional), outward, shares, outermost_cycles(problem), sent
+    )
 
 
 def _kept(problem: Problem, levels: int) -> _Kept:
@@ -201,19 +171,6 @@ def _node_prices(
     return prices, 0.0, 0.0
 
 
-def _inner_pj(problem: Problem, level: int, can: np.ndarray, outward: np.ndarray) -> np.ndarray:
-    """The least energy of a word that a node further in is filled with: float64[3]."""
-    costs, found = problem.machine.costs, np.zeros(3)
-    for tensor in range(3):
-        inner = [
-            outward[j, tensor] + (costs[j, tensor, columns.FILL_PJ] if tensor != OUTPUTS else 0.0)
-            for j in range(level + 1, len(can))
-            if can[j, tensor]
-        ]
-        found[tensor] = max(0.0, min(inner, default=0.0))
-    return found
-
-
 def _fitting(problem: Problem, level: int, kept: int) -> np.ndarray:
     """Whether what is not placed of a level's tensors fits together: bool[8, tiles]."""
     fits = np.ones((8, len(problem.rounds)), np.bool_)
@@ -267,7 +224,6 @@ class _LevelBounds(NamedTuple):
     prices: np.ndarray
     back: float
     boundary: np.ndarray
-    stay_pj: np.ndarray
     is_filled: bool
 
     @property
@@ -281,10 +237,11 @@ class _LevelBounds(NamedTuple):
     def parts(self, kept: int) -> tuple[Any, ...]:
         """All that bounds depend on of the stages that keep some tensors."""
         problem, lattice = self.problem, self.problem.lattice
+        by_word = problem.machine.rules[self.level - 1]["multicast"] == WORD_MULTICAST
         return (
-            lattice.digits, problem.places[self.level]["dimensions"], self.level == 0,
-            self.as_filled.words, problem.distinct, problem.unseen, problem.along, problem.slides,
-            self.prices, self.back, self.boundary, self.stay_pj, kept,
+            lattice.digits, problem.places[self.level]["dimensions"], self.level == 0, by_word,
+            self.as_filled.words, problem.distinct, problem.unseen, problem.along,
+            problem.resumed, problem.slides, self.prices, self.back, self.boundary, kept,
             self.fitting(kept),
         )  # fmt: skip
 
@@ -298,36 +255,18 @@ class _LevelBounds(NamedTuple):
         return fits
 
 
-def _rounded(prices: np.ndarray) -> np.ndarray:
-    """Prices, the next lower power of 4 in place of each; 0 stays."""
-    positive = np.where(prices > 0, prices, 1.0)
-    return np.where(prices > 0, 4.0 ** np.floor(np.log2(positive) / 2), 0.0)
-
-
-def _bound_stages(
-    known: _LevelBounds, built: Built, kept: int, deadline: Deadline
-) -> tuple[np.ndarray, np.ndarray]:
-    """`rest` and `staying` for the stages of a level that keeps some tensors."""
-    _, level, prices, back, boundary, stay_pj, _ = known
-    problem = known.as_filled
-    tiles, fits = len(boundary), known.fitting(kept)
-    values = np.full((bounds.STATES, tiles), np.inf)
-    known_of_level = problem, level, kept, prices, fits, boundary, values
-    bounds.bound_level(*known_of_level, -1, 0.0, values)
-    if level == 0:
-        return values[bounds.STATE[:1, 0]], np.zeros((1, 3, stay_pj.shape[1], tiles))
+def _bound_stages(known: _LevelBounds, built: Built, kept: int) -> np.ndarray:
+    """`rest` for the stages of a level that keeps some tensors: float64[stages, tiles]."""
+    level, tiles = known.level, len(known.boundary)
     placed = [key[2] for key in built.numbers if key[:2] == (level, kept)]
-    less = np.array([[back if kept & ~each & 1 << OUTPUTS else 0.0] for each in placed])
-    staying, found = np.zeros((len(placed), 3, stay_pj.shape[1], tiles)), np.empty(0)
-    if stay_pj.any():
-        found = np.full_like(values, np.inf)
-    for tensor in range(3):
-        for i, price in enumerate(stay_pj[tensor]):
-            if price > 0:
-                deadline.check()
-                bounds.bound_level(*known_of_level, tensor, price, found)
-                staying[:, tensor, i] = found[bounds.STATE[placed, 0]] - less
-    return values[bounds.STATE[placed, 0]] - less, staying
+    values = np.full((bounds.STATES, tiles), np.inf)
+    bounds.bound_level(
+        # The outermost level has all tensors before any loop.
+        known.as_filled, level, kept if level else 0, known.prices, known.fitting(kept),
+        known.boundary, values,
+    )  # fmt: skip
+    less = np.array([[known.back if kept & ~each & 1 << OUTPUTS else 0.0] for each in placed])
+    return values[bounds.STATE[placed, 0]] - less
 
 
 def _inside(built: Built, level: int, entry: np.ndarray, deadline: Deadline) -> np.ndarray:
@@ -348,9 +287,6 @@ def _inside(built: Built, level: int, entry: np.ndarray, deadline: Deadline) -> 
 
 def no_floors(built: Built) -> Floors:
     """Bounds that rule nothing out, for a search that asks for none."""
-    levels, prices = len(built.problem.places) - 1, np.zeros((0, 3, 0))
-    nothing, words = np.zeros((0, 0)), np.zeros((levels + 1, 4))
-    return Floors(
-        nothing, nothing, words, words, words, 0.0, words[:, 0].copy(), np.zeros((0, 3, 0, 0)),
-        prices,
-    )  # fmt: skip
+    levels, nothing = len(built.problem.places) - 1, np.zeros((0, 0))
+    words = np.zeros((levels + 1, 4))
+    return Floors(nothing, nothing, words, words, words, 0.0, words[:, 0].copy())

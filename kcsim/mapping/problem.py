@@ -153,7 +153,8 @@ def build_problem(
         lattice, machine,
         np.array([*bare_pj, bare.lookup_pj]),
         float(bare.lookup_cycles), stages, places, splits, words, distinct,
-        machine.macs / lattice.extents.astype(float).prod(axis=1), unseen, along, lines,
+        machine.macs / lattice.extents.astype(float).prod(axis=1), unseen, along,
+        _resumed(machine, lattice.extents, clipped.margins.touched if clipped else lines), lines,
         without(lattice, "M"), _mirror(lattice, machine, places, splits, hardware, limits), slides,
         store_port, max(form.unit_filters, *form.unit) == 1, float(layer.output_words),
         *allowed[:4], spared_pj, mesh_loops, link_pj, finished_link_pj, tilted,
@@ -345,6 +346,18 @@ def _left(
             left = ratio[:, 4 + axis] * ratio[:, 6 + axis]
             along = np.maximum(along, left * np.minimum(1.0, hull / lines[axis]))
     return unseen, along, lines
+
+
+def _resumed(machine: Machine, extents: np.ndarray, lines: np.ndarray) -> np.ndarray:
+    """See `Problem`; ``lines`` are those of the image that windows touch."""
+    found = np.zeros((2, len(extents)))
+    for axis, (stride, dilation) in enumerate(machine.window.tolist()):
+        outs, taps = extents[:, P + axis], extents[:, R + axis]
+        kept = max(0, dilation * (taps[-1] - 1) + 1 - stride)
+        # Lines of a tile's rounds are at least an equal part of those of the layer.
+        share = np.minimum(1.0, kept * (outs[-1] / outs) / lines[axis])
+        found[axis] = np.where(taps == taps[-1], np.where(outs == outs[-1], 0.0, share), 1.0)
+    return found
 
 
 def _may_meet(

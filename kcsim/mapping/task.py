@@ -10,7 +10,6 @@ from kcsim.cost.prices import DENSE, Prices, WeightCosts
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.search.progress import FRONT
 from kcsim.mapping.explored import objective_of
-from kcsim.mapping.floors import STAYING
 from kcsim.mapping.least import least_of_any
 from kcsim.mapping.limits import Limits
 from kcsim.mapping.problem import kept_choices
@@ -35,8 +34,6 @@ class Task:
     filled : int
         Levels, from the outermost in, that are known to hold all of the tensors that they keep
         in a best mapping.
-    is_part : bool
-        Whether it is one of many searches that each are small: then bounds are made fast.
     uncut : str
         Dimensions that have one loop each.
     """
@@ -50,7 +47,6 @@ class Task:
     fixed: bool = False
     is_counted: bool = True
     filled: int = 1
-    is_part: bool = False
     uncut: str = ""
 
     @property
@@ -72,8 +68,7 @@ class Task:
     def most_tiles(self) -> int:
         """Tiles of a layer of which all can be searched."""
         # Pages of the tables that nothing is written to take no memory.
-        numbers = 2 * _OPEN + 40 + 2 * self.stages + 3 * len(STAYING) * (self.stages - 9)
-        return TABLE_BYTES // (8 * max(1, numbers))
+        return TABLE_BYTES // (8 * (_OPEN + 40 + 2 * self.stages))
 
     def least(self, objective: int) -> tuple[float, float]:
         """What no mapping undercuts, known at once; see `Explored.left_out`."""

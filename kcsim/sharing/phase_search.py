@@ -280,7 +280,7 @@ class PhaseSearch:
     ) -> SearchResult | None:
         task = Task(
             layer, hardware, tuple(weights), prices, self._even, is_counted=False, filled=filled,
-            is_part=True, uncut=uncut,
+            uncut=uncut,
         )  # fmt: skip
         try:
             limit = max(self.deadline.left, 1e-3)

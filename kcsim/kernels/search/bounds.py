@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from kcsim.kernels.compilation import kernel
-from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, WEIGHTS, M, P, R
+from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, WEIGHTS, WORD_MULTICAST, M, P, R
 from kcsim.kernels.nest import helper
 from kcsim.kernels.reference import refer
-from kcsim.kernels.search.tilings import DIMENSION, LIMIT, STRIDE
+from kcsim.kernels.search.tilings import DIMENSION, LIMIT, PRIME, STRIDE
 
 FRESH, ROWS, COLUMNS = 1, 2, 3
 """Inputs that are open: not moved yet, or moved along one axis."""
@@ -46,6 +46,19 @@ def charge(problem, prices, box, weights, outputs, inputs):
     elif inputs:
         cost += prices[INPUTS] * problem.distinct[box]
     return cost * problem.rounds[box]
+
+
+@helper
+def charge_anew(problem, level, prices, box, inputs, bound):
+    """The least cost of inputs that have slid, and which a loop of others begins anew.
+
+    None of them stay then. Slides that follow go on where the last ones ended, but once in so many
+    iterations.
+    """
+    spared = problem.resumed[inputs - ROWS, box]
+    if spared > 0 and problem.machine.rules[level - 1].multicast == WORD_MULTICAST:
+        spared = 1.0
+    return charge(problem, prices, box, 0, 0, inputs) * (1 - spared / bound)
 
 
 @helper
@@ -123,10 +136,11 @@ def leave(problem, prices, box, code):
     inputs = charge(problem, prices, box, 0, 0, code >> 2)
     # Every word is moved once at least.
     most = max(0.0, inputs - prices[INPUTS] * problem.distinct[-1])
+    slides = min(most, inputs * (1 - 1 / problem.along[box]))
     sparing = (
         inputs,
-        min(most, inputs * (1 - 1 / problem.unseen[INPUTS, box])),
-        min(most, inputs * (1 - 1 / problem.along[box])),
+        min(most, inputs * (1 - 1 / problem.unseen[INPUTS, box])) if code >> 2 == FRESH else slides,
+        slides,
         inputs * (1 - 1 / left(problem, box, P)),
         inputs * (1 - 1 / left(problem, box, R)),
     )
@@ -153,7 +167,7 @@ def code_after(problem, code, dimension):
         stay |= 2
     inputs = code >> 2
     if inputs:
-        if dimension == M:
+        if dimension == M and inputs == FRESH:
             stay |= inputs << 2
         elif dimension >= P:
             axis = (dimension - P) % 2
@@ -163,19 +177,14 @@ def code_after(problem, code, dimension):
 
 
 @helper
-def charge_between(problem, prices, box, code, stay):
-    """Cost of closing what a code has open and another has not."""
-    closed = code & ~stay
-    inputs = code >> 2 if stay >> 2 == 0 else 0
-    return charge(problem, prices, box, closed & 1, closed >> 1 & 1, inputs)
-
-
-@helper
-def stays_open(problem, tensor, dimension):
-    """Whether a loop may leave some of what was open before a level as it is."""
-    if tensor == INPUTS and dimension >= P:
-        return problem.slides[(dimension - P) % 2]
-    return not INDEXES[tensor, dimension]
+def charge_loop(problem, level, prices, box, code, stay, factor):
+    """Cost of closing what a code has open, but has not after a loop over a prime factor."""
+    digits, closed = problem.lattice.digits, code & ~stay
+    inputs, anew = code >> 2 if stay >> 2 == 0 else 0, 0.0
+    if inputs > FRESH and digits[factor, DIMENSION] == M:
+        anew = charge_anew(problem, level, prices, box, inputs, digits[factor, PRIME])
+        inputs = 0
+    return anew + charge(problem, prices, box, closed & 1, closed >> 1 & 1, inputs)
 
 
 @helper
@@ -197,31 +206,16 @@ def least_of_nodes(kept, placed, box, code, values):
 
 
 @helper
-def least_of_loops(problem, level, prices, placed, box, code, values, closing, tensor, open_values):
-    """The least of what is to come if a loop follows.
-
-    Parameters
-    ----------
-    closing : float
-        Of a tensor that is open from further in; see `close_from_inside`.
-    tensor : int
-        Which; -1 for none.
-    open_values : float64[states, tiles]
-        While it stays open.
-    """
+def least_of_loops(problem, level, prices, placed, box, code, values):
+    """The least of what is to come if a loop follows."""
     digits, place, best = problem.lattice.digits, problem.places[level], np.inf
     for factor in range(digits.shape[0]):
         if not may_iterate(problem, place, factor, box):
             continue
-        dimension, after = digits[factor, DIMENSION], box + digits[factor, STRIDE]
-        stay = code_after(problem, code, dimension)
-        if tensor >= 0 and stays_open(problem, tensor, dimension):
-            cost = open_values[STATE[placed, stay], after]
-        else:
-            cost = values[STATE[placed, stay], after] + closing
+        stay = code_after(problem, code, digits[factor, DIMENSION])
+        cost = values[STATE[placed, stay], box + digits[factor, STRIDE]]
         if cost < best:
-            cost += charge_between(problem, prices, box, code, stay)
-            best = min(best, cost)
+            best = min(best, cost + charge_loop(problem, level, prices, box, code, stay, factor))
     return best
 
 
@@ -237,21 +231,8 @@ def copy_mirrored(problem, placed, box, values):
     return True
 
 
-@helper
-def close_from_inside(problem, box, tensor, price):
-    """Cost of closing what is open from a level further in here, and the least of it anywhere."""
-    if tensor < 0:
-        return 0.0, 0.0
-    words = problem.distinct[box] if tensor == INPUTS else problem.words[tensor, box]
-    closing = price * words * problem.rounds[box]
-    least = closing / problem.unseen[tensor, box]
-    if tensor == INPUTS:
-        least = max(least, price * problem.distinct[-1])
-    return closing, least
-
-
 @kernel
-def bound_level(problem, level, kept, prices, fits, boundary, values, tensor, price, found):
+def bound_level(problem, level, kept, prices, fits, boundary, values):
     """Fill the least of what is to come for the stages of a level that keeps some tensors.
 
     Parameters
@@ -265,35 +246,26 @@ def bound_level(problem, level, kept, prices, fits, boundary, values, tensor, pr
     boundary : float64[tiles]
         The least of what is to come outside of the level.
     values : float64[states, tiles]
-        What is to come if nothing is open from further in; see `STATE`.
-    tensor : int
-        What is still open from a level further in, -1 for nothing.
-    price : float
-        Of a word that its tile has; 0 for nothing.
-    found : float64[states, tiles]
-        Filled likewise, where it fits; infinite, or filled for another price, before. It is
-        `values` where nothing is open from further in.
+        Filled where something fits; see `STATE`.
     """
     problem = refer(problem)
     for placed in range(kept, -1, -1):
         if placed & ~kept:
             continue
         for box in range(boundary.shape[0] - 1, -1, -1):
-            if not fits[placed, box] or copy_mirrored(problem, placed, box, found):
+            if not fits[placed, box] or copy_mirrored(problem, placed, box, values):
                 continue
-            closing, least = close_from_inside(problem, box, tensor, price)
             for code in range(16):
                 if not may_be(problem, placed, code):
                     continue
                 best = np.inf
                 if placed == kept:
-                    best = leave(problem, prices, box, code) + boundary[box] + least
-                best = min(best, least_of_nodes(kept, placed, box, code, found))
+                    best = leave(problem, prices, box, code) + boundary[box]
+                best = min(best, least_of_nodes(kept, placed, box, code, values))
                 if placed != kept or kept == 0:
-                    best = min(best, least_of_loops(
-                        problem, level, prices, placed, box, code, values, closing, tensor, found,
-                    ))  # fmt: skip
-                found[STATE[placed, code], box] = best
+                    loops = least_of_loops(problem, level, prices, placed, box, code, values)
+                    best = min(best, loops)
+                values[STATE[placed, code], box] = best
 
 
 @kernel

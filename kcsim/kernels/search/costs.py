@@ -7,7 +7,6 @@ import numpy as np
 from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS, M, P, R
 from kcsim.kernels.nest import helper
 from kcsim.kernels.search.bounds import (
-    left,
     loops_left,
     most_saved,
 )  # fmt: skip
@@ -114,28 +113,6 @@ def is_too_much(search, energy, cycles):
 
 
 @helper
-def stay_cost(search, stage, tensor, box, cost, words):
-    """The least energy of closing one tensor, and of what is to come in a stage.
-
-    It is a concave function of the price of a word, of which some points are known.
-
-    Parameters
-    ----------
-    cost, words : float
-        Of closing the tensor now.
-    """
-    prices = search.stay_pj[search.problem.stages[stage].level, tensor]
-    values, price = search.staying[stage, tensor], cost / words
-    lower, lower_price = search.rest[stage, box], 0.0
-    for i in range(prices.shape[0]):
-        if price < prices[i]:
-            share = (price - lower_price) / (prices[i] - lower_price)
-            return lower * (1 - share) + values[i, box] * share
-        lower, lower_price = values[i, box], prices[i]
-    return lower
-
-
-@helper
 def add_parts(parts, shares, cost):
     """Parts of a cost, with those of another one; see `most_saved`."""
     return (
@@ -197,34 +174,14 @@ def rest_cost(search, label, stage, box, weights, outputs, inputs):
         See `open_parts`.
     """
     problem, row = search.problem, search.labels.rows[label]
-    level, rest = problem.stages[stage].level, search.rest[stage, box]
-    closed, one = weights + outputs + inputs[0], 0
+    closed = weights + outputs + inputs[0]
     loops, _ = next_loops(problem, row, stage)
-    if row.state & OPEN_WEIGHTS and loops & ~SEEN[WEIGHTS]:
-        one |= OPEN_WEIGHTS
-    if row.state & OPEN_OUTPUTS and loops & ~SEEN[OUTPUTS]:
-        one |= OPEN_OUTPUTS
-    if search.stay_pj[level, 0, 0] > 0:
-        if one in (OPEN_WEIGHTS, OPEN_OUTPUTS):
-            tensor, cost, first, along = WEIGHTS, weights, P, inputs[3]
-            if one == OPEN_OUTPUTS:
-                tensor, cost, first, along = OUTPUTS, outputs, R, inputs[4]
-            words = problem.words[tensor, box] * problem.rounds[box]
-            staying = stay_cost(search, stage, tensor, box, cost, words)
-            best = staying + closed - cost - min(inputs[2], along)
-            if row.nodes == 0:
-                return best
-            lines = left(problem, box, first)
-            best = min(best, rest + cost / lines + closed - cost - inputs[2])
-            return min(best, rest + closed - inputs[1]) if loops & SEEN[tensor] else best
-        if one == 0 and row.nodes == 1 and not row.state & WAITS:
-            node = search.labels.nodes[label, 0]
-            if node.axis == STILL and not node.sliding and node.words > 0 and loops >> M & 1:
-                staying = stay_cost(search, stage, INPUTS, box, inputs[0], node.words)
-                return closed - inputs[0] + staying
-    weights = weights if one & OPEN_WEIGHTS else 0.0
-    outputs = outputs if one & OPEN_OUTPUTS else 0.0
-    return rest + closed - most_saved(problem, box, weights, outputs, inputs)
+    if not (row.state & OPEN_WEIGHTS and loops & ~SEEN[WEIGHTS]):
+        weights = 0.0
+    if not (row.state & OPEN_OUTPUTS and loops & ~SEEN[OUTPUTS]):
+        outputs = 0.0
+    saved = most_saved(problem, box, weights, outputs, inputs)
+    return search.rest[stage, box] + closed - saved
 
 
 @helper

@@ -163,11 +163,6 @@ class Search(NamedTuple):
         Of any mapping.
     sent : float64[levels]
         What `rest` takes off for a word that outputs send upwards; 0 for nothing.
-    staying : float64[stages, 3, prices, tiles]
-        As `rest`, where a tensor of a level further in is open, with the energy of closing it, at
-        some prices a word of its tile.
-    stay_pj : float64[levels, 3, prices]
-        These prices, from the least on.
     held : int64[:]
         Whole mappings of which it is not known yet what forwarding spares.
     ways, bundles, factors, prices : WAY[splits], WAY[splits], float64[2], float64[3]
@@ -191,8 +186,6 @@ class Search(NamedTuple):
     shares: np.ndarray
     least_cycles: float
     sent: np.ndarray
-    staying: np.ndarray
-    stay_pj: np.ndarray
     held: np.ndarray
     ways: np.ndarray
     bundles: np.ndarray

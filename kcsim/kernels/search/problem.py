@@ -104,6 +104,9 @@ class Problem(NamedTuple):
         windows slide.
     along : float64[tiles]
         What slides of a tile along either axis can spare at most.
+    resumed : float64[2, tiles]
+        Share of inputs that have slid along rows, or columns, which further slides may spare at
+        most, if each of them went on where the last ones ended.
     lines : float64[2]
         Rows and columns that windows touch.
     inputs : int64[tiles]
@@ -155,6 +158,7 @@ class Problem(NamedTuple):
     rounds: np.ndarray
     unseen: np.ndarray
     along: np.ndarray
+    resumed: np.ndarray
     lines: np.ndarray
     inputs: np.ndarray
     mirror: np.ndarray
