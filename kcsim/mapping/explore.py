@@ -59,9 +59,9 @@ WIDTH, FRONT_WIDTH = 2, 2
 """Partial mappings of a stage and tile that a narrow search keeps; of a front, times as many."""
 FIRST_TRY, EARLY_TRY = 1.02, 1.1
 """What mappings may cost that a narrow search looks for first, times the least; in a coarser map
-space. What they may cost more grows from one search to the next, by so much if that took a little
-or a lot longer than the one before:"""
-FASTER, SLOWER, FEW_STEPS = 4.0, 1.5, 4000
+space. What they may cost more grows from one search to the next: by less if one took many steps,
+and more of them than the one before."""
+FASTER, SLOWER, MANY_STEPS, MORE_STEPS = 4.0, 1.5, 4000, 1.1
 LAST_TRY = 8.0
 """From here on, anything is looked for."""
 NEAR = 2.0
@@ -308,7 +308,7 @@ class Explorer:
                 self._run(form, math.inf, FRONT_WIDTH * width)
             return parts
         before, least = self._best_value, min((form.least for form in parts), default=0.0)
-        factor, limit = first, min(before, self.most)
+        factor, took, limit = first, 0, min(before, self.most)
         if self.most <= least * NEAR:
             return parts
         while self._best_value == before and not self.deadline.has_passed:
@@ -319,7 +319,8 @@ class Explorer:
             steps = sum(self._run(form, most, own) for form in may)
             if last:
                 break
-            factor = 1 + (factor - 1) * (FASTER if steps < FEW_STEPS else SLOWER)
+            is_costly = steps > max(MANY_STEPS, MORE_STEPS * took)
+            factor, took = 1 + (factor - 1) * (SLOWER if is_costly else FASTER), steps
         return [form for form in parts if self._may_improve(form)]
 
     def _search_ends(self, forms: Sequence[Form], first: float, width: int) -> None:
