@@ -97,7 +97,7 @@ def begin_search(
     ways = np.zeros(len(problem.splits), WAY)
     return Search(
         problem, labels, objective, known.copy(), -1 - np.arange(len(known)), most, width,
-        bool(objective != ENERGY or leaks), floors.rest, floors.entry, floors.inward,
+        bool(objective != ENERGY or leaks), floors.rest, floors.entry, floors.beyond, floors.inward,
         floors.outward, floors.shares, floors.least_cycles, floors.sent,
         np.zeros(_HELD, np.int64), ways, ways.copy(), np.zeros(2), np.zeros(3),
         np.zeros((MOST_KINDS, 1 + 2 * lines)), np.zeros(64, np.int64),

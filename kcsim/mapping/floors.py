@@ -24,6 +24,7 @@ class Floors(NamedTuple):
 
     rest: np.ndarray
     entry: np.ndarray
+    beyond: np.ndarray
     inward: np.ndarray
     outward: np.ndarray
     shares: np.ndarray
@@ -62,6 +63,7 @@ def build_floors(
     kept = _kept(problem, levels)
     inward, outward, shares = _word_prices(problem, kept)
     rest, entry = np.empty((len(problem.stages), tiles)), np.empty((levels, tiles))
+    beyond = np.empty_like(rest)
     sent, boundary = np.zeros(levels), np.full(tiles, np.inf)
     boundary[-1] = 0
     for level in range(levels):
@@ -75,15 +77,19 @@ def build_floors(
             shared = tables and level + 1 < levels
             rest[stages] = tables.of(bounds_of.parts(own), make) if shared else make()
         first, last = problem.places[level]["first_stage"], problem.places[level]["last_stage"]
-        entry[level] = rest[first:last].min(axis=0, initial=np.inf)
+        begun = rest[first:last]
         if len(problem.alive):
-            entry[level, ~problem.alive[problem.places["start"][level]]] = np.inf
+            begun = np.where(problem.alive[problem.places["start"][level]], begun, np.inf)
+        entry[level] = begun.min(axis=0, initial=np.inf)
         if level + 1 < levels:
-            boundary = _inside(built, level, entry[level], deadline)
+            for stage in range(first, last):
+                beyond[stage] = _inside(built, level, begun[stage - first], deadline)
+            boundary = beyond[first:last].min(axis=0, initial=np.inf)
     optional = np.where(kept.must[:, [0, 1, 2, 2]], np.inf, outward[:-1])
     return Floors(
-        rest, entry, np.minimum(inward, optional), outward, shares, outermost_cycles(problem), sent
-    )
+        rest, entry, beyond, np.minimum(inward, optional), outward, shares,
+        outermost_cycles(problem), sent,
+    )  # fmt: skip
 
 
 def _kept(problem: Problem, levels: int) -> _Kept:
@@ -289,4 +295,4 @@ def no_floors(built: Built) -> Floors:
     """Bounds that rule nothing out, for a search that asks for none."""
     levels, nothing = len(built.problem.places) - 1, np.zeros((0, 0))
     words = np.zeros((levels + 1, 4))
-    return Floors(nothing, nothing, words, words, words, 0.0, words[:, 0].copy())
+    return Floors(nothing, nothing, nothing, words, words, words, 0.0, words[:, 0].copy())

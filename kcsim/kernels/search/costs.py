@@ -35,9 +35,11 @@ from kcsim.kernels.search.machine import (
     GROUP,
     OVERLAPPED,
     READ,
+    READ_PJ,
     SPARED_BITS,
     STORE,
     TRANSFER_PJ,
+    UPDATE_PJ,
     VALUE_BITS,
 )  # fmt: skip
 from kcsim.kernels.search.mirror import comes_second, exchange_axes
@@ -163,13 +165,13 @@ def open_parts(search, label, prices):
 
 
 @helper
-def rest_cost(search, label, stage, box, weights, outputs, inputs):
-    """The least energy of closing all that a label has open, and of what is to come in a stage.
+def close_cost(search, label, stage, box, weights, outputs, inputs):
+    """The least energy of closing all that a label has open.
 
     Parameters
     ----------
-    box : int
-        Where the stage is.
+    stage, box : int
+        What follows, and where.
     weights, outputs, inputs : float, float, tuple of float
         See `open_parts`.
     """
@@ -180,8 +182,40 @@ def rest_cost(search, label, stage, box, weights, outputs, inputs):
         weights = 0.0
     if not (row.state & OPEN_OUTPUTS and loops & ~SEEN[OUTPUTS]):
         outputs = 0.0
-    saved = most_saved(problem, box, weights, outputs, inputs)
-    return search.rest[stage, box] + closed - saved
+    return closed - most_saved(problem, box, weights, outputs, inputs)
+
+
+@helper
+def arrival_pj(search, level, kept, tensor):
+    """The least energy of a word that arrives at a level that keeps some tensors."""
+    if not kept >> tensor & 1:
+        return search.outward[level, tensor]
+    return search.problem.machine.costs[level, tensor, UPDATE_PJ if tensor == OUTPUTS else READ_PJ]
+
+
+@helper
+def leave_cost(search, label, stage, parts):
+    """The least energy of closing all, and of what is to come, where a level has all its tensors.
+
+    Parameters
+    ----------
+    parts : tuple
+        See `open_parts`.
+    """
+    problem, row, best = search.problem, search.labels.rows[label], np.inf
+    weights, outputs, inputs, flying = parts
+    level, more = problem.stages[stage].level - 1, search.prices
+    for outer in range(problem.places[level].first_stage, problem.places[level].last_stage):
+        for tensor in range(3):
+            arrival = arrival_pj(search, level, problem.stages[outer].kept, tensor)
+            more[tensor] = search.shares[level, tensor] * (arrival - search.inward[level, tensor])
+            more[tensor] *= row.flight[tensor]
+        closing = close_cost(
+            search, label, stage, row.box, weights + more[WEIGHTS], outputs + more[OUTPUTS],
+            add_parts(inputs, flying, row.share * more[INPUTS]),
+        )  # fmt: skip
+        best = min(best, search.beyond[outer, row.box] + closing)
+    return best
 
 
 @helper
@@ -217,8 +251,11 @@ def plain_cost(search, new, stage, copies):
     energy += row.copies
     if machine.has_wide_sums:
         energy -= amounts[amounts.shape[0] - 1, 0] + problem.spared_pj[level]
-    weights, outputs, inputs, _ = open_parts(search, new, search.outward[level])
-    energy += rest_cost(search, new, stage, box, weights, outputs, inputs)
+    parts = open_parts(search, new, search.outward[level])
+    if level > 0 and here.placed == here.kept and here.kept:
+        energy += leave_cost(search, new, stage, parts)
+    else:
+        energy += search.rest[stage, box] + close_cost(search, new, stage, box, *parts[:3])
     if level > 0:
         energy += more_shared(search, new, level)
     back_pj = search.outward[level, 3]

@@ -154,6 +154,9 @@ class Search(NamedTuple):
         Whether cycles count as much as energy; else they do only where energies are equal.
     rest, entry : float64[stages, tiles], float64[levels, tiles]
         The least energy that is still to come in a stage, and as a level begins.
+    beyond : float64[stages, tiles]
+        What is to come before factors are spread below a level that begins in a stage; of others,
+        nothing.
     inward, outward : float64[levels, 4]
         The least energy of a word that arrives at a level, and that leaves it outwards; behind
         those of each tensor, that of a partial sum that comes back for it.
@@ -181,6 +184,7 @@ class Search(NamedTuple):
     by_cycles: bool
     rest: np.ndarray
     entry: np.ndarray
+    beyond: np.ndarray
     inward: np.ndarray
     outward: np.ndarray
     shares: np.ndarray

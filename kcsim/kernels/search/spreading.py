@@ -11,15 +11,16 @@ from kcsim.kernels.nest import helper
 from kcsim.kernels.search.bounds import most_saved
 from kcsim.kernels.search.costs import (
     add_parts,
+    arrival_pj,
+    close_cost,
     is_too_much,
     keep_label,
     open_parts,
-    rest_cost,
     sums_back,
 )  # fmt: skip
 from kcsim.kernels.search.growth import spread_over
 from kcsim.kernels.search.labels import HELD, OPEN_OUTPUTS, OPEN_WEIGHTS, RETURNS, SPENT
-from kcsim.kernels.search.machine import READ_PJ, TRANSFER_PJ, UPDATE_PJ
+from kcsim.kernels.search.machine import TRANSFER_PJ
 from kcsim.kernels.search.progress import BUNDLES, CROSSED, WAYS_OF
 from kcsim.kernels.search.shares import most_shrinking
 
@@ -176,14 +177,6 @@ def spread_all(search, label, network, kept_inside):
 
 
 @helper
-def arrival_pj(search, level, kept, tensor):
-    """The least energy of a word that arrives at a level that keeps some tensors."""
-    if not kept >> tensor & 1:
-        return search.outward[level, tensor]
-    return search.problem.machine.costs[level, tensor, UPDATE_PJ if tensor == OUTPUTS else READ_PJ]
-
-
-@helper
 def spread_one(search, label, network, number, kept_inside, parts, leaving):
     """Spread a label in one way, for all that the level then may keep.
 
@@ -206,7 +199,7 @@ def spread_one(search, label, network, number, kept_inside, parts, leaving):
             row.flight[INPUTS] * shares[INPUTS] * arrival_pj(search, network, kept, INPUTS),
             row.flight[OUTPUTS] * shares[OUTPUTS] * arrival_pj(search, network, kept, OUTPUTS),
         )  # fmt: skip
-        rest = rest_cost(
+        rest = search.rest[stage, way.box] + close_cost(
             search, label, stage, way.box, weights + sent_weights, outputs + sent_outputs,
             add_parts(inputs, flying, row.share * sent_inputs),
         )  # fmt: skip
