@@ -11,7 +11,7 @@ import numpy as np
 from kcsim.kernels.search import optimum
 from kcsim.kernels.search.choices import CHOICES
 from kcsim.kernels.search.inputs import NODE
-from kcsim.kernels.search.labels import INPUTS_OPEN, LABEL, WAY, Labels, Search
+from kcsim.kernels.search.labels import INPUTS_OPEN, LABEL, Labels, Search
 from kcsim.kernels.search.machine import LEAK_PJ
 from kcsim.kernels.search.padding import BEGINS, PARTS
 from kcsim.kernels.search.progress import (
@@ -94,12 +94,11 @@ def begin_search(
     )  # fmt: skip
     labels.tally[FOUND] = np.isfinite(known[:, 0]).sum()
     leaks = problem.machine.static_pj > 0 or problem.machine.cycles[:, LEAK_PJ].any()
-    ways = np.zeros(len(problem.splits), WAY)
     return Search(
         problem, labels, objective, known.copy(), -1 - np.arange(len(known)), most, width,
         bool(objective != ENERGY or leaks), floors.rest, floors.entry, floors.beyond, floors.inward,
         floors.outward, floors.shares, floors.least_cycles, floors.sent,
-        np.zeros(_HELD, np.int64), ways, ways.copy(), np.zeros(2), np.zeros(3),
+        np.zeros(_HELD, np.int64), floors.ways, np.zeros(2), np.zeros(3),
         np.zeros((MOST_KINDS, 1 + 2 * lines)), np.zeros(64, np.int64),
     )  # fmt: skip
 

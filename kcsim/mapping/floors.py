@@ -11,12 +11,14 @@ import numpy as np
 from kcsim.kernels.layout import INPUTS, NO_MULTICAST, OUTPUTS, WEIGHTS, WORD_MULTICAST
 from kcsim.kernels.search import bounds
 from kcsim.kernels.search import machine as columns
+from kcsim.kernels.search.labels import Ways
 from kcsim.kernels.search.problem import Problem
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.least import outermost_cycles
 from kcsim.mapping.limits import may_grow_into
 from kcsim.mapping.problem import SLACK, Built
 from kcsim.mapping.tables import SharedTables
+from kcsim.mapping.ways import list_ways
 
 
 class Floors(NamedTuple):
@@ -30,6 +32,7 @@ class Floors(NamedTuple):
     shares: np.ndarray
     least_cycles: float
     sent: np.ndarray
+    ways: Ways
 
 
 class _Kept(NamedTuple):
@@ -81,14 +84,13 @@ def build_floors(
         if len(problem.alive):
             begun = np.where(problem.alive[problem.places["start"][level]], begun, np.inf)
         entry[level] = begun.min(axis=0, initial=np.inf)
-        if level + 1 < levels:
-            for stage in range(first, last):
-                beyond[stage] = _inside(built, level, begun[stage - first], deadline)
-            boundary = beyond[first:last].min(axis=0, initial=np.inf)
+        for stage in range(first, last):
+            beyond[stage] = _inside(built, level, begun[stage - first], deadline)
+        boundary = beyond[first:last].min(axis=0, initial=np.inf)
     optional = np.where(kept.must[:, [0, 1, 2, 2]], np.inf, outward[:-1])
     return Floors(
         rest, entry, beyond, np.minimum(inward, optional), outward, shares,
-        outermost_cycles(problem), sent,
+        outermost_cycles(problem), sent, list_ways(problem),
     )  # fmt: skip
 
 
@@ -265,7 +267,7 @@ def _bound_stages(known: _LevelBounds, built: Built, kept: int) -> np.ndarray:
     """`rest` for the stages of a level that keeps some tensors: float64[stages, tiles]."""
     level, tiles = known.level, len(known.boundary)
     placed = [key[2] for key in built.numbers if key[:2] == (level, kept)]
-    values = np.full((bounds.STATES, tiles), np.inf)
+    values = np.empty((bounds.STATES, tiles))
     bounds.bound_level(
         # The outermost level has all tensors before any loop.
         known.as_filled, level, kept if level else 0, known.prices, known.fitting(kept),
@@ -295,4 +297,7 @@ def no_floors(built: Built) -> Floors:
     """Bounds that rule nothing out, for a search that asks for none."""
     levels, nothing = len(built.problem.places) - 1, np.zeros((0, 0))
     words = np.zeros((levels + 1, 4))
-    return Floors(nothing, nothing, nothing, words, words, words, 0.0, words[:, 0].copy())
+    return Floors(
+        nothing, nothing, nothing, words, words, words, 0.0, words[:, 0].copy(),
+        list_ways(built.problem),
+    )  # fmt: skip

@@ -71,17 +71,17 @@ def plain_placements(lattice: Lattice, along_x: np.ndarray) -> list[Placed]:
     along_x : int64[tiles]
         See `kcsim.mapping.space.find_splits`.
     """
-    found = []
-    for tile in np.flatnonzero(along_x >= 0).tolist():
-        parts = ((SPATIAL_X, along_x[tile]), (SPATIAL_Y, tile - along_x[tile]))
-        loops = tuple(
-            (kind, dimension, bound)
-            for kind, part in parts
-            for dimension, bound in enumerate(lattice.extents[part].tolist())
-            if bound > 1
-        )
-        found.append(Placed(tile, loops))
-    return found
+    tiles = np.flatnonzero(along_x >= 0)
+    on_x = along_x[tiles]
+    bounds = np.stack([lattice.extents[on_x], lattice.extents[tiles - on_x]], axis=1)
+    number, axis, dimension = np.nonzero(bounds > 1)
+    kinds, bound = np.array([SPATIAL_X, SPATIAL_Y])[axis], bounds[number, axis, dimension]
+    loops = list(zip(kinds.tolist(), dimension.tolist(), bound.tolist(), strict=True))
+    ends = np.searchsorted(number, np.arange(len(tiles) + 1)).tolist()
+    return [
+        Placed(tile, tuple(loops[first:last]))
+        for tile, (first, last) in zip(tiles.tolist(), itertools.pairwise(ends), strict=True)
+    ]
 
 
 def forwarding_placements(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -85,12 +86,15 @@ def list_splits(
             bool(rule["forwards"][INPUTS]) and forwards(lattice.extents[each.tile], slides)
             for each in placed
         ]
-        for row, each in zip(rows, placed, strict=True):
-            row["first_loop"], row["last_loop"] = len(loops), len(loops) + len(each.loops)
-            loops += each.loops
-            row["links"] = each.links
+        if placed:
+            rows["links"] = [each.links for each in placed]
+        counts = np.array([len(each.loops) for each in placed], np.int64)
+        rows["last_loop"] = len(loops) + np.cumsum(counts)
+        rows["first_loop"] = rows["last_loop"] - counts
+        loops += itertools.chain.from_iterable(each.loops for each in placed)
+        for number, each in enumerate(placed):
             if each.tilted:
-                row["tilted"] = len(tilted)
+                rows["tilted"][number] = len(tilted)
                 tilted.append(np.array(each.tilted)[box_slants])
         found.append(rows[np.lexsort((-rows["children"], rows["bundle"]))])
     mesh_loops = np.array(loops, MESH_LOOP) if loops else np.zeros(0, MESH_LOOP)

@@ -31,6 +31,8 @@ def _number_states() -> np.ndarray:
 
 STATE = _number_states()
 STATES = int(STATE.max()) + 1
+NEAR_BOXES = 2048
+"""Tiles of which all that is known of them stays in the fastest memory."""
 
 
 @helper
@@ -253,7 +255,12 @@ def bound_level(problem, level, kept, prices, fits, boundary, values):
         if placed & ~kept:
             continue
         for box in range(boundary.shape[0] - 1, -1, -1):
-            if not fits[placed, box] or copy_mirrored(problem, placed, box, values):
+            if not fits[placed, box]:
+                for code in range(16):
+                    if STATE[placed, code] >= 0:
+                        values[STATE[placed, code], box] = np.inf
+                continue
+            if copy_mirrored(problem, placed, box, values):
                 continue
             for code in range(16):
                 if not may_be(problem, placed, code):
@@ -272,13 +279,17 @@ def bound_level(problem, level, kept, prices, fits, boundary, values):
 def least_of_spreads(lattice, tiles_on_axis, values, found):
     """Fill `found` (float64[tiles]) with the least value of a tile times one of some tiles."""
     lattice = refer(lattice)
-    whole = values.shape[0] - 1
-    for box in range(whole + 1):
-        best = np.inf
-        rest = lattice.exponents[whole - box] | lattice.spare
+    tiles = values.shape[0]
+    rest = lattice.exponents[-1] + lattice.spare
+    found[:] = np.inf
+    for first in range(0, tiles, NEAR_BOXES):
         for tile in tiles_on_axis:
-            if box + tile > whole:
-                break
-            if (rest - lattice.exponents[tile]) & lattice.spare == lattice.spare:
-                best = min(best, values[box + tile])
-        found[box] = best
+            last = min(first + NEAR_BOXES, tiles - tile)
+            if last <= first:
+                continue
+            boxes, own = lattice.exponents[first:last], found[first:last]
+            larger, most = values[first + tile : last + tile], rest - lattice.exponents[tile]
+            for i in range(last - first):
+                fits = (most - boxes[i]) & lattice.spare == lattice.spare
+                value = larger[i] if fits else np.inf
+                own[i] = min(own[i], value)

@@ -115,6 +115,20 @@ def is_too_much(search, energy, cycles):
 
 
 @helper
+def value_of_best(search):
+    """What a mapping's energy, or cycles, or both multiplied, must not be above to be the best.
+
+    Those that are not above may be too much all the same. Of a front it is infinite.
+    """
+    value, objective = search.most, search.objective
+    if search.labels.tally[FOUND] > 0 and objective != FRONT:
+        energy = search.best[0, 0] if objective != CYCLES else 1.0
+        cycles = search.best[0, 1] if objective != ENERGY else 1.0
+        value = min(value, energy * cycles * (1 + TOLERANCE))
+    return value
+
+
+@helper
 def add_parts(parts, shares, cost):
     """Parts of a cost, with those of another one; see `most_saved`."""
     return (

@@ -99,7 +99,7 @@ class Labels(NamedTuple):
         Lines of inputs without padding; see `kcsim.kernels.search.padding`.
     heads : int64[stages, tiles]
         The first label of each stage and box, -1 for none.
-    tally : int64[12]
+    tally : int64[11]
         See `kcsim.kernels.search.progress`.
     """
 
@@ -111,25 +111,54 @@ class Labels(NamedTuple):
     tally: np.ndarray
 
 
-WAY = record(
-    split=int64, box=int64, rest=float64, shares=(float64, 3), back=float64, copies=float64,
-    units=float64,
-)  # fmt: skip
-"""A way to spread what is left of the layer over the children of a level.
+class Spreads(NamedTuple):
+    """Ways to spread factors over the children of levels, or bundles of them.
 
-split, box
-    Which, and the box with it.
-rest
-    The least energy that is to come outside of it.
-shares, back
-    The least energy, at the level, of a word of each tensor in flight, and of a sum that comes
-    back.
-copies, units
-    Children, with those further out, that hold the same output at most, and in use at most.
+    Attributes
+    ----------
+    shares : float64[3, ways]
+        Share of the words of each tensor that a level sends apart, at least.
+    copies, units : float64[ways]
+        Children, with those further out, that hold the same output at most, and in use at most.
+    rest : float64[choices, ways]
+        The least energy that is to come outside, by what the level keeps; room to work in, as are:
+    energy, cycles, value : float64[ways]
+        Of the label that is spread, at least; what is compared with `value_of_best`.
+    """
 
-A bundle of ways has the least and the most of each; its ways are those from ``split`` to before
-``box``.
-"""
+    shares: np.ndarray
+    copies: np.ndarray
+    units: np.ndarray
+    rest: np.ndarray
+    energy: np.ndarray
+    cycles: np.ndarray
+    value: np.ndarray
+
+
+class Ways(NamedTuple):
+    """All ways to spread factors over children, and bundles of those that share words about alike.
+
+    Attributes
+    ----------
+    each, bundled : Spreads
+        Each way, in the order of `Problem.splits`, and the best of each bundle in everything.
+    tiles, exponents : int64[ways]
+        The factors of each way; see `kcsim.kernels.search.tilings.Lattice`.
+    first : int64[bundles + 1]
+        The first way of each bundle.
+    of_level : int64[levels, 2]
+        The first bundle of each level, and the one behind its last.
+    listed : bool[bundles]
+        Whether it is known what is to come with each way of a bundle; room to work in.
+    """
+
+    each: Spreads
+    bundled: Spreads
+    tiles: np.ndarray
+    exponents: np.ndarray
+    first: np.ndarray
+    of_level: np.ndarray
+    listed: np.ndarray
 
 
 class Search(NamedTuple):
@@ -168,7 +197,8 @@ class Search(NamedTuple):
         What `rest` takes off for a word that outputs send upwards; 0 for nothing.
     held : int64[:]
         Whole mappings of which it is not known yet what forwarding spares.
-    ways, bundles, factors, prices : WAY[splits], WAY[splits], float64[2], float64[3]
+    ways : Ways
+    factors, prices : float64[2], float64[3]
         Room to work in.
     kinds, path : float64[8, fields], int64[:]
         Likewise; see `kcsim.kernels.search.strips`.
@@ -191,8 +221,7 @@ class Search(NamedTuple):
     least_cycles: float
     sent: np.ndarray
     held: np.ndarray
-    ways: np.ndarray
-    bundles: np.ndarray
+    ways: Ways
     factors: np.ndarray
     prices: np.ndarray
     kinds: np.ndarray

@@ -16,50 +16,43 @@ from kcsim.kernels.search.costs import (
     is_too_much,
     keep_label,
     open_parts,
-    sums_back,
+    value_of_best,
 )  # fmt: skip
 from kcsim.kernels.search.growth import spread_over
 from kcsim.kernels.search.labels import HELD, OPEN_OUTPUTS, OPEN_WEIGHTS, RETURNS, SPENT
 from kcsim.kernels.search.machine import TRANSFER_PJ
-from kcsim.kernels.search.progress import BUNDLES, CROSSED, WAYS_OF
+from kcsim.kernels.search.progress import CROSSED, CYCLES, ENERGY_DELAY, WAYS_OF
 from kcsim.kernels.search.shares import most_shrinking
 
 
 @helper
-def list_ways(search, network, box):
-    """Fill the ways to spread what is left of the layer around a box; returns their bundles."""
-    problem, ways, bundles, count = search.problem, search.ways, search.bundles, 0
-    lattice, place, entry = problem.lattice, problem.places[network], search.entry[network]
-    whole, bundled, last = problem.rounds.shape[0] - 1, 0, -1
-    rest = lattice.exponents[whole - box] | lattice.spare
-    for split in range(place.first_split, place.last_split):
-        spread = problem.splits[split]
-        after = box + spread.tile
-        if after > whole or entry[after] == np.inf:
-            continue
-        if (rest - lattice.exponents[spread.tile]) & lattice.spare != lattice.spare:
-            continue
-        way = ways[count]
-        way.split, way.box, way.rest = split, after, entry[after]
-        for tensor in range(3):
-            way.shares[tensor] = spread.shares[tensor] * search.inward[network, tensor]
-        way.back = spread.shares[OUTPUTS] * search.inward[network, 3]
-        way.copies = spread.copies * min(place.most_copies, problem.unseen[OUTPUTS, after])
-        way.units = spread.children * place.most_units
-        if spread.bundle != last:
-            last = spread.bundle
-            bundles[bundled] = way
-            bundles[bundled].split = count
-            bundled += 1
-        count += 1
-        bundle = bundles[bundled - 1]
-        bundle.box, bundle.rest = count, min(bundle.rest, way.rest)
-        for tensor in range(3):
-            bundle.shares[tensor] = min(bundle.shares[tensor], way.shares[tensor])
-        bundle.back = min(bundle.back, way.back)
-        bundle.copies = max(bundle.copies, way.copies)
-        bundle.units = max(bundle.units, way.units)
-    return bundled
+def begin_ways(search, network, box):
+    """Begin to look at the ways to spread what is left of the layer around a box."""
+    ways, place = search.ways, search.problem.places[network]
+    first, last = ways.of_level[network]
+    for i in range(first, last):
+        ways.listed[i] = False
+        for choice in range(place.last_stage - place.first_stage):
+            ways.bundled.rest[choice, i] = search.beyond[place.first_stage + choice, box]
+
+
+@helper
+def list_ways(search, network, box, bundle):
+    """Find what is to come with each way of a bundle."""
+    problem, ways, place = search.problem, search.ways, search.problem.places[network]
+    lattice, entry, whole = problem.lattice, search.entry[network], problem.rounds.shape[0] - 1
+    left = lattice.exponents[whole - box] | lattice.spare
+    ways.listed[bundle] = True
+    for choice in range(place.last_stage - place.first_stage):
+        rest, least = search.rest[place.first_stage + choice], np.inf
+        for i in range(ways.first[bundle], ways.first[bundle + 1]):
+            after, found = box + ways.tiles[i], np.inf
+            fits = (left - ways.exponents[i]) & lattice.spare == lattice.spare
+            if fits and after <= whole and entry[after] < np.inf:
+                found = rest[after]
+            ways.each.rest[choice, i] = found
+            least = min(least, found)
+        ways.bundled.rest[choice, bundle] = least
 
 
 class Leaving(NamedTuple):
@@ -68,33 +61,44 @@ class Leaving(NamedTuple):
     Attributes
     ----------
     energy : float
-        But for closing what is open, for what is to come, and for:
+        But for what is to come, and for:
     held : float
         What each further instance with the same outputs takes off again.
-    back_pj, sums : float
-        Of a partial sum that comes back, on the network; how many are sent.
+    copies : float
+        Such instances at most.
+    back_pj, apart_pj : float
+        Of a partial sum that comes back, on the network, and of one that the level sends apart.
+    sums, outputs : float
+        Partial sums that are sent, at most and at least.
     unit_cycles : float
         Cycles, times the children in use.
-    weights, inputs, outputs : float
-        Words that are sent.
+    weights_pj, inputs_pj, outputs_pj : float
+        Of words that the level sends, if it sends all apart.
+    closing : float
+        Energy of closing what is open, which is part of `energy`.
     """
 
     energy: float
     held: float
+    copies: float
     back_pj: float
+    apart_pj: float
     sums: float
-    unit_cycles: float
-    weights: float
-    inputs: float
     outputs: float
+    unit_cycles: float
+    weights_pj: float
+    inputs_pj: float
+    outputs_pj: float
+    closing: float
 
 
 @helper
-def leave_network(search, label, network, back_pj):
-    """The `Leaving` of a label."""
+def leave_network(search, label, network, choice, back_pj, closing):
+    """The `Leaving` of a label, for one choice of what the level then keeps."""
     problem, labels = search.problem, search.labels
-    machine, row = problem.machine, labels.rows[label]
-    energy = machine.mac_pj + row.copies + labels.amounts[label, SPENT, 0] - row.spare
+    machine, row, place = problem.machine, labels.rows[label], problem.places[network]
+    kept = problem.stages[place.first_stage + choice].kept
+    energy = machine.mac_pj + row.copies + labels.amounts[label, SPENT, 0] - row.spare + closing
     if machine.has_wide_sums:
         last = labels.amounts.shape[1] - 1
         energy -= labels.amounts[label, last, 0] + problem.spared_pj[network + 1]
@@ -106,52 +110,62 @@ def leave_network(search, label, network, back_pj):
     if row.nodes > 0:
         inputs /= most_shrinking(problem.margins, search, label)
     return Leaving(
-        energy, labels.amounts[label, HELD, 0], back_pj, row.flight[OUTPUTS],
-        machine.macs * machine.cycles_per_mac / row.units, weights, inputs * row.share, outputs,
+        energy, labels.amounts[label, HELD, 0], problem.unseen[OUTPUTS, row.box], back_pj,
+        search.inward[network, 3], row.flight[OUTPUTS], outputs,
+        machine.macs * machine.cycles_per_mac / row.units / place.most_units,
+        weights * arrival_pj(search, network, kept, WEIGHTS),
+        inputs * row.share * arrival_pj(search, network, kept, INPUTS),
+        outputs * arrival_pj(search, network, kept, OUTPUTS), closing,
     )  # fmt: skip
 
 
 @helper
-def cost_around(search, leaving, way):
-    """The least energy with a way to spread, but for closing what is open and what is to come.
-
-    Returns
-    -------
-    tuple of float
-        Energy, and cycles at least.
-    """
-    problem = search.problem
-    price = leaving.back_pj + way.back
-    sums = leaving.sums if price < 0 else leaving.outputs
-    held = leaving.held * (way.copies if leaving.held > 0 else 1.0)
-    energy = leaving.energy - held + price * sums_back(problem, sums, way.copies, price)
-    cycles = max(leaving.unit_cycles / way.units, search.least_cycles)
-    return energy + cycles * problem.machine.static_pj, cycles
-
-
-@helper
-def may_spread(search, leaving, way, closing):
-    """Whether a mapping may be the best in which a label is spread in a way, or in a bundle.
+def cost_around(search, leaving, spreads, first, last, rest):
+    """Fill the energy and the cycles at least of a label in some ways, or bundles.
 
     Parameters
     ----------
-    closing : float
-        The least energy of closing what is open, on the way outwards.
+    spreads : Spreads
+    first, last : int
+    rest : float64[ways]
+        What is to come outside.
     """
-    energy, cycles = cost_around(search, leaving, way)
-    sent = leaving.weights * way.shares[WEIGHTS] + leaving.inputs * way.shares[INPUTS]
-    sent += leaving.outputs * way.shares[OUTPUTS]
-    return not is_too_much(search, energy + closing + way.rest + sent, cycles)
+    least_cycles, static_pj = search.least_cycles, search.problem.machine.static_pj
+    outputs, has_held = search.problem.outputs, leaving.held > 0
+    weights, inputs = spreads.shares[WEIGHTS, first:last], spreads.shares[INPUTS, first:last]
+    sent, copies = spreads.shares[OUTPUTS, first:last], spreads.copies[first:last]
+    units, outside = spreads.units[first:last], rest[first:last]
+    energies, cycles = spreads.energy[first:last], spreads.cycles[first:last]
+    values, objective = spreads.value[first:last], search.objective
+    for i in range(last - first):
+        price, alike = leaving.back_pj + sent[i] * leaving.apart_pj, min(copies[i], leaving.copies)
+        sums = leaving.sums if price < 0 else leaving.outputs
+        sums = max(0.0, sums - outputs * (1.0 if price < 0 else alike))
+        energy = leaving.energy - leaving.held * (alike if has_held else 1.0)
+        energy += price * sums + leaving.weights_pj * weights[i] + leaving.inputs_pj * inputs[i]
+        time = max(leaving.unit_cycles / units[i], least_cycles)
+        energy += leaving.outputs_pj * sent[i] + outside[i] + time * static_pj
+        energies[i], cycles[i] = energy, time
+        value = energy if objective != CYCLES else 1.0
+        values[i] = value * (time if objective in (CYCLES, ENERGY_DELAY) else 1.0)
+
+
+@helper
+def may_be(search, spreads, number, rest):
+    """Whether a mapping may be the best in which a label is spread in a way, or in a bundle."""
+    if rest == np.inf:
+        return False
+    return not is_too_much(search, spreads.energy[number], spreads.cycles[number])
 
 
 @helper
 def spread_all(search, label, network, kept_inside):
     """Spread a label over the children of a level in all ways."""
     problem, row, tally = search.problem, search.labels.rows[label], search.labels.tally
-    machine, box = problem.machine, row.box
+    machine, box, place, ways = problem.machine, row.box, problem.places[network], search.ways
     if tally[WAYS_OF] != box * problem.places.shape[0] + network:
         tally[WAYS_OF] = box * problem.places.shape[0] + network
-        tally[BUNDLES] = list_ways(search, network, box)
+        begin_ways(search, network, box)
     prices = search.prices
     for tensor in range(3):
         prices[tensor] = machine.costs[network, tensor, TRANSFER_PJ]
@@ -164,45 +178,52 @@ def spread_all(search, label, network, kept_inside):
         outputs if row.state & OPEN_OUTPUTS else 0.0, inputs,
     )  # fmt: skip
     back_pj = prices[OUTPUTS] if row.state & RETURNS else 0.0
-    leaving = leave_network(search, label, network, back_pj)
-    for i in range(tally[BUNDLES]):
-        bundle = search.bundles[i]
-        tally[CROSSED] += 1
-        if not may_spread(search, leaving, bundle, closing):
-            continue
-        for j in range(bundle.split, bundle.box):
-            tally[CROSSED] += 1
-            if may_spread(search, leaving, search.ways[j], closing):
-                spread_one(search, label, network, j, kept_inside, parts, leaving)
+    first, last = ways.of_level[network]
+    most = value_of_best(search)
+    for choice in range(place.last_stage - place.first_stage):
+        leaving = leave_network(search, label, network, choice, back_pj, closing)
+        rest, outside = ways.bundled.rest[choice], ways.each.rest[choice]
+        cost_around(search, leaving, ways.bundled, first, last, rest)
+        tally[CROSSED] += last - first
+        for i in range(first, last):
+            if ways.bundled.value[i] > most or not may_be(search, ways.bundled, i, rest[i]):
+                continue
+            if not ways.listed[i]:
+                ways.bundled.energy[i] -= rest[i]
+                list_ways(search, network, box, i)
+                ways.bundled.energy[i] += rest[i]
+                if not may_be(search, ways.bundled, i, rest[i]):
+                    continue
+            cost_around(search, leaving, ways.each, ways.first[i], ways.first[i + 1], outside)
+            tally[CROSSED] += ways.first[i + 1] - ways.first[i]
+            for j in range(ways.first[i], ways.first[i + 1]):
+                if ways.each.value[j] <= most and may_be(search, ways.each, j, outside[j]):
+                    spread_one(search, label, network, choice, j, kept_inside, parts, leaving)
 
 
 @helper
-def spread_one(search, label, network, number, kept_inside, parts, leaving):
-    """Spread a label in one way, for all that the level then may keep.
+def spread_one(search, label, network, choice, way, kept_inside, parts, leaving):
+    """Spread a label in one way, for one choice of what the level then keeps.
 
     Parameters
     ----------
-    number : int
-        The way.
     parts : tuple
         See `open_parts`.
     leaving : Leaving
     """
-    problem, way, row = search.problem, search.ways[number], search.labels.rows[label]
-    energy, cycles = cost_around(search, leaving, way)
+    problem, row, ways = search.problem, search.labels.rows[label], search.ways
+    stage, shares = problem.places[network].first_stage + choice, ways.each.shares
+    kept, sent = problem.stages[stage].kept, search.prices
+    energy = ways.each.energy[way] - leaving.closing - leaving.weights_pj * shares[WEIGHTS, way]
+    energy -= leaving.inputs_pj * shares[INPUTS, way] + leaving.outputs_pj * shares[OUTPUTS, way]
+    for tensor in range(3):
+        arriving = row.flight[tensor] * arrival_pj(search, network, kept, tensor)
+        sent[tensor] = shares[tensor, way] * arriving
     weights, outputs, inputs, flying = parts
-    place, shares = problem.places[network], problem.splits[way.split].shares
-    for stage in range(place.first_stage, place.last_stage):
-        kept = problem.stages[stage].kept
-        sent_weights, sent_inputs, sent_outputs = (
-            row.flight[WEIGHTS] * shares[WEIGHTS] * arrival_pj(search, network, kept, WEIGHTS),
-            row.flight[INPUTS] * shares[INPUTS] * arrival_pj(search, network, kept, INPUTS),
-            row.flight[OUTPUTS] * shares[OUTPUTS] * arrival_pj(search, network, kept, OUTPUTS),
-        )  # fmt: skip
-        rest = search.rest[stage, way.box] + close_cost(
-            search, label, stage, way.box, weights + sent_weights, outputs + sent_outputs,
-            add_parts(inputs, flying, row.share * sent_inputs),
-        )  # fmt: skip
-        if not is_too_much(search, energy + rest, cycles):
-            new = spread_over(search, label, network, way.split, kept_inside, stage)
-            keep_label(search, new, stage)
+    energy += close_cost(
+        search, label, stage, row.box + ways.tiles[way], weights + sent[WEIGHTS],
+        outputs + sent[OUTPUTS], add_parts(inputs, flying, row.share * sent[INPUTS]),
+    )  # fmt: skip
+    if not is_too_much(search, energy, ways.each.cycles[way]):
+        new = spread_over(search, label, network, way, kept_inside, stage)
+        keep_label(search, new, stage)
