@@ -646,7 +646,7 @@ MUTATIONS = {
     "bounds count outputs that never come back": Mutation(
         SEARCH,
         "mapping/floors.py",
-        "less = np.array([[back if kept & ~each & 1 << OUTPUTS else 0.0] for each in placed])",
+        "less = np.array([[known.back if each else 0.0] for each in later])",
         "less = np.zeros((len(placed), 1))",
     ),
     "windows that move keep nothing": Mutation(
@@ -657,7 +657,7 @@ MUTATIONS = {
     ),
     "what a level keeps is bounded as if it passed by": Mutation(
         SEARCH,
-        "kernels/search/spreading.py",
+        "kernels/search/costs.py",
         "if not kept >> tensor & 1:",
         "if kept >> tensor & 1:",
     ),

@@ -77,8 +77,10 @@ def build_floors(
             stages = [n for key, n in built.numbers.items() if key[:2] == (level, own)]
             make = partial(_bound_stages, bounds_of, built, own)
             # Those of the innermost level are made fast, and few problems have them in common.
-            shared = tables and level + 1 < levels
-            rest[stages] = tables.of(bounds_of.parts(own), make) if shared else make()
+            if tables and level + 1 < levels:
+                rest[stages] = tables.of(bounds_of.parts(own), make)
+            else:
+                rest[stages] = make()
         first, last = problem.places[level]["first_stage"], problem.places[level]["last_stage"]
         begun = rest[first:last]
         if len(problem.alive):
@@ -87,10 +89,9 @@ def build_floors(
         for stage in range(first, last):
             beyond[stage] = _inside(built, level, begun[stage - first], deadline)
         boundary = beyond[first:last].min(axis=0, initial=np.inf)
-    optional = np.where(kept.must[:, [0, 1, 2, 2]], np.inf, outward[:-1])
     return Floors(
-        rest, entry, beyond, np.minimum(inward, optional), outward, shares,
-        outermost_cycles(problem), sent, list_ways(problem),
+        rest, entry, beyond, inward, outward, shares, outermost_cycles(problem), sent,
+        list_ways(problem),
     )  # fmt: skip
 
 
@@ -116,16 +117,17 @@ def _word_prices(problem: Problem, kept: _Kept) -> tuple[np.ndarray, np.ndarray,
         least[network] = [*shares.min(axis=0, initial=1), shares.prod(axis=1).min(initial=1)]
         for price in range(4):
             tensor = min(price, OUTPUTS)
-            above = inward[network, price] if kept.can[network, tensor] else np.inf
-            if not kept.must[network, tensor]:
-                above = min(above, outward[network, price])
+            if not kept.can[network, tensor]:
+                inward[network, price] = outward[network, price]
+            elif not kept.must[network, tensor]:
+                inward[network, price] = min(inward[network, price], outward[network, price])
             moved = machine.costs[network, tensor, columns.TRANSFER_PJ]
             if level == levels:
                 moved = min(moved, problem.bare_pj[tensor])
             elif tensor == INPUTS and machine.rules[network]["forwards"][INPUTS]:
                 moved = min(moved, problem.forward_pj[level])
             moved = moved if price <= OUTPUTS else 0.0
-            outward[level, price] = moved + least[network, tensor] * above
+            outward[level, price] = moved + least[network, tensor] * inward[network, price]
     return inward, outward, least
 
 
@@ -190,11 +192,12 @@ def _fitting(problem: Problem, level: int, kept: int) -> np.ndarray:
     bits = problem.machine.costs[level, :, columns.VALUE_BITS].copy()
     # Outputs may stand where all of them come finished.
     bits[OUTPUTS] -= problem.machine.finished[level, columns.SPARED_BITS]
-    # What is placed has one word at least.
-    least, held = np.ones_like(problem.words), problem.words
+    held = problem.words
     if problem.margins and problem.margins.clips[level + 1 :].any():
         # A level further in may generate padding.
         held = _with_inputs(held, problem.margins.held)
+    # What is placed has one word at least, but for inputs that may be nothing but padding.
+    least = np.minimum(1.0, held.min(axis=1, keepdims=True))
     for placed, group in itertools.product(range(8), range(3)):
         used = np.zeros(len(problem.rounds))
         for tensor in np.flatnonzero(rooms[columns.GROUP :] == group):
@@ -273,8 +276,10 @@ def _bound_stages(known: _LevelBounds, built: Built, kept: int) -> np.ndarray:
         known.as_filled, level, kept if level else 0, known.prices, known.fitting(kept),
         known.boundary, values,
     )  # fmt: skip
-    less = np.array([[known.back if kept & ~each & 1 << OUTPUTS else 0.0] for each in placed])
-    return values[bounds.STATE[placed, 0]] - less
+    later = [kept & ~each & 1 << OUTPUTS for each in placed]
+    less = np.array([[known.back if each else 0.0] for each in later])
+    found: np.ndarray = values[bounds.STATE[placed, 0]] - less
+    return found
 
 
 def _inside(built: Built, level: int, entry: np.ndarray, deadline: Deadline) -> np.ndarray:

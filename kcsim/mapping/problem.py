@@ -150,9 +150,8 @@ def build_problem(
         margins = clipped.margins._replace(meets=meets)
     unseen[INPUTS] *= along
     problem = Problem(
-        lattice, machine,
-        np.array([*bare_pj, bare.lookup_pj]),
-        float(bare.lookup_cycles), stages, places, splits, words, distinct,
+        lattice, machine, np.array([*bare_pj, bare.lookup_pj]), float(bare.lookup_cycles),
+        stages, places, splits, words, distinct,
         machine.macs / lattice.extents.astype(float).prod(axis=1), unseen, along,
         _resumed(machine, lattice.extents, clipped.margins.touched if clipped else lines), lines,
         without(lattice, "M"), _mirror(lattice, machine, places, splits, hardware, limits), slides,
@@ -355,7 +354,7 @@ def _resumed(machine: Machine, extents: np.ndarray, lines: np.ndarray) -> np.nda
         outs, taps = extents[:, P + axis], extents[:, R + axis]
         kept = max(0, dilation * (taps[-1] - 1) + 1 - stride)
         # Lines of a tile's rounds are at least an equal part of those of the layer.
-        share = np.minimum(1.0, kept * (outs[-1] / outs) / lines[axis])
+        share = np.minimum(1.0, kept * (outs[-1] / outs) / max(lines[axis], 1.0))
         found[axis] = np.where(taps == taps[-1], np.where(outs == outs[-1], 0.0, share), 1.0)
     return found
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS, M, P, R
+from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS, P, R
 from kcsim.kernels.nest import helper
 from kcsim.kernels.search.bounds import (
     loops_left,
     most_saved,
 )  # fmt: skip
 from kcsim.kernels.search.comparing import add_label
-from kcsim.kernels.search.inputs import STILL, least_of_node, share_of_slides
+from kcsim.kernels.search.inputs import least_of_node, share_of_slides
 from kcsim.kernels.search.labels import (
     AGAIN,
     APART,

@@ -187,7 +187,8 @@ class Search(NamedTuple):
         What is to come before factors are spread below a level that begins in a stage; of others,
         nothing.
     inward, outward : float64[levels, 4]
-        The least energy of a word that arrives at a level, and that leaves it outwards; behind
+        The least energy of a word that arrives at a level, or passes it by, and that leaves it
+        outwards; behind
         those of each tensor, that of a partial sum that comes back for it.
     shares : float64[levels, 4]
         The least share of each tensor that a level sends apart, and of their product.
