@@ -42,7 +42,7 @@ def test_the_same_is_found_whenever_room_is_made(seed, objective, steps):
 
 
 def test_a_search_goes_on_with_the_room_that_is_made(monkeypatch):
-    layer, hardware = load_layer("resnet18/layer2.0.conv1"), load_hardware("simple")
+    layer, hardware = load_layer("vgg16/conv2-2"), load_hardware("simple")
     wanted = search_mapping(layer, hardware)
     rooms = []
 
@@ -50,7 +50,7 @@ def test_a_search_goes_on_with_the_room_that_is_made(monkeypatch):
         rooms.append(collecting.make_room(search))
         return rooms[-1]
 
-    monkeypatch.setattr(engine, "LABEL_BYTES", 20_000_000)
+    monkeypatch.setattr(engine, "LABEL_BYTES", 22_000_000)
     monkeypatch.setattr(engine, "make_room", noted)
     found = search_mapping(layer, hardware)
     assert rooms, "memory was full"
