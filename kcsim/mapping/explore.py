@@ -61,7 +61,7 @@ FIRST_TRY, EARLY_TRY = 1.02, 1.1
 """What mappings may cost that a narrow search looks for first, times the least; in a coarser map
 space. What they may cost more grows from one search to the next: by less if one took many steps,
 and more of them than the one before."""
-FASTER, SLOWER, MANY_STEPS, MORE_STEPS = 4.0, 1.5, 4000, 1.1
+FASTER, SLOWER, MANY_STEPS, MORE_STEPS = 4.0, 2.0, 4000, 1.1
 LAST_TRY = 8.0
 """From here on, anything is looked for."""
 NEAR = 2.0
