@@ -5,6 +5,7 @@ Accesses that share a port wait for each other; different ports work side by sid
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
@@ -78,5 +79,6 @@ def _ports(level: Level) -> Iterator[dict[tuple[Tensor, str], Fraction]]:
         yield from by_way
 
 
+@functools.lru_cache(1024)
 def _exact(rate: float) -> Fraction:
     return Fraction(str(rate))

@@ -175,7 +175,8 @@ class Level(Described):
         if self.keeps is not None:
             return self.keeps
         if self.partitions:
-            return tuple(t for t in TENSORS if any(t in p.tensors for p in self.partitions))
+            held = {tensor for part in self.partitions for tensor in part.tensors}
+            return tuple(t for t in TENSORS if t in held)
         return TENSORS
 
     @property

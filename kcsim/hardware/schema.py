@@ -243,7 +243,7 @@ class Hardware:
             object.__setattr__(self, "codebook", store)
         raise_all(self._problems())
 
-    @property
+    @cached_property
     def level_names(self) -> tuple[str, ...]:
         """Names of the levels, outermost first."""
         return tuple(level.name for level in self.levels)
