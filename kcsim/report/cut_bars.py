@@ -10,9 +10,10 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-DWARFED = 3.0
-"""Bars that are so many times as high as all others are cut."""
-MOST_CUT = 3
+DWARFED, MOST_CUT = 3.0, 3
+"""A few bars that are so many times as high as all others are cut."""
+FAR = 8.0
+"""Any number of bars is, that are so many times as high as one that all are compared with."""
 _ROOM = 1.3
 """What is shown of them, of the highest of the others."""
 _BREAK = 0.84
@@ -22,7 +23,8 @@ _BREAK = 0.84
 def shown_up_to(heights: Sequence[float] | np.ndarray, at_least: float = 0.0) -> float:
     """The height up to which bars are shown.
 
-    That of the highest, unless a few of them, less than half, dwarf all others.
+    That of the highest, unless a few of them, less than half, dwarf all others, or more of them
+    what all are compared with.
 
     Parameters
     ----------
@@ -37,11 +39,14 @@ def shown_up_to(heights: Sequence[float] | np.ndarray, at_least: float = 0.0) ->
     3.0
     >>> shown_up_to([1, 2, 100])
     2.6
+    >>> shown_up_to([1, 12, 30, 0.9], at_least=1)
+    1.3
     """
     ordered = sorted(map(float, heights), reverse=True)
-    for count in range(min(MOST_CUT, (len(ordered) - 1) // 2), 0, -1):
+    few = min(MOST_CUT, (len(ordered) - 1) // 2)
+    for count in range(len(ordered) - 1 if at_least else few, 0, -1):
         rest = max(ordered[count], at_least)
-        if rest and ordered[count - 1] > DWARFED * rest:
+        if rest and ordered[count - 1] > (DWARFED if count <= few else FAR) * rest:
             return _ROOM * rest
     return max(ordered, default=0.0)
 

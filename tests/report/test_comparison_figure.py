@@ -151,6 +151,13 @@ def test_a_bar_that_others_are_compared_with_is_shown_as_a_whole():
     assert shown_up_to([10, 1, 1], 10) == 10
 
 
+@pytest.mark.parametrize(("others", "shown"), [((7, 9, 12), 12), ((9, 12, 30), 1.3)])
+def test_more_than_half_of_the_bars_are_cut_where_what_they_are_compared_with_vanishes(
+    others, shown
+):
+    assert shown_up_to([1, *others, 0.9], 1) == pytest.approx(shown)
+
+
 @pytest.mark.parametrize("name", ["comparison", "extreme"])
 def test_bars_of_the_work_end_at_its_share_of_dense(name, request):
     comparison = request.getfixturevalue(name)
