@@ -18,7 +18,7 @@ from kcsim.mapping.least import outermost_cycles
 from kcsim.mapping.limits import may_grow_into
 from kcsim.mapping.problem import SLACK, Built
 from kcsim.mapping.tables import SharedTables
-from kcsim.mapping.ways import list_ways
+from kcsim.mapping.ways import build_ways
 
 
 class Floors(NamedTuple):
@@ -91,7 +91,7 @@ def build_floors(
         boundary = beyond[first:last].min(axis=0, initial=np.inf)
     return Floors(
         rest, entry, beyond, inward, outward, shares, outermost_cycles(problem), sent,
-        list_ways(problem),
+        build_ways(problem),
     )  # fmt: skip
 
 
@@ -304,5 +304,5 @@ def no_floors(built: Built) -> Floors:
     words = np.zeros((levels + 1, 4))
     return Floors(
         nothing, nothing, nothing, words, words, words, 0.0, words[:, 0].copy(),
-        list_ways(built.problem),
+        build_ways(built.problem),
     )  # fmt: skip

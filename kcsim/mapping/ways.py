@@ -8,7 +8,7 @@ from kcsim.kernels.search.labels import Spreads, Ways
 from kcsim.kernels.search.problem import Problem
 
 
-def list_ways(problem: Problem) -> Ways:
+def build_ways(problem: Problem) -> Ways:
     """All ways to spread factors over children, and bundles of them; see `Ways`."""
     splits, places = problem.splits, problem.places[:-1]
     choices = int((places["last_stage"] - places["first_stage"]).max())
