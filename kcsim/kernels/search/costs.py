@@ -49,17 +49,23 @@ from kcsim.kernels.search.shares import more_shared
 
 
 @helper
+def taken_off(held, copies):
+    """What is taken off for at most so many instances with the same outputs, at the most."""
+    return held * (copies if held > 0 else 1.0)
+
+
+@helper
 def cycles_of(problem, amounts, copies, units, complete):
     """Cycles of a mapping, or the least of a partial one, with so many MAC units."""
     machine = problem.machine
     cycles = machine.macs * machine.cycles_per_mac / units
     stall = machine.stall_account
     if stall > 0:
-        cycles += max(0.0, amounts[SPENT, stall] - amounts[HELD, stall] * copies) / units
+        cycles += max(0.0, amounts[SPENT, stall] - taken_off(amounts[HELD, stall], copies)) / units
     for level in range(problem.places.shape[0] - 2, -1, -1):
         ends, moved, carried = machine.port_ends[level], 0.0, 0.0
         for port in range(ends[0], ends[2]):
-            words = (amounts[SPENT, port] - amounts[HELD, port] * copies) / units
+            words = (amounts[SPENT, port] - taken_off(amounts[HELD, port], copies)) / units
             if machine.has_wide_sums:
                 words -= amounts[amounts.shape[0] - 1, port] / units
             if complete and level == 0:
