@@ -21,6 +21,7 @@ from kcsim.kernels.search.labels import (
     SPENT,
     WAITS,
     WEIGHTS_OPEN,
+    taken_off,
 )  # fmt: skip
 from kcsim.kernels.search.padding import BEGINS, PLACES, flight_at, most_lines, part_at
 from kcsim.kernels.search.progress import COUNT
@@ -150,8 +151,7 @@ def excess(search, one, other, k, alike):
     first, second = labels.amounts[one], labels.amounts[other]
     stage_copies = problem.unseen[OUTPUTS, a.box]
     more = first[SPENT, k] - second[SPENT, k]
-    held = second[HELD, k] - first[HELD, k]
-    more += held * stage_copies if held > 0 else held
+    more += taken_off(second[HELD, k] - first[HELD, k], stage_copies)
     for tensor, kind in ((WEIGHTS, WEIGHTS_OPEN), (OUTPUTS, OUTPUTS_OPEN)):
         more += most_more(first[kind, k], second[kind, k], 1 / problem.unseen[tensor, a.box])
     if problem.machine.has_wide_sums:

@@ -28,6 +28,7 @@ from kcsim.kernels.search.labels import (
     WAITS,
     WEIGHTS_OPEN,
     next_loops,
+    taken_off,
 )  # fmt: skip
 from kcsim.kernels.search.machine import (
     CAPACITY,
@@ -46,12 +47,6 @@ from kcsim.kernels.search.mirror import comes_second, exchange_axes
 from kcsim.kernels.search.padding import most_words
 from kcsim.kernels.search.progress import CYCLES, ENERGY, ENERGY_DELAY, FOUND, FRONT, TOLERANCE
 from kcsim.kernels.search.shares import more_shared
-
-
-@helper
-def taken_off(held, copies):
-    """What is taken off for at most so many instances with the same outputs, at the most."""
-    return held * (copies if held > 0 else 1.0)
 
 
 @helper
@@ -263,11 +258,11 @@ def plain_cost(search, new, stage, copies):
     here = problem.stages[stage]
     if here.placed & 4:
         # Every instance sends each of its outputs at least once.
-        energy -= held * (min(copies, row.flight[OUTPUTS] / problem.outputs) if held > 0 else 1.0)
+        energy -= taken_off(held, min(copies, row.flight[OUTPUTS] / problem.outputs))
     elif here.kept & 4 and search.sent[level] > 0:
         energy -= max(0.0, held - problem.outputs * search.sent[level]) * copies
     else:
-        energy -= held * (copies if held > 0 else 1.0)
+        energy -= taken_off(held, copies)
     energy += row.copies
     if machine.has_wide_sums:
         energy -= amounts[amounts.shape[0] - 1, 0] + problem.spared_pj[level]

@@ -188,8 +188,7 @@ class Search(NamedTuple):
         nothing.
     inward, outward : float64[levels, 4]
         The least energy of a word that arrives at a level, or passes it by, and that leaves it
-        outwards; behind
-        those of each tensor, that of a partial sum that comes back for it.
+        outwards; behind those of each tensor, that of a partial sum that comes back for it.
     shares : float64[levels, 4]
         The least share of each tensor that a level sends apart, and of their product.
     least_cycles : float
@@ -247,6 +246,12 @@ def copy_label(labels, source, step):
         last = labels.strips.shape[1] - 1
         labels.strips[new, last, k] = labels.strips[source, last, k]
     return new
+
+
+@helper
+def taken_off(held, copies):
+    """The most that is taken off for so many instances with the same outputs; see `HELD`."""
+    return held * (copies if held > 0 else 1.0)
 
 
 @helper

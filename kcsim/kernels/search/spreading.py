@@ -19,7 +19,14 @@ from kcsim.kernels.search.costs import (
     value_of_best,
 )  # fmt: skip
 from kcsim.kernels.search.growth import spread_over
-from kcsim.kernels.search.labels import HELD, OPEN_OUTPUTS, OPEN_WEIGHTS, RETURNS, SPENT
+from kcsim.kernels.search.labels import (
+    HELD,
+    OPEN_OUTPUTS,
+    OPEN_WEIGHTS,
+    RETURNS,
+    SPENT,
+    taken_off,
+)  # fmt: skip
 from kcsim.kernels.search.machine import TRANSFER_PJ
 from kcsim.kernels.search.progress import CROSSED, CYCLES, ENERGY_DELAY, WAYS_OF
 from kcsim.kernels.search.shares import most_shrinking
@@ -131,17 +138,17 @@ def cost_around(search, leaving, spreads, first, last, rest):
         What is to come outside.
     """
     least_cycles, static_pj = search.least_cycles, search.problem.machine.static_pj
-    outputs, has_held = search.problem.outputs, leaving.held > 0
+    outputs, objective = search.problem.outputs, search.objective
     weights, inputs = spreads.shares[WEIGHTS, first:last], spreads.shares[INPUTS, first:last]
     sent, copies = spreads.shares[OUTPUTS, first:last], spreads.copies[first:last]
     units, outside = spreads.units[first:last], rest[first:last]
     energies, cycles = spreads.energy[first:last], spreads.cycles[first:last]
-    values, objective = spreads.value[first:last], search.objective
+    values = spreads.value[first:last]
     for i in range(last - first):
         price, alike = leaving.back_pj + sent[i] * leaving.apart_pj, min(copies[i], leaving.copies)
         sums = leaving.sums if price < 0 else leaving.outputs
         sums = max(0.0, sums - outputs * (1.0 if price < 0 else alike))
-        energy = leaving.energy - leaving.held * (alike if has_held else 1.0)
+        energy = leaving.energy - taken_off(leaving.held, alike)
         energy += price * sums + leaving.weights_pj * weights[i] + leaving.inputs_pj * inputs[i]
         time = max(leaving.unit_cycles / units[i], least_cycles)
         energy += leaving.outputs_pj * sent[i] + outside[i] + time * static_pj
@@ -151,9 +158,17 @@ def cost_around(search, leaving, spreads, first, last, rest):
 
 
 @helper
-def may_be(search, spreads, number, rest):
-    """Whether a mapping may be the best in which a label is spread in a way, or in a bundle."""
-    if rest == np.inf:
+def may_win(search, spreads, number, rest, most):
+    """Whether a mapping may be the best in which a label is spread in a way, or in a bundle.
+
+    Parameters
+    ----------
+    rest : float
+        What is to come outside; infinite where the way does not fit.
+    most : float
+        See `value_of_best`.
+    """
+    if rest == np.inf or spreads.value[number] > most:
         return False
     return not is_too_much(search, spreads.energy[number], spreads.cycles[number])
 
@@ -186,18 +201,18 @@ def spread_all(search, label, network, kept_inside):
         cost_around(search, leaving, ways.bundled, first, last, rest)
         tally[CROSSED] += last - first
         for i in range(first, last):
-            if ways.bundled.value[i] > most or not may_be(search, ways.bundled, i, rest[i]):
+            if not may_win(search, ways.bundled, i, rest[i], most):
                 continue
             if not ways.listed[i]:
                 ways.bundled.energy[i] -= rest[i]
                 list_ways(search, network, box, i)
                 ways.bundled.energy[i] += rest[i]
-                if not may_be(search, ways.bundled, i, rest[i]):
+                if not may_win(search, ways.bundled, i, rest[i], most):
                     continue
             cost_around(search, leaving, ways.each, ways.first[i], ways.first[i + 1], outside)
             tally[CROSSED] += ways.first[i + 1] - ways.first[i]
             for j in range(ways.first[i], ways.first[i + 1]):
-                if ways.each.value[j] <= most and may_be(search, ways.each, j, outside[j]):
+                if may_win(search, ways.each, j, outside[j], most):
                     spread_one(search, label, network, choice, j, kept_inside, parts, leaving)
 
 
