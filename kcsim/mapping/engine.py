@@ -118,8 +118,6 @@ def run_search(
     ----------
     search : Search
     deadline : Deadline
-    memory : Memory, optional
-        Where partial mappings are; of no other search at the same time.
     settle : callable
         What becomes of whole mappings that are held back.
     """
