@@ -153,7 +153,7 @@ def waiting(
         unusual = what_is_not_kept()
         note = f": {unusual}; NUMBA_CACHE_DIR may name a folder" if unusual else ""
         kept = "" if unusual else ", which are kept"
-        say(f"kcsim: compiling its kernels{kept} (about half a minute){note}")
+        say(f"kcsim: compiling its kernels{kept} (up to a minute){note}")
         compile_beside()
 
     if keeps:
