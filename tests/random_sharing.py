@@ -25,6 +25,7 @@ from kcsim.sharing.tiles import Tile
 from kcsim.weights.clustered_layer import ClusteredLayer, Codebook
 from kcsim.workload.layer import ConvLayer
 from kcsim.workload.network import Network
+from kcsim.workload.zeros import ZeroShares
 
 TENSORS = ("weights", "inputs", "outputs")
 SPECS = (
@@ -207,6 +208,28 @@ def with_chip_keys(draw, hardware):
         hardware, levels=levels, precision_bits=replace(bits, partial_sums=wide),
         biases=draw(st.sampled_from(("counted", "left_out"))),
     )  # fmt: skip
+
+
+@st.composite
+def shared_mappings_on_chips(draw):
+    """Shared layers on hardware with that, which stores zeros in fewer bits."""
+    drawn = draw(shared_mappings())
+    if drawn is None:
+        return None
+    hardware = draw(with_chip_keys(drawn.shared.hardware.with_given_words()))
+    codings = st.sampled_from((None, "run_length", "bitmask"))
+    levels = []
+    for level in hardware.levels:
+        # Partial sums are never coded, and all other levels hold them.
+        may = ("inputs", "outputs") if not levels else ("inputs",)
+        drawn_codings = {tensor: draw(codings) for tensor in may if tensor in level.kept_tensors}
+        coded = {tensor: coding for tensor, coding in drawn_codings.items() if coding}
+        levels.append(replace(level, compression=coded))
+    shares = st.sampled_from((0, 0.4, 0.9))
+    zeros = ZeroShares(0, draw(shares), draw(shares))
+    layer = replace(drawn.shared.layer, zeros=zeros, bias=draw(st.booleans()))
+    hardware = replace(hardware, levels=tuple(levels))
+    return replace(drawn, shared=replace(drawn.shared, hardware=hardware, layer=layer))
 
 
 def _whole_numbers(weights, codebook, draw):

@@ -8,26 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from kcsim.cost.access import rates
 from kcsim.cost.ports import ports_of
-from kcsim.hardware.level import Access
 from kcsim.hardware.schema import LevelConstraint
 from kcsim.kernels.spreads import most_spread
+from kcsim.sharing.least_bits import Bits, LeastBits
 from kcsim.sharing.shapes import smooth
-from kcsim.sharing.tile_table import TileTable
-from kcsim.workload.layer import DIMENSIONS, Tensor
-
-AT_HOME: dict[Tensor, Access] = {"inputs": "read", "outputs": "update"}
-"""What a phase does there with the intermediate tensor, by what it stands for."""
+from kcsim.workload.layer import DIMENSIONS
 
 
-class LeastCycles(TileTable):
+class LeastCycles(LeastBits):
     """What tiles take at least."""
 
     def gather_cycles(self, home: int, last: int) -> np.ndarray:
         """Of the phase that gathers: at its units, or at what levels give."""
-        shared, shapes = self.shared, self.shapes
-        is_taken, tile = shared.role == "inputs", shapes.tile
+        shared, shapes, tile = self.shared, self.shapes, self.shapes.tile
         down, along = shapes.phase_windows("gather")
         rows, columns = shapes.positions("gather")
         sizes = {
@@ -35,16 +29,14 @@ class LeastCycles(TileTable):
             "C": shapes.gathered_channels, "P": rows, "Q": columns, "R": down.taps,
             "S": along.taps,
         }  # fmt: skip
-        each = shared.hardware.compute.cycles_per_mac
-        served = self._transfer(last, 0 * self.gathered if self.ordered else self.gathered)
-        if not is_taken:
-            moved = self.words if self.ordered else self.gathered
-            served = np.maximum(served, self._transfer(last, moved, is_read=False))
+        inside = self.homes(home)
+        passed, below = self.gathered_bits(last), inside * self._children(home, last, sizes)
+        served = self._ported(last, passed, below)
         if last != home:
-            moved = self._transfer(home, self.tables * self.runs * self._touched, is_read=is_taken)
-            served = np.maximum(served, moved)
-        adding = self.gathered * each / self._units(home, sizes)
-        return np.asarray(self._left * np.maximum(adding, served))
+            passed = self.table_bits()
+        served = np.maximum(served, self._ported(home, passed | self.gather_bits(home), inside))
+        adding = self._left_cycles * self.gathered * shared.hardware.compute.cycles_per_mac
+        return np.asarray(np.maximum(adding / self._units(home, sizes), served))
 
     def entries_cycles(self, home: int) -> np.ndarray:
         """Of the phase that multiplies, likewise."""
@@ -56,44 +48,32 @@ class LeastCycles(TileTable):
         if shapes.depth > 1:
             # The channels of a sum lie one below the other.
             sizes |= {"R": shapes.depth, "S": 1}
-        multiplying = self.macs * shared.hardware.compute.cycles_per_mac
-        is_read = shared.role == "outputs"
-        stored = self._transfer(home, self.words * self._touched, is_read=is_read)
+        multiplying = self._left_cycles * self.macs * shared.hardware.compute.cycles_per_mac
         spread = [
             self._units(home, sizes | shapes.entry_sizes(bound))
             for bound in self._loops_over_entries
         ]
-        multiplying = multiplying / np.maximum.reduce(spread)
-        return np.asarray(self._left * np.maximum(multiplying, stored))
+        served = self._ported(home, self.entries_bits(home), self.homes(home))
+        return np.asarray(np.maximum(multiplying / np.maximum.reduce(spread), served))
 
     def outside_cycles(self, home: int) -> np.ndarray:
         """Cycles of the outermost level for the least that it gives and takes, in one way at least.
 
         The same ways as in `_fetched_pj`.
         """
-        layer, outermost = self.shared.layer, self.shared.hardware.levels[0]
-        precision, found = self.shared.hardware.precision_bits, np.full(len(self.width), np.inf)
-        if outermost.compression and layer.zeros:
-            return np.zeros(len(self.width))
+        layer, found = self.shared.layer, np.full(len(self.width), np.inf)
         pixels = layer.batch * layer.in_channels * self._covered(layer.out_height, layer.out_width)
-        stored = self.index_bits * self.shared.distinct.part.units
-        weights = stored / outermost.word_bits_of("weights")
-        inputs = int(pixels) * precision.inputs / outermost.word_bits_of("inputs")
-        outputs = layer.output_words * precision.outputs / outermost.word_bits_of("outputs")
+        weights = self.index_bits * self.shared.distinct.part.units
+        inputs, outputs = int(pixels) * self.stored(0, "inputs"), layer.output_words
+        sums = self.shared.hardware.precision_bits.outputs
         for times in self._moved_times(home):
-            words = {
+            passing: Bits = {
                 ("weights", "reads"): weights * times.weights,
                 ("inputs", "reads"): inputs * times.inputs,
-                ("outputs", "updates"): outputs * times.updates,
-                ("outputs", "reads"): outputs * times.returned,
+                ("outputs", "updates"): outputs * self.stored(0, "outputs") * times.updates,
+                ("outputs", "reads"): outputs * sums * times.returned,
             }
-            cycles = np.zeros(len(self.width))
-            for port in ports_of(outermost):
-                taken = (
-                    words[key] / float(rate) for key, rate in port.rates.items() if key in words
-                )
-                cycles = np.maximum(cycles, sum(taken))
-            found = np.minimum(found, cycles)
+            found = np.minimum(found, self._ported(0, passing, np.ones(1)))
         return found
 
     @cached_property
@@ -139,11 +119,14 @@ class LeastCycles(TileTable):
         most_spread(np.maximum(products, 1), along_x, along_y, found)
         return found[at]
 
-    def _transfer(self, index: int, words: Any, is_read: bool = True) -> np.ndarray:
-        """Cycles that a level takes for words of the intermediate tensor, over all instances."""
-        levels, bits = self.shared.hardware.levels, self.units.bits
-        instances = math.prod(outer.fanout.children for outer in levels[:index])
-        # At least: it stands for inputs in one phase, for outputs in the other.
-        known = [rates(levels[index], role) for role in AT_HOME]
-        most = max(each[0] if is_read else max(each[1:]) for each in known)
-        return np.asarray(words * bits / (most * instances))
+    def _ported(self, index: int, passing: Bits, instances: np.ndarray) -> np.ndarray:
+        """Cycles that a level takes for what passes its ports, at so many instances."""
+        level, most = self.shared.hardware.levels[index], np.zeros(len(self.width))
+        for port in ports_of(level):
+            taken = (
+                passing[key] / (level.word_bits_of(key[0]) * float(rate))
+                for key, rate in port.rates.items()
+                if key in passing
+            )
+            most = np.maximum(most, sum(taken))
+        return np.asarray(most / instances)

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kcsim.cost.rooms import room_of, rooms_of
-from kcsim.cost.zero_savings import left_of_macs
+from kcsim.cost.zero_savings import left_of_cycles, left_of_macs
 from kcsim.sharing.plan import Arithmetic, SharedLayer
 from kcsim.sharing.shapes import PhaseShapes
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import TENSORS
+from kcsim.workload.zeros import ZeroShares
 
 
 class Times(NamedTuple):
@@ -58,7 +59,7 @@ class TileTable:
         _, first, at = np.unique(tile.C, True, True)
         self.index_bits = np.array([float(shared.index_bits(tiles[i], ordered)) for i in first])[at]
         units = np.array([shared.arithmetic(tiles[i], ordered) for i in first], np.float64)[at]
-        passed = np.array([float(shared.passed(tiles[i], ordered)) for i in first])[at]
+        passed = [shared.sums(tiles[i], ordered).passed if ordered > 1 else 0 for i in first]
         self.units = Arithmetic(*units.T)
         rounds = tile.rounds(shared.layer)
         again = rounds.N * rounds.P * rounds.Q
@@ -70,7 +71,7 @@ class TileTable:
             tile.N * rows * columns
             for rows, columns in (shapes.shared_positions, shapes.positions("entries"))
         )
-        self.passed = passed
+        self.passed = np.array(passed, np.float64)[at] * computed * shared.depth * again
         self.entries, self.listed = entries, entries * again
         self.words = entries * computed * shared.depth * again
         self.macs = entries * shared.unit.size * multiplied * again
@@ -126,7 +127,14 @@ class TileTable:
     @property
     def _left(self) -> float:
         """Share of the work that is left at least, where the MAC units leave out zeros."""
+        return float(left_of_macs(self.shared.hardware.compute, self._zeros))
+
+    @property
+    def _left_cycles(self) -> float:
+        """Likewise, where they take no cycle for them."""
+        return float(left_of_cycles(self.shared.hardware.compute, self._zeros))
+
+    @property
+    def _zeros(self) -> ZeroShares:
         zeros = self.shared.layer.zeros
-        share = max(zeros.weights, self.shared.distinct.zero_share)
-        zeros = replace(zeros, weights=share)
-        return float(left_of_macs(self.shared.hardware.compute, zeros))
+        return replace(zeros, weights=max(zeros.weights, self.shared.distinct.zero_share))

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from every_mapping import every_nest
 from hypothesis import assume, given, settings
-from random_sharing import shared_mappings
+from hypothesis import strategies as st
+from random_sharing import shared_mappings, shared_mappings_on_chips
 from small_problems import layer_of
 
 from kcsim.errors import MappingError
@@ -24,8 +25,8 @@ from kcsim.workload.layer import DIMENSIONS
 MOST_TRIED = 80
 
 
-@settings(max_examples=1000, deadline=None)
-@given(shared_mappings())
+@settings(max_examples=800, deadline=None)
+@given(st.one_of(shared_mappings(), shared_mappings_on_chips()))
 def test_no_mapping_of_a_tile_costs_less_than_its_bound(drawn):
     assume(drawn is not None)
     shared, mapping = drawn.shared, drawn.mapping
@@ -37,8 +38,8 @@ def test_no_mapping_of_a_tile_costs_less_than_its_bound(drawn):
     assert bounds.cycles[i] <= found.cycles.total
 
 
-@settings(max_examples=400, deadline=None)
-@given(shared_mappings())
+@settings(max_examples=600, deadline=None)
+@given(st.one_of(shared_mappings(), shared_mappings_on_chips()))
 def test_no_mapping_costs_less_than_its_bound_with_its_own_phases(drawn):
     assume(drawn is not None)
     shared, mapping = drawn.shared, drawn.mapping
