@@ -60,8 +60,9 @@ class LeastCosts(LeastCycles):
         """Multiplying, and moving operands through the home once."""
         shared, hardware = self.shared, self.shared.hardware
         precision, inner = hardware.precision_bits, len(hardware.levels) - 1
-        decoded = shared.form.decode_level < inner
-        served = self._served_pj("weights", precision.weights if decoded else 0)
+        is_inner = shared.form.decode_level == inner
+        index_bits = shared.entry_bits / shared.unit.size
+        served = self._served_pj("weights", index_bits if is_inner else precision.weights)
         served = served + self._served_pj(shared.sharing.role("entries"), self.units.bits)
         served = served + self._served_pj(shared.role, self.stored(inner, shared.role))
         total = self._left * self.macs * (self.units.mac_pj + served)
@@ -113,13 +114,24 @@ class LeastCosts(LeastCycles):
         return level.fanout.transfer_pj * bits / level.word_bits
 
     def _listed_pj(self, home: int) -> Any:
-        """Lists of entries, on their way from where they lie to the decoder."""
-        shared, first = self.shared, self.shared.list_level(home)
-        decoder = shared.form.decode_level
-        each = self._brought_pj(first, decoder, "weights", shared.entry_bits)
-        if decoder == first:
-            each = self._pj(first, {("weights", "reads"): shared.entry_bits})
-        return self.listed * each
+        """Lists of entries, on their way to the decoder, and what they stand for to the units."""
+        shared, inner = self.shared, len(self.shared.hardware.levels) - 1
+        first, decoder = shared.list_level(home), shared.form.decode_level
+        value_bits = shared.hardware.precision_bits.weights
+        places = shared.entry_form(self.shapes).costs(shared.hardware)
+        looked_up = min(place.lookup_pj for place in places)
+        brought = self._brought_pj(first, decoder, "weights", shared.entry_bits)
+        is_held = self._is_held(decoder, "weights", first)
+        if decoder == inner and is_held:
+            # Each MAC looks up its own weight.
+            macs = self._left * self.macs / shared.hardware.levels[inner].fanout.children
+            return self.listed * brought + macs * looked_up
+        given = 0.0
+        if decoder < inner:
+            brought += self._pj(decoder, {("weights", "reads"): shared.entry_bits}) * is_held
+            given = self._brought_pj(decoder, inner, "weights", value_bits)
+            given -= self._pj(decoder, {("weights", "reads"): value_bits})
+        return self.listed * (brought + shared.unit.size * (given + looked_up))
 
     def _returned_pj(self, home: int, added: Any, sums: Any) -> Any:
         """What the innermost level spends at least on sums that come back to its MAC units.
