@@ -110,6 +110,10 @@ class Bounds:
         cycles = float(self.entries_cycles[index]) * float(self.homes[index])
         return Cost(float(self.entries_energy[index]), cycles, cycles)
 
+    def gathering_takes_more(self, index: int) -> bool:
+        """Whether a tile spends more on it than on multiplying, by the bounds."""
+        return bool(self.gather_energy[index] >= self.entries_energy[index])
+
     def most_of_gather(
         self, index: int, objective: str, entries: Cost | None, below: float, runs: int
     ) -> float:

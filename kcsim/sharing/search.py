@@ -117,27 +117,44 @@ class _Candidate(NamedTuple):
     tile: Tile
     bounds: Bounds
     at: int
+    gather: Cost | None = None
     entries: Cost | None = None
 
-    def with_entries(self, shared: SharedLayer, objective: str, known: PhaseSearch) -> _Candidate:
-        """With the phase that multiplies, which many tiles have in common."""
-        entries = known.entries(shared, self.place, self.tile).cost
-        value = self.bounds.value_with(self.at, objective, entries, None)
+    def with_phase(
+        self, shared: SharedLayer, objective: str, known: PhaseSearch, below: float
+    ) -> _Candidate | None:
+        """With the phase that takes more; ``None`` if the whole of it does not come to less."""
+        if not self.bounds.gathering_takes_more(self.at):
+            entries = known.entries(shared, self.place, self.tile).cost
+            return self._replace(entries=entries)._raised(objective)
+        found = self._gathered(shared, objective, known, below)
+        return found and self._replace(gather=found)._raised(objective)
+
+    def _raised(self, objective: str) -> _Candidate:
+        """With the value that it comes to at least, knowing more."""
+        value = self.bounds.value_with(self.at, objective, self.entries, self.gather)
         # Sums are rounded.
-        value = max(self.value, value * (1 - 1e-12))
-        return self._replace(value=value, entries=entries)
+        return self._replace(value=max(self.value, value * (1 - 1e-12)))
+
+    def _gathered(
+        self, shared: SharedLayer, objective: str, known: PhaseSearch, below: float
+    ) -> Cost | None:
+        """What gathering costs, if the whole of it may come to less than a value."""
+        runs = shared.runs(self.tile)
+        most = self.bounds.most_of_gather(self.at, objective, self.entries, below, runs)
+        found = known.gather(shared, self.place, self.tile, most)
+        return found and found.cost
 
     def mapped(
         self, shared: SharedLayer, objective: str, known: PhaseSearch, below: float
     ) -> SharedEstimate | None:
         """The whole of it, unless it does not come to less than a value: then ``None``."""
-        runs = shared.runs(self.tile)
-        most = self.bounds.most_of_gather(self.at, objective, self.entries, below, runs)
-        found = known.gather(shared, self.place, self.tile, most)
-        if found is None:
+        entries = self.entries or known.entries(shared, self.place, self.tile).cost
+        gather = self.gather or self._gathered(shared, objective, known, below)
+        if gather is None:
             return None
-        value = self.bounds.value_with(self.at, objective, self.entries, found.cost) * (1 - 1e-12)
-        return known.mapped(shared, self.place, self.tile) if value < below else None
+        whole = self._replace(entries=entries, gather=gather)._raised(objective)
+        return known.mapped(shared, self.place, self.tile) if whole.value < below else None
 
 
 class _Outcome(NamedTuple):
@@ -197,8 +214,8 @@ def _read(
 def _explore(shared: SharedLayer, objective: str, below: float, known: PhaseSearch) -> _Outcome:
     """Map tiles in the order of their bounds, until the deadline.
 
-    The phase that multiplies is mapped first. The one that gathers is only searched for what may
-    be better than the best tile so far: so most tiles are ruled out by its bounds.
+    The phase that takes more is mapped first. The one that gathers is only searched for what may be
+    better than the best tile so far: so most tiles are ruled out by its bounds.
     """
     best: SharedEstimate | None = None
     value, mapped, failed, deadline = below, 0, 0, known.deadline
@@ -215,9 +232,15 @@ def _explore(shared: SharedLayer, objective: str, below: float, known: PhaseSear
             break
         heapq.heappop(candidates)
         try:
-            if not candidate.entries:
-                heapq.heappush(candidates, candidate.with_entries(shared, objective, known))
-                continue
+            if not (candidate.gather or candidate.entries):
+                more = candidate.with_phase(shared, objective, known, value)
+                if more is None:
+                    continue
+                # The first one is mapped at once, to be what others have to undercut.
+                if mapped or value < np.inf:
+                    heapq.heappush(candidates, more)
+                    continue
+                candidate = more
             found = candidate.mapped(shared, objective, known, value)
         except (MappingError, LayerError) as error:
             # A phase may be no layer: too large for its sizes to be counted.
