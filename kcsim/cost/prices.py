@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
 
 from kcsim.cost.access import block_bits, rates
+from kcsim.cost.accounts import number_ports, stall_cycles
 from kcsim.cost.biases import bias_cycles, bias_pj
 from kcsim.cost.counted import count_sums
 from kcsim.cost.padding import generates_padding, generating_level, padding_lines
 from kcsim.cost.partial_sums import has_wide_sums
-from kcsim.cost.ports import DOWN, UP, network_paths, ports_of, start_cycles
+from kcsim.cost.ports import start_cycles
 from kcsim.cost.rooms import Room, rooms_of
-from kcsim.cost.standing import stall_rates, stalls_of
-from kcsim.cost.static import statics_of
+from kcsim.cost.static import idle_pj, statics_of
 from kcsim.cost.zero_costs import leave_out_zeros
 from kcsim.cost.zero_savings import left_of_cycles, left_of_macs, left_of_reads
 from kcsim.cost.zero_savings import value_bits as expected_bits
@@ -26,7 +27,6 @@ from kcsim.hardware.schema import Hardware
 from kcsim.kernels.layout import NO_MULTICAST, RULE, TILE_MULTICAST, WINDOW, WORD_MULTICAST
 from kcsim.kernels.search import machine as columns
 from kcsim.kernels.search.machine import Machine
-from kcsim.sums import exact_sum
 from kcsim.workload.layer import TENSORS, ConvLayer
 
 _MULTICAST = {"none": NO_MULTICAST, "tile": TILE_MULTICAST, "word": WORD_MULTICAST}
@@ -174,9 +174,34 @@ def build_machine(
     prices : Prices, optional
         Those of the hardware when absent.
     """
+    (machine,) = build_machines(layer, hardware, (keeps,), weights, prices)
+    return machine
+
+
+def build_machines(
+    layer: ConvLayer,
+    hardware: Hardware,
+    keeps: Sequence[np.ndarray],
+    weights: WeightCosts = DENSE,
+    prices: Prices | None = None,
+) -> list[Machine]:
+    """Likewise, of levels that store one or another choice of tensors."""
     hardware = at_precision(hardware, layer)
+    words = _word_costs(layer, hardware, weights)
+    return [_machine(layer, hardware, each, weights, prices, words) for each in keeps]
+
+
+def _machine(
+    layer: ConvLayer,
+    hardware: Hardware,
+    keeps: np.ndarray,
+    weights: WeightCosts,
+    prices: Prices | None,
+    words: tuple[np.ndarray, ...],
+) -> Machine:
+    """One of them, by what words cost."""
     levels, compute, count = hardware.levels, hardware.compute, len(hardware.levels)
-    costs, network_cycles, finished = _word_costs(layer, hardware, weights)
+    costs, network_cycles, finished = (each.copy() for each in words)
     leave_out_zeros(layer, hardware, costs, keeps[-1], weights.leaves_out_zeros_at(count - 1))
     cycles_per_mac, fixed_pj = float(compute.cycles_per_mac), weights.load_pj
     if prices:
@@ -196,10 +221,9 @@ def build_machine(
         lookup_pj *= float(left_of_reads(compute, layer.zeros, "weights"))
         lookup_cycles *= timed
     decoder = weights.decode_level, store, port, weights.entry_bits, weights.word_bits
-    ports, port_ends = _number_ports(hardware, costs)
-    stalls = _stall_cycles(hardware)
+    ports, port_ends = number_ports(hardware, costs)
+    stalls = stall_cycles(hardware)
     stall_account = int(port_ends[-1, 2]) if stalls.any() else 0
-    leaks, idle = _leaks(hardware)
     overlapped = [level.buffering != "single" for level in levels] + [True]
     return Machine(
         window=window_array(layer, hardware),
@@ -214,12 +238,12 @@ def build_machine(
         finished=finished,
         has_wide_sums=has_wide_sums(hardware),
         rooms=_room_array(hardware, weights),
-        cycles=np.array([leaks, overlapped], np.float64).T.copy(),
+        cycles=np.array([_leaks(hardware), overlapped], np.float64).T.copy(),
         unit=np.array([*weights.unit, *decoder, weights.unit_filters], np.int64),
         macs=float(layer.macs),
         cycles_per_mac=cycles_per_mac * timed,
         mac_pj=float(mac_pj + fixed_pj + bias_pj(layer, hardware)),
-        static_pj=float(hardware.static_pj_per_cycle) + idle,
+        static_pj=float(hardware.static_pj_per_cycle) + idle_pj(hardware),
         lookup_pj=lookup_pj,
         copy_pj=float(weights.copy_pj),
         lookup_cycles=float(lookup_cycles),
@@ -236,14 +260,12 @@ _SPARED = [
 """What a finished word spares a part of, in the order of `Machine.finished`."""
 
 
-def _leaks(hardware: Hardware) -> tuple[list[float], float]:
-    """Energy of a cycle: what an instance takes more in use than idle, and of all as if idle."""
-    statics = list(statics_of(hardware))
-    leaks = [
+def _leaks(hardware: Hardware) -> list[float]:
+    """Energy of a cycle that an instance takes more in use than idle, for each level."""
+    return [
         each.leakage_pj * (1 - each.idle_leakage) + each.clock_pj * (1 - each.idle_clock)
-        for each in statics
+        for each in statics_of(hardware)
     ]
-    return leaks, exact_sum(each.leakage(0) + each.clock(0) for each in statics)
 
 
 def _word_costs(
@@ -327,46 +349,6 @@ def _fill_transfers(
     if rate is not None:
         cycles[:] = bits / level.word_bits / rate
         finished[columns.SPARED_NETWORK_CYCLES] = spared / level.word_bits / rate
-
-
-_ACTIONS = {"reads": columns.READ, "fills": columns.FILL, "updates": columns.UPDATE}
-_WAYS = {DOWN: columns.DOWN, UP: columns.UP}
-_CYCLES = {
-    columns.READ: columns.READ_CYCLES, columns.FILL: columns.WRITE_CYCLES,
-    columns.UPDATE: columns.UPDATE_CYCLES,
-}  # fmt: skip
-
-
-def _stall_cycles(hardware: Hardware) -> np.ndarray:
-    """Cycles that the array stands still; see `Machine`. MAC units have no tiles of their own."""
-    stalls = np.zeros((len(hardware.levels), 3, 3))
-    for stall in stalls_of(hardware):
-        if stall.level < len(stalls):
-            waits = stalls[stall.level, TENSORS.index(stall.tensor)]
-            load, dump = stall_rates(hardware, stall)
-            waits += (load, dump, stall.tile_cycles)
-    return stalls
-
-
-def _number_ports(hardware: Hardware, costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Accounts of the ports that anything takes time at; see `Machine`. Account 0 is energy."""
-    ports = np.zeros((len(costs), 3, 5), np.int64)
-    ends, account = np.zeros((len(costs), 3), np.int64), 1
-    for i, level in enumerate(hardware.levels):
-        ends[i, 0] = account
-        for path in ports_of(level):
-            served = [(TENSORS.index(t), _ACTIONS[action]) for t, action in path.rates]
-            if any(costs[i, tensor, _CYCLES[action]] for tensor, action in served):
-                for tensor, action in served:
-                    ports[i, tensor, action] = account
-                account += 1
-        ends[i, 1] = account
-        for path in network_paths(level):
-            for name, way in path.rates:
-                ports[i, TENSORS.index(name), _WAYS[way]] = account
-            account += 1
-        ends[i, 2] = account
-    return ports, ends
 
 
 def _room_array(hardware: Hardware, weights: WeightCosts) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from kcsim.hardware.idle import Idle
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Compute, Hardware
+from kcsim.sums import exact_sum
 
 
 class Static(NamedTuple):
@@ -53,6 +54,11 @@ def statics_of(hardware: Hardware) -> Iterator[Static]:
 def _static(component: str, instances: int, part: Level | Compute, idle: Idle) -> Static:
     leakage, clock = part.leakage_pj_per_cycle, part.clock_pj_per_cycle
     return Static(component, instances, leakage, clock, idle.leakage, idle.clock)
+
+
+def idle_pj(hardware: Hardware) -> float:
+    """Energy of a cycle in which no instance is in use, the hardware's own static energy aside."""
+    return exact_sum(each.leakage(0) + each.clock(0) for each in statics_of(hardware))
 
 
 def has_idle_costs(hardware: Hardware) -> bool:

@@ -198,14 +198,20 @@ def _fitting(problem: Problem, level: int, kept: int) -> np.ndarray:
         held = _with_inputs(held, problem.margins.held)
     # What is placed has one word at least, but for inputs that may be nothing but padding.
     least = np.minimum(1.0, held.min(axis=1, keepdims=True))
-    for placed, group in itertools.product(range(8), range(3)):
+    for placed, group in itertools.product(_parts(kept), range(3)):
         used = np.zeros(len(problem.rounds))
         for tensor in np.flatnonzero(rooms[columns.GROUP :] == group):
             if kept >> tensor & 1:
                 words = least if placed >> tensor & 1 else held
                 used += words[tensor] * bits[tensor]
         fits[placed] &= used <= rooms[columns.CAPACITY + group] * SLACK
-    return fits
+    found: np.ndarray = fits[np.arange(8) & kept]
+    return found
+
+
+def _parts(kept: int) -> list[int]:
+    """Some of the tensors that are kept, none, or all: as bits."""
+    return [placed for placed in range(8) if placed & ~kept == 0]
 
 
 def _with_inputs(words: np.ndarray, inputs: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kcsim.cost.prices import DENSE, Prices, WeightCosts, build_machine
+from kcsim.cost.prices import DENSE, Prices, WeightCosts, build_machines
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.layout import (
@@ -119,8 +119,8 @@ def build_problem(
     """
     deadline = deadline or Deadline()
     keeps = np.array([[t in level.kept_tensors for t in TENSORS] for level in hardware.levels])
-    machine = build_machine(layer, hardware, keeps, form, prices)
-    bare = build_machine(layer, hardware, np.zeros_like(keeps), form, prices)
+    choices = keeps, np.zeros_like(keeps)
+    machine, bare = build_machines(layer, hardware, choices, form, prices)
     stages, entries, numbers = _stages(hardware, even, limits)
     axes = _axes(hardware, lattice, limits)
     slides = np.array([layer.kernel_height > 1, layer.kernel_width > 1])

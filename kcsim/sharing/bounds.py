@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from kcsim.mapping.search import objective_value
+from kcsim.cost.static import idle_pj
+from kcsim.mapping.search import SearchResult, objective_value
 from kcsim.sharing.account import Cost
 from kcsim.sharing.least_costs import LeastCosts
 from kcsim.sharing.plan import SharedLayer
@@ -21,7 +21,8 @@ class Bounds:
 
     Attributes
     ----------
-    tiles : list of Tile
+    tiles : int64[tiles, 6]
+        As `Tile`.
     gather_energy, gather_cycles : float64[tiles]
         Of the phase that gathers, without what every cycle costs.
     gathered_energy : float64[tiles]
@@ -33,13 +34,17 @@ class Bounds:
     outside_cycles : float64[tiles]
         Of the outermost level.
     static_pj_per_cycle : float
+    idle_pj_per_cycle : float
+        Of instances, whether they are in use or not.
+    offsets : bool
+        Whether the phase that gathers runs a second time, for sums of whole blocks.
     homes : float64[tiles]
         Homes that may work side by side.
     are_all : bool
         Whether these are all tiles that fit: of very many, only some are looked at.
     """
 
-    tiles: list[Tile]
+    tiles: np.ndarray
     gather_energy: np.ndarray
     gather_cycles: np.ndarray
     gathered_energy: np.ndarray
@@ -48,25 +53,30 @@ class Bounds:
     outer_energy: np.ndarray
     outside_cycles: np.ndarray
     static_pj_per_cycle: float
+    idle_pj_per_cycle: float
+    offsets: bool
     homes: np.ndarray
     are_all: bool
 
     @classmethod
     def of(cls, shared: SharedLayer, home: int, last: int, ordered: int = 0) -> Bounds:
         """All tiles for one place of the intermediate tensor."""
-        tiles, are_all = _tiles(shared, whole=home == 0)
-        tiles = [tile for tile in tiles if tile.M % max(ordered, 1) == 0]
-        table = LeastCosts(shared, tiles, ordered)
+        table, are_all = _least_costs(shared, home == 0, ordered)
         fits = table.fits(home, last)
-        kept = [tiles[i] for i in np.flatnonzero(fits)]
         return cls(
-            kept, table.gather_energy(home, last)[fits], table.gather_cycles(home, last)[fits],
+            table.tiles[fits],
+            table.gather_energy(home, last)[fits], table.gather_cycles(home, last)[fits],
             table.gathered_energy(last)[fits],
             table.entries_energy(home)[fits], table.entries_cycles(home)[fits],
             table.outer_energy(home)[fits],
             table.outside_cycles(home)[fits], shared.hardware.static_pj_per_cycle,
+            idle_pj(shared.hardware), shared.has_offsets,
             table.homes(home)[fits], are_all,
         )  # fmt: skip
+
+    def tile(self, index: int) -> Tile:
+        """One of them."""
+        return Tile(*self.tiles[index].tolist())
 
     @property
     def energy(self) -> np.ndarray:
@@ -110,6 +120,19 @@ class Bounds:
         cycles = float(self.entries_cycles[index]) * float(self.homes[index])
         return Cost(float(self.entries_energy[index]), cycles, cycles)
 
+    def gather_with(self, index: int, loops: SearchResult, runs: int) -> Cost:
+        """What the phase that gathers comes to at least with some loops, in so many runs.
+
+        Accesses are rounded up to whole ones, which the search does not see. It does not wait for
+        what is gathered either, but all that every cycle costs is in its energy.
+        """
+        least = self._gather(index)
+        own = loops.energy - (self.static_pj_per_cycle + self.idle_pj_per_cycle) * loops.cycles
+        energy = runs * own * (1 - 1e-12) + float(self.gathered_energy[index])
+        cycles = runs * loops.cycles * (1 + self.offsets) * (1 - 1e-12)
+        cycles = max(cycles, least.cycles)
+        return Cost(max(energy, least.energy), cycles, cycles)
+
     def gathering_takes_more(self, index: int) -> bool:
         """Whether a tile spends more on it than on multiplying, by the bounds."""
         return bool(self.gather_energy[index] >= self.entries_energy[index])
@@ -135,7 +158,7 @@ class Bounds:
         runs : int
         """
         static, homes = self.static_pj_per_cycle, float(self.homes[index])
-        if below == math.inf or (static and homes > 1):
+        if below == math.inf or (static + self.idle_pj_per_cycle and homes > 1):
             # Each home would be charged for cycles that they have in common.
             return math.inf
         energy, cycles, waiting = entries or self._entries(index)
@@ -159,12 +182,23 @@ class Bounds:
         return best * (below / (energy + best) - cycles) * homes / per_run**2
 
 
-def _tiles(shared: SharedLayer, whole: bool) -> tuple[list[Tile], bool]:
+def _least_costs(shared: SharedLayer, whole: bool, ordered: int) -> tuple[LeastCosts, bool]:
+    """What all tiles cost at least, or the whole layer as one; and whether these are all."""
+    key = "least costs", whole, ordered
+    if key not in shared.known:
+        tiles, are_all = _tiles(shared, whole)
+        may = tiles[:, Tile._fields.index("M")] % max(ordered, 1) == 0
+        shared.known[key] = LeastCosts(shared, tiles[may], ordered), are_all
+    found: tuple[LeastCosts, bool] = shared.known[key]
+    return found
+
+
+def _tiles(shared: SharedLayer, whole: bool) -> tuple[np.ndarray, bool]:
     """Tiles that divide the layer and cut no unit, and whether these are all."""
     layer, depth = shared.layer, shared.unit.channels
     all_of_it = Tile.whole(layer)
     if whole:
-        return [all_of_it], True
+        return np.array([all_of_it]), True
     choices = [_divisors(size) for size in all_of_it]
     channels = all_of_it.C
     choices[3] = [channels]
@@ -175,7 +209,7 @@ def _tiles(shared: SharedLayer, whole: bool) -> tuple[list[Tile], bool]:
         # The smallest tile may be the only one that fits.
         longest = max(range(len(choices)), key=lambda i: len(choices[i]))
         choices[longest], are_all = choices[longest][::2], False
-    return [Tile(*sizes) for sizes in itertools.product(*choices)], are_all
+    return np.stack(np.meshgrid(*choices, indexing="ij"), axis=-1).reshape(-1, 6), are_all
 
 
 _MOST_TILES = 50_000

@@ -132,22 +132,43 @@ class PhaseSearch:
         self._known = phases or Phases()
         self.cut = ""
 
-    def gather(
-        self, shared: SharedLayer, place: Place, tile: Tile, most: float = math.inf
-    ) -> Found | None:
-        """The phase that gathers; ``None`` if the objective of one run is above `most`.
-
-        It is the same wherever entries are decoded.
-        """
-        loops = self._gather_loops(shared, place, tile, most)
-        if loops is None:
-            return None
+    def gather(self, shared: SharedLayer, place: Place, tile: Tile) -> Found:
+        """The phase that gathers: the same wherever entries are decoded."""
 
         def find() -> Found:
+            loops = self.gather_loops(shared, place, tile)
+            assert loops is not None
             plan = replace(_without_loops(shared, place, tile), gather=loops.mapping)
             return Found(loops, gather_cost(shared, plan))
 
         return _remembered(self._known.costs, (place, tile), find)
+
+    def gather_loops(
+        self, shared: SharedLayer, place: Place, tile: Tile, most: float = math.inf
+    ) -> SearchResult | None:
+        """Its loops; ``None`` if the objective of one run is above `most`."""
+        home, last, ordered = place
+        units, parts = shared.arithmetic(tile, ordered), repeatable(shared, home)
+        # In order, no table lies anywhere but at home.
+        width = 1 if ordered else max(shared.widths(tile)) * shared.depth
+        costs = shared.gather_costs(tile, ordered)
+        cut = (n for d, n in zip(Tile._fields, tile, strict=True) if d not in parts)
+        least = self._known.least.setdefault((place, costs, width, units, *cut), {})
+        if self._least_of_larger(least, tile) > most:
+            return None
+        layer = shared.shapes(tile, ordered).gather
+
+        def find(most: float) -> SearchResult | None:
+            return self._search(
+                layer, self._hardware(shared, "gather", place, tile), (costs,),
+                _gather_prices(shared, home, last, width), home + 1, most,
+            )  # fmt: skip
+
+        key = home, last, shared.role, costs, width, units, layer.shape_key
+        found = self._found(key, find, most)
+        value = self._known.loops[key][0] if found is None else self._value(found)
+        least[tile] = max(value, least.get(tile, 0.0))
+        return found
 
     def entries(self, shared: SharedLayer, place: Place, tile: Tile) -> Found:
         """The phase that multiplies, all tables of a tile after the other.
@@ -172,7 +193,6 @@ class PhaseSearch:
     def mapped(self, shared: SharedLayer, place: Place, tile: Tile) -> SharedEstimate:
         """The estimate with the best loops for a tile and its place."""
         gathered, multiplied = self.gather(shared, place, tile), self.entries(shared, place, tile)
-        assert gathered is not None
         gather, multiply = gathered.loops, multiplied.loops
         tables = tile.G * shared.shapes(tile).tables
         within = (
@@ -185,38 +205,6 @@ class PhaseSearch:
             entries=multiply.mapping, codebook_level=multiply.codebook_level,
         )  # fmt: skip
         return evaluate_shared(shared, plan, (gathered.counted, multiplied.counted))
-
-    def _gather_loops(
-        self, shared: SharedLayer, place: Place, tile: Tile, most: float
-    ) -> SearchResult | None:
-        home, last, ordered = place
-        units, layer = shared.arithmetic(tile, ordered), shared.shapes(tile, ordered).gather
-        # In order, no table lies anywhere but at home.
-        width = 1 if ordered else max(shared.widths(tile)) * shared.depth
-        costs = shared.gather_costs(tile, ordered)
-
-        def find(most: float) -> SearchResult | None:
-            return self._search(
-                layer, self._hardware(shared, "gather", place, tile), (costs,),
-                _gather_prices(shared, home, last, width), home + 1, most,
-            )  # fmt: skip
-
-        parts = repeatable(shared, home)
-        alike = (
-            place,
-            costs,
-            width,
-            units,
-            *(n for d, n in tile._asdict().items() if d not in parts),
-        )
-        least = self._known.least.setdefault(alike, {})
-        if self._least_of_larger(least, tile) > most:
-            return None
-        key = home, last, shared.role, costs, width, units, layer.shape_key
-        found = self._found(key, find, most)
-        value = self._known.loops[key][0] if found is None else self._value(found)
-        least[tile] = max(value, least.get(tile, 0.0))
-        return found
 
     def _value(self, found: SearchResult) -> float:
         return objective_value(self._objective, found.energy, found.cycles)

@@ -8,9 +8,7 @@ the bounds rule out all others. Given these three, the loops of each phase are f
 
 from __future__ import annotations
 
-import heapq
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -21,12 +19,11 @@ from kcsim.mapping import cache
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.explore import OUT_OF_TIME
 from kcsim.mapping.search import TIME_LIMIT, SearchResult, objective_value
-from kcsim.sharing.account import Cost, SharedEstimate, evaluate_shared
-from kcsim.sharing.bounds import Bounds
+from kcsim.sharing.account import SharedEstimate, evaluate_shared
+from kcsim.sharing.candidates import Candidates
 from kcsim.sharing.keys import sharing_key
-from kcsim.sharing.limits import check_shareable, possible_groups
+from kcsim.sharing.limits import check_shareable
 from kcsim.sharing.phase_search import Phases, PhaseSearch, compile_kernels
-from kcsim.sharing.places import Place, gathering_levels, possible_homes
 from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import LayerError
@@ -108,55 +105,6 @@ def find_shared_mapping(
     return replace(best, search=search)
 
 
-class _Candidate(NamedTuple):
-    """A tile and its place, with the least that it may come to, and what is known of it."""
-
-    value: float
-    number: int
-    place: Place
-    tile: Tile
-    bounds: Bounds
-    at: int
-    gather: Cost | None = None
-    entries: Cost | None = None
-
-    def with_phase(
-        self, shared: SharedLayer, objective: str, known: PhaseSearch, below: float
-    ) -> _Candidate | None:
-        """With the phase that takes more; ``None`` if the whole of it does not come to less."""
-        if not self.bounds.gathering_takes_more(self.at):
-            entries = known.entries(shared, self.place, self.tile).cost
-            return self._replace(entries=entries)._raised(objective)
-        found = self._gathered(shared, objective, known, below)
-        return found and self._replace(gather=found)._raised(objective)
-
-    def _raised(self, objective: str) -> _Candidate:
-        """With the value that it comes to at least, knowing more."""
-        value = self.bounds.value_with(self.at, objective, self.entries, self.gather)
-        # Sums are rounded.
-        return self._replace(value=max(self.value, value * (1 - 1e-12)))
-
-    def _gathered(
-        self, shared: SharedLayer, objective: str, known: PhaseSearch, below: float
-    ) -> Cost | None:
-        """What gathering costs, if the whole of it may come to less than a value."""
-        runs = shared.runs(self.tile)
-        most = self.bounds.most_of_gather(self.at, objective, self.entries, below, runs)
-        found = known.gather(shared, self.place, self.tile, most)
-        return found and found.cost
-
-    def mapped(
-        self, shared: SharedLayer, objective: str, known: PhaseSearch, below: float
-    ) -> SharedEstimate | None:
-        """The whole of it, unless it does not come to less than a value: then ``None``."""
-        entries = self.entries or known.entries(shared, self.place, self.tile).cost
-        gather = self.gather or self._gathered(shared, objective, known, below)
-        if gather is None:
-            return None
-        whole = self._replace(entries=entries, gather=gather)._raised(objective)
-        return known.mapped(shared, self.place, self.tile) if whole.value < below else None
-
-
 class _Outcome(NamedTuple):
     """How a search ended: the best one, if any is of interest, or why there is none.
 
@@ -219,29 +167,19 @@ def _explore(shared: SharedLayer, objective: str, below: float, known: PhaseSear
     """
     best: SharedEstimate | None = None
     value, mapped, failed, deadline = below, 0, 0, known.deadline
-    candidates, cut = _candidates(shared, objective, deadline)
-    count, first = len(candidates), candidates[0].value if candidates else 0.0
+    candidates = Candidates(shared, objective, known)
+    cut, first = candidates.cut, candidates.least
     remaining, reason = np.inf, f"no tile fits, not even the smallest, on {shared.hardware.name}"
-    while candidates:
-        candidate = candidates[0]
-        if candidate.value >= value or mapped == MAPPED_TILES or failed == 10 * MAPPED_TILES:
-            remaining = candidate.value
+    while candidates.least < np.inf:
+        least = candidates.least
+        if least >= value or mapped == MAPPED_TILES or failed == 10 * MAPPED_TILES:
+            remaining = least
             break
         if (mapped or failed) and deadline.has_passed:
-            remaining, cut = candidate.value, cut or OUT_OF_TIME
+            remaining, cut = least, cut or OUT_OF_TIME
             break
-        heapq.heappop(candidates)
         try:
-            if not (candidate.gather or candidate.entries):
-                more = candidate.with_phase(shared, objective, known, value)
-                if more is None:
-                    continue
-                # The first one is mapped at once, to be what others have to undercut.
-                if mapped or value < np.inf:
-                    heapq.heappush(candidates, more)
-                    continue
-                candidate = more
-            found = candidate.mapped(shared, objective, known, value)
+            found = candidates.look_at_next(value)
         except (MappingError, LayerError) as error:
             # A phase may be no layer: too large for its sizes to be counted.
             reason, failed = str(error), failed + 1
@@ -261,35 +199,4 @@ def _explore(shared: SharedLayer, objective: str, below: float, known: PhaseSear
         # Nor have the loops of those that were mapped been searched in full.
         remaining = min(remaining, first)
     gap = max(0.0, 1 - remaining / value) if value and best else 0.0
-    return _Outcome(best, gap, count, mapped, cut=cut or known.cut)
-
-
-def _candidates(
-    shared: SharedLayer, objective: str, deadline: Deadline
-) -> tuple[list[_Candidate], str]:
-    """Tiles with their places, as a heap by their bounds; and why some are left out, if any is."""
-    found: list[_Candidate] = []
-    cut = ""
-    for place in _places(shared):
-        if found and deadline.has_passed:
-            cut = OUT_OF_TIME
-            break
-        bounds = Bounds.of(shared, *place)
-        values = bounds.values(objective).tolist()
-        found += [
-            _Candidate(value, len(found) + i, place, tile, bounds, i)
-            for i, (value, tile) in enumerate(zip(values, bounds.tiles, strict=True))
-            if tile.P <= tile.Q or not shared.can_turn
-        ]
-        cut = cut if bounds.are_all else "only some of its tiles were looked at"
-    heapq.heapify(found)
-    return found, cut
-
-
-def _places(shared: SharedLayer) -> Iterator[Place]:
-    """All places of the intermediate tensor."""
-    for home in reversed(possible_homes(shared.hardware)):
-        for last in reversed(gathering_levels(shared.hardware, home, shared.role)):
-            yield Place(home, last, False)
-        for filters in possible_groups(shared, home):
-            yield Place(home, home, filters)
+    return _Outcome(best, gap, candidates.count, mapped, cut=cut or known.cut)

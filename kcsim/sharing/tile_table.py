@@ -31,6 +31,8 @@ class TileTable:
 
     Attributes
     ----------
+    tiles : int64[tiles, 6]
+        As `Tile`.
     units : Arithmetic
     width, widest, room, tables
         Entries of the widest table, likewise if units are not ordered and on average of those that
@@ -41,25 +43,27 @@ class TileTable:
         products with entries.
     """
 
-    def __init__(self, shared: SharedLayer, tiles: list[Tile], ordered: int) -> None:
-        self.shared, self.ordered = shared, ordered
-        tile, group = Tile(*np.array(tiles, np.int64).T), max(ordered, 1)
+    def __init__(self, shared: SharedLayer, tiles: np.ndarray, ordered: int) -> None:
+        self.shared, self.tiles, self.ordered = shared, tiles, ordered
+        tile, group = Tile(*np.ascontiguousarray(tiles.T)), max(ordered, 1)
         self.shapes = shapes = PhaseShapes(shared.layer, shared.unit, shared.sharing, tile, group)
         _, first, at = np.unique(getattr(tile, shared.sharing.merged), True, True)
-        widths = [shared.widths(tiles[i], ordered) for i in first]
+        some = [Tile(*sizes) for sizes in tiles[first].tolist()]
+        widths = [shared.widths(each, ordered) for each in some]
         self.width = np.array([float(max(each, default=0)) for each in widths])[at]
         self.room = self.width
         if ordered:
-            self.room = np.array([float(shared.room(tiles[i], ordered)) for i in first])[at]
+            self.room = np.array([float(shared.room(each, ordered)) for each in some])[at]
         entries = np.array([float(sum(e * n for e, n in each.items())) for each in widths])[at]
         used = np.array([float(sum(each.values())) for each in widths])[at]
         self.widest = self.width.astype(np.int64)
         if ordered:
             self.width = np.minimum(self.width, 1 + shared.has_offsets)
         _, first, at = np.unique(tile.C, True, True)
-        self.index_bits = np.array([float(shared.index_bits(tiles[i], ordered)) for i in first])[at]
-        units = np.array([shared.arithmetic(tiles[i], ordered) for i in first], np.float64)[at]
-        passed = [shared.sums(tiles[i], ordered).passed if ordered > 1 else 0 for i in first]
+        some = [Tile(*sizes) for sizes in tiles[first].tolist()]
+        self.index_bits = np.array([float(shared.index_bits(each, ordered)) for each in some])[at]
+        units = np.array([shared.arithmetic(each, ordered) for each in some], np.float64)[at]
+        passed = [shared.sums(each, ordered).passed if ordered > 1 else 0 for each in some]
         self.units = Arithmetic(*units.T)
         rounds = tile.rounds(shared.layer)
         again = rounds.N * rounds.P * rounds.Q

@@ -33,7 +33,7 @@ def test_no_mapping_of_a_tile_costs_less_than_its_bound(drawn):
     places = (shared.hardware.level_index(n) for n in (mapping.home, mapping.gathered_at))
     bounds = Bounds.of(shared, *places, mapping.order)
     found = evaluate_shared(shared, mapping)
-    i = bounds.tiles.index(mapping.tile)
+    i = bounds.tiles.tolist().index(list(mapping.tile))
     assert bounds.energy[i] <= found.energy * (1 + 1e-9)
     assert bounds.cycles[i] <= found.cycles.total
 
@@ -45,7 +45,8 @@ def test_no_mapping_costs_less_than_its_bound_with_its_own_phases(drawn):
     shared, mapping = drawn.shared, drawn.mapping
     home, last = (shared.hardware.level_index(n) for n in (mapping.home, mapping.gathered_at))
     bounds = Bounds.of(shared, home, last, mapping.order)
-    i, found = bounds.tiles.index(mapping.tile), evaluate_shared(shared, mapping)
+    i = bounds.tiles.tolist().index(list(mapping.tile))
+    found = evaluate_shared(shared, mapping)
     beside = found.outer.instances[home]
     gather, entries = gather_cost(shared, mapping).cost, entries_cost(shared, mapping).cost
     assert bounds.gather_energy[i] <= gather.energy * (1 + 1e-9)
