@@ -16,7 +16,7 @@ from kcsim.cost.padding import with_padding_moved
 from kcsim.cost.weight_format import WeightFormat, decode_at
 from kcsim.errors import MappingError
 from kcsim.hardware.schema import Hardware
-from kcsim.mapping.deadline import Deadline, in_threads
+from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.fixed import Fixes, fixed_of
 from kcsim.mapping.layers import Mapper, MappingTask, try_layers
 from kcsim.mapping.search import TIME_LIMIT, objective_value
@@ -151,16 +151,11 @@ def try_executions(
 
     if jobs:
         compile_kernels()
-    deadline, phases = Deadline(), Phases()
-
-    def solve(known: tuple[_SharingJob, Tried]) -> Tried:
-        return _try_sharing(*known, objective, limit / ways, deadline, even, phases)
-
-    results: dict[Hashable, Tried] = {}
-    threads = mapper.threads if mapper else None
-    outcomes = in_threads(solve, unique.values(), deadline, threads)
-    for key, outcome in zip(unique, outcomes, strict=True):
-        results[key] = outcome
+    # One after the other: most of it is small searches, which threads would only slow down, and
+    # each finds phases that those before it have searched.
+    deadline, phases, results = Deadline(), Phases(), dict[Hashable, Tried]()
+    for key, known in unique.items():
+        results[key] = _try_sharing(*known, objective, limit / ways, deadline, even, phases)
         tell(len(results), 0)
     for job in jobs:
         _add_sharing(tried[job.layer], results[job.key], layers[job.layer])
