@@ -163,17 +163,38 @@ class LeastCosts(LeastCycles):
         pixels = layer.batch * layer.in_channels * self._covered(layer.out_height, layer.out_width)
         stored = self.index_bits * shared.distinct.part.units
         stored = stored + self.entries * shared.entry_bits * shared.has_lists(home)
-        weights = self._brought_pj(0, index_level(hardware, home), "weights", stored)
-        inputs = pixels * self._brought_pj(0, home, "inputs")
-        outputs = layer.output_words * self._taken_pj(0, home, "outputs")
-        returned = layer.output_words * self._brought_pj(0, home, "outputs")
-        return np.asarray(
-            np.minimum.reduce([
-                inputs * times.inputs + weights * times.weights
-                + outputs * times.updates + returned * times.returned
-                for times in self._moved_times(home)
-            ])
-        )  # fmt: skip
+        above, words = index_level(hardware, home), layer.output_words
+        once = self._brought_pj(0, above, "weights", stored)
+        once = once + pixels * self._brought_pj(0, home, "inputs")
+        once = once + words * self._taken_pj(0, home, "outputs")
+        weights = self._refilled_pj(home, "weights", stored) if above == home else 0.0
+        inputs = pixels * self._refilled_pj(home, "inputs")
+        updates, returned = words * self._resent_pj(home), 0.0
+        if self._is_alone(home, "outputs"):
+            returned = words * self._refilled_pj(home, "outputs")
+        ways = [
+            weights * (times.weights - 1) + inputs * (times.inputs - 1)
+            + updates * (times.updates - 1) + returned * times.returned
+            for times in self._moved_times
+        ]  # fmt: skip
+        return np.asarray(once + np.minimum.reduce(ways))
+
+    def _refilled_pj(self, home: int, tensor: Tensor, bits: Any = None) -> Any:
+        """What a word costs at least that comes to the home once more."""
+        levels = self.shared.hardware.levels
+        (stored, _), (above, carried) = (self._widths(i, tensor, bits) for i in (home, home - 1))
+        written = stored / block_bits(levels[home], tensor) * levels[home].price(tensor, "write")
+        read = above / block_bits(levels[home - 1], tensor) * levels[home - 1].price(tensor, "read")
+        return written + self._carried_pj(home - 1, carried) + read * self._is_alone(home, tensor)
+
+    def _resent_pj(self, home: int) -> Any:
+        """What an output costs at least that leaves the home once more."""
+        level, (stored, carried) = (
+            self.shared.hardware.levels[home - 1],
+            self._widths(home - 1, "outputs", None),
+        )
+        updated = stored / block_bits(level, "outputs") * level.price("outputs", "update")
+        return self._carried_pj(home - 1, carried) + updated * self._is_alone(home, "outputs")
 
     def _brought_pj(self, first: int, last: int, tensor: Tensor, bits: Any = None) -> Any:
         """What a word costs at least on its way from a level into one further in.

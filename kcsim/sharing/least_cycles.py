@@ -13,6 +13,7 @@ from kcsim.hardware.schema import LevelConstraint
 from kcsim.kernels.spreads import most_spread
 from kcsim.sharing.least_bits import Bits, LeastBits
 from kcsim.sharing.shapes import smooth
+from kcsim.sharing.tile_table import Times
 from kcsim.workload.layer import DIMENSIONS
 
 
@@ -66,7 +67,10 @@ class LeastCycles(LeastBits):
         weights = self.index_bits * self.shared.distinct.part.units
         inputs, outputs = int(pixels) * self.stored(0, "inputs"), layer.output_words
         sums = self.shared.hardware.precision_bits.outputs
-        for times in self._moved_times(home):
+        ways = [Times(1, 1, 1, 0)]
+        if home == 1 and self._is_alone(home, "inputs"):
+            ways = self._moved_times
+        for times in ways:
             passing: Bits = {
                 ("weights", "reads"): weights * times.weights,
                 ("inputs", "reads"): inputs * times.inputs,

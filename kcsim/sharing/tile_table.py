@@ -13,7 +13,7 @@ from kcsim.cost.zero_savings import left_of_cycles, left_of_macs
 from kcsim.sharing.plan import Arithmetic, SharedLayer
 from kcsim.sharing.shapes import PhaseShapes
 from kcsim.sharing.tiles import Tile
-from kcsim.workload.layer import TENSORS
+from kcsim.workload.layer import TENSORS, Tensor
 from kcsim.workload.zeros import ZeroShares
 
 
@@ -108,25 +108,26 @@ class TileTable:
         down, along = self.shapes.windows
         return down.touched(rows) * along.touched(columns)
 
-    def _moved_times(self, home: int) -> list[Times]:
-        """How often the outermost level gives and takes all words of a tensor, in several ways.
+    @property
+    def _moved_times(self) -> list[Times]:
+        """How often homes are given all words of a tensor, and give them up, in several ways.
 
-        Loops of one level alone above the home leave one tensor where it is from tile to tile,
-        and one at most: that which the innermost loops do not index. Where there are more levels,
-        each tensor is moved once at least.
+        From one tile to the next, a home keeps one tensor at most: the one that the innermost loop
+        above does not index.
         """
-        rounds, outermost = (
-            self.shapes.tile.rounds(self.shared.layer),
-            self.shared.hardware.levels[0],
-        )
+        rounds = self.shapes.tile.rounds(self.shared.layer)
         images, again = rounds.N * rounds.P * rounds.Q, rounds.C - 1
-        if home != 1 or outermost.fanout.children > 1:
-            return [Times(1, 1, 1, 0)]
         return [
             Times(images, rounds.M, 1, 0),
             Times(images, 1, 1 + again, again),
             Times(1, rounds.M, 1 + again, again),
         ]
+
+    def _is_alone(self, home: int, tensor: Tensor) -> bool:
+        """Whether the level above serves one home each: nothing is shared, or added up, there."""
+        level = self.shared.hardware.levels[home - 1]
+        is_kept = tensor in level.kept_tensors and tensor not in level.may_bypass
+        return level.fanout.children == 1 and (home == 1 or is_kept)
 
     @property
     def _left(self) -> float:
