@@ -53,12 +53,11 @@ def bitmask_bits(width: int, zero_share: Fraction) -> Fraction:
 
 
 def _coded_bits(level: Level, tensor: Tensor, width: int, zeros: ZeroShares) -> Fraction | None:
-    share = zeros.fraction(tensor)
     match level.compression.get(tensor):
         case "run_length":
-            return run_length_bits(width, share, level.run_bits)
+            return run_length_bits(width, zeros.fraction(tensor), level.run_bits)
         case "bitmask":
-            return bitmask_bits(width, share)
+            return bitmask_bits(width, zeros.fraction(tensor))
     return None
 
 

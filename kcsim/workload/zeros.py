@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -40,13 +41,18 @@ class ZeroShares:
 
     def fraction(self, tensor: str) -> Fraction:
         """The share of a tensor, exactly as it was written: 0.3 is 3/10."""
-        return Fraction(str(getattr(self, tensor)))
+        return _exact(getattr(self, tensor))
 
     def _problems(self) -> Iterator[Problem]:
         for field in fields(self):
             problem = share_problem(field.name, getattr(self, field.name))
             if problem is not None:
                 yield problem
+
+
+@functools.lru_cache(1024)
+def _exact(share: float) -> Fraction:
+    return Fraction(str(share))
 
 
 def share_problem(tensor: str, value: object) -> Problem | None:
