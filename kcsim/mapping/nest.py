@@ -117,7 +117,8 @@ class LevelLoops:
             for name in (*_LOOPS, *_PLACES):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.heights is not _EVEN:
-            check_types({"heights": self.heights}, {"heights": _PLACES["heights"]})
+            if not all(type(height) is int for height in self.heights):
+                check_types({"heights": self.heights}, {"heights": _PLACES["heights"]})
             object.__setattr__(self, "heights", self._checked_heights())
 
     def _checked_heights(self) -> tuple[int, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from fractions import Fraction
@@ -73,11 +74,19 @@ def count_lookups(counts: Counts, form: WeightFormat, place: CodebookPlace) -> L
         paid = timed = Fraction(words)
     tile = delivered_extent(counts, decoder)
     extents = tile["M"], tile["C"], tile["R"], tile["S"]
-    # The same rule as in the search, but on Python's integers.
-    read = lookup_words.py_func(*extents, form.extents, form.entry_bits, place.word_bits)
+    read = _words_read(extents, form.extents, form.entry_bits, place.word_bits)
     tile_words = math.prod(extents)
     units = form.stages * form.units_in(tile)
     return Lookups(
         words * units // (tile_words * tile["G"]), words, paid,
         timed * form.stages * read / tile_words,
     )  # fmt: skip
+
+
+@functools.lru_cache(4096)
+def _words_read(
+    extents: tuple[int, ...], unit: tuple[int, ...], entry_bits: int, word_bits: int
+) -> int:
+    """Words that the lookups of a tile read: the same rule as in the search, on Python's ints."""
+    read: int = lookup_words.py_func(*extents, unit, entry_bits, word_bits)
+    return read

@@ -94,7 +94,7 @@ class Counts:
 
     def with_sums(self) -> Counts:
         """The same, which know what is finished whatever becomes of their accesses."""
-        return replace(self, finished=self.sums)
+        return self if self.sums is self.finished else replace(self, finished=self.sums)
 
     @cached_property
     def weight_extents(self) -> tuple[dict[str, int], ...]:
@@ -255,6 +255,31 @@ def count_layer(
     hardware = at_precision(hardware, layer)
     mapping.check(layer, hardware)
     check_range(layer)
+    counts = _count(layer, hardware, mapping, weight_format)
+    check_fit(counts, weight_format or dense_format(layer, hardware))
+    return counts
+
+
+def count_narrower(
+    layer: ConvLayer, mapping: Mapping, counts: Counts, weight_format: WeightFormat
+) -> Counts:
+    """Counts of a smaller layer under loops that were cut for it; what it needs fits.
+
+    Parameters
+    ----------
+    layer : ConvLayer
+    mapping : Mapping
+    counts : Counts
+        Of the larger one.
+    weight_format : WeightFormat
+    """
+    return _count(layer, counts.hardware, mapping, weight_format)
+
+
+def _count(
+    layer: ConvLayer, hardware: Hardware, mapping: Mapping, weight_format: WeightFormat | None
+) -> Counts:
+    """Counts of a layer that the mapping covers, whatever room there is."""
     levels = len(hardware.levels)
     loops, window = mapping.loop_array(hardware), window_array(layer, hardware)
     heights = mapping.heights_array(hardware)
@@ -270,7 +295,6 @@ def count_layer(
         layer, hardware, mapping, *count_columns(counted), spans["tile"][:-1], spans["instances"],
         temporal_steps=int(steps),
     )  # fmt: skip
-    check_fit(counts, weight_format or dense_format(layer, hardware))
     _check_sound(counts)
     return counts
 

@@ -83,10 +83,10 @@ def _shown(value: object) -> str:
 
 def _fits(value: object, hint: Any) -> bool:
     """Whether a value is of a type; in doubt it is."""
-    origin, arguments = get_origin(hint) or hint, get_args(hint)
+    origin, arguments, is_array = _parts(hint)
     if value is None and types.NoneType in arguments:
         return True
-    if _is_array(hint):
+    if is_array:
         return hasattr(value, "__array__") or isinstance(value, list | tuple | numbers.Number)
     if origin in _UNIONS:
         return any(_fits(value, choice) for choice in arguments)
@@ -116,6 +116,12 @@ def _contents_fit(value: Any, origin: type, arguments: tuple[Any, ...]) -> bool:
             _fits(part, arguments[0]) for part in value
         )
     return True
+
+
+@functools.cache
+def _parts(hint: Any) -> tuple[Any, tuple[Any, ...], bool]:
+    """What a type is of, what stands in its brackets, and whether it is an array."""
+    return get_origin(hint) or hint, get_args(hint), _is_array(hint)
 
 
 def _is_array(hint: Any) -> bool:

@@ -232,7 +232,8 @@ class PhaseSearch:
         """The loops of the phase that multiplies, for tables as wide as any, or wider."""
         home, ordered = place.home, place.ordered
         shapes, widths = shared.shapes(tile), shared.widths(tile, ordered)
-        layer, rounds = shapes.entries(smooth(max(widths))), tile.rounds(shared.layer)
+        layer = shared.entries_layer(tile, smooth(max(widths)))
+        rounds = tile.rounds(shared.layer)
         loads = 1
         if shared.form.loads_codebook:
             loads = sum(widths.values()) * rounds.N * rounds.P * rounds.Q

@@ -14,7 +14,7 @@ from kcsim.hardware.level import Level, LevelPrecision
 from kcsim.hardware.schema import Hardware, Precision
 from kcsim.mapping.nest import Loop, Mapping
 from kcsim.model.codebook import codebook_place
-from kcsim.model.counts import Counts, check_fit, count_layer
+from kcsim.model.counts import Counts, check_fit, count_layer, count_narrower
 from kcsim.model.cycles import Cycles, count_cycles
 from kcsim.sharing.places import confined, index_level
 from kcsim.sharing.plan import Arithmetic, SharedLayer, SharedMapping
@@ -223,13 +223,18 @@ def count_entries(shared: SharedLayer, mapping: SharedMapping, widths: dict[int,
     again = rounds.N * rounds.P * rounds.Q
     runs = {entries: widths[entries] * again for entries in sorted(widths, reverse=True)}
     place: CodebookPlace | None = None
-    counted, taken = [], []
+    # The codebook stays where the widest run has it, and is loaded once for all.
+    loaded = replace(form, loads_codebook=False)
+    counted, taken = list[Counts](), []
     for entries in runs:
+        layer = shared.entries_layer(mapping.tile, entries)
         nest = fitted_entries(mapping.entries, shared, entries)
-        counts = count_layer(shapes.entries(entries), hardware, nest, form).with_sums()
-        # The codebook stays where the widest run has it, and is loaded once for all.
+        if counted:
+            counts = count_narrower(layer, nest, counted[0], form).with_sums()
+        else:
+            counts = count_layer(layer, hardware, nest, form).with_sums()
         place = place or codebook_place(counts, form)
-        taken.append(_cycles(counts, replace(form, loads_codebook=False), home, place))
+        taken.append(_cycles(counts, loaded, home, place))
         leave_out(counts.accesses, counts.transfers, entry_levels(shared, home))
         counted.append(counts)
     times = runs.values()
@@ -264,14 +269,16 @@ def fitted_entries(mapping: Mapping, shared: SharedLayer, entries: int) -> Mappi
         for nest in reversed(level.nests):
             loops = []
             for loop in reversed(nest):
-                bound = loop.bound
+                fitted = loop
                 if loop.dimension == shared.sharing.merged:
-                    bound = min(bound, left)
-                    left = -(-left // bound)
-                loops.append(Loop(loop.dimension, bound))
+                    fitted = Loop(loop.dimension, min(loop.bound, left))
+                    left = -(-left // fitted.bound)
+                loops.append(fitted)
             nests.append(tuple(reversed(loops)))
-        temporal, along_x, along_y = reversed(nests)
-        levels.append(replace(level, temporal=temporal, spatial_x=along_x, spatial_y=along_y))
+        temporal, along_x, along_y = nests = nests[::-1]
+        if tuple(nests) != level.nests:
+            level = replace(level, temporal=temporal, spatial_x=along_x, spatial_y=along_y)
+        levels.append(level)
     return Mapping(tuple(reversed(levels)))
 
 

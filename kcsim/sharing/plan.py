@@ -164,6 +164,14 @@ class SharedLayer:
             layer = replace(layer, zeros=replace(layer.zeros, weights=share))
         return PhaseShapes(layer, self.unit, self.sharing, tile, max(ordered, 1))
 
+    def entries_layer(self, tile: Tile, count: int) -> ConvLayer:
+        """The layer that multiplies by so many entries of one block, or filter, of a tile."""
+        key = "entries", tile.N, tile.P, tile.Q, count
+        if key not in self.known:
+            self.known[key] = self.shapes(tile).entries(count)
+        found: ConvLayer = self.known[key]
+        return found
+
     def sums(self, tile: Tile, ordered: int) -> SortedSums:
         """The sums of all tiles whose units come in order."""
         most = self.hardware.compute.group_cap or 0
