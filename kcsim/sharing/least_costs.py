@@ -72,8 +72,11 @@ class LeastCosts(LeastCycles):
                 channels = self.tables_used * shared.unit.channels
                 total += channels * self._pixels * self._brought_pj(home, inner, "inputs")
                 total += self.words * self._taken_pj(home, inner, "outputs", self.units.bits)
+                total += self._returned_pj(home, self.macs, self.words, self.units.bits)
             else:
-                total += self._multiplied_outputs * self._taken_pj(home, inner, "outputs")
+                sums = self._multiplied_outputs
+                total += sums * self._taken_pj(home, inner, "outputs")
+                total += self._returned_pj(home, self.macs, sums)
                 brought = self._brought_pj(home, inner, "inputs", self.units.bits)
                 total += self.words * self._touched * brought
         return np.asarray(total + self._listed_pj(home))
@@ -133,14 +136,13 @@ class LeastCosts(LeastCycles):
             given -= self._pj(decoder, {("weights", "reads"): value_bits})
         return self.listed * (brought + shared.unit.size * (given + looked_up))
 
-    def _returned_pj(self, home: int, added: Any, sums: Any) -> Any:
+    def _returned_pj(self, home: int, added: Any, sums: Any, bits: Any = None) -> Any:
         """What the innermost level spends at least on sums that come back to its MAC units.
 
         All do that are added to, but for those that start anew: as many as leave the level. Each
         of these more than there are `sums` crosses a network, and is taken by a level above.
         """
-        levels, bits = self.shared.hardware.levels, self.shared.hardware.precision_bits.outputs
-        inner = levels[-1]
+        levels, inner = self.shared.hardware.levels, self.shared.hardware.levels[-1]
         if "outputs" not in inner.kept_tensors or "outputs" in inner.may_bypass:
             return 0.0
         children, taken = 1, np.inf
@@ -149,13 +151,15 @@ class LeastCosts(LeastCycles):
             children *= level.fanout.children
             if "outputs" in level.kept_tensors:
                 # What children send may be added up on the way.
-                words = self.stored(i, "outputs") / (block_bits(level, "outputs") * children)
-                taken = min(taken, words * level.price("outputs", "update"))
-        taken += self._carried_pj(-2, bits)
-        back = bits / block_bits(inner, "outputs") * inner.price("outputs", "read")
+                stored, _ = self._widths(i, "outputs", bits)
+                words = stored / (block_bits(level, "outputs") * children)
+                taken = np.minimum(taken, words * level.price("outputs", "update"))
+        _, carried = self._widths(-1, "outputs", bits)
+        taken = taken + self._carried_pj(-2, carried)
+        back = carried / block_bits(inner, "outputs") * inner.price("outputs", "read")
         # Neighbors below one instance may be added up before.
         added = self._left * added / inner.fanout.children
-        return np.maximum(added - sums, 0) * min(back, taken)
+        return np.maximum(added - sums, 0) * np.minimum(back, taken)
 
     def _fetched_pj(self, home: int) -> np.ndarray:
         """What levels outside of the home spend, and the home on what it is brought."""
