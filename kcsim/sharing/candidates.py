@@ -125,7 +125,8 @@ class Candidates:
         if candidate.bounds.gathering_takes_more(candidate.at):
             gather = self._gather(candidate, below)
             return None if gather is None else self._raised(candidate._replace(gather=gather))
-        return self._raised(candidate._replace(entries=self._entries(candidate)))
+        entries = self._phases.least_of_entries(self._shared, candidate.place, candidate.tile)
+        return self._raised(candidate._replace(entries=entries))
 
     def _raised(self, candidate: Candidate) -> Candidate:
         """With the value that it comes to at least, knowing more."""
@@ -141,17 +142,17 @@ class Candidates:
         loops = self._phases.gather_loops(self._shared, candidate.place, candidate.tile, most)
         return None if loops is None else bounds.gather_with(at, loops, runs)
 
-    def _entries(self, candidate: Candidate) -> Cost:
-        return self._phases.entries(self._shared, candidate.place, candidate.tile).cost
-
     def _mapped(self, candidate: Candidate, below: float) -> SharedEstimate | None:
         """The whole of it, unless it does not come to less than a value: then ``None``."""
-        if candidate.entries is None:
-            candidate = self._raised(candidate._replace(entries=self._entries(candidate)))
+        place, tile = candidate.place, candidate.tile
+        entries = self._phases.entries(self._shared, place, tile).cost
+        candidate = self._raised(candidate._replace(entries=entries))
+        if candidate.value >= below:
+            return None
         gather = candidate.gather or self._gather(candidate, below)
         if gather is None or self._raised(candidate._replace(gather=gather)).value >= below:
             return None
-        return self._phases.mapped(self._shared, candidate.place, candidate.tile)
+        return self._phases.mapped(self._shared, place, tile)
 
 
 def _places(shared: SharedLayer) -> Iterator[Place]:

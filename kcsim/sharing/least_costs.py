@@ -139,8 +139,9 @@ class LeastCosts(LeastCycles):
     def _returned_pj(self, home: int, added: Any, sums: Any, bits: Any = None) -> Any:
         """What the innermost level spends at least on sums that come back to its MAC units.
 
-        All do that are added to, but for those that start anew: as many as leave the level. Each
-        of these more than there are `sums` crosses a network, and is taken by a level above.
+        All do that are added to, but for those that start anew: as many as leave the level. These
+        cross a network, where those of all children may be added up, and a level above takes what
+        comes of it: `sums` at least, which are accounted for elsewhere.
         """
         levels, inner = self.shared.hardware.levels, self.shared.hardware.levels[-1]
         if "outputs" not in inner.kept_tensors or "outputs" in inner.may_bypass:
@@ -150,16 +151,19 @@ class LeastCosts(LeastCycles):
             level = levels[i]
             children *= level.fanout.children
             if "outputs" in level.kept_tensors:
-                # What children send may be added up on the way.
-                stored, _ = self._widths(i, "outputs", bits)
-                words = stored / (block_bits(level, "outputs") * children)
+                words = self._widths(i, "outputs", bits)[0] / block_bits(level, "outputs")
                 taken = np.minimum(taken, words * level.price("outputs", "update"))
         _, carried = self._widths(-1, "outputs", bits)
-        taken = taken + self._carried_pj(-2, carried)
         back = carried / block_bits(inner, "outputs") * inner.price("outputs", "read")
+        carried = self._carried_pj(-2, carried)
         # Neighbors below one instance may be added up before.
-        added = self._left * added / inner.fanout.children
-        return np.maximum(added - sums, 0) * np.minimum(back, taken)
+        added = np.maximum(self._left * added / inner.fanout.children, sums)
+        # The least is where one of these many leave the level.
+        return np.minimum.reduce([
+            (added - leaving) * back + (leaving - sums) * carried
+            + np.maximum(leaving / children - sums, 0) * taken
+            for leaving in (sums, np.minimum(added, children * sums), added)
+        ])  # fmt: skip
 
     def _fetched_pj(self, home: int) -> np.ndarray:
         """What levels outside of the home spend, and the home on what it is brought."""

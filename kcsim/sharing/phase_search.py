@@ -34,9 +34,10 @@ from kcsim.sharing.account import (
     evaluate_shared,
     gather_cost,
 )  # fmt: skip
+from kcsim.sharing.least_entries import cut_short
 from kcsim.sharing.outer import find_outer
-from kcsim.sharing.phases import entry_levels, phase_hardware
-from kcsim.sharing.places import Place, index_level
+from kcsim.sharing.phases import entry_levels, first_levels, phase_hardware
+from kcsim.sharing.places import Place
 from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.shapes import smooth
 from kcsim.sharing.strategies import PhaseName
@@ -185,9 +186,20 @@ class PhaseSearch:
             )  # fmt: skip
             return Found(loops, entries_cost(shared, plan))
 
-        merged = getattr(tile, shared.sharing.merged)
-        own = shared.decode_level, place.home, place.ordered, shared.arithmetic(tile, place.ordered)
-        key = *own, tile.N, tile.P, tile.Q, merged
+        return _remembered(self._known.costs, _entries_key(shared, place, tile), find)
+
+    def least_of_entries(self, shared: SharedLayer, place: Place, tile: Tile) -> Cost:
+        """What multiplying comes to at least with its loops, which narrower tables cut short."""
+
+        def find() -> Cost:
+            loops = self._entry_loops(shared, place, tile)
+            if shared.sharing.merged == "C" or loops.codebook_level is not None:
+                # The first of the products that a filter adds up takes less than others; a codebook
+                # that is no store's takes turns with what else is read there.
+                return self.entries(shared, place, tile).cost
+            return cut_short(shared, tile, place.ordered, loops)
+
+        key = "least", *_entries_key(shared, place, tile)
         return _remembered(self._known.costs, key, find)
 
     def mapped(self, shared: SharedLayer, place: Place, tile: Tile) -> SharedEstimate:
@@ -309,6 +321,13 @@ class PhaseSearch:
         return None if isinstance(value, float) else value
 
 
+def _entries_key(shared: SharedLayer, place: Place, tile: Tile) -> tuple[object, ...]:
+    """Equal for tiles whose phase that multiplies is the same."""
+    merged = getattr(tile, shared.sharing.merged)
+    own = shared.decode_level, place.home, place.ordered, shared.arithmetic(tile, place.ordered)
+    return *own, tile.N, tile.P, tile.Q, merged
+
+
 def _remembered(known: _Known, key: object, find: Callable[[], _Remembered]) -> _Remembered:
     """What was found for a key, or could not be."""
     if key not in known:
@@ -331,26 +350,39 @@ def _without_loops(shared: SharedLayer, place: Place, tile: Tile) -> SharedMappi
     )  # fmt: skip
 
 
-_OUTSIDE = [columns.FILL_PJ, columns.DRAIN_PJ, columns.DRAIN_CYCLES]
+_OUTSIDE = [columns.FILL_PJ, columns.DRAIN_PJ, columns.WRITE_CYCLES, columns.DRAIN_CYCLES]
 """What of a level is not for what happens below it."""
+_CYCLES = [
+    columns.READ_CYCLES, columns.WRITE_CYCLES, columns.UPDATE_CYCLES, columns.SPILL_CYCLES,
+    columns.DRAIN_CYCLES,
+]  # fmt: skip
+
+
+def _prices(firsts: Sequence[int], home: int) -> np.ndarray:
+    """Factors for a phase that takes each tensor from some level: see `Prices`.
+
+    What happens above is not its own, nor does it wait for levels above its home.
+    """
+    factors = np.ones((home + 1, 3, columns.COSTS))
+    for j, first in enumerate(firsts):
+        factors[:first, j] = 0
+        factors[first, j, _OUTSIDE] = 0
+    factors[:home, :, _CYCLES] = 0
+    factors[:, :, columns.VALUE_BITS] = 0
+    return factors
 
 
 def _entry_prices(shared: SharedLayer, home: int) -> Prices:
-    """The phase that multiplies: what happens above where it finds its operands is not its own."""
+    """The phase that multiplies."""
     factors = np.ones((len(shared.hardware.levels), 3, columns.COSTS))
-    for j, first in enumerate(entry_levels(shared, home)):
-        factors[:first, j] = 0
-        factors[first, j, _OUTSIDE] = 0
-    factors[: home + 1, :, columns.VALUE_BITS] = 0
+    factors[: home + 1] = _prices(entry_levels(shared, home), home)
     return Prices(factors)
 
 
 def _gather_prices(shared: SharedLayer, home: int, last: int, width: int) -> Prices:
     """The phase that gathers: tables move as a whole, and are gathered from at a fixed price."""
     factors = np.ones((len(shared.hardware.levels), 3, columns.COSTS))
-    for j, first in enumerate((index_level(shared.hardware, home), home, home)):
-        factors[:first, j] = 0
-        factors[first, j, _OUTSIDE] = 0
+    factors[: home + 1] = _prices(first_levels(shared.hardware, home), home)
     role = TENSORS.index(shared.role)
     factors[: last + 1, role] *= width
     factors[last, role, [columns.READ_PJ, columns.UPDATE_PJ, columns.TRANSFER_PJ]] = 0
@@ -358,7 +390,6 @@ def _gather_prices(shared: SharedLayer, home: int, last: int, width: int) -> Pri
     factors[last + 1 :, role] = 0
     if role == TENSORS.index("outputs"):
         factors[last, role, [columns.WRITE_CYCLES, columns.UPDATE_CYCLES]] = 0
-    factors[: home + 1, :, columns.VALUE_BITS] = 0
     return Prices(factors)
 
 

@@ -14,6 +14,7 @@ from small_problems import layer_of
 from kcsim.errors import MappingError
 from kcsim.hardware.schema import Dataflow, LevelConstraint
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
+from kcsim.mapping.search import OBJECTIVES
 from kcsim.sharing.account import entries_cost, evaluate_shared, gather_cost
 from kcsim.sharing.bounds import Bounds
 from kcsim.sharing.phase_search import PhaseSearch, smooth
@@ -56,6 +57,25 @@ def test_no_mapping_costs_less_than_its_bound_with_its_own_phases(drawn):
     for known in ((None, None), (entries, None), (None, gather), (entries, gather)):
         for objective, value in (("energy", found.energy), ("cycles", found.cycles.total)):
             assert bounds.value_with(i, objective, *known) <= value * (1 + 1e-9)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(shared_mappings(), shared_mappings_on_chips()), st.sampled_from(OBJECTIVES))
+def test_phases_take_no_less_than_their_loops_say(drawn, objective):
+    assume(drawn is not None)
+    shared, mapping = drawn.shared, drawn.mapping
+    home, last = (shared.hardware.level_index(n) for n in (mapping.home, mapping.gathered_at))
+    place, tile, known = Place(home, last, mapping.order), mapping.tile, PhaseSearch(objective)
+    bounds = Bounds.of(shared, *place)
+    i = bounds.tiles.tolist().index(list(tile))
+    gathered, multiplied = (part(shared, place, tile) for part in (known.gather, known.entries))
+    least = (
+        bounds.gather_with(i, gathered.loops, shared.runs(tile)),
+        known.least_of_entries(shared, place, tile),
+    )
+    for cost, bound in zip((gathered.cost, multiplied.cost), least, strict=True):
+        for value, floor in zip(cost, bound, strict=True):
+            assert floor <= value * (1 + 1e-9)
 
 
 @settings(max_examples=40, deadline=None)
