@@ -17,7 +17,6 @@ from kcsim.cost.prices import DENSE, Prices, WeightCosts
 from kcsim.errors import MappingError
 from kcsim.hardware.level import Level
 from kcsim.hardware.schema import Compute, Hardware, LevelConstraint
-from kcsim.kernels.search import machine as columns
 from kcsim.kernels.spreads import most_spread
 from kcsim.mapping import explore
 from kcsim.mapping.deadline import Deadline
@@ -36,13 +35,14 @@ from kcsim.sharing.account import (
 )  # fmt: skip
 from kcsim.sharing.least_entries import cut_short
 from kcsim.sharing.outer import find_outer
-from kcsim.sharing.phases import entry_levels, first_levels, phase_hardware
+from kcsim.sharing.phase_prices import entry_prices, gather_prices
+from kcsim.sharing.phases import phase_hardware
 from kcsim.sharing.places import Place
 from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.shapes import smooth
 from kcsim.sharing.strategies import PhaseName
 from kcsim.sharing.tiles import Tile
-from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
+from kcsim.workload.layer import DIMENSIONS, ConvLayer
 
 MORE = 1.05
 """How much more than asked for is searched: with the decoder elsewhere, a bit more may be asked."""
@@ -162,7 +162,7 @@ class PhaseSearch:
         def find(most: float) -> SearchResult | None:
             return self._search(
                 layer, self._hardware(shared, "gather", place, tile), (costs,),
-                _gather_prices(shared, home, last, width), home + 1, most,
+                gather_prices(shared, home, last, width), home + 1, most,
             )  # fmt: skip
 
         key = home, last, shared.role, costs, width, units, layer.shape_key
@@ -261,7 +261,7 @@ class PhaseSearch:
         )  # fmt: skip
 
         def find(most: float) -> SearchResult | None:
-            prices = _entry_prices(shared, home)
+            prices = entry_prices(shared, home)
             return self._search(layer, hardware, costs, prices, home + 1, most)
 
         own = shared.decode_level, home, shared.role, shared.arithmetic(tile, ordered)
@@ -348,49 +348,6 @@ def _without_loops(shared: SharedLayer, place: Place, tile: Tile) -> SharedMappi
         shared.sharing, home, last, place.ordered > 0, tile, none, none, none,
         group=max(place.ordered, 1),
     )  # fmt: skip
-
-
-_OUTSIDE = [columns.FILL_PJ, columns.DRAIN_PJ, columns.WRITE_CYCLES, columns.DRAIN_CYCLES]
-"""What of a level is not for what happens below it."""
-_CYCLES = [
-    columns.READ_CYCLES, columns.WRITE_CYCLES, columns.UPDATE_CYCLES, columns.SPILL_CYCLES,
-    columns.DRAIN_CYCLES,
-]  # fmt: skip
-
-
-def _prices(firsts: Sequence[int], home: int) -> np.ndarray:
-    """Factors for a phase that takes each tensor from some level: see `Prices`.
-
-    What happens above is not its own, nor does it wait for levels above its home.
-    """
-    factors = np.ones((home + 1, 3, columns.COSTS))
-    for j, first in enumerate(firsts):
-        factors[:first, j] = 0
-        factors[first, j, _OUTSIDE] = 0
-    factors[:home, :, _CYCLES] = 0
-    factors[:, :, columns.VALUE_BITS] = 0
-    return factors
-
-
-def _entry_prices(shared: SharedLayer, home: int) -> Prices:
-    """The phase that multiplies."""
-    factors = np.ones((len(shared.hardware.levels), 3, columns.COSTS))
-    factors[: home + 1] = _prices(entry_levels(shared, home), home)
-    return Prices(factors)
-
-
-def _gather_prices(shared: SharedLayer, home: int, last: int, width: int) -> Prices:
-    """The phase that gathers: tables move as a whole, and are gathered from at a fixed price."""
-    factors = np.ones((len(shared.hardware.levels), 3, columns.COSTS))
-    factors[: home + 1] = _prices(first_levels(shared.hardware, home), home)
-    role = TENSORS.index(shared.role)
-    factors[: last + 1, role] *= width
-    factors[last, role, [columns.READ_PJ, columns.UPDATE_PJ, columns.TRANSFER_PJ]] = 0
-    factors[last, role, [columns.READ_CYCLES, columns.SPILL_CYCLES]] = 0
-    factors[last + 1 :, role] = 0
-    if role == TENSORS.index("outputs"):
-        factors[last, role, [columns.WRITE_CYCLES, columns.UPDATE_CYCLES]] = 0
-    return Prices(factors)
 
 
 def repeatable(shared: SharedLayer, home: int) -> str:
