@@ -193,9 +193,8 @@ class PhaseSearch:
 
         def find() -> Cost:
             loops = self._entry_loops(shared, place, tile)
-            if shared.sharing.merged == "C" or loops.codebook_level is not None:
-                # The first of the products that a filter adds up takes less than others; a codebook
-                # that is no store's takes turns with what else is read there.
+            if shared.sharing.merged == "C":
+                # The first of the products that a filter adds up takes less than others.
                 return self.entries(shared, place, tile).cost
             return cut_short(shared, tile, place.ordered, loops)
 
@@ -251,14 +250,9 @@ class PhaseSearch:
             loads = sum(widths.values()) * rounds.N * rounds.P * rounds.Q
 
         hardware = self._hardware(shared, "entries", place._replace(last=home), tile)
-        # The codebook is loaded once for all runs.
         costs = tuple(
-            replace(
-                each, load_pj=each.load_pj / loads, copy_pj=each.copy_pj / loads,
-                load_cycles=each.load_cycles / loads, copy_cycles=each.copy_cycles / loads,
-            )
-            for each in shared.entry_form(shapes).costs(hardware)
-        )  # fmt: skip
+            _of_one_run(each, loads, home) for each in shared.entry_form(shapes).costs(hardware)
+        )
 
         def find(most: float) -> SearchResult | None:
             prices = entry_prices(shared, home)
@@ -319,6 +313,19 @@ class PhaseSearch:
         if isinstance(value, MappingError):
             raise value
         return None if isinstance(value, float) else value
+
+
+def _of_one_run(weights: WeightCosts, loads: int, home: int) -> WeightCosts:
+    """What a run pays of a codebook that is loaded once for so many.
+
+    It does not wait for lookups above its home.
+    """
+    is_above = weights.store_level is not None and weights.store_level < home
+    return replace(
+        weights, load_pj=weights.load_pj / loads, copy_pj=weights.copy_pj / loads,
+        load_cycles=weights.load_cycles / loads, copy_cycles=weights.copy_cycles / loads,
+        lookup_cycles=0.0 if is_above else weights.lookup_cycles,
+    )  # fmt: skip
 
 
 def _entries_key(shared: SharedLayer, place: Place, tile: Tile) -> tuple[object, ...]:
