@@ -212,7 +212,7 @@ def with_chip_keys(draw, hardware):
 
 @st.composite
 def shared_mappings_on_chips(draw):
-    """Shared layers on hardware with that, which stores zeros in fewer bits."""
+    """Shared layers on hardware with that, which leaks and stores zeros in fewer bits."""
     drawn = draw(shared_mappings())
     if drawn is None:
         return None
@@ -224,11 +224,13 @@ def shared_mappings_on_chips(draw):
         may = ("inputs", "outputs") if not levels else ("inputs",)
         drawn_codings = {tensor: draw(codings) for tensor in may if tensor in level.kept_tensors}
         coded = {tensor: coding for tensor, coding in drawn_codings.items() if coding}
-        levels.append(replace(level, compression=coded))
+        leakage = draw(st.sampled_from((0, 0, 0.5)))
+        levels.append(replace(level, compression=coded, leakage_pj_per_cycle=leakage))
     shares = st.sampled_from((0, 0.4, 0.9))
     zeros = ZeroShares(0, draw(shares), draw(shares))
     layer = replace(drawn.shared.layer, zeros=zeros, bias=draw(st.booleans()))
-    hardware = replace(hardware, levels=tuple(levels))
+    static = draw(st.sampled_from((0, 0, 2)))
+    hardware = replace(hardware, levels=tuple(levels), static_pj_per_cycle=static)
     return replace(drawn, shared=replace(drawn.shared, hardware=hardware, layer=layer))
 
 

@@ -61,6 +61,14 @@ def idle_pj(hardware: Hardware) -> float:
     return exact_sum(each.leakage(0) + each.clock(0) for each in statics_of(hardware))
 
 
+def busy_pj(hardware: Hardware) -> float:
+    """Energy of a cycle in which all instances are in use, with the hardware's own."""
+    parts = (
+        each.leakage(each.instances) + each.clock(each.instances) for each in statics_of(hardware)
+    )
+    return exact_sum([hardware.static_pj_per_cycle, *parts])
+
+
 def has_idle_costs(hardware: Hardware) -> bool:
     """Whether instances cost anything that are not in use."""
     return any(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kcsim.cost.static import idle_pj
+from kcsim.cost.static import busy_pj
 from kcsim.mapping.search import SearchResult, objective_value
 from kcsim.sharing.account import Cost
 from kcsim.sharing.least_costs import LeastCosts
@@ -34,9 +34,9 @@ class Bounds:
     outside_cycles : float64[tiles]
         Of the outermost level.
     static_pj_per_cycle : float
-    idle_pj_per_cycle : float
-        Of instances, whether they are in use or not.
-    offsets : bool
+    busy_pj_per_cycle : float
+        With all that instances leak at most.
+    has_offsets : bool
         Whether the phase that gathers runs a second time, for sums of whole blocks.
     homes : float64[tiles]
         Homes that may work side by side.
@@ -53,8 +53,8 @@ class Bounds:
     outer_energy: np.ndarray
     outside_cycles: np.ndarray
     static_pj_per_cycle: float
-    idle_pj_per_cycle: float
-    offsets: bool
+    busy_pj_per_cycle: float
+    has_offsets: bool
     homes: np.ndarray
     are_all: bool
 
@@ -70,7 +70,7 @@ class Bounds:
             table.entries_energy(home)[fits], table.entries_cycles(home)[fits],
             table.outer_energy(home)[fits],
             table.outside_cycles(home)[fits], shared.hardware.static_pj_per_cycle,
-            idle_pj(shared.hardware), shared.has_offsets,
+            busy_pj(shared.hardware), shared.has_offsets,
             table.homes(home)[fits], are_all,
         )  # fmt: skip
 
@@ -127,9 +127,9 @@ class Bounds:
         what is gathered either, but all that every cycle costs is in its energy.
         """
         least = self._gather(index)
-        own = loops.energy - (self.static_pj_per_cycle + self.idle_pj_per_cycle) * loops.cycles
+        own = loops.energy - self.busy_pj_per_cycle * loops.cycles
         energy = runs * own * (1 - 1e-12) + float(self.gathered_energy[index])
-        cycles = runs * loops.cycles * (1 + self.offsets) * (1 - 1e-12)
+        cycles = runs * loops.cycles * (1 + self.has_offsets) * (1 - 1e-12)
         cycles = max(cycles, least.cycles)
         return Cost(max(energy, least.energy), cycles, cycles)
 
@@ -158,7 +158,7 @@ class Bounds:
         runs : int
         """
         static, homes = self.static_pj_per_cycle, float(self.homes[index])
-        if below == math.inf or (static + self.idle_pj_per_cycle and homes > 1):
+        if below == math.inf or (self.busy_pj_per_cycle and homes > 1):
             # Each home would be charged for cycles that they have in common.
             return math.inf
         energy, cycles, waiting = entries or self._entries(index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kcsim.cost.static import idle_pj
+from kcsim.cost.static import busy_pj
 from kcsim.cost.zero_savings import left_of_cycles
 from kcsim.mapping.nest import Mapping
 from kcsim.mapping.search import SearchResult
@@ -34,9 +34,8 @@ def cut_short(shared: SharedLayer, tile: Tile, ordered: int, loops: SearchResult
     layer = shared.entries_layer(tile, widest)
     each = steps * compute.cycles_per_mac * float(left_of_cycles(compute, layer.zeros))
     cycles = {n: each * -(-n // beside) for n in widths}
-    static = shared.hardware.static_pj_per_cycle + idle_pj(shared.hardware)
     tables = again * sum(n * count for n, count in widths.items()) / widest
-    energy = tables * (loops.energy - static * loops.cycles)
+    energy = tables * (loops.energy - busy_pj(shared.hardware) * loops.cycles)
     total = again * sum(cycles[n] * count for n, count in widths.items())
     longest = max(cycles.values()) * again * sum(widths.values())
     return Cost(energy * _SLACK, total * _SLACK, longest * _SLACK)
