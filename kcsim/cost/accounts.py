@@ -13,9 +13,10 @@ from kcsim.workload.layer import TENSORS
 _ACTIONS = {"reads": columns.READ, "fills": columns.FILL, "updates": columns.UPDATE}
 _WAYS = {DOWN: columns.DOWN, UP: columns.UP}
 _CYCLES = {
-    columns.READ: columns.READ_CYCLES, columns.FILL: columns.WRITE_CYCLES,
-    columns.UPDATE: columns.UPDATE_CYCLES,
-}  # fmt: skip
+    columns.READ: [columns.READ_CYCLES, columns.DRAIN_CYCLES],
+    columns.FILL: [columns.WRITE_CYCLES],
+    columns.UPDATE: [columns.UPDATE_CYCLES],
+}
 
 
 def stall_cycles(hardware: Hardware) -> np.ndarray:
@@ -37,7 +38,7 @@ def number_ports(hardware: Hardware, costs: np.ndarray) -> tuple[np.ndarray, np.
         ends[i, 0] = account
         for path in ports_of(level):
             served = [(TENSORS.index(t), _ACTIONS[action]) for t, action in path.rates]
-            if any(costs[i, tensor, _CYCLES[action]] for tensor, action in served):
+            if any(costs[i, tensor, _CYCLES[action]].any() for tensor, action in served):
                 for tensor, action in served:
                     ports[i, tensor, action] = account
                 account += 1

@@ -109,14 +109,20 @@ class Prices:
         Times the costs of a `Machine`: 0 for what others account for, above 1 where a word stands
         for several.
     cycles_per_mac : float, optional
-        As the hardware says when absent.
+        As the hardware says, zeros left out, when absent.
     more_pj : float
         Energy of all else that no mapping changes.
+    used : float64[levels + 1], optional
+        Instances in use, MAC units last, for each one that the nest counts; 1 when absent.
+    ports : float64[levels + 1, 2], optional
+        ``MORE_CYCLES`` and ``SHARED_CYCLES`` of a `Machine`; none when absent.
     """
 
     factors: np.ndarray
     cycles_per_mac: float | None = None
     more_pj: float = 0.0
+    used: np.ndarray | None = None
+    ports: np.ndarray | None = None
 
 
 def window_array(layer: ConvLayer, hardware: Hardware) -> np.ndarray:
@@ -203,14 +209,19 @@ def _machine(
     levels, compute, count = hardware.levels, hardware.compute, len(hardware.levels)
     costs, network_cycles, finished = (each.copy() for each in words)
     leave_out_zeros(layer, hardware, costs, keeps[-1], weights.leaves_out_zeros_at(count - 1))
-    cycles_per_mac, fixed_pj = float(compute.cycles_per_mac), weights.load_pj
+    left = float(left_of_macs(compute, layer.zeros))
+    timed = float(left_of_cycles(compute, layer.zeros))
+    cycles_per_mac, fixed_pj = compute.cycles_per_mac * timed, weights.load_pj
+    cycles = np.zeros((count + 1, 4))
+    cycles[:, columns.LEAK_PJ] = _leaks(hardware)
+    cycles[:, columns.OVERLAPPED] = [level.buffering != "single" for level in levels] + [True]
     if prices:
+        cycles[:, columns.LEAK_PJ] *= 1.0 if prices.used is None else prices.used
+        cycles[:, columns.MORE_CYCLES :] = 0.0 if prices.ports is None else prices.ports
         costs *= prices.factors
         finished *= prices.factors[:, _OUTPUTS, _SPARED]
         fixed_pj += prices.more_pj
         cycles_per_mac = cycles_per_mac if prices.cycles_per_mac is None else prices.cycles_per_mac
-    left = float(left_of_macs(compute, layer.zeros))
-    timed = float(left_of_cycles(compute, layer.zeros))
     mac_pj = layer.macs * (left * compute.mac_pj + (timed - left) * compute.gated_mac_pj)
     store, port = weights.store_level, weights.store_level
     if store is None:
@@ -224,7 +235,6 @@ def _machine(
     ports, port_ends = number_ports(hardware, costs)
     stalls = stall_cycles(hardware)
     stall_account = int(port_ends[-1, 2]) if stalls.any() else 0
-    overlapped = [level.buffering != "single" for level in levels] + [True]
     return Machine(
         window=window_array(layer, hardware),
         rules=rule_array(layer, hardware, keeps),
@@ -238,10 +248,10 @@ def _machine(
         finished=finished,
         has_wide_sums=has_wide_sums(hardware),
         rooms=_room_array(hardware, weights),
-        cycles=np.array([_leaks(hardware), overlapped], np.float64).T.copy(),
+        cycles=cycles,
         unit=np.array([*weights.unit, *decoder, weights.unit_filters], np.int64),
         macs=float(layer.macs),
-        cycles_per_mac=cycles_per_mac * timed,
+        cycles_per_mac=float(cycles_per_mac),
         mac_pj=float(mac_pj + fixed_pj + bias_pj(layer, hardware)),
         static_pj=float(hardware.static_pj_per_cycle) + idle_pj(hardware),
         lookup_pj=lookup_pj,

@@ -28,7 +28,14 @@ from kcsim.model.energy import (
 from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.model.traffic import macs_left
 from kcsim.sharing.home import check_home
-from kcsim.sharing.phases import Phase, count_entries, count_gather, count_outer
+from kcsim.sharing.phases import (
+    Phase,
+    accumulated,
+    count_entries,
+    count_gather,
+    count_outer,
+    with_sums_read,
+)
 from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.workload.execution import Operations
 from kcsim.workload.layer import TENSORS
@@ -182,15 +189,12 @@ def evaluate_shared(
     home_bits = check_home(shared, mapping, width)
     outer = count_outer(shared, mapping)
     own = known or (gather_cost(shared, mapping), entries_cost(shared, mapping))
-    gather, entries = (_with_instances(each.phase, outer, home) for each in own)
-    # Tiles of further channels add to outputs that are there already.
-    accumulated = shared.layer.output_words * (tile.rounds(shared.layer).C - 1)
-    if gather.role == "inputs":
-        gather = _with_more_read(gather, home, accumulated)
-    else:
-        entries = _with_more_read(entries, home, accumulated)
+    gather, entries = (
+        _with_instances(each, outer, home)
+        for each in with_sums_read(shared, mapping, (own[0].phase, own[1].phase))
+    )
     phase_items = own[0].items, own[1].items
-    if accumulated or outer.instances[home] > 1:
+    if accumulated(shared, tile) or outer.instances[home] > 1:
         phase_items = _gather_items(shared, mapping, gather), _entry_items(entries)
     instances = np.maximum(gather.counts.instances, entries.counts.instances)
     index_form = shared.indexed_form(tile, order, home)
@@ -276,13 +280,6 @@ def entries_cost(shared: SharedLayer, mapping: SharedMapping) -> PhaseCost:
     """
     phase = count_entries(shared, mapping, shared.widths(mapping.tile, mapping.order))
     return PhaseCost(phase, _entry_items(phase))
-
-
-def _with_more_read(phase: Phase, home: int, words: int) -> Phase:
-    """The phase that reads more outputs at the home."""
-    accesses = phase.counts.accesses.copy()
-    accesses[home, _OUTPUTS, 0] += words
-    return replace(phase, counts=replace(phase.counts, accesses=accesses))
 
 
 def _with_instances(phase: Phase, outer: Counts, home: int) -> Phase:

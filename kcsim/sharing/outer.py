@@ -2,62 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from kcsim.cost.prices import Prices, window_array
+from kcsim.cost.biases import bias_pj
+from kcsim.cost.prices import DENSE, Prices, WeightCosts, window_array
+from kcsim.errors import MappingError
 from kcsim.hardware.schema import Dataflow, Hardware, LevelConstraint
 from kcsim.kernels.search.machine import (
     COSTS,
     DRAIN_CYCLES,
     DRAIN_PJ,
     FILL_PJ,
-    UPDATE_CYCLES,
     WRITE_CYCLES,
 )
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import SearchResult
+from kcsim.model.codebook import codebook_place
+from kcsim.model.cycles import transfer_cycles
+from kcsim.sharing.account import PhaseCost
+from kcsim.sharing.phases import Phase, with_sums_read
 from kcsim.sharing.places import index_level
-from kcsim.sharing.plan import SharedLayer
+from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import DIMENSIONS, ConvLayer, Dimension
 
-_AT_HOME = [FILL_PJ, WRITE_CYCLES, UPDATE_CYCLES, DRAIN_PJ, DRAIN_CYCLES]
+_AT_HOME = [FILL_PJ, WRITE_CYCLES, DRAIN_PJ, DRAIN_CYCLES]
 """What loops outside of the home take there."""
 
 
 def find_outer(
     shared: SharedLayer,
-    home: int,
-    tile: Tile,
-    ordered: int,
-    within: tuple[float, float],
+    plan: SharedMapping,
+    phases: tuple[PhaseCost, PhaseCost],
     search: Callable[..., SearchResult],
-) -> Mapping:
+) -> list[Mapping]:
     """The best loops above the home, with the tile below them.
 
     One tile is one word to these loops, but for inputs, whose tiles overlap: there it is a window.
+    Homes that work side by side wait for the one with the most entries: where that matters, the
+    best loops for a single home come before the best for any number.
 
     Parameters
     ----------
     shared : SharedLayer
-    home : int
-        Position of the level.
-    tile : Tile
-    ordered : int
-    within : (float, float)
-        Energy and cycles of the phases for one tile.
+    plan : SharedMapping
+        All but these loops.
+    phases : (PhaseCost, PhaseCost)
+        The one that gathers, and the one that multiplies.
     search : callable
-        Of a layer, a hardware and ``prices``.
+        Of a layer, a hardware, ``weights`` and ``prices``.
 
     Raises
     ------
     MappingError
         If nothing fits, or the dataflow leaves no place for a loop.
     """
-    layer, hardware = shared.layer, shared.hardware
+    layer, hardware, tile = shared.layer, shared.hardware, plan.tile
+    home, found = hardware.level_index(plan.home), []
     inside = tuple(
         Loop(name, size)
         for name, size in (
@@ -67,20 +71,41 @@ def find_outer(
         )
         if size > 1
     )
-    name = hardware.levels[home].name
     if max(tile.rounds(layer)) == 1:
-        return Mapping((LevelLoops(name, inside),))
-    tiles, prices = _tiles_as_words(shared, home, tile, ordered, within)
-    found = search(tiles, _confined(hardware, home), prices=prices)
-    names = hardware.level_names[:home]
-    outside = tuple(level for level in found.mapping.levels if level.level in names)
-    return Mapping((*outside, LevelLoops(name, inside)))
+        return [Mapping((LevelLoops(plan.home, inside),))]
+    tiles, error = _tiles_as_words(shared, tile), None
+    copies = _copies(shared, phases[1].phase, home)
+    for seen, cycles in _numbers_of_homes(hardware, home, phases):
+        prices = _prices(shared, plan, phases, cycles, copies.copy_pj)
+        try:
+            best = search(tiles, _confined(seen, home), weights=(copies,), prices=prices)
+        except MappingError as reason:
+            error = reason
+            continue
+        outside = best.mapping.levels[:home]
+        found.append(Mapping((*outside, LevelLoops(plan.home, inside))))
+    if error and not found:
+        raise error
+    return found
 
 
-def _tiles_as_words(
-    shared: SharedLayer, home: int, tile: Tile, ordered: int, within: tuple[float, float]
-) -> tuple[ConvLayer, Prices]:
-    """A layer whose loops are those over tiles, and what moving one word of it costs."""
+def _numbers_of_homes(
+    hardware: Hardware, home: int, phases: tuple[PhaseCost, PhaseCost]
+) -> Iterator[tuple[Hardware, float]]:
+    """The hardware with one home or all there are, and what the phases take of all tiles."""
+    gathered, multiplied = (each.cost for each in phases)
+    above = hardware.levels[:home]
+    alone = all(level.fanout.children == 1 for level in above)
+    if alone or multiplied.waiting > multiplied.cycles:
+        single = (replace(level, fanout=replace(level.fanout, x=1, y=1)) for level in above)
+        seen = hardware if alone else replace(hardware, levels=(*single, *hardware.levels[home:]))
+        yield seen, gathered.cycles + multiplied.cycles
+    if not alone:
+        yield hardware, gathered.cycles + multiplied.waiting
+
+
+def _tiles_as_words(shared: SharedLayer, tile: Tile) -> ConvLayer:
+    """A layer whose loops are those over tiles."""
     layer, hardware, rounds = shared.layer, shared.hardware, tile.rounds(shared.layer)
     stride, dilation = zip(*window_array(layer, hardware).tolist(), strict=True)
     sizes = tile.P, tile.Q
@@ -89,21 +114,66 @@ def _tiles_as_words(
     kernel = tuple(stride[i] * (sizes[i] - 1) + dilation[i] * (taps[i] - 1) + 1 for i in range(2))
     counts = rounds.P, rounds.Q
     image = [strides[i] * (counts[i] - 1) + kernel[i] for i in range(2)]
-    tiles = ConvLayer(
+    return ConvLayer(
         layer.name, rounds.G * rounds.C, rounds.G * rounds.M, image[0], image[1],
         kernel[0], kernel[1], (strides[0], strides[1]), 0, 1, rounds.G, rounds.N,
         zeros=replace(layer.zeros, weights=0.0),
     )  # fmt: skip
-    shapes = shared.shapes(tile)
-    bits = shapes.units * shared.stored_bits(tile, ordered, home) / hardware.precision_bits.weights
-    words = float(bits) / (kernel[0] * kernel[1]), tile.N * tile.G * tile.C, shapes.output_words
+
+
+def _prices(
+    shared: SharedLayer,
+    plan: SharedMapping,
+    phases: tuple[PhaseCost, PhaseCost],
+    cycles: float,
+    copy_pj: float,
+) -> Prices:
+    """What moving one such word costs, and what the phases cost, with one copy of the codebook."""
+    hardware, tile, shapes = shared.hardware, plan.tile, shared.shapes(plan.tile)
+    home, window = hardware.level_index(plan.home), _tiles_as_words(shared, tile)
+    steps = window.kernel_height * window.kernel_width
+    bits = shapes.units * shared.stored_bits(tile, plan.order, home)
+    words = (
+        float(bits / hardware.precision_bits.weights) / steps,
+        tile.N * tile.G * tile.C,
+        shapes.output_words,
+    )
     factors = np.zeros((len(hardware.levels), 3, COSTS))
     for j, first in enumerate((index_level(hardware, home), home, home)):
         factors[:first, j] = words[j]
         factors[first, j, _AT_HOME] = words[j]
-    energy, cycles = within
-    steps = kernel[0] * kernel[1]
-    return tiles, Prices(factors, cycles / steps, shared.runs(tile) * energy)
+    used = np.maximum(*(each.phase.counts.instances for each in phases))
+    energy = sum(each.cost.energy for each in phases) - copy_pj + bias_pj(shared.layer, hardware)
+    reading = with_sums_read(shared, plan, (phases[0].phase, phases[1].phase))
+    ports = np.add(*(_port_cycles(each, hardware, home) for each in reading))
+    return Prices(factors, cycles / shared.runs(tile) / steps, energy, used, ports)
+
+
+def _port_cycles(phase: Phase, hardware: Hardware, home: int) -> np.ndarray:
+    """For how long a phase takes ports of the home and above: see `Prices.ports`.
+
+    Homes share what it does, but each writes its copy of the codebook.
+    """
+    found, counts, form = np.zeros((len(hardware.levels) + 1, 2)), phase.counts, phase.weights
+    place, loaded = codebook_place(counts, form), replace(form, loads_codebook=False)
+    for i, level in enumerate(hardware.levels[: home + 1]):
+        every = transfer_cycles(counts, form, place, i, level)
+        shared = transfer_cycles(counts, loaded, place, i, level) if i == home else 0
+        if i == home or all(above.fanout.children == 1 for above in hardware.levels[:i]):
+            # How many instances of others share it is for the loops to say.
+            found[i] = every - shared, shared
+    return found
+
+
+def _copies(shared: SharedLayer, entries: Phase, home: int) -> WeightCosts:
+    """What homes cost that each have a copy of the codebook, or several."""
+    form, place = entries.weights, codebook_place(entries.counts, entries.weights)
+    if place is None:
+        return DENSE
+    level = form.decode_level if place.index is None else place.index
+    costs = next(each for each in form.costs(shared.hardware) if each.store_level == place.index)
+    copies = int(entries.counts.instances[level])
+    return WeightCosts(store_level=min(level, home), copy_pj=costs.copy_pj * copies)
 
 
 def _without_taps(allowed: tuple[Dimension, ...] | None) -> tuple[Dimension, ...]:
@@ -129,4 +199,5 @@ def _confined(hardware: Hardware, home: int) -> Hardware:
         for i, level in enumerate(hardware.levels)
     )
     dataflow = Dataflow(name=hardware.dataflow.name, levels=constraints)
-    return replace(hardware, levels=levels, dataflow=dataflow)
+    compute = replace(hardware.compute, mac_pj=0.0, gated_mac_pj=0.0)
+    return replace(hardware, levels=levels, dataflow=dataflow, compute=compute)

@@ -204,18 +204,18 @@ class PhaseSearch:
     def mapped(self, shared: SharedLayer, place: Place, tile: Tile) -> SharedEstimate:
         """The estimate with the best loops for a tile and its place."""
         gathered, multiplied = self.gather(shared, place, tile), self.entries(shared, place, tile)
-        gather, multiply = gathered.loops, multiplied.loops
-        tables = tile.G * shared.shapes(tile).tables
-        within = (
-            gather.energy + tables * multiply.energy,
-            gather.cycles + tables * multiply.cycles,
-        )
-        outer = find_outer(shared, place.home, tile, place.ordered, within, self._best)
         plan = replace(
-            _without_loops(shared, place, tile), outer=outer, gather=gather.mapping,
-            entries=multiply.mapping, codebook_level=multiply.codebook_level,
+            _without_loops(shared, place, tile), gather=gathered.loops.mapping,
+            entries=multiplied.loops.mapping, codebook_level=multiplied.loops.codebook_level,
         )  # fmt: skip
-        return evaluate_shared(shared, plan, (gathered.counted, multiplied.counted))
+        phases = gathered.counted, multiplied.counted
+        found = (
+            evaluate_shared(shared, replace(plan, outer=outer), phases)
+            for outer in find_outer(shared, plan, phases, self._best)
+        )
+        return min(
+            found, key=lambda each: objective_value(self._objective, each.energy, each.cycles.total)
+        )
 
     def _value(self, found: SearchResult) -> float:
         return objective_value(self._objective, found.energy, found.cycles)
@@ -286,9 +286,11 @@ class PhaseSearch:
         self.cut = self.cut or (found.note if found else "")
         return found
 
-    def _best(self, layer: ConvLayer, hardware: Hardware, prices: Prices) -> SearchResult:
+    def _best(
+        self, layer: ConvLayer, hardware: Hardware, weights: Sequence[WeightCosts], prices: Prices
+    ) -> SearchResult:
         # Loops over what a tile spans are all at its home, where they cost nothing.
-        found = self._search(layer, hardware, prices=prices, uncut="RS")
+        found = self._search(layer, hardware, weights, prices, uncut="RS")
         assert found is not None
         return found
 

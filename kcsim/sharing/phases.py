@@ -260,6 +260,36 @@ def _finished(repeated: list[tuple[Counts, int]]) -> FinishedSums | None:
     return FinishedSums(np.all(held, axis=0), np.sum(arriving, axis=0), np.sum(crossing, axis=0))
 
 
+def accumulated(shared: SharedLayer, tile: Tile) -> int:
+    """Words that are read at the home to add to them: outputs of tiles of other channels."""
+    return shared.layer.output_words * (tile.rounds(shared.layer).C - 1)
+
+
+def with_sums_read(
+    shared: SharedLayer, mapping: SharedMapping, phases: tuple[Phase, Phase]
+) -> tuple[Phase, Phase]:
+    """The phases, the second of which reads outputs of other tiles at the home.
+
+    Parameters
+    ----------
+    shared : SharedLayer
+    mapping : SharedMapping
+    phases : (Phase, Phase)
+        The one that gathers, and the one that multiplies.
+    """
+    gather, entries = phases
+    home, words = shared.hardware.level_index(mapping.home), accumulated(shared, mapping.tile)
+    if gather.role == "inputs":
+        return _with_more_read(gather, home, words), entries
+    return gather, _with_more_read(entries, home, words)
+
+
+def _with_more_read(phase: Phase, home: int, words: int) -> Phase:
+    accesses = phase.counts.accesses.copy()
+    accesses[home, TENSORS.index("outputs"), READS] += words
+    return replace(phase, counts=replace(phase.counts, accesses=accesses))
+
+
 def fitted_entries(mapping: Mapping, shared: SharedLayer, entries: int) -> Mapping:
     """The mapping of the phase that multiplies, for fewer entries than it was made for."""
     # Loops over them cover no more than these, from inside out.

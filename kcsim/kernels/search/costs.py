@@ -34,9 +34,11 @@ from kcsim.kernels.search.machine import (
     CAPACITY,
     FILL,
     GROUP,
+    MORE_CYCLES,
     OVERLAPPED,
     READ,
     READ_PJ,
+    SHARED_CYCLES,
     SPARED_BITS,
     STORE,
     TRANSFER_PJ,
@@ -78,8 +80,12 @@ def cycles_of(problem, amounts, copies, units, complete):
                 moved = max(moved, words)
             else:
                 carried = max(carried, words)
-        cycles = max(cycles, carried)
-        cycles = max(cycles, moved) if machine.cycles[level, OVERLAPPED] else cycles + moved
+        if machine.cycles[level, OVERLAPPED]:
+            cycles = max(cycles, carried)
+        else:
+            cycles = max(cycles, carried) + moved
+        moved += machine.cycles[level, MORE_CYCLES] + machine.cycles[level, SHARED_CYCLES] / units
+        cycles = max(cycles, moved)
     if problem.store_port > 0:
         cycles = max(cycles, amounts[SPENT, problem.store_port] / units)
     return cycles + machine.start_cycles

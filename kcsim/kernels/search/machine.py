@@ -25,9 +25,10 @@
 *rooms*, float64[levels, 6]
     ``CAPACITY`` (3): bits of each group of tensors, infinite where unlimited. ``GROUP`` (3): the
     group that holds a tensor.
-*cycles*, float64[levels + 1, 2]
+*cycles*, float64[levels + 1, 4]
     ``LEAK_PJ``: leakage of one instance in use, a cycle. ``OVERLAPPED``: whether transfers run
-    beside the computation. The last row is for the MAC units.
+    beside the computation. ``MORE_CYCLES``, ``SHARED_CYCLES``: what ports are taken for beside the
+    nest, whatever it is, and by all MAC units together. The last row is for the MAC units.
 *unit*, int64[9]
     Clustered weights: channels, rows and columns of the block that one index stands for;
     ``DECODER``: the last level that holds indexes, at whose output they are looked up, -1 for
@@ -52,7 +53,7 @@ SPARED_PJ, SPARED_CYCLES, SPARED_BITS, SPARED_TRANSFER_PJ, SPARED_NETWORK_CYCLES
 READ, FILL, UPDATE, DOWN, UP = range(5)
 LOAD, DUMP, TILE = range(3)
 CAPACITY, GROUP = 0, 3
-LEAK_PJ, OVERLAPPED = 0, 1
+LEAK_PJ, OVERLAPPED, MORE_CYCLES, SHARED_CYCLES = range(4)
 DECODER, STORE, PORT, ENTRY_BITS, WORD_BITS, FILTERS = 3, 4, 5, 6, 7, 8
 
 
@@ -78,7 +79,7 @@ class Machine(NamedTuple):
     has_wide_sums : bool
         Whether partial sums are wider than outputs anywhere.
     rooms : float64[levels, 6]
-    cycles : float64[levels + 1, 2]
+    cycles : float64[levels + 1, 4]
     unit : int64[9]
     macs : float
     cycles_per_mac : float
