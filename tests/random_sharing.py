@@ -83,6 +83,8 @@ def shared_mappings(draw):
     tile = _tile(draw, shared, home)
     groups = [n for n in possible_groups(shared, home) if tile.M % n == 0]
     group = draw(st.sampled_from(groups)) if ordered else 1
+    if not ordered and draw(st.booleans()):
+        shared = shared.unlisted
     widths = shared.widths(tile, group * ordered)
     if not widths:
         return None
@@ -98,7 +100,7 @@ def shared_mappings(draw):
             Mapping(tuple(_loops(draw, hardware, phase.dimensions, home, len(names))))
             for phase in (shapes.gather, shapes.entries(count))
         ),
-        group=group,
+        group=group, listed=shared.listed,
     )  # fmt: skip
     return RandomSharing(shared, mapping, weights, codebook)
 

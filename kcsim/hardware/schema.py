@@ -299,8 +299,7 @@ class Hardware:
     @property
     def full_adders(self) -> tuple[int, int, int]:
         """1-bit full adders of a MAC, of its product, and of adding that to a sum."""
-        weights, inputs = self.precision_bits.weights, self.precision_bits.inputs
-        return weights * inputs + weights + inputs, weights * inputs, weights + inputs
+        return full_adders(self.precision_bits.weights, self.precision_bits.inputs)
 
     @property
     def _multiplier_share(self) -> float:
@@ -397,3 +396,9 @@ class Hardware:
                 message = f"partial sums of {sums} bits are narrower than outputs of {outputs}"
                 yield Problem(message + where, f"partial_sums: {outputs} or more", path=path)
                 return
+
+
+def full_adders(weight_bits: int, input_bits: int) -> tuple[int, int, int]:
+    """1-bit full adders of a MAC of such operands, of its product, and of adding that to a sum."""
+    product = weight_bits * input_bits
+    return product + weight_bits + input_bits, product, weight_bits + input_bits

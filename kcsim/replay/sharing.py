@@ -75,6 +75,7 @@ def replay_shared(
     InputError
         If the inputs have the wrong shape.
     """
+    shared = shared.under(mapping)
     layer = shared.layer
     random_inputs, _ = random_operands(layer, seed)
     inputs = random_inputs if inputs is None else np.asarray(inputs)

@@ -128,6 +128,14 @@ class Execution(ABC):
         scale = np.ones(keys.shape, self.values) if scales is None else scales[part]
         return keys, (scale, np.zeros_like(scale) if offsets is None else offsets[part])
 
+    def _ranked(self, keys: np.ndarray, kinds: int) -> tuple[np.ndarray, np.ndarray]:
+        """Keys of a table, and the place of each key among them; negative keys are none.
+
+        They are those that are used or, without lists, all of so many.
+        """
+        used = np.unique(keys[keys >= 0]) if self.shared.listed else np.arange(kinds)
+        return used, np.where(keys >= 0, np.searchsorted(used, keys), -1)
+
     def _entries(self, block: int, used: np.ndarray) -> np.ndarray:
         """Entries that a block of channels uses: [entries, channels, rows, columns]."""
         unit = self.shared.unit
@@ -218,8 +226,9 @@ class ProductExecution(Execution):
         tables = np.zeros((tile.N, tile.G, shapes.blocks, self.width, *positions), self.values)
         picks = np.zeros((*keys.shape[:3], self.width, *keys.shape[3:]), self.values)
         for g, block in np.ndindex(tile.G, shapes.blocks):
-            used, ranks = _ranked(keys[g, :, block])
-            entries = self._entries(start.C // unit.channels + block, used)
+            number = start.C // unit.channels + block
+            used, ranks = self._ranked(keys[g, :, block], len(self.units.block_entries(number)))
+            entries = self._entries(number, used)
             if not len(entries):
                 continue
             phase = shapes.entries(len(entries))
@@ -255,14 +264,15 @@ class SumExecution(Execution):
         shapes, tile, depth = self.shapes, self.mapping.tile, self.shared.depth
         pixels, keys, factors = self._pixels(start), *self._units(start)
         blocks, taps, positions = shapes.blocks, keys.shape[3:], shapes.shared_positions
-        spaces = np.zeros(keys.shape, np.int64)
+        spaces, kinds = np.zeros(keys.shape, np.int64), len(self.units.entries[0])
         if len(self.units.entries) > 1:
+            kinds *= blocks
             spaces += np.arange(blocks)[:, None, None] * len(self.units.entries[0])
         keys = np.where(keys < 0, -1, keys + spaces)
         picks = np.zeros((tile.G, tile.M, self.width, depth, blocks, depth, *taps), self.values)
         filters: dict[tuple[int, int], np.ndarray] = {}
         for g, m in np.ndindex(tile.G, tile.M):
-            used, ranks = _ranked(keys[g, m])
+            used, ranks = self._ranked(keys[g, m], kinds)
             filters[g, m] = self._filter_entries(start, used)
             for channel, block in np.ndindex(depth, blocks):
                 at = picks[g, m, :, channel, block, channel]
@@ -361,12 +371,6 @@ EXECUTIONS: dict[str, type[Execution]] = {
     ShareProducts.name: ProductExecution,
     ShareSums.name: SumExecution,
 }
-
-
-def _ranked(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct keys, and the place of each key among them; negative keys are none."""
-    used = np.unique(keys[keys >= 0])
-    return used, np.where(keys >= 0, np.searchsorted(used, keys), -1)
 
 
 def _with_innermost(mapping: Mapping, hardware: Hardware, loop: Loop) -> Mapping:

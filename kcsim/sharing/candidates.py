@@ -24,6 +24,7 @@ class Candidate(NamedTuple):
 
     value: float
     number: int
+    shared: SharedLayer
     place: Place
     tile: Tile
     bounds: Bounds
@@ -51,18 +52,20 @@ class Candidates:
     """
 
     def __init__(self, shared: SharedLayer, objective: str, known: PhaseSearch) -> None:
-        self._shared, self._objective, self._phases = shared, objective, known
+        self._objective, self._phases = objective, known
         self.cut, self._known = "", list[Candidate]()
-        self._bounds, values = list[tuple[Place, Bounds]](), [np.empty(0)]
-        for place in _places(shared):
+        self._bounds, values = list[tuple[SharedLayer, Place, Bounds]](), [np.empty(0)]
+        for each, place in _places(shared):
             if self._bounds and known.deadline.has_passed:
                 self.cut = OUT_OF_TIME
                 break
-            bounds = Bounds.of(shared, *place)
-            self._bounds.append((place, bounds))
+            bounds = Bounds.of(each, *place)
+            self._bounds.append((each, place, bounds))
             rows, columns = bounds.tiles[:, -2:].T
-            turned = shared.can_turn & (rows > columns)
-            values.append(np.where(turned, np.inf, bounds.values(objective)))
+            left_out = shared.can_turn & (rows > columns)
+            if each.listed and not place.ordered:
+                left_out |= _lists_all(each, bounds.tiles)
+            values.append(np.where(left_out, np.inf, bounds.values(objective)))
             if not bounds.are_all:
                 self.cut = "only some of its tiles were looked at"
         self._values = np.concatenate(values)
@@ -109,8 +112,8 @@ class Candidates:
             return heapq.heappop(self._known)
         self._next += 1
         part = int(np.searchsorted(self._starts, number, side="right")) - 1
-        (place, bounds), at = self._bounds[part], number - int(self._starts[part])
-        return Candidate(value, number, place, bounds.tile(at), bounds, at)
+        (shared, place, bounds), at = self._bounds[part], number - int(self._starts[part])
+        return Candidate(value, number, shared, place, bounds.tile(at), bounds, at)
 
     @property
     def _least_new(self) -> tuple[float, int]:
@@ -125,40 +128,51 @@ class Candidates:
         if candidate.bounds.gathering_takes_more(candidate.at):
             gather = self._gather(candidate, below)
             return None if gather is None else self._raised(candidate._replace(gather=gather))
-        entries = self._phases.least_of_entries(self._shared, candidate.place, candidate.tile)
+        entries = self._phases.least_of_entries(candidate.shared, candidate.place, candidate.tile)
         return self._raised(candidate._replace(entries=entries))
 
     def _raised(self, candidate: Candidate) -> Candidate:
         """With the value that it comes to at least, knowing more."""
-        _, _, _, _, bounds, at, gather, entries = candidate
-        value = bounds.value_with(at, self._objective, entries, gather)
+        value = candidate.bounds.value_with(
+            candidate.at, self._objective, candidate.entries, candidate.gather
+        )
         # Sums are rounded.
         return candidate._replace(value=max(candidate.value, value * (1 - 1e-12)))
 
     def _gather(self, candidate: Candidate, below: float) -> Cost | None:
         """What gathering costs at least, if the whole of it may come to less than a value."""
-        bounds, at, runs = candidate.bounds, candidate.at, self._shared.runs(candidate.tile)
+        bounds, at, runs = candidate.bounds, candidate.at, candidate.shared.runs(candidate.tile)
         most = bounds.most_of_gather(at, self._objective, candidate.entries, below, runs)
-        loops = self._phases.gather_loops(self._shared, candidate.place, candidate.tile, most)
+        loops = self._phases.gather_loops(candidate.shared, candidate.place, candidate.tile, most)
         return None if loops is None else bounds.gather_with(at, loops, runs)
 
     def _mapped(self, candidate: Candidate, below: float) -> SharedEstimate | None:
         """The whole of it, unless it does not come to less than a value: then ``None``."""
-        place, tile = candidate.place, candidate.tile
-        entries = self._phases.entries(self._shared, place, tile).cost
+        shared, place, tile = candidate.shared, candidate.place, candidate.tile
+        entries = self._phases.entries(shared, place, tile).cost
         candidate = self._raised(candidate._replace(entries=entries))
         if candidate.value >= below:
             return None
         gather = candidate.gather or self._gather(candidate, below)
         if gather is None or self._raised(candidate._replace(gather=gather)).value >= below:
             return None
-        return self._phases.mapped(self._shared, place, tile)
+        return self._phases.mapped(shared, place, tile)
 
 
-def _places(shared: SharedLayer) -> Iterator[Place]:
-    """All places of the intermediate tensor."""
+def _places(shared: SharedLayer) -> Iterator[tuple[SharedLayer, Place]]:
+    """All places of the intermediate tensor, with and without lists of entries."""
     for home in reversed(possible_homes(shared.hardware)):
         for last in reversed(gathering_levels(shared.hardware, home, shared.role)):
-            yield Place(home, last, False)
+            yield shared.unlisted, Place(home, last, 0)
+            yield shared, Place(home, last, 0)
         for filters in possible_groups(shared, home):
-            yield Place(home, home, filters)
+            yield shared, Place(home, home, filters)
+
+
+def _lists_all(shared: SharedLayer, tiles: np.ndarray) -> np.ndarray:
+    """Whether the lists of a tile have all entries of the codebook: so there need be none."""
+    merged = tiles[:, Tile._fields.index(shared.sharing.merged)]
+    _, first, at = np.unique(merged, True, True)
+    some = [Tile(*sizes) for sizes in tiles[first].tolist()]
+    alike = [shared.widths(each) == shared.unlisted.widths(each) for each in some]
+    return np.array(alike, np.bool_)[at]

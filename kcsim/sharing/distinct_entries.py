@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -47,6 +48,8 @@ class DistinctEntries:
     uses : EntryUses, optional
         How real codebooks are used: then one table is as wide as the expected maximum of all.
         Uniform draws, and tables next to their mean, when absent.
+    used_only : bool
+        Whether a table has the entries that its units use, or else all of its codebook.
     known_sums : dict
         See `kcsim.sharing.sorted_sums`.
     """
@@ -56,6 +59,7 @@ class DistinctEntries:
     kinds: int
     zero_share: float = 0.0
     uses: EntryUses | None = None
+    used_only: bool = True
     known_sums: dict[tuple[int, int, int], Any] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -99,6 +103,11 @@ class DistinctEntries:
         keys = np.where(zero, -1, keys).reshape(groups, filters // groups, blocks, -1)
         return cls(part, keys, kinds, min(float(zero.mean()), MOST_ZEROS))
 
+    @cached_property
+    def unused_too(self) -> DistinctEntries:
+        """The same with all entries of its codebook in every table, zero ones as well."""
+        return replace(self, used_only=False)
+
     @property
     def blocks(self) -> int:
         """Blocks of input channels of a group that a unit spans."""
@@ -116,7 +125,7 @@ class DistinctEntries:
     @property
     def is_expectation(self) -> bool:
         """Whether there are no real indexes."""
-        return self.keys is None
+        return self.keys is None and self.used_only
 
     def per_block(self, filters: int) -> Integers:
         """Distinct entries that a tile of filters has for each block of channels.
@@ -131,7 +140,7 @@ class DistinctEntries:
         int64[G, tiles, blocks]
         """
         shape = self._shape("block", filters)
-        if self.keys is None:
+        if self.keys is None or not self.used_only:
             return self._spread("block", filters)
         tiled = self.keys.reshape(*shape[:2], filters, *self.keys.shape[2:])
         return self._count(tiled.transpose(0, 1, 3, 2, 4), shape)
@@ -149,7 +158,7 @@ class DistinctEntries:
         int64[G, M/G, tiles]
         """
         shape = self._shape("filter", blocks)
-        if self.keys is None:
+        if self.keys is None or not self.used_only:
             return self._spread("filter", blocks)
         return self._count(self.keys.reshape(*shape, blocks, -1), shape)
 
@@ -168,10 +177,11 @@ class DistinctEntries:
 
     def relative_error(self, of: Literal["block", "filter"]) -> float:
         """Of an expected number: root mean square over real layers of the scheme; 0 if real."""
-        return 0.0 if self.uses is None else getattr(self.uses, of).error
+        known = self.uses is None or not self.used_only
+        return 0.0 if known else getattr(self.uses, of).error
 
     def _count_widths(self, of: Literal["block", "filter"], size: int) -> Widths:
-        if self.keys is None:
+        if self.keys is None or not self.used_only:
             counts: Counter[int] = Counter()
             for entries, times in self._expected(of, size):
                 counts[entries] += times
@@ -189,6 +199,9 @@ class DistinctEntries:
         """Whole numbers that add up to the rounded total, and how often each comes."""
         # Sub-spaces have entries of their own.
         spaces = size if of == "filter" and self.part.settings.is_product else 1
+        if not self.used_only:
+            every = spaces * self.part.clusters * self.part.settings.transforms
+            return [(every, math.prod(self._shape(of, size)))]
         draws = size // spaces * self.units_per_kernel
         use = EntryUse() if self.uses is None else getattr(self.uses, of)
         units = round(draws * (1 - self.zero_share))

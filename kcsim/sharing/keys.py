@@ -37,6 +37,7 @@ def sharing_key(shared: SharedLayer, objective: str, below: float, most: int, ev
         distinct.kinds,
         distinct.zero_share,
         distinct.uses,
+        distinct.used_only,
         distinct.part.settings,
         distinct.part.clusters,
     )

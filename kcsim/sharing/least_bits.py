@@ -16,6 +16,13 @@ Bits = dict[tuple[Tensor, str], Any]
 class LeastBits(TileTable):
     """What passes the ports of the home, and of the level that tables are gathered at."""
 
+    def fetched_bits(self, home: int) -> Any:
+        """Indexes, and lists that come with them, brought from the outermost level once."""
+        shared = self.shared
+        has_lists = shared.list_level(home) > 0 and shared.has_lists(home)
+        bits = self.index_bits * shared.distinct.part.units
+        return bits + self.entries * shared.entry_bits * has_lists
+
     def gathered_bits(self, last: int) -> Bits:
         """Values that are read from a table, or added to one, one by one."""
         role, moved = self.shared.role, self._left_at(last) * self.gathered * self.units.bits

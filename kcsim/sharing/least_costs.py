@@ -167,10 +167,9 @@ class LeastCosts(LeastCycles):
 
     def _fetched_pj(self, home: int) -> np.ndarray:
         """What levels outside of the home spend, and the home on what it is brought."""
-        shared, hardware, layer = self.shared, self.shared.hardware, self.shared.layer
+        hardware, layer = self.shared.hardware, self.shared.layer
         pixels = layer.batch * layer.in_channels * self._covered(layer.out_height, layer.out_width)
-        stored = self.index_bits * shared.distinct.part.units
-        stored = stored + self.entries * shared.entry_bits * shared.has_lists(home)
+        stored = self.fetched_bits(home)
         above, words = index_level(hardware, home), layer.output_words
         once = self._brought_pj(0, above, "weights", stored)
         once = once + pixels * self._brought_pj(0, home, "inputs")

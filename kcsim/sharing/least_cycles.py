@@ -60,11 +60,12 @@ class LeastCycles(LeastBits):
     def outside_cycles(self, home: int) -> np.ndarray:
         """Cycles of the outermost level for the least that it gives and takes, in one way at least.
 
-        The same ways as in `_fetched_pj`.
+        The same ways as in `_fetched_pj`. What phases take from there is accounted for in any.
         """
         layer, found = self.shared.layer, np.full(len(self.width), np.inf)
         pixels = layer.batch * layer.in_channels * self._covered(layer.out_height, layer.out_width)
-        weights = self.index_bits * self.shared.distinct.part.units
+        is_outermost = home > 0 and self.shared.list_level(home) == 0
+        weights, listed = self.fetched_bits(home), self.listed * self.shared.entry_bits
         inputs, outputs = int(pixels) * self.stored(0, "inputs"), layer.output_words
         sums = self.shared.hardware.precision_bits.outputs
         ways = [Times(1, 1, 1, 0)]
@@ -72,7 +73,7 @@ class LeastCycles(LeastBits):
             ways = self._moved_times
         for times in ways:
             passing: Bits = {
-                ("weights", "reads"): weights * times.weights,
+                ("weights", "reads"): weights * times.weights + listed * is_outermost,
                 ("inputs", "reads"): inputs * times.inputs,
                 ("outputs", "updates"): outputs * self.stored(0, "outputs") * times.updates,
                 ("outputs", "reads"): outputs * sums * times.returned,
@@ -85,7 +86,8 @@ class LeastCycles(LeastBits):
         """Bounds that loops over entries may have: the widest table, one more, or small factors."""
         widths, at = np.unique(self.widest, return_inverse=True)
         factors = np.array([smooth(max(width, 1)) for width in widths.tolist()], np.int64)[at]
-        return self.widest, self.widest + 1, factors
+        loops = self.widest, self.widest + 1, factors
+        return loops[: 2 + bool((factors > self.widest + 1).any())]
 
     def _units(self, home: int, sizes: dict[str, Any]) -> np.ndarray:
         """MAC units that loops of these sizes can be spread over, in all homes together."""
@@ -94,7 +96,14 @@ class LeastCycles(LeastBits):
 
     def homes(self, home: int) -> np.ndarray:
         """Homes that tiles can be spread over, to work side by side."""
-        return self._children(0, home, self.shapes.tile.rounds(self.shared.layer)._asdict())
+        if home not in self._homes:
+            self._homes[home] = self._children(0, home, self.rounds._asdict())
+        return self._homes[home]
+
+    @cached_property
+    def _homes(self) -> dict[int, np.ndarray]:
+        """Those that are known, by position."""
+        return {}
 
     def _children(self, first: int, end: int, sizes: dict[str, Any]) -> np.ndarray:
         """Children of some levels that loops of these sizes can be spread over."""
@@ -117,8 +126,10 @@ class LeastCycles(LeastBits):
         self, names: frozenset[str], sizes: dict[str, Any], along_x: int, along_y: int = 1
     ) -> np.ndarray:
         """The most units that loops over some dimensions can be spread over."""
+        if along_x == along_y == 1:
+            return np.ones(1)
         product = math.prod(np.int64(sizes.get(name, 1)) for name in sorted(names))
-        products, at = np.unique(np.broadcast_to(product, len(self.width)), return_inverse=True)
+        products, at = np.unique(product, return_inverse=True)
         found = np.empty(len(products))
         most_spread(np.maximum(products, 1), along_x, along_y, found)
         return found[at]

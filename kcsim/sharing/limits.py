@@ -20,7 +20,7 @@ def possible_groups(shared: SharedLayer, home: int) -> tuple[int, ...]:
 
     What is gathered with a scale or an offset of its own is no sum of several filters.
     """
-    if not can_order(shared.hardware, home, shared.sharing):
+    if not shared.listed or not can_order(shared.hardware, home, shared.sharing):
         return ()
     most = 1 if shared.has_factors else shared.hardware.compute.filter_group
     filters = shared.layer.out_channels // shared.layer.groups

@@ -142,7 +142,7 @@ class PhaseSearch:
             plan = replace(_without_loops(shared, place, tile), gather=loops.mapping)
             return Found(loops, gather_cost(shared, plan))
 
-        return _remembered(self._known.costs, (place, tile), find)
+        return _remembered(self._known.costs, (shared.listed, place, tile), find)
 
     def gather_loops(
         self, shared: SharedLayer, place: Place, tile: Tile, most: float = math.inf
@@ -334,7 +334,7 @@ def _entries_key(shared: SharedLayer, place: Place, tile: Tile) -> tuple[object,
     """Equal for tiles whose phase that multiplies is the same."""
     merged = getattr(tile, shared.sharing.merged)
     own = shared.decode_level, place.home, place.ordered, shared.arithmetic(tile, place.ordered)
-    return *own, tile.N, tile.P, tile.Q, merged
+    return *own, shared.listed, tile.N, tile.P, tile.Q, merged
 
 
 def _remembered(known: _Known, key: object, find: Callable[[], _Remembered]) -> _Remembered:
@@ -355,7 +355,7 @@ def _without_loops(shared: SharedLayer, place: Place, tile: Tile) -> SharedMappi
     home, last = names[place.home], names[place.last]
     return SharedMapping(
         shared.sharing, home, last, place.ordered > 0, tile, none, none, none,
-        group=max(place.ordered, 1),
+        group=max(place.ordered, 1), listed=shared.listed,
     )  # fmt: skip
 
 

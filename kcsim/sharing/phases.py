@@ -16,8 +16,9 @@ from kcsim.mapping.nest import Loop, Mapping
 from kcsim.model.codebook import codebook_place
 from kcsim.model.counts import Counts, check_fit, count_layer, count_narrower
 from kcsim.model.cycles import Cycles, count_cycles
+from kcsim.sharing.arithmetic import Arithmetic
 from kcsim.sharing.places import confined, index_level
-from kcsim.sharing.plan import Arithmetic, SharedLayer, SharedMapping
+from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.strategies import PhaseName
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import TENSORS, Tensor

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from kcsim.clustering.coding import fixed_index_bits
 from kcsim.clustering.unit import Unit
@@ -14,6 +14,7 @@ from kcsim.cost.prices import WeightCosts
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.hardware.schema import Hardware
 from kcsim.mapping.nest import Mapping
+from kcsim.sharing.arithmetic import Arithmetic
 from kcsim.sharing.distinct_entries import MOST_ZEROS, DistinctEntries
 from kcsim.sharing.places import index_level
 from kcsim.sharing.shapes import PhaseShapes
@@ -55,6 +56,9 @@ class SharedMapping:
         See `kcsim.cost.weight_format.WeightFormat`.
     group : int
         Filters that share one order, and gather together.
+    listed : bool
+        Whether tables have the entries that their units use, as lists say; else all entries of
+        their codebook, one after the other.
     """
 
     sharing: Sharing
@@ -67,6 +71,7 @@ class SharedMapping:
     entries: Mapping
     codebook_level: int | None = None
     group: int = 1
+    listed: bool = True
 
     @property
     def order(self) -> int:
@@ -76,31 +81,6 @@ class SharedMapping:
 
 MOST_UNITS = 10**9
 """Units that a layer has at most: shares of them are fractions of no more."""
-
-
-class Arithmetic(NamedTuple):
-    """How wide values are that are shared, and what units of that width cost; see `SharedLayer`.
-
-    Attributes
-    ----------
-    bits : int
-        Of a value of the intermediate tensor.
-    add_pj : float
-        Of adding what is gathered.
-    factor_pj : float
-        Of multiplying it by a scale or an offset.
-    mac_pj, gated_mac_pj : float
-        Of the phase that multiplies.
-    finishes : bool
-        Whether tiles finish their outputs: no other channels are added to them.
-    """
-
-    bits: int
-    add_pj: float
-    factor_pj: float
-    mac_pj: float
-    gated_mac_pj: float
-    finishes: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +105,20 @@ class SharedLayer:
     distinct: DistinctEntries
     sharing: Sharing
     known: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
+
+    @cached_property
+    def unlisted(self) -> SharedLayer:
+        """The same with all entries of the codebook in every table, which takes no lists."""
+        return replace(self, distinct=self.distinct.unused_too)
+
+    def under(self, mapping: SharedMapping) -> SharedLayer:
+        """The layer with tables as a mapping has them."""
+        return self if mapping.listed == self.listed else self.unlisted
+
+    @property
+    def listed(self) -> bool:
+        """Whether tables have the entries that their units use, as lists say."""
+        return self.distinct.used_only
 
     @property
     def unit(self) -> Unit:
@@ -226,26 +220,11 @@ class SharedLayer:
             units = min(units, self.hardware.compute.group_cap)
         key = "arithmetic", units, tile.rounds(self.layer).C == 1
         if key not in self.known:
-            self.known[key] = self._arithmetic(*key[1:])
+            self.known[key] = Arithmetic.of(
+                self.hardware, self.sharing, self.unit, *key[1:], scaled=self.has_factors
+            )
         found: Arithmetic = self.known[key]
         return found
-
-    def _arithmetic(self, units: int, finishes: bool) -> Arithmetic:
-        """That of so many units of a filter."""
-        hardware, precision = self.hardware, self.hardware.precision_bits
-        bits = self.sharing.value_bits(precision, self.unit, units, scaled=self.has_factors)
-        gathered = bits if self.role == "inputs" else precision.inputs
-        multiplied = precision.inputs if self.role == "inputs" else bits
-        own = replace(precision, inputs=multiplied)
-        mac = replace(hardware, precision_bits=own).full_adders[0] / hardware.full_adders[0]
-        return Arithmetic(
-            bits,
-            hardware.add_pj * bits / hardware.full_adders[2],
-            hardware.multiply_pj * gathered / precision.inputs,
-            hardware.compute.mac_pj * mac,
-            hardware.compute.gated_mac_pj * mac,
-            finishes,
-        )
 
     def produced(self, tile: Tile, ordered: int = 0) -> int:
         """Words of the intermediate tensor that all tiles compute."""
@@ -293,17 +272,19 @@ class SharedLayer:
         further out come from the outermost level, for each table.
         """
         level = index_level(self.hardware, home)
-        return level if self.has_lists(home) else 0
+        return level if self.form.decode_level >= level else 0
 
     def has_lists(self, home: int) -> bool:
         """Whether lists of entries lie beside the indexes of a tile."""
-        return self.form.decode_level >= index_level(self.hardware, home)
+        return self.listed and self.list_level(home) == index_level(self.hardware, home)
 
     @cached_property
     def entry_bits(self) -> int:
-        """Bits of an entry in a list: which one it is, and how it is turned."""
+        """Bits of an entry in a list, if any: which one it is, and how it is turned."""
         part = self.distinct.part
-        return fixed_index_bits(part.clusters) + fixed_index_bits(part.settings.transforms)
+        return self.listed * (
+            fixed_index_bits(part.clusters) + fixed_index_bits(part.settings.transforms)
+        )
 
     def stored_bits(self, tile: Tile, ordered: int, home: int) -> Fraction:
         """Bits of a unit in all levels outside of the phases: as `index_bits`, and its list.

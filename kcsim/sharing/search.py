@@ -127,7 +127,8 @@ def _to_document(outcome: _Outcome) -> dict[str, Any]:
         plan, found = outcome.best.plan, outcome.best
         document["best"] = {
             "home": plan.home, "gathered_at": plan.gathered_at, "ordered": plan.ordered,
-            "group": plan.group, "tile": list(plan.tile), "codebook_level": plan.codebook_level,
+            "group": plan.group, "listed": plan.listed, "tile": list(plan.tile),
+            "codebook_level": plan.codebook_level,
             "energy": found.energy, "cycles": found.cycles.total,
             **{part: cache.mapping_to_document(getattr(plan, part)) for part in _PARTS},
         }  # fmt: skip
@@ -149,7 +150,7 @@ def _read(
         plan = SharedMapping(
             shared.sharing, kept["home"], kept["gathered_at"], kept["ordered"],
             Tile(*map(int, kept["tile"])), outer, gather, entries, kept["codebook_level"],
-            kept["group"],
+            kept["group"], kept["listed"],
         )  # fmt: skip
         found = evaluate_shared(shared, plan)
     except (*cache.UNREADABLE, IndexError, ZeroDivisionError):

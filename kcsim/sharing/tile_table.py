@@ -10,7 +10,8 @@ import numpy as np
 
 from kcsim.cost.rooms import room_of, rooms_of
 from kcsim.cost.zero_savings import left_of_cycles, left_of_macs
-from kcsim.sharing.plan import Arithmetic, SharedLayer
+from kcsim.sharing.arithmetic import Arithmetic
+from kcsim.sharing.plan import SharedLayer
 from kcsim.sharing.shapes import PhaseShapes
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import TENSORS, Tensor
@@ -33,6 +34,8 @@ class TileTable:
     ----------
     tiles : int64[tiles, 6]
         As `Tile`.
+    rounds : Tile
+        How many tiles there are along each dimension.
     units : Arithmetic
     width, widest, room, tables
         Entries of the widest table, likewise if units are not ordered and on average of those that
@@ -65,7 +68,7 @@ class TileTable:
         units = np.array([shared.arithmetic(each, ordered) for each in some], np.float64)[at]
         passed = [shared.sums(each, ordered).passed if ordered > 1 else 0 for each in some]
         self.units = Arithmetic(*units.T)
-        rounds = tile.rounds(shared.layer)
+        self.rounds = rounds = tile.rounds(shared.layer)
         again = rounds.N * rounds.P * rounds.Q
         self.runs = again * rounds.G * rounds.M * rounds.C
         self.accumulated = shared.layer.output_words * (rounds.C - 1)
@@ -108,14 +111,14 @@ class TileTable:
         down, along = self.shapes.windows
         return down.touched(rows) * along.touched(columns)
 
-    @property
+    @cached_property
     def _moved_times(self) -> list[Times]:
         """How often homes are given all words of a tensor, and give them up, in several ways.
 
         From one tile to the next, a home keeps one tensor at most: the one that the innermost loop
         above does not index.
         """
-        rounds = self.shapes.tile.rounds(self.shared.layer)
+        rounds = self.rounds
         images, again = rounds.N * rounds.P * rounds.Q, rounds.C - 1
         return [
             Times(images, rounds.M, 1, 0),
@@ -129,12 +132,12 @@ class TileTable:
         is_kept = tensor in level.kept_tensors and tensor not in level.may_bypass
         return level.fanout.children == 1 and (home == 1 or is_kept)
 
-    @property
+    @cached_property
     def _left(self) -> float:
         """Share of the work that is left at least, where the MAC units leave out zeros."""
         return float(left_of_macs(self.shared.hardware.compute, self._zeros))
 
-    @property
+    @cached_property
     def _left_cycles(self) -> float:
         """Likewise, where they take no cycle for them."""
         return float(left_of_cycles(self.shared.hardware.compute, self._zeros))

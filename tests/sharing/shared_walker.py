@@ -53,6 +53,7 @@ class SharedWalk:
         self.layer, self.hardware, self.mapping = shared.layer, shared.hardware, mapping
         self.settings, self.keys = shared.distinct.part.settings, shared.distinct.keys
         self.clusters, self.unit = shared.distinct.part.clusters, shared.unit.shape
+        self.subspaces = self.settings.is_product
         self.products, self.tile = mapping.sharing.name == "share_products", mapping.tile
         self.decode = self.hardware.level_index(shared.decode_level)
         self.names = self.hardware.level_names
@@ -98,6 +99,8 @@ class SharedWalk:
             self.read_bits = self.index_bits * self.group
         # Lists of entries come with the indexes, if they are decoded there or further in.
         self.entry_bits = bits_for(self.clusters) + bits_for(self.settings.transforms)
+        if not self.mapping.listed:
+            self.entry_bits = 0
         self.lists = self.indexed if self.decode >= self.indexed else 0
         self.at_most = self.tile.G * (self.blocks if self.products else self.tile.M)
         self.at_most *= max(tables, default=0)
@@ -136,7 +139,11 @@ class SharedWalk:
                 for b in range(0, blocks, 1 if self.products else self.blocks):
                     some = self.keys[g, m : m + self.tile.M] if self.products else self.keys[g, [m]]
                     some = some[:, [b]] if self.products else some[:, b : b + self.blocks]
-                    count = len({key for key in some.ravel().tolist() if key >= 0}) + self.more
+                    count = len({key for key in some.ravel().tolist() if key >= 0})
+                    if not self.mapping.listed:
+                        count = self.clusters * self.settings.transforms
+                        count *= self.blocks if self.subspaces and not self.products else 1
+                    count += self.more
                     if count:
                         yield count
 
