@@ -142,10 +142,6 @@ class Bounds:
     ) -> float:
         """What one run of the phase that gathers may come to, for a tile to come to less.
 
-        With what is known of the rest, e and c, the phase's x and y have to fulfill
-        (e + x) (c + y) < `below`, for energy and cycles: x y is the largest where e c = (e + x)^2
-        c^2 / `below`, or at the bounds of x and y.
-
         Parameters
         ----------
         index : int
@@ -157,26 +153,46 @@ class Bounds:
             Of the whole tile.
         runs : int
         """
+        fixed, own = float(self.gathered_energy[index]), self._gather(index)
+        entries = entries or self._entries(index)
+        rest = entries._replace(energy=entries.energy + fixed)
+        return self._most_of_phase(
+            index, objective, rest, own._replace(energy=own.energy - fixed), below, runs
+        )
+
+    def most_of_entries(
+        self, index: int, objective: str, gather: Cost | None, below: float, tables: float
+    ) -> float:
+        """Likewise, of multiplying for the widest table, of so many that take as much as all."""
+        rest, own = gather or self._gather(index), self._entries(index)
+        return self._most_of_phase(index, objective, rest, own, below, tables)
+
+    def _most_of_phase(
+        self, index: int, objective: str, rest: Cost, own: Cost, below: float, runs: float
+    ) -> float:
+        """What one of so many runs of a phase may come to, of which bounds are known.
+
+        With what is known of the rest, e and c, the phase's x and y have to fulfill
+        (e + x) (c + y) < `below`, for energy and cycles: x y is the largest where e c = (e + x)^2
+        c^2 / `below`, or at the bounds of x and y.
+        """
         static, homes = self.static_pj_per_cycle, float(self.homes[index])
         if below == math.inf or (self.busy_pj_per_cycle and homes > 1):
             # Each home would be charged for cycles that they have in common.
             return math.inf
-        energy, cycles, waiting = entries or self._entries(index)
-        cycles = min(cycles, waiting / homes)
-        fixed = float(self.gathered_energy[index])
-        energy += float(self.outer_energy[index]) + fixed + static * cycles
-        own = float(self.gather_energy[index]) - fixed, float(self.gather_cycles[index])
+        cycles = min(rest.cycles, rest.waiting / homes)
+        energy = rest.energy + float(self.outer_energy[index]) + static * cycles
         per_run = runs / (1 + 1e-9)
         if objective == "energy":
             return max(0.0, below - energy) / per_run
         if objective == "cycles":
             return max(0.0, below - cycles) * homes / per_run
-        every = max(cycles + own[1], float(self.outside_cycles[index]))
+        every = max(cycles + own.cycles / homes, float(self.outside_cycles[index]))
         most = max(0.0, below / every - energy) if every else math.inf
-        if most == math.inf or most < own[0]:
+        if most == math.inf or most < own.energy:
             return most if most == math.inf else 0.0
         best = math.sqrt(below * energy / cycles) - energy if cycles else most
-        best = min(max(best, own[0]), most)
+        best = min(max(best, own.energy), most)
         if energy + best == 0:
             return math.inf
         return best * (below / (energy + best) - cycles) * homes / per_run**2

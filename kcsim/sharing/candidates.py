@@ -12,6 +12,7 @@ import numpy as np
 from kcsim.mapping.explore import OUT_OF_TIME
 from kcsim.sharing.account import Cost, SharedEstimate
 from kcsim.sharing.bounds import Bounds
+from kcsim.sharing.least_entries import tables_of_widest
 from kcsim.sharing.limits import possible_groups
 from kcsim.sharing.phase_search import PhaseSearch
 from kcsim.sharing.places import Place, gathering_levels, possible_homes
@@ -128,8 +129,8 @@ class Candidates:
         if candidate.bounds.gathering_takes_more(candidate.at):
             gather = self._gather(candidate, below)
             return None if gather is None else self._raised(candidate._replace(gather=gather))
-        entries = self._phases.least_of_entries(candidate.shared, candidate.place, candidate.tile)
-        return self._raised(candidate._replace(entries=entries))
+        entries = self._entries(candidate, below)
+        return None if entries is None else self._raised(candidate._replace(entries=entries))
 
     def _raised(self, candidate: Candidate) -> Candidate:
         """With the value that it comes to at least, knowing more."""
@@ -138,6 +139,15 @@ class Candidates:
         )
         # Sums are rounded.
         return candidate._replace(value=max(candidate.value, value * (1 - 1e-12)))
+
+    def _entries(self, candidate: Candidate, below: float) -> Cost | None:
+        """What multiplying costs at least, if the whole of it may come to less than a value."""
+        shared, place, tile = candidate.shared, candidate.place, candidate.tile
+        tables = tables_of_widest(shared, tile, place.ordered)
+        most = candidate.bounds.most_of_entries(
+            candidate.at, self._objective, candidate.gather, below, tables
+        )
+        return self._phases.least_of_entries(shared, place, tile, most)
 
     def _gather(self, candidate: Candidate, below: float) -> Cost | None:
         """What gathering costs at least, if the whole of it may come to less than a value."""

@@ -29,16 +29,23 @@ def cut_short(shared: SharedLayer, tile: Tile, ordered: int, loops: SearchResult
     """
     widths, rounds = shared.widths(tile, ordered), tile.rounds(shared.layer)
     again, widest = rounds.N * rounds.P * rounds.Q, smooth(max(widths))
+    tables = tables_of_widest(shared, tile, ordered)
     steps, beside = _steps(loops.mapping, shared.sharing.merged)
     compute = shared.hardware.compute
     layer = shared.entries_layer(tile, widest)
     each = steps * compute.cycles_per_mac * float(left_of_cycles(compute, layer.zeros))
     cycles = {n: each * -(-n // beside) for n in widths}
-    tables = again * sum(n * count for n, count in widths.items()) / widest
     energy = tables * (loops.energy - busy_pj(shared.hardware) * loops.cycles)
     total = again * sum(cycles[n] * count for n, count in widths.items())
     longest = max(cycles.values()) * again * sum(widths.values())
     return Cost(energy * _SLACK, total * _SLACK, longest * _SLACK)
+
+
+def tables_of_widest(shared: SharedLayer, tile: Tile, ordered: int) -> float:
+    """Tables of `smooth(widest)` entries that have as many as all tables of a layer."""
+    widths, rounds = shared.widths(tile, ordered), tile.rounds(shared.layer)
+    entries = sum(n * count for n, count in widths.items())
+    return rounds.N * rounds.P * rounds.Q * entries / smooth(max(widths))
 
 
 _SLACK = 1 - 1e-12

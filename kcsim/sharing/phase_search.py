@@ -180,6 +180,7 @@ class PhaseSearch:
 
         def find() -> Found:
             loops = self._entry_loops(shared, place, tile)
+            assert loops is not None
             plan = replace(
                 _without_loops(shared, place, tile), entries=loops.mapping,
                 codebook_level=loops.codebook_level,
@@ -188,18 +189,23 @@ class PhaseSearch:
 
         return _remembered(self._known.costs, _entries_key(shared, place, tile), find)
 
-    def least_of_entries(self, shared: SharedLayer, place: Place, tile: Tile) -> Cost:
-        """What multiplying comes to at least with its loops, which narrower tables cut short."""
+    def least_of_entries(
+        self, shared: SharedLayer, place: Place, tile: Tile, most: float = math.inf
+    ) -> Cost | None:
+        """What multiplying comes to at least with its loops, which narrower tables cut short.
 
-        def find() -> Cost:
-            loops = self._entry_loops(shared, place, tile)
-            if shared.sharing.merged == "C":
-                # The first of the products that a filter adds up takes less than others.
-                return self.entries(shared, place, tile).cost
-            return cut_short(shared, tile, place.ordered, loops)
-
+        ``None`` if the objective of one run for the widest table is above `most`.
+        """
+        if shared.sharing.merged == "C":
+            # The first of the products that a filter adds up takes less than others.
+            return self.entries(shared, place, tile).cost
+        loops = self._entry_loops(shared, place, tile, most)
+        if loops is None:
+            return None
         key = "least", *_entries_key(shared, place, tile)
-        return _remembered(self._known.costs, key, find)
+        return _remembered(
+            self._known.costs, key, lambda: cut_short(shared, tile, place.ordered, loops)
+        )
 
     def mapped(self, shared: SharedLayer, place: Place, tile: Tile) -> SharedEstimate:
         """The estimate with the best loops for a tile and its place."""
@@ -239,8 +245,13 @@ class PhaseSearch:
             known[key] = phase_hardware(shared, phase, home, last, tile, ordered)
         return known[key]
 
-    def _entry_loops(self, shared: SharedLayer, place: Place, tile: Tile) -> SearchResult:
-        """The loops of the phase that multiplies, for tables as wide as any, or wider."""
+    def _entry_loops(
+        self, shared: SharedLayer, place: Place, tile: Tile, most: float = math.inf
+    ) -> SearchResult | None:
+        """The loops of the phase that multiplies, for tables as wide as any, or wider.
+
+        ``None`` if the objective of one run is above `most`.
+        """
         home, ordered = place.home, place.ordered
         shapes, widths = shared.shapes(tile), shared.widths(tile, ordered)
         layer = shared.entries_layer(tile, smooth(max(widths)))
@@ -259,9 +270,7 @@ class PhaseSearch:
             return self._search(layer, hardware, costs, prices, home + 1, most)
 
         own = shared.decode_level, home, shared.role, shared.arithmetic(tile, ordered)
-        found = self._found((*own, costs, layer.shape_key), find, math.inf)
-        assert found is not None
-        return found
+        return self._found((*own, costs, layer.shape_key), find, most)
 
     def _search(
         self,
