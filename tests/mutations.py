@@ -415,6 +415,18 @@ MUTATIONS = {
         "return self.unit is not None and level <= self.decode_level",
         "return self.unit is not None and level < self.decode_level",
     ),
+    "a moved decoder has the store of its own level": Mutation(
+        ("tests/estimation/test_moved_decoders.py",),
+        "cost/weight_format.py",
+        "moved = store.moved_to(level)",
+        "moved = replace(store, level=level, at={})",
+    ),
+    "a moved store has the size of the codebook's own": Mutation(
+        ("tests/hardware/test_moved_stores.py",),
+        "cost/sized_store.py",
+        "size = _size(store.moved_to(level), largest)",
+        "size = _size(store, largest)",
+    ),
     "a cut unit needs a part of its index": Mutation(
         CLUSTERED,
         "cost/weight_format.py",

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from kcsim.clustering.scheme import Clustering
 from kcsim.cost.clustered_formats import weight_formats
+from kcsim.cost.weight_format import WeightFormat
+from kcsim.hardware.codebook_store import CodebookStore
 from kcsim.hardware.description import Origin
-from kcsim.hardware.notes import SIZED
+from kcsim.hardware.places import place_name
 from kcsim.hardware.schema import Hardware
 from kcsim.weights.clustered import ClusteredWeights
 from kcsim.workload.layer import ConvLayer
@@ -23,7 +25,8 @@ def with_sized_store(
 ) -> Hardware:
     """The hardware with a store for the largest codebook that any of the layers uses.
 
-    Its depth is the next power of two. Energies that nobody typed follow from that size.
+    Its depth is the next power of two. Energies that nobody typed follow from that size. So do
+    those of stores at other levels that the decoder may be moved to.
 
     Parameters
     ----------
@@ -34,7 +37,7 @@ def with_sized_store(
     Returns
     -------
     Hardware
-        The same one if its store has a size of its own, or nothing is clustered.
+        The same one if its stores have sizes of their own, or nothing is clustered.
 
     Raises
     ------
@@ -42,28 +45,41 @@ def with_sized_store(
         If the clustering does not fit the layers, or the library knows no such store.
     """
     store = hardware.codebook
-    if store is None or store.sizing == "fixed" or clustering is None:
+    if store is None or not store.sized_levels or clustering is None:
         return hardware
     forms = weight_formats(layers, hardware, clustering)
     largest = max(forms, key=lambda form: form.codebook_bits)
     if not largest.codebook_bits:
         return hardware
-    depth = -(-largest.codebook_bits // store.word_bits)
-    depth = 1 << (depth - 1).bit_length()
-    capacity = depth * store.word_bits / KIB_BITS
-    rule = (
-        f"{depth} words of {store.word_bits} bits for the largest codebook of a layer, "
-        f"{largest.codebook_words} values of {largest.entry_bits} bits"
-    )
-    origin = Origin(value=capacity, unit="KiB", rule=rule)
-    sized = replace(
-        hardware, codebook=replace(store, capacity_kib=capacity),
-        provenance={**hardware.provenance, SIZED: origin},
-    )  # fmt: skip
+    found, origins = store, dict(hardware.provenance)
+    for level in store.sized_levels:
+        size = _size(store.moved_to(level), largest)
+        found = _with_size(found, level, size.value)
+        origins[place_name(hardware, (*store.path_of(level), "capacity_kib"))] = size
+    sized = replace(hardware, codebook=found, provenance=origins)
     # The tables are read where they are needed, so that others start as fast as before.
     from kcsim.hardware.components.standard import StandardLibrary
     from kcsim.hardware.from_sizes import with_sizes
     from kcsim.hardware.wanted import ACCESSES
 
-    wanted = [("codebook", key) for key in ACCESSES if f"codebook.{key}" in hardware.provenance]
+    sizes = [level for level in store.levels if store.moved_to(level).sizing == "auto"]
+    paths = [(*store.path_of(level), key) for level in sizes for key in ACCESSES]
+    wanted = [path for path in paths if place_name(hardware, path) in hardware.provenance]
     return with_sizes(sized, wanted, StandardLibrary()) if wanted else sized
+
+
+def _size(store: CodebookStore, largest: WeightFormat) -> Origin:
+    depth = -(-largest.codebook_bits // store.word_bits)
+    depth = 1 << (depth - 1).bit_length()
+    rule = (
+        f"{depth} words of {store.word_bits} bits for the largest codebook of a layer, "
+        f"{largest.codebook_words} values of {largest.entry_bits} bits"
+    )
+    return Origin(value=depth * store.word_bits / KIB_BITS, unit="KiB", rule=rule)
+
+
+def _with_size(store: CodebookStore, level: str, kib: float) -> CodebookStore:
+    if level == store.level:
+        return replace(store, capacity_kib=kib)
+    moved = replace(store.at[level], capacity_kib=kib, sizing="auto")
+    return replace(store, at={**store.at, level: moved})

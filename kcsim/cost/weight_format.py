@@ -12,6 +12,7 @@ from kcsim.cost.access import CodebookPlace, block_bits, codebook_places, rate_o
 from kcsim.cost.prices import DENSE, WeightCosts
 from kcsim.errors import InputError
 from kcsim.hardware.codebook_store import CodebookStore
+from kcsim.hardware.description import Origin
 from kcsim.hardware.schema import Hardware
 from kcsim.workload.layer import ConvLayer
 
@@ -157,11 +158,13 @@ def dense_format(layer: ConvLayer, hardware: Hardware) -> WeightFormat:
 def decode_at(hardware: Hardware, level: str) -> Hardware:
     """The hardware with its decoder, and the codebook store, at the output of another level.
 
-    The store keeps its size and its energies; every instance of the level has one.
+    Every instance of the level has a store: as `CodebookStore.at` says for that level, else with
+    the size and the energies that it has where it is.
 
     Parameters
     ----------
     hardware : Hardware
+        With the decoder where its file says: where that is moved, no other stores are known.
     level : str
         Name of any of its levels.
 
@@ -172,7 +175,22 @@ def decode_at(hardware: Hardware, level: str) -> Hardware:
     """
     store = codebook_store(hardware)
     hardware.level_index(level)
-    return replace(hardware, codebook=replace(store, level=level))
+    if level == store.level:
+        return hardware
+    moved = store.moved_to(level)
+    return replace(hardware, codebook=moved, provenance=_moved_origins(hardware, moved))
+
+
+def _moved_origins(hardware: Hardware, moved: CodebookStore) -> dict[str, Origin]:
+    """Where numbers came from, with those of a moved store as those of the codebook."""
+    own, found = f"codebook.at.{moved.level}", dict[str, Origin]()
+    for place, origin in hardware.provenance.items():
+        holder, _, key = place.rpartition(".")
+        if holder in ("codebook", own) and getattr(moved, key, None) == origin.value:
+            found[f"codebook.{key}"] = origin
+        elif holder != "codebook" and not holder.startswith("codebook.at."):
+            found[place] = origin
+    return found
 
 
 def codebook_store(hardware: Hardware) -> CodebookStore:

@@ -9,18 +9,18 @@ from typing import Any
 import yaml
 
 from kcsim.errors import InputError, Problem
-from kcsim.hardware.areas import hardware_components
+from kcsim.hardware.areas import hardware_components, moved_stores
 from kcsim.hardware.components.figure import Figure
 from kcsim.hardware.components.named_tables import NamedTables, plain_name
 from kcsim.hardware.components.part import Estimate
 from kcsim.hardware.level import Level, Partition
 from kcsim.hardware.memory_parts import (
     MAC,
-    STORE,
     level_part,
     part_name,
     physical_accesses,
     store_accesses,
+    store_name,
     store_part,
 )
 from kcsim.hardware.schema import Hardware
@@ -107,7 +107,7 @@ def accelergy_text(hardware: Hardware) -> str:
     ert = [{"name": _dotted(hardware, name), "actions": each} for name, each in _energies(hardware)]
     art = [
         {"name": _dotted(hardware, each.name), "area": each.area.value * 1e6}
-        for each in hardware_components(hardware)
+        for each in (*hardware_components(hardware), *moved_stores(hardware))
         if each.area
     ]
     data = {
@@ -139,10 +139,10 @@ def _energies(hardware: Hardware) -> Iterator[tuple[str, list[dict[str, Any]]]]:
                     ),
                 ],
             )
-    store = hardware.codebook
-    if store:
+    own = hardware.codebook
+    for store in [own.moved_to(level) for level in own.levels] if own else ():
         times = store_accesses(store, store_part(hardware, store).width_bits) if store.kind else 1
-        yield STORE, [
+        yield store_name(hardware, store), [
             _action("read", store.read_pj / times), _action("write", store.write_pj / times)
         ]  # fmt: skip
     compute = hardware.compute

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from kcsim.errors import InputError
+from kcsim.hardware.codebook_store import CodebookStore
 from kcsim.hardware.components.figure import Figure, total
 from kcsim.hardware.components.library import ComponentLibrary
 from kcsim.hardware.components.part import Estimate
@@ -13,10 +15,10 @@ from kcsim.hardware.components.standard import StandardLibrary
 from kcsim.hardware.description import Described
 from kcsim.hardware.memory_parts import (
     MAC,
-    STORE,
     level_part,
     mac_part,
     part_name,
+    store_name,
     store_part,
 )
 from kcsim.hardware.places import place_name
@@ -106,13 +108,36 @@ def _components(hardware: Hardware, library: ComponentLibrary) -> Iterator[Compo
                 ))  # fmt: skip
         store = hardware.codebook
         if store and store.level == level.name:
-            plain = Component(STORE, i, store.kind or "", instances, path=(STORE,))
-            yield _known(
-                hardware, plain, store, lambda s=store: library.estimate(store_part(hardware, s))
-            )
+            yield _store(hardware, store, library)
         instances *= level.fanout.children
     plain = Component(MAC, count, hardware.compute.kind or "", instances, path=("compute",))
     yield _known(hardware, plain, hardware.compute, lambda: library.estimate(mac_part(hardware)))
+
+
+def moved_stores(
+    hardware: Hardware, library: ComponentLibrary | None = None
+) -> tuple[Component, ...]:
+    """The stores that are in place of the codebook's own if the decoder is moved to their levels.
+
+    Parameters
+    ----------
+    hardware : Hardware
+    library : ComponentLibrary, optional
+        That of kcsim when absent.
+    """
+    store = hardware.codebook
+    stores = [store.moved_to(level) for level in store.at] if store else []
+    return tuple(_store(hardware, each, library or StandardLibrary()) for each in stores)
+
+
+def _store(hardware: Hardware, store: CodebookStore, library: ComponentLibrary) -> Component:
+    index, own = hardware.level_index(store.level), hardware.codebook or store
+    instances = math.prod(level.fanout.children for level in hardware.levels[:index])
+    plain = Component(
+        store_name(hardware, store), index, store.kind or "", instances,
+        path=own.path_of(store.level),
+    )  # fmt: skip
+    return _known(hardware, plain, store, lambda: library.estimate(store_part(hardware, store)))
 
 
 def _known(

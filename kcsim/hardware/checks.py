@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from kcsim.errors import Problem, nearest
+from kcsim.hardware.codebook_store import CodebookStore
 from kcsim.hardware.level import Level
 
 
@@ -28,6 +29,34 @@ def first_read_problems(levels: Sequence[Level], skips: bool) -> Iterator[Proble
             message = f"first reads of sums, as of '{level.name}', are not counted where zeros"
             place = ("levels", index, "counted", "first_reads")
             yield Problem(f"{message} are skipped", "zeros that are gated", path=place)
+
+
+def store_problems(store: CodebookStore | None, names: tuple[str, ...]) -> Iterator[Problem]:
+    """Problems of the levels that the section of the codebook names."""
+    if store is None:
+        return
+    if store.level not in names:
+        yield unknown_level(store.level, names, ("codebook", "level"))
+    others = tuple(name for name in names if name != store.level)
+    for name in store.at:
+        path = ("codebook", "at", name)
+        if name == store.level:
+            message = f"the decoder is at '{name}' already: its store is that of 'codebook' itself"
+            expected = "another level: " + ", ".join(others) if others else ""
+            yield Problem(message, expected, path=path)
+        elif name not in names:
+            yield unknown_level(name, others, path)
+
+
+def named_level_problems(
+    names: tuple[str, ...], dataflow: Iterable[str], padding: str | None
+) -> Iterator[Problem]:
+    """Problems of levels that a dataflow names, and of the one that generates padding."""
+    for name in dataflow:
+        if name not in names:
+            yield unknown_level(name, names, ("dataflow", "levels", name))
+    if padding is not None and padding not in names:
+        yield unknown_level(padding, names, ("padding_level",))
 
 
 def unknown_level(name: str, names: tuple[str, ...], path: tuple[str | int, ...]) -> Problem:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from kcsim.errors import InputError, Problem, nearest
-from kcsim.hardware.areas import chip_area, hardware_components
+from kcsim.hardware.areas import chip_area, hardware_components, moved_stores
 from kcsim.hardware.components.figure import Figure
 from kcsim.hardware.components.sources import citation
 from kcsim.hardware.description import Origin
@@ -102,6 +102,8 @@ def _walk(value: Any, path: Path_) -> Iterator[tuple[Path_, float]]:
     for name in ("levels", "partitions"):
         for i, each in enumerate(getattr(value, name, ())):
             yield from _walk(each, (*path, name, i))
+    for level, each in getattr(value, "at", {}).items():
+        yield from _walk(each, (*path, "at", level))
     for name in ("fanout", "compute", "codebook"):
         if getattr(value, name, None) is not None:
             yield from _walk(getattr(value, name), (*path, name))
@@ -131,8 +133,8 @@ def _of_origin(origin: Origin | Figure) -> Iterator[str]:
 
 
 def _of_component(hardware: Hardware, what: str, name: str) -> Iterator[str]:
-    components = hardware_components(hardware)
-    names = [each.name for each in components]
+    components, others = hardware_components(hardware), moved_stores(hardware)
+    names = [each.name for each in (*components, *others)]
     if name and name not in names:
         raise InputError(
             Problem(f"there is no component '{name}'", "one of " + ", ".join(names),
@@ -142,7 +144,7 @@ def _of_component(hardware: Hardware, what: str, name: str) -> Iterator[str]:
         whole = chip_area(hardware, components)
         yield f"area = {whole.value:.6g} mm2" if whole else "area is not known"
         yield from _of_origin(whole) if whole else ()
-    for each in components:
+    for each in (*components, *(others if name else ())):
         figure = each.area if what == "area" else each.leakage
         if name in ("", each.name):
             if figure is None:

@@ -11,8 +11,8 @@ from kcsim.hardware.schema import Hardware
 from kcsim.hardware.units import SPELLINGS
 
 _DEFINITIONS = {
-    "level": "Level", "partition": "Partition", "codebook": "CodebookStore", "compute": "Compute",
-    "fanout": "Fanout",
+    "level": "Level", "partition": "Partition", "codebook": "CodebookStore",
+    "moved store": "MovedStore", "compute": "Compute", "fanout": "Fanout",
 }  # fmt: skip
 _FROM_SIZE = (
     "read_pj", "write_pj", "update_pj", "leakage_pj_per_cycle", "mac_pj", "add_pj", "multiply_pj",

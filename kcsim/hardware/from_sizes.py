@@ -7,7 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from kcsim.errors import InputError, Problem
-from kcsim.hardware.areas import TYPED, Component, area_below, hardware_components
+from kcsim.hardware.areas import (
+    TYPED,
+    Component,
+    area_below,
+    hardware_components,
+    moved_stores,
+)  # fmt: skip
+from kcsim.hardware.codebook_store import CodebookStore
 from kcsim.hardware.components.figure import Figure, total
 from kcsim.hardware.components.library import ComponentLibrary
 from kcsim.hardware.components.part import Estimate, Part
@@ -75,7 +82,8 @@ class _Resolution:
 
     def keep_areas(self) -> None:
         """Areas by the library, so that nothing has to ask it again."""
-        for each in hardware_components(self.hardware, self.library):
+        asked = self.hardware, self.library
+        for each in (*hardware_components(*asked), *moved_stores(*asked)):
             if each.area and each.path and each.area.rule != TYPED:
                 self.put((*each.path, "area_mm2"), each.area)
 
@@ -98,19 +106,26 @@ class _Resolution:
     def finish(self) -> Hardware:
         """The hardware with all that was put."""
         levels = [self._level(i, level) for i, level in enumerate(self.hardware.levels)]
-        others = {
-            name: replace(holder, **found)
-            for name in ("compute", "codebook")
-            if (holder := getattr(self.hardware, name)) and (found := self._found((name,)))
-        }
         self.hardware = replace(
-            self.hardware, levels=tuple(levels), provenance=self.origins, **others
-        )
+            self.hardware, levels=tuple(levels), provenance=self.origins,
+            compute=replace(self.hardware.compute, **self._found(("compute",))),
+            codebook=self._store(),
+        )  # fmt: skip
         self.values = {}
         return self.hardware
 
     def _found(self, path: Path_) -> dict[str, Any]:
         return {str(each[-1]): value for each, value in self.values.items() if each[:-1] == path}
+
+    def _store(self) -> CodebookStore | None:
+        store = self.hardware.codebook
+        if store is None:
+            return None
+        at = {
+            level: replace(moved, **self._found(store.path_of(level)))
+            for level, moved in store.at.items()
+        }
+        return replace(store, at=at, **self._found(store.path_of(store.level)))
 
     def _level(self, i: int, level: Level) -> Level:
         changes = self._found(("levels", i))
@@ -134,7 +149,8 @@ class _Resolution:
             part = level.partitions[int(path[3])] if len(path) > 3 else None
             return self._access(path, level, part)
         if path[0] == "codebook" and self.hardware.codebook:
-            store = self.hardware.codebook
+            own = self.hardware.codebook
+            store = own.moved_to(str(path[2])) if len(path) > 2 else own
             described = _placed(path, store_part, self.hardware, store)
             figure = self.estimate(described, path).energies[_action(key)]
             return _often(figure, _placed(path, store_accesses, store, described.width_bits))

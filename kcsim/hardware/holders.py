@@ -39,6 +39,16 @@ def holders(data: Any) -> Iterator[Holder]:
     for name in ("codebook", "compute"):
         if isinstance(data.get(name), dict):
             yield Holder((name,), name, data[name])
+    for level, moved in moved_stores(data).items():
+        yield Holder(("codebook", "at", level), "moved store", moved)
+
+
+def moved_stores(data: Any) -> dict[str, dict[str, Any]]:
+    """By level, what is different of the store of the codebook there."""
+    store = data.get("codebook")
+    at = store.get("at") if isinstance(store, dict) else None
+    found = at.items() if isinstance(at, dict) else ()
+    return {level: moved for level, moved in found if isinstance(moved, dict)}
 
 
 def says_sizes(data: Any) -> bool:

@@ -41,10 +41,16 @@ def level_part(hardware: Hardware, level: Level, partition: Partition | None = N
     return _memory_part(hardware, (holder, level), _capacity_bits(holder), word, name)
 
 
+def store_name(hardware: Hardware, store: CodebookStore) -> str:
+    """``codebook``, or of a store that is in its place with a moved decoder where that is."""
+    own = hardware.codebook
+    return STORE if own is None or own.level == store.level else f"{STORE} at {store.level}"
+
+
 def store_part(hardware: Hardware, store: CodebookStore) -> Part:
     """One copy of the store of the codebook as a part."""
-    bits = store.capacity_kib * 8192
-    return _memory_part(hardware, (store,), bits, store.word_bits, STORE)
+    bits, name = store.capacity_kib * 8192, store_name(hardware, store)
+    return _memory_part(hardware, (store,), bits, store.word_bits, name)
 
 
 def mac_part(hardware: Hardware) -> Part:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kcsim.hardware.places import place_name
 from kcsim.hardware.schema import Hardware
 from kcsim.hardware.values import (
     AssumedBits,
@@ -25,6 +26,7 @@ def hardware_notes(hardware: Hardware) -> tuple[str, ...]:
         *_without_effect(hardware),
         *_from_sizes(hardware),
         *_sized_store(hardware),
+        *_moved_stores(hardware),
     )
 
 
@@ -107,17 +109,28 @@ def _from_sizes(hardware: Hardware) -> Iterator[str]:
 
 def _sized_store(hardware: Hardware) -> Iterator[str]:
     store = hardware.codebook
-    if store is None or store.sizing == "fixed":
+    if store is None:
         return
-    origin = hardware.provenance.get(SIZED)
-    if origin is None:
-        yield "codebook.capacity is auto: what is shown is a stand-in until there are codebooks."
-    else:
-        yield f"codebook.capacity is auto: {store.capacity_kib:.4g} KiB each, {origin.rule}."
+    for level in store.sized_levels:
+        place = place_name(hardware, (*store.path_of(level), "capacity"))
+        origin = hardware.provenance.get(f"{place}_kib")
+        if origin is None:
+            yield f"{place} is auto: what is shown is a stand-in until there are codebooks."
+        else:
+            yield f"{place} is auto: {origin.value:.4g} KiB each, {origin.rule}."
 
 
-SIZED = "codebook.capacity_kib"
-"""The place of the size that a store was given."""
+def _moved_stores(hardware: Hardware) -> Iterator[str]:
+    """Stores of other sizes whose energies cannot follow, as nothing says what they are."""
+    store = hardware.codebook
+    if store is None:
+        return
+    for level, given in store.at.items():
+        moved = store.moved_to(level)
+        is_typed = given.read_pj is not None and given.write_pj is not None
+        if not (moved.kind or is_typed or moved.is_same_part(store)):
+            place = place_name(hardware, store.path_of(level))
+            yield f"{place} is another store at the energies of codebook, as it has no kind."
 
 
 def never_forwarded(hardware: Hardware, index: int, tensor: Tensor) -> str:

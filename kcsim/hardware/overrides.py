@@ -128,7 +128,7 @@ def _descend(data: Any, value: Any, steps: Steps, override: str) -> Any:
     """What the first of some steps leads to."""
     step = steps[0]
     # A section that the file leaves out may be set key by key.
-    if isinstance(value, dict) and step not in value and step in _SECTIONS:
+    if isinstance(value, dict) and step not in value and _is_section(data, value, step):
         value[step] = {}
     choices = {
         name: item for name, item in _children(value).items() if isinstance(item, dict | list)
@@ -141,6 +141,15 @@ def _descend(data: Any, value: Any, steps: Steps, override: str) -> Any:
             near = near or _nearest_path(data, steps)
         raise _error(override, f"there is no '{step}' to set a value in", expected, near)
     return choices[step]
+
+
+def _is_section(data: Any, value: dict[str, Any], step: str) -> bool:
+    """Whether a step may be a section; below ``codebook.at`` it is a level."""
+    store = data.get("codebook")
+    is_moved = isinstance(store, dict) and (
+        (value is store and step == "at") or value is store.get("at")
+    )
+    return step in _SECTIONS or is_moved
 
 
 def _nearest_path(data: Any, steps: Steps) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from kcsim.hardware.codebook_store import CodebookStore
 from kcsim.hardware.components.names import ROOM_TEMPERATURE_K
 from kcsim.hardware.components.part import Part
-from kcsim.hardware.holders import FROM_SIZE
+from kcsim.hardware.holders import FROM_SIZE, moved_stores
 from kcsim.hardware.level import Level, Partition
 from kcsim.hardware.memory_parts import level_part, mac_part, store_part
 from kcsim.hardware.resolution import check_data
@@ -32,7 +33,7 @@ def let_resized_follow(data: Any, before: Hardware, changed: Changed) -> None:
     changed : sequence of (dict, str)
         The mappings and keys that were set.
     """
-    after, resize = check_data(data), _Resizing({(id(m), _stem(key)) for m, key in changed})
+    after, resize = check_data(data), _Resizing(set(_given(changed)))
     if len(before.levels) == len(after.levels):
         pairs = zip(before.levels, after.levels, data["levels"], strict=True)
         for old, new, mapping in pairs:
@@ -42,13 +43,37 @@ def let_resized_follow(data: Any, before: Hardware, changed: Changed) -> None:
                     if f"levels.{old.name}.{LEAKAGE}" in before.provenance:
                         resize.follow(mapping, LEAKAGE)
     old_store, new_store = before.codebook, after.codebook
-    if old_store and new_store and new_store.kind:
-        was = store_part(before, old_store) if old_store.kind else None
-        if was != store_part(after, new_store) or old_store.sizing != new_store.sizing:
+    if old_store and new_store:
+        if _differ(before, old_store, after, new_store):
             resize.follow(data["codebook"], *ACCESSES)
+            resize.drop(data["codebook"], "area_mm2", "area")
+        for level, mapping in moved_stores(data).items():
+            if _differ(before, old_store.moved_to(level), after, new_store.moved_to(level)):
+                # What is not typed there follows, or is that of the codebook itself.
+                resize.follow(mapping, *(k for k in ACCESSES if {k, _stem(k)} & mapping.keys()))
+                resize.drop(mapping, "area_mm2", "area")
     if after.compute.kind and mac_part(before) != mac_part(after):
         typed = [key for key in ("add_pj", "multiply_pj") if key in data["compute"]]
         resize.follow(data["compute"], "mac_pj", *typed)
+
+
+def _given(changed: Changed) -> Iterator[tuple[int, str]]:
+    """The keys that were set: one by one, or with the mapping that holds them."""
+    for mapping, key in changed:
+        yield id(mapping), _stem(key)
+        held = mapping.get(key)
+        if isinstance(held, dict):
+            yield from _given([(held, each) for each in held])
+
+
+def _differ(
+    before: Hardware, old_store: CodebookStore, after: Hardware, new_store: CodebookStore
+) -> bool:
+    """Whether a store has become another part, of which something is known."""
+    if not new_store.kind:
+        return False
+    was = store_part(before, old_store) if old_store.kind else None
+    return was != store_part(after, new_store) or old_store.sizing != new_store.sizing
 
 
 class _Resizing:

@@ -10,6 +10,7 @@ from kcsim.errors import InputError, Mark, Problem
 from kcsim.hardware.components.library import ComponentLibrary
 from kcsim.hardware.holders import says_sizes
 from kcsim.hardware.schema import Hardware
+from kcsim.hardware.wanted import fill_in, open_energies
 from kcsim.reading.source import Document, Path_, in_file_order
 from kcsim.reading.validation import validate, validate_data
 
@@ -39,7 +40,6 @@ def plain_data(data: Any) -> Plain:
     if not says_sizes(data):
         return Plain(data, {}, (), [])
     from kcsim.hardware.spelled import without_units
-    from kcsim.hardware.wanted import fill_in
 
     plain, places, problems = without_units(data)
     wanted, more = fill_in(plain)
@@ -93,13 +93,14 @@ def _resolved(
         raise InputError([*plain.problems, *error.problems]) from None
     if plain.problems:
         raise InputError(plain.problems)
-    if not plain.wanted:
+    wanted = tuple(dict.fromkeys((*plain.wanted, *open_energies(hardware))))
+    if not wanted:
         return hardware
     # The tables are read where they are needed, so that others start as fast as before.
     from kcsim.hardware.components.standard import StandardLibrary
     from kcsim.hardware.from_sizes import with_sizes
 
-    return with_sizes(hardware, plain.wanted, library or StandardLibrary())
+    return with_sizes(hardware, wanted, library or StandardLibrary())
 
 
 def _named(what: str, problem: Problem) -> Problem:

@@ -15,7 +15,13 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from kcsim.errors import InputError, Problem
-from kcsim.hardware.checks import first_read_problems, padding_problems, unknown_level
+from kcsim.hardware.checks import (
+    first_read_problems,
+    named_level_problems,
+    padding_problems,
+    store_problems,
+    unknown_level,
+)  # fmt: skip
 from kcsim.hardware.codebook_store import CodebookStore
 from kcsim.hardware.components.names import Cell, Number
 from kcsim.hardware.description import Kelvin, Nanometers, Origin, Positive
@@ -358,18 +364,8 @@ class Hardware:
             yield Problem(
                 f"the array has {self.mac_units} MAC units", f"at most {2**24}", path=("levels",)
             )
-        for path, name in self._named_levels():
-            if name not in names:
-                yield unknown_level(name, names, path)
-
-    def _named_levels(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
-        """Levels that other keys name, and where."""
-        if self.codebook:
-            yield ("codebook", "level"), self.codebook.level
-        for name in self.dataflow.levels:
-            yield ("dataflow", "levels", name), name
-        if self.padding_level is not None:
-            yield ("padding_level",), self.padding_level
+        yield from store_problems(self.codebook, names)
+        yield from named_level_problems(names, self.dataflow.levels, self.padding_level)
 
     def _array_problems(self) -> Iterator[Problem]:
         for index, level in enumerate(self.levels[:-1]):

@@ -31,7 +31,7 @@ def without_units(data: Any) -> tuple[Any, dict[Path_, Path_], list[Problem]]:
     plain, places = copy.deepcopy(data), {}
     problems: list[Problem] = []
     for path, what, mapping in holders(plain):
-        if what == "codebook":
+        if what in ("codebook", "moved store"):
             _size_later(mapping)
         for name, spelling in SPELLINGS[what].items():
             # A bare number is a mistake of another kind: its key should name the unit.

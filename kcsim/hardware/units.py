@@ -67,6 +67,7 @@ SPELLINGS: dict[str, dict[str, Spelling]] = {
     "level": _MEMORY,
     "partition": _MEMORY,
     "codebook": _MEMORY,
+    "moved store": _MEMORY,
     "compute": {
         **{name: _energy(f"{name}_pj", "2 pJ") for name in ("mac", "add", "multiply")},
         **{name: _PART[name] for name in ("technology", "voltage", "area")},

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from kcsim.errors import Problem
 from kcsim.hardware.holders import FROM_SIZE, Holder, holders
+from kcsim.hardware.schema import Hardware
 from kcsim.reading.source import Path_
 
 ACCESSES = ("read_pj", "write_pj")
@@ -37,6 +39,8 @@ def fill_in(data: Any) -> tuple[tuple[Path_, ...], list[Problem]]:
     for holder in list(holders(data)):
         if holder.what in ("level", "codebook"):
             found = _of_memory(holder, problems)
+        elif holder.what == "moved store":
+            found = _of_moved_store(holder, data["codebook"].get("kind"), problems)
         elif holder.what == "compute":
             found = _of_compute(holder, problems)
         elif holder.what == "fanout":
@@ -87,6 +91,33 @@ def _of_memory(holder: Holder, problems: list[Problem]) -> list[Path_]:
         data[LEAKAGE] = 0.0
         wanted.append((*path, LEAKAGE))
     return wanted
+
+
+def _of_moved_store(holder: Holder, kind: object, problems: list[Problem]) -> list[Path_]:
+    """Places that say ``from_size``; nothing has to stand there meanwhile."""
+    wanted: list[Path_] = []
+    for key in ACCESSES:
+        if holder.data.get(key) == FROM_SIZE:
+            del holder.data[key]
+            wanted += _described(holder.path, key, holder.data.get("kind", kind), problems)
+    return wanted
+
+
+def open_energies(hardware: Hardware) -> Iterator[Path_]:
+    """Energies of stores that are another part where the decoder is moved, and nobody typed.
+
+    Parameters
+    ----------
+    hardware : Hardware
+    """
+    store = hardware.codebook
+    if store is None:
+        return
+    for level, given in store.at.items():
+        moved = store.moved_to(level)
+        if moved.kind and not moved.is_same_part(store):
+            open_ = [key for key in ACCESSES if getattr(given, key) is None]
+            yield from ((*store.path_of(level), key) for key in open_)
 
 
 def _described(path: Path_, key: str, kind: object, problems: list[Problem]) -> list[Path_]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kcsim.hardware.areas import chip_area, described_components
+from kcsim.hardware.areas import chip_area, described_components, moved_stores
 from kcsim.hardware.schema import Hardware
 from kcsim.report.table import Row, Table, column
 from kcsim.sums import exact_sum
@@ -45,6 +45,11 @@ def area_table(hardware: Hardware) -> tuple[Table, ...]:
         )
     )  # fmt: skip
     notes = [f"{each.name}: {each.note}." for each in components if each.note]
+    notes += [
+        f"{each.name}: {each.total_area_mm2:.3g} mm2, in place of codebook if the decoder is there."
+        for each in moved_stores(hardware)
+        if each.area
+    ]
     factor = hardware.layout_factor
     text = "the sum of what is known; laid-out chips have 2.3 to 5.3 times as much (layout_factor)"
     if factor != 1:

@@ -53,7 +53,8 @@ def decoding_table(result: Result, subject: str) -> tuple[Table, ...]:
     )  # fmt: skip
     best = min(places, key=lambda each: each.edp)
     own = result.hardware.codebook
-    notes = ["All layers decoded at the output of one level, with a store of the same size there."]
+    sizes = "as large as the hardware says" if own and own.at else "of the same size"
+    notes = [f"All layers decoded at the output of one level, with a store {sizes} there."]
     notes += ["Ratios: dense over it."]
     if own is not None and best.level != own.level:
         notes.append(f"The least EDP is at the {best.level}; the hardware decodes at {own.level}.")

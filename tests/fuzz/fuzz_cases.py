@@ -464,7 +464,8 @@ def _overrides(random: Random) -> list[str]:
         "levels.buffer.read_pj", "levels.DRAM.word_bits", "clock_mhz", "levels[1].fanout.x",
         "levels.1.capacity_kib", "buffer.read_pj", "codebook.level", "compute.mac_pj", "levels",
         "levels.buffer", "dataflow.name", "precision_bits.weights", "compression.inputs",
-        "levels.buffer.partitions[0].capacity_words", odd.odd_text(random),
+        "levels.buffer.partitions[0].capacity_words", "codebook.at.buffer.capacity",
+        odd.odd_text(random),
     ))  # fmt: skip
     value = random.choice((str(random.choice(odd.NUMBERS))[:60], odd.odd_text(random)))
     return [f"{key}={value}" if random.random() < 0.95 else key]

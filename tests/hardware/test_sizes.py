@@ -180,6 +180,13 @@ def test_an_energy_that_is_changed_with_its_size_stays():
         assert buffer.write_pj == pytest.approx(ram(2**17, 64).energies["write"].value / 4 / MAC_16)
 
 
+def test_an_energy_that_is_set_with_its_whole_section_stays():
+    section = "codebook={level: DRAM, kind: sram, capacity: 4 KiB, read_pj: 3}"
+    store = load_hardware("simple", [section]).codebook
+    assert store.read_pj == 3
+    assert store.write_pj == pytest.approx(ram(2048).energies["write"].value / MAC_16)
+
+
 def test_sizes_of_partitions_stores_and_macs_follow_likewise():
     path = "levels.scratchpads.partitions[0]"
     one = load_hardware("eyeriss", [f"{path}.capacity_words=448"])
