@@ -328,6 +328,8 @@ _HOMES: dict[str, tuple[tuple[str, Kind, str, str], ...]] = {
         ("ordered", "flag", "", "Whether sums are gathered one at a time, units coming in the "
          "order of their entries."),
         ("group", "integer", "", "Filters that share one order; 1 where there is none."),
+        ("listed", "flag", "", "Whether tables have the entries that their units use, as lists "
+         "say; else all of their codebook, without lists."),
         ("outer", "records", "", "Of the whole layer: the loops down to the home bring one tile "
          "after the other."),
         ("gather", "records", "", "The phase that gathers by index, for one tile."),

@@ -66,7 +66,9 @@ def command(
 def _lines(found: SharingCheck) -> list[str]:
     """What was compared, and whether it agreed; every difference below its line."""
     plan, estimate = found.estimate.plan, found.estimate
-    order = ", units in order" if plan.ordered else ""
+    order = "" if plan.listed else ", all entries"
+    if plan.ordered:
+        order = ", units in order" + (f" for {plan.group} filters" if plan.group > 1 else "")
     count = len(found.differences)
     outputs = f"equal to {found.reference}, bit for bit"
     if found.wrong_outputs:

@@ -212,12 +212,7 @@ def _machine(
     left = float(left_of_macs(compute, layer.zeros))
     timed = float(left_of_cycles(compute, layer.zeros))
     cycles_per_mac, fixed_pj = compute.cycles_per_mac * timed, weights.load_pj
-    cycles = np.zeros((count + 1, 4))
-    cycles[:, columns.LEAK_PJ] = _leaks(hardware)
-    cycles[:, columns.OVERLAPPED] = [level.buffering != "single" for level in levels] + [True]
     if prices:
-        cycles[:, columns.LEAK_PJ] *= 1.0 if prices.used is None else prices.used
-        cycles[:, columns.MORE_CYCLES :] = 0.0 if prices.ports is None else prices.ports
         costs *= prices.factors
         finished *= prices.factors[:, _OUTPUTS, _SPARED]
         fixed_pj += prices.more_pj
@@ -248,7 +243,7 @@ def _machine(
         finished=finished,
         has_wide_sums=has_wide_sums(hardware),
         rooms=_room_array(hardware, weights),
-        cycles=cycles,
+        cycles=_cycles(hardware, prices),
         unit=np.array([*weights.unit, *decoder, weights.unit_filters], np.int64),
         macs=float(layer.macs),
         cycles_per_mac=float(cycles_per_mac),
@@ -268,6 +263,18 @@ _SPARED = [
     columns.TRANSFER_PJ,
 ]  # fmt: skip
 """What a finished word spares a part of, in the order of `Machine.finished`."""
+
+
+def _cycles(hardware: Hardware, prices: Prices | None) -> np.ndarray:
+    """``cycles`` of a `Machine`."""
+    found, levels = np.zeros((len(hardware.levels) + 1, 4)), hardware.levels
+    found[:, columns.LEAK_PJ] = _leaks(hardware)
+    found[:, columns.OVERLAPPED] = [level.buffering != "single" for level in levels] + [True]
+    if prices and prices.used is not None:
+        found[:, columns.LEAK_PJ] *= prices.used
+    if prices and prices.ports is not None:
+        found[:, columns.MORE_CYCLES :] = prices.ports
+    return found
 
 
 def _leaks(hardware: Hardware) -> list[float]:

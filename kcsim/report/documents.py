@@ -128,7 +128,7 @@ INTERMEDIATE = Record(
 )  # fmt: skip
 
 PLAN = Record(
-    "Plan", "How a layer that shares is mapped.", "tile ordered group outer gather entries",
+    "Plan", "How a layer that shares is mapped.", "tile ordered group listed outer gather entries",
     {
         "tile": lambda plan: plan.tile._asdict(),
         **{name: attrgetter(f"{name}.levels") for name in ("outer", "gather", "entries")},

@@ -14,6 +14,7 @@ from kcsim.workload.execution import SHARING_NAMES
 if TYPE_CHECKING:
     from kcsim.estimation.result import Run
     from kcsim.sharing.account import SharedEstimate
+    from kcsim.sharing.plan import SharedMapping
 
 _SHOWN_NAMES = 6
 
@@ -99,6 +100,11 @@ def intermediate_table(run: Run, subject: str) -> Table:
         "Home: the level that holds the products or sums of one tile. Tile: the extents that are "
         "cut. Table width: distinct entries of the block or filter with most."
     ]
+    if not all(layer.plan.listed for layer in shared):
+        notes.append(
+            "All entries: tables have every entry of the codebook, so that no lists of those that "
+            "are used are stored or moved."
+        )
     error = max((layer.intermediate.relative_error for layer in shared), default=0)
     if error:
         notes.append(
@@ -199,7 +205,7 @@ def _intermediate_row(layer: SharedEstimate) -> Row:
     return (
         layer.layer.name,
         f"{what.home} (spilled)" if what.spilled else what.home,
-        f"{what.gathered_at} (in order)" if layer.plan.ordered else what.gathered_at,
+        what.gathered_at + _kind_of_tables(layer.plan),
         " ".join(cut) or "whole layer",
         what.width,
         what.tile_words,
@@ -207,6 +213,12 @@ def _intermediate_row(layer: SharedEstimate) -> Row:
         what.home_bits,
         math.fsum(item.energy for item in layer.items if item.tensor == "intermediate"),
     )
+
+
+def _kind_of_tables(plan: SharedMapping) -> str:
+    if plan.ordered:
+        return " (in order)"
+    return "" if plan.listed else " (all entries)"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -65,8 +65,6 @@ class Intermediate:
         Words that are computed in all.
     home_bits : int
         Bits of all tiles that the home holds at one time, those of other tensors included.
-    listed : bool
-        Whether tables have the entries that are used, as lists say; else all of the codebook's.
     is_expectation : bool
         Whether distinct entries are expected ones, for want of weights.
     relative_error : float
@@ -82,7 +80,6 @@ class Intermediate:
     tile_words: int
     words: int
     home_bits: int
-    listed: bool
     is_expectation: bool
     relative_error: float
 
@@ -216,7 +213,7 @@ def evaluate_shared(
     )  # fmt: skip
     intermediate = Intermediate(
         mapping.home, mapping.gathered_at, home == 0, shared.arithmetic(tile, order).bits, width,
-        shapes.shared_tables * width, shared.produced(tile, order), home_bits, shared.listed,
+        shapes.shared_tables * width, shared.produced(tile, order), home_bits,
         shared.distinct.is_expectation, shared.distinct.relative_error(shared.sharing.tables_of),
     )  # fmt: skip
     return SharedEstimate(

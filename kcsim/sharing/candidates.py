@@ -174,13 +174,14 @@ def _places(shared: SharedLayer) -> Iterator[tuple[SharedLayer, Place]]:
     for home in reversed(possible_homes(shared.hardware)):
         for last in reversed(gathering_levels(shared.hardware, home, shared.role)):
             yield shared.unlisted, Place(home, last, 0)
-            yield shared, Place(home, last, 0)
+            if shared.listed:
+                yield shared, Place(home, last, 0)
         for filters in possible_groups(shared, home):
             yield shared, Place(home, home, filters)
 
 
 def _lists_all(shared: SharedLayer, tiles: np.ndarray) -> np.ndarray:
-    """Whether the lists of a tile have all entries of the codebook: so there need be none."""
+    """Whether lists would have all entries of the codebook, so that there are none."""
     merged = tiles[:, Tile._fields.index(shared.sharing.merged)]
     _, first, at = np.unique(merged, True, True)
     some = [Tile(*sizes) for sizes in tiles[first].tolist()]

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -49,7 +48,8 @@ class DistinctEntries:
         How real codebooks are used: then one table is as wide as the expected maximum of all.
         Uniform draws, and tables next to their mean, when absent.
     used_only : bool
-        Whether a table has the entries that its units use, or else all of its codebook.
+        Whether a table has the entries that its units use, or else all of its codebook, zero ones
+        as well.
     known_sums : dict
         See `kcsim.sharing.sorted_sums`.
     """
@@ -102,11 +102,6 @@ class DistinctEntries:
             zero = _zero_units(layer, codebook)
         keys = np.where(zero, -1, keys).reshape(groups, filters // groups, blocks, -1)
         return cls(part, keys, kinds, min(float(zero.mean()), MOST_ZEROS))
-
-    @cached_property
-    def unused_too(self) -> DistinctEntries:
-        """The same with all entries of its codebook in every table, zero ones as well."""
-        return replace(self, used_only=False)
 
     @property
     def blocks(self) -> int:

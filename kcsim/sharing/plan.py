@@ -109,11 +109,16 @@ class SharedLayer:
     @cached_property
     def unlisted(self) -> SharedLayer:
         """The same with all entries of the codebook in every table, which takes no lists."""
-        return replace(self, distinct=self.distinct.unused_too)
+        return self._with_tables(listed=False)
 
     def under(self, mapping: SharedMapping) -> SharedLayer:
         """The layer with tables as a mapping has them."""
-        return self if mapping.listed == self.listed else self.unlisted
+        return self.unlisted if not mapping.listed else self._with_tables(listed=True)
+
+    def _with_tables(self, *, listed: bool) -> SharedLayer:
+        if listed == self.listed:
+            return self
+        return replace(self, distinct=replace(self.distinct, used_only=listed))
 
     @property
     def listed(self) -> bool:

@@ -40,13 +40,17 @@ def every_shared_mapping(shared, objective):
         choices = [divisors(size) if home else [size] for size in whole]
         # Tiles that cut no unit.
         choices[3] = [c for c in choices[3] if c % depth == 0 or c == whole.C]
-        places = [(at, 0) for at in gathering_levels(shared.hardware, home, shared.role)]
-        places += [(home, filters) for filters in possible_groups(shared, home)]
-        for (last, ordered), sizes in itertools.product(places, itertools.product(*choices)):
-            if sizes[2] % max(ordered, 1):
+        lasts, may = gathering_levels(shared.hardware, home, shared.role), shared.unlisted
+        places = [(each, at, 0) for each in (shared, may) for at in lasts]
+        places += [(shared, home, filters) for filters in possible_groups(shared, home)]
+        for (each, last, ordered), sizes in itertools.product(places, itertools.product(*choices)):
+            tile = Tile(*sizes)
+            # Lists of all entries are none.
+            is_listed = each.widths(tile) != may.widths(tile) or each is may or ordered
+            if sizes[2] % max(ordered, 1) or not is_listed:
                 continue
             with contextlib.suppress(MappingError):
-                yield known.mapped(shared, Place(home, last, ordered), Tile(*sizes))
+                yield known.mapped(each, Place(home, last, ordered), tile)
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))

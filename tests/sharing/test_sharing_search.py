@@ -14,7 +14,7 @@ from small_problems import layer_of
 from kcsim.errors import MappingError
 from kcsim.hardware.schema import Dataflow, LevelConstraint
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
-from kcsim.mapping.search import OBJECTIVES
+from kcsim.mapping.search import OBJECTIVES, objective_value
 from kcsim.sharing.account import entries_cost, evaluate_shared, gather_cost
 from kcsim.sharing.bounds import Bounds
 from kcsim.sharing.phase_search import PhaseSearch, smooth
@@ -101,6 +101,31 @@ def test_no_other_loops_of_any_part_take_less_energy(drawn):
         assert found.energy >= best.energy - slack - 1e-9, part
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.one_of(shared_mappings(), shared_mappings_on_chips()), st.sampled_from(OBJECTIVES))
+def test_no_other_loops_above_the_home_are_better(drawn, objective):
+    assume(drawn is not None)
+    shared, tile, order = drawn.shared, drawn.mapping.tile, drawn.mapping.order
+    hardware = shared.hardware
+    home, last = (hardware.level_index(n) for n in (drawn.mapping.home, drawn.mapping.gathered_at))
+    assume(home and max(tile.rounds(shared.layer)) > 1)
+    # How many instances share what is decoded in between is not known to the search.
+    between = range(1, home if shared.form.decode_level < home else 1)
+    assume(not between or all(level.fanout.children == 1 for level in hardware.levels[:home]))
+    best = PhaseSearch(objective).mapped(shared, Place(home, last, order), tile)
+    reached = objective_value(objective, best.energy, best.cycles.total)
+    # Accesses and cycles are rounded up to whole ones, which the search does not see.
+    slack = sum(item.energy / item.accesses for item in best.items if item.accesses) / best.energy
+    slack = slack * (objective != "cycles") + 4 / best.cycles.total * (objective != "energy")
+    for other in _others_above(shared, best.plan, home):
+        try:
+            found = evaluate_shared(shared, replace(best.plan, outer=other))
+        except MappingError:
+            continue
+        value = objective_value(objective, found.energy, found.cycles.total)
+        assert value >= reached * (1 - slack - 1e-9)
+
+
 def _others(shared, plan, home, last):
     """Other loops of every part."""
     shapes = shared.shapes(plan.tile, plan.order)
@@ -111,10 +136,16 @@ def _others(shared, plan, home, last):
     for mapping in _nests(shapes.entries(max(shared.widths(plan.tile, plan.order))), entries):
         yield "entries", mapping
     if home:
-        rounds = dict(zip(Tile._fields, plan.tile.rounds(shared.layer), strict=True))
-        below = [level for level in plan.outer.levels if level.level == plan.home]
-        for mapping in _nests(layer_of(rounds), _above(shared.hardware, home)):
-            yield "outer", Mapping((*mapping.levels[:home], *below))
+        for mapping in _others_above(shared, plan, home):
+            yield "outer", mapping
+
+
+def _others_above(shared, plan, home):
+    """Other loops that bring tiles to the home."""
+    rounds = dict(zip(Tile._fields, plan.tile.rounds(shared.layer), strict=True))
+    below = [level for level in plan.outer.levels if level.level == plan.home]
+    for mapping in _nests(layer_of(rounds), _above(shared.hardware, home)):
+        yield Mapping((*mapping.levels[:home], *below))
 
 
 def _above(hardware, home):
