@@ -206,7 +206,7 @@ def _machine(
     words: tuple[np.ndarray, ...],
 ) -> Machine:
     """One of them, by what words cost."""
-    levels, compute, count = hardware.levels, hardware.compute, len(hardware.levels)
+    compute, count = hardware.compute, len(hardware.levels)
     costs, network_cycles, finished = (each.copy() for each in words)
     leave_out_zeros(layer, hardware, costs, keeps[-1], weights.leaves_out_zeros_at(count - 1))
     left = float(left_of_macs(compute, layer.zeros))

@@ -166,7 +166,7 @@ class Candidates:
         gather = candidate.gather or self._gather(candidate, below)
         if gather is None or self._raised(candidate._replace(gather=gather)).value >= below:
             return None
-        return self._phases.mapped(shared, place, tile)
+        return self._phases.mapped(shared, place, tile, below)
 
 
 def _places(shared: SharedLayer) -> Iterator[tuple[SharedLayer, Place]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -37,13 +38,13 @@ def find_outer(
     shared: SharedLayer,
     plan: SharedMapping,
     phases: tuple[PhaseCost, PhaseCost],
-    search: Callable[..., SearchResult],
-) -> list[Mapping]:
+    search: Callable[..., SearchResult | None],
+) -> Iterator[Mapping]:
     """The best loops above the home, with the tile below them.
 
     One tile is one word to these loops, but for inputs, whose tiles overlap: there it is a window.
     Homes that work side by side wait for the one with the most entries: where that matters, the
-    best loops for a single home come before the best for any number.
+    best loops for a single home come after the best for any number.
 
     Parameters
     ----------
@@ -53,7 +54,8 @@ def find_outer(
     phases : (PhaseCost, PhaseCost)
         The one that gathers, and the one that multiplies.
     search : callable
-        Of a layer, a hardware, ``weights`` and ``prices``.
+        Of what no loops undercut (energy and cycles), a layer, a hardware, costs of weights and
+        prices; ``None`` if nothing is of interest.
 
     Raises
     ------
@@ -61,7 +63,7 @@ def find_outer(
         If nothing fits, or the dataflow leaves no place for a loop.
     """
     layer, hardware, tile = shared.layer, shared.hardware, plan.tile
-    home, found = hardware.level_index(plan.home), []
+    home = hardware.level_index(plan.home)
     inside = tuple(
         Loop(name, size)
         for name, size in (
@@ -72,36 +74,40 @@ def find_outer(
         if size > 1
     )
     if max(tile.rounds(layer)) == 1:
-        return [Mapping((LevelLoops(plan.home, inside),))]
-    tiles, error = _tiles_as_words(shared, tile), None
+        yield Mapping((LevelLoops(plan.home, inside),))
+        return
+    tiles, errors = _tiles_as_words(shared, tile), list[MappingError]()
     copies = _copies(shared, phases[1].phase, home)
-    for seen, cycles in _numbers_of_homes(hardware, home, phases):
+    problems = list(_numbers_of_homes(hardware, home, phases))
+    for seen, cycles in problems:
         prices = _prices(shared, plan, phases, cycles, copies.copy_pj)
+        beside = math.prod(level.fanout.children for level in seen.levels[:home])
+        least = sum(each.cost.energy for each in phases), cycles / beside
         try:
-            best = search(tiles, _confined(seen, home), weights=(copies,), prices=prices)
-        except MappingError as reason:
-            error = reason
+            best = search(least, tiles, _confined(seen, home), copies, prices)
+        except MappingError as error:
+            errors.append(error)
             continue
-        outside = best.mapping.levels[:home]
-        found.append(Mapping((*outside, LevelLoops(plan.home, inside))))
-    if error and not found:
-        raise error
-    return found
+        if best:
+            yield Mapping((*best.mapping.levels[:home], LevelLoops(plan.home, inside)))
+    if len(errors) == len(problems):
+        raise errors[0]
 
 
 def _numbers_of_homes(
     hardware: Hardware, home: int, phases: tuple[PhaseCost, PhaseCost]
 ) -> Iterator[tuple[Hardware, float]]:
-    """The hardware with one home or all there are, and what the phases take of all tiles."""
+    """The hardware with all homes there are or one, and what the phases take of all tiles."""
     gathered, multiplied = (each.cost for each in phases)
     above = hardware.levels[:home]
-    alone = all(level.fanout.children == 1 for level in above)
-    if alone or multiplied.waiting > multiplied.cycles:
+    if all(level.fanout.children == 1 for level in above):
+        yield hardware, gathered.cycles + multiplied.cycles
+        return
+    yield hardware, gathered.cycles + multiplied.waiting
+    if multiplied.waiting > multiplied.cycles:
         single = (replace(level, fanout=replace(level.fanout, x=1, y=1)) for level in above)
-        seen = hardware if alone else replace(hardware, levels=(*single, *hardware.levels[home:]))
-        yield seen, gathered.cycles + multiplied.cycles
-    if not alone:
-        yield hardware, gathered.cycles + multiplied.waiting
+        levels = *single, *hardware.levels[home:]
+        yield replace(hardware, levels=levels), gathered.cycles + multiplied.cycles
 
 
 def _tiles_as_words(shared: SharedLayer, tile: Tile) -> ConvLayer:

@@ -207,21 +207,38 @@ class PhaseSearch:
             self._known.costs, key, lambda: cut_short(shared, tile, place.ordered, loops)
         )
 
-    def mapped(self, shared: SharedLayer, place: Place, tile: Tile) -> SharedEstimate:
-        """The estimate with the best loops for a tile and its place."""
+    def mapped(
+        self, shared: SharedLayer, place: Place, tile: Tile, below: float = math.inf
+    ) -> SharedEstimate | None:
+        """The estimate with the best loops for a tile and its place.
+
+        ``None`` if its objective is not below a value.
+        """
         gathered, multiplied = self.gather(shared, place, tile), self.entries(shared, place, tile)
         plan = replace(
             _without_loops(shared, place, tile), gather=gathered.loops.mapping,
             entries=multiplied.loops.mapping, codebook_level=multiplied.loops.codebook_level,
         )  # fmt: skip
         phases = gathered.counted, multiplied.counted
-        found = (
-            evaluate_shared(shared, replace(plan, outer=outer), phases)
-            for outer in find_outer(shared, plan, phases, self._best)
-        )
-        return min(
-            found, key=lambda each: objective_value(self._objective, each.energy, each.cycles.total)
-        )
+        best: SharedEstimate | None = None
+
+        def search(
+            least: tuple[float, float], layer: ConvLayer, hardware: Hardware,
+            weights: WeightCosts, prices: Prices,
+        ) -> SearchResult | None:  # fmt: skip
+            if objective_value(self._objective, *least) >= below:
+                return None
+            # Sums are rounded. Loops over what a tile spans are at its home, where they cost
+            # nothing.
+            most = below * (1 + 1e-9)
+            return self._search(layer, hardware, (weights,), prices, most=most, uncut="RS")
+
+        for outer in find_outer(shared, plan, phases, search):
+            found = evaluate_shared(shared, replace(plan, outer=outer), phases)
+            value = objective_value(self._objective, found.energy, found.cycles.total)
+            if value < below:
+                best, below = found, value
+        return best
 
     def _value(self, found: SearchResult) -> float:
         return objective_value(self._objective, found.energy, found.cycles)
@@ -293,14 +310,6 @@ class PhaseSearch:
             self.cut = self.cut or (OUT_OF_TIME if self.deadline.has_passed else "")
             raise
         self.cut = self.cut or (found.note if found else "")
-        return found
-
-    def _best(
-        self, layer: ConvLayer, hardware: Hardware, weights: Sequence[WeightCosts], prices: Prices
-    ) -> SearchResult:
-        # Loops over what a tile spans are all at its home, where they cost nothing.
-        found = self._search(layer, hardware, weights, prices, uncut="RS")
-        assert found is not None
         return found
 
     def _found(
