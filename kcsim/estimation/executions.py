@@ -253,6 +253,11 @@ def _sharing_jobs(
     sharings = [sharing for name, sharing in SHARINGS.items() if name in executions]
     if not sharings:
         return
+    # Phases are not counted without padding.
+    moving, seen = (
+        [with_padding_moved(each) for each in hardware],
+        dict[object, tuple[Hardware, Hardware]](),
+    )
     without_zeros = "weights" in hardware[0].compute.zeros
     distinct = _distinct_entries(layers, clustering, without_zeros)
     for i, (layer, entries) in enumerate(zip(layers, distinct, strict=True)):
@@ -262,10 +267,9 @@ def _sharing_jobs(
             layer = replace(layer, zeros=replace(layer.zeros, weights=entries.zero_share))
         forms = tuple(each[i] for each in formats)
         shared = tuple(
-            # Phases are not counted without padding.
-            SharedLayer(layer, with_padding_moved(each), form, entries, sharing)
+            SharedLayer(layer, each, form, entries, sharing, seen)
             for sharing in sharings
-            for each, form in zip(hardware, forms, strict=True)
+            for each, form in zip(moving, forms, strict=True)
         )
         expected = entries.kinds, entries.zero_share, entries.uses
         real = i if entries.keys is not None else expected

@@ -40,7 +40,6 @@ from kcsim.sharing.phases import phase_hardware
 from kcsim.sharing.places import Place
 from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.shapes import smooth
-from kcsim.sharing.strategies import PhaseName
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import DIMENSIONS, ConvLayer
 
@@ -61,15 +60,12 @@ class Phases:
         What they cost all tiles of a layer.
     loops : dict
         Their loops: of all layers and ways to share.
-    hardware : dict
-        The hardware as they see it.
     least : dict
         What gathering comes to at least in tiles that others are parts of.
     """
 
     costs: _Known = field(default_factory=dict)
     loops: _Known = field(default_factory=dict)
-    hardware: dict[object, Hardware] = field(default_factory=dict)
     least: dict[object, dict[Tile, float]] = field(default_factory=dict)
 
     def of_layer(self) -> Phases:
@@ -161,7 +157,7 @@ class PhaseSearch:
 
         def find(most: float) -> SearchResult | None:
             return self._search(
-                layer, self._hardware(shared, "gather", place, tile), (costs,),
+                layer, phase_hardware(shared, "gather", home, last, tile, ordered), (costs,),
                 gather_prices(shared, home, last, width), home + 1, most,
             )  # fmt: skip
 
@@ -252,16 +248,6 @@ class PhaseSearch:
                 least = max(least, value / times**power * (1 - 1e-9))
         return least
 
-    def _hardware(
-        self, shared: SharedLayer, phase: PhaseName, place: Place, tile: Tile
-    ) -> Hardware:
-        home, last, ordered = place
-        known, units = self._known.hardware, shared.arithmetic(tile, ordered)
-        key = shared.decode_level, shared.role, phase, home, last, units
-        if key not in known:
-            known[key] = phase_hardware(shared, phase, home, last, tile, ordered)
-        return known[key]
-
     def _entry_loops(
         self, shared: SharedLayer, place: Place, tile: Tile, most: float = math.inf
     ) -> SearchResult | None:
@@ -277,7 +263,7 @@ class PhaseSearch:
         if shared.form.loads_codebook:
             loads = sum(widths.values()) * rounds.N * rounds.P * rounds.Q
 
-        hardware = self._hardware(shared, "entries", place._replace(last=home), tile)
+        hardware = phase_hardware(shared, "entries", home, home, tile, ordered)
         costs = tuple(
             _of_one_run(each, loads, home) for each in shared.entry_form(shapes).costs(hardware)
         )

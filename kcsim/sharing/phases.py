@@ -77,11 +77,12 @@ def phase_hardware(
         Likewise: filters that share an order; 0 for none.
     """
     units = shared.arithmetic(tile, ordered)
-    key = phase, home, last, units
-    if key not in shared.known:
-        shared.known[key] = _phase_hardware(shared, phase, home, last, units)
-    found: Hardware = shared.known[key]
-    return found
+    whole = shared.hardware
+    # What is kept holds the hardware, so that its number stands for it.
+    key = id(whole), shared.sharing.name, phase, home, last, units
+    if key not in shared.seen:
+        shared.seen[key] = whole, _phase_hardware(shared, phase, home, last, units)
+    return shared.seen[key][1]
 
 
 def _phase_hardware(

@@ -95,6 +95,8 @@ class SharedLayer:
         How the weights are stored where they are decoded.
     distinct : DistinctEntries
     sharing : Sharing
+    seen : dict
+        The hardware as phases see it (`kcsim.sharing.phases.phase_hardware`): layers may share it.
     known : dict
         What has been worked out, by what it depends on.
     """
@@ -104,6 +106,7 @@ class SharedLayer:
     form: WeightFormat
     distinct: DistinctEntries
     sharing: Sharing
+    seen: dict[object, tuple[Hardware, Hardware]] = field(default_factory=dict, repr=False)
     known: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property

@@ -167,7 +167,7 @@ def _explore(shared: SharedLayer, objective: str, below: float, known: PhaseSear
     better than the best tile so far: so most tiles are ruled out by its bounds.
     """
     best: SharedEstimate | None = None
-    value, mapped, failed, deadline = below, 0, 0, known.deadline
+    value, mapped, failed, ruled_out, deadline = below, 0, 0, 0, known.deadline
     candidates = Candidates(shared, objective, known)
     cut, first = candidates.cut, candidates.least
     remaining, reason = np.inf, f"no tile fits, not even the smallest, on {shared.hardware.name}"
@@ -186,12 +186,13 @@ def _explore(shared: SharedLayer, objective: str, below: float, known: PhaseSear
             reason, failed = str(error), failed + 1
             continue
         if found is None:
+            ruled_out += 1
             continue
         mapped += 1
         reached = objective_value(objective, found.energy, found.cycles.total)
         if reached < value:
             best, value = found, reached
-    if best is None and not mapped and (failed or remaining == np.inf):
+    if best is None and not (mapped or ruled_out) and (failed or remaining == np.inf):
         return _Outcome(None, reason=reason, cut=cut or known.cut)
     if cut:
         # Tiles that are not known have no bounds.

@@ -106,6 +106,23 @@ def test_inputs_indexes_and_outputs_of_products(products):
     assert accesses[:, OUTPUTS, READS].tolist() == [0, 16, 0]
 
 
+def test_tables_of_all_entries_take_no_lists():
+    mapping = plan("share_products", "M=2 P=2 Q=2", "M=2 P=2 Q=2")
+    found = evaluate_shared(shared("share_products"), replace(mapping, listed=False))
+    # Each of 4 tiles has both entries, for 4 pixels each.
+    assert (
+        found.intermediate.words == found.entries.counts.macs == found.operations.multiplies == 32
+    )
+    assert found.operations.adds == 32
+    assert (found.intermediate.width, found.intermediate.tile_words) == (2, 8)
+    assert found.counts.accesses[:, WEIGHTS, READS].tolist() == [8, 8 + 8, 32 + 32]
+    bits = {(i.component, i.action): i.bits for i in found.items if i.tensor == "weights"}
+    # One bit for each index.
+    assert bits["DRAM", "read"] == bits["buffer", "fill"] == 8
+    assert found.lookups == 8
+    assert not found.intermediate.is_expectation
+
+
 def test_sums_are_multiplied_once_for_each_entry_of_a_filter(sums):
     # Every filter has one unit and one entry in a tile of one channel: 4 tiles, 2 filters.
     assert sums.intermediate.words == 32
