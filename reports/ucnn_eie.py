@@ -124,7 +124,8 @@ def ucnn_section() -> str:
     found = [terms(run) for run in runs]
     names = [f"{what}, U = {u}" for u, *_, g in UCNN for what in ("sparse", f"UCNN G = {g}")]
     text = f"| energy [uJ] | {' | '.join(names)} |\n|---|{'---|' * len(names)}\n"
-    order = sorted({name for each in found for name in each}, key=lambda n: -found[0].get(n, 0.0))
+    every = sorted({name for each in found for name in each})
+    order = sorted(every, key=lambda name: -found[0].get(name, 0.0))
     for name in order:
         text += f"| {name} | {' | '.join(f'{each.get(name, 0.0):.2f}' for each in found)} |\n"
     totals = [sum(each.values()) for each in found]

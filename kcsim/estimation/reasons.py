@@ -129,7 +129,7 @@ class OverDecoding:
 
     def __str__(self) -> str:
         verb = self.execution.replace("_", " ").replace("share", "sharing")
-        text = f"{verb} would spare {self.spared:.0%} of multiplies, but take "
+        text = f"{verb} would spare {100 * self.spared:.0f} % of multiplies, but take "
         if self.energy is not None:
             text += f"{self.energy:.2f}× the energy ({self.tables:.2f}× for its tables) and "
         return f"{text}{self.cycles:.2f}× the cycles"

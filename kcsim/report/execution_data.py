@@ -109,7 +109,7 @@ def intermediate_table(run: Run, subject: str) -> Table:
     if error:
         notes.append(
             "Entries are expected from how real layers of the scheme use theirs, which had as many "
-            f"within {error:.0%} (root mean square)."
+            f"within {100 * error:.0f} % (root mean square)."
         )
     if any(layer.intermediate.spilled for layer in shared):
         notes.append("Spilled: all products or sums lie there between the two phases.")
