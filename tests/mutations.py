@@ -127,8 +127,8 @@ MUTATIONS = {
     "the search takes turns with the computation alone": Mutation(
         CHIPS,
         "kernels/search/costs.py",
-        "else cycles + moved\n",
-        "else max(cycles, moved)\n",
+        "cycles = max(cycles, carried) + moved",
+        "cycles = max(cycles, carried, moved)",
     ),
     "the search overlooks loads that are waited for": Mutation(
         CHIPS,
@@ -549,7 +549,7 @@ MUTATIONS = {
     ),
     "the first channels read outputs that are not there": Mutation(
         SHARING_REPLAY,
-        "sharing/account.py",
+        "sharing/phases.py",
         "shared.layer.output_words * (tile.rounds(shared.layer).C - 1)",
         "shared.layer.output_words * tile.rounds(shared.layer).C",
     ),

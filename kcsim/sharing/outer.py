@@ -28,6 +28,7 @@ from kcsim.sharing.phases import Phase, with_sums_read
 from kcsim.sharing.places import index_level
 from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.tiles import Tile
+from kcsim.sums import exact_sum
 from kcsim.workload.layer import DIMENSIONS, ConvLayer, Dimension
 
 _AT_HOME = [FILL_PJ, WRITE_CYCLES, DRAIN_PJ, DRAIN_CYCLES]
@@ -82,7 +83,7 @@ def find_outer(
     for seen, cycles in problems:
         prices = _prices(shared, plan, phases, cycles, copies.copy_pj)
         beside = math.prod(level.fanout.children for level in seen.levels[:home])
-        least = sum(each.cost.energy for each in phases), cycles / beside
+        least = exact_sum(each.cost.energy for each in phases), cycles / beside
         try:
             best = search(least, tiles, _confined(seen, home), copies, prices)
         except MappingError as error:
@@ -149,7 +150,8 @@ def _prices(
         factors[:first, j] = words[j]
         factors[first, j, _AT_HOME] = words[j]
     used = np.maximum(*(each.phase.counts.instances for each in phases))
-    energy = sum(each.cost.energy for each in phases) - copy_pj + bias_pj(shared.layer, hardware)
+    energy = exact_sum(each.cost.energy for each in phases)
+    energy += bias_pj(shared.layer, hardware) - copy_pj
     reading = with_sums_read(shared, plan, (phases[0].phase, phases[1].phase))
     ports = np.add(*(_port_cycles(each, hardware, home) for each in reading))
     return Prices(factors, cycles / shared.runs(tile) / steps, energy, used, ports)
