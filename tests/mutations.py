@@ -549,9 +549,9 @@ MUTATIONS = {
     ),
     "the first channels read outputs that are not there": Mutation(
         SHARING_REPLAY,
-        "sharing/phases.py",
-        "shared.layer.output_words * (tile.rounds(shared.layer).C - 1)",
-        "shared.layer.output_words * tile.rounds(shared.layer).C",
+        "sharing/plan.py",
+        "self.layer.output_words * (tile.rounds(self.layer).C - 1)",
+        "self.layer.output_words * tile.rounds(self.layer).C",
     ),
     "addresses do not say where an entry ends": Mutation(
         SHARING,

@@ -30,7 +30,6 @@ from kcsim.model.traffic import macs_left
 from kcsim.sharing.home import check_home
 from kcsim.sharing.phases import (
     Phase,
-    accumulated,
     count_entries,
     count_gather,
     count_outer,
@@ -195,7 +194,7 @@ def evaluate_shared(
         for each in with_sums_read(shared, mapping, (own[0].phase, own[1].phase))
     )
     phase_items = own[0].items, own[1].items
-    if accumulated(shared, tile) or outer.instances[home] > 1:
+    if shared.accumulated(tile) or outer.instances[home] > 1:
         phase_items = _gather_items(shared, mapping, gather), _entry_items(entries)
     instances = np.maximum(gather.counts.instances, entries.counts.instances)
     index_form = shared.indexed_form(tile, order, home)

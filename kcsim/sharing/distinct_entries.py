@@ -122,6 +122,11 @@ class DistinctEntries:
         """Whether there are no real indexes."""
         return self.keys is None and self.used_only
 
+    @property
+    def _counted_keys(self) -> Integers | None:
+        """The real indexes, where entries of tables are counted in them."""
+        return self.keys if self.used_only else None
+
     def per_block(self, filters: int) -> Integers:
         """Distinct entries that a tile of filters has for each block of channels.
 
@@ -135,9 +140,9 @@ class DistinctEntries:
         int64[G, tiles, blocks]
         """
         shape = self._shape("block", filters)
-        if self.keys is None or not self.used_only:
+        if (keys := self._counted_keys) is None:
             return self._spread("block", filters)
-        tiled = self.keys.reshape(*shape[:2], filters, *self.keys.shape[2:])
+        tiled = keys.reshape(*shape[:2], filters, *keys.shape[2:])
         return self._count(tiled.transpose(0, 1, 3, 2, 4), shape)
 
     def per_filter(self, blocks: int) -> Integers:
@@ -153,9 +158,9 @@ class DistinctEntries:
         int64[G, M/G, tiles]
         """
         shape = self._shape("filter", blocks)
-        if self.keys is None or not self.used_only:
+        if (keys := self._counted_keys) is None:
             return self._spread("filter", blocks)
-        return self._count(self.keys.reshape(*shape, blocks, -1), shape)
+        return self._count(keys.reshape(*shape, blocks, -1), shape)
 
     def widths(self, of: Literal["block", "filter"], size: int) -> Widths:
         """How many blocks (or filters) of all tiles have each number of entries.
@@ -176,7 +181,7 @@ class DistinctEntries:
         return 0.0 if known else getattr(self.uses, of).error
 
     def _count_widths(self, of: Literal["block", "filter"], size: int) -> Widths:
-        if self.keys is None or not self.used_only:
+        if self._counted_keys is None:
             counts: Counter[int] = Counter()
             for entries, times in self._expected(of, size):
                 counts[entries] += times

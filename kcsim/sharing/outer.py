@@ -80,8 +80,9 @@ def find_outer(
     tiles, errors = _tiles_as_words(shared, tile), list[MappingError]()
     copies = _copies(shared, phases[1].phase, home)
     problems = list(_numbers_of_homes(hardware, home, phases))
+    of_all, steps = _prices(shared, plan, phases, tiles, copies.copy_pj), tiles.macs
     for seen, cycles in problems:
-        prices = _prices(shared, plan, phases, cycles, copies.copy_pj)
+        prices = replace(of_all, cycles_per_mac=cycles / steps)
         beside = math.prod(level.fanout.children for level in seen.levels[:home])
         least = exact_sum(each.cost.energy for each in phases), cycles / beside
         try:
@@ -132,16 +133,15 @@ def _prices(
     shared: SharedLayer,
     plan: SharedMapping,
     phases: tuple[PhaseCost, PhaseCost],
-    cycles: float,
+    tiles: ConvLayer,
     copy_pj: float,
 ) -> Prices:
-    """What moving one such word costs, and what the phases cost, with one copy of the codebook."""
+    """What moving one such word costs, and what the phases spend, with one copy of the codebook."""
     hardware, tile, shapes = shared.hardware, plan.tile, shared.shapes(plan.tile)
-    home, window = hardware.level_index(plan.home), _tiles_as_words(shared, tile)
-    steps = window.kernel_height * window.kernel_width
+    home, taps = hardware.level_index(plan.home), tiles.kernel_height * tiles.kernel_width
     bits = shapes.units * shared.stored_bits(tile, plan.order, home)
     words = (
-        float(bits / hardware.precision_bits.weights) / steps,
+        float(bits / hardware.precision_bits.weights) / taps,
         tile.N * tile.G * tile.C,
         shapes.output_words,
     )
@@ -154,7 +154,7 @@ def _prices(
     energy += bias_pj(shared.layer, hardware) - copy_pj
     reading = with_sums_read(shared, plan, (phases[0].phase, phases[1].phase))
     ports = np.add(*(_port_cycles(each, hardware, home) for each in reading))
-    return Prices(factors, cycles / shared.runs(tile) / steps, energy, used, ports)
+    return Prices(factors, None, energy, used, ports)
 
 
 def _port_cycles(phase: Phase, hardware: Hardware, home: int) -> np.ndarray:

@@ -262,11 +262,6 @@ def _finished(repeated: list[tuple[Counts, int]]) -> FinishedSums | None:
     return FinishedSums(np.all(held, axis=0), np.sum(arriving, axis=0), np.sum(crossing, axis=0))
 
 
-def accumulated(shared: SharedLayer, tile: Tile) -> int:
-    """Words that are read at the home to add to them: outputs of tiles of other channels."""
-    return shared.layer.output_words * (tile.rounds(shared.layer).C - 1)
-
-
 def with_sums_read(
     shared: SharedLayer, mapping: SharedMapping, phases: tuple[Phase, Phase]
 ) -> tuple[Phase, Phase]:
@@ -280,7 +275,7 @@ def with_sums_read(
         The one that gathers, and the one that multiplies.
     """
     gather, entries = phases
-    home, words = shared.hardware.level_index(mapping.home), accumulated(shared, mapping.tile)
+    home, words = shared.hardware.level_index(mapping.home), shared.accumulated(mapping.tile)
     if gather.role == "inputs":
         return _with_more_read(gather, home, words), entries
     return gather, _with_more_read(entries, home, words)

@@ -242,6 +242,13 @@ class SharedLayer:
         places: int = tile.N * rows * columns * self.depth * rounds.N * rounds.P * rounds.Q
         return entries * places
 
+    def accumulated(self, tile: Tile) -> Any:
+        """Words that are read at the home to add to them: outputs of tiles of other channels.
+
+        Of one tile or, as an array, of many.
+        """
+        return self.layer.output_words * (tile.rounds(self.layer).C - 1)
+
     def runs(self, tile: Tile) -> int:
         """Tiles of the layer: all that differ in any dimension."""
         return math.prod(tile.rounds(self.layer))

@@ -71,7 +71,7 @@ class TileTable:
         self.rounds = rounds = tile.rounds(shared.layer)
         again = rounds.N * rounds.P * rounds.Q
         self.runs = again * rounds.G * rounds.M * rounds.C
-        self.accumulated = shared.layer.output_words * (rounds.C - 1)
+        self.accumulated = shared.accumulated(tile)
         self.tables, self.tables_used = shapes.shared_tables * self.width, used * again
         self.gathered = shapes.gathered * self.runs * (1 + shared.has_offsets)
         computed, multiplied = (
