@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 
@@ -180,21 +179,53 @@ def build_machine(
     prices : Prices, optional
         Those of the hardware when absent.
     """
-    (machine,) = build_machines(layer, hardware, (keeps,), weights, prices)
-    return machine
+    return build_machines(layer, hardware, keeps, weights, prices)[0]
+
+
+class Bare(NamedTuple):
+    """What of a `Machine` is different where the innermost level stores no tensor."""
+
+    costs: np.ndarray
+    lookup_pj: float
+    lookup_cycles: float
 
 
 def build_machines(
     layer: ConvLayer,
     hardware: Hardware,
-    keeps: Sequence[np.ndarray],
+    keeps: np.ndarray,
     weights: WeightCosts = DENSE,
     prices: Prices | None = None,
-) -> list[Machine]:
-    """Likewise, of levels that store one or another choice of tensors."""
+) -> tuple[Machine, Bare]:
+    """Likewise, and what is different where the innermost level stores nothing."""
     hardware = at_precision(hardware, layer)
-    words = _word_costs(layer, hardware, weights)
-    return [_machine(layer, hardware, each, weights, prices, words) for each in keeps]
+    words, network_cycles, finished = _word_costs(layer, hardware, weights)
+    own, bare = (
+        _bare(layer, hardware, each, weights, prices, words.copy())
+        for each in (keeps[-1], np.zeros(3, np.bool_))
+    )
+    return _machine(layer, hardware, keeps, weights, prices, (own, network_cycles, finished)), bare
+
+
+def _bare(
+    layer: ConvLayer,
+    hardware: Hardware,
+    keeps: np.ndarray,
+    weights: WeightCosts,
+    prices: Prices | None,
+    costs: np.ndarray,
+) -> Bare:
+    """What depends on the tensors that the innermost level keeps (bool[3]), by costs of words."""
+    compute, last = hardware.compute, len(hardware.levels) - 1
+    leave_out_zeros(layer, hardware, costs, keeps, weights.leaves_out_zeros_at(last))
+    if prices:
+        costs *= prices.factors
+    lookup_pj, lookup_cycles = float(weights.lookup_pj), float(weights.lookup_cycles)
+    if weights.decode_level == last and keeps[_WEIGHTS]:
+        # Weights that are not read are not looked up.
+        lookup_pj *= float(left_of_reads(compute, layer.zeros, "weights"))
+        lookup_cycles *= float(left_of_cycles(compute, layer.zeros))
+    return Bare(costs, lookup_pj, lookup_cycles)
 
 
 def _machine(
@@ -203,17 +234,15 @@ def _machine(
     keeps: np.ndarray,
     weights: WeightCosts,
     prices: Prices | None,
-    words: tuple[np.ndarray, ...],
+    words: tuple[Bare, np.ndarray, np.ndarray],
 ) -> Machine:
-    """One of them, by what words cost."""
+    """The machine, by what words cost."""
     compute, count = hardware.compute, len(hardware.levels)
-    costs, network_cycles, finished = (each.copy() for each in words)
-    leave_out_zeros(layer, hardware, costs, keeps[-1], weights.leaves_out_zeros_at(count - 1))
+    (costs, lookup_pj, lookup_cycles), network_cycles, finished = words
     left = float(left_of_macs(compute, layer.zeros))
     timed = float(left_of_cycles(compute, layer.zeros))
     cycles_per_mac, fixed_pj = compute.cycles_per_mac * timed, weights.load_pj
     if prices:
-        costs *= prices.factors
         finished *= prices.factors[:, _OUTPUTS, _SPARED]
         fixed_pj += prices.more_pj
         cycles_per_mac = cycles_per_mac if prices.cycles_per_mac is None else prices.cycles_per_mac
@@ -221,11 +250,6 @@ def _machine(
     store, port = weights.store_level, weights.store_level
     if store is None:
         store, port = weights.decode_level, count
-    lookup_pj, lookup_cycles = float(weights.lookup_pj), weights.lookup_cycles
-    if weights.decode_level == count - 1 and keeps[-1, _WEIGHTS]:
-        # Weights that are not read are not looked up.
-        lookup_pj *= float(left_of_reads(compute, layer.zeros, "weights"))
-        lookup_cycles *= timed
     decoder = weights.decode_level, store, port, weights.entry_bits, weights.word_bits
     ports, port_ends = number_ports(hardware, costs)
     stalls = stall_cycles(hardware)
@@ -251,7 +275,7 @@ def _machine(
         static_pj=float(hardware.static_pj_per_cycle) + idle_pj(hardware),
         lookup_pj=lookup_pj,
         copy_pj=float(weights.copy_pj),
-        lookup_cycles=float(lookup_cycles),
+        lookup_cycles=lookup_cycles,
         load_cycles=float(weights.load_cycles),
         bias_cycles=bias_cycles(layer, hardware),
         copy_cycles=float(weights.copy_cycles),

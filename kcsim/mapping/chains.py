@@ -55,14 +55,14 @@ def _steps(labels: Labels, label: int) -> Iterator[tuple[int, str]]:
 
     Each comes with the names of all dimensions in it: rows and columns may be exchanged.
     """
+    parents, steps, states = (labels.rows[name] for name in ("parent", "step", "state"))
     dimensions = "".join(DIMENSIONS)
-    while labels.rows[label]["parent"] >= 0:
-        step = int(labels.rows[label]["step"])
-        if labels.rows[label]["state"] & MIRRORED:
+    while parents[label] >= 0:
+        if states[label] & MIRRORED:
             dimensions = dimensions.translate(_EXCHANGE)
-        if step >= 0:
-            yield step, dimensions
-        label = int(labels.rows[label]["parent"])
+        if steps[label] >= 0:
+            yield int(steps[label]), dimensions
+        label = int(parents[label])
 
 
 def _add_loop(chain: list[Loop | str], dimension: str, bound: int) -> None:

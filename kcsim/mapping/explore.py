@@ -99,10 +99,12 @@ def explore(explorer: Explorer) -> Explored:
     task, deadline, found = explorer.task, explorer.deadline, explorer.known
     check_places(task.layer, task.hardware)
     factors = primes = task.factors
-    if count_tiles(factors) > task.most_tiles or not fits_word(factors):
+    tiles, stages = count_tiles(factors), task.stages
+    if tiles > task.most_tiles or not fits_word(factors):
         factors = coarsened(primes, task.most_tiles)
+        tiles = count_tiles(factors)
         found.leave_out(TOO_LARGE, task.least(explorer.objective))
-    if count_tiles(factors) * task.stages > MANY_STAGES:
+    if tiles * stages > MANY_STAGES:
         explorer.deadline = Deadline(EARLY_SHARE * deadline.left, deadline)
         explorer.glance(coarsened(primes, EARLY_TILES), EARLY_TRY)
         explorer.deadline = deadline
@@ -187,6 +189,8 @@ class Explorer:
         Whether the first mapping will do.
     most : float
         What the objective has to be below to be of interest.
+    memory : Memory, optional
+        Of searches of which none runs at the same time.
     """
 
     def __init__(
@@ -199,10 +203,11 @@ class Explorer:
         known: Point | None = None,
         any_mapping: bool = False,
         most: float = math.inf,
+        memory: Memory | None = None,
     ) -> None:
         self.task, self.objective, self.deadline, self.most = task, objective, deadline, most
         self.known, self.tables, self.any_mapping = Explored(), tables, any_mapping
-        self.memory = tables.memory if tables else Memory()
+        self.memory = memory or (tables.memory if tables else Memory())
         places = FRONT_PLACES if objective == FRONT else 1
         self.best = np.full((places, 2), np.inf)
         if known is not None:

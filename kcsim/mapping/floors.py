@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -198,20 +197,17 @@ def _fitting(problem: Problem, level: int, kept: int) -> np.ndarray:
         held = _with_inputs(held, problem.margins.held)
     # What is placed has one word at least, but for inputs that may be nothing but padding.
     least = np.minimum(1.0, held.min(axis=1, keepdims=True))
-    for placed, group in itertools.product(_parts(kept), range(3)):
-        used = np.zeros(len(problem.rounds))
-        for tensor in np.flatnonzero(rooms[columns.GROUP :] == group):
-            if kept >> tensor & 1:
-                words = least if placed >> tensor & 1 else held
-                used += words[tensor] * bits[tensor]
-        fits[placed] &= used <= rooms[columns.CAPACITY + group] * SLACK
+    is_kept, groups = kept >> np.arange(3) & 1, rooms[columns.GROUP :]
+    for group in np.unique(groups).astype(int):
+        own = bits * is_kept * (groups == group)
+        used = (own * ~_PLACED) @ held + (own * _PLACED) @ least
+        fits &= used <= rooms[columns.CAPACITY + group] * SLACK
     found: np.ndarray = fits[np.arange(8) & kept]
     return found
 
 
-def _parts(kept: int) -> list[int]:
-    """Some of the tensors that are kept, none, or all: as bits."""
-    return [placed for placed in range(8) if placed & ~kept == 0]
+_PLACED = (np.arange(8)[:, None] >> np.arange(3) & 1).astype(np.bool_)
+"""Whether bits of placed tensors have each of them: bool[8, 3]."""
 
 
 def _with_inputs(words: np.ndarray, inputs: np.ndarray) -> np.ndarray:

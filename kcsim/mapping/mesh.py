@@ -72,6 +72,8 @@ def plain_placements(lattice: Lattice, along_x: np.ndarray) -> list[Placed]:
         See `kcsim.mapping.space.find_splits`.
     """
     tiles = np.flatnonzero(along_x >= 0)
+    if not tiles.any():
+        return [Placed(0, ()) for _ in tiles]
     on_x = along_x[tiles]
     bounds = np.stack([lattice.extents[on_x], lattice.extents[tiles - on_x]], axis=1)
     number, axis, dimension = np.nonzero(bounds > 1)

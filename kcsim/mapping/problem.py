@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -119,15 +120,15 @@ def build_problem(
     """
     deadline = deadline or Deadline()
     keeps = np.array([[t in level.kept_tensors for t in TENSORS] for level in hardware.levels])
-    choices = keeps, np.zeros_like(keeps)
-    machine, bare = build_machines(layer, hardware, choices, form, prices)
+    machine, bare = build_machines(layer, hardware, keeps, form, prices)
     stages, entries, numbers = _stages(hardware, even, limits)
     axes = _axes(hardware, lattice, limits)
     slides = np.array([layer.kernel_height > 1, layer.kernel_width > 1])
     levels, every_place = place_children(
         hardware, lattice, machine, axes, slides, limits, deadline, spreads
     )
-    by_level, mesh_loops, tilted = list_splits(lattice, levels, machine, slides)
+    inputs = without(lattice, "M")
+    by_level, mesh_loops, tilted = list_splits(lattice, levels, machine, slides, inputs)
     places = _places(hardware, entries, by_level, limits)
     link_pj, finished_link_pj, bare_pj = link_prices(hardware, machine, bare)
     spared_pj = most_spared(machine, by_level, finished_link_pj, layer.output_words)
@@ -150,11 +151,11 @@ def build_problem(
         margins = clipped.margins._replace(meets=meets)
     unseen[INPUTS] *= along
     problem = Problem(
-        lattice, machine, np.array([*bare_pj, bare.lookup_pj]), float(bare.lookup_cycles),
+        lattice, machine, np.array([*bare_pj, bare.lookup_pj]), bare.lookup_cycles,
         stages, places, splits, words, distinct,
         machine.macs / lattice.extents.astype(float).prod(axis=1), unseen, along,
         _resumed(machine, lattice.extents, clipped.margins.touched if clipped else lines), lines,
-        without(lattice, "M"), _mirror(lattice, machine, places, splits, hardware, limits), slides,
+        inputs, _mirror(lattice, machine, places, splits, hardware, limits), slides,
         store_port, max(form.unit_filters, *form.unit) == 1, float(layer.output_words),
         *allowed[:4], spared_pj, mesh_loops, link_pj, finished_link_pj, tilted,
         bare.costs[:, INPUTS, columns.READ_PJ].copy(),
@@ -221,11 +222,22 @@ def _stages(
     hardware: Hardware, even: bool, limits: Limits
 ) -> tuple[np.ndarray, list[tuple[int, int]], dict[tuple[int, int, int], int]]:
     """All stages, the first ones of each level, and the numbers of all."""
+    choices = [(_EVERY_TENSOR,)]
+    for index, level in enumerate(hardware.levels[1:], 1):
+        choices.append(tuple(kept_choices(level, limits[index] if limits else None)))
+    table, entries, numbers = _stages_of(tuple(choices), even)
+    return table.copy(), entries, numbers
+
+
+@functools.lru_cache(64)
+def _stages_of(
+    choices: tuple[tuple[int, ...], ...], even: bool
+) -> tuple[np.ndarray, list[tuple[int, int]], dict[tuple[int, int, int], int]]:
+    """Likewise, of levels that may keep some tensors, as bits."""
     found: list[tuple[int, int, int]] = []
-    entries = [(0, 0)] * len(hardware.levels)
-    for index in range(len(hardware.levels) - 1, -1, -1):
-        limit = limits[index] if limits else None
-        kepts = kept_choices(hardware.levels[index], limit) if index else [_EVERY_TENSOR]
+    entries = [(0, 0)] * len(choices)
+    for index in range(len(choices) - 1, -1, -1):
+        kepts = choices[index]
         entries[index] = len(found), len(found) + len(kepts)
         found += [(index, kept, 0) for kept in kepts]
         for size in range(1, 4 if index else 1):
@@ -332,9 +344,7 @@ def _left(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """``unseen``, ``along`` and ``lines`` of a `Problem`."""
     ratio = extents[-1] / extents
-    unseen = np.array(
-        [ratio[:, [DIMENSIONS.index(d) for d in UNSEEN[t]]].prod(axis=1) for t in range(3)]
-    )
+    unseen = np.array([ratio[:, UNSEEN[t]].prod(axis=1) for t in range(3)])
     along, lines = np.ones(len(extents)), np.ones(2)
     for axis in range(2):
         stride, dilation = machine.window[axis].item()

@@ -34,6 +34,7 @@ from kcsim.mapping.fixed import FixedMapping
 from kcsim.mapping.fixed_check import check_fixed
 from kcsim.mapping.forwarding_search import explore_all
 from kcsim.mapping.limits import limits_of, with_stationary
+from kcsim.mapping.memory import Memory
 from kcsim.mapping.neighbors import NeighborExplorer, Neighbors
 from kcsim.mapping.nest import Mapping
 from kcsim.mapping.task import Task
@@ -207,12 +208,13 @@ def solve(
 
 
 def solve_below(
-    task: Task, objective: str, most: float, time_limit: float, within: Deadline
+    task: Task, objective: str, most: float, time_limit: float, within: Deadline, memory: Memory
 ) -> SearchResult | None:
     """The best mapping of a task; ``None`` if its objective is above `most`, or nothing fits."""
     started = time.monotonic()
     deadline = Deadline(time_limit, within)
-    known = explore(Explorer(task, OBJECTIVES.index(objective), deadline, most=most))
+    goal = OBJECTIVES.index(objective)
+    known = explore(Explorer(task, goal, deadline, most=most, memory=memory))
     if known.points:
         return result_of(task, objective, known, known.points[-1], time.monotonic() - started)
     if known.left_out or most == math.inf:

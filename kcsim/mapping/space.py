@@ -133,15 +133,15 @@ def check_places(layer: ConvLayer, hardware: Hardware) -> None:
     MappingError
         If one has none.
     """
+    own = [(level.fanout, constraint_of(hardware, level)) for level in hardware.levels]
     for name, size in layer.dimensions.items():
         most = 1
-        for level in hardware.levels:
-            constraint = constraint_of(hardware, level)
+        for fanout, constraint in own:
             choices = constraint.temporal, constraint.spatial_x, constraint.spatial_y
-            for choice, room in zip(choices, (size, level.fanout.x, level.fanout.y), strict=True):
+            for choice, room in zip(choices, (size, fanout.x, fanout.y), strict=True):
                 if choice is None or name in choice:
                     most = max(most, room)
-        if any(prime > most for prime in _primes(size)):
+        if size > most and any(prime > most for prime in _primes(size)):
             raise MappingError(
                 f"the dataflow of {hardware.name} lets no level iterate over {name}, which "
                 f"{layer.name} needs"

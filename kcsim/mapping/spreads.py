@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kcsim.cost.prices import Bare
 from kcsim.hardware.schema import Hardware
 from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS
 from kcsim.kernels.search import machine as columns
@@ -28,8 +29,13 @@ from kcsim.mapping.mesh import (
 from kcsim.mapping.space import find_splits
 from kcsim.workload.layer import DIMENSIONS
 
-UNSEEN = {WEIGHTS: "NPQ", INPUTS: "M", OUTPUTS: "CRS"}
+UNSEEN = {
+    tensor: [DIMENSIONS.index(name) for name in names]
+    for tensor, names in ((WEIGHTS, "NPQ"), (INPUTS, "M"), (OUTPUTS, "CRS"))
+}
 """Dimensions that do not index a tensor, for inputs but those along which windows slide."""
+_BUNDLES = np.array([1 << 12, 1 << 6, 1])
+"""Of words that are shared by so many powers of two, by tensor: what numbers a bundle."""
 
 
 def place_children(
@@ -70,9 +76,22 @@ def place_children(
 
 
 def list_splits(
-    lattice: Lattice, levels: list[list[Placed]], machine: Machine, slides: np.ndarray
+    lattice: Lattice,
+    levels: list[list[Placed]],
+    machine: Machine,
+    slides: np.ndarray,
+    inputs: np.ndarray,
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-    """The ways to spread factors below each level, with their loops and what is tilted of them."""
+    """The ways to spread factors below each level, with their loops and what is tilted of them.
+
+    Parameters
+    ----------
+    lattice, levels, machine
+    slides : bool[2]
+        Whether windows overlap along rows and columns.
+    inputs : int64[tiles]
+        All tiles without what inputs do not see.
+    """
     found: list[np.ndarray] = []
     loops: list[tuple[int, int, int]] = []
     tilted: list[np.ndarray] = []
@@ -80,12 +99,10 @@ def list_splits(
     if any(each.tilted for placed in levels for each in placed):
         box_slants = slants_of(lattice, machine.window)[1]
     for rule, placed in zip(machine.rules, levels, strict=True):
-        rows = _level_splits(lattice, np.array([each.tile for each in placed], np.int64))
+        rows = _level_splits(lattice, np.array([each.tile for each in placed], np.int64), inputs)
         rows["tilted"] = -1
-        rows["forwards"] = [
-            bool(rule["forwards"][INPUTS]) and forwards(lattice.extents[each.tile], slides)
-            for each in placed
-        ]
+        if rule["forwards"][INPUTS]:
+            rows["forwards"] = [forwards(lattice.extents[each.tile], slides) for each in placed]
         if placed:
             rows["links"] = [each.links for each in placed]
         counts = np.array([len(each.loops) for each in placed], np.int64)
@@ -101,15 +118,20 @@ def list_splits(
     return found, mesh_loops, np.array(tilted).reshape(len(tilted), len(box_slants))
 
 
-def _level_splits(lattice: Lattice, found: np.ndarray) -> np.ndarray:
-    """The ways to spread some tiles below a level: SPLIT[splits]."""
-    extents = lattice.extents[found]
+def _level_splits(lattice: Lattice, found: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+    """The ways to spread the tiles that were found below a level: SPLIT[splits]."""
     rows = np.zeros(len(found), SPLIT)
-    rows["tile"], rows["children"] = found, extents.prod(axis=1)
-    rows["copies"] = extents[:, [DIMENSIONS.index(d) for d in UNSEEN[OUTPUTS]]].prod(axis=1)
-    rows["inputs"] = without(lattice, "M")[found]
-    shared = [extents[:, [DIMENSIONS.index(d) for d in UNSEEN[t]]].prod(axis=1) for t in range(3)]
-    _, rows["bundle"] = np.unique(np.floor(np.log2(shared)), axis=1, return_inverse=True)
+    rows["tile"] = found
+    if not found.any():
+        # Below most levels, nothing can be spread.
+        rows["children"] = rows["copies"] = 1
+        return rows
+    extents = lattice.extents[found]
+    shared = np.array([extents[:, UNSEEN[t]].prod(axis=1) for t in range(3)])
+    rows["children"], rows["copies"] = extents.prod(axis=1), shared[OUTPUTS]
+    rows["inputs"] = inputs[found]
+    powers = np.log2(shared).astype(np.int64)
+    _, rows["bundle"] = np.unique(_BUNDLES @ powers, return_inverse=True)
     return rows
 
 
@@ -124,7 +146,7 @@ def without(lattice: Lattice, dimensions: str) -> np.ndarray:
 
 
 def link_prices(
-    hardware: Hardware, machine: Machine, bare: Machine
+    hardware: Hardware, machine: Machine, bare: Bare
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of a word on a link of the mesh below each level, and where the innermost does not keep it.
 

@@ -21,6 +21,7 @@ from kcsim.kernels.spreads import most_spread
 from kcsim.mapping import explore
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.explore import OUT_OF_TIME
+from kcsim.mapping.memory import Memory
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import SearchResult, objective_value, solve_below
 from kcsim.mapping.task import Task
@@ -62,11 +63,14 @@ class Phases:
         Their loops: of all layers and ways to share.
     least : dict
         What gathering comes to at least in tiles that others are parts of.
+    memory : Memory
+        Of all searches, one after the other.
     """
 
     costs: _Known = field(default_factory=dict)
     loops: _Known = field(default_factory=dict)
     least: dict[object, dict[Tile, float]] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
 
     def of_layer(self) -> Phases:
         """The same loops, for another layer or way to share."""
@@ -291,7 +295,8 @@ class PhaseSearch:
         )  # fmt: skip
         try:
             limit = max(self.deadline.left, 1e-3)
-            found = solve_below(task, self._objective, most, limit, self.deadline)
+            memory = self._known.memory
+            found = solve_below(task, self._objective, most, limit, self.deadline, memory)
         except MappingError:
             self.cut = self.cut or (OUT_OF_TIME if self.deadline.has_passed else "")
             raise
