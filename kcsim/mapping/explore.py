@@ -55,9 +55,9 @@ from kcsim.mapping.tables import SharedTables
 from kcsim.mapping.task import Task
 from kcsim.workload.layer import ConvLayer
 
-WIDTH, FRONT_WIDTH = 2, 2
-"""Partial mappings of a stage and tile that a narrow search keeps; of a front, times as many."""
-FIRST_TRY, EARLY_TRY = 1.02, 1.1
+FRONT_WIDTH = 4
+"""Partial mappings of a stage and tile that a narrow search for a front keeps; others keep one."""
+FIRST_TRY, EARLY_TRY = 1.3, 1.1
 """What mappings may cost that a narrow search looks for first, times the least; in a coarser map
 space. What they may cost more grows from one search to the next: by less if one took many steps,
 and more of them than the one before."""
@@ -245,7 +245,7 @@ class Explorer:
             with contextlib.suppress(OutOfTime):
                 for weights in task.weights:
                     form = self._form(task, factors, weights)
-                    self._search_narrowly([form], first, 1)
+                    self._search_narrowly([form], first, proves_ends=False)
 
     def _form(self, task: Task, factors: Sequence[Sequence[int]], weights: WeightCosts) -> Form:
         built = build_problem(
@@ -270,7 +270,7 @@ class Explorer:
         search = begin_search(form.built, form.floors, objective, nothing, memory=self.memory)
         return least_of_first(first_labels(search))
 
-    def _run(self, form: Form, most: float, width: int) -> int:
+    def _run(self, form: Form, most: float, width: int = 1) -> int:
         """Search for what is better than the best, and take it; how many steps that took."""
         return int(self._search(form, most, width)[0].labels.tally[STEPS])
 
@@ -297,9 +297,17 @@ class Explorer:
         return search, outcome
 
     def _search_narrowly(
-        self, forms: Sequence[Form], first: float = FIRST_TRY, width: int = WIDTH
+        self, forms: Sequence[Form], first: float = FIRST_TRY, *, proves_ends: bool = True
     ) -> list[Form]:
         """Find something good, the sooner the better it may be.
+
+        Parameters
+        ----------
+        forms : sequence of Form
+        first : float
+            See `FIRST_TRY`.
+        proves_ends : bool
+            Whether to prove the ends of a front.
 
         Returns
         -------
@@ -308,9 +316,9 @@ class Explorer:
         """
         parts = [form for form in promising(forms) if form.least <= self.most * WITH_TIES]
         if self.objective == FRONT:
-            self._search_ends(parts, first, width)
+            self._search_ends(parts, first, proves_ends)
             for form in parts:
-                self._run(form, math.inf, FRONT_WIDTH * width)
+                self._run(form, math.inf, FRONT_WIDTH)
             return parts
         before, least = self._best_value, min((form.least for form in parts), default=0.0)
         factor, took, limit = first, 0, min(before, self.most)
@@ -318,23 +326,21 @@ class Explorer:
             return parts
         while self._best_value == before and not self.deadline.has_passed:
             most = min(least * factor if factor < LAST_TRY else math.inf, limit)
-            last = most == limit
-            own = 1 if last else width
             may = [form for form in parts if form.least <= most * WITH_TIES]
-            steps = sum(self._run(form, most, own) for form in may)
-            if last:
+            steps = sum(self._run(form, most) for form in may)
+            if most == limit:
                 break
             is_costly = steps > max(MANY_STEPS, MORE_STEPS * took)
             factor, took = 1 + (factor - 1) * (SLOWER if is_costly else FASTER), steps
         return [form for form in parts if self._may_improve(form)]
 
-    def _search_ends(self, forms: Sequence[Form], first: float, width: int) -> None:
+    def _search_ends(self, forms: Sequence[Form], first: float, proves: bool) -> None:
         """Find some points of a front: the best ones for each objective."""
         points = self.known.points
         for objective in (CYCLES, ENERGY, ENERGY_DELAY):
             other = Explorer(self.task, objective, self.deadline)
-            parts = other._search_narrowly([other._bounded(form) for form in forms], first, width)
-            for form in parts if width == WIDTH else []:
+            parts = other._search_narrowly([other._bounded(form) for form in forms], first)
+            for form in parts if proves else []:
                 other._prove(form)
             points = points + other.known.points
             self.known.evaluated += other.known.evaluated

@@ -78,7 +78,7 @@ class NeighborExplorer(Explorer):
         for form in forms:
             most = min(self.reached, self._best_value)
             if form.least <= most:
-                self._run(form, most, 1)
+                self._run(form, most)
 
     def _search_anew(self, forms: Sequence[Form]) -> None:
         """Search all that may be as good as the best that is known."""

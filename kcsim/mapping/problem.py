@@ -47,7 +47,7 @@ from kcsim.mapping.spreads import (
     place_children,
     without,
 )
-from kcsim.workload.layer import DIMENSIONS, TENSORS, ConvLayer
+from kcsim.workload.layer import TENSORS, ConvLayer
 
 _EVERY_TENSOR = 7
 SLACK = 1 + 1e-12

@@ -14,6 +14,9 @@ from kcsim.sharing.least_costs import LeastCosts
 from kcsim.sharing.plan import SharedLayer
 from kcsim.sharing.tiles import Tile
 
+_Gathering = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Energy and cycles of the phase that gathers, and of the energy what its loops do not change."""
+
 
 @dataclass(frozen=True, eq=False)
 class Bounds:
@@ -59,19 +62,42 @@ class Bounds:
     are_all: bool
 
     @classmethod
-    def of(cls, shared: SharedLayer, home: int, last: int, ordered: int = 0) -> Bounds:
-        """All tiles for one place of the intermediate tensor."""
+    def of(
+        cls,
+        shared: SharedLayer,
+        home: int,
+        last: int,
+        ordered: int = 0,
+        gathering: dict[object, _Gathering] | None = None,
+    ) -> Bounds:
+        """All tiles for one place of the intermediate tensor.
+
+        Parameters
+        ----------
+        shared : SharedLayer
+        home, last, ordered : int
+            See `Place`.
+        gathering : dict, optional
+            What is known of that phase, and becomes so: the same wherever entries are decoded.
+        """
         table, are_all = _least_costs(shared, home == 0, ordered)
-        fits = table.fits(home, last)
+        fits, hardware = table.fits(home, last), shared.hardware
+        known, place = {} if gathering is None else gathering, (shared.listed, home, last, ordered)
+        if place not in known:
+            known[place] = (
+                table.gather_energy(home, last), table.gather_cycles(home, last),
+                table.gathered_energy(last),
+            )  # fmt: skip
+        at_home = "at home", home, ordered
+        if at_home not in shared.known:
+            shared.known[at_home] = (
+                table.entries_energy(home), table.entries_cycles(home), table.outer_energy(home),
+                table.outside_cycles(home),
+            )  # fmt: skip
+        costs = (*known[place], *shared.known[at_home])
         return cls(
-            table.tiles[fits],
-            table.gather_energy(home, last)[fits], table.gather_cycles(home, last)[fits],
-            table.gathered_energy(last)[fits],
-            table.entries_energy(home)[fits], table.entries_cycles(home)[fits],
-            table.outer_energy(home)[fits],
-            table.outside_cycles(home)[fits], shared.hardware.static_pj_per_cycle,
-            busy_pj(shared.hardware), shared.has_offsets,
-            table.homes(home)[fits], are_all,
+            table.tiles[fits], *(each[fits] for each in costs), hardware.static_pj_per_cycle,
+            busy_pj(hardware), shared.has_offsets, table.homes(home)[fits], are_all,
         )  # fmt: skip
 
     def tile(self, index: int) -> Tile:

@@ -60,7 +60,7 @@ class Candidates:
             if self._bounds and known.deadline.has_passed:
                 self.cut = OUT_OF_TIME
                 break
-            bounds = Bounds.of(each, *place)
+            bounds = Bounds.of(each, *place, known.gathering)
             self._bounds.append((each, place, bounds))
             rows, columns = bounds.tiles[:, -2:].T
             left_out = shared.can_turn & (rows > columns)

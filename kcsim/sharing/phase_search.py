@@ -63,6 +63,8 @@ class Phases:
         Their loops: of all layers and ways to share.
     least : dict
         What gathering comes to at least in tiles that others are parts of.
+    gathering : dict
+        Bounds of the phase that gathers; see `kcsim.sharing.bounds.Bounds.of`.
     memory : Memory
         Of all searches, one after the other.
     """
@@ -70,11 +72,12 @@ class Phases:
     costs: _Known = field(default_factory=dict)
     loops: _Known = field(default_factory=dict)
     least: dict[object, dict[Tile, float]] = field(default_factory=dict)
+    gathering: dict[object, Any] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
 
     def of_layer(self) -> Phases:
         """The same loops, for another layer or way to share."""
-        return replace(self, costs={}, least={})
+        return replace(self, costs={}, least={}, gathering={})
 
 
 @functools.cache
@@ -118,6 +121,8 @@ class PhaseSearch:
 
     Attributes
     ----------
+    gathering : dict
+        See `Phases`.
     cut : str
         Why not all that was found is proved.
     """
@@ -131,6 +136,7 @@ class PhaseSearch:
     ) -> None:
         self._objective, self.deadline, self._even = objective, deadline or Deadline(), even
         self._known = phases or Phases()
+        self.gathering = self._known.gathering
         self.cut = ""
 
     def gather(self, shared: SharedLayer, place: Place, tile: Tile) -> Found:
@@ -197,15 +203,13 @@ class PhaseSearch:
         ``None`` if the objective of one run for the widest table is above `most`.
         """
         if shared.sharing.merged == "C":
-            # The first of the products that a filter adds up takes less than others.
-            return self.entries(shared, place, tile).cost
+            # A narrower run may take less than its share of the widest one.
+            most = math.inf
         loops = self._entry_loops(shared, place, tile, most)
         if loops is None:
             return None
         key = "least", *_entries_key(shared, place, tile)
-        return _remembered(
-            self._known.costs, key, lambda: cut_short(shared, tile, place.ordered, loops)
-        )
+        return _remembered(self._known.costs, key, lambda: cut_short(shared, place, tile, loops))
 
     def mapped(
         self, shared: SharedLayer, place: Place, tile: Tile, below: float = math.inf
