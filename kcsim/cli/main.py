@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 
@@ -36,6 +37,9 @@ from kcsim.cli.usage import Commands, UsageError, usage_problem
 from kcsim.errors import InputError, KcsimError
 
 MAX_PROBLEMS = 25
+GARBAGE = 100_000
+"""Objects that there are more of before cycles among them are looked for. A command makes few, and
+looking for them takes a tenth of a short one."""
 WRONG_INPUT = 2
 BROKEN_PIPE = 141
 """As of a program that the signal of a broken pipe has ended."""
@@ -102,6 +106,7 @@ def main(
 def run() -> None:
     """Run the command; user errors end with exit code 2 and no traceback, Ctrl-C with 130."""
     prepare_streams()
+    gc.set_threshold(GARBAGE)
     # Looking for plugins of pydantic, of which none is for kcsim, takes a tenth of a short command.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:

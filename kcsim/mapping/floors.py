@@ -66,11 +66,13 @@ def build_floors(
     inward, outward, shares = _word_prices(problem, kept)
     rest, entry = np.empty((len(problem.stages), tiles)), np.empty((levels, tiles))
     beyond = np.empty_like(rest)
-    sent, boundary = np.zeros(levels), np.full(tiles, np.inf)
+    sent, boundary, may_follow = np.zeros(levels), np.full(tiles, np.inf), _may_follow(problem)
     boundary[-1] = 0
     for level in range(levels):
         prices, sent[level], back = _node_prices(problem, level, outward)
-        bounds_of = _LevelBounds(problem, level, prices, back, boundary, level < built.filled)
+        bounds_of = _LevelBounds(
+            problem, level, prices, back, boundary, may_follow[level], level < built.filled
+        )
         for own in sorted({key[1] for key in built.numbers if key[0] == level}, reverse=True):
             deadline.check()
             stages = [n for key, n in built.numbers.items() if key[:2] == (level, own)]
@@ -92,6 +94,21 @@ def build_floors(
         rest, entry, beyond, inward, outward, shares, outermost_cycles(problem), sent,
         build_ways(problem),
     )  # fmt: skip
+
+
+def _may_follow(problem: Problem) -> np.ndarray:
+    """Whether a box lacks nothing that neither its level nor one further out adds.
+
+    bool[levels, tiles]
+    """
+    extents, places = problem.lattice.extents, problem.places[:-1]
+    found, grows = np.empty((len(places), len(extents)), np.bool_), np.zeros(8, np.bool_)
+    for each, place in zip(found, places, strict=True):
+        grows |= place["dimensions"] > 0
+        each[:] = ((extents == extents[-1]) | grows).all(axis=1)
+        spread = problem.splits["tile"][place["first_split"] : place["last_split"]]
+        grows |= (extents[spread] > 1).any(axis=0)
+    return found
 
 
 def _kept(problem: Problem, levels: int) -> _Kept:
@@ -237,6 +254,7 @@ class _LevelBounds(NamedTuple):
     prices: np.ndarray
     back: float
     boundary: np.ndarray
+    may_follow: np.ndarray
     is_filled: bool
 
     @property
@@ -260,11 +278,9 @@ class _LevelBounds(NamedTuple):
 
     def fitting(self, kept: int) -> np.ndarray:
         """As `_fitting`; a level that is filled before has whole tensors."""
-        fits = _fitting(self.problem, self.level, kept)
+        fits = _fitting(self.problem, self.level, kept) & self.may_follow
         if self.is_filled:
             fits[1:, :-1] = False
-            if not self.problem.places[self.level]["dimensions"].any():
-                fits[:, :-1] = False
         return fits
 
 

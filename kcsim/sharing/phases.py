@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -327,12 +328,19 @@ def leave_out(
     A phase finds each tensor in one level, filled. What happens above, and the filling, is the
     business of the loops outside.
     """
+    inner = _inner(len(accesses), *first)
+    accesses[inner == outside] = 0
+    transfers[inner[:, :, READS] == outside] = 0
+
+
+@functools.lru_cache(256)
+def _inner(levels: int, *first: int) -> np.ndarray:
+    """What phases do that find each tensor in one level: bool[levels, 3, 3]."""
+    inner = np.zeros((levels, 3, 3), np.bool_)
     for j, level in enumerate(first):
-        inner = np.zeros((len(accesses), 3), np.bool_)
-        inner[level:] = True
-        inner[level, FILLS] = False
-        accesses[:, j][inner == outside] = 0
-        transfers[:, j][inner[:, READS] == outside] = 0
+        inner[level:, j] = True
+        inner[level, j, FILLS] = False
+    return inner
 
 
 def _cycles(

@@ -214,7 +214,7 @@ class SharedLayer:
         Of filters that share an order, the widest of the same place in it.
         """
         if ordered < 2:
-            return Fraction(max(self.widths(tile, ordered)))
+            return Fraction(max(self.widths(tile, ordered), default=0))
         return Fraction(self.sums(tile, ordered).room, ordered)
 
     def arithmetic(self, tile: Tile, ordered: int = 0) -> Arithmetic:

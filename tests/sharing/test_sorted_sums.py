@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as arrays
 from shared_layers import shared_layer
 from test_sharing_by_hand import HARDWARE, loops, plan, shared
 
+import kcsim
 from kcsim.clustering.entry_use import EntryUse, expected_entries
 from kcsim.clustering.sorted_units import expected_sums
 from kcsim.kernels.sorted_units import count_sums
@@ -24,6 +25,7 @@ from kcsim.sharing.limits import possible_groups
 from kcsim.sharing.sorted_sums import sorted_sums
 from kcsim.sharing.tiles import Tile
 from kcsim.workload.layer import ConvLayer
+from kcsim.workload.network import Network
 
 KEYS = arrays.arrays(
     np.int64, st.tuples(st.just(1), st.integers(1, 4), st.integers(1, 24)),
@@ -182,3 +184,11 @@ def test_sums_of_units_with_scales_are_not_shared():
     assert possible_groups(plain, 1) == (1, 2, 4)
     assert possible_groups(scaled, 1) == (1,)
     assert possible_groups(replace(plain, hardware=HARDWARE), 1) == ()
+
+
+def test_tiles_of_which_all_units_are_expected_to_be_zero_have_no_sums():
+    hardware = replace(HARDWARE, compute=replace(HARDWARE.compute, zeros={"weights": "gate"}))
+    layer = ConvLayer("few", 2, 2, 1, 1, 1, 1)
+    network, spec = Network("one", (layer,)), "row:k=3,sparse=0.5,dense=none"
+    (found,) = kcsim.compare_executions(hardware, network, spec).runs["share_sums"].layers
+    assert found.execution == "share_sums"
