@@ -224,7 +224,8 @@ class Explorer:
         try:
             forms = [self._form(self.task, factors, weights) for weights in self.task.weights]
             if self.task.is_counted and not self.task.limits:
-                self.known.mappings = sum(self._count(form.built.problem) for form in forms)
+                # Forms of the weights have the same mappings.
+                self.known.mappings = len(forms) * self._count(forms[0].built.problem)
         except OutOfTime:
             self.known.leave_out(OUT_OF_TIME, self.task.least(self.objective))
             return
