@@ -544,7 +544,21 @@ MUTATIONS = {
     "the phases fill the home": Mutation(
         SHARING,
         "sharing/phases.py",
-        "        inner[level, FILLS] = False\n",
+        "        inner[level, j, FILLS] = False\n",
+        "",
+    ),
+    "narrower tables of sums take their share": Mutation(
+        ("tests/sharing/test_sharing_search.py",),
+        "sharing/least_entries.py",
+        "energy -= again * more * layer.output_words * pj",
+        "pass",
+    ),
+    "boxes may lack what levels further out spread": Mutation(
+        (
+            "tests/mapping/test_search.py::test_a_level_may_leave_a_dimension_to_what_is_spread_further_out",
+        ),
+        "mapping/floors.py",
+        "        grows |= (extents[spread] > 1).any(axis=0)\n",
         "",
     ),
     "the first channels read outputs that are not there": Mutation(

@@ -161,12 +161,9 @@ def rule_array(layer: ConvLayer, hardware: Hardware, keeps: np.ndarray) -> np.nd
 
 
 def build_machine(
-    layer: ConvLayer,
-    hardware: Hardware,
-    keeps: np.ndarray,
-    weights: WeightCosts = DENSE,
+    layer: ConvLayer, hardware: Hardware, keeps: np.ndarray, weights: WeightCosts = DENSE,
     prices: Prices | None = None,
-) -> Machine:
+) -> Machine:  # fmt: skip
     """Everything the search needs to know, as arrays; see `Machine`.
 
     Parameters
@@ -183,7 +180,7 @@ def build_machine(
 
 
 class Bare(NamedTuple):
-    """What of a `Machine` is different where the innermost level stores no tensor."""
+    """What of a `Machine` depends on what the innermost level stores; see there."""
 
     costs: np.ndarray
     lookup_pj: float
@@ -191,35 +188,29 @@ class Bare(NamedTuple):
 
 
 def build_machines(
-    layer: ConvLayer,
-    hardware: Hardware,
-    keeps: np.ndarray,
-    weights: WeightCosts = DENSE,
+    layer: ConvLayer, hardware: Hardware, keeps: np.ndarray, weights: WeightCosts = DENSE,
     prices: Prices | None = None,
-) -> tuple[Machine, Bare]:
+) -> tuple[Machine, Bare]:  # fmt: skip
     """Likewise, and what is different where the innermost level stores nothing."""
     hardware = at_precision(hardware, layer)
     words, network_cycles, finished = _word_costs(layer, hardware, weights)
     own, bare = (
-        _bare(layer, hardware, each, weights, prices, words.copy())
+        _bare(layer, hardware, each, weights, words.copy())
         for each in (keeps[-1], np.zeros(3, np.bool_))
     )
+    if prices:
+        finished *= prices.factors[:, _OUTPUTS, _SPARED]
+        for each in (own.costs, bare.costs):
+            each *= prices.factors
     return _machine(layer, hardware, keeps, weights, prices, (own, network_cycles, finished)), bare
 
 
 def _bare(
-    layer: ConvLayer,
-    hardware: Hardware,
-    keeps: np.ndarray,
-    weights: WeightCosts,
-    prices: Prices | None,
-    costs: np.ndarray,
+    layer: ConvLayer, hardware: Hardware, keeps: np.ndarray, weights: WeightCosts, costs: np.ndarray
 ) -> Bare:
     """What depends on the tensors that the innermost level keeps (bool[3]), by costs of words."""
     compute, last = hardware.compute, len(hardware.levels) - 1
     leave_out_zeros(layer, hardware, costs, keeps, weights.leaves_out_zeros_at(last))
-    if prices:
-        costs *= prices.factors
     lookup_pj, lookup_cycles = float(weights.lookup_pj), float(weights.lookup_cycles)
     if weights.decode_level == last and keeps[_WEIGHTS]:
         # Weights that are not read are not looked up.
@@ -229,13 +220,9 @@ def _bare(
 
 
 def _machine(
-    layer: ConvLayer,
-    hardware: Hardware,
-    keeps: np.ndarray,
-    weights: WeightCosts,
-    prices: Prices | None,
-    words: tuple[Bare, np.ndarray, np.ndarray],
-) -> Machine:
+    layer: ConvLayer, hardware: Hardware, keeps: np.ndarray, weights: WeightCosts,
+    prices: Prices | None, words: tuple[Bare, np.ndarray, np.ndarray],
+) -> Machine:  # fmt: skip
     """The machine, by what words cost."""
     compute, count = hardware.compute, len(hardware.levels)
     (costs, lookup_pj, lookup_cycles), network_cycles, finished = words
@@ -243,7 +230,6 @@ def _machine(
     timed = float(left_of_cycles(compute, layer.zeros))
     cycles_per_mac, fixed_pj = compute.cycles_per_mac * timed, weights.load_pj
     if prices:
-        finished *= prices.factors[:, _OUTPUTS, _SPARED]
         fixed_pj += prices.more_pj
         cycles_per_mac = cycles_per_mac if prices.cycles_per_mac is None else prices.cycles_per_mac
     mac_pj = layer.macs * (left * compute.mac_pj + (timed - left) * compute.gated_mac_pj)
@@ -365,13 +351,9 @@ def _fill_costs(
 
 
 def _fill_transfers(
-    costs: np.ndarray,
-    cycles: np.ndarray,
-    finished: np.ndarray,
-    hardware: Hardware,
-    index: int,
-    weights: WeightCosts,
-) -> None:
+    costs: np.ndarray, cycles: np.ndarray, finished: np.ndarray,
+    hardware: Hardware, index: int, weights: WeightCosts,
+) -> None:  # fmt: skip
     """Fill energy and cycles of one word of each tensor on the network below a level.
 
     One hop is counted for each word; `kcsim.mapping.problem` counts those that a mapping takes.

@@ -278,7 +278,7 @@ class _LevelBounds(NamedTuple):
 
     def fitting(self, kept: int) -> np.ndarray:
         """As `_fitting`; a level that is filled before has whole tensors."""
-        fits = _fitting(self.problem, self.level, kept) & self.may_follow
+        fits: np.ndarray = _fitting(self.problem, self.level, kept) & self.may_follow
         if self.is_filled:
             fits[1:, :-1] = False
         return fits

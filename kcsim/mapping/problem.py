@@ -222,7 +222,7 @@ def _stages(
     hardware: Hardware, even: bool, limits: Limits
 ) -> tuple[np.ndarray, list[tuple[int, int]], dict[tuple[int, int, int], int]]:
     """All stages, the first ones of each level, and the numbers of all."""
-    choices = [(_EVERY_TENSOR,)]
+    choices: list[tuple[int, ...]] = [(_EVERY_TENSOR,)]
     for index, level in enumerate(hardware.levels[1:], 1):
         choices.append(tuple(kept_choices(level, limits[index] if limits else None)))
     table, entries, numbers = _stages_of(tuple(choices), even)

@@ -94,10 +94,12 @@ class Bounds:
                 table.entries_energy(home), table.entries_cycles(home), table.outer_energy(home),
                 table.outside_cycles(home),
             )  # fmt: skip
-        costs = (*known[place], *shared.known[at_home])
+        gather_energy, gather_cycles, gathered = (each[fits] for each in known[place])
+        energy, cycles, outer, outside = (each[fits] for each in shared.known[at_home])
         return cls(
-            table.tiles[fits], *(each[fits] for each in costs), hardware.static_pj_per_cycle,
-            busy_pj(hardware), shared.has_offsets, table.homes(home)[fits], are_all,
+            table.tiles[fits], gather_energy, gather_cycles, gathered, energy, cycles, outer,
+            outside, hardware.static_pj_per_cycle, busy_pj(hardware), shared.has_offsets,
+            table.homes(home)[fits], are_all,
         )  # fmt: skip
 
     def tile(self, index: int) -> Tile:

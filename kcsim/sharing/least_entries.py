@@ -78,8 +78,8 @@ def _returned_pj(
     held = [i for i in range(place.home, inner) if mapping.keeps_array(hardware)[i, OUTPUTS]]
     costs, finished = _output_costs(shared, place, tile)
     beside = [1]
-    for level in mapping.levels:
-        spatial = (*level.spatial_x, *level.spatial_y)
+    for own in mapping.levels:
+        spatial = (*own.spatial_x, *own.spatial_y)
         entries = [loop.bound for loop in spatial if loop.dimension == shared.sharing.merged]
         beside.append(beside[-1] * math.prod(entries))
     yield 1, finished

@@ -242,3 +242,20 @@ def test_random_dataflows_are_respected(problem, objective):
     check_constraints(mapping, hardware)
     counts = count_layer(layer, hardware, mapping)
     assert counts.macs == layer.macs
+
+
+def test_a_level_may_leave_a_dimension_to_what_is_spread_further_out():
+    constraints = {
+        "memory": LevelConstraint(temporal=("M",), spatial_x=("P",), spatial_y=()),
+        "registers": LevelConstraint(temporal=("C",), spatial_x=(), spatial_y=()),
+    }
+    levels = (
+        Level(name="memory", read_pj=8, write_pj=8, fanout=Fanout(x=2)),
+        Level(name="registers", read_pj=1, write_pj=1, capacity_words=16),
+    )
+    dataflow = Dataflow(name="flexible", levels=constraints)
+    hardware = Hardware(name="any", levels=levels, compute=Compute(mac_pj=1), dataflow=dataflow)
+    memory, registers = search_mapping(ConvLayer("l", 3, 5, 2, 1, 1, 1), hardware).mapping.levels
+    assert memory.temporal == (Loop("M", 5),)
+    assert memory.spatial_x == (Loop("P", 2),)
+    assert registers.temporal == (Loop("C", 3),)
