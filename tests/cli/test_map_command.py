@@ -132,7 +132,7 @@ def test_mistakes(kcsim, arguments, message):
     assert message in outcome.err
 
 
-CUT = ("--hw", str(SEARCHES / "every_bypass.yaml"), "--time-limit", "0.3")
+CUT = ("--hw", str(SEARCHES / "every_bypass.yaml"), "--time-limit", "0.1")
 
 
 def test_what_a_limit_cut_short_is_said_in_every_form(kcsim, tmp_path):
