@@ -36,6 +36,7 @@ from kcsim.kernels.search.machine import (
     GROUP,
     MORE_CYCLES,
     OVERLAPPED,
+    PORT,
     READ,
     READ_PJ,
     SHARED_CYCLES,
@@ -52,8 +53,30 @@ from kcsim.kernels.search.shares import more_shared
 
 
 @helper
-def cycles_of(problem, amounts, copies, units, complete):
-    """Cycles of a mapping, or the least of a partial one, with so many MAC units."""
+def lookup_cycles_of(problem, amounts, own_units, units):
+    """The least cycles of lookups that a level's instances, or stores, are still to read.
+
+    Parameters
+    ----------
+    own_units, units : float
+        MAC units in use so far, and of the whole mapping at most.
+    """
+    port, share = problem.machine.unit[PORT], 1 / units
+    if port < problem.machine.rules.shape[0]:
+        # All units inside of an instance wait for it.
+        share = max(own_units * share, 1 / problem.places[port].most_units)
+    return amounts[SPENT, problem.store_port] * share
+
+
+@helper
+def cycles_of(problem, amounts, copies, own_units, units, complete):
+    """Cycles of a mapping, or the least of a partial one.
+
+    Parameters
+    ----------
+    own_units, units : float
+        See `lookup_cycles_of`.
+    """
     machine = problem.machine
     cycles = machine.macs * machine.cycles_per_mac / units
     stall = machine.stall_account
@@ -87,7 +110,7 @@ def cycles_of(problem, amounts, copies, units, complete):
         moved += machine.cycles[level, MORE_CYCLES] + machine.cycles[level, SHARED_CYCLES] / units
         cycles = max(cycles, moved)
     if problem.store_port > 0:
-        cycles = max(cycles, amounts[SPENT, problem.store_port] / units)
+        cycles = max(cycles, lookup_cycles_of(problem, amounts, own_units, units))
     return cycles + machine.start_cycles
 
 
@@ -354,7 +377,7 @@ def keep_label(search, new, stage):
     start = machine.start_cycles
     cycles = machine.macs * machine.cycles_per_mac / units + start
     if not row.state & FORWARDS:
-        cycles = cycles_of(problem, amounts, copies, units, False)
+        cycles = cycles_of(problem, amounts, copies, row.units, units, False)
     # Fewer instances leak less, but for longer, but for what a layer begins with.
     leaking = (cycles - start) * units + start * row.units
     energy += row.leak * max(leaking, search.least_cycles * row.units)

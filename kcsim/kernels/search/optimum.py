@@ -87,7 +87,7 @@ def take(search, new):
     problem, labels = search.problem, search.labels
     machine, row, amounts = problem.machine, labels.rows[new], labels.amounts[new]
     labels.tally[FINISHED] += 1
-    cycles = cycles_of(problem, amounts, 1.0, row.units, True)
+    cycles = cycles_of(problem, amounts, 1.0, row.units, row.units, True)
     energy = machine.mac_pj + amounts[SPENT, 0] - amounts[HELD, 0] + row.copies
     if machine.has_wide_sums:
         energy -= amounts[amounts.shape[0] - 1, 0]
