@@ -17,7 +17,7 @@ from kcsim.mapping.nest import Mapping
 from kcsim.mapping.search import SearchResult
 from kcsim.sharing.account import Cost
 from kcsim.sharing.phase_prices import entry_prices
-from kcsim.sharing.phases import phase_hardware
+from kcsim.sharing.phases import phase_hardware, units_of
 from kcsim.sharing.places import Place
 from kcsim.sharing.plan import SharedLayer
 from kcsim.sharing.shapes import smooth
@@ -93,7 +93,7 @@ def _returned_pj(
 def _output_costs(shared: SharedLayer, place: Place, tile: Tile) -> tuple[np.ndarray, float]:
     """What outputs cost of the phase that multiplies, at least 0, and what finished ones spare."""
     home, ordered = place.home, place.ordered
-    key = "output costs", home, ordered, shared.arithmetic(tile, ordered)
+    key = "output costs", home, ordered, units_of(shared, "entries", tile, ordered)
     if key not in shared.known:
         hardware = phase_hardware(shared, "entries", home, home, tile, ordered)
         layer, keeps = shared.entries_layer(tile, 1), np.ones((len(hardware.levels), 3), np.bool_)

@@ -37,7 +37,7 @@ from kcsim.sharing.account import (
 from kcsim.sharing.least_entries import cut_short
 from kcsim.sharing.outer import find_outer
 from kcsim.sharing.phase_prices import entry_prices, gather_prices
-from kcsim.sharing.phases import phase_hardware
+from kcsim.sharing.phases import phase_hardware, units_of
 from kcsim.sharing.places import Place
 from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.shapes import smooth
@@ -155,7 +155,7 @@ class PhaseSearch:
     ) -> SearchResult | None:
         """Its loops; ``None`` if the objective of one run is above `most`."""
         home, last, ordered = place
-        units, parts = shared.arithmetic(tile, ordered), repeatable(shared, home)
+        units, parts = units_of(shared, "gather", tile, ordered), repeatable(shared, home)
         # In order, no table lies anywhere but at home.
         width = 1 if ordered else max(shared.widths(tile)) * shared.depth
         costs = shared.gather_costs(tile, ordered)
@@ -280,7 +280,7 @@ class PhaseSearch:
             prices = entry_prices(shared, home)
             return self._search(layer, hardware, costs, prices, home + 1, most)
 
-        own = shared.decode_level, home, shared.role, shared.arithmetic(tile, ordered)
+        own = shared.decode_level, home, shared.role, units_of(shared, "entries", tile, ordered)
         return self._found((*own, costs, layer.shape_key), find, most)
 
     def _search(
@@ -346,8 +346,18 @@ def _of_one_run(weights: WeightCosts, loads: int, home: int) -> WeightCosts:
 def _entries_key(shared: SharedLayer, place: Place, tile: Tile) -> tuple[object, ...]:
     """Equal for tiles whose phase that multiplies is the same."""
     merged = getattr(tile, shared.sharing.merged)
-    own = shared.decode_level, place.home, place.ordered, shared.arithmetic(tile, place.ordered)
-    return *own, shared.listed, tile.N, tile.P, tile.Q, merged
+    units = units_of(shared, "entries", tile, place.ordered)
+    return (
+        shared.decode_level,
+        place.home,
+        place.ordered,
+        units,
+        shared.listed,
+        tile.N,
+        tile.P,
+        tile.Q,
+        merged,
+    )
 
 
 def _remembered(known: _Known, key: object, find: Callable[[], _Remembered]) -> _Remembered:

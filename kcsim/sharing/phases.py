@@ -59,6 +59,15 @@ class Phase:
     bound_by: str
 
 
+def units_of(
+    shared: SharedLayer, phase: PhaseName, tile: Tile, ordered: int = 0
+) -> Arithmetic:  # fmt: skip
+    """The widths and energies that a phase depends on; see `phase_hardware`."""
+    units = shared.arithmetic(tile, ordered)
+    # The phase that fills the intermediate tensor has no outputs to finish.
+    return units._replace(finishes=True) if shared.sharing.role(phase) == "outputs" else units
+
+
 def phase_hardware(
     shared: SharedLayer, phase: PhaseName, home: int, last: int, tile: Tile, ordered: int = 0
 ) -> Hardware:
@@ -77,7 +86,7 @@ def phase_hardware(
     ordered : int
         Likewise: filters that share an order; 0 for none.
     """
-    units = shared.arithmetic(tile, ordered)
+    units = units_of(shared, phase, tile, ordered)
     whole = shared.hardware
     # What is kept holds the hardware, so that its number stands for it.
     key = id(whole), shared.sharing.name, phase, home, last, units
