@@ -29,7 +29,8 @@ class Tile(NamedTuple):
     @classmethod
     def whole(cls, layer: ConvLayer) -> Tile:
         """All of a layer."""
-        return cls(*(layer.dimensions[name] for name in cls._fields))
+        sizes = layer.dimensions
+        return cls(*(sizes[name] for name in cls._fields))
 
     def rounds(self, layer: ConvLayer) -> Tile:
         """How many tiles there are along each dimension."""

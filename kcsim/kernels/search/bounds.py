@@ -7,6 +7,8 @@ good. Then a partial mapping's stage and box say all, and its least costs are fo
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from kcsim.kernels.compilation import kernel
@@ -35,23 +37,44 @@ NEAR_BOXES = 2048
 """Tiles of which all that is known of them stays in the fastest memory."""
 
 
+class Closing(NamedTuple):
+    """Cost of closing each tensor around a box; of inputs, if they have not moved, or have."""
+
+    weights: float
+    outputs: float
+    fresh: float
+    moved: float
+
+
 @helper
-def charge(problem, prices, box, weights, outputs, inputs):
-    """Cost of closing what is open: weights and outputs (0 or 1), inputs (0, or how they moved)."""
-    cost = 0.0
-    if weights:
-        cost += prices[WEIGHTS] * problem.words[WEIGHTS, box]
-    if outputs:
-        cost += prices[OUTPUTS] * problem.words[OUTPUTS, box]
+def closing_costs(problem, prices, box):
+    """What it costs to close what is open around a box."""
+    rounds = problem.rounds[box]
+    return Closing(
+        prices[WEIGHTS] * problem.words[WEIGHTS, box] * rounds,
+        prices[OUTPUTS] * problem.words[OUTPUTS, box] * rounds,
+        prices[INPUTS] * problem.words[INPUTS, box] * rounds,
+        prices[INPUTS] * problem.distinct[box] * rounds,
+    )
+
+
+@helper
+def charge(closing, code):
+    """Cost of closing what is open; see `STATE`."""
+    cost, inputs = 0.0, code >> 2
+    if code & 1:
+        cost += closing.weights
+    if code & 2:
+        cost += closing.outputs
     if inputs == FRESH:
-        cost += prices[INPUTS] * problem.words[INPUTS, box]
+        cost += closing.fresh
     elif inputs:
-        cost += prices[INPUTS] * problem.distinct[box]
-    return cost * problem.rounds[box]
+        cost += closing.moved
+    return cost
 
 
 @helper
-def charge_anew(problem, level, prices, box, inputs, bound):
+def charge_anew(problem, level, closing, box, inputs, bound):
     """The least cost of inputs that have slid, and which a loop of others begins anew.
 
     None of them stay then. Slides that follow go on where the last ones ended, but once in so many
@@ -60,7 +83,7 @@ def charge_anew(problem, level, prices, box, inputs, bound):
     spared = problem.resumed[inputs - ROWS, box]
     if spared > 0 and problem.machine.rules[level - 1].multicast == WORD_MULTICAST:
         spared = 1.0
-    return charge(problem, prices, box, 0, 0, inputs) * (1 - spared / bound)
+    return closing.moved * (1 - spared / bound)
 
 
 @helper
@@ -105,8 +128,34 @@ def left(problem, box, first):
     return most
 
 
+class Spared(NamedTuple):
+    """Shares of a cost that loops around a box spare at most.
+
+    Attributes
+    ----------
+    weights, outputs : float
+        By all loops that do not index them.
+    positions, taps : float
+        By those along which windows slide.
+    """
+
+    weights: float
+    outputs: float
+    positions: float
+    taps: float
+
+
 @helper
-def most_saved(problem, box, weights, outputs, inputs):
+def spared_shares(problem, box):
+    """What loops around a box spare of weights and outputs at most, and by slides alone."""
+    return Spared(
+        1 - 1 / problem.unseen[WEIGHTS, box], 1 - 1 / problem.unseen[OUTPUTS, box],
+        1 - 1 / left(problem, box, P), 1 - 1 / left(problem, box, R),
+    )  # fmt: skip
+
+
+@helper
+def most_saved(shares, weights, outputs, inputs):
     """The most of some costs that loops around a box can spare.
 
     A loop spares weights or outputs, with what inputs spare by sliding, or what inputs do not see.
@@ -114,6 +163,7 @@ def most_saved(problem, box, weights, outputs, inputs):
 
     Parameters
     ----------
+    shares : Spared
     weights, outputs : float
         Costs of what is open.
     inputs : tuple of float
@@ -121,21 +171,17 @@ def most_saved(problem, box, weights, outputs, inputs):
         positions, by those over taps.
     """
     best = max(inputs[1], inputs[2])
-    for tensor, cost, first, along in (
-        (WEIGHTS, weights, P, inputs[3]), (OUTPUTS, outputs, R, inputs[4]),
-    ):  # fmt: skip
-        whole = cost * (1 - 1 / problem.unseen[tensor, box])
-        best = max(best, whole + min(inputs[2], along))
-        best = max(best, cost * (1 - 1 / left(problem, box, first)) + inputs[2])
-    return best
+    best = max(best, weights * shares.weights + min(inputs[2], inputs[3]))
+    best = max(best, weights * shares.positions + inputs[2])
+    best = max(best, outputs * shares.outputs + min(inputs[2], inputs[4]))
+    return max(best, outputs * shares.taps + inputs[2])
 
 
 @helper
-def leave(problem, prices, box, code):
+def leave(problem, prices, box, closing, shares, code):
     """Cost of what is open where a level ends, if as much as can stay stays open."""
-    weights = charge(problem, prices, box, code & 1, 0, 0)
-    outputs = charge(problem, prices, box, 0, code >> 1 & 1, 0)
-    inputs = charge(problem, prices, box, 0, 0, code >> 2)
+    weights, outputs = charge(closing, code & 1), charge(closing, code & 2)
+    inputs = charge(closing, code & ~3)
     # Every word is moved once at least.
     most = max(0.0, inputs - prices[INPUTS] * problem.distinct[-1])
     slides = min(most, inputs * (1 - 1 / problem.along[box]))
@@ -143,10 +189,10 @@ def leave(problem, prices, box, code):
         inputs,
         min(most, inputs * (1 - 1 / problem.unseen[INPUTS, box])) if code >> 2 == FRESH else slides,
         slides,
-        inputs * (1 - 1 / left(problem, box, P)),
-        inputs * (1 - 1 / left(problem, box, R)),
+        inputs * shares.positions,
+        inputs * shares.taps,
     )
-    return weights + outputs + inputs - most_saved(problem, box, weights, outputs, sparing)
+    return weights + outputs + inputs - most_saved(shares, weights, outputs, sparing)
 
 
 @helper
@@ -179,14 +225,16 @@ def code_after(problem, code, dimension):
 
 
 @helper
-def charge_loop(problem, level, prices, box, code, stay, factor):
+def charge_loop(problem, level, closing, box, code, stay, factor):
     """Cost of closing what a code has open, but has not after a loop over a prime factor."""
-    digits, closed = problem.lattice.digits, code & ~stay
-    inputs, anew = code >> 2 if stay >> 2 == 0 else 0, 0.0
-    if inputs > FRESH and digits[factor, DIMENSION] == M:
-        anew = charge_anew(problem, level, prices, box, inputs, digits[factor, PRIME])
-        inputs = 0
-    return anew + charge(problem, prices, box, closed & 1, closed >> 1 & 1, inputs)
+    digits, closed, anew = problem.lattice.digits, code & ~stay & 3, 0.0
+    if stay >> 2 == 0:
+        inputs = code >> 2
+        if inputs > FRESH and digits[factor, DIMENSION] == M:
+            anew = charge_anew(problem, level, closing, box, inputs, digits[factor, PRIME])
+        else:
+            closed |= inputs << 2
+    return anew + charge(closing, closed)
 
 
 @helper
@@ -208,16 +256,31 @@ def least_of_nodes(kept, placed, box, code, values):
 
 
 @helper
-def least_of_loops(problem, level, prices, placed, box, code, values):
-    """The least of what is to come if a loop follows."""
-    digits, place, best = problem.lattice.digits, problem.places[level], np.inf
-    for factor in range(digits.shape[0]):
-        if not may_iterate(problem, place, factor, box):
-            continue
-        stay = code_after(problem, code, digits[factor, DIMENSION])
+def factors_around(problem, level, box, found):
+    """Fill the prime factors of which a loop of a level may stand around a box; how many."""
+    place, count = problem.places[level], 0
+    for factor in range(problem.lattice.digits.shape[0]):
+        if may_iterate(problem, place, factor, box):
+            found[count] = factor
+            count += 1
+    return count
+
+
+@helper
+def least_of_loops(problem, level, closing, placed, box, code, factors, after, values):
+    """The least of what is to come if a loop over one of some prime factors follows.
+
+    Parameters
+    ----------
+    after : int64[16, 8]
+        See `code_after`.
+    """
+    digits, best = problem.lattice.digits, np.inf
+    for factor in factors:
+        stay = after[code, digits[factor, DIMENSION]]
         cost = values[STATE[placed, stay], box + digits[factor, STRIDE]]
         if cost < best:
-            best = min(best, cost + charge_loop(problem, level, prices, box, code, stay, factor))
+            best = min(best, cost + charge_loop(problem, level, closing, box, code, stay, factor))
     return best
 
 
@@ -231,6 +294,20 @@ def copy_mirrored(problem, placed, box, values):
             other = code ^ (ROWS ^ COLUMNS) << 2 if code >> 2 >= ROWS else code
             values[STATE[placed, code], box] = values[STATE[placed, other], problem.mirror[box]]
     return True
+
+
+@helper
+def rule_out(kept, fits, box, values):
+    """Let nothing become of what does not fit in a box; whether anything does."""
+    any_fits = False
+    for placed in range(kept + 1):
+        if placed & ~kept:
+            continue
+        any_fits |= fits[placed, box]
+        for code in range(16):
+            if not fits[placed, box] and STATE[placed, code] >= 0:
+                values[STATE[placed, code], box] = np.inf
+    return any_fits
 
 
 @kernel
@@ -251,26 +328,31 @@ def bound_level(problem, level, kept, prices, fits, boundary, values):
         Filled where something fits; see `STATE`.
     """
     problem = refer(problem)
-    for placed in range(kept, -1, -1):
-        if placed & ~kept:
+    found = np.empty(problem.lattice.digits.shape[0], np.int64)
+    after = np.empty((16, 8), np.int64)
+    for code, dimension in np.ndindex(16, 8):
+        after[code, dimension] = code_after(problem, code, dimension)
+    for box in range(boundary.shape[0] - 1, -1, -1):
+        if not rule_out(kept, fits, box, values):
             continue
-        for box in range(boundary.shape[0] - 1, -1, -1):
-            if not fits[placed, box]:
-                for code in range(16):
-                    if STATE[placed, code] >= 0:
-                        values[STATE[placed, code], box] = np.inf
+        factors = found[: factors_around(problem, level, box, found)]
+        closing, shares = closing_costs(problem, prices, box), spared_shares(problem, box)
+        for placed in range(kept, -1, -1):
+            if placed & ~kept or not fits[placed, box]:
                 continue
             if copy_mirrored(problem, placed, box, values):
                 continue
             for code in range(16):
                 if not may_be(problem, placed, code):
                     continue
-                best = np.inf
+                best = least_of_nodes(kept, placed, box, code, values)
                 if placed == kept:
-                    best = leave(problem, prices, box, code) + boundary[box]
-                best = min(best, least_of_nodes(kept, placed, box, code, values))
+                    out = boundary[box] + leave(problem, prices, box, closing, shares, code)
+                    best = min(best, out)
                 if placed != kept or kept == 0:
-                    loops = least_of_loops(problem, level, prices, placed, box, code, values)
+                    loops = least_of_loops(
+                        problem, level, closing, placed, box, code, factors, after, values
+                    )
                     best = min(best, loops)
                 values[STATE[placed, code], box] = best
 

@@ -9,6 +9,7 @@ from kcsim.kernels.nest import helper
 from kcsim.kernels.search.bounds import (
     loops_left,
     most_saved,
+    spared_shares,
 )  # fmt: skip
 from kcsim.kernels.search.comparing import add_label
 from kcsim.kernels.search.inputs import least_of_node, share_of_slides
@@ -209,13 +210,15 @@ def open_parts(search, label, prices):
 
 
 @helper
-def close_cost(search, label, stage, box, weights, outputs, inputs):
+def close_cost(search, label, stage, shares, weights, outputs, inputs):
     """The least energy of closing all that a label has open.
 
     Parameters
     ----------
-    stage, box : int
-        What follows, and where.
+    stage : int
+        What follows.
+    shares : Spared
+        Of the label's box.
     weights, outputs, inputs : float, float, tuple of float
         See `open_parts`.
     """
@@ -226,7 +229,7 @@ def close_cost(search, label, stage, box, weights, outputs, inputs):
         weights = 0.0
     if not (row.state & OPEN_OUTPUTS and loops & ~SEEN[OUTPUTS]):
         outputs = 0.0
-    return closed - most_saved(problem, box, weights, outputs, inputs)
+    return closed - most_saved(shares, weights, outputs, inputs)
 
 
 @helper
@@ -249,13 +252,14 @@ def leave_cost(search, label, stage, parts):
     problem, row, best = search.problem, search.labels.rows[label], np.inf
     weights, outputs, inputs, flying = parts
     level, more = problem.stages[stage].level - 1, search.prices
+    shares = spared_shares(problem, row.box)
     for outer in range(problem.places[level].first_stage, problem.places[level].last_stage):
         for tensor in range(3):
             arrival = arrival_pj(search, level, problem.stages[outer].kept, tensor)
             more[tensor] = search.shares[level, tensor] * (arrival - search.inward[level, tensor])
             more[tensor] *= row.flight[tensor]
         closing = close_cost(
-            search, label, stage, row.box, weights + more[WEIGHTS], outputs + more[OUTPUTS],
+            search, label, stage, shares, weights + more[WEIGHTS], outputs + more[OUTPUTS],
             add_parts(inputs, flying, row.share * more[INPUTS]),
         )  # fmt: skip
         best = min(best, search.beyond[outer, row.box] + closing)
@@ -299,7 +303,8 @@ def plain_cost(search, new, stage, copies):
     if level > 0 and here.placed == here.kept and here.kept:
         energy += leave_cost(search, new, stage, parts)
     else:
-        energy += search.rest[stage, box] + close_cost(search, new, stage, box, *parts[:3])
+        shares = spared_shares(problem, box)
+        energy += search.rest[stage, box] + close_cost(search, new, stage, shares, *parts[:3])
     if level > 0:
         energy += more_shared(search, new, level)
     back_pj = search.outward[level, 3]

@@ -8,7 +8,7 @@ import numpy as np
 
 from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS
 from kcsim.kernels.nest import helper
-from kcsim.kernels.search.bounds import most_saved
+from kcsim.kernels.search.bounds import most_saved, spared_shares
 from kcsim.kernels.search.costs import (
     add_parts,
     arrival_pj,
@@ -189,7 +189,7 @@ def spread_all(search, label, network, kept_inside):
     parts = open_parts(search, label, prices)
     weights, outputs, inputs, _ = parts
     closing = weights + outputs + inputs[0] - most_saved(
-        problem, box, weights if row.state & OPEN_WEIGHTS else 0.0,
+        spared_shares(problem, box), weights if row.state & OPEN_WEIGHTS else 0.0,
         outputs if row.state & OPEN_OUTPUTS else 0.0, inputs,
     )  # fmt: skip
     back_pj = prices[OUTPUTS] if row.state & RETURNS else 0.0
@@ -236,8 +236,9 @@ def spread_one(search, label, network, choice, way, kept_inside, parts, leaving)
         sent[tensor] = shares[tensor, way] * arriving
     weights, outputs, inputs, flying = parts
     energy += close_cost(
-        search, label, stage, row.box + ways.tiles[way], weights + sent[WEIGHTS],
-        outputs + sent[OUTPUTS], add_parts(inputs, flying, row.share * sent[INPUTS]),
+        search, label, stage, spared_shares(problem, row.box + ways.tiles[way]),
+        weights + sent[WEIGHTS], outputs + sent[OUTPUTS],
+        add_parts(inputs, flying, row.share * sent[INPUTS]),
     )  # fmt: skip
     if not is_too_much(search, energy, ways.each.cycles[way]):
         new = spread_over(search, label, network, way, kept_inside, stage)
