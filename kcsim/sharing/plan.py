@@ -226,7 +226,8 @@ class SharedLayer:
         units = self.blocks(tile) * self.units_per_kernel
         if ordered and self.hardware.compute.group_cap:
             units = min(units, self.hardware.compute.group_cap)
-        key = "arithmetic", units, tile.C == self.layer.dimensions["C"]
+        channels = self.layer.in_channels // self.layer.groups
+        key = "arithmetic", units, tile.C == channels
         if key not in self.known:
             self.known[key] = Arithmetic.of(
                 self.hardware, self.sharing, self.unit, *key[1:], scaled=self.has_factors
