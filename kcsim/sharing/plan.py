@@ -227,7 +227,7 @@ class SharedLayer:
         if ordered and self.hardware.compute.group_cap:
             units = min(units, self.hardware.compute.group_cap)
         channels = self.layer.in_channels // self.layer.groups
-        key = "arithmetic", units, tile.C == channels
+        key = "arithmetic", units, channels == tile.C
         if key not in self.known:
             self.known[key] = Arithmetic.of(
                 self.hardware, self.sharing, self.unit, *key[1:], scaled=self.has_factors
