@@ -11,8 +11,8 @@ from kcsim.hardware.schema import Hardware
 from kcsim.kernels.layout import SPATIAL_X, SPATIAL_Y
 from kcsim.kernels.search.labels import MIRRORED, PLACED_STEP, SPREAD_STEP, Labels
 from kcsim.kernels.search.problem import Problem
-from kcsim.mapping.mesh import MeshLoops
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
+from kcsim.mapping.placements import MeshLoops
 from kcsim.workload.layer import DIMENSIONS, TENSORS
 
 _EXCHANGE = str.maketrans("PQRS", "QPSR")

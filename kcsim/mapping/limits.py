@@ -22,8 +22,8 @@ from kcsim.mapping.automaton import (
     build_automaton,
 )
 from kcsim.mapping.fixed import ANYTHING, Bound, FixedMapping, Item
-from kcsim.mapping.mesh import MeshLoops
 from kcsim.mapping.nest import Loop, Mapping
+from kcsim.mapping.placements import MeshLoops
 from kcsim.mapping.space import allowed_dimensions, constraint_of
 from kcsim.workload.layer import DIMENSIONS, TENSORS
 

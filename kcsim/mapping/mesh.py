@@ -18,9 +18,8 @@ from kcsim.hardware.network import Fanout
 from kcsim.kernels.layout import INDEXES, INPUTS, OUTPUTS, SPATIAL_X, SPATIAL_Y, P, Q, R, S
 from kcsim.kernels.search.tilings import Lattice
 from kcsim.mapping.deadline import Deadline
+from kcsim.mapping.placements import MeshLoops, Placed, Placements, plain_placements
 
-MeshLoops = tuple[tuple[int, int, int], ...]
-"""Kind, dimension and bound of every loop, those along X first."""
 MayStand = Callable[[MeshLoops], bool]
 """Whether loops over children may stand as they do."""
 _WINDOW = ((P, R), (Q, S))
@@ -29,26 +28,6 @@ MOST_PLACES, FEW_TRIED, FEW_PLACES = 8192, 16, 4
 tried, and kept."""
 MOST_DIAGONAL = 4000
 """Ways to place children, some of which share inputs on a diagonal, that are looked at by tile."""
-
-
-class Placed(NamedTuple):
-    """A way to place children.
-
-    Attributes
-    ----------
-    tile : int
-        All factors that are spread.
-    loops : MeshLoops
-    links : tuple of float
-        Of a word of weights and of inputs on its way in, of outputs on its way out and back.
-    tilted : tuple of float, optional
-        Links of a word of inputs for every `Slant`, where there is more than one.
-    """
-
-    tile: int
-    loops: MeshLoops
-    links: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-    tilted: tuple[float, ...] = ()
 
 
 class Slant(NamedTuple):
@@ -62,30 +41,6 @@ class Slant(NamedTuple):
     columns: tuple[int, int]
 
 
-def plain_placements(lattice: Lattice, along_x: np.ndarray) -> list[Placed]:
-    """Every tile that can be spread in one way, whatever its place.
-
-    Parameters
-    ----------
-    lattice : Lattice
-    along_x : int64[tiles]
-        See `kcsim.mapping.space.find_splits`.
-    """
-    tiles = np.flatnonzero(along_x >= 0)
-    if not tiles.any():
-        return [Placed(0, ()) for _ in tiles]
-    on_x = along_x[tiles]
-    bounds = np.stack([lattice.extents[on_x], lattice.extents[tiles - on_x]], axis=1)
-    number, axis, dimension = np.nonzero(bounds > 1)
-    kinds, bound = np.array([SPATIAL_X, SPATIAL_Y])[axis], bounds[number, axis, dimension]
-    loops = list(zip(kinds.tolist(), dimension.tolist(), bound.tolist(), strict=True))
-    ends = np.searchsorted(number, np.arange(len(tiles) + 1)).tolist()
-    return [
-        Placed(tile, tuple(loops[first:last]))
-        for tile, (first, last) in zip(tiles.tolist(), itertools.pairwise(ends), strict=True)
-    ]
-
-
 def forwarding_placements(
     lattice: Lattice,
     along_x: np.ndarray,
@@ -94,27 +49,29 @@ def forwarding_placements(
     deadline: Deadline,
     own: MeshLoops = (),
     may_stand: MayStand | None = None,
-) -> list[Placed]:
+) -> Placements:
     """As `plain_placements`, with all places of children that may take inputs from neighbors.
 
     Of two that differ in the names of the axes only, `own` is taken if it is one; but where not
     all of them may stand, both are.
     """
     found, orders = [], _Orders(lattice)
-    for each in plain_placements(lattice, along_x):
-        if not forwards(lattice.extents[each.tile], slides):
-            found.append(each)
+    plain = plain_placements(lattice, along_x)
+    ends = np.cumsum(plain.counts).tolist()
+    for tile, first, last in zip(plain.tiles.tolist(), [0, *ends], ends, strict=False):
+        if not forwards(lattice.extents[tile], slides):
+            found.append(Placed(tile, tuple(map(tuple, plain.loops[first:last].tolist()))))
             continue
         deadline.check()
         known: set[MeshLoops] = set()
-        for loops in _places(lattice, each.tile, axes, orders):
+        for loops in _places(lattice, tile, axes, orders):
             if may_stand and not may_stand(loops):
                 continue
             turned = loops if may_stand else _turned(loops)
             if turned not in known:
                 known.add(loops)
-                found.append(Placed(each.tile, own if own == turned else loops))
-    return found
+                found.append(Placed(tile, own if own == turned else loops))
+    return Placements.of(found)
 
 
 def _turned(loops: MeshLoops) -> MeshLoops:

@@ -32,7 +32,7 @@ from kcsim.kernels.search.tilings import Lattice, cut_share
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.limits import LevelLimit, Limits, build_allowed
 from kcsim.mapping.margins import clip_tiles, no_margins
-from kcsim.mapping.mesh import MeshLoops
+from kcsim.mapping.placements import MeshLoops
 from kcsim.mapping.space import (
     allowed_dimensions,
     constraint_of,

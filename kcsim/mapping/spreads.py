@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,15 +16,13 @@ from kcsim.kernels.search.tilings import Lattice
 from kcsim.mapping.deadline import Deadline
 from kcsim.mapping.limits import Limits
 from kcsim.mapping.mesh import (
-    MeshLoops,
-    Placed,
     forwarding_placements,
     forwards,
     hop_placements,
-    plain_placements,
     shared_words,
     slants_of,
 )
+from kcsim.mapping.placements import MeshLoops, Placements, plain_placements
 from kcsim.mapping.space import find_splits
 from kcsim.workload.layer import DIMENSIONS
 
@@ -47,7 +44,7 @@ def place_children(
     limits: Limits,
     deadline: Deadline,
     spreads: Sequence[MeshLoops] | None,
-) -> tuple[list[list[Placed]], bool]:
+) -> tuple[list[Placements], bool]:
     """The ways to spread factors below each level, with the places of the children; if all."""
     found, every = [], True
     has_hops = any(level.fanout.hop_pj for level in hardware.levels)
@@ -63,7 +60,7 @@ def place_children(
             placed, complete = hop_placements(
                 lattice, along_x, axes[i], shared, slants, deadline, own, may
             )
-            found.append(placed)
+            found.append(Placements.of(placed))
             every = every and complete
         elif "inputs" in level.fanout.forwarding:
             found.append(
@@ -77,7 +74,7 @@ def place_children(
 
 def list_splits(
     lattice: Lattice,
-    levels: list[list[Placed]],
+    levels: list[Placements],
     machine: Machine,
     slides: np.ndarray,
     inputs: np.ndarray,
@@ -93,28 +90,27 @@ def list_splits(
         All tiles without what inputs do not see.
     """
     found: list[np.ndarray] = []
-    loops: list[tuple[int, int, int]] = []
+    loops = np.concatenate([placed.loops for placed in levels])
+    begun = 0
     tilted: list[np.ndarray] = []
     box_slants = np.zeros(len(lattice.extents), np.int64)
-    if any(each.tilted for placed in levels for each in placed):
+    if any(placed.tilted for placed in levels):
         box_slants = slants_of(lattice, machine.window)[1]
     for rule, placed in zip(machine.rules, levels, strict=True):
-        rows = _level_splits(lattice, np.array([each.tile for each in placed], np.int64), inputs)
-        rows["tilted"] = -1
+        rows = _level_splits(lattice, placed.tiles, inputs)
+        rows["tilted"], rows["links"] = -1, placed.links
         if rule["forwards"][INPUTS]:
-            rows["forwards"] = [forwards(lattice.extents[each.tile], slides) for each in placed]
-        if placed:
-            rows["links"] = [each.links for each in placed]
-        counts = np.array([len(each.loops) for each in placed], np.int64)
-        rows["last_loop"] = len(loops) + np.cumsum(counts)
-        rows["first_loop"] = rows["last_loop"] - counts
-        loops += itertools.chain.from_iterable(each.loops for each in placed)
-        for number, each in enumerate(placed):
-            if each.tilted:
-                rows["tilted"][number] = len(tilted)
-                tilted.append(np.array(each.tilted)[box_slants])
+            rows["forwards"] = [forwards(each, slides) for each in lattice.extents[placed.tiles]]
+        rows["last_loop"] = begun + np.cumsum(placed.counts)
+        rows["first_loop"] = rows["last_loop"] - placed.counts
+        begun += len(placed.loops)
+        for number, links in placed.tilted:
+            rows["tilted"][number] = len(tilted)
+            tilted.append(np.array(links)[box_slants])
         found.append(rows[np.lexsort((-rows["children"], rows["bundle"]))])
-    mesh_loops = np.array(loops, MESH_LOOP) if loops else np.zeros(0, MESH_LOOP)
+    mesh_loops = np.zeros(len(loops), MESH_LOOP)
+    for name, values in zip(("kind", "dimension", "bound"), loops.T, strict=True):
+        mesh_loops[name] = values
     return found, mesh_loops, np.array(tilted).reshape(len(tilted), len(box_slants))
 
 
