@@ -278,21 +278,13 @@ _SPARED = [
 def _cycles(hardware: Hardware, prices: Prices | None) -> np.ndarray:
     """``cycles`` of a `Machine`."""
     found, levels = np.zeros((len(hardware.levels) + 1, 4)), hardware.levels
-    found[:, columns.LEAK_PJ] = _leaks(hardware)
+    found[:, columns.LEAK_PJ] = [each.in_use_pj for each in statics_of(hardware)]
     found[:, columns.OVERLAPPED] = [level.buffering != "single" for level in levels] + [True]
     if prices and prices.used is not None:
         found[:, columns.LEAK_PJ] *= prices.used
     if prices and prices.ports is not None:
         found[:, columns.MORE_CYCLES :] = prices.ports
     return found
-
-
-def _leaks(hardware: Hardware) -> list[float]:
-    """Energy of a cycle that an instance takes more in use than idle, for each level."""
-    return [
-        each.leakage_pj * (1 - each.idle_leakage) + each.clock_pj * (1 - each.idle_clock)
-        for each in statics_of(hardware)
-    ]
 
 
 def _word_costs(

@@ -41,6 +41,11 @@ class Static(NamedTuple):
         """Likewise, of the clock."""
         return self.clock_pj * (used + self.idle_clock * (self.instances - used))
 
+    @property
+    def in_use_pj(self) -> float:
+        """Energy of a cycle that an instance takes more in use than idle."""
+        return self.leakage_pj * (1 - self.idle_leakage) + self.clock_pj * (1 - self.idle_clock)
+
 
 def statics_of(hardware: Hardware) -> Iterator[Static]:
     """All levels, the outermost first, and the MAC units."""

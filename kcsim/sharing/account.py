@@ -27,6 +27,7 @@ from kcsim.model.energy import (
 )
 from kcsim.model.layer_estimate import LayerEstimate
 from kcsim.model.traffic import macs_left
+from kcsim.sharing.cost import Cost, in_use_pj
 from kcsim.sharing.home import check_home
 from kcsim.sharing.phases import (
     Phase,
@@ -225,34 +226,20 @@ def evaluate_shared(
 _OUTPUTS = TENSORS.index("outputs")
 
 
-class Cost(NamedTuple):
-    """Energy and cycles of one phase, over all tiles.
-
-    Without what every cycle costs; of homes that work side by side, the cycles of all.
-
-    Attributes
-    ----------
-    energy, cycles : float
-    waiting : float
-        Cycles where homes wait for the one whose run is the longest.
-    """
-
-    energy: float
-    cycles: float
-    waiting: float
-
-
 class PhaseCost(NamedTuple):
-    """One phase, with its items of energy."""
+    """One phase, with its items of energy, and the position of its home."""
 
     phase: Phase
     items: tuple[EnergyItem, ...]
+    home: int
 
     @property
     def cost(self) -> Cost:
         """Of all its runs."""
         energy, phase = math.fsum(item.energy for item in self.items), self.phase
-        return Cost(energy, float(phase.cycles), float(phase.longest * phase.runs))
+        own = in_use_pj(phase.counts.hardware, phase.counts.mapping, self.home)
+        waiting = float(phase.longest * phase.runs)
+        return Cost(energy, float(phase.cycles), waiting, own)
 
 
 def gather_cost(shared: SharedLayer, mapping: SharedMapping) -> PhaseCost:
@@ -267,7 +254,8 @@ def gather_cost(shared: SharedLayer, mapping: SharedMapping) -> PhaseCost:
     if not mapping.ordered:
         width = max(shared.widths(mapping.tile))
     phase = count_gather(shared, mapping, width)
-    return PhaseCost(phase, _gather_items(shared, mapping, phase))
+    home = shared.hardware.level_index(mapping.home)
+    return PhaseCost(phase, _gather_items(shared, mapping, phase), home)
 
 
 def entries_cost(shared: SharedLayer, mapping: SharedMapping) -> PhaseCost:
@@ -279,7 +267,7 @@ def entries_cost(shared: SharedLayer, mapping: SharedMapping) -> PhaseCost:
         If the phase does not cover the entries or does not fit.
     """
     phase = count_entries(shared, mapping, shared.widths(mapping.tile, mapping.order))
-    return PhaseCost(phase, _entry_items(phase))
+    return PhaseCost(phase, _entry_items(phase), shared.hardware.level_index(mapping.home))
 
 
 def _with_instances(phase: Phase, outer: Counts, home: int) -> Phase:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kcsim.cost.static import busy_pj
+from kcsim.cost.static import busy_pj, idle_pj, statics_of
+from kcsim.hardware.schema import Hardware
 from kcsim.mapping.search import SearchResult, objective_value
-from kcsim.sharing.account import Cost
+from kcsim.sharing.cost import Cost, in_use_pj
 from kcsim.sharing.least_costs import LeastCosts
 from kcsim.sharing.plan import SharedLayer
 from kcsim.sharing.tiles import Tile
+from kcsim.sums import exact_sum
 
 _Gathering = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Energy and cycles of the phase that gathers, and of the energy what its loops do not change."""
@@ -37,6 +39,7 @@ class Bounds:
     outside_cycles : float64[tiles]
         Of the outermost level.
     static_pj_per_cycle : float
+        With what idle instances cost, and those above the home that are in use.
     busy_pj_per_cycle : float
         With all that instances leak at most.
     has_offsets : bool
@@ -45,6 +48,8 @@ class Bounds:
         Homes that may work side by side.
     are_all : bool
         Whether these are all tiles that fit: of very many, only some are looked at.
+    home : int
+    hardware : Hardware
     """
 
     tiles: np.ndarray
@@ -60,6 +65,8 @@ class Bounds:
     has_offsets: bool
     homes: np.ndarray
     are_all: bool
+    home: int
+    hardware: Hardware
 
     @classmethod
     def of(
@@ -98,8 +105,8 @@ class Bounds:
         energy, cycles, outer, outside = (each[fits] for each in shared.known[at_home])
         return cls(
             table.tiles[fits], gather_energy, gather_cycles, gathered, energy, cycles, outer,
-            outside, hardware.static_pj_per_cycle, busy_pj(hardware), shared.has_offsets,
-            table.homes(home)[fits], are_all,
+            outside, _least_static(hardware, home), busy_pj(hardware), shared.has_offsets,
+            table.homes(home)[fits], are_all, home, hardware,
         )  # fmt: skip
 
     def tile(self, index: int) -> Tile:
@@ -136,6 +143,9 @@ class Bounds:
         cycles = min(cycles, (gather.waiting + entries.waiting) / homes)
         cycles = max(cycles, float(self.outside_cycles[index]))
         energy = gather.energy + entries.energy + float(self.outer_energy[index])
+        # As many homes as work side by side share the cycles of one, but for what is rounded up.
+        alone = max(gather.cycles + entries.cycles - homes, cycles)
+        energy += max(gather.in_use_pj, entries.in_use_pj) * alone
         return objective_value(objective, energy + cycles * self.static_pj_per_cycle, cycles)
 
     def _gather(self, index: int) -> Cost:
@@ -159,7 +169,8 @@ class Bounds:
         energy = runs * own * (1 - 1e-12) + float(self.gathered_energy[index])
         cycles = runs * loops.cycles * (1 + self.has_offsets) * (1 - 1e-12)
         cycles = max(cycles, least.cycles)
-        return Cost(max(energy, least.energy), cycles, cycles)
+        in_use = in_use_pj(self.hardware, loops.mapping, self.home)
+        return Cost(max(energy, least.energy), cycles, cycles, in_use)
 
     def gathering_takes_more(self, index: int) -> bool:
         """Whether a tile spends more on it than on multiplying, by the bounds."""
@@ -224,6 +235,12 @@ class Bounds:
         if energy + best == 0:
             return math.inf
         return best * (below / (energy + best) - cycles) * homes / per_run**2
+
+
+def _least_static(hardware: Hardware, home: int) -> float:
+    """What every cycle costs at least: with one instance of each level above the home in use."""
+    more = [each.in_use_pj for each in statics_of(hardware)]
+    return hardware.static_pj_per_cycle + idle_pj(hardware) + exact_sum(more[:home])
 
 
 def _least_costs(shared: SharedLayer, whole: bool, ordered: int) -> tuple[LeastCosts, bool]:

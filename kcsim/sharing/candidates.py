@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from kcsim.mapping.explore import OUT_OF_TIME
-from kcsim.sharing.account import Cost, SharedEstimate
+from kcsim.sharing.account import SharedEstimate
 from kcsim.sharing.bounds import Bounds
+from kcsim.sharing.cost import Cost
 from kcsim.sharing.least_entries import tables_of_widest
 from kcsim.sharing.limits import possible_groups
 from kcsim.sharing.phase_search import PhaseSearch

@@ -15,9 +15,9 @@ from kcsim.kernels.layout import OUTPUTS
 from kcsim.kernels.search import machine as columns
 from kcsim.mapping.nest import Mapping
 from kcsim.mapping.search import SearchResult
-from kcsim.sharing.account import Cost
+from kcsim.sharing.cost import Cost, in_use_pj
 from kcsim.sharing.phase_prices import entry_prices
-from kcsim.sharing.phases import phase_hardware, units_of
+from kcsim.sharing.phases import fitted_entries, phase_hardware, units_of
 from kcsim.sharing.places import Place
 from kcsim.sharing.plan import SharedLayer
 from kcsim.sharing.shapes import smooth
@@ -55,7 +55,9 @@ def cut_short(shared: SharedLayer, place: Place, tile: Tile, loops: SearchResult
             energy -= again * more * layer.output_words * pj
     total = again * sum(cycles[n] * count for n, count in widths.items())
     longest = max(cycles.values()) * again * sum(widths.values())
-    return Cost(energy * _SLACK, total * _SLACK, longest * _SLACK)
+    fitted = fitted_entries(loops.mapping, shared, max(widths))
+    in_use = in_use_pj(shared.hardware, fitted, place.home)
+    return Cost(energy * _SLACK, total * _SLACK, longest * _SLACK, in_use)
 
 
 def tables_of_widest(shared: SharedLayer, tile: Tile, ordered: int) -> float:

@@ -27,13 +27,13 @@ from kcsim.mapping.search import SearchResult, objective_value, solve_below
 from kcsim.mapping.task import Task
 from kcsim.model.counts import count_layer
 from kcsim.sharing.account import (
-    Cost,
     PhaseCost,
     SharedEstimate,
     entries_cost,
     evaluate_shared,
     gather_cost,
 )  # fmt: skip
+from kcsim.sharing.cost import Cost
 from kcsim.sharing.least_entries import cut_short
 from kcsim.sharing.outer import find_outer
 from kcsim.sharing.phase_prices import entry_prices, gather_prices
