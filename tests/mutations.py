@@ -547,6 +547,18 @@ MUTATIONS = {
         "        inner[level, j, FILLS] = False\n",
         "",
     ),
+    "shared layers: every home pays for what is in use above it": Mutation(
+        ("tests/sharing/test_sharing_search.py",),
+        "sharing/cost.py",
+        "        if i >= home:\n",
+        "        if i >= 0:\n",
+    ),
+    "lookups in a level are not read side by side": Mutation(
+        SEARCH_CLUSTERED,
+        "kernels/search/costs.py",
+        "1 / problem.places[port].most_units)",
+        "1.0)",
+    ),
     "narrower tables of sums take their share": Mutation(
         ("tests/sharing/test_sharing_search.py",),
         "sharing/least_entries.py",

@@ -12,6 +12,7 @@ from kcsim.clustering.precision import StoredValues
 from kcsim.cost.clustered_formats import weight_formats
 from kcsim.cost.padding import with_padding_moved
 from kcsim.hardware.counted import Counted
+from kcsim.hardware.idle import Idle
 from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.port import Port
 from kcsim.hardware.schema import CodebookStore, Compute, Hardware, Precision
@@ -226,13 +227,22 @@ def shared_mappings_on_chips(draw):
         may = ("inputs", "outputs") if not levels else ("inputs",)
         drawn_codings = {tensor: draw(codings) for tensor in may if tensor in level.kept_tensors}
         coded = {tensor: coding for tensor, coding in drawn_codings.items() if coding}
-        leakage = draw(st.sampled_from((0, 0, 0.5)))
-        levels.append(replace(level, compression=coded, leakage_pj_per_cycle=leakage))
+        leakage, clock = (draw(st.sampled_from((0, 0, 0.5))) for _ in range(2))
+        levels.append(
+            replace(
+                level, compression=coded, leakage_pj_per_cycle=leakage, clock_pj_per_cycle=clock
+            )
+        )
     shares = st.sampled_from((0, 0.4, 0.9))
     zeros = ZeroShares(0, draw(shares), draw(shares))
     layer = replace(drawn.shared.layer, zeros=zeros, bias=draw(st.booleans()))
     static = draw(st.sampled_from((0, 0, 2)))
-    hardware = replace(hardware, levels=tuple(levels), static_pj_per_cycle=static)
+    shares = st.sampled_from((0, 0.5, 1))
+    idle = Idle(leakage=draw(shares), clock=draw(shares))
+    compute = replace(hardware.compute, leakage_pj_per_cycle=draw(st.sampled_from((0, 0.5))))
+    hardware = replace(
+        hardware, levels=tuple(levels), static_pj_per_cycle=static, idle=idle, compute=compute
+    )
     return replace(drawn, shared=replace(drawn.shared, hardware=hardware, layer=layer))
 
 
