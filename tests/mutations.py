@@ -554,7 +554,7 @@ MUTATIONS = {
         "        if i >= 0:\n",
     ),
     "lookups in a level are not read side by side": Mutation(
-        SEARCH_CLUSTERED,
+        ("tests/mapping/test_optimum.py::test_lookups_in_several_buffers_go_side_by_side",),
         "kernels/search/costs.py",
         "1 / problem.places[port].most_units)",
         "1.0)",

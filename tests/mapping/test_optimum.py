@@ -17,7 +17,16 @@ from kcsim import MappingError, count_layer, evaluate
 from kcsim.cost.weight_format import WeightFormat
 from kcsim.hardware.level import Fanout, Level
 from kcsim.hardware.schema import CodebookStore, Compute, Dataflow, Hardware, LevelConstraint
-from kcsim.mapping.search import OBJECTIVES, find_front, objective_value, search_mapping
+from kcsim.mapping.deadline import Deadline
+from kcsim.mapping.memory import Memory
+from kcsim.mapping.search import (
+    OBJECTIVES,
+    find_front,
+    objective_value,
+    search_mapping,
+    solve_below,
+)
+from kcsim.mapping.task import Task
 from kcsim.mapping.verify import costs_in_space
 from kcsim.replay.dense import compare, replay_layer
 
@@ -300,6 +309,35 @@ def check_clustered(layer, hardware, form, even=False):
 @given(clustered_problems(), st.booleans())
 def test_best_of_all_mappings_of_clustered_weights(problem, even):
     check_clustered(*problem, even)
+
+
+@pytest.mark.parametrize("rate", [0.125, 0.5])
+@pytest.mark.parametrize("sizes", [{"M": 16}, {"M": 8, "C": 2}], ids=str)
+def test_lookups_in_several_buffers_go_side_by_side(rate, sizes):
+    """Of a codebook that is too large for the stores of the PEs."""
+    levels = (
+        Level(
+            name="DRAM", read_pj=20, write_pj=20, read_words_per_cycle=rate, fanout=Fanout(x=4)
+        ),
+        Level(
+            name="buffer", read_pj=2, write_pj=2, capacity_words=24, read_words_per_cycle=rate,
+            fanout=Fanout(x=2),
+        ),
+        Level(name="PE", read_pj=1, write_pj=1, capacity_words=3),
+    )  # fmt: skip
+    store = CodebookStore(level="PE", capacity_kib=0.001, read_pj=1, write_pj=1)
+    hardware = Hardware(name="chip", levels=levels, compute=Compute(mac_pj=1), codebook=store)
+    layer, form = layer_of(sizes), WeightFormat(16, (1, 1, 1), Fraction(2), 2, 4, 64)
+    check_clustered(layer, hardware, form)
+    weights = form.costs(hardware)
+    for objective in OBJECTIVES:
+        best = search_mapping(layer, hardware, objective=objective, weights=weights)
+        value = objective_value(objective, best.energy, best.cycles)
+        # Nothing that may become the best is ruled out by what is not above it.
+        task = Task(layer, hardware, weights)
+        found = solve_below(task, objective, value * (1 + 1e-9), 60, Deadline(), Memory())
+        assert found
+        assert objective_value(objective, found.energy, found.cycles) == pytest.approx(value)
 
 
 @pytest.mark.slow
