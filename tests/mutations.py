@@ -556,8 +556,8 @@ MUTATIONS = {
     "lookups in a level are not read side by side": Mutation(
         ("tests/mapping/test_optimum.py::test_lookups_in_several_buffers_go_side_by_side",),
         "kernels/search/costs.py",
-        "1 / problem.places[port].most_units)",
-        "1.0)",
+        "amounts[SPENT, problem.store_port] / most +",
+        "amounts[SPENT, problem.store_port] +",
     ),
     "narrower tables of sums take their share": Mutation(
         ("tests/sharing/test_sharing_search.py",),

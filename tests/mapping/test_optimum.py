@@ -311,9 +311,9 @@ def test_best_of_all_mappings_of_clustered_weights(problem, even):
     check_clustered(*problem, even)
 
 
-@pytest.mark.parametrize("rate", [0.125, 0.5])
+@pytest.mark.parametrize(("rate", "leakage"), [(0.125, 0), (0.5, 5.0)])
 @pytest.mark.parametrize("sizes", [{"M": 16}, {"M": 8, "C": 2}], ids=str)
-def test_lookups_in_several_buffers_go_side_by_side(rate, sizes):
+def test_lookups_in_several_buffers_go_side_by_side(rate, leakage, sizes):
     """Of a codebook that is too large for the stores of the PEs."""
     levels = (
         Level(
@@ -326,7 +326,8 @@ def test_lookups_in_several_buffers_go_side_by_side(rate, sizes):
         Level(name="PE", read_pj=1, write_pj=1, capacity_words=3),
     )  # fmt: skip
     store = CodebookStore(level="PE", capacity_kib=0.001, read_pj=1, write_pj=1)
-    hardware = Hardware(name="chip", levels=levels, compute=Compute(mac_pj=1), codebook=store)
+    compute = Compute(mac_pj=1, leakage_pj_per_cycle=leakage)
+    hardware = Hardware(name="chip", levels=levels, compute=compute, codebook=store)
     layer, form = layer_of(sizes), WeightFormat(16, (1, 1, 1), Fraction(2), 2, 4, 64)
     check_clustered(layer, hardware, form)
     weights = form.costs(hardware)

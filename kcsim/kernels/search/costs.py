@@ -54,29 +54,22 @@ from kcsim.kernels.search.shares import more_shared
 
 
 @helper
-def lookup_cycles_of(problem, amounts, own_units, units):
-    """The least cycles of lookups that a level's instances, or stores, are still to read.
+def least_lookup_cycles(problem, amounts):
+    """The least cycles of lookups that instances of a level are still to read, however many."""
+    if problem.store_port == 0 or problem.machine.unit[PORT] == problem.machine.rules.shape[0]:
+        return 0.0
+    most = problem.places[problem.machine.unit[PORT]].most_units
+    return amounts[SPENT, problem.store_port] / most + problem.machine.start_cycles
+
+
+@helper
+def cycles_of(problem, amounts, copies, own_units, units, complete):
+    """Cycles of a mapping, or the least of a partial one, but for `least_lookup_cycles`.
 
     Parameters
     ----------
     own_units, units : float
         MAC units in use so far, and of the whole mapping at most.
-    """
-    port, share = problem.machine.unit[PORT], 1 / units
-    if port < problem.machine.rules.shape[0]:
-        # All units inside of an instance wait for it.
-        share = max(own_units * share, 1 / problem.places[port].most_units)
-    return amounts[SPENT, problem.store_port] * share
-
-
-@helper
-def cycles_of(problem, amounts, copies, own_units, units, complete):
-    """Cycles of a mapping, or the least of a partial one.
-
-    Parameters
-    ----------
-    own_units, units : float
-        See `lookup_cycles_of`.
     """
     machine = problem.machine
     cycles = machine.macs * machine.cycles_per_mac / units
@@ -111,7 +104,9 @@ def cycles_of(problem, amounts, copies, own_units, units, complete):
         moved += machine.cycles[level, MORE_CYCLES] + machine.cycles[level, SHARED_CYCLES] / units
         cycles = max(cycles, moved)
     if problem.store_port > 0:
-        cycles = max(cycles, lookup_cycles_of(problem, amounts, own_units, units))
+        # All units inside of an instance of a level wait for the lookups there.
+        inside = own_units if machine.unit[PORT] < machine.rules.shape[0] else 1.0
+        cycles = max(cycles, amounts[SPENT, problem.store_port] * inside / units)
     return cycles + machine.start_cycles
 
 
@@ -385,8 +380,8 @@ def keep_label(search, new, stage):
         cycles = cycles_of(problem, amounts, copies, row.units, units, False)
     # Fewer instances leak less, but for longer, but for what a layer begins with.
     leaking = (cycles - start) * units + start * row.units
-    energy += row.leak * max(leaking, search.least_cycles * row.units)
-    cycles = max(cycles, search.least_cycles)
+    cycles = max(cycles, search.least_cycles, least_lookup_cycles(problem, amounts))
+    energy += row.leak * max(leaking, cycles * row.units)
     energy += cycles * machine.static_pj
     if is_too_much(search, energy, cycles):
         return
