@@ -347,17 +347,8 @@ def _entries_key(shared: SharedLayer, place: Place, tile: Tile) -> tuple[object,
     """Equal for tiles whose phase that multiplies is the same."""
     merged = getattr(tile, shared.sharing.merged)
     units = units_of(shared, "entries", tile, place.ordered)
-    return (
-        shared.decode_level,
-        place.home,
-        place.ordered,
-        units,
-        shared.listed,
-        tile.N,
-        tile.P,
-        tile.Q,
-        merged,
-    )
+    own = shared.decode_level, place.home, place.ordered, units
+    return *own, shared.listed, tile.N, tile.P, tile.Q, merged
 
 
 def _remembered(known: _Known, key: object, find: Callable[[], _Remembered]) -> _Remembered:

@@ -59,9 +59,7 @@ class Phase:
     bound_by: str
 
 
-def units_of(
-    shared: SharedLayer, phase: PhaseName, tile: Tile, ordered: int = 0
-) -> Arithmetic:  # fmt: skip
+def units_of(shared: SharedLayer, phase: PhaseName, tile: Tile, ordered: int) -> Arithmetic:
     """The widths and energies that a phase depends on; see `phase_hardware`."""
     units = shared.arithmetic(tile, ordered)
     # The phase that fills the intermediate tensor has no outputs to finish.

@@ -6,11 +6,7 @@ import numpy as np
 
 from kcsim.kernels.layout import INPUTS, OUTPUTS, WEIGHTS, P, R
 from kcsim.kernels.nest import helper
-from kcsim.kernels.search.bounds import (
-    loops_left,
-    most_saved,
-    spared_shares,
-)  # fmt: skip
+from kcsim.kernels.search.bounds import loops_left, most_saved, spared_shares
 from kcsim.kernels.search.comparing import add_label
 from kcsim.kernels.search.inputs import least_of_node, share_of_slides
 from kcsim.kernels.search.labels import (
@@ -60,6 +56,15 @@ def least_lookup_cycles(problem, amounts):
         return 0.0
     most = problem.places[problem.machine.unit[PORT]].most_units
     return amounts[SPENT, problem.store_port] / most + problem.machine.start_cycles
+
+
+@helper
+def most_fixed_cycles(machine):
+    """The most cycles of other parts of an account that a port waits for, however many units."""
+    found = 0.0
+    for level in range(machine.rules.shape[0]):
+        found = max(found, machine.cycles[level, MORE_CYCLES])
+    return found
 
 
 @helper
@@ -213,7 +218,7 @@ def close_cost(search, label, stage, shares, weights, outputs, inputs):
     stage : int
         What follows.
     shares : Spared
-        Of the label's box.
+        Of the box that it follows in.
     weights, outputs, inputs : float, float, tuple of float
         See `open_parts`.
     """
@@ -379,7 +384,7 @@ def keep_label(search, new, stage):
     if not row.state & FORWARDS:
         cycles = cycles_of(problem, amounts, copies, row.units, units, False)
     # Fewer instances leak less, but for longer, but for what a layer begins with.
-    leaking = (cycles - start) * units + start * row.units
+    leaking = (cycles - start - most_fixed_cycles(machine)) * units + start * row.units
     cycles = max(cycles, search.least_cycles, least_lookup_cycles(problem, amounts))
     energy += row.leak * max(leaking, cycles * row.units)
     energy += cycles * machine.static_pj
