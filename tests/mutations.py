@@ -548,7 +548,10 @@ MUTATIONS = {
         "",
     ),
     "shared layers: every home pays for what is in use above it": Mutation(
-        ("tests/sharing/test_sharing_search.py",),
+        (
+            "tests/sharing/test_sharing_optimum.py::"
+            "test_homes_work_side_by_side_where_that_takes_the_fewest_cycles",
+        ),
         "sharing/cost.py",
         "        if i >= home:\n",
         "        if i >= 0:\n",

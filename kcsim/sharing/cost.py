@@ -41,9 +41,9 @@ def in_use_pj(hardware: Hardware, mapping: Mapping, home: int) -> float:
         Position of the home.
     """
     used, found = 1, 0.0
-    children = [(*level.spatial_x, *level.spatial_y) for level in mapping.levels]
-    for i, (each, loops) in enumerate(zip(statics_of(hardware), [*children, ()], strict=True)):
+    spread = {own.level: (*own.spatial_x, *own.spatial_y) for own in mapping.levels}
+    for i, each in enumerate(statics_of(hardware)):
         if i >= home:
             found += used * each.in_use_pj
-        used *= math.prod(loop.bound for loop in loops)
+        used *= math.prod(loop.bound for loop in spread.get(each.component, ()))
     return found
