@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -175,7 +174,7 @@ def evaluate_shared(
     shared : SharedLayer
     mapping : SharedMapping
     known : (PhaseCost, PhaseCost), optional
-        Of the phase that gathers, and of the one that multiplies, under this mapping.
+        See `phase_costs`.
 
     Raises
     ------
@@ -189,20 +188,20 @@ def evaluate_shared(
     width = 1 + shared.has_offsets if mapping.ordered else max(widths)
     home_bits = check_home(shared, mapping, width)
     outer = count_outer(shared, mapping)
-    own = known or (gather_cost(shared, mapping), entries_cost(shared, mapping))
-    gather, entries = (
-        _with_instances(each, outer, home)
-        for each in with_sums_read(shared, mapping, (own[0].phase, own[1].phase))
+    known = known or phase_costs(
+        shared, mapping, gather_cost(shared, mapping), entries_cost(shared, mapping)
     )
-    phase_items = own[0].items, own[1].items
-    if shared.accumulated(tile) or outer.instances[home] > 1:
-        phase_items = _gather_items(shared, mapping, gather), _entry_items(entries)
+    (gather, gather_items, _), (entries, entry_items, _) = known
+    if outer.instances[home] > 1:
+        gather, entries = (_with_instances(each, outer, home) for each in (gather, entries))
+        gather_items, entry_items = _gather_items(shared, mapping, gather), _entry_items(entries)
     instances = np.maximum(gather.counts.instances, entries.counts.instances)
     index_form = shared.indexed_form(tile, order, home)
     cycles = _cycles(outer, index_form, gather, entries, home)
     items = [
         *_moved_items(outer, index_form),
-        *itertools.chain(*phase_items),
+        *gather_items,
+        *entry_items,
         *bias_items(outer),
         *cycle_items(replace(outer, instances=instances), cycles.total),
     ]
@@ -268,6 +267,29 @@ def entries_cost(shared: SharedLayer, mapping: SharedMapping) -> PhaseCost:
     """
     phase = count_entries(shared, mapping, shared.widths(mapping.tile, mapping.order))
     return PhaseCost(phase, _entry_items(phase), shared.hardware.level_index(mapping.home))
+
+
+def phase_costs(
+    shared: SharedLayer, mapping: SharedMapping, gather: PhaseCost, entries: PhaseCost
+) -> tuple[PhaseCost, PhaseCost]:
+    """Of both phases, the second of which reads outputs of other tiles at the home.
+
+    Parameters
+    ----------
+    shared : SharedLayer
+    mapping : SharedMapping
+        Whatever it says of the loops above the home.
+    gather, entries : PhaseCost
+        Each phase by itself.
+    """
+    words = shared.accumulated(mapping.tile)
+    if words and gather.phase.role == "inputs":
+        phase = with_sums_read(gather.phase, gather.home, words)
+        gather = gather._replace(phase=phase, items=_gather_items(shared, mapping, phase))
+    elif words:
+        phase = with_sums_read(entries.phase, entries.home, words)
+        entries = entries._replace(phase=phase, items=_entry_items(phase))
+    return gather, entries
 
 
 def _with_instances(phase: Phase, outer: Counts, home: int) -> Phase:

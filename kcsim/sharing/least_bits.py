@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from kcsim.cost.zero_savings import value_bits
 from kcsim.sharing.places import index_level
 from kcsim.sharing.tile_table import TileTable
@@ -71,7 +73,7 @@ class LeastBits(TileTable):
 
     def _finished_bits(self, home: int, words: Any) -> Bits:
         """So many outputs, brought to the home once."""
-        return {("outputs", "updates"): words * self.stored(home, "outputs")}
+        return {("outputs", "updates"): words * self.made_bits(home)}
 
     @property
     def _multiplied_outputs(self) -> Any:
@@ -93,6 +95,16 @@ class LeastBits(TileTable):
         hardware = self.shared.hardware
         width: int = getattr(hardware.precision_bits, tensor)
         return float(value_bits(hardware.levels[index], tensor, width, self.shared.layer.zeros))
+
+    @property
+    def sum_bits(self) -> int:
+        """Bits of an output that is not finished."""
+        # No level has widths of its own.
+        return self.shared.hardware.level_bits[0]["partial_sums"]
+
+    def made_bits(self, index: int) -> np.ndarray:
+        """Bits of an output of each tile at least, when it comes to a level for the last time."""
+        return np.where(self.units.finishes, self.stored(index, "outputs"), self.sum_bits)
 
     def _left_at(self, index: int) -> float:
         """Share of the accesses of a level that are left at least: of the innermost, some are."""

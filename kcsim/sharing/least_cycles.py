@@ -67,7 +67,7 @@ class LeastCycles(LeastBits):
         is_outermost = home > 0 and self.shared.list_level(home) == 0
         weights, listed = self.fetched_bits(home), self.listed * self.shared.entry_bits
         inputs, outputs = int(pixels) * self.stored(0, "inputs"), layer.output_words
-        sums = self.shared.hardware.precision_bits.outputs
+        last = self.stored(0, "outputs")
         ways = [Times(1, 1, 1, 0)]
         if home == 1 and self._is_alone(home, "inputs"):
             ways = self._moved_times
@@ -75,8 +75,8 @@ class LeastCycles(LeastBits):
             passing: Bits = {
                 ("weights", "reads"): weights * times.weights + listed * is_outermost,
                 ("inputs", "reads"): inputs * times.inputs,
-                ("outputs", "updates"): outputs * self.stored(0, "outputs") * times.updates,
-                ("outputs", "reads"): outputs * sums * times.returned,
+                ("outputs", "updates"): outputs * (last + self.sum_bits * (times.updates - 1)),
+                ("outputs", "reads"): outputs * self.sum_bits * times.returned,
             }
             found = np.minimum(found, self._ported(0, passing, np.ones(1)))
         return found

@@ -24,7 +24,7 @@ from kcsim.mapping.search import SearchResult
 from kcsim.model.codebook import codebook_place
 from kcsim.model.cycles import transfer_cycles
 from kcsim.sharing.account import PhaseCost
-from kcsim.sharing.phases import Phase, with_sums_read
+from kcsim.sharing.phases import Phase
 from kcsim.sharing.places import index_level
 from kcsim.sharing.plan import SharedLayer, SharedMapping
 from kcsim.sharing.tiles import Tile
@@ -53,7 +53,7 @@ def find_outer(
     plan : SharedMapping
         All but these loops.
     phases : (PhaseCost, PhaseCost)
-        The one that gathers, and the one that multiplies.
+        See `kcsim.sharing.account.phase_costs`.
     search : callable
         Of what no loops undercut (energy and cycles), a layer, a hardware, costs of weights and
         prices; ``None`` if nothing is of interest.
@@ -152,8 +152,7 @@ def _prices(
     used = np.maximum(*(each.phase.counts.instances for each in phases))
     energy = exact_sum(each.cost.energy for each in phases)
     energy += bias_pj(shared.layer, hardware) - copy_pj
-    reading = with_sums_read(shared, plan, (phases[0].phase, phases[1].phase))
-    ports = np.add(*(_port_cycles(each, hardware, home) for each in reading))
+    ports = np.add(*(_port_cycles(each.phase, hardware, home) for each in phases))
     return Prices(factors, None, energy, used, ports)
 
 

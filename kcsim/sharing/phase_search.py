@@ -32,6 +32,7 @@ from kcsim.sharing.account import (
     entries_cost,
     evaluate_shared,
     gather_cost,
+    phase_costs,
 )  # fmt: skip
 from kcsim.sharing.cost import Cost
 from kcsim.sharing.least_entries import cut_short
@@ -223,7 +224,7 @@ class PhaseSearch:
             _without_loops(shared, place, tile), gather=gathered.loops.mapping,
             entries=multiplied.loops.mapping, codebook_level=multiplied.loops.codebook_level,
         )  # fmt: skip
-        phases = gathered.counted, multiplied.counted
+        phases = phase_costs(shared, plan, gathered.counted, multiplied.counted)
         best: SharedEstimate | None = None
 
         def search(

@@ -270,26 +270,8 @@ def _finished(repeated: list[tuple[Counts, int]]) -> FinishedSums | None:
     return FinishedSums(np.all(held, axis=0), np.sum(arriving, axis=0), np.sum(crossing, axis=0))
 
 
-def with_sums_read(
-    shared: SharedLayer, mapping: SharedMapping, phases: tuple[Phase, Phase]
-) -> tuple[Phase, Phase]:
-    """The phases, the second of which reads outputs of other tiles at the home.
-
-    Parameters
-    ----------
-    shared : SharedLayer
-    mapping : SharedMapping
-    phases : (Phase, Phase)
-        The one that gathers, and the one that multiplies.
-    """
-    gather, entries = phases
-    home, words = shared.hardware.level_index(mapping.home), shared.accumulated(mapping.tile)
-    if gather.role == "inputs":
-        return _with_more_read(gather, home, words), entries
-    return gather, _with_more_read(entries, home, words)
-
-
-def _with_more_read(phase: Phase, home: int, words: int) -> Phase:
+def with_sums_read(phase: Phase, home: int, words: int) -> Phase:
+    """The second phase, which reads so many outputs of other tiles at the home."""
     accesses = phase.counts.accesses.copy()
     accesses[home, TENSORS.index("outputs"), READS] += words
     return replace(phase, counts=replace(phase.counts, accesses=accesses))

@@ -127,10 +127,15 @@ class TileTable:
         ]
 
     def _is_alone(self, home: int, tensor: Tensor) -> bool:
-        """Whether the level above serves one home each: nothing is shared, or added up, there."""
+        """Whether the level above a home shares nothing that homes are given, or send there."""
         level = self.shared.hardware.levels[home - 1]
         is_kept = tensor in level.kept_tensors and tensor not in level.may_bypass
-        return level.fanout.children == 1 and (home == 1 or is_kept)
+        sends_each = tensor == "outputs" and not level.fanout.reduction
+        return (level.fanout.children == 1 or sends_each) and (home == 1 or is_kept)
+
+    def _is_single(self, index: int) -> bool:
+        """Whether there is a single instance of a level."""
+        return all(level.fanout.children == 1 for level in self.shared.hardware.levels[:index])
 
     @cached_property
     def _left(self) -> float:
