@@ -13,7 +13,7 @@ from kcsim.kernels.search import machine as columns
 from kcsim.kernels.search.labels import Ways
 from kcsim.kernels.search.problem import Problem
 from kcsim.mapping.deadline import Deadline
-from kcsim.mapping.least import outermost_cycles
+from kcsim.mapping.least import cycles_of_any
 from kcsim.mapping.limits import may_grow_into
 from kcsim.mapping.problem import SLACK, Built
 from kcsim.mapping.tables import SharedTables
@@ -91,7 +91,7 @@ def build_floors(
             beyond[stage] = _inside(built, level, begun[stage - first], deadline)
         boundary = beyond[first:last].min(axis=0, initial=np.inf)
     return Floors(
-        rest, entry, beyond, inward, outward, shares, outermost_cycles(problem), sent,
+        rest, entry, beyond, inward, outward, shares, cycles_of_any(problem), sent,
         build_ways(problem),
     )  # fmt: skip
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from kcsim.cost.prices import Prices, WeightCosts, build_machine
@@ -15,21 +17,29 @@ from kcsim.mapping.problem import words_of_tiles
 from kcsim.workload.layer import TENSORS, ConvLayer
 
 
-def outermost_cycles(problem: Problem) -> float:
+def cycles_of_any(problem: Problem) -> float:
     """`least_cycles` of a whole layer."""
     words = problem.words[WEIGHTS, -1], problem.distinct[-1], problem.words[OUTPUTS, -1]
-    return least_cycles(problem.machine, np.array(words))
+    return least_cycles(problem.machine, np.array(words), problem.places["most_units"])
 
 
-def least_cycles(machine: Machine, words: np.ndarray) -> float:
-    """Cycles of the outermost level, which moves each word of a layer once, whatever the mapping.
+def least_cycles(machine: Machine, words: np.ndarray, instances: np.ndarray) -> float:
+    """Cycles in which every word of a layer is moved once, and every weight is looked up once.
 
     Parameters
     ----------
     machine : Machine
     words : float64[3]
         Of each tensor; of inputs, those that windows touch.
+    instances : float64[levels]
+        Of each level at most.
     """
+    outermost = _outermost_cycles(machine, words)
+    return max(outermost, _lookup_cycles(machine, words[WEIGHTS], instances)) + machine.start_cycles
+
+
+def _outermost_cycles(machine: Machine, words: np.ndarray) -> float:
+    """Cycles of the outermost level, which moves each word once, whatever the mapping."""
     costs, ports = machine.costs[0], machine.ports[0]
     taken = np.zeros(machine.port_ends[-1, 2])
     np.add.at(taken, ports[:OUTPUTS, columns.READ], words[:2] * costs[:2, columns.READ_CYCLES])
@@ -38,7 +48,23 @@ def least_cycles(machine: Machine, words: np.ndarray) -> float:
     taken[ports[WEIGHTS, columns.READ]] += machine.load_cycles
     taken[ports[OUTPUTS, columns.READ]] += machine.bias_cycles
     taken[0] = 0
-    return float(taken.max()) + machine.start_cycles
+    return float(taken.max())
+
+
+def _lookup_cycles(machine: Machine, words: float, instances: np.ndarray) -> float:
+    """Cycles of the stores of a codebook, or of the level that it lies in, with all of them in use.
+
+    Where MAC units may get what is decoded at once, this says nothing.
+    """
+    decoder, port, levels = *machine.unit[[columns.DECODER, columns.PORT]], len(machine.rules)
+    if not 0 <= decoder < levels - 1:
+        return 0.0
+    filters, *sizes = machine.unit[[columns.FILTERS, 0, 1, 2]]
+    bits = machine.unit[columns.ENTRY_BITS] / machine.unit[columns.WORD_BITS]
+    read = max(bits, 1 / (filters * math.prod(sizes)))
+    return float(
+        words * read * machine.lookup_cycles / instances[decoder if port == levels else port]
+    )
 
 
 def least_of_any(
@@ -53,7 +79,8 @@ def least_of_any(
         distinct = clipped.distinct
     words = np.array([every[WEIGHTS, 0], distinct[0], every[OUTPUTS, 0]])
     cycles = machine.macs * machine.cycles_per_mac / hardware.mac_units
-    cycles = max(cycles, least_cycles(machine, words))
+    children = [level.fanout.children for level in hardware.levels[:-1]]
+    cycles = max(cycles, least_cycles(machine, words, np.cumprod([1.0, *children])))
     energy = machine.mac_pj + machine.static_pj * cycles
     if len(hardware.levels) > 1:
         costs = machine.costs[0]

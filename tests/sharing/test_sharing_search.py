@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 from every_mapping import every_nest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from random_sharing import shared_mappings, shared_mappings_on_chips
 from small_problems import layer_of
@@ -101,7 +101,8 @@ def test_no_other_loops_of_any_part_take_less_energy(drawn):
         assert found.energy >= best.energy - slack - 1e-9, part
 
 
-@settings(max_examples=60, deadline=None)
+# Few homes are further in than the outermost level, and have tiles around them.
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.one_of(shared_mappings(), shared_mappings_on_chips()), st.sampled_from(OBJECTIVES))
 def test_no_other_loops_above_the_home_are_better(drawn, objective):
     assume(drawn is not None)
