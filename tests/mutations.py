@@ -562,6 +562,27 @@ MUTATIONS = {
         "amounts[SPENT, problem.store_port] / most +",
         "amounts[SPENT, problem.store_port] +",
     ),
+    "there is one store of a codebook": Mutation(
+        ("tests/mapping/test_optimum.py::test_stores_of_several_buffers_go_side_by_side",),
+        "mapping/least.py",
+        "machine.lookup_cycles / instances[decoder if port == levels else port]",
+        "machine.lookup_cycles",
+    ),
+    "each value of an entry is a word of its own": Mutation(
+        ("tests/mapping/test_optimum.py::test_stores_of_several_buffers_go_side_by_side",),
+        "mapping/least.py",
+        "read = max(bits, 1 / (filters * math.prod(sizes)))",
+        "read = 1",
+    ),
+    "sums that homes have apart come back": Mutation(
+        (
+            "tests/sharing/test_sharing_search.py::"
+            "test_sums_of_channels_that_homes_have_apart_do_not_come_back",
+        ),
+        "sharing/least_costs.py",
+        "        if self._is_single(home):\n",
+        "        if home:\n",
+    ),
     "narrower tables of sums take their share": Mutation(
         ("tests/sharing/test_sharing_search.py",),
         "sharing/least_entries.py",

@@ -74,8 +74,10 @@ class LeastCosts(LeastCycles):
 
     def outer_energy(self, home: int) -> np.ndarray:
         """All outside of the home, and sums of other tiles that come back to it."""
-        # MACs that are left out do not read there.
-        level, bits = self.shared.hardware.levels[home], self._left_at(home) * self.sum_bits
+        level, bits = self.shared.hardware.levels[home], float(self.sum_bits)
+        if self.shared.role == "inputs":
+            # MACs that are left out do not read there; in the other phase, all are done.
+            bits *= self._left_at(home)
         # These reads share accesses with those of a phase, whose last one may have room for some.
         blocks = self.accumulated * bits // block_bits(level, "outputs")
         returned = blocks * level.price("outputs", "read")

@@ -330,11 +330,37 @@ def test_lookups_in_several_buffers_go_side_by_side(rate, leakage, sizes):
     hardware = Hardware(name="chip", levels=levels, compute=compute, codebook=store)
     layer, form = layer_of(sizes), WeightFormat(16, (1, 1, 1), Fraction(2), 2, 4, 64)
     check_clustered(layer, hardware, form)
+    check_near_best(layer, hardware, form)
+
+
+@pytest.mark.parametrize("unit", [(1, 1, 1), (1, 1, 3)], ids=str)
+def test_stores_of_several_buffers_go_side_by_side(unit):
+    levels = (
+        Level(name="DRAM", read_pj=20, write_pj=20, fanout=Fanout(x=4)),
+        Level(name="buffer", read_pj=2, write_pj=2, capacity_words=64, fanout=Fanout(x=2)),
+        Level(name="PE", read_pj=1, write_pj=1, capacity_words=8),
+    )
+    # Two of three values come in a word, and words less often than MAC units take them.
+    store = CodebookStore(
+        level="buffer", capacity_kib=1, read_pj=1, write_pj=1, word_bits=16,
+        read_words_per_cycle=0.125,
+    )  # fmt: skip
+    hardware = Hardware(name="chip", levels=levels, compute=Compute(mac_pj=1), codebook=store)
+    words = 4 * unit[2]
+    layer, form = (
+        layer_of({"M": 4, "S": 3}),
+        WeightFormat(16, unit, Fraction(2), 1, words, 8 * words),
+    )
+    check_clustered(layer, hardware, form)
+    check_near_best(layer, hardware, form)
+
+
+def check_near_best(layer, hardware, form):
+    """Check that what is just above the best rules out none that may become it."""
     weights = form.costs(hardware)
     for objective in OBJECTIVES:
         best = search_mapping(layer, hardware, objective=objective, weights=weights)
         value = objective_value(objective, best.energy, best.cycles)
-        # Nothing that may become the best is ruled out by what is not above it.
         task = Task(layer, hardware, weights)
         found = solve_below(task, objective, value * (1 + 1e-9), 60, Deadline(), Memory())
         assert found

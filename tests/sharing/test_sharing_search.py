@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
+import pytest
 from every_mapping import every_nest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from random_sharing import shared_mappings, shared_mappings_on_chips
+from shared_layers import shared_layer
 from small_problems import layer_of
 
 from kcsim.errors import MappingError
-from kcsim.hardware.schema import Dataflow, LevelConstraint
+from kcsim.hardware.level import Fanout, Level
+from kcsim.hardware.schema import (
+    CodebookStore,
+    Compute,
+    Dataflow,
+    Hardware,
+    LevelConstraint,
+    Precision,
+)
 from kcsim.mapping.nest import LevelLoops, Loop, Mapping
 from kcsim.mapping.search import OBJECTIVES, objective_value
 from kcsim.sharing.account import entries_cost, evaluate_shared, gather_cost
@@ -20,8 +31,10 @@ from kcsim.sharing.bounds import Bounds
 from kcsim.sharing.phase_search import PhaseSearch, smooth
 from kcsim.sharing.phases import phase_hardware
 from kcsim.sharing.places import Place
+from kcsim.sharing.plan import SharedMapping
+from kcsim.sharing.strategies import SHARINGS
 from kcsim.sharing.tiles import Tile
-from kcsim.workload.layer import DIMENSIONS
+from kcsim.workload.layer import DIMENSIONS, ConvLayer
 
 MOST_TRIED = 80
 
@@ -57,6 +70,33 @@ def test_no_mapping_costs_less_than_its_bound_with_its_own_phases(drawn):
     for known in ((None, None), (entries, None), (None, gather), (entries, gather)):
         for objective, value in (("energy", found.energy), ("cycles", found.cycles.total)):
             assert bounds.value_with(i, objective, *known) <= value * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_sums_of_channels_that_homes_have_apart_do_not_come_back(sharing):
+    free = partial(Level, read_pj=0, update_pj=0, word_bits=16, capacity_words=10**6)
+    levels = (
+        free(name="DRAM", write_pj=0, capacity_words=None, fanout=Fanout(x=2, reduction=False)),
+        free(name="buffer", write_pj=0), free(name="registers", write_pj=1),
+    )  # fmt: skip
+    hardware = Hardware(
+        name="apart", levels=levels, compute=Compute(mac_pj=0),
+        codebook=CodebookStore(level="DRAM", capacity_kib=1, read_pj=0, write_pj=0),
+        precision_bits=Precision(weights=8, inputs=8, outputs=2),
+    )  # fmt: skip
+    shared = shared_layer(ConvLayer("layer", 2, 8, 16, 1, 1, 1), hardware, "scalar:k=3", sharing)
+    tile = Tile(N=1, G=1, M=8, C=1, P=1, Q=1)
+    outer = Mapping((
+        LevelLoops("DRAM", (), (Loop("C", 2),)), LevelLoops("buffer", (Loop("P", 16),)),
+        LevelLoops("registers", (Loop("M", 8),)),
+    ))  # fmt: skip
+    shapes, phases = shared.shapes(tile), []
+    for layer in (shapes.gather, shapes.entries(max(shared.widths(tile)))):
+        loops = tuple(Loop(d, n) for d, n in layer.dimensions.items() if n > 1)
+        phases.append(Mapping((LevelLoops("registers", loops),)))
+    mapping = SharedMapping(shared.sharing, "registers", "registers", False, tile, outer, *phases)
+    found, bounds = evaluate_shared(shared, mapping), Bounds.of(shared, 2, 2)
+    assert bounds.energy[bounds.tiles.tolist().index(list(tile))] <= found.energy
 
 
 @settings(max_examples=150, deadline=None)
