@@ -259,7 +259,7 @@ class LeastCosts(LeastCycles):
 
         It has so many bits or, of inputs and outputs, those of the layer.
         """
-        total: Any = 0.0
+        total = 0.0
         for i in range(first, last + 1 if last > first else first):
             level, (stored, carried) = self.shared.hardware.levels[i], self._widths(i, tensor, bits)
             share = stored / block_bits(level, tensor) * self._is_held(i, tensor, first)
@@ -270,7 +270,7 @@ class LeastCosts(LeastCycles):
 
     def _taken_pj(self, first: int, last: int, tensor: Tensor, bits: Any = None) -> Any:
         """Likewise, on its way outwards: of sums, those that children have are added up to one."""
-        total: Any = 0.0
+        total = 0.0
         for i in range(first, last):
             level, (stored, carried) = self.shared.hardware.levels[i], self._widths(i, tensor, bits)
             share = stored / block_bits(level, tensor) * self._is_held(i, tensor, first)
